@@ -1,0 +1,73 @@
+"""The project's chores, one session each; what runs here is what continuous integration runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "tests"]
+
+ROOT = Path(__file__).parent
+PYTHONS = nox.project.python_versions(nox.project.load_toml(ROOT / "pyproject.toml"))
+COVERAGE = 90  # percent of branches; checked here only, so that a run of a few tests is not called a failure
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and layout with ruff."""
+    session.install(".[lint]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types strictly, and the public surface with a second checker."""
+    session.install(".[lint,tests]", "nox")
+    session.run("mypy")
+    session.run("mypy", "noxfile.py")
+    # pyrefly, because pyright's package downloads a Node runtime when it first runs.
+    session.install("pyrefly>=1.4,<2")
+    session.run("pyrefly", "check", "tests/typing/api.py")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run every test on every supported Python; arguments go to pytest."""
+    session.install(".[tests]")
+    limit = [] if session.posargs else [f"--cov-fail-under={COVERAGE}"]
+    session.run("python", "-m", "pytest", "--cov", *limit, *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Run the contract suite alone; `-- --live=<alias>` runs it on a real bucket."""
+    session.install(".[tests]")
+    session.run("python", "-m", "pytest", "tests/contract", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a broken link fails."""
+    session.install(".[docs]")
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel, and test it where `src` does not exist."""
+    work = Path(session.create_tmp()).resolve()
+    wheels, copy = work / "wheels", work / "copy"
+    for leftover in (wheels, copy):
+        shutil.rmtree(leftover, ignore_errors=True)
+    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels), ".")
+    (wheel,) = wheels.glob("*.whl")
+    session.install(f"{wheel}[tests]")
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("src", ".*", "__pycache__", "dist", "site"))
+    session.chdir(copy)
+    session.run("python", "-m", "pytest", *session.posargs)

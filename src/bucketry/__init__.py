@@ -1,0 +1,101 @@
+"""bucketry: asynchronous object storage, one interface over six clouds' buckets and the local disk.
+
+Names are loaded when first used: `import bucketry` is cheap, and a program that uses the local disk
+never loads an S3 client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bucketry._core.capabilities import Capabilities as Capabilities
+    from bucketry._core.config import TransferConfig as TransferConfig
+    from bucketry._core.provider import IStorageProvider as IStorageProvider
+    from bucketry._core.values import BatchResult as BatchResult
+    from bucketry._core.values import ByteRange as ByteRange
+    from bucketry._core.values import CommonPrefix as CommonPrefix
+    from bucketry._core.values import ObjectInfo as ObjectInfo
+    from bucketry._core.values import Progress as Progress
+    from bucketry._core.values import TransferResult as TransferResult
+    from bucketry._session.pool import SessionPool as SessionPool
+    from bucketry._transfer.manager import TransferManager as TransferManager
+    from bucketry.errors import StorageError as StorageError
+    from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
+    from bucketry.providers.factory import open_storage as open_storage
+    from bucketry.providers.factory import storage_provider_from_env as storage_provider_from_env
+    from bucketry.providers.local import LocalProvider as LocalProvider
+    from bucketry.providers.memory import MemoryProvider as MemoryProvider
+    from bucketry.providers.s3 import BackblazeProvider as BackblazeProvider
+    from bucketry.providers.s3 import CloudflareR2Provider as CloudflareR2Provider
+    from bucketry.providers.s3 import DigitalOceanProvider as DigitalOceanProvider
+    from bucketry.providers.s3 import S3Provider as S3Provider
+    from bucketry.providers.s3 import WasabiProvider as WasabiProvider
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BackblazeProvider": "providers.s3",
+    "BatchResult": "_core.values",
+    "ByteRange": "_core.values",
+    "Capabilities": "_core.capabilities",
+    "CloudflareR2Provider": "providers.s3",
+    "CommonPrefix": "_core.values",
+    "DigitalOceanProvider": "providers.s3",
+    "IStorageProvider": "_core.provider",
+    "LocalProvider": "providers.local",
+    "MemoryProvider": "providers.memory",
+    "ObjectInfo": "_core.values",
+    "Progress": "_core.values",
+    "S3Provider": "providers.s3",
+    "SessionPool": "_session.pool",
+    "StorageError": "errors",
+    "StorageProviderFactory": "providers.factory",
+    "TransferConfig": "_core.config",
+    "TransferManager": "_transfer.manager",
+    "TransferResult": "_core.values",
+    "WasabiProvider": "providers.s3",
+    "open_storage": "providers.factory",
+    "storage_provider_from_env": "providers.factory",
+}
+
+__all__ = [
+    "BackblazeProvider",
+    "BatchResult",
+    "ByteRange",
+    "Capabilities",
+    "CloudflareR2Provider",
+    "CommonPrefix",
+    "DigitalOceanProvider",
+    "IStorageProvider",
+    "LocalProvider",
+    "MemoryProvider",
+    "ObjectInfo",
+    "Progress",
+    "S3Provider",
+    "SessionPool",
+    "StorageError",
+    "StorageProviderFactory",
+    "TransferConfig",
+    "TransferManager",
+    "TransferResult",
+    "WasabiProvider",
+    "open_storage",
+    "storage_provider_from_env",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
+    """Load the module of a public name when it is first used."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return [*__all__, "__version__"]

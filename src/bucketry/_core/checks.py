@@ -1,0 +1,158 @@
+"""What is checked before any byte moves: keys, metadata, local paths as keys."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.values import WriteOptions
+from bucketry.errors import (
+    InvalidKeyError,
+    InvalidMetadataError,
+    InvalidRequestError,
+    UnsafeKeyError,
+    UnsupportedError,
+)
+
+WRITE_TOKEN = "bucketry-write"  # noqa: S105 - a header name: marks whose write it was, see _transfer.settle
+_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
+
+
+def check_key(key: str, limits: Capabilities, where: str) -> None:
+    """Refuse a key that no vendor could store.
+
+    Args:
+        key: The object's name.
+        limits: The vendor's capabilities.
+        where: Begins the message, such as `"s3://bucket"`.
+
+    Raises:
+        InvalidKeyError: Not a `str`, empty, longer than the limit in UTF-8, or not encodable.
+    """
+    if not isinstance(key, str):
+        message = f"{where}: a key is a str, not {type(key).__name__}"
+        raise InvalidKeyError(message)
+    if not key:
+        message = f"{where}: the key is empty; give the object a name"
+        raise InvalidKeyError(message, key=key)
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError:
+        message = f"{where}: key {key!r} holds a lone surrogate (a file name that is not UTF-8?); rename it"
+        raise InvalidKeyError(message) from None
+    if length > limits.max_key_length:
+        message = (
+            f"{where}: the key beginning {key[:40]!r} has {length} bytes in UTF-8; the limit is {limits.max_key_length}"
+        )
+        raise InvalidKeyError(message, key=key)
+
+
+def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, where: str) -> dict[str, str]:
+    """Refuse metadata that HTTP headers cannot carry unchanged, and give it with lower-case names.
+
+    Raises:
+        InvalidMetadataError: A name is not an HTTP token, a value is not printable ASCII or has
+            outer blanks, two names differ by case only, or all together are too large.
+    """
+    clean: dict[str, str] = {}
+    for name, value in (metadata or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            message = f"{where}: metadata {name!r} must map a str to a str, not to {type(value).__name__}"
+            raise InvalidMetadataError(message)
+        if not _METADATA_NAME.fullmatch(name):
+            message = f"{where}: metadata name {name!r} is not usable in a header; use letters, digits and '-'"
+            raise InvalidMetadataError(message)
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
+            message = (
+                f"{where}: metadata {name!r} has a value that a header cannot carry unchanged; "
+                "use printable ASCII without outer blanks (encode other text, for example as base64)"
+            )
+            raise InvalidMetadataError(message)
+        lower = name.lower()
+        if lower in clean:
+            message = f"{where}: metadata {name!r} is given twice (names do not differ by case)"
+            raise InvalidMetadataError(message)
+        if lower == WRITE_TOKEN:
+            message = f"{where}: metadata name {name!r} is reserved"
+            raise InvalidMetadataError(message)
+        clean[lower] = value
+    size = sum(len(name) + len(value) for name, value in clean.items())
+    if size > limits.max_metadata_size:
+        message = f"{where}: metadata has {size} bytes; the limit is {limits.max_metadata_size}"
+        raise InvalidMetadataError(message)
+    return clean
+
+
+def check_condition(name: str, value: str | None, *, enforced: bool, where: str, doing: str) -> None:
+    """Refuse a precondition that the provider would ignore, before any byte is sent.
+
+    Raises:
+        UnsupportedError: `value` is given and the vendor's row does not say that it is enforced.
+    """
+    if value is not None and not enforced:
+        message = (
+            f"{where}: {name}={value!r} is not enforced by this provider when {doing}; "
+            "it would be ignored or refused, so nothing was sent"
+        )
+        raise UnsupportedError(message)
+
+
+def local_parts(key: str, where: str = "") -> tuple[str, ...]:
+    """Split a key into the names of a relative path that stays below any directory, on any system.
+
+    Raises:
+        UnsafeKeyError: The key is absolute, has a drive or a UNC prefix, an empty, `.` or `..`
+            segment (also between backslashes), a NUL, or a name longer than 255 bytes.
+    """
+    problem = None
+    segments = key.split("/")
+    if key.startswith(("/", "\\")):
+        problem = "it is absolute"
+    elif _DRIVE.match(key):
+        problem = "it begins with a drive letter"
+    elif "\0" in key:
+        problem = "it holds a NUL byte"
+    elif ".." in re.split(r"[/\\]", key):
+        problem = "it holds the segment '..'"
+    elif "" in segments or "." in segments:
+        problem = "it holds an empty or '.' segment"
+    elif any(len(os.fsencode(segment)) > _MAX_SEGMENT_LENGTH for segment in segments):
+        problem = f"a segment is longer than {_MAX_SEGMENT_LENGTH} bytes"
+    if problem:
+        message = f"{where}{': ' if where else ''}key {key!r} cannot be a local path: {problem}"
+        raise UnsafeKeyError(message, key=key)
+    return tuple(segments)
+
+
+def check_write(options: WriteOptions, limits: Capabilities, where: str, *, multipart: bool) -> None:
+    """Refuse a write whose precondition the provider would not enforce, before any byte is sent.
+
+    Raises:
+        UnsupportedError: The vendor's row does not say that the condition is enforced.
+        InvalidRequestError: `if_none_match` is something other than `"*"`, or both conditions are given.
+    """
+    doing = "completing a multipart upload" if multipart else "putting an object"
+    none_match = limits.complete_if_none_match if multipart else limits.put_if_none_match
+    match = limits.complete_if_match if multipart else limits.put_if_match
+    if options.if_none_match not in (None, "*"):
+        message = f"{where}: if_none_match={options.if_none_match!r}: a write takes only '*' (create, never replace)"
+        raise InvalidRequestError(message)
+    if options.if_none_match is not None and options.if_match is not None:
+        message = f"{where}: if_match and if_none_match exclude each other; give one"
+        raise InvalidRequestError(message)
+    check_condition("if_none_match", options.if_none_match, enforced=none_match, where=where, doing=doing)
+    check_condition("if_match", options.if_match, enforced=match, where=where, doing=doing)
+
+
+def same_etag(one: str, other: str) -> bool:
+    """Compare etags whichever of them a vendor quotes; some listings and copies send them bare."""
+    return one.strip('"') == other.strip('"')
+
+
+def etag_matches(etag: str, condition: str) -> bool:
+    """Tell whether a read's `if_match` or `if_none_match` names the etag; `"*"` names any."""
+    return condition == "*" or same_etag(etag, condition)

@@ -1,0 +1,114 @@
+"""Checksums by name, incremental and combinable, in hex.
+
+`zlib` gives CRC-32 and `hashlib` MD5; CRC-32C and CRC-64/NVME, and a faster CRC-32, come from `awscrt`
+where the extra `fast` is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+try:
+    from awscrt import checksums as _crt
+except ImportError:
+    _crt = None
+
+Buffer = bytes | bytearray | memoryview
+_Step = Callable[[Buffer, int], int]
+
+_CRCS: dict[str, tuple[_Step, int]] = {"crc32": (zlib.crc32, 4)}
+if _crt is not None:
+    _CRCS |= {"crc32": (_crt.crc32, 4), "crc32c": (_crt.crc32c, 4), "crc64nvme": (_crt.crc64nvme, 8)}
+
+
+class Digest(Protocol):
+    """A running checksum."""
+
+    def update(self, data: Buffer) -> None:
+        """Add the next bytes."""
+
+    def hexdigest(self) -> str:
+        """Give the checksum of all bytes so far."""
+
+
+class _Crc:
+    def __init__(self, step: _Step, width: int) -> None:
+        self._step = step
+        self._width = width
+        self._value = 0
+
+    def update(self, data: Buffer) -> None:
+        self._value = self._step(data, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:0{2 * self._width}x}"
+
+
+def available(name: str) -> bool:
+    """Tell whether this installation can compute the checksum."""
+    return name in _CRCS or name == "md5"
+
+
+def combinable(name: str) -> bool:
+    """Tell whether checksums of parts can be joined into that of the whole."""
+    return name in _CRCS
+
+
+def new(name: str) -> Digest:
+    """Begin a checksum; `name` is one that is `available`."""
+    if name == "md5":
+        return hashlib.md5(usedforsecurity=False)
+    return _Crc(*_CRCS[name])
+
+
+def of(name: str, data: Buffer) -> str:
+    """Give the checksum of bytes in memory."""
+    digest = new(name)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
+    """Give the checksum of the whole from (hex checksum, length) of its parts, in order.
+
+    Source: Mark Adler's description of combining CRCs, https://stackoverflow.com/a/23126768
+    """
+    _, width = _CRCS[name]
+    joined = {"crc32": _combine_crc32}
+    if _crt is not None:
+        joined = {
+            "crc32": _crt.combine_crc32,
+            "crc32c": _crt.combine_crc32c,
+            "crc64nvme": _crt.combine_crc64nvme,
+        }
+    total = 0
+    for value, length in parts:
+        total = joined[name](total, int(value, 16), length)
+    return f"{total:0{2 * width}x}"
+
+
+_POLYNOMIAL = 0xEDB88320  # CRC-32, bits reversed
+
+
+def _multiply(a: int, b: int) -> int:
+    """Multiply two polynomials over GF(2), bits reversed, modulo the CRC's."""
+    product = 0
+    for bit in range(31, -1, -1):
+        if a >> bit & 1:
+            product ^= b
+        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+    return product
+
+
+def _combine_crc32(first: int, second: int, length: int) -> int:
+    """Join two CRC-32s, the second of `length` bytes: shift the first by that many zero bytes."""
+    shift, power = 0x80000000, 0x00800000  # x**0 and x**8: one byte
+    while length:
+        if length & 1:
+            shift = _multiply(shift, power)
+        power = _multiply(power, power)
+        length >>= 1
+    return _multiply(shift, first) ^ second

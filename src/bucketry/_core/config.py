@@ -1,0 +1,415 @@
+"""The configuration values: frozen, checked once when they are made, printable without secrets."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+
+from bucketry._core.units import GiB, KiB, MiB
+from bucketry.errors import ConfigError
+
+AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
+Transport: TypeAlias = Literal["auto", "aiobotocore"]
+Server: TypeAlias = Literal["auto", "aws", "generic"]
+
+CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
+READ_TIMEOUT = 60.0  # longest silence of a server that is still working
+MAX_ATTEMPTS = 5  # see _core.retry
+MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
+PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
+MAX_CONCURRENCY = 16  # saturates 10 Gbit/s at 8 MiB a part; below every vendor's per-account rate
+MEMORY_BUDGET = 256 * MiB  # 16 parts of 8 MiB in flight, twice
+MIN_PART_SIZE = 1 * KiB  # lets tests make many parts; the vendor's own minimum is checked against its row
+MAX_PART_SIZE = 5 * GiB
+
+
+def _fail(owner: str, name: str, problem: str) -> ConfigError:
+    return ConfigError(f"{owner}: {name}: {problem}")
+
+
+def _path(owner: str, name: str, value: object) -> None:
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise _fail(owner, name, f"must be a path, not {value!r}")
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """Give the end of an error message: the nearest known word, or all of them."""
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else f"known are {', '.join(known)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferConfig:
+    """How transfers are cut and how many run at once.
+
+    Memory of one TransferManager is at most `memory_budget` (one part, where an object needs parts larger
+    than that) plus 1 MiB for each of `max_concurrency` bodies, whatever the sizes and number of transfers.
+
+    Attributes:
+        part_size: Bytes of a part; `None`: 8 MiB, or more where the object needs it to fit the vendor's
+            part limit.
+        multipart_threshold: Size in bytes from which parts are used; `None`: the vendor's row decides.
+        max_concurrency: Body requests in flight at once, over all transfers of the manager.
+        memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager.
+        max_bandwidth: Bytes per second over all transfers of the manager; `None`: no limit.
+        max_attempts: How often one body is begun before its transfer fails.
+        verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
+        resume: Reserved for journalled transfers; only `False` is accepted in this version.
+        fsync: Flush a downloaded file to the disk before it takes its name.
+    """
+
+    part_size: int | None = None
+    multipart_threshold: int | None = None
+    max_concurrency: int = MAX_CONCURRENCY
+    memory_budget: int = MEMORY_BUDGET
+    max_bandwidth: int | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    verify: bool = True
+    resume: bool = False
+    fsync: bool = False
+
+    def __post_init__(self) -> None:
+        """Check each number and how they fit together."""
+        for name, low, high in (
+            ("part_size", MIN_PART_SIZE, MAX_PART_SIZE),
+            ("multipart_threshold", 0, None),
+            ("max_concurrency", 1, 1_000),
+            ("memory_budget", MIN_PART_SIZE, None),
+            ("max_bandwidth", KiB, None),
+            ("max_attempts", 1, 100),
+        ):
+            value = getattr(self, name)
+            if value is None and name in {"part_size", "multipart_threshold", "max_bandwidth"}:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise _fail("TransferConfig", name, f"must be an int, not {type(value).__name__}")
+            if value < low or (high is not None and value > high):
+                raise _fail("TransferConfig", name, f"{value} is not within {low} and {high or 'no upper limit'}")
+        if self.part_size is not None and self.part_size > self.memory_budget:
+            raise _fail(
+                "TransferConfig",
+                "part_size",
+                f"{self.part_size} is more than memory_budget {self.memory_budget}",
+            )
+        for name in ("verify", "resume", "fsync"):
+            if not isinstance(getattr(self, name), bool):
+                problem = f"must be a bool, not {type(getattr(self, name)).__name__}"
+                raise _fail("TransferConfig", name, problem)
+        if self.resume:
+            raise _fail("TransferConfig", "resume", "resuming across processes is not in this version; leave it False")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderConfig:
+    """What every provider's configuration shares: reading a mapping or the environment, once, at the door."""
+
+    provider: ClassVar[str] = ""
+    environment: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """For each entry the environment variables that give it; the first that is set wins."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | Self) -> Self:
+        """Turn a mapping into the dataclass; `provider_type` in it is the factory's and is ignored.
+
+        Raises:
+            ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
+        """
+        if isinstance(config, cls):
+            return config
+        if not isinstance(config, Mapping):
+            raise _fail(cls.provider, "config", f"must be a mapping or {cls.__name__}, not {type(config).__name__}")
+        known = tuple(entry.name for entry in fields(cls))
+        given = {name: value for name, value in config.items() if name != "provider_type"}
+        for name in given:
+            if name not in known:
+                raise _fail(cls.provider, str(name), f"unknown configuration entry; {nearest(str(name), known)}")
+        for entry in fields(cls):
+            required = entry.default is MISSING and entry.default_factory is MISSING
+            if required and given.get(entry.name) in (None, ""):
+                variables = cls.environment.get(entry.name, ())
+                hint = f" (in the environment: {' or '.join(variables)})" if variables else ""
+                raise _fail(cls.provider, entry.name, f"required configuration entry is missing{hint}")
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @classmethod
+    def entries(cls, environ: Mapping[str, str]) -> dict[str, str]:
+        """Give the entries that environment variables set; an empty variable counts as not set."""
+        return {
+            name: next(environ[variable] for variable in variables if environ.get(variable))
+            for name, variables in cls.environment.items()
+            if any(environ.get(variable) for variable in variables)
+        }
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Make the configuration from environment variables alone."""
+        return cls.of(cls.entries(environ))
+
+    def _text(self, *names: str) -> None:
+        defaults = {entry.name: entry.default for entry in fields(self)}
+        for name in names:
+            value = getattr(self, name)
+            if value is None and defaults[name] is None:
+                continue  # where no default says so, None would silently mean the credential chain of AWS
+            if not isinstance(value, str):
+                raise _fail(self.provider, name, f"must be a str, not {type(value).__name__}")
+            if not value or value != value.strip() or not value.isprintable():
+                raise _fail(self.provider, name, "is empty, or holds blanks at its ends or control characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3FamilyConfig(ProviderConfig):
+    """What the S3-compatible providers share.
+
+    Attributes:
+        bucket_name: The bucket.
+        endpoint_url: Overrides the vendor's endpoint: tests and self-hosted servers.
+        addressing_style: `"auto"` (the vendor row's), `"path"` or `"virtual"`.
+        transport: `"auto"` or `"aiobotocore"`.
+        ca_bundle: Path of a PEM file with the certificate authorities to trust.
+        allow_http: Allow `http://` endpoints that are not on the loopback.
+        connect_timeout: Seconds to open a connection.
+        read_timeout: Longest silence of the server, seconds.
+        max_attempts: How often one request is made at most.
+        max_connections: Sockets to the endpoint at most.
+    """
+
+    bucket_name: str
+    endpoint_url: str | None = None
+    addressing_style: AddressingStyle = "auto"
+    transport: Transport = "auto"
+    ca_bundle: str | os.PathLike[str] | None = None
+    allow_http: bool = False
+    connect_timeout: float = CONNECT_TIMEOUT
+    read_timeout: float = READ_TIMEOUT
+    max_attempts: int = MAX_ATTEMPTS
+    max_connections: int = MAX_CONNECTIONS
+
+    def __post_init__(self) -> None:
+        """Check types and ranges; host parts are checked where a URL is built."""
+        self._text("bucket_name", "endpoint_url")
+        if self.endpoint_url is not None and set(self.endpoint_url) & set("@?#"):
+            # Refused here already, and not shown: what is before an @ or in a query may be secret.
+            problem = "holds user info, a query or a fragment; give credentials as configuration entries"
+            raise _fail(self.provider, "endpoint_url", problem)
+        # An empty path would turn the check of certificates off.
+        if self.ca_bundle is not None:
+            _path(self.provider, "ca_bundle", self.ca_bundle)
+        if self.addressing_style not in get_args(AddressingStyle):
+            known = get_args(AddressingStyle)
+            raise _fail(self.provider, "addressing_style", nearest(str(self.addressing_style), known))
+        if self.transport not in get_args(Transport):
+            raise _fail(self.provider, "transport", nearest(str(self.transport), get_args(Transport)))
+        if not isinstance(self.allow_http, bool):
+            raise _fail(self.provider, "allow_http", f"must be a bool, not {type(self.allow_http).__name__}")
+        for name in ("connect_timeout", "read_timeout"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 3_600:  # noqa: PLR2004
+                raise _fail(self.provider, name, f"must be a number of seconds within 0 and 3600, not {value!r}")
+        for name, high in (("max_attempts", 100), ("max_connections", 10_000)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
+                raise _fail(self.provider, name, f"must be an int within 1 and {high}, not {value!r}")
+
+    @property
+    def access_key(self) -> str | None:
+        """The public half of the credentials; `None`: the credential chain."""
+        return getattr(self, "access_key_id", None)
+
+    @property
+    def secret_key(self) -> str | None:
+        """The secret half of the credentials."""
+        return getattr(self, "secret_access_key", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Config(S3FamilyConfig):
+    """AWS S3, and any S3-compatible server behind `endpoint_url`.
+
+    Attributes:
+        access_key_id: With `secret_access_key`; without both, aiobotocore's credential chain is used.
+        secret_access_key: See `access_key_id`.
+        session_token: Of temporary credentials.
+        profile: A profile of the shared AWS configuration files.
+        region: Such as `"eu-central-1"`.
+        server: Which row of facts holds behind a custom `endpoint_url`: `"generic"` promises little
+            (no conditional writes), `"aws"` all that AWS does; `"auto"`: `"aws"` for AWS hosts, else
+            `"generic"`.
+    """
+
+    provider = "s3"
+    environment = {  # noqa: RUF012 - a ClassVar of the base
+        "bucket_name": ("AWS_BUCKET_NAME",),
+        "access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "session_token": ("AWS_SESSION_TOKEN",),
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        "profile": ("AWS_PROFILE",),
+        "endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    }
+
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    profile: str | None = None
+    region: str = "us-east-1"
+    server: Server = "auto"
+
+    def __post_init__(self) -> None:
+        """Check that credentials come in pairs."""
+        S3FamilyConfig.__post_init__(self)
+        self._text("access_key_id", "secret_access_key", "session_token", "profile", "region")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            missing = "secret_access_key" if self.secret_access_key is None else "access_key_id"
+            raise _fail(self.provider, missing, "is missing: give both halves of the credentials, or neither")
+        if self.session_token is not None and self.access_key_id is None:
+            raise _fail(self.provider, "session_token", "needs access_key_id and secret_access_key beside it")
+        if self.server not in get_args(Server):
+            raise _fail(self.provider, "server", nearest(str(self.server), get_args(Server)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitalOceanConfig(S3FamilyConfig):
+    """DigitalOcean Spaces; `region` is the datacenter slug."""
+
+    provider = "digitalocean"
+    environment = {  # noqa: RUF012 - a ClassVar of the base
+        "bucket_name": ("DO_SPACES_NAME",),
+        "access_key_id": ("DO_SPACES_KEY", "SPACES_ACCESS_KEY_ID"),
+        "secret_access_key": ("DO_SPACES_SECRET", "SPACES_SECRET_ACCESS_KEY"),
+        "region": ("DO_SPACES_REGION",),
+    }
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    region: str = "nyc3"
+
+    def __post_init__(self) -> None:
+        """Check types."""
+        S3FamilyConfig.__post_init__(self)
+        self._text("access_key_id", "secret_access_key", "region")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WasabiConfig(S3FamilyConfig):
+    """Wasabi Hot Cloud Storage."""
+
+    provider = "wasabi"
+    environment = {  # noqa: RUF012 - a ClassVar of the base
+        "bucket_name": ("WASABI_BUCKET",),
+        "access_key_id": ("WASABI_ACCESS_KEY", "WASABI_ACCESS_KEY_ID"),
+        "secret_access_key": ("WASABI_SECRET_KEY", "WASABI_SECRET_ACCESS_KEY"),
+        "region": ("WASABI_REGION",),
+    }
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    region: str = "us-east-1"
+
+    def __post_init__(self) -> None:
+        """Check types."""
+        S3FamilyConfig.__post_init__(self)
+        self._text("access_key_id", "secret_access_key", "region")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackblazeConfig(S3FamilyConfig):
+    """Backblaze B2 through its S3-compatible API: `endpoint_url` or `region` is needed.
+
+    Attributes:
+        key_id: Of an application key; the account's master key does not work with the S3 API.
+        application_key: The key itself.
+        region: Such as `"us-west-004"`; else read from the endpoint's host.
+    """
+
+    provider = "backblaze"
+    environment = {  # noqa: RUF012 - a ClassVar of the base
+        "bucket_name": ("BACKBLAZE_BUCKET", "B2_BUCKET_NAME"),
+        "key_id": ("BACKBLAZE_KEY_ID", "B2_APPLICATION_KEY_ID"),
+        "application_key": ("BACKBLAZE_APPLICATION_KEY", "B2_APPLICATION_KEY"),
+        "endpoint_url": ("BACKBLAZE_ENDPOINT", "B2_ENDPOINT"),
+        "region": ("B2_REGION",),
+    }
+
+    key_id: str = field(repr=False)
+    application_key: str = field(repr=False)
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check types, and that there is a place to connect to."""
+        S3FamilyConfig.__post_init__(self)
+        self._text("key_id", "application_key", "region")
+        if self.endpoint_url is None and self.region is None:
+            raise _fail(
+                self.provider,
+                "endpoint_url",
+                "is missing: give endpoint_url or region (see the bucket's page)",
+            )
+
+    @property
+    def access_key(self) -> str:
+        """The key id is what S3 calls the access key."""
+        return self.key_id
+
+    @property
+    def secret_key(self) -> str:
+        """The application key is what S3 calls the secret key."""
+        return self.application_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudflareR2Config(S3FamilyConfig):
+    """Cloudflare R2.
+
+    Attributes:
+        account_id: 32 hexadecimal digits, from the dashboard.
+        jurisdiction: `"eu"` or `"fedramp"` for buckets made in one; `None` otherwise.
+    """
+
+    provider = "cloudflare_r2"
+    environment = {  # noqa: RUF012 - a ClassVar of the base
+        "bucket_name": ("CLOUDFLARE_R2_BUCKET",),
+        "account_id": ("CLOUDFLARE_R2_ACCOUNT_ID",),
+        "access_key_id": ("CLOUDFLARE_R2_ACCESS_KEY",),
+        "secret_access_key": ("CLOUDFLARE_R2_SECRET_KEY",),
+        "jurisdiction": ("CLOUDFLARE_R2_JURISDICTION",),
+    }
+
+    account_id: str
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    jurisdiction: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check types and the account id's form."""
+        S3FamilyConfig.__post_init__(self)
+        self._text("account_id", "access_key_id", "secret_access_key", "jurisdiction")
+        if len(self.account_id) != 32 or set(self.account_id.lower()) - set("0123456789abcdef"):  # noqa: PLR2004
+            raise _fail(self.provider, "account_id", "is not 32 hexadecimal digits; copy it from the R2 dashboard")
+        if self.jurisdiction not in (None, "eu", "fedramp"):
+            raise _fail(self.provider, "jurisdiction", nearest(self.jurisdiction, ("eu", "fedramp")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalConfig(ProviderConfig):
+    """A directory of the local disk."""
+
+    provider = "local"
+    environment = {"base_path": ("LOCAL_STORAGE_PATH",)}  # noqa: RUF012 - a ClassVar of the base
+
+    base_path: str | os.PathLike[str] = "data/storage"
+
+    def __post_init__(self) -> None:
+        """Check the type."""
+        _path(self.provider, "base_path", self.base_path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryConfig(ProviderConfig):
+    """A store in this process's memory; it has nothing to configure."""
+
+    provider = "memory"

@@ -1,0 +1,49 @@
+"""State that belongs to one process and one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopLocal(Generic[T]):
+    """One `T` for each pair of process and running event loop, made on first use.
+
+    What was made before a fork is kept, untouched, in the child: closing it there would close or
+    unregister what the parent still uses. What belongs to a closed loop is dropped.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """Remember how a `T` is made."""
+        self._make = make
+        self._values: dict[tuple[int, int], tuple[asyncio.AbstractEventLoop, T]] = {}
+
+    def get(self) -> T:
+        """Give the value of this process and the running loop."""
+        loop = asyncio.get_running_loop()
+        slot = (os.getpid(), id(loop))
+        held = self._values.get(slot)
+        if held is None:
+            self._drop_closed()
+            held = self._values[slot] = (loop, self._make())
+        return held[1]
+
+    def peek(self) -> T | None:
+        """Give the value of this process and the running loop if there is one."""
+        held = self._values.get((os.getpid(), id(asyncio.get_running_loop())))
+        return held[1] if held else None
+
+    def pop(self) -> T | None:
+        """Take out the value of this process and the running loop."""
+        held = self._values.pop((os.getpid(), id(asyncio.get_running_loop())), None)
+        return held[1] if held else None
+
+    def _drop_closed(self) -> None:
+        pid = os.getpid()
+        for slot, (loop, _) in list(self._values.items()):
+            if slot[0] == pid and loop.is_closed():
+                del self._values[slot]

@@ -1,0 +1,40 @@
+"""The rules of multipart uploads, judged where the package itself keeps the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.values import Part
+from bucketry.errors import InvalidRequestError
+
+
+def check_part_number(part_number: int, limits: Capabilities, where: str) -> None:
+    """Refuse a part number that is not 1 to the limit.
+
+    Raises:
+        InvalidRequestError: It is not.
+    """
+    if not 1 <= part_number <= limits.max_parts:
+        raise InvalidRequestError(f"{where}: part number {part_number} is not within 1 and {limits.max_parts}")
+
+
+def in_order(parts: Sequence[Part], limits: Capabilities, where: str) -> list[Part]:
+    """Give the parts of an object in order of their numbers.
+
+    Raises:
+        InvalidRequestError: There is none, a number is given twice, or a part before the last is too small.
+    """
+    ordered = sorted(parts, key=lambda part: part.part_number)
+    if not ordered:
+        raise InvalidRequestError(f"{where}: an upload is completed with at least one part; abort it instead")
+    numbers = [part.part_number for part in ordered]
+    if len(set(numbers)) != len(numbers):
+        raise InvalidRequestError(f"{where}: a part number is named twice")
+    for part in ordered[:-1]:
+        if part.size < limits.min_part_size:
+            raise InvalidRequestError(
+                f"{where}: part {part.part_number} has {part.size} bytes; "
+                f"all but the last need {limits.min_part_size} at least"
+            )
+    return ordered

@@ -1,0 +1,45 @@
+"""What the operating system says about local files, as the package's errors; no I/O."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from bucketry.errors import (
+    DiskFullError,
+    LocalFileError,
+    LocalFileNotFoundError,
+    LocalIsADirectoryError,
+    LocalNotADirectoryError,
+    LocalPermissionError,
+)
+
+_KINDS: dict[int, tuple[type[LocalFileError], str]] = {
+    errno.ENOENT: (LocalFileNotFoundError, "does not exist"),
+    errno.EISDIR: (LocalIsADirectoryError, "is a directory; name a file"),
+    errno.ENOTDIR: (LocalNotADirectoryError, "needs a directory where there is a file"),
+    errno.EACCES: (LocalPermissionError, "may not be used by this user; check its owner and mode"),
+    errno.EPERM: (
+        LocalPermissionError,
+        "may not be changed by this user; check its owner, mode and attributes",
+    ),
+    errno.EROFS: (LocalPermissionError, "is on a read-only file system"),
+    errno.ENOSPC: (DiskFullError, "does not fit: the disk is full; free some space"),
+    errno.EDQUOT: (DiskFullError, "does not fit: the quota is used up; free some space"),
+    errno.EFBIG: (DiskFullError, "is larger than the file system or `ulimit -f` allows"),
+}
+
+
+def local_error(exc: OSError, path: str | os.PathLike[str], where: str = "") -> LocalFileError:
+    """Give the error that says what `exc` means for the local file `path`; the caller raises it `from exc`.
+
+    Args:
+        exc: What the operating system raised.
+        path: The local file concerned.
+        where: Begins the message, such as `"s3://bucket/key"`.
+    """
+    name = os.fspath(path)
+    kind, meaning = _KINDS.get(exc.errno or 0, (LocalFileError, f"failed: {exc.strerror or exc}"))
+    error = kind(f"{where}{': ' if where else ''}{name} {meaning}", path=name)
+    error.errno = exc.errno or error.errno
+    return error

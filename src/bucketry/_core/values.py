@@ -1,0 +1,240 @@
+"""The frozen values that cross the package's borders; no behaviour beyond checks and no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from bucketry.errors import InvalidRangeError, StorageError
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """The half-open range `[start, end)` of an object's or a file's bytes."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        """Refuse a range that is negative or runs backwards."""
+        if not 0 <= self.start <= self.end:
+            message = f"byte range [{self.start}, {self.end}) is malformed: give 0 <= start <= end, end not included"
+            raise InvalidRangeError(message)
+
+    @property
+    def size(self) -> int:
+        """How many bytes the range holds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """The bytes `[start, end)` of an open file, as the body of a request; the reader never moves the file's offset."""
+
+    fd: int
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes the range holds."""
+        return self.end - self.start
+
+
+Body: TypeAlias = bytes | bytearray | memoryview | FileRange
+"""What one request can send: bytes in memory, or a range of an open file."""
+
+
+def body_size(body: Body) -> int:
+    """Give the number of bytes that `body` sends."""
+    if isinstance(body, FileRange):
+        return body.size
+    return body.nbytes if isinstance(body, memoryview) else len(body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """What a provider knows about one object.
+
+    Attributes:
+        key: The object's name.
+        size: Length in bytes.
+        etag: Opaque, exactly as sent, quotes included; empty where the provider sends none.
+        last_modified: Aware, UTC.
+        content_type: Media type; `None` where it was not sent (listings do not send it).
+        storage_class: The vendor's word; `None` for its default.
+        version_id: The version read or written, where versions are kept.
+        metadata: User metadata with lower-case names; empty in listings.
+        checksums: Stored checksums of the *whole* object by algorithm (`"crc32"`, `"crc64nvme"`, …), in hex.
+    """
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+    content_type: str | None = None
+    storage_class: str | None = None
+    version_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    checksums: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the read-only mappings as plain dictionaries."""
+        state = {name: getattr(self, name) for name in self.__slots__}
+        return state | {"metadata": dict(self.metadata), "checksums": dict(self.checksums)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what `__getstate__` gave."""
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """What a listing with a delimiter gives in place of the keys below `prefix`."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One answer of a listing: entries in UTF-8 binary order, and where to go on."""
+
+    entries: tuple[ObjectInfo | CommonPrefix, ...]
+    next_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """What may go with a write beside its bytes.
+
+    Attributes:
+        metadata: User metadata; names are lower-cased, values printable ASCII.
+        content_type: Media type; the provider's default when `None`.
+        storage_class: The vendor's word; its default when `None`.
+        if_none_match: `"*"`: only create, never replace.
+        if_match: An etag: only replace exactly this version.
+    """
+
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    content_type: str | None = None
+    storage_class: str | None = None
+    if_none_match: str | None = None
+    if_match: str | None = None
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the write has a precondition."""
+        return self.if_none_match is not None or self.if_match is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultipartUpload:
+    """An open multipart upload, as `create_multipart` and `list_multiparts` give it."""
+
+    key: str
+    upload_id: str
+    initiated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A stored part of a multipart upload, to be handed to `complete_multipart`.
+
+    Attributes:
+        part_number: 1 to the vendor's limit (10 000).
+        size: Length in bytes.
+        etag: As the vendor gave it.
+        checksum: Hex digest in the vendor row's multipart checksum algorithm; `None` where the row has none.
+    """
+
+    part_number: int
+    size: int
+    etag: str
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a transfer's progress.
+
+    Attributes:
+        transferred: Bytes of this key moved so far.
+        total: Bytes in all; `None` for a stream of unknown length.
+        key: The object concerned.
+        increment: Bytes since the last report of this key.
+    """
+
+    transferred: int
+    total: int | None
+    key: str
+    increment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult:
+    """What a transfer did.
+
+    Attributes:
+        key: The object.
+        size: Bytes transferred.
+        etag: Of the object read or written.
+        version_id: Where versions are kept.
+        parts: Number of body requests (1 for a single request, 0 for an empty object).
+        retries: Bodies resumed and writes settled by the transfer; repeats of single requests do not count.
+        resumed_bytes: Bytes not moved because an earlier, interrupted transfer had moved them.
+        verified: What the bytes were compared by: a checksum's name such as `"crc32"`, `"crc64nvme"`, `"md5"`
+            (for uploads: the provider checked every body against it), or `"length"`.
+        seconds: Wall-clock duration.
+    """
+
+    key: str
+    size: int
+    etag: str
+    version_id: str | None = None
+    parts: int = 1
+    retries: int = 0
+    resumed_bytes: int = 0
+    verified: str = "length"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """What became of each key of a batch; nothing is dropped silently.
+
+    Attributes:
+        succeeded: Keys done.
+        failed: The error of each key that was not.
+        results: For batches that transfer: the result by key.
+    """
+
+    succeeded: tuple[str, ...] = ()
+    failed: Mapping[str, StorageError] = field(default_factory=lambda: NOTHING)
+    results: Mapping[str, TransferResult] = field(default_factory=lambda: NOTHING)
+
+    def raise_for_failures(self) -> None:
+        """Raise the first failure, with a note that counts the others; do nothing when all succeeded."""
+        if self.failed:
+            first, *others = self.failed.values()
+            if others:
+                first.add_note(f"and {len(others)} more of {len(self.failed) + len(self.succeeded)} items failed")
+            raise first
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the read-only mappings as plain dictionaries."""
+        return {
+            "succeeded": self.succeeded,
+            "failed": dict(self.failed),
+            "results": dict(self.results),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what `__getstate__` gave."""
+        for name, value in state.items():
+            object.__setattr__(self, name, value)

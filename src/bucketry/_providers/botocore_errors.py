@@ -1,0 +1,200 @@
+"""From botocore's exceptions to ours: the only place that knows them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from botocore import exceptions as boto
+
+from bucketry._vendors.row import Vendor
+from bucketry._wire.failures import HINTS, error_class
+from bucketry.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    BucketNotFoundError,
+    ConfigError,
+    ConnectionFailedError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidRequestError,
+    PreconditionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
+
+_CONFIGURATION = (
+    boto.ApiVersionNotFoundError,
+    boto.BaseEndpointResolverError,
+    boto.ConfigNotFound,
+    boto.ConfigParseError,
+    boto.DataNotFoundError,
+    boto.EndpointProviderError,
+    boto.InvalidChecksumConfigError,
+    boto.InvalidConfigError,
+    boto.InvalidDNSNameError,
+    boto.InvalidDefaultsMode,
+    boto.InvalidEndpointConfigurationError,
+    boto.InvalidEndpointDiscoveryConfigurationError,
+    boto.InvalidHostLabelError,
+    boto.InvalidIMDSEndpointError,
+    boto.InvalidIMDSEndpointModeError,
+    boto.InvalidProxiesConfigError,
+    boto.InvalidRegionError,
+    boto.InvalidRetryConfigurationError,
+    boto.InvalidS3AddressingStyleError,
+    boto.InvalidS3UsEast1RegionalEndpointConfigError,
+    boto.InvalidSTSRegionalEndpointsConfigError,
+    boto.ProfileNotFound,
+    boto.ServiceNotInRegionError,
+    boto.UnknownCredentialError,
+    boto.UnknownRegionError,
+    boto.UnknownServiceStyle,
+    boto.UnknownTokenProviderError,
+)
+_CREDENTIALS = (
+    boto.CredentialRetrievalError,
+    boto.LoginError,
+    boto.MetadataRetrievalError,
+    boto.NoAuthTokenError,
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.RefreshWithMFAUnsupportedError,
+    boto.SSOError,
+    boto.TokenRetrievalError,
+)
+_UNSUPPORTED = (
+    boto.CapacityNotAvailableError,
+    boto.MD5UnavailableError,
+    boto.MissingDependencyException,
+    boto.OperationNotPageableError,
+    boto.UnknownSignatureVersionError,
+    boto.UnsupportedOutpostResourceError,
+    boto.UnsupportedS3AccesspointConfigurationError,
+    boto.UnsupportedS3ArnError,
+    boto.UnsupportedS3ConfigurationError,
+    boto.UnsupportedS3ControlArnError,
+    boto.UnsupportedS3ControlConfigurationError,
+    boto.UnsupportedServiceProtocolsError,
+    boto.UnsupportedSignatureVersionError,
+)
+_REFUSED = (
+    boto.AwsChunkedWrapperError,
+    boto.InvalidExpressionError,
+    boto.MissingParametersError,
+    boto.PaginationError,
+    boto.ParamValidationError,
+    boto.StubResponseError,
+    boto.UnknownClientMethodError,
+    boto.UnseekableStreamError,
+    boto.ValidationError,
+    boto.WaiterConfigError,
+    boto.WaiterError,
+)
+
+EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
+    **dict.fromkeys(_CONFIGURATION, ConfigError),
+    **dict.fromkeys(_CREDENTIALS, AuthenticationError),
+    **dict.fromkeys(_UNSUPPORTED, UnsupportedError),
+    **dict.fromkeys(_REFUSED, InvalidRequestError),
+    boto.ReadTimeoutError: RequestTimeoutError,
+    boto.ConnectTimeoutError: RequestTimeoutError,
+    boto.ResponseStreamingError: IncompleteBodyError,
+    boto.IncompleteReadError: IncompleteBodyError,
+    boto.ConnectionError: ConnectionFailedError,
+    boto.ConnectionClosedError: ConnectionFailedError,
+    boto.HTTPClientError: ConnectionFailedError,
+    boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays so: no repeat helps
+    boto.ChecksumError: IntegrityError,
+    boto.FlexibleChecksumError: IntegrityError,
+    aiohttp.ClientPayloadError: IncompleteBodyError,
+    aiohttp.ClientSSLError: ConfigError,
+    aiohttp.ClientError: ConnectionFailedError,
+    asyncio.TimeoutError: RequestTimeoutError,
+    OSError: ConnectionFailedError,
+}
+"""Our class for each of theirs; of an exception's classes the most specific one wins."""
+
+BORDER = (
+    boto.BotoCoreError,
+    boto.ClientError,
+    boto.HTTPClientError,
+    aiohttp.ClientError,
+    asyncio.TimeoutError,
+    OSError,
+)
+"""What a call through aiobotocore can raise, cancellation aside."""
+
+
+def exception_class(exc: BaseException) -> type[StorageError]:
+    """Give our class for an exception that is no answer of the server."""
+    for kind in type(exc).__mro__:
+        if kind in EXCEPTIONS:
+            return EXCEPTIONS[kind]
+    return InvalidRequestError
+
+
+def translate(
+    exc: BaseException,
+    vendor: Vendor,
+    where: str,
+    *,
+    operation: str,
+    bucket: str,
+    key: str | None,
+    creates: bool = False,
+) -> StorageError:
+    """Give our error for one of botocore's.
+
+    Args:
+        exc: What the call raised.
+        vendor: The row whose throttle signals count.
+        where: Begins the message, such as `"s3://bucket/key"`.
+        operation: The provider's method.
+        bucket: The bucket.
+        key: The object concerned, if one is.
+        creates: The call was sent with `if_none_match="*"`: a failed precondition then means that the object exists.
+    """
+    facts: dict[str, Any] = {"provider": vendor.name, "bucket": bucket, "key": key, "operation": operation}
+    if not isinstance(exc, boto.ClientError):
+        # The class name only: messages of the transport may quote a signed URL.
+        detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
+        message = f"{where}: {operation} failed: {type(exc).__name__}{': ' if detail else ''}{detail}"
+        return exception_class(exc)(message, **facts)
+    answer = exc.response
+    error, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+    status = meta.get("HTTPStatusCode")
+    code = str(error.get("Code", "")) or None
+    if code is not None and code.isdigit():  # botocore puts the status there when there was no body
+        code = None
+    kind = error_class(code, status, vendor)
+    if code is None and status == 404 and key is None:  # noqa: PLR2004
+        kind = BucketNotFoundError
+    if kind is PreconditionFailedError and creates:
+        kind = AlreadyExistsError
+    hint = HINTS.get(code or "", "")
+    if kind is BucketNotFoundError and not hint:
+        hint = f"there is no bucket {bucket!r} there"
+        if vendor.wrong_region_as_missing_bucket:
+            hint += " (or it is in another region)"
+    said = str(error.get("Message", "")).strip()
+    words = f"{code or f'status {status}'}" + (f" ({said})" if said and said != code else "")
+    return kind(
+        f"{where}: {operation} was answered {words}{'; ' if hint else ''}{hint}",
+        **facts,
+        status=status,
+        code=code,
+        request_id=meta.get("RequestId"),
+        retry_after=_seconds(meta) if issubclass(kind, TransientError) else None,
+    )
+
+
+def _seconds(meta: dict[str, Any]) -> float | None:
+    value = meta.get("HTTPHeaders", {}).get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        return None  # a date, which no known vendor sends: the policy's own delay serves

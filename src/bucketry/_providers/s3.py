@@ -1,0 +1,544 @@
+"""The S3 family through aiobotocore: one method, one request, repeated by one owner (`_send`)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from io import BytesIO
+from typing import Any
+
+from bucketry._core import checksums
+from bucketry._core.checks import check_key, check_write, etag_matches
+from bucketry._core.config import S3FamilyConfig
+from bucketry._core.loop_local import LoopLocal
+from bucketry._core.provider import RangeSink
+from bucketry._core.retry import RetryBudget, RetryPolicy
+from bucketry._core.threads import in_thread
+from bucketry._core.units import MiB
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    FileRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    WriteOptions,
+    body_size,
+)
+from bucketry._providers.botocore_errors import BORDER, translate
+from bucketry._providers.s3_answers import (
+    deletion_failures,
+    expect_range,
+    list_page,
+    object_info,
+    written_info,
+)
+from bucketry._session.pool import SessionPool
+from bucketry._vendors.endpoint import resolve
+from bucketry._vendors.row import Vendor
+from bucketry.errors import (
+    AccessDeniedError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    ThrottledError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+
+CHUNK = MiB  # one hop to a worker thread for each
+PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing else is allowed; never written
+
+
+class S3Requests:
+    """The requests of one bucket. Holds configuration only; what is live is in the pool."""
+
+    def __init__(self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None) -> None:
+        """Check the configuration against the vendor's row; no I/O."""
+        self._config = config
+        self._vendor = vendor
+        self._endpoint = resolve(config, vendor)
+        self._owns_pool = pool is None
+        self._pool = SessionPool() if pool is None else pool
+        self._retry = RetryPolicy(max_attempts=config.max_attempts)
+        self._budget = LoopLocal(RetryBudget)
+        self.bucket = config.bucket_name
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._vendor.name
+
+    @property
+    def capabilities(self) -> Any:  # noqa: ANN401 - Capabilities; named by the protocol
+        """The vendor's limits and promises."""
+        return self._vendor.capabilities
+
+    def locate(self, key: str = "") -> str:
+        """Give `scheme://bucket/key`."""
+        return f"{self._vendor.scheme}://{self.bucket}/{key}"
+
+    async def connect(self) -> None:
+        """Prove bucket and credentials: HeadBucket, else one listing, else one read that may find nothing.
+
+        Cost: 1 to 3 requests.
+        """
+        try:
+            await self._send("connect", "head_bucket")
+        except (AccessDeniedError, InvalidRequestError):
+            pass  # many tokens of R2 and B2 may not HeadBucket; an answer to HEAD does not say why
+        else:
+            return
+        try:
+            await self._send("connect", "list_objects_v2", MaxKeys=1)
+        except AccessDeniedError as refused:
+            try:
+                await self._send("connect", "head_object", key=PROBE_KEY)
+            except NotFoundError:
+                return
+            except AccessDeniedError:
+                raise refused from None
+
+    async def disconnect(self) -> None:
+        """Close the provider's own pool; one that was handed in stays open."""
+        if self._owns_pool:
+            await self._pool.close()
+
+    # --- reads -------------------------------------------------------------------------------------
+
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+        answer = await self._send(
+            "head", "head_object", key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
+        )
+        return object_info(key, answer, answer["ContentLength"])
+
+    @asynccontextmanager
+    async def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AsyncIterator[_S3Body]:
+        """See `ReadsObjects.open_body`."""
+        where = self.locate(key)
+        async with self._pool.client(self._endpoint):  # the client outlives its open bodies
+            answer = await self._send(
+                "get",
+                "get_object",
+                key=key,
+                VersionId=version_id,
+                Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
+                # Where the row does not say that the header is honoured, the answer's etag alone decides.
+                IfMatch=if_match if self.capabilities.get_if_match else None,
+                IfNoneMatch=if_none_match if self.capabilities.get_if_match else None,
+                ChecksumMode=self._checksum_mode if byte_range is None else None,
+            )
+            stream = answer["Body"]
+            try:
+                length, size = expect_range(answer, byte_range, where)
+                info = object_info(key, answer, size)
+                self._hold_conditions(info, if_match, if_none_match)
+                yield _S3Body(info, stream, length, self)
+            finally:
+                stream.close()
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`."""
+        async with self.open_body(key, byte_range=byte_range, if_match=if_match) as body:
+            pending = bytearray()
+            try:
+                async with aclosing(body.__aiter__()) as chunks:
+                    async for chunk in chunks:
+                        pending += chunk
+                        if len(pending) >= CHUNK:
+                            await in_thread(sink.write, pending)
+                            pending = bytearray()
+            except IncompleteBodyError:
+                await in_thread(sink.write, pending)  # what did arrive need not be asked for again
+                raise
+            await in_thread(sink.write, pending)
+            return body.info
+
+    # --- writes ------------------------------------------------------------------------------------
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+        check_write(options, self.capabilities, self.locate(key), multipart=False)
+        algorithm = self.capabilities.put_checksum
+        data, digest = await in_thread(_load, body, algorithm, self.locate(key))
+        answer = await self._send(
+            "put",
+            "put_object",
+            key=key,
+            repeatable=not options.conditional,
+            Body=data,
+            Metadata=dict(options.metadata),
+            ContentType=options.content_type,
+            StorageClass=options.storage_class,
+            IfNoneMatch=options.if_none_match,
+            IfMatch=options.if_match,
+            ChecksumAlgorithm=self._sdk_checksum(algorithm),
+            **_checksum_argument(algorithm, digest),
+        )
+        return written_info(key, answer, body_size(body), options)
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+        full = self.capabilities.full_object_checksum
+        answer = await self._send(
+            "create_multipart",
+            "create_multipart_upload",
+            key=key,
+            Metadata=dict(options.metadata),
+            ContentType=options.content_type,
+            StorageClass=options.storage_class,
+            ChecksumAlgorithm=self._sdk_checksum(self.capabilities.multipart_checksum),
+            ChecksumType="FULL_OBJECT" if full else None,
+        )
+        return MultipartUpload(key=key, upload_id=answer["UploadId"])
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+        algorithm = self.capabilities.multipart_checksum
+        data, digest = await in_thread(_load, body, algorithm, self.locate(upload.key))
+        answer = await self._send(
+            "put_part",
+            "upload_part",
+            key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=part_number,
+            Body=data,
+            ChecksumAlgorithm=self._sdk_checksum(algorithm),
+            **_checksum_argument(algorithm, digest),
+        )
+        return Part(part_number=part_number, size=body_size(body), etag=answer["ETag"], checksum=digest)
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`."""
+        check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
+        full = self.capabilities.full_object_checksum
+        algorithm = self.capabilities.multipart_checksum if full else None
+        ordered = sorted(parts, key=lambda part: part.part_number)
+        answer = await self._send(
+            "complete_multipart",
+            "complete_multipart_upload",
+            key=upload.key,
+            # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
+            repeatable=False,
+            UploadId=upload.upload_id,
+            MultipartUpload={
+                "Parts": [
+                    {
+                        "PartNumber": part.part_number,
+                        "ETag": part.etag,
+                        **_checksum_argument(algorithm, part.checksum),
+                    }
+                    for part in ordered
+                ]
+            },
+            IfNoneMatch=options.if_none_match,
+            IfMatch=options.if_match,
+            ChecksumType="FULL_OBJECT" if algorithm and checksum else None,
+            **_checksum_argument(algorithm, checksum),
+        )
+        return written_info(upload.key, answer, sum(part.size for part in parts), options)
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """See `UploadsParts.abort_multipart`."""
+        try:
+            await self._send("abort_multipart", "abort_multipart_upload", key=upload.key, UploadId=upload.upload_id)
+        except UploadNotFoundError:
+            return
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+        answer = await self._send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
+        return tuple(
+            MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
+            for entry in answer.get("Uploads", ())
+        )
+
+    # --- listing, deleting, copying ----------------------------------------------------------------
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+    ) -> ListPage:
+        """See `ListsObjects.list_page`."""
+        answer = await self._send(
+            "list",
+            "list_objects_v2",
+            Prefix=prefix,
+            Delimiter=delimiter,
+            StartAfter=start_after,
+            ContinuationToken=token,
+        )
+        return list_page(answer, token, self.locate(prefix))
+
+    async def delete(self, remote_path: str) -> None:
+        """See `DeletesObjects.delete`."""
+        try:
+            await self._send("delete", "delete_object", key=remote_path)
+        except NotFoundError:
+            return
+
+    async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
+        """See `DeletesObjects.delete_batch`."""
+        for key in keys:
+            check_key(key, self.capabilities, self.locate())
+        answer = await self._send(
+            "delete_many",
+            "delete_objects",
+            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+        )
+        failed = deletion_failures(answer, self._vendor, self.bucket, self.locate)
+        return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> ObjectInfo:
+        """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
+        self._check_copy(source)
+        replaced: dict[str, Any] = {}
+        if options is not None:
+            replaced = {
+                "MetadataDirective": "REPLACE",
+                "Metadata": dict(options.metadata),
+                "ContentType": options.content_type,
+                "StorageClass": options.storage_class,
+            }
+        await self._send(
+            "copy",
+            "copy_object",
+            key=destination,
+            CopySource={"Bucket": self.bucket, "Key": source},
+            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            **replaced,
+        )
+        return await self.head(destination)
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+        self._check_copy(source)
+        answer = await self._send(
+            "copy_part",
+            "upload_part_copy",
+            key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=part_number,
+            CopySource={"Bucket": self.bucket, "Key": source},
+            CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
+            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+        )
+        result = answer["CopyPartResult"]
+        checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
+        digest = base64.b64decode(checksum).hex() if checksum else None
+        return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
+
+    # --- signed URLs -------------------------------------------------------------------------------
+
+    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+        """See `Presigns.presign`."""
+        operations = {
+            "GET": "get_object",
+            "PUT": "put_object",
+            "HEAD": "head_object",
+            "DELETE": "delete_object",
+        }
+        self._check_presign(key, expires_in)
+        if method not in self.capabilities.presign_methods or method not in operations:
+            known = ", ".join(self.capabilities.presign_methods)
+            message = f"{self.locate(key)}: cannot sign a URL for {method!r}; this provider signs {known}"
+            raise UnsupportedError(message, provider=self.name, bucket=self.bucket, key=key, operation="presign")
+        params = {"Bucket": self.bucket, "Key": key}
+        return str(await self._sign("generate_presigned_url", key, operations[method], params, ExpiresIn=expires_in))
+
+    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
+        """See `Presigns.presign_post`."""
+        self._check_presign(key, expires_in)
+        if not self.capabilities.presign_post:
+            message = f"{self.locate(key)}: this provider has no browser uploads by a signed form; use presign"
+            raise UnsupportedError(message, provider=self.name, bucket=self.bucket, key=key, operation="presign_post")
+        conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
+        form: dict[str, Any] = await self._sign(
+            "generate_presigned_post", key, self.bucket, key, Conditions=conditions, ExpiresIn=expires_in
+        )
+        return form
+
+    def _check_presign(self, key: str, expires_in: int) -> None:
+        check_key(key, self.capabilities, self.locate())
+        longest = self.capabilities.max_presign_expiry
+        if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
+            message = f"{self.locate(key)}: expires_in={expires_in!r} must be within 1 and {longest} seconds"
+            raise InvalidRequestError(message, provider=self.name, bucket=self.bucket, key=key, operation="presign")
+
+    async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
+        async with self._translating("presign", key), self._pool.client(self._endpoint) as client:
+            return await getattr(client, method)(*args, **options)
+
+    # --- the one place where requests are made ------------------------------------------------------
+
+    async def _send(
+        self,
+        doing: str,
+        operation: str,
+        *,
+        key: str | None = None,
+        repeatable: bool = True,
+        **params: Any,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """Make a request, and make it again where that is safe and may help.
+
+        Args:
+            doing: The method's name, for errors.
+            operation: The client's method.
+            key: The object concerned.
+            repeatable: Whether a second try after a lost answer does the same as the first. Where not,
+                only answers that say "not done, come back later" are followed by another try.
+            params: The operation's parameters; `None` leaves one out.
+        """
+        arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": self.bucket}
+        if key is not None:
+            check_key(key, self.capabilities, self.locate())
+            arguments["Key"] = key
+        budget = self._budget.get()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                creates = "IfNoneMatch" in arguments and doing != "get"
+                async with (
+                    self._translating(doing, key, creates=creates),
+                    self._pool.client(self._endpoint) as client,
+                ):
+                    answer: dict[str, Any] = await getattr(client, operation)(**arguments)
+            except StorageError as error:
+                may_repeat = repeatable or isinstance(error, ThrottledError)
+                delay = self._retry.delay(error, attempt) if may_repeat else None
+                if delay is None or not budget.spend(error):
+                    raise
+                await asyncio.sleep(delay)
+            else:
+                budget.refund()
+                return answer
+
+    @asynccontextmanager
+    async def _translating(self, doing: str, key: str | None, *, creates: bool = False) -> AsyncIterator[None]:
+        try:
+            yield
+        except BORDER as exc:
+            where = self.locate(key or "")
+            raise translate(
+                exc, self._vendor, where, operation=doing, bucket=self.bucket, key=key, creates=creates
+            ) from exc
+
+    def body_error(self, exc: BaseException, key: str, done: int, length: int) -> StorageError:
+        """Give the error for a body that broke: always one that resuming can mend."""
+        timed_out = isinstance(exc, asyncio.TimeoutError)
+        message = f"{self.locate(key)}: the body {'stalled' if timed_out else 'ended'} after {done} of {length} bytes"
+        return IncompleteBodyError(message, provider=self.name, bucket=self.bucket, key=key, operation="get")
+
+    @property
+    def _checksum_mode(self) -> str | None:
+        return "ENABLED" if self.capabilities.stored_checksums else None
+
+    def _sdk_checksum(self, algorithm: str | None) -> str | None:
+        return algorithm.upper() if algorithm and self._vendor.sdk_checksum_header else None
+
+    def _check_copy(self, source: str) -> None:
+        check_key(source, self.capabilities, self.locate())
+
+    def _hold_conditions(self, info: ObjectInfo, if_match: str | None, if_none_match: str | None) -> None:
+        """Hold the conditions against the answer as well: some servers ignore the headers."""
+        changed = if_match is not None and not etag_matches(info.etag, if_match)
+        unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
+        if changed or unchanged:
+            wanted = f"not {if_match}" if changed else f"still {if_none_match}"
+            message = f"{self.locate(info.key)}: the object is {wanted} but {info.etag}"
+            raise PreconditionFailedError(
+                message, provider=self.name, bucket=self.bucket, key=info.key, operation="get"
+            )
+
+
+class _S3Body:
+    """The body of one answer, counted against its length."""
+
+    def __init__(self, info: ObjectInfo, stream: Any, length: int, requests: S3Requests) -> None:  # noqa: ANN401 - botocore border
+        self.info = info
+        self._stream = stream
+        self._length = length
+        self._requests = requests
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        done = 0
+        while True:
+            try:
+                chunk: bytes = await self._stream.read(CHUNK)
+            except BORDER as exc:
+                raise self._requests.body_error(exc, self.info.key, done, self._length) from exc
+            if not chunk:
+                break
+            done += len(chunk)
+            if done > self._length:
+                message = f"{self._requests.locate(self.info.key)}: the body is longer than its {self._length} bytes"
+                raise IntegrityError(message, key=self.info.key, operation="get")
+            yield chunk
+        if done < self._length:
+            raise self._requests.body_error(EOFError(), self.info.key, done, self._length)
+
+
+def _load(body: Body, algorithm: str | None, where: str) -> tuple[BytesIO, str | None]:
+    """Bring a body into memory and sum it. Blocks: runs in a worker thread."""
+    data = _read(body, where) if isinstance(body, FileRange) else bytes(body)
+    return BytesIO(data), checksums.of(algorithm, data) if algorithm else None
+
+
+def _read(body: FileRange, where: str) -> bytes:
+    pieces, at = [], body.start
+    while at < body.end:
+        piece = os.pread(body.fd, body.end - at, at)
+        if not piece:
+            message = f"{where}: the file ended at byte {at}, {body.end - at} early: it was cut while it was uploaded"
+            raise IntegrityError(message)
+        pieces.append(piece)
+        at += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
+    if algorithm is None or digest is None:
+        return {}
+    encoded = base64.b64encode(bytes.fromhex(digest)).decode()
+    return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": encoded}

@@ -1,0 +1,131 @@
+"""From botocore's answers to values: pure functions, the place where response dictionaries end."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from bucketry._core.values import ByteRange, CommonPrefix, ListPage, ObjectInfo, WriteOptions
+from bucketry._vendors.row import Vendor
+from bucketry._wire.failures import error_class
+from bucketry.errors import IntegrityError, NotFoundError, StorageError, TransientError
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+
+
+def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
+    """Give the object of a HEAD or GET answer; `size` is the whole object's."""
+    return ObjectInfo(
+        key=key,
+        size=size,
+        etag=answer.get("ETag", ""),
+        last_modified=_utc(answer.get("LastModified")),
+        content_type=answer.get("ContentType"),
+        storage_class=answer.get("StorageClass"),
+        version_id=_version(answer),
+        metadata=dict(answer.get("Metadata", {})),
+        checksums=_full_checksums(answer),
+    )
+
+
+def written_info(key: str, answer: Mapping[str, Any], size: int, options: WriteOptions) -> ObjectInfo:
+    """Give the object that a write made; its time is the answer's `Date`, as the write's own is not sent."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return ObjectInfo(
+        key=key,
+        size=size,
+        etag=answer.get("ETag", ""),
+        last_modified=parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC),
+        content_type=options.content_type,
+        storage_class=options.storage_class,
+        version_id=_version(answer),
+        metadata=dict(options.metadata),
+        checksums=_full_checksums(answer),
+    )
+
+
+def expect_range(answer: Mapping[str, Any], byte_range: ByteRange | None, where: str) -> tuple[int, int]:
+    """Give (length of the body, size of the object), having checked that the answer is of the range asked for.
+
+    Raises:
+        IntegrityError: The range was ignored, or another one was sent.
+    """
+    length = int(answer["ContentLength"])
+    if byte_range is None:
+        return length, length
+    match = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
+    if match is None:
+        message = f"{where}: bytes {byte_range.start} to {byte_range.end} were asked for and the answer names no range"
+        raise IntegrityError(message)
+    first, last, size = map(int, match.groups())
+    if (first, last + 1) != (byte_range.start, min(byte_range.end, size)) or length != last + 1 - first:
+        message = (
+            f"{where}: bytes {byte_range.start} to {byte_range.end} were asked for, and {first} to {last + 1} "
+            f"in a body of {length} sent"
+        )
+        raise IntegrityError(message)
+    return length, size
+
+
+def list_page(answer: Mapping[str, Any], token: str | None, where: str) -> ListPage:
+    """Give a listing's page, its entries in UTF-8 binary order.
+
+    Raises:
+        TransientError: The page is cut and says no way on, or leads back to itself.
+    """
+    objects = [
+        ObjectInfo(
+            key=entry["Key"],
+            size=entry.get("Size", 0),
+            etag=entry.get("ETag", ""),
+            last_modified=_utc(entry.get("LastModified")),
+            storage_class=entry.get("StorageClass"),
+        )
+        for entry in answer.get("Contents", ())
+    ]
+    prefixes = [CommonPrefix(entry["Prefix"]) for entry in answer.get("CommonPrefixes", ())]
+    entries: list[ObjectInfo | CommonPrefix] = [*objects, *prefixes]
+    entries.sort(key=lambda entry: (entry.key if isinstance(entry, ObjectInfo) else entry.prefix).encode())
+    following = answer.get("NextContinuationToken")
+    if answer.get("IsTruncated") and (not following or following == token):
+        message = f"{where}: the listing is cut and its answer does not say how to go on"
+        raise TransientError(message)
+    return ListPage(tuple(entries), following if answer.get("IsTruncated") else None)
+
+
+def deletion_failures(
+    answer: Mapping[str, Any], vendor: Vendor, bucket: str, locate: Callable[[str], str]
+) -> dict[str, StorageError]:
+    """Give the error of each key that a bulk delete did not delete; a missing one counts as deleted."""
+    failed: dict[str, StorageError] = {}
+    for entry in answer.get("Errors", ()):
+        key, code = entry.get("Key", ""), entry.get("Code", "")
+        kind = error_class(code, None, vendor)
+        if not issubclass(kind, NotFoundError):
+            message = f"{locate(key)}: delete was answered {code} ({entry.get('Message', '')})"
+            failed[key] = kind(
+                message, provider=vendor.name, bucket=bucket, key=key, operation="delete_many", code=code
+            )
+    return failed
+
+
+def _full_checksums(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Give the checksums of the whole object: a composite one is of the parts' checksums, no use for ranges."""
+    if answer.get("ChecksumType") == "COMPOSITE":
+        return {}
+    found = {name: answer.get(f"Checksum{name.upper()}") for name in _ALGORITHMS}
+    return {name: base64.b64decode(value).hex() for name, value in found.items() if value and "-" not in value}
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    version = answer.get("VersionId")
+    return None if version in (None, "", "null") else str(version)
+
+
+def _utc(moment: datetime | None) -> datetime:
+    return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)

@@ -1,0 +1,176 @@
+"""One object into one local file: HEAD, plan, workers, verify, rename. The mirror image of `upload`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bucketry._core import checksums
+from bucketry._core.config import TransferConfig
+from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.retry import RetryPolicy
+from bucketry._core.threads import in_thread
+from bucketry._core.units import MiB
+from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
+from bucketry._transfer.groups import first_error
+from bucketry._transfer.limits import Limits
+from bucketry._transfer.plan import plan_download
+from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.staging import FileSink, StagedFile, check_target
+from bucketry.errors import IncompleteBodyError, IntegrityError
+
+READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
+
+
+@dataclass(slots=True)
+class Download:
+    """One download under way.
+
+    Attributes:
+        provider: Where from.
+        config: How.
+        limits: What it shares with the manager's other transfers.
+        key: The object.
+        retries: Bodies that broke and were resumed.
+    """
+
+    provider: ObjectRequests
+    config: TransferConfig
+    limits: Limits
+    key: str
+    progress: ProgressCallback | None = None
+    retries: int = 0
+    _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    async def to(self, local_path: StrPath, listed: ObjectInfo | None = None) -> TransferResult:
+        """Download to the path, atomically.
+
+        Args:
+            local_path: The file to make or replace.
+            listed: What a listing said of the object: a small one then needs no HEAD.
+        """
+        started = time.monotonic()
+        path = str(local_path) if isinstance(local_path, str) else local_path.__fspath__()
+        await in_thread(check_target, path)
+        small = listed is not None and listed.size <= self._part_size
+        info = listed if listed is not None and small else await self.provider.head(self.key)
+        plan = plan_download(info.size, self.config.part_size)
+        algorithm = None if small else self._algorithm(info)
+        async with StagedFile(path, info.size, fsync=self.config.fsync) as staged:
+            meter = Meter(self.progress, self.key, info.size)
+            if small or plan.count <= 1:
+                info, verified = await self._whole(staged, info, meter)
+            else:
+                verified = await self._ranges(staged, info, plan.ranges(), plan.count, algorithm, meter)
+            await staged.publish()
+        meter.finish()
+        return TransferResult(
+            key=self.key,
+            size=info.size,
+            etag=info.etag,
+            version_id=info.version_id,
+            parts=plan.count,
+            retries=self.retries,
+            verified=verified,
+            seconds=time.monotonic() - started,
+        )
+
+    @property
+    def _part_size(self) -> int:
+        return plan_download(0, self.config.part_size).part_size
+
+    def _algorithm(self, info: ObjectInfo) -> str | None:
+        """Choose the stored checksum to verify by; `None`: the length only."""
+        if not self.config.verify:
+            return None
+        usable = (name for name in self.provider.capabilities.stored_checksums if name in info.checksums)
+        return next((name for name in usable if checksums.available(name)), None)
+
+    async def _whole(self, staged: StagedFile, info: ObjectInfo, meter: Meter) -> tuple[ObjectInfo, str]:
+        """Fetch all in one request, whose answer also says by which checksum to verify it."""
+        names = self.provider.capabilities.stored_checksums if self.config.verify else ()
+        algorithm = next((name for name in names if checksums.available(name)), None)
+        if info.checksums and self.config.verify:
+            algorithm = self._algorithm(info)
+        sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
+        got = await self._fetch(sink, None, info, meter)
+        if sink.position != info.size or got.size != info.size:
+            message = f"{self.provider.locate(self.key)}: {info.size} bytes were listed and {got.size} sent: it changed"
+            raise IntegrityError(message, provider=self.provider.name, key=self.key)
+        stored = got.checksums.get(algorithm or "") or info.checksums.get(algorithm or "")
+        if algorithm is None or stored is None:
+            return got, "length"
+        self._compare(algorithm, stored, sink.checksum or "")
+        return got, algorithm
+
+    async def _ranges(
+        self,
+        staged: StagedFile,
+        info: ObjectInfo,
+        ranges: Iterator[ByteRange],
+        count: int,
+        algorithm: str | None,
+        meter: Meter,
+    ) -> str:
+        """Fetch the ranges, several at once, all of the version that `info` names."""
+        if algorithm is not None and not checksums.combinable(algorithm):
+            algorithm = None
+
+        async def worker() -> None:
+            for byte_range in ranges:  # one shared iterator: each range is taken once
+                sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
+                await self._fetch(sink, byte_range, info, meter)
+                if sink.checksum is not None:
+                    self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+
+        with first_error():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.config.max_concurrency, count)):
+                    group.create_task(worker())
+        if algorithm is None:
+            return "length"
+        ordered = (self._sums[start] for start in sorted(self._sums))
+        self._compare(algorithm, info.checksums[algorithm], checksums.combine(algorithm, ordered))
+        return algorithm
+
+    async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
+        """Fetch one range into its sink; a body that breaks is asked for again from its first missing byte."""
+        policy = RetryPolicy(max_attempts=self.config.max_attempts)
+        pinned = info.etag if byte_range is not None else None
+        attempt = 0
+        while True:
+            before = sink.position
+            try:
+                async with self.limits.body(sink.end - sink.position, memory=READ_MEMORY):
+                    try:
+                        got = await self.provider.fetch_range(self.key, byte_range, sink, if_match=pinned)
+                    finally:
+                        meter.add(sink.position - before)
+            except IncompleteBodyError as error:
+                attempt = 1 if sink.position > before else attempt + 1
+                delay = policy.delay(error, attempt)
+                if delay is None:
+                    raise
+                self.retries += 1
+                if sink.position == sink.end:
+                    return info
+                if sink.position > sink.start:
+                    # The rest must be of the version whose beginning is already in the file.
+                    pinned = info.etag
+                    byte_range = ByteRange(sink.position, sink.end)
+                await asyncio.sleep(delay)
+            else:
+                if byte_range is not None and sink.position != sink.end:
+                    message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
+                    raise IntegrityError(message, provider=self.provider.name, key=self.key)
+                return got
+
+    def _compare(self, algorithm: str, stored: str, computed: str) -> None:
+        if stored != computed:
+            message = (
+                f"{self.provider.locate(self.key)}: the bytes received have {algorithm} {computed}, the object's is "
+                f"{stored}; nothing was published, try again"
+            )
+            raise IntegrityError(message, provider=self.provider.name, key=self.key, operation="download")

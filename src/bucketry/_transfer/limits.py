@@ -1,0 +1,108 @@
+"""What all transfers of one manager share: slots, memory and bandwidth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bucketry._core.config import TransferConfig
+
+
+class Quota:
+    """A number of units handed out in the order they were asked for.
+
+    A request for more than there are in all waits for all of them, so nothing waits for ever.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Begin with all units free."""
+        self.limit = limit
+        self.free = limit
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def hold(self, units: int) -> AsyncIterator[None]:
+        """Hold `units` (at most the limit) inside the context."""
+        units = await self.take(units)
+        try:
+            yield
+        finally:
+            self.give(units)
+
+    async def take(self, units: int) -> int:
+        """Take `units` (at most the limit) and give their number, to be given back."""
+        units = min(units, self.limit)
+        if units <= self.free and not self._waiting:
+            self.free -= units
+            return units
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (units, turn)
+        self._waiting.append(entry)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give(units)
+            else:
+                self._waiting.remove(entry)
+                self._wake()
+            raise
+        return units
+
+    def give(self, units: int) -> None:
+        """Give units back and wake who waits for them."""
+        self.free += units
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self.free:
+            units, turn = self._waiting.popleft()
+            if not turn.done():
+                self.free -= units
+                turn.set_result(None)
+
+
+class Pace:
+    """A bound on bytes per second: each body waits until the bytes before it are paid for."""
+
+    def __init__(self, rate: int | None) -> None:
+        """Remember the rate, bytes per second; `None`: no bound."""
+        self._rate = rate
+        self._free_at = 0.0
+
+    async def wait(self, size: int) -> None:
+        """Wait for `size` bytes' turn."""
+        if self._rate is None:
+            return
+        now = asyncio.get_running_loop().time()
+        begin = max(now, self._free_at)
+        self._free_at = begin + size / self._rate
+        if begin > now:
+            await asyncio.sleep(begin - now)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one manager in one event loop."""
+
+    slots: Quota
+    memory: Quota
+    pace: Pace
+
+    @classmethod
+    def of(cls, config: TransferConfig) -> Limits:
+        """Make them from the configuration."""
+        return cls(Quota(config.max_concurrency), Quota(config.memory_budget), Pace(config.max_bandwidth))
+
+    @asynccontextmanager
+    async def body(self, size: int, *, memory: int) -> AsyncIterator[None]:
+        """Hold a slot and `memory` bytes for one body request of `size` bytes.
+
+        Only single requests hold it, and they ask for nothing else meanwhile: no two can wait for each other.
+        """
+        async with self.memory.hold(memory), self.slots.hold(1):
+            await self.pace.wait(size)
+            yield

@@ -1,0 +1,291 @@
+"""TransferManager: every transfer of one provider, under one limit and one memory budget."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+
+from bucketry._core.checks import check_metadata
+from bucketry._core.config import TransferConfig
+from bucketry._core.loop_local import LoopLocal
+from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.threads import in_thread
+from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
+from bucketry._transfer.copy import copy
+from bucketry._transfer.download import Download
+from bucketry._transfer.limits import Limits
+from bucketry._transfer.many import Tally, fan_out, get_many
+from bucketry._transfer.progress import ProgressCallback
+from bucketry._transfer.read import stream
+from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
+from bucketry._transfer.upload import Upload
+from bucketry._transfer.write import without_token
+
+
+class TransferManager:
+    """Moves objects of any size, with bounded requests, memory and bandwidth over all its transfers.
+
+    Downloads are atomic (the target is the old file or the whole new one), pinned to one version and
+    verified; uploads are visible whole or not at all, and nothing stays behind when one fails or is
+    cancelled. Every error is a `StorageError`. Memory is at most `config.memory_budget` plus 1 MiB
+    for each of `config.max_concurrency` bodies; an open `get_many` has a budget of its own.
+
+    Args:
+        provider: Any provider; the manager opens and closes nothing of it.
+        config: Part sizes, limits, verification.
+    """
+
+    def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
+        """Remember provider and configuration; no I/O."""
+        self.provider = provider
+        self.config = config if config is not None else TransferConfig()
+        self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
+
+    def _make_limits(self) -> Limits:
+        return Limits.of(self.config)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle provider and configuration only."""
+        return {"provider": self.provider, "config": self.config}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Begin with free limits."""
+        self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
+
+    async def upload(
+        self,
+        local_path: StrPath,
+        key: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        storage_class: str | None = None,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> TransferResult:
+        """Store a local file: visible whole or not at all; in parallel parts from the threshold on.
+
+        Args:
+            local_path: A regular file; it must not change meanwhile.
+            key: The object.
+            metadata: User metadata, printable ASCII.
+            content_type: Media type; the provider's default when `None`.
+            storage_class: The vendor's word; its default when `None`.
+            if_none_match: `"*"`: only create.
+            if_match: An etag: only replace exactly this version.
+            progress: Called with `Progress` at most some 10 times a second.
+
+        Raises:
+            LocalFileError: The file is missing, a directory, or unreadable.
+            AlreadyExistsError: `if_none_match="*"` and there is an object.
+            PreconditionFailedError: `if_match` does not hold.
+            UnsupportedError: The provider does not enforce the condition, or stores no object so large.
+            IntegrityError: The file changed meanwhile, or other bytes arrived than were sent.
+
+        Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
+        """
+        options = write_options(
+            self.provider,
+            key,
+            metadata=metadata,
+            content_type=content_type,
+            storage_class=storage_class,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
+        return await self._upload(key, options, progress).of_file(local_path)
+
+    async def upload_stream(
+        self,
+        chunks: AsyncIterable[bytes],
+        key: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        storage_class: str | None = None,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> TransferResult:
+        """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
+
+        Cost: 1 request if it fits one part; else 1 for each part and 3 more.
+        """
+        options = write_options(
+            self.provider,
+            key,
+            metadata=metadata,
+            content_type=content_type,
+            storage_class=storage_class,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
+        return await self._upload(key, options, progress).of_stream(chunks)
+
+    async def download(
+        self, key: str, local_path: StrPath, *, progress: ProgressCallback | None = None
+    ) -> TransferResult:
+        """Put an object into a local file: the old file or the whole new one, never a part.
+
+        Missing directories are made; a symbolic link is replaced, not followed.
+
+        Args:
+            key: The object.
+            local_path: The file to make or replace.
+            progress: Called with `Progress` at most some 10 times a second.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: The object was replaced meanwhile.
+            IntegrityError: The bytes are not those that were stored.
+            LocalFileError: The file cannot be written, or is a directory.
+
+        Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
+        """
+        return await self._download(key, progress).to(local_path)
+
+    async def upload_many(
+        self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
+    ) -> BatchResult:
+        """Upload `(local_path, key)` pairs, several at once; a failure of one does not stop the others.
+
+        Cost: as `upload`, for each.
+        """
+        tally = Tally()
+
+        async def one(pair: tuple[StrPath, str]) -> None:
+            await tally.note(pair[1], self.upload(pair[0], pair[1], progress=progress))
+
+        await fan_out(pairs, one, width=self.config.max_concurrency)
+        return tally.result()
+
+    async def download_many(
+        self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
+    ) -> BatchResult:
+        """Download `(key, local_path)` pairs, several at once; a failure of one does not stop the others.
+
+        Cost: as `download`, for each.
+        """
+        tally = Tally()
+
+        async def one(pair: tuple[str, StrPath]) -> None:
+            await tally.note(pair[0], self.download(pair[0], pair[1], progress=progress))
+
+        await fan_out(pairs, one, width=self.config.max_concurrency)
+        return tally.result()
+
+    async def upload_tree(
+        self, local_dir: StrPath, prefix: str, *, progress: ProgressCallback | None = None
+    ) -> BatchResult:
+        """Upload every file below a directory; `prefix` is taken as a directory of keys.
+
+        Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are
+        reported as failed. Empty directories have no key.
+
+        Raises:
+            LocalFileNotFoundError: There is no such directory.
+            LocalNotADirectoryError: It is a file.
+
+        Cost: as `upload`, for each file.
+        """
+        tally = Tally()
+
+        async def one(found: Found) -> None:
+            if found.error is not None:
+                tally.fail(found.key, found.error)
+            else:
+                await tally.note(found.key, self.upload(found.path, found.key, progress=progress))
+
+        await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
+        return tally.result()
+
+    async def download_tree(
+        self, prefix: str, local_dir: StrPath, *, progress: ProgressCallback | None = None
+    ) -> BatchResult:
+        """Download every object below a prefix, taken as a directory of keys; nothing lands outside `local_dir`.
+
+        Keys that are no safe relative path, lead through a symbolic link, or are one name with another
+        key on this file system are reported as failed with `UnsafeKeyError`; the others are downloaded.
+
+        Cost: 1 request for each 1,000 keys, 1 for each object of one part, and as `download` for larger ones.
+        """
+        below = as_directory(prefix)
+        landing = await in_thread(Landing, os.fspath(local_dir), below)
+        tally = Tally()
+
+        async def one(entry: ObjectInfo | CommonPrefix) -> None:
+            if isinstance(entry, ObjectInfo):
+                await tally.note(entry.key, self._land(entry, landing, progress))
+
+        await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
+        return tally.result()
+
+    def get_many(self, keys: Iterable[str], *, ordered: bool = True) -> AsyncIterator[tuple[str, bytes]]:
+        """Iterate over `(key, bytes)`, prefetching within a memory budget.
+
+        Args:
+            keys: Taken as they are needed; an endless iterable is fine.
+            ordered: In the order of `keys`, or as they arrive.
+
+        Raises:
+            NotFoundError: A key has no object; the iteration ends.
+
+        Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
+        """
+        return get_many(self.provider, self._limits.get(), keys, ordered=ordered, width=self.config.max_concurrency)
+
+    async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
+        """Copy an object to another provider: by the server within one bucket, else streamed through memory.
+
+        Cost: server-side 2 requests; streamed the object's bytes down and up.
+        """
+        if other_provider is self.provider:
+            copied = await copy(
+                self.provider,
+                key,
+                destination_key,
+                width=self.config.max_concurrency,
+                attempts=self.config.max_attempts,
+            )
+            return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
+        async with stream(self.provider, key, None) as source:
+            info = without_token(source.info)
+            return await TransferManager(other_provider, self.config).upload_stream(
+                source, destination_key, metadata=info.metadata, content_type=info.content_type
+            )
+
+    async def _land(
+        self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None
+    ) -> TransferResult | None:
+        if entry.key.endswith("/"):  # a placeholder that consoles make for an empty "directory"
+            await in_thread(landing.make_directory, entry.key)
+            return None
+        path = await in_thread(landing.path_of, entry.key)
+        return await self._download(entry.key, progress).to(path, listed=entry)
+
+    def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
+        return Upload(self.provider, self.config, self._limits.get(), key, options, progress)
+
+    def _download(self, key: str, progress: ProgressCallback | None) -> Download:
+        return Download(self.provider, self.config, self._limits.get(), key, progress)
+
+
+def write_options(
+    provider: ObjectRequests,
+    key: str,
+    *,
+    metadata: Mapping[str, str] | None,
+    content_type: str | None,
+    storage_class: str | None,
+    if_none_match: str | None,
+    if_match: str | None,
+) -> WriteOptions:
+    """Check what goes with a write, before any byte moves."""
+    return WriteOptions(
+        metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))),
+        content_type=content_type,
+        storage_class=storage_class,
+        if_none_match=if_none_match,
+        if_match=if_match,
+    )

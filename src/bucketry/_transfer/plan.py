@@ -1,0 +1,78 @@
+"""How an object is cut into parts: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.config import PART_SIZE
+from bucketry._core.units import MiB
+from bucketry._core.values import ByteRange
+from bucketry.errors import ConfigError, UnsupportedError
+
+GROWTH_INTERVAL = 1_000  # parts of a stream of unknown length after which the part size doubles
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """An object of `size` bytes in parts of `part_size`, the last one shorter or equal."""
+
+    size: int
+    part_size: int
+
+    @property
+    def count(self) -> int:
+        """How many parts there are; 0 for an empty object."""
+        return -(-self.size // self.part_size)
+
+    def ranges(self) -> Iterator[ByteRange]:
+        """Give the parts in order; together they are `[0, size)`, each byte once."""
+        for start in range(0, self.size, self.part_size):
+            yield ByteRange(start, min(start + self.part_size, self.size))
+
+
+def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: str) -> PartPlan:
+    """Cut an upload so that the vendor takes it: equal parts, never too many, too small or too large.
+
+    Args:
+        size: Of the whole object, bytes.
+        limits: The vendor's row.
+        part_size: What the user asked for; grown where the object would need too many parts.
+        where: Begins the message of an error.
+
+    Raises:
+        UnsupportedError: The object is larger than the vendor stores.
+        ConfigError: `part_size` is outside the vendor's limits.
+    """
+    if size > limits.max_object_size:
+        message = f"{where}: {size} bytes are more than the {limits.max_object_size} this provider stores in an object"
+        raise UnsupportedError(message)
+    if part_size is not None and not limits.min_part_size <= part_size <= limits.max_part_size:
+        message = (
+            f"{where}: part_size {part_size} is outside this provider's {limits.min_part_size} to "
+            f"{limits.max_part_size} bytes"
+        )
+        raise ConfigError(message)
+    wanted = part_size if part_size is not None else max(PART_SIZE, limits.min_part_size)
+    needed = -(-size // limits.max_parts)
+    if needed > wanted:
+        wanted = min(-(-needed // MiB) * MiB, limits.max_part_size)
+    return PartPlan(size, wanted)
+
+
+def plan_download(size: int, part_size: int | None) -> PartPlan:
+    """Cut a download into ranges; no vendor limits their size or number."""
+    return PartPlan(size, part_size or PART_SIZE)
+
+
+def stream_part_size(part_number: int, limits: Capabilities, part_size: int | None) -> int:
+    """Give the length of a part of a stream whose end is unknown.
+
+    It doubles every 1,000 parts, so that 10,000 parts hold more than the largest object; where the
+    vendor needs equal parts it stays as it is.
+    """
+    first = part_size or max(PART_SIZE, limits.min_part_size)
+    if limits.equal_part_sizes:
+        return first
+    return int(min(first * 2 ** ((part_number - 1) // GROWTH_INTERVAL), limits.max_part_size))

@@ -1,0 +1,197 @@
+"""Directories: local files as keys and keys as local files, each pair safe or refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import unicodedata
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from bucketry._core.checks import local_parts
+from bucketry._core.os_errors import local_error
+from bucketry._core.provider import ObjectRequests
+from bucketry._core.threads import in_thread
+from bucketry._core.values import CommonPrefix, ObjectInfo
+from bucketry.errors import (
+    InvalidKeyError,
+    LocalFileError,
+    LocalFileNotFoundError,
+    LocalNotADirectoryError,
+    StorageError,
+    UnsafeKeyError,
+)
+
+BATCH = 256  # directory entries read in one hop to a thread
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file below a directory, by the key it gets; or why it gets none."""
+
+    key: str
+    path: str
+    error: StorageError | None = None
+
+
+def as_directory(prefix: str) -> str:
+    """Give the prefix of the keys "in" a directory: `"models"` means `"models/"`, never `"models-old"`."""
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+
+async def local_files(root: str, prefix: str) -> AsyncIterator[Found]:
+    """Give every file below `root`, in the order of their keys' names, read in worker threads.
+
+    Symbolic links to files are followed; what cannot be uploaded (links to directories, broken links, sockets,
+    names that are not UTF-8) is given with its error, so that nothing is left out silently.
+
+    Raises:
+        LocalFileNotFoundError: `root` does not exist.
+        LocalNotADirectoryError: `root` is a file.
+    """
+    walk = _walk(root, as_directory(prefix))
+    while batch := await in_thread(_take, walk):
+        for found in batch:
+            yield found
+
+
+def _take(walk: Iterator[Found]) -> list[Found]:
+    return [found for found, _ in zip(walk, range(BATCH), strict=False)]
+
+
+def _walk(root: str, prefix: str) -> Iterator[Found]:
+    if not os.path.isdir(root):
+        if os.path.lexists(root):
+            message = f"{root}: is not a directory; upload a single file with upload"
+            raise LocalNotADirectoryError(message, path=root)
+        message = f"{root}: there is no such directory"
+        raise LocalFileNotFoundError(message, path=root)
+    pending = [(root, prefix)]
+    while pending:
+        directory, below = pending.pop()
+        try:
+            with os.scandir(directory) as entries:
+                ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        except OSError as exc:
+            yield Found(below, directory, local_error(exc, directory, "listing the directory to upload"))
+            continue
+        for entry in ordered:
+            if not entry.is_dir(follow_symlinks=False):
+                yield _found(entry, below + entry.name)
+        pending.extend(
+            (entry.path, f"{below}{entry.name}/") for entry in reversed(ordered) if entry.is_dir(follow_symlinks=False)
+        )
+
+
+def _found(entry: os.DirEntry[str], key: str) -> Found:
+    try:
+        key.encode()
+        mode = entry.stat().st_mode
+    except UnicodeEncodeError:
+        message = f"{entry.path!r}: the name is not UTF-8, so it cannot be a key; rename the file"
+        return Found(repr(key), entry.path, InvalidKeyError(message))
+    except OSError as exc:
+        return Found(key, entry.path, local_error(exc, entry.path, "looking at the file to upload"))
+    if stat.S_ISREG(mode):
+        return Found(key, entry.path)
+    what = "a symbolic link to a directory" if stat.S_ISDIR(mode) else "not a regular file"
+    message = f"{entry.path}: is {what} and was not uploaded; upload its target by itself"
+    return Found(key, entry.path, LocalFileError(message, path=entry.path))
+
+
+async def every_object(
+    provider: ObjectRequests,
+    prefix: str = "",
+    *,
+    delimiter: str | None = None,
+    start_after: str | None = None,
+) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+    """Iterate over a listing, page by page.
+
+    Cost: 1 request for each page of `capabilities.max_list_keys` entries.
+    """
+    token: str | None = None
+    while True:
+        page = await provider.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
+        for entry in page.entries:
+            yield entry
+        token = page.next_token
+        if token is None:
+            return
+
+
+class Landing:
+    """A local directory that objects are put below, and never beside, whatever their keys."""
+
+    def __init__(self, root: str, prefix: str) -> None:
+        """Look where the directory really is. Blocks."""
+        self._root = os.path.abspath(root)
+        self._real = os.path.realpath(root)  # the root itself may be a link: that is the user's choice
+        self._prefix = prefix
+        self._safe: set[str] = set()
+        self._names: dict[str, str] = {}
+        self._folds: bool | None = None
+
+    def path_of(self, key: str) -> str:
+        """Give the path for a key, having made its directories. Blocks.
+
+        Raises:
+            UnsafeKeyError: The path would leave the directory, goes through a symbolic link, or differs from that
+                of another key only by case or Unicode form on a file system that makes them one.
+            LocalFileError: A directory cannot be made.
+        """
+        relative = key[len(self._prefix) :]
+        parts = local_parts(relative, f"below {self._root}")
+        path = os.path.join(self._root, *parts)
+        self._make(os.path.dirname(path), key)
+        self._check_twin(relative, key)
+        return path
+
+    def make_directory(self, key: str) -> None:
+        """Make the directory that a key ending in `/` stands for. Blocks."""
+        relative = key[len(self._prefix) :].rstrip("/")
+        if relative:
+            self._make(os.path.join(self._root, *local_parts(relative, f"below {self._root}")), key)
+
+    def _make(self, directory: str, key: str) -> None:
+        if directory in self._safe:
+            return
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except FileExistsError as exc:
+            message = f"{directory}: is a file, and key {key!r} needs a directory there"
+            raise UnsafeKeyError(message, key=key, path=directory) from exc
+        except OSError as exc:
+            if isinstance(exc, NotADirectoryError):
+                message = f"{directory}: a part of this path is a file, and key {key!r} needs a directory there"
+                raise UnsafeKeyError(message, key=key, path=directory) from exc
+            raise local_error(exc, directory, "making a directory for the download") from exc
+        if os.path.realpath(directory) != os.path.normpath(
+            os.path.join(self._real, os.path.relpath(directory, self._root))
+        ):
+            message = f"{directory}: a symbolic link leads elsewhere, so key {key!r} was not written through it"
+            raise UnsafeKeyError(message, key=key, path=directory)
+        self._safe.add(directory)
+
+    def _check_twin(self, relative: str, key: str) -> None:
+        if self._folds is None:
+            self._folds = _folds_case(self._root)
+        if not self._folds:
+            return
+        other = self._names.setdefault(folded(relative), key)
+        if other != key:
+            message = f"key {key!r} and {other!r} are one name on this file system; this one was not written"
+            raise UnsafeKeyError(message, key=key)
+
+
+def folded(name: str) -> str:
+    """Give the form under which a case-insensitive, normalizing file system keeps a name."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _folds_case(root: str) -> bool:
+    """Tell whether names that differ by case are one file below `root`, by making one. Blocks."""
+    with tempfile.NamedTemporaryFile(dir=root, prefix=".bucketry-Case-") as probe:
+        head, name = os.path.split(probe.name)
+        return os.path.exists(os.path.join(head, name.swapcase()))

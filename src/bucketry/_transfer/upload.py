@@ -1,0 +1,310 @@
+"""One local file, or one stream, into one object: plan, workers, complete, verify. The mirror image of `download`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from bucketry._core import checksums
+from bucketry._core.checks import WRITE_TOKEN, check_key, check_write
+from bucketry._core.config import TransferConfig
+from bucketry._core.os_errors import local_error
+from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.threads import in_thread
+from bucketry._core.units import MiB
+from bucketry._core.values import (
+    ByteRange,
+    FileRange,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    TransferResult,
+    WriteOptions,
+    body_size,
+)
+from bucketry._transfer.cleanup import abort, open_upload
+from bucketry._transfer.groups import first_error
+from bucketry._transfer.limits import Limits
+from bucketry._transfer.plan import PartPlan, plan_upload, stream_part_size
+from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.write import complete_settled, put_settled, with_token
+from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError, UnsupportedError
+
+
+@dataclass(slots=True)
+class Upload:
+    """One upload under way.
+
+    Attributes:
+        provider: Where to.
+        config: How.
+        limits: What it shares with the manager's other transfers.
+        key: The object.
+        options: Metadata and preconditions.
+        retries: Writes whose outcome had to be settled.
+    """
+
+    provider: ObjectRequests
+    config: TransferConfig
+    limits: Limits
+    key: str
+    options: WriteOptions
+    progress: ProgressCallback | None = None
+    retries: int = 0
+    _parts: list[Part] = field(default_factory=list)
+
+    async def of_file(self, local_path: StrPath) -> TransferResult:
+        """Upload a regular file; its bytes are read by ranges, in worker threads."""
+        started = time.monotonic()
+        where = self.provider.locate(self.key)
+        check_key(self.key, self.provider.capabilities, self.provider.locate())
+        async with _opened(os.fspath(local_path)) as source:
+            size = source.size
+            meter = Meter(self.progress, self.key, size)
+            plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
+            multipart = size > self._single_limit()
+            check_write(self.options, self.provider.capabilities, where, multipart=multipart)
+            if multipart:
+                info = await self._in_parts(source, plan, meter)
+            else:
+                body = FileRange(source.fd, 0, size)
+                async with self.limits.body(size, memory=self._memory(size)):
+                    info, self.retries = await put_settled(
+                        self.provider, self.key, body, self.options, attempts=self.config.max_attempts
+                    )
+                await source.check_unchanged()
+                meter.add(size)
+        meter.finish()
+        return self._result(info, plan.count if multipart else 1, started)
+
+    async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
+        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded."""
+        started = time.monotonic()
+        limits = self.provider.capabilities
+        check_key(self.key, limits, self.provider.locate())
+        check_write(self.options, limits, self.provider.locate(self.key), multipart=False)
+        check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
+        meter = Meter(self.progress, self.key, None)
+        source = _Slicer(chunks)
+        first = stream_part_size(1, limits, self.config.part_size)
+        async with self.limits.memory.hold(first):
+            head = await source.take(first)
+            if source.ended:
+                async with self.limits.slots.hold(1):
+                    await self.limits.pace.wait(len(head))
+                    info, self.retries = await put_settled(
+                        self.provider, self.key, head, self.options, attempts=self.config.max_attempts
+                    )
+                meter.add(len(head))
+                meter.finish()
+                return self._result(info, 1, started)
+            source.give_back(head)
+        info = await self._stream_parts(source, meter)
+        meter.finish()
+        return self._result(info, len(self._parts), started)
+
+    def _single_limit(self) -> int:
+        """Give the largest size that goes in one request."""
+        limits = self.provider.capabilities
+        wanted = self.config.multipart_threshold
+        single = min(limits.multipart_threshold if wanted is None else wanted, limits.max_put_size)
+        return min(single, self.config.memory_budget) if limits.buffers_bodies else single
+
+    def _memory(self, size: int) -> int:
+        """Give the bytes that sending a body of `size` holds in memory."""
+        return size if self.provider.capabilities.buffers_bodies else min(size, MiB)
+
+    async def _in_parts(self, source: _Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
+        async def part(ranges: Iterator[tuple[int, ByteRange]], upload: MultipartUpload) -> None:
+            for number, byte_range in ranges:  # one shared iterator: each part is taken once
+                body = FileRange(source.fd, byte_range.start, byte_range.end)
+                async with self.limits.body(byte_range.size, memory=self._memory(byte_range.size)):
+                    self._parts.append(await self.provider.put_part(upload, number, body))
+                meter.add(byte_range.size)
+
+        async with self._multipart() as (upload, marked):
+            numbered = iter(enumerate(plan.ranges(), start=1))
+            with first_error():
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.config.max_concurrency, plan.count)):
+                        group.create_task(part(numbered, upload))
+            await source.check_unchanged()
+            return await self._complete(upload, marked)
+
+    async def _stream_parts(self, source: _Slicer, meter: Meter) -> ObjectInfo:
+        limits = self.provider.capabilities
+        turn = asyncio.Lock()
+        count = total = 0
+
+        async def worker(upload: MultipartUpload) -> None:
+            nonlocal count, total
+            while True:
+                async with turn:  # parts are cut from the stream one at a time, in order
+                    if source.ended:
+                        return
+                    number = count + 1
+                    size = stream_part_size(number, limits, self.config.part_size)
+                    held = await self.limits.memory.take(size)
+                    try:
+                        body = await source.take(size)
+                        count, total = number, total + len(body)
+                        self._check_stream(count, total)
+                    except BaseException:
+                        self.limits.memory.give(held)
+                        raise
+                try:
+                    async with self.limits.slots.hold(1):
+                        await self.limits.pace.wait(len(body))
+                        self._parts.append(await self.provider.put_part(upload, number, body))
+                finally:
+                    self.limits.memory.give(held)
+                meter.add(body_size(body))
+
+        async with self._multipart() as (upload, marked):
+            with first_error():
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self.config.max_concurrency):
+                        group.create_task(worker(upload))
+            return await self._complete(upload, marked)
+
+    def _check_stream(self, number: int, size: int) -> None:
+        limits = self.provider.capabilities
+        if number > limits.max_parts or size > limits.max_object_size:
+            message = (
+                f"{self.provider.locate(self.key)}: the stream is longer than {limits.max_parts} parts of this "
+                "part_size hold; give TransferConfig a larger part_size"
+            )
+            raise UnsupportedError(message, provider=self.provider.name, key=self.key, operation="put")
+
+    @asynccontextmanager
+    async def _multipart(self) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
+        """Open an upload, and abort it unless the block ends well."""
+        marked = with_token(self.options)
+        upload = await open_upload(self.provider, self.key, marked)
+        try:
+            yield upload, marked
+        except BaseException:  # the workers have stopped: their task group has ended
+            await abort(self.provider, upload)
+            raise
+
+    async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
+        limits = self.provider.capabilities
+        parts = sorted(self._parts, key=lambda part: part.part_number)
+        whole = None
+        if limits.full_object_checksum and limits.multipart_checksum:
+            sums = ((part.checksum or "0", part.size) for part in parts)
+            whole = checksums.combine(limits.multipart_checksum, sums)
+        info, settled = await complete_settled(
+            self.provider, upload, parts, marked, checksum=whole, attempts=self.config.max_attempts
+        )
+        self.retries += settled
+        if self.config.verify or not limits.stable_multipart_etag:
+            stored = await self.provider.head(self.key)
+            if stored.metadata.get(WRITE_TOKEN) != marked.metadata[WRITE_TOKEN]:
+                return info  # somebody has replaced it since
+            if stored.size != info.size:
+                message = f"{self.provider.locate(self.key)}: {info.size} bytes were sent and {stored.size} are stored"
+                raise IntegrityError(message, provider=self.provider.name, key=self.key, operation="upload")
+            return stored
+        return info
+
+    def _result(self, info: ObjectInfo, parts: int, started: float) -> TransferResult:
+        limits = self.provider.capabilities
+        checked = limits.multipart_checksum if self._parts else limits.put_checksum
+        return TransferResult(
+            key=self.key,
+            size=info.size,
+            etag=info.etag,
+            version_id=info.version_id,
+            parts=parts,
+            retries=self.retries,
+            verified=checked or "length",
+            seconds=time.monotonic() - started,
+        )
+
+
+class _Slicer:
+    """Cuts a stream of chunks into pieces of exactly the lengths asked for, the last one shorter."""
+
+    def __init__(self, chunks: AsyncIterable[bytes]) -> None:
+        self._chunks = aiter(chunks)
+        self._buffer = bytearray()
+        self._exhausted = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left."""
+        return self._exhausted and not self._buffer
+
+    async def take(self, size: int) -> bytearray:
+        while len(self._buffer) <= size and not self._exhausted:  # one byte more tells whether this piece is the last
+            try:
+                chunk = await anext(self._chunks)
+            except StopAsyncIteration:
+                self._exhausted = True
+            else:
+                if not isinstance(chunk, (bytes, bytearray, memoryview)):
+                    message = f"a stream to put must give bytes, not {type(chunk).__name__}"
+                    raise TypeError(message)
+                self._buffer += chunk
+        piece, self._buffer = self._buffer[:size], self._buffer[size:]
+        return piece
+
+    def give_back(self, piece: bytearray) -> None:
+        self._buffer = piece + self._buffer
+
+
+@dataclass(slots=True)
+class _Source:
+    """A file being uploaded, and how it was when it was opened."""
+
+    path: str
+    fd: int
+    size: int
+    _mtime: int
+
+    async def check_unchanged(self) -> None:
+        """Raise IntegrityError where the file was written to while it was read."""
+        now = await in_thread(os.fstat, self.fd)
+        if (now.st_size, now.st_mtime_ns) != (self.size, self._mtime):
+            message = f"{self.path}: the file changed while it was uploaded; upload it again"
+            raise IntegrityError(message, path=self.path, operation="upload")
+
+
+@asynccontextmanager
+async def _opened(path: str) -> AsyncIterator[_Source]:
+    """Open a regular file for reading.
+
+    Raises:
+        LocalFileNotFoundError: There is none.
+        LocalIsADirectoryError: It is a directory.
+        LocalPermissionError: It may not be read.
+        LocalFileError: It is a device, a FIFO or a socket.
+    """
+    descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
+
+    def open_it() -> os.stat_result:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
+            descriptors.append(fd)
+            return os.fstat(fd)
+        except OSError as exc:
+            raise local_error(exc, path, "opening the file to upload") from exc
+
+    try:
+        found = await in_thread(open_it)
+        if stat.S_ISDIR(found.st_mode):
+            message = f"{path}: is a directory; use upload_tree for its files"
+            raise LocalIsADirectoryError(message, path=path)
+        if not stat.S_ISREG(found.st_mode):
+            message = f"{path}: is not a regular file; put its bytes as a stream"
+            raise LocalFileError(message, path=path)
+        yield _Source(path, descriptors[0], found.st_size, found.st_mtime_ns)
+    finally:
+        for fd in descriptors:
+            os.close(fd)

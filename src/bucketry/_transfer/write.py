@@ -1,0 +1,120 @@
+"""Writes whose outcome is certain: a lost answer is settled by looking, not by guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from bucketry._core.checks import WRITE_TOKEN
+from bucketry._core.provider import ObjectRequests
+from bucketry._core.retry import RetryPolicy
+from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
+from bucketry.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    PreconditionFailedError,
+    TransientError,
+    UploadNotFoundError,
+)
+
+
+def with_token(options: WriteOptions) -> WriteOptions:
+    """Mark a write, so that it can be told from anybody else's; readers do not see the mark."""
+    return replace(options, metadata={**options.metadata, WRITE_TOKEN: secrets.token_hex(16)})
+
+
+async def put_settled(
+    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, attempts: int
+) -> tuple[ObjectInfo, int]:
+    """Put an object in one request, and give it with the number of times its outcome had to be settled.
+
+    A plain put may be repeated by the provider. A conditional one may not: its own first try can
+    make the second fail. So after a lost answer the object is looked at.
+
+    Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer of a conditional write.
+    """
+    if not options.conditional:
+        return await provider.put_object(key, body, options), 0
+    options = with_token(options)
+    return await _settle(
+        lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), attempts
+    )
+
+
+async def complete_settled(
+    provider: ObjectRequests,
+    upload: MultipartUpload,
+    parts: Sequence[Part],
+    options: WriteOptions,
+    *,
+    checksum: str | None,
+    attempts: int,
+) -> tuple[ObjectInfo, int]:
+    """Publish a multipart upload, and give the object with the number of times its outcome had to be settled.
+
+    Args:
+        provider: Where.
+        upload: The open upload, created with the marked `options`.
+        parts: All of them.
+        options: With the mark of `with_token`, and the preconditions.
+        checksum: Of the whole object, where the row has one.
+        attempts: How often to try at most.
+
+    Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer.
+    """
+    return await _settle(
+        lambda: provider.complete_multipart(upload, parts, options, checksum=checksum),
+        provider,
+        upload.key,
+        options,
+        sum(part.size for part in parts),
+        attempts,
+    )
+
+
+async def _settle(
+    write: Callable[[], Awaitable[ObjectInfo]],
+    provider: ObjectRequests,
+    key: str,
+    options: WriteOptions,
+    size: int,
+    attempts: int,
+) -> tuple[ObjectInfo, int]:
+    policy = RetryPolicy(max_attempts=attempts)
+    settled = 0
+    while True:
+        try:
+            return await write(), settled
+        except TransientError as error:
+            landed = await _ours(provider, key, options, size)
+            if landed is not None:
+                return landed, settled + 1
+            settled += 1
+            delay = policy.delay(error, settled)
+            if delay is None:
+                raise
+            await asyncio.sleep(delay)
+        except (UploadNotFoundError, AlreadyExistsError, PreconditionFailedError):
+            landed = await _ours(provider, key, options, size) if settled else None
+            if landed is None:
+                raise
+            return landed, settled
+
+
+async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
+    """Give the object if it is the one this write made: same token, same size."""
+    try:
+        info = await provider.head(key)
+    except NotFoundError:
+        return None
+    ours = info.metadata.get(WRITE_TOKEN) == options.metadata.get(WRITE_TOKEN) and info.size == size
+    return info if ours else None
+
+
+def without_token(info: ObjectInfo) -> ObjectInfo:
+    """Give the object as readers see it: the mark of its write is not their metadata."""
+    if WRITE_TOKEN not in info.metadata:
+        return info
+    return replace(info, metadata={name: value for name, value in info.metadata.items() if name != WRITE_TOKEN})

@@ -1,0 +1,126 @@
+"""AWS S3: the row of facts; what S3-compatible servers behind other hosts do is in `generic`."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.units import GiB, MiB
+from bucketry._vendors.row import Prices, Vendor
+
+VENDOR = Vendor(
+    name="s3",
+    title="AWS S3",
+    scheme="s3",
+    capabilities=Capabilities(
+        # 10,000 parts of 5 GiB, the "50 TB" of the user guide; 5 TiB was the limit until late 2025.
+        max_object_size=10_000 * 5 * GiB,
+        max_put_size=5 * GiB,
+        max_copy_size=5 * GiB,
+        min_part_size=5 * MiB,
+        max_part_size=5 * GiB,
+        max_parts=10_000,
+        max_list_keys=1_000,
+        max_delete_keys=1_000,  # 1,001 are answered MalformedXML (live, 2026-10)
+        max_key_length=1_024,
+        max_metadata_size=2_048,
+        # All four hold under races too: 412, or 409 ConditionalRequestConflict (live, 2026-10).
+        put_if_none_match=True,
+        complete_if_none_match=True,
+        put_if_match=True,
+        complete_if_match=True,
+        get_if_match=True,
+        copy_source_if_match=True,
+        # crc32 is in zlib, combines over parts, and is of the algorithms that S3 keeps as FULL_OBJECT.
+        put_checksum="crc32",
+        multipart_checksum="crc32",
+        full_object_checksum=True,
+        # crc64nvme first: S3 sums every object that comes without a checksum with it.
+        stored_checksums=("crc64nvme", "crc32c", "crc32"),
+        stable_multipart_etag=True,
+        presign_methods=("GET", "HEAD", "PUT", "DELETE"),
+        presign_post=True,
+        max_presign_expiry=604_800,  # temporary credentials end it earlier
+        versions=True,
+    ),
+    # For the docs: botocore itself chooses the endpoint, as it knows partitions, FIPS and dual stack.
+    endpoint_template="https://s3.{region}.amazonaws.com",
+    endpoint_host=(
+        r"(?:"
+        r"(?:bucket\.vpce-[a-z0-9-]+\.)?s3(?:-fips)?(?:\.dualstack)?[.-]"
+        r"(?P<region>[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]+)(?:\.vpce)?"
+        r"|s3|s3-external-1|s3-accelerate(?:\.dualstack)?"
+        r")\.amazonaws\.(?:com|com\.cn|eu)"
+    ),
+    regions=(
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-south-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-central-1",
+        "ca-west-1",
+        "eu-central-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "il-central-1",
+        "me-central-1",
+        "me-south-1",
+        "mx-central-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+        "cn-north-1",
+        "cn-northwest-1",
+        "us-gov-east-1",
+        "us-gov-west-1",
+        "eusc-de-east-1",
+    ),
+    signing_region="{region}",
+    # Path style is announced to end, without a date.
+    addressing_style="virtual",
+    sdk_checksum_header=True,
+    # Not under SSE-KMS, SSE-C or in directory buckets: hence "unencrypted" in the field's meaning.
+    etag_is_md5=True,
+    autodelete_days=None,
+    write_rate="at least 3,500 writes and 5,500 reads a second for each partitioned prefix",
+    prices=Prices(
+        as_of=date(2026, 9, 25),
+        source="https://aws.amazon.com/s3/pricing/",
+        storage=0.023,
+        egress=0.09,
+        free_egress=100 * 10**9,
+        write_requests=5.00,
+        read_requests=0.40,
+        note=(
+            "S3 Standard in us-east-1, first price tier; the free egress is one allowance for all AWS "
+            "services of an account, and deletes are free."
+        ),
+    ),
+    sources={
+        "endpoints": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html",
+        "limits": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html",
+        "conditions": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html",
+        "checksums": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html",
+        "presign": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html",
+        "rates": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html",
+        "prices": "https://aws.amazon.com/s3/pricing/",
+    },
+)

@@ -1,0 +1,82 @@
+"""Backblaze B2 through its S3-compatible API: the row of facts."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.units import MiB
+from bucketry._vendors.row import Prices, Vendor
+
+VENDOR = Vendor(
+    name="backblaze",
+    title="Backblaze B2",
+    scheme="b2",
+    capabilities=Capabilities(
+        max_object_size=10 * 10**12,
+        max_put_size=5 * 10**9,
+        max_copy_size=5 * 10**9,  # unverified; the limit of a plain file
+        min_part_size=5 * MiB,  # 5 MB says the vendor; the binary reading works on every vendor
+        max_part_size=5 * 10**9,
+        max_parts=10_000,
+        max_list_keys=1_000,
+        max_delete_keys=1_000,  # 1,001 are answered InvalidRequest (live, 2026-10)
+        max_key_length=1_024,
+        # Its 7,000 bytes hold the percent-encoded key as well, and are 2,048 with SSE-C: keep to the least.
+        max_metadata_size=2_048,
+        # If-None-Match and If-Match are answered 501 NotImplemented on every write (live, 2026-10).
+        put_if_none_match=False,
+        complete_if_none_match=False,
+        put_if_match=False,
+        complete_if_match=False,
+        get_if_match=False,  # unverified; standard HTTP would have it
+        copy_source_if_match=True,  # 412 (live, 2026-10)
+        # Taken as a header since mid-2025, a wrong one is answered BadDigest (live, 2026-10).
+        put_checksum="crc32",
+        multipart_checksum="md5",  # Content-MD5; a crc32 of the whole from parts is unverified
+        stored_checksums=(),  # unverified: nobody reported that reads answer one
+        stable_multipart_etag=False,  # unverified
+        presign_methods=("GET", "PUT"),
+        presign_post=False,  # not there
+        max_presign_expiry=604_800,  # not documented; a URL of 7 days worked (live, 2026-10)
+        versions=True,
+        soft_delete=True,  # a delete writes a hide marker; bytes stay billed until a lifecycle rule
+    ),
+    endpoint_template="https://s3.{region}.backblazeb2.com",
+    endpoint_host=r"s3\.(?P<region>[a-z0-9-]+)\.backblazeb2\.com",
+    # Compiled from real endpoints, as no list by the vendor could be read: unverified.
+    regions=(
+        "us-west-000",
+        "us-west-001",
+        "us-west-002",
+        "us-west-004",
+        "us-east-005",
+        "eu-central-003",
+        "ca-east-006",
+    ),
+    signing_region="{region}",
+    addressing_style="path",
+    # It refused x-amz-sdk-checksum-algorithm until mid-2025: https://github.com/boto/s3transfer/issues/327
+    sdk_checksum_header=False,
+    etag_is_md5=True,
+    autodelete_days=None,  # by a lifecycle rule only
+    write_rate="500 requests a second for uploads and for downloads of new accounts",
+    prices=Prices(
+        as_of=date(2026, 10, 1),
+        source="https://www.backblaze.com/cloud-storage/transaction-pricing",
+        storage=0.00695,
+        free_storage=10 * 10**9,
+        egress=0.01,
+        free_egress_ratio=3.0,
+        note="Pay as you go; versions hidden by overwriting or deleting count as stored.",
+    ),
+    sources={
+        "endpoints": "https://www.backblaze.com/docs/cloud-storage-call-the-s3-compatible-api",
+        "limits": "https://www.backblaze.com/docs/cloud-storage-large-files",
+        "conditions": "https://github.com/vdavid/cmdr",
+        "checksums": "https://github.com/vdavid/cmdr",
+        "presign": "https://www.backblaze.com/docs/cloud-storage-s3-compatible-api",
+        "rates": "https://www.backblaze.com/docs/cloud-storage-rate-limits",
+        "prices": "https://www.backblaze.com/cloud-storage/transaction-pricing",
+    },
+)

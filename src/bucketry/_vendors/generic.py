@@ -1,0 +1,37 @@
+"""Any S3-compatible server nobody has measured: the row that promises least."""
+
+from __future__ import annotations
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._vendors.row import Vendor
+
+VENDOR = Vendor(
+    name="s3",
+    title="S3-compatible server",
+    scheme="s3",
+    capabilities=Capabilities(
+        # A 200 proves nothing: Wasabi answers it to If-None-Match and overwrites. So no condition is trusted,
+        # and the etag of every answer is compared instead.
+        put_if_none_match=False,
+        complete_if_none_match=False,
+        put_if_match=False,
+        complete_if_match=False,
+        get_if_match=False,
+        copy_source_if_match=False,
+        # Content-MD5 is older than every clone of S3; newer checksum headers are ignored or refused by some.
+        put_checksum="md5",
+        multipart_checksum="md5",
+        stored_checksums=(),
+        stable_multipart_etag=False,
+        # Signing needs no server; that GET, PUT, HEAD and DELETE are honoured is part of SigV4.
+        presign_methods=("GET", "PUT", "HEAD", "DELETE"),
+        presign_post=False,
+        versions=False,
+    ),
+    endpoint_template="",
+    endpoint_host="",
+    regions=(),
+    signing_region="{region}",
+    addressing_style="path",  # virtual hosts need a wildcard name and certificate that few servers have
+    etag_is_md5=False,
+)

@@ -1,0 +1,41 @@
+"""A directory of the local disk, seen as a vendor: the row of facts."""
+
+from __future__ import annotations
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._vendors.row import Vendor
+
+_LARGEST = 2**63 - 1  # off_t
+
+VENDOR = Vendor(
+    name="local",
+    title="Local disk",
+    scheme="file",
+    capabilities=Capabilities(
+        max_object_size=_LARGEST,
+        max_put_size=_LARGEST,
+        max_copy_size=_LARGEST,
+        min_part_size=1,
+        max_part_size=_LARGEST,
+        multipart_threshold=_LARGEST,  # parts do not pay on a disk
+        max_delete_keys=1_000,
+        max_key_length=1_024,  # as on every vendor, so that what is stored here can move there
+        max_metadata_size=8_192,
+        # Our own promises: the contract tests hold the provider to them.
+        put_if_none_match=True,
+        complete_if_none_match=True,
+        put_if_match=True,
+        complete_if_match=True,
+        get_if_match=True,
+        copy_source_if_match=True,
+        put_checksum=None,  # nothing lies between us and the file system
+        multipart_checksum=None,
+        stored_checksums=(),
+        stable_multipart_etag=True,
+        presign_methods=(),
+        presign_post=False,
+        versions=False,
+        buffers_bodies=False,  # the kernel copies
+        plain_paths=True,
+    ),
+)

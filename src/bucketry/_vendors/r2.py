@@ -1,0 +1,87 @@
+"""Cloudflare R2: the row of facts."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.units import GiB, MiB, TiB
+from bucketry._vendors.row import Prices, Vendor
+
+VENDOR = Vendor(
+    name="cloudflare_r2",
+    title="Cloudflare R2",
+    scheme="r2",
+    capabilities=Capabilities(
+        max_object_size=5 * TiB - 5 * GiB,  # the "4.995 TiB" of the limits page
+        max_put_size=5 * GiB - 5 * MiB,  # the "4.995 GiB"
+        max_copy_size=5 * GiB - 5 * MiB,  # unverified; the limit of one upload
+        min_part_size=5 * MiB,
+        max_part_size=5 * GiB - 5 * MiB,
+        max_parts=10_000,
+        equal_part_sizes=True,  # else InvalidPart (10048), for a larger last part too (live, 2026-10)
+        max_list_keys=1_000,
+        max_delete_keys=1_000,  # 1,001 are refused (live, 2026-10)
+        max_key_length=1_024,
+        max_metadata_size=8_192,
+        # Put and Complete; CopyObject ignores If-None-Match and has R2's own header for it (live, 2026-10).
+        put_if_none_match=True,
+        complete_if_none_match=True,
+        put_if_match=True,
+        complete_if_match=True,
+        get_if_match=True,
+        copy_source_if_match=True,
+        put_checksum="crc32",
+        # R2 keeps a multipart crc32 as COMPOSITE only, which says nothing about the whole object: so
+        # Content-MD5 on each part.
+        multipart_checksum="md5",
+        full_object_checksum=False,
+        # crc32 only where the answer's type is FULL_OBJECT, that is, after a single PUT.
+        stored_checksums=("crc64nvme", "crc32"),
+        # The docs say md5-of-md5s-N, rclone found random ones: unverified.
+        stable_multipart_etag=False,
+        presign_methods=("GET", "HEAD", "PUT", "DELETE"),
+        presign_post=False,  # the docs say so
+        max_presign_expiry=604_800,
+        versions=False,
+        key_normalization="NFC",  # an NFD and an NFC key name one object (docs, and live 2026-10)
+    ),
+    # The jurisdiction comes with its leading dot: ".eu".
+    endpoint_template="https://{account_id}{jurisdiction}.r2.cloudflarestorage.com",
+    endpoint_host=(r"(?P<account_id>[0-9a-f]{32})(?:\.(?P<jurisdiction>eu|fedramp))?\.r2\.cloudflarestorage\.com"),
+    regions=("auto",),
+    signing_region="auto",
+    addressing_style="path",
+    # botocore's standard retries know neither the code nor a bare 429.
+    throttle_codes=("TooManyRequests", "ServiceUnavailable"),
+    throttle_statuses=(429,),
+    etag_is_md5=True,
+    autodelete_days=7,
+    write_rate="1 write a second to one key",
+    prices=Prices(
+        as_of=date(2026, 10, 1),
+        source="https://developers.cloudflare.com/r2/pricing/",
+        storage=0.015,
+        free_storage=10 * 10**9,
+        egress=0.0,
+        write_requests=4.50,
+        read_requests=0.36,
+        free_write_requests=1_000_000,
+        free_read_requests=10_000_000,
+        note=(
+            "Standard storage; each unit is rounded up, refused conditional writes (412) count as writes, "
+            "and deletes are free."
+        ),
+    ),
+    sources={
+        "endpoints": "https://developers.cloudflare.com/r2/reference/data-location/",
+        "limits": "https://developers.cloudflare.com/r2/platform/limits/",
+        "parts": "https://developers.cloudflare.com/r2/objects/multipart-objects/",
+        "conditions": "https://developers.cloudflare.com/r2/api/s3/conditional-operations/",
+        "checksums": "https://developers.cloudflare.com/r2/api/s3/api/",
+        "presign": "https://developers.cloudflare.com/r2/api/s3/presigned-urls/",
+        "errors": "https://developers.cloudflare.com/r2/api/error-codes/",
+        "keys": "https://developers.cloudflare.com/r2/reference/unicode-interoperability/",
+        "prices": "https://developers.cloudflare.com/r2/pricing/",
+    },
+)

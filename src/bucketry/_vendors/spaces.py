@@ -1,0 +1,91 @@
+"""DigitalOcean Spaces: the row of facts."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.units import GiB, KiB, MiB
+from bucketry._vendors.row import Prices, Vendor
+
+VENDOR = Vendor(
+    name="digitalocean",
+    title="DigitalOcean Spaces",
+    scheme="spaces",
+    capabilities=Capabilities(
+        # The limits page says TB and GB; whether it means binary units is unverified, decimal ones are safe.
+        max_object_size=5 * 10**12,
+        max_put_size=5 * 10**9,
+        max_copy_size=5 * 10**9,
+        min_part_size=5 * MiB,
+        max_part_size=5 * 10**9,
+        max_parts=10_000,
+        max_list_keys=1_000,
+        max_delete_keys=1_000,
+        max_key_length=1_024,
+        max_metadata_size=2_048,  # unverified; what AWS takes
+        # Enforced on PutObject alone; ignored, with a 200, on CompleteMultipartUpload (live, 2026-10).
+        put_if_none_match=True,
+        complete_if_none_match=False,
+        put_if_match=False,  # unverified
+        complete_if_match=False,  # unverified
+        get_if_match=False,  # unverified; standard HTTP would have it
+        copy_source_if_match=False,  # ignored on CopyObject and UploadPartCopy (live, 2026-10)
+        # Content-MD5: a wrong x-amz-checksum-crc32 is accepted and the object stored (live, 2026-10).
+        put_checksum="md5",
+        multipart_checksum="md5",
+        stored_checksums=(),
+        stable_multipart_etag=False,  # unverified
+        presign_methods=("GET", "PUT"),
+        presign_post=False,  # unverified; other Ceph servers have it
+        max_presign_expiry=604_800,  # unverified; SigV4's own limit
+        versions=True,
+    ),
+    endpoint_template="https://{region}.digitaloceanspaces.com",
+    endpoint_host=r"(?P<region>[a-z]{3}[0-9]+)\.digitaloceanspaces\.com",
+    regions=(
+        "nyc3",
+        "ams3",
+        "sfo2",
+        "sfo3",
+        "sgp1",
+        "lon1",
+        "fra1",
+        "tor1",
+        "blr1",
+        "syd1",
+        "atl1",
+        "ric1",
+        "mkc1",
+    ),
+    signing_region="{region}",
+    addressing_style="path",
+    wrong_region_as_missing_bucket=True,  # NoSuchBucket, never a redirect (live, 2026-10)
+    etag_is_md5=True,
+    autodelete_days=30,  # 90 before 2026
+    write_rate=(
+        "1,500 requests a second for each client address; 800 a second for each bucket (older ones 500, of "
+        "which 300 writes and listings); 10 concurrent PUT or COPY to one object"
+    ),
+    prices=Prices(
+        as_of=date(2026, 7, 13),
+        source="https://docs.digitalocean.com/products/spaces/details/pricing/",
+        storage=0.02,
+        storage_unit=GiB,
+        free_storage=250 * GiB,
+        egress=0.01,
+        free_egress=1_024 * GiB,
+        minimum_charge=5.00,
+        minimum_object_size=4 * KiB,
+        note="Standard storage; the minimum is due while any bucket exists, and covers all buckets together.",
+    ),
+    sources={
+        "limits": "https://docs.digitalocean.com/products/spaces/details/limits/",
+        "conditions": "https://github.com/vdavid/cmdr",
+        "checksums": "https://github.com/vdavid/cmdr",
+        "presign": "https://docs.digitalocean.com/products/spaces/reference/s3-compatibility/",
+        "regions": "https://docs.digitalocean.com/products/spaces/details/availability/",
+        "rates": "https://docs.digitalocean.com/products/spaces/details/limits/",
+        "prices": "https://docs.digitalocean.com/products/spaces/details/pricing/",
+    },
+)

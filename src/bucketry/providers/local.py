@@ -1,0 +1,44 @@
+"""The local disk as a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bucketry._core.config import LocalConfig, TransferConfig
+from bucketry._providers.local import LocalRequests
+from bucketry._vendors.local import VENDOR
+from bucketry.providers.provider import StorageProvider
+
+if TYPE_CHECKING:
+    from bucketry._session.pool import SessionPool
+
+
+class LocalProvider(LocalRequests, StorageProvider):
+    """A directory whose files are the objects; see `LocalConfig`.
+
+    Args:
+        config: A mapping with `base_path`, or a `LocalConfig`; `None`: the default directory.
+        pool: Accepted for uniformity; a disk needs no connections.
+        transfer: How `upload`, `download` and streams are transferred.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | LocalConfig | None = None,
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        self._config = LocalConfig.of({} if config is None else config)
+        LocalRequests.__init__(self, self._config, VENDOR)
+        StorageProvider.__init__(self, transfer)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the configuration only."""
+        return _restore, (self._config, self.transfer.config)
+
+
+def _restore(config: LocalConfig, transfer: TransferConfig) -> LocalProvider:
+    return LocalProvider(config, transfer=transfer)

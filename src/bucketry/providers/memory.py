@@ -1,0 +1,35 @@
+"""This process's memory as a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bucketry._core.config import MemoryConfig, TransferConfig
+from bucketry._providers.memory import MemoryRequests
+from bucketry._vendors.memory import VENDOR
+from bucketry.providers.provider import StorageProvider
+
+if TYPE_CHECKING:
+    from bucketry._session.pool import SessionPool
+
+
+class MemoryProvider(MemoryRequests, StorageProvider):
+    """Objects in a dictionary: for tests and examples. It does not pickle: its bytes live in one process.
+
+    Args:
+        config: Nothing to configure.
+        pool: Accepted for uniformity.
+        transfer: How `upload`, `download` and streams are transferred.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | MemoryConfig | None = None,
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+    ) -> None:
+        """Begin empty; no I/O."""
+        MemoryRequests.__init__(self, MemoryConfig.of({} if config is None else config), VENDOR)
+        StorageProvider.__init__(self, transfer)

@@ -1,0 +1,300 @@
+"""StorageProvider: everything users call on a provider, made of the requests it can do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+from bucketry._core.config import TransferConfig
+from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
+from bucketry._core.units import MiB
+from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
+from bucketry._transfer.copy import copy
+from bucketry._transfer.manager import TransferManager, write_options
+from bucketry._transfer.many import Tally
+from bucketry._transfer.read import read, read_ranges, stream
+from bucketry._transfer.tree import every_object
+from bucketry._transfer.write import put_settled, without_token
+from bucketry.errors import InvalidRangeError, NotFoundError
+
+
+class StorageProvider(ObjectRequests):
+    """The base of every provider: a class that does `ObjectRequests` gets all of `IStorageProvider` from it.
+
+    A provider holds configuration only. It pickles, and works after a fork, in a spawned process and
+    in a second event loop; without `connect` its first call opens what it needs.
+    """
+
+    def __init__(self, transfer: TransferConfig | None = None) -> None:
+        """Remember how `upload`, `download` and streams are transferred; no I/O."""
+        self.transfer = TransferManager(self, transfer)
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        try:
+            await self.connect()
+        except BaseException:
+            await self.disconnect()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        await self.disconnect()
+
+    def __repr__(self) -> str:
+        """Name class and place; never a credential."""
+        return f"<{type(self).__name__} {self.locate()}>"
+
+    # --- the nine classic methods (connect, disconnect and delete are requests) -----------------------
+
+    async def upload(
+        self, local_path: StrPath, remote_path: str, metadata: Mapping[str, str] | None = None
+    ) -> TransferResult:
+        """Store a local file: any size, parallel parts, visible whole or not at all.
+
+        Raises:
+            LocalFileError: The file is missing, a directory, or unreadable.
+            IntegrityError: The file changed meanwhile, or other bytes arrived than were sent.
+
+        Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
+        """
+        return await self.transfer.upload(local_path, remote_path, metadata=metadata)
+
+    async def download(self, remote_path: str, local_path: StrPath) -> TransferResult:
+        """Put an object into a local file: the old file or the whole new one, never a part.
+
+        Raises:
+            NotFoundError: There is no such object.
+            IntegrityError: The bytes are not those that were stored.
+            LocalFileError: The file cannot be written, or is a directory.
+
+        Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
+        """
+        return await self.transfer.download(remote_path, local_path)
+
+    async def list_files(self, prefix: str | None = None) -> list[str]:
+        """Give every key that begins with the literal prefix, in UTF-8 binary order.
+
+        Cost: 1 request for each 1,000 keys; memory for all of them (`list` gives them one by one).
+        """
+        return sorted([entry.key async for entry in self.list(prefix or "") if isinstance(entry, ObjectInfo)])
+
+    async def exists(self, remote_path: str) -> bool:
+        """Tell whether there is such an object.
+
+        Cost: 1 request.
+        """
+        try:
+            await self.head(remote_path)
+        except NotFoundError:
+            return False
+        return True
+
+    async def get_file_size(self, remote_path: str) -> int:
+        """Give the object's length in bytes.
+
+        Raises:
+            NotFoundError: There is no such object.
+
+        Cost: 1 request.
+        """
+        return (await self.head(remote_path)).size
+
+    async def get_metadata(self, remote_path: str) -> dict[str, Any]:
+        """Give `size, etag, last_modified, content_type, storage_class, version_id, metadata`.
+
+        Raises:
+            NotFoundError: There is no such object.
+
+        Cost: 1 request.
+        """
+        info = without_token(await self.head(remote_path))
+        return {
+            "size": info.size,
+            "etag": info.etag,
+            "last_modified": info.last_modified,
+            "content_type": info.content_type,
+            "storage_class": info.storage_class,
+            "version_id": info.version_id,
+            "metadata": dict(info.metadata),
+        }
+
+    # --- bytes ---------------------------------------------------------------------------------------
+
+    async def get(
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> bytes:
+        """Give the whole object; a body that breaks is resumed.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: A condition does not hold.
+
+        Cost: 1 request, the object's bytes down and in memory.
+        """
+        _, data = await read(self, key, version_id=version_id, if_match=if_match, if_none_match=if_none_match)
+        return data
+
+    async def get_range(self, key: str, start: int, end: int, *, if_match: str | None = None) -> bytes:
+        """Give the bytes `[start, end)`; fewer where the object ends before `end`.
+
+        Raises:
+            InvalidRangeError: The range runs backwards, or begins at or beyond the object's end.
+
+        Cost: 1 request, the range's bytes down; none for an empty range.
+        """
+        byte_range = ByteRange(start, end)
+        if not byte_range.size:
+            return b""
+        _, data = await read(self, key, byte_range, if_match=if_match)
+        return data
+
+    async def get_ranges(
+        self, key: str, ranges: Iterable[tuple[int, int]], *, coalesce: int = MiB, if_match: str | None = None
+    ) -> list[bytes]:
+        """Give several ranges `[start, end)` of one version; those at most `coalesce` bytes apart share a request.
+
+        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down.
+        """
+        width = self.transfer.config.max_concurrency
+        return await read_ranges(self, key, ranges, coalesce=coalesce, width=width, if_match=if_match)
+
+    def stream(
+        self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = MiB
+    ) -> AbstractAsyncContextManager[ObjectStream]:
+        """Open the object for reading: `async with provider.stream(key) as chunks: async for chunk in chunks: …`.
+
+        The connection is held, and its client kept open, until the context is left. A body that breaks is resumed
+        where it broke, from the same version.
+
+        Args:
+            key: The object.
+            start: First byte.
+            end: One after the last byte; `None`: the object's end.
+            chunk_size: Bytes of a chunk at most.
+
+        Cost: 1 request, the bytes down; about 1 MiB of memory.
+        """
+        if chunk_size < 1:
+            message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
+            raise InvalidRangeError(message, key=key)
+        byte_range = None
+        if start or end is not None:
+            byte_range = ByteRange(start, self.capabilities.max_object_size if end is None else end)
+        return stream(self, key, byte_range, chunk_size=chunk_size)
+
+    async def put(
+        self,
+        key: str,
+        data: Content,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+        storage_class: str | None = None,
+    ) -> ObjectInfo:
+        """Store bytes, or a stream of unknown length with bounded memory, under the key.
+
+        Args:
+            key: The object.
+            data: `bytes`, `bytearray`, `memoryview`, or an asynchronous iterable of bytes.
+            metadata: User metadata, printable ASCII.
+            content_type: Media type; the provider's default when `None`.
+            if_none_match: `"*"`: only create.
+            if_match: An etag: only replace exactly this version.
+            storage_class: The vendor's word; its default when `None`.
+
+        Raises:
+            AlreadyExistsError: `if_none_match="*"` and there is an object.
+            PreconditionFailedError: `if_match` does not hold.
+            UnsupportedError: The provider does not enforce the condition; nothing was sent.
+
+        Cost: 1 request; a stream longer than a part: 1 for each part and 4 more.
+        """
+        options = write_options(
+            self,
+            key,
+            metadata=metadata,
+            content_type=content_type,
+            storage_class=storage_class,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
+        if isinstance(data, (bytes, bytearray, memoryview)):
+            info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
+            return without_token(info)
+        if not isinstance(data, AsyncIterable):
+            message = (
+                f"{self.locate(key)}: put takes bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
+            )
+            raise TypeError(message)
+        await self.transfer.upload_stream(
+            data,
+            key,
+            metadata=metadata,
+            content_type=content_type,
+            storage_class=storage_class,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
+        return without_token(await self.head(key))
+
+    # --- keys ----------------------------------------------------------------------------------------
+
+    def list(
+        self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
+    ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+        """Iterate over the objects whose keys begin with the literal prefix, in UTF-8 binary order.
+
+        Args:
+            prefix: Literal: `"bus"` matches `"bush/a"`.
+            delimiter: Such as `"/"`: keys that hold it after the prefix are given as one `CommonPrefix`.
+            start_after: Only keys that sort after it.
+
+        Cost: 1 request for each page of 1,000 entries.
+        """
+        return every_object(self, prefix, delimiter=delimiter, start_after=start_after)
+
+    async def delete_many(self, keys: Iterable[str]) -> BatchResult:
+        """Remove any number of objects and report on each; a missing one counts as removed.
+
+        Cost: 1 request for each 1,000 keys.
+        """
+        tally = Tally()
+        remaining = iter(dict.fromkeys(keys))
+        while batch := tuple(islice(remaining, self.capabilities.max_delete_keys)):
+            result = await self.delete_batch(batch)
+            for key in result.succeeded:
+                tally.succeed(key)
+            for key, error in result.failed.items():
+                tally.fail(key, error)
+        return tally.result()
+
+    async def copy(self, source: str, destination: str) -> ObjectInfo:
+        """Copy within the bucket, server-side, any size, pinned to the source's version.
+
+        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
+        """
+        config = self.transfer.config
+        return await copy(self, source, destination, width=config.max_concurrency, attempts=config.max_attempts)
+
+    async def move(self, source: str, destination: str) -> ObjectInfo:
+        """Copy, then delete the source; not atomic: for a moment both are there.
+
+        Cost: as `copy`, and 1 request.
+        """
+        copied = await self.copy(source, destination)
+        await self.delete(source)
+        return copied

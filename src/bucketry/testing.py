@@ -1,0 +1,147 @@
+"""For tests of programs that use bucketry: faults on demand, and an embedded S3 server.
+
+`MemoryProvider` (in `bucketry`) is the in-memory double; here is what breaks it on purpose, and a
+real server where a double is not enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import urllib.request
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from bucketry._providers.wrapped import WrappedRequests
+from bucketry.errors import UnsupportedError
+from bucketry.providers.provider import StorageProvider
+
+__all__ = ["EmbeddedS3", "Fault", "FaultyProvider", "embedded_s3"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that goes wrong with one request.
+
+    Attributes:
+        operation: The request's method, such as `"put_part"`, `"fetch_range"` or `"complete_multipart"`.
+        nth: Which request of that kind, from 1.
+        error: What it raises; `None`: nothing.
+        after: Raise after the request was carried out: its answer is lost.
+        hook: Called, and awaited, before the request; for example to change the object meanwhile.
+        hang: Never return: wait to be cancelled.
+    """
+
+    operation: str
+    nth: int = 1
+    error: Exception | None = None
+    after: bool = False
+    hook: Callable[[], Awaitable[object]] | None = None
+    hang: bool = False
+
+
+class FaultyProvider(WrappedRequests, StorageProvider):
+    """Another provider with faults: each strikes once, at the request it names.
+
+    Args:
+        inner: The provider that does the work, such as `MemoryProvider()`.
+        faults: What goes wrong, and when.
+
+    Attributes:
+        calls: How many requests of each kind were begun.
+        running: How many are under way.
+        most_running: The most that ever were at once.
+    """
+
+    def __init__(self, inner: StorageProvider, faults: tuple[Fault, ...] = ()) -> None:
+        """Remember the faults; no I/O."""
+        WrappedRequests.__init__(self, inner)
+        StorageProvider.__init__(self, inner.transfer.config)
+        self.faults = faults
+        self.calls: Counter[str] = Counter()
+        self.running = 0
+        self.most_running = 0
+
+    async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Make a request, unless a fault says otherwise."""
+        self.calls[operation] += 1
+        number = self.calls[operation]
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            struck = [fault for fault in self.faults if (fault.operation, fault.nth) == (operation, number)]
+            for fault in struck:
+                if fault.hook is not None:
+                    await fault.hook()
+                if fault.hang:
+                    await asyncio.get_running_loop().create_future()
+                if fault.error is not None and not fault.after:
+                    raise fault.error
+            result = await request()
+            for fault in struck:
+                if fault.error is not None:
+                    raise fault.error
+            return result
+        finally:
+            self.running -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedS3:
+    """A running S3 server on the loopback.
+
+    Attributes:
+        endpoint_url: Where it listens.
+        bucket: The bucket that was made.
+    """
+
+    endpoint_url: str
+    bucket: str
+    config: dict[str, Any] = field(init=False)
+    """Ready for `S3Provider`."""
+
+    def __post_init__(self) -> None:
+        """Make the configuration."""
+        config = {
+            "bucket_name": self.bucket,
+            "endpoint_url": self.endpoint_url,
+            "access_key_id": "embedded",
+            "secret_access_key": "embedded",
+            "server": "aws",
+        }
+        object.__setattr__(self, "config", config)
+
+
+@contextmanager
+def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
+    """Run moto's S3 server in a thread of this process, on a free port of the loopback, with one bucket.
+
+    It keeps objects in memory, follows AWS's conditions and checksums, and accepts any credentials.
+
+    Raises:
+        UnsupportedError: moto is not installed.
+    """
+    try:
+        from moto.server import ThreadedMotoServer
+    except ImportError as exc:
+        message = 'the embedded S3 server needs moto: python -m pip install "bucketry[demo]"'
+        raise UnsupportedError(message) from exc
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request otherwise
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        request = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310 - our own server
+        with contextlib.closing(urllib.request.urlopen(request, timeout=10)):  # noqa: S310
+            pass
+        yield EmbeddedS3(url, bucket)
+    finally:
+        server.stop()

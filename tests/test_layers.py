@@ -1,0 +1,346 @@
+"""Imports go one way: this table is the architecture, and these tests hold the package to it.
+
+Read from the installed package's source, so the same tests judge a wheel. Imports for type checkers
+only (`if TYPE_CHECKING:`) are left out: they do not exist when the program runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "bucketry"
+
+ABOVE_PROVIDERS = {"errors", "_core", "_vendors", "_session", "_providers", "_transfer", "providers"}
+
+MAY_IMPORT = {
+    "errors": set(),
+    "_core": {"errors"},
+    "_vendors": {"errors", "_core"},
+    "_wire": {"errors", "_core", "_vendors"},
+    "_session": {"errors", "_core", "_vendors", "_wire"},
+    "_providers": {"errors", "_core", "_vendors", "_wire", "_session"},
+    "_transfer": {"errors", "_core"},
+    "providers": {"errors", "_core", "_vendors", "_wire", "_session", "_providers", "_transfer"},
+    "testing": ABOVE_PROVIDERS | {"_wire"},
+    "_cost": {"errors", "_core", "_vendors", "_transfer"},
+    "_manage": ABOVE_PROVIDERS | {"_cost"},
+    "_cli": ABOVE_PROVIDERS | {"_cost", "_manage", "testing", "__init__"},
+    "__main__": {"_cli"},
+    "__init__": ABOVE_PROVIDERS | {"_cost", "_manage", "testing"},
+}
+"""Per top-level module or subpackage, what it may import of the package; `__init__` is `bucketry` itself."""
+
+ONLY_IN = {
+    "aiobotocore": {"_session", "_providers"},
+    "botocore": {"_session", "_providers"},
+    "socket": {"_wire"},
+}
+"""Libraries with a fixed place."""
+
+BACKENDS = {"s3", "local", "memory"}
+"""A module of `_providers` belongs to the backend that begins its name, and to none otherwise."""
+
+LAZY = ("__init__.py", "providers/__init__.py", "providers/factory.py", "_cli/", "testing.py")
+"""Where an import may wait until it is needed; everywhere else it would hide a cycle."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name: where, what, and whether only a function's call imports it."""
+
+    file: str
+    line: int
+    target: str
+    in_function: bool
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.target}"
+
+    @property
+    def layer(self) -> str:
+        """The row of the importing module."""
+        return Path(self.file).parts[0].removesuffix(".py")
+
+    @property
+    def library(self) -> str:
+        """The first word of what is imported."""
+        return self.target.split(".")[0]
+
+    @property
+    def module(self) -> str:
+        """The importing file's module name, below the package."""
+        return self.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def _targets(node: ast.AST, package: list[str]) -> list[str]:
+    """Name everything that one statement or call imports, absolutely."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=module, names=names, level=level):
+            parent = package[: len(package) - level + 1] if level else []
+            source = ".".join([*parent, module] if module else parent)
+            return [f"{source}.{alias.name}" for alias in names]
+        case ast.Call(func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module")):
+            match node.args:
+                case [ast.Constant(value=str(name)), *_]:
+                    return [".".join([*package, name.lstrip(".")]) if name.startswith(".") else name]
+            return ["(computed)"]
+    return []
+
+
+def _walk(node: ast.AST, package: list[str], *, in_function: bool = False) -> Iterator[tuple[int, str, bool]]:
+    for target in _targets(node, package):
+        yield getattr(node, "lineno", 0), target, in_function
+    inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    # The `else` of a TYPE_CHECKING block is what runs.
+    children = node.orelse if _is_for_type_checkers(node) else ast.iter_child_nodes(node)
+    for child in children:
+        yield from _walk(child, package, in_function=inside)
+
+
+def read_imports(root: Path) -> list[Import]:
+    """Return every import that a running program could reach, of all modules below `root`."""
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        file = path.relative_to(root)
+        package = [PACKAGE, *file.parts[:-1]]
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        found += [Import(file.as_posix(), *found_import) for found_import in _walk(tree, package)]
+    return found
+
+
+def _imported_layer(target: str, rows: set[str]) -> str:
+    """Return the row that `bucketry.x.y` belongs to; names of the package itself belong to `__init__`."""
+    below = target.split(".")[1:]
+    return below[0] if below and below[0] in rows else "__init__"
+
+
+def unlisted(root: Path) -> list[str]:
+    """Return top-level modules and subpackages that have no row in the table."""
+    names = {
+        path.name.removesuffix(".py") for path in root.iterdir() if path.is_dir() or path.suffix == ".py"
+    }
+    return sorted(names - MAY_IMPORT.keys() - {"__pycache__"})
+
+
+def wrong_way(imports: list[Import]) -> list[str]:
+    """Return imports of the package by itself that the table does not allow."""
+    rows = set(MAY_IMPORT)
+    return [
+        str(found)
+        for found in imports
+        if found.library == PACKAGE
+        and (layer := _imported_layer(found.target, rows)) not in MAY_IMPORT.get(found.layer, set())
+        and layer != found.layer
+    ]
+
+
+def misplaced_libraries(imports: list[Import]) -> list[str]:
+    """Return imports of a library outside its place."""
+    return [
+        str(found)
+        for found in imports
+        if found.library in ONLY_IN and found.layer not in ONLY_IN[found.library]
+    ]
+
+
+def hidden(imports: list[Import]) -> list[str]:
+    """Return imports inside functions, and computed ones, where no import may wait."""
+    return [
+        str(found)
+        for found in imports
+        if (found.in_function or found.target == "(computed)") and not found.file.startswith(LAZY)
+    ]
+
+
+def _backend(module: str) -> str | None:
+    """Return the backend that `_providers.local_paths` belongs to, here `local`."""
+    word = module.partition(".")[2].partition("_")[0].partition(".")[0]
+    return word if word in BACKENDS else None
+
+
+def mixed_backends(imports: list[Import]) -> list[str]:
+    """Return ways, direct or through shared modules, from one backend of `_providers` to another."""
+    modules = {found.module for found in imports if found.layer == "_providers"}
+    edges: dict[str, set[str]] = {module: set() for module in modules}
+    for found in imports:
+        if found.layer == "_providers" and found.target.startswith(f"{PACKAGE}._providers."):
+            below = found.target.removeprefix(f"{PACKAGE}.")
+            # `from bucketry._providers.local import X` names the module in its parent.
+            edges[found.module] |= {below, below.rpartition(".")[0]} - {"_providers", found.module}
+    ways = []
+    for start in sorted(module for module in modules if _backend(module)):
+        reached, queue = set(), [start]
+        while queue:
+            reached |= (new := edges.get(queue.pop(), set()) - reached)
+            queue += new
+        ways += [
+            f"{start} reaches {end}"
+            for end in sorted(reached)
+            if _backend(end) not in {None, _backend(start)}
+        ]
+    return ways
+
+
+def filled_inits(root: Path) -> list[str]:
+    """Return the `__init__.py` of private packages that hold more than a docstring."""
+    filled = []
+    for path in sorted(root.rglob("__init__.py")):
+        file = path.relative_to(root)
+        if not any(part.startswith("_") for part in file.parts[:-1]):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if len(tree.body) > (ast.get_docstring(tree) is not None):
+            filled.append(file.as_posix())
+    return filled
+
+
+@pytest.fixture(scope="module")
+def root() -> Path:
+    """Return the directory of the installed package, found without importing it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+@pytest.fixture(scope="module")
+def imports(root: Path) -> list[Import]:
+    """Return the imports of the installed package."""
+    return read_imports(root)
+
+
+def test_every_module_has_a_row(root: Path) -> None:
+    """Each top-level module and subpackage has a row in the table of layers."""
+    assert unlisted(root) == []
+
+
+def test_imports_go_one_way(imports: list[Import]) -> None:
+    """No module imports a layer that its row does not allow."""
+    assert any(found.library == PACKAGE for found in imports)
+    assert wrong_way(imports) == []
+
+
+def test_libraries_stay_in_their_place(imports: list[Import]) -> None:
+    """Only the layers made for it touch botocore, aiobotocore and sockets."""
+    assert misplaced_libraries(imports) == []
+
+
+def test_no_import_hides_in_a_function(imports: list[Import]) -> None:
+    """Only the few lazy modules import inside functions."""
+    assert hidden(imports) == []
+
+
+def test_backends_do_not_know_each_other(imports: list[Import]) -> None:
+    """No backend reaches another one, neither directly nor through what they share."""
+    assert mixed_backends(imports) == []
+
+
+def test_private_packages_have_empty_inits(root: Path) -> None:
+    """The `__init__.py` of a private package is empty, but for a docstring."""
+    assert filled_inits(root) == []
+
+
+def _scratch(directory: Path, file: str, source: str) -> Path:
+    path = directory / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source, encoding="utf-8")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("errors.py", "import bucketry._core.units"),
+        ("_core/values.py", "from bucketry import _vendors"),
+        ("_core/values.py", "from .._vendors import rows"),
+        ("_wire/lanes.py", "from bucketry._session.pool import SessionPool"),
+        ("_transfer/plan.py", "from bucketry._vendors.rows import AWS"),
+        ("_transfer/plan.py", "if True:\n    from bucketry._providers import local"),
+        ("_providers/s3.py", "from bucketry._transfer.manager import TransferManager"),
+        ("providers/factory.py", "def make():\n    from bucketry._manage import sync"),
+        ("_manage/sync.py", "from bucketry._wire.lanes import Lane"),
+        ("_session/pool.py", "from bucketry import SessionPool"),
+        ("testing.py", "from bucketry._cli.main import main"),
+    ],
+)
+def test_an_import_the_wrong_way_is_found(tmp_path: Path, file: str, source: str) -> None:
+    """The check sees absolute, relative, nested and late imports of a layer further down."""
+    assert len(wrong_way(read_imports(_scratch(tmp_path, file, source)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("_core/values.py", "from bucketry.errors import ConfigError"),
+        ("_core/values.py", "from bucketry._core import units"),
+        (
+            "_core/values.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bucketry._wire.lanes",
+        ),
+        ("_transfer/plan.py", "from bucketry import errors"),
+        ("_cli/main.py", "from bucketry import SessionPool"),
+    ],
+)
+def test_an_import_the_right_way_is_allowed(tmp_path: Path, file: str, source: str) -> None:
+    """The check allows a layer further up, the own layer, and types."""
+    assert wrong_way(read_imports(_scratch(tmp_path, file, source))) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("_transfer/download.py", "import botocore.exceptions"),
+        ("_cli/main.py", "def run():\n    from aiobotocore.session import get_session"),
+        ("_session/pool.py", "from socket import create_connection"),
+    ],
+)
+def test_a_misplaced_library_is_found(tmp_path: Path, file: str, source: str) -> None:
+    """The check sees a library outside its place, also inside a function."""
+    assert len(misplaced_libraries(read_imports(_scratch(tmp_path, file, source)))) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def late():\n    import json",
+        "class Late:\n    async def load(self):\n        from json import loads",
+        "import importlib\nNAME = 'json'\nimportlib.import_module(NAME)",
+        "import importlib\ndef late():\n    return importlib.import_module('json')",
+    ],
+)
+def test_a_hidden_import_is_found(tmp_path: Path, source: str) -> None:
+    """The check sees imports in functions and methods, and those made by a call."""
+    assert len(hidden(read_imports(_scratch(tmp_path, "_core/late.py", source)))) == 1
+    assert hidden(read_imports(_scratch(tmp_path / "lazy", "_cli/late.py", source))) == []
+
+
+def test_a_way_between_backends_is_found(tmp_path: Path) -> None:
+    """The check sees a backend that knows another one, also through a module that both share."""
+    _scratch(tmp_path, "_providers/s3.py", "from bucketry._providers import listing")
+    _scratch(tmp_path, "_providers/local.py", "from bucketry._providers.local_paths import resolve")
+    _scratch(tmp_path, "_providers/local_paths.py", "import os")
+    _scratch(tmp_path, "_providers/listing.py", "import os")
+    assert mixed_backends(read_imports(tmp_path)) == []
+    _scratch(tmp_path, "_providers/listing.py", "from bucketry._providers.memory import MemoryBackend")
+    assert "_providers.s3 reaches _providers.memory" in mixed_backends(read_imports(tmp_path))
+
+
+def test_an_unlisted_module_and_a_filled_init_are_found(tmp_path: Path) -> None:
+    """The checks see a module without a row, and code in a private `__init__.py`."""
+    _scratch(tmp_path, "_utils/__init__.py", '"""Odds and ends."""\nX = 1')
+    _scratch(tmp_path, "providers/__init__.py", "X = 1")
+    _scratch(tmp_path, "_core/__init__.py", '"""Values."""')
+    assert unlisted(tmp_path) == ["_utils"]
+    assert filled_inits(tmp_path) == ["_utils/__init__.py"]

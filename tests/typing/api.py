@@ -1,0 +1,214 @@
+"""The public surface as type checkers see it: checked by mypy and a second checker, never run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import assert_type
+
+from bucketry import (
+    BackblazeProvider,
+    BatchResult,
+    CloudflareR2Provider,
+    CommonPrefix,
+    DigitalOceanProvider,
+    IStorageProvider,
+    LocalProvider,
+    MemoryProvider,
+    ObjectInfo,
+    Progress,
+    S3Provider,
+    SessionPool,
+    StorageManager,
+    StorageProviderFactory,
+    TransferConfig,
+    TransferManager,
+    TransferResult,
+    WasabiProvider,
+    open_storage,
+    storage_provider_from_env,
+)
+from bucketry.errors import NotFoundError, StorageError, ThrottledError, TransientError
+from bucketry.testing import FaultyProvider
+
+KEYS = {"access_key_id": "id", "secret_access_key": "secret"}
+
+
+def providers_are_made_alike(pool: SessionPool, transfer: TransferConfig) -> list[IStorageProvider]:
+    """Every provider takes a mapping, a pool and a transfer configuration, and satisfies the protocol."""
+    return [
+        S3Provider({"bucket_name": "logs"}),
+        S3Provider({"bucket_name": "logs", "max_connections": 8, "allow_http": True}, pool=pool),
+        DigitalOceanProvider({"bucket_name": "logs", **KEYS}, transfer=transfer),
+        WasabiProvider({"bucket_name": "logs", **KEYS}, pool=pool, transfer=transfer),
+        BackblazeProvider(
+            {"bucket_name": "logs", "key_id": "id", "application_key": "key", "region": "us-west-004"}
+        ),
+        CloudflareR2Provider({"bucket_name": "logs", "account_id": "account", **KEYS}),
+        LocalProvider({"base_path": "data"}),
+        MemoryProvider({}),
+        FaultyProvider(MemoryProvider({})),
+    ]
+
+
+def providers_are_found(pool: SessionPool, environ: Mapping[str, str]) -> None:
+    """The factory, the environment and a URL give the protocol's type."""
+    assert_type(
+        StorageProviderFactory.create({"provider_type": "s3", "bucket_name": "logs"}), IStorageProvider
+    )
+    assert_type(StorageProviderFactory.create({"provider_type": "local"}, pool=pool), IStorageProvider)
+    assert_type(StorageProviderFactory.get_registered_providers(), list[str])
+    StorageProviderFactory.register("mine", MemoryProvider)
+    assert_type(storage_provider_from_env(), IStorageProvider)
+    assert_type(storage_provider_from_env(environ, pool=pool), IStorageProvider)
+    assert_type(open_storage("s3://logs/2026"), IStorageProvider)
+    assert_type(open_storage("r2://logs", account_id="account"), IStorageProvider)
+
+
+async def classic_methods(provider: IStorageProvider, path: os.PathLike[str]) -> None:
+    """The nine classic methods take strings or paths, by position."""
+    await provider.connect()
+    await provider.upload("model.pt", "models/model.pt")
+    await provider.upload(path, "models/model.pt", metadata={"version": "1.0"})
+    await provider.download("models/model.pt", path)
+    assert_type(await provider.list_files(), list[str])
+    assert_type(await provider.list_files("models/"), list[str])
+    assert_type(await provider.exists("models/model.pt"), bool)
+    assert_type(await provider.get_file_size("models/model.pt"), int)
+    details: dict[str, object] = await provider.get_metadata("models/model.pt")
+    del details
+    await provider.delete("models/model.pt")
+    await provider.disconnect()
+
+
+async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes]) -> None:
+    """The byte-level methods return bytes and frozen values."""
+    assert_type(await provider.get("key"), bytes)
+    assert_type(await provider.get("key", version_id="1", if_match='"etag"', if_none_match=None), bytes)
+    assert_type(await provider.get_range("key", 0, 10, if_match='"etag"'), bytes)
+    assert_type(await provider.get_ranges("key", [(0, 10), (20, 30)], coalesce=4096), list[bytes])
+    async with provider.stream("key", start=5, end=None, chunk_size=65536) as reader:
+        assert_type(reader.info, ObjectInfo)
+        async for chunk in reader:
+            assert_type(chunk, bytes)
+    for data in (b"bytes", bytearray(b"bytes"), memoryview(b"bytes"), chunks):
+        assert_type(await provider.put("key", data), ObjectInfo)
+    await provider.put("key", b"", metadata={"a": "b"}, content_type="text/plain", if_none_match="*")
+    await provider.put("key", b"", if_match='"etag"', storage_class="STANDARD")
+    assert_type(await provider.head("key"), ObjectInfo)
+    async for entry in provider.list("models/", delimiter="/", start_after="models/a"):
+        if isinstance(entry, CommonPrefix):
+            assert_type(entry.prefix, str)
+        else:
+            assert_type(entry.key, str)
+    outcome = await provider.delete_many(["a", "b"])
+    assert_type(outcome, BatchResult)
+    await provider.copy("source", "destination")
+    await provider.move("source", "destination")
+    assert_type(await provider.presign("key"), str)
+    assert_type(await provider.presign("key", method="PUT", expires_in=60), str)
+
+
+def values(info: ObjectInfo, outcome: BatchResult, progress: Progress) -> None:
+    """The values have the fields users were told."""
+    assert_type(info.key, str)
+    assert_type(info.size, int)
+    assert_type(info.etag, str | None)
+    assert_type(info.last_modified, datetime | None)
+    assert_type(info.content_type, str | None)
+    assert_type(info.storage_class, str | None)
+    assert_type(info.version_id, str | None)
+    metadata: Mapping[str, str] = info.metadata
+    checksums: Mapping[str, str] = info.checksums
+    failed: Mapping[str, StorageError] = outcome.failed
+    del metadata, checksums, failed
+    for key in outcome.succeeded:
+        assert_type(key, str)
+    outcome.raise_for_failures()
+    assert_type(progress.transferred, int)
+    assert_type(progress.total, int | None)
+    assert_type(progress.key, str)
+
+
+def values_are_frozen(info: ObjectInfo, config: TransferConfig) -> None:
+    """Assigning to a value is a type error: were it not, the ignore below would be an error."""
+    info.size = 0  # type: ignore[misc]  # frozen
+    config.part_size = 0  # type: ignore[misc]  # frozen
+
+
+async def session_pool() -> None:
+    """A pool is opened once and shared."""
+    async with SessionPool(max_connections=32) as pool:
+        assert_type(pool, SessionPool)
+        async with S3Provider({"bucket_name": "logs"}, pool=pool) as provider:
+            assert_type(provider, S3Provider)
+
+
+async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None:
+    """The transfer manager works on any provider."""
+    config = TransferConfig(
+        part_size=8 * 1024**2,
+        multipart_threshold=16 * 1024**2,
+        max_concurrency=8,
+        memory_budget=64 * 1024**2,
+        max_bandwidth=None,
+        max_attempts=5,
+        verify=True,
+        resume=True,
+        fsync=False,
+    )
+    manager = TransferManager(provider, config)
+
+    def show(progress: Progress) -> None:
+        print(progress.key, progress.transferred, progress.total)
+
+    result = await manager.upload("model.pt", "model.pt", metadata={"a": "b"}, progress=show)
+    assert_type(result, TransferResult)
+    assert_type(result.size, int)
+    assert_type(result.parts, int)
+    assert_type(result.retries, int)
+    assert_type(result.resumed_bytes, int)
+    assert_type(result.seconds, float)
+    verified: str = result.verified
+    del verified
+    assert_type(await manager.download("model.pt", Path("model.pt"), progress=show), TransferResult)
+    assert_type(await manager.upload_many([("a", "a"), (Path("b"), "b")]), BatchResult)
+    assert_type(await manager.download_many([("a", "a"), ("b", Path("b"))]), BatchResult)
+    await manager.upload_tree("data", "data/")
+    await manager.download_tree("data/", Path("data"))
+    async for key, body in manager.get_many(["a", "b"], ordered=False):
+        assert_type(key, str)
+        assert_type(body, bytes)
+    await manager.copy_to(other, "source", "destination")
+
+
+def failures(error: StorageError) -> None:
+    """Errors are told apart by class, and carry facts."""
+    assert_type(error.retryable, bool)
+    assert_type(error.provider, str | None)
+    assert_type(error.bucket, str | None)
+    assert_type(error.key, str | None)
+    assert_type(error.operation, str | None)
+    assert_type(error.status, int | None)
+    assert_type(error.code, str | None)
+    assert_type(error.request_id, str | None)
+    transient: type[TransientError] = ThrottledError
+    missing: type[FileNotFoundError] = NotFoundError
+    del transient, missing
+
+
+async def storage_manager(provider: IStorageProvider, transfer: TransferConfig) -> None:
+    """The storage manager plans before it acts."""
+    manager = StorageManager(provider, transfer=transfer)
+    plan = await manager.plan_sync("data", "data/", direction="upload", delete=True, exclude=("*.tmp",))
+    await manager.apply(plan)
+    await manager.sync("data", "data/", direction="download", compare="size", dry_run=True)
+    await manager.upload_dataset("images", "data")
+    await manager.ensure_dataset("images", Path("data"))
+    await manager.backup_model("model.pt", "resnet", version="1", metadata={"epoch": "3"})
+    await manager.restore_model("resnet", "model.pt", version="latest")
+    await manager.prune_models("resnet", keep=3)
+    async with manager.training_run(dataset="images", local_dir="data", model="resnet", output="model.pt"):
+        pass

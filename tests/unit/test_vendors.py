@@ -1,0 +1,502 @@
+"""The vendor rows: consistent in themselves, dated, sourced, and free of promises nobody measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+from string import Formatter
+from urllib.parse import urlsplit
+
+import pytest
+
+from bucketry import _vendors
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.config import MAX_PART_SIZE, PART_SIZE
+from bucketry._core.units import GiB, KiB, MiB, TiB
+from bucketry._vendors.row import Prices, Vendor
+
+MODULES = ("aws", "spaces", "wasabi", "backblaze", "r2", "generic", "local", "memory")
+ROWS: dict[str, Vendor] = {name: import_module(f"bucketry._vendors.{name}").VENDOR for name in MODULES}
+CLOUDS = ("aws", "spaces", "wasabi", "backblaze", "r2")
+CONDITIONS = (
+    "put_if_none_match",
+    "complete_if_none_match",
+    "put_if_match",
+    "complete_if_match",
+    "get_if_match",
+    "copy_source_if_match",
+)
+CHECKSUMS = {"crc64nvme", "crc32c", "crc32", "md5"}
+GB = 10**9
+TB = 10**12
+
+EACH = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+EACH_CLOUD = pytest.mark.parametrize("row", [ROWS[name] for name in CLOUDS], ids=CLOUDS)
+
+
+def test_every_module_is_tested() -> None:
+    """A row that is added to the package is added here."""
+    folder = Path(next(iter(_vendors.__path__)))
+    found = {path.stem for path in folder.glob("*.py")} - {"__init__", "row", "endpoint"}
+    assert found == set(MODULES)
+
+
+class TestNames:
+    """What a row is called."""
+
+    @pytest.mark.parametrize(
+        ("module", "name", "scheme"),
+        [
+            ("aws", "s3", "s3"),
+            ("spaces", "digitalocean", "spaces"),
+            ("wasabi", "wasabi", "wasabi"),
+            ("backblaze", "backblaze", "b2"),
+            ("r2", "cloudflare_r2", "r2"),
+            ("generic", "s3", "s3"),
+            ("local", "local", "file"),
+            ("memory", "memory", "memory"),
+        ],
+    )
+    def test_name_and_scheme(self, module: str, name: str, scheme: str) -> None:
+        """Messages and URLs use the public contract's words."""
+        assert (ROWS[module].name, ROWS[module].scheme) == (name, scheme)
+
+    def test_titles_are_unique(self) -> None:
+        """The capability table in the docs has one column for each title."""
+        assert len({row.title for row in ROWS.values()}) == len(ROWS)
+
+
+class TestLimits:
+    """The numbers of one row fit together."""
+
+    @EACH
+    def test_sizes_are_positive(self, row: Vendor) -> None:
+        """Every number of the capabilities is a positive int."""
+        for entry in dataclasses.fields(Capabilities):
+            value = getattr(row.capabilities, entry.name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                assert value > 0, entry.name
+
+    @EACH
+    def test_parts_reach_the_largest_object(self, row: Vendor) -> None:
+        """As many of the largest parts as are allowed hold the largest object."""
+        limits = row.capabilities
+        assert limits.max_parts * limits.max_part_size >= limits.max_object_size
+
+    @EACH
+    def test_sizes_are_in_order(self, row: Vendor) -> None:
+        """A part is no larger than an object, and no limit of one request exceeds that of the object."""
+        limits = row.capabilities
+        assert limits.min_part_size <= limits.max_part_size <= limits.max_object_size
+        assert limits.max_put_size <= limits.max_object_size
+        assert limits.max_copy_size <= limits.max_object_size
+
+    @EACH
+    def test_threshold_leaves_no_gap(self, row: Vendor) -> None:
+        """An object below the threshold fits one PUT, and one at it is at least one part."""
+        limits = row.capabilities
+        assert limits.min_part_size <= limits.multipart_threshold <= limits.max_put_size
+
+    @EACH
+    def test_default_part_size_is_allowed(self, row: Vendor) -> None:
+        """The package's default part is a legal part everywhere."""
+        assert row.capabilities.min_part_size <= PART_SIZE <= row.capabilities.max_part_size
+
+    @EACH_CLOUD
+    def test_configurable_parts_fit(self, row: Vendor) -> None:
+        """No cloud takes larger parts than can be configured."""
+        assert row.capabilities.max_part_size <= MAX_PART_SIZE
+
+    @EACH
+    def test_batches_are_at_most_a_thousand(self, row: Vendor) -> None:
+        """S3's limits of listing and bulk delete hold everywhere, also where a vendor takes more."""
+        assert row.capabilities.max_list_keys == 1_000
+        assert row.capabilities.max_delete_keys == 1_000
+
+    @pytest.mark.parametrize(
+        ("module", "largest", "put", "part"),
+        [
+            ("aws", 50_000 * GiB, 5 * GiB, 5 * GiB),
+            ("spaces", 5 * TB, 5 * GB, 5 * GB),
+            ("wasabi", 5 * TB, 5 * GB, 5 * GB),
+            ("backblaze", 10 * TB, 5 * GB, 5 * GB),
+            ("r2", 5 * TiB - 5 * GiB, 5 * GiB - 5 * MiB, 5 * GiB - 5 * MiB),
+            ("generic", 5 * TiB, 5 * GiB, 5 * GiB),
+            ("local", 2**63 - 1, 2**63 - 1, 2**63 - 1),
+            ("memory", 2**63 - 1, 2**63 - 1, 2**63 - 1),
+        ],
+    )
+    def test_sizes(self, module: str, largest: int, put: int, part: int) -> None:
+        """The sizes are those of the vendors' pages."""
+        limits = ROWS[module].capabilities
+        assert (limits.max_object_size, limits.max_put_size, limits.max_part_size) == (largest, put, part)
+
+    def test_only_r2_needs_equal_parts(self) -> None:
+        """R2 alone refuses parts of different lengths, and alone normalizes keys."""
+        assert [name for name, row in ROWS.items() if row.capabilities.equal_part_sizes] == ["r2"]
+        assert [name for name, row in ROWS.items() if row.capabilities.key_normalization] == ["r2"]
+
+    def test_only_b2_hides(self) -> None:
+        """B2 alone keeps the bytes of what is deleted."""
+        assert [name for name, row in ROWS.items() if row.capabilities.soft_delete] == ["backblaze"]
+
+    def test_only_the_disk_has_paths(self) -> None:
+        """On the disk alone a key cannot also be a directory."""
+        assert [name for name, row in ROWS.items() if row.capabilities.plain_paths] == ["local"]
+
+    def test_parts_never_pay_on_a_disk(self) -> None:
+        """No size makes the local disk use parts by itself."""
+        assert ROWS["local"].capabilities.multipart_threshold >= ROWS["local"].capabilities.max_put_size
+
+
+class TestConditions:
+    """An allowlist: a condition is true only where it was seen enforced."""
+
+    @pytest.mark.parametrize(
+        ("module", "enforced"),
+        [
+            ("aws", set(CONDITIONS)),
+            ("r2", set(CONDITIONS)),
+            ("spaces", {"put_if_none_match"}),
+            ("wasabi", set()),
+            ("backblaze", {"copy_source_if_match"}),
+            ("generic", set()),
+            ("local", set(CONDITIONS)),
+            ("memory", set(CONDITIONS)),
+        ],
+    )
+    def test_enforced_conditions(self, module: str, enforced: set[str]) -> None:
+        """The conditions that hold are exactly those that live runs saw enforced."""
+        assert {name for name in CONDITIONS if getattr(ROWS[module].capabilities, name)} == enforced
+
+    @pytest.mark.parametrize("module", MODULES)
+    def test_conditional_put(self, module: str) -> None:
+        """Only where all four conditional writes hold is the summary true."""
+        expected = module in {"aws", "r2", "local", "memory"}
+        assert ROWS[module].capabilities.conditional_put is expected
+
+
+class TestChecksums:
+    """What is sent, checked and kept."""
+
+    @pytest.mark.parametrize(
+        ("module", "put", "part", "stored"),
+        [
+            ("aws", "crc32", "crc32", ("crc64nvme", "crc32c", "crc32")),
+            ("spaces", "md5", "md5", ()),
+            ("wasabi", "crc32", "md5", ()),
+            ("backblaze", "crc32", "md5", ()),
+            ("r2", "crc32", "md5", ("crc64nvme", "crc32")),
+            ("generic", "md5", "md5", ()),
+            ("local", None, None, ()),
+            ("memory", "crc32", "crc32", ("crc32",)),
+        ],
+    )
+    def test_policy(self, module: str, put: str | None, part: str | None, stored: tuple[str, ...]) -> None:
+        """The checksum that each vendor checks is the one that is sent to it."""
+        limits = ROWS[module].capabilities
+        assert (limits.put_checksum, limits.multipart_checksum, limits.stored_checksums) == (
+            put,
+            part,
+            stored,
+        )
+
+    @EACH
+    def test_algorithms_are_known(self, row: Vendor) -> None:
+        """No row names an algorithm that the package cannot compute."""
+        assert set(row.capabilities.checksums) <= CHECKSUMS
+
+    @EACH
+    def test_whole_sums_can_be_combined(self, row: Vendor) -> None:
+        """A checksum of the whole object is declared only where the parts' sums combine to it."""
+        limits = row.capabilities
+        assert not limits.full_object_checksum or (limits.multipart_checksum or "").startswith("crc")
+
+    @EACH
+    def test_checksums_lists_each_once(self, row: Vendor) -> None:
+        """The summary holds what is sent and what is stored, without repeats or gaps."""
+        limits = row.capabilities
+        used = {limits.put_checksum, limits.multipart_checksum, *limits.stored_checksums} - {None}
+        assert set(limits.checksums) == used
+        assert len(limits.checksums) == len(used)
+
+    def test_only_aws_takes_the_sdk_header(self) -> None:
+        """The header that B2 refused for years is sent to AWS alone."""
+        assert [name for name, row in ROWS.items() if row.sdk_checksum_header] == ["aws"]
+
+    def test_unverified_etags_are_not_trusted(self) -> None:
+        """Only where the etag after completion is known to last is it compared."""
+        stable = {name for name, row in ROWS.items() if row.capabilities.stable_multipart_etag}
+        assert stable == {"aws", "local", "memory"}
+
+
+class TestPresigning:
+    """What can be signed."""
+
+    @EACH
+    def test_methods_are_http_methods(self, row: Vendor) -> None:
+        """Methods are of the four that name an object, each once."""
+        methods = row.capabilities.presign_methods
+        assert set(methods) <= {"GET", "PUT", "HEAD", "DELETE"}
+        assert len(methods) == len(set(methods))
+
+    @EACH
+    def test_expiry_is_within_sigv4(self, row: Vendor) -> None:
+        """No row promises more than the seven days that SigV4 allows."""
+        assert row.capabilities.max_presign_expiry <= 7 * 24 * 3_600
+
+    def test_forms_are_aws_only(self) -> None:
+        """Browser uploads by form are promised where they are documented."""
+        assert [name for name, row in ROWS.items() if row.capabilities.presign_post] == ["aws"]
+
+    @pytest.mark.parametrize("module", ["local", "memory"])
+    def test_no_urls_without_a_server(self, module: str) -> None:
+        """What has no server has no URLs."""
+        assert ROWS[module].capabilities.presign_methods == ()
+
+
+class TestEndpoints:
+    """Where a row's requests go, and which hosts are the vendor's."""
+
+    HOSTS = (
+        ("aws", "s3.amazonaws.com", {"region": None}),
+        ("aws", "s3.eu-central-1.amazonaws.com", {"region": "eu-central-1"}),
+        ("aws", "s3-us-west-2.amazonaws.com", {"region": "us-west-2"}),
+        ("aws", "s3.dualstack.eu-west-1.amazonaws.com", {"region": "eu-west-1"}),
+        ("aws", "s3-fips.us-gov-west-1.amazonaws.com", {"region": "us-gov-west-1"}),
+        ("aws", "s3-fips.dualstack.us-east-2.amazonaws.com", {"region": "us-east-2"}),
+        ("aws", "s3.cn-north-1.amazonaws.com.cn", {"region": "cn-north-1"}),
+        ("aws", "s3.eusc-de-east-1.amazonaws.eu", {"region": "eusc-de-east-1"}),
+        ("aws", "s3-accelerate.amazonaws.com", {"region": None}),
+        ("aws", "s3-accelerate.dualstack.amazonaws.com", {"region": None}),
+        ("aws", "s3-external-1.amazonaws.com", {"region": None}),
+        ("aws", "bucket.vpce-1a2b-5e6f.s3.us-east-1.vpce.amazonaws.com", {"region": "us-east-1"}),
+        ("spaces", "nyc3.digitaloceanspaces.com", {"region": "nyc3"}),
+        ("wasabi", "s3.wasabisys.com", {"region": None}),
+        ("wasabi", "s3.ap-northeast-2.wasabisys.com", {"region": "ap-northeast-2"}),
+        ("backblaze", "s3.us-west-004.backblazeb2.com", {"region": "us-west-004"}),
+        ("r2", f"{'0a' * 16}.r2.cloudflarestorage.com", {"account_id": "0a" * 16, "jurisdiction": None}),
+        ("r2", f"{'0a' * 16}.eu.r2.cloudflarestorage.com", {"account_id": "0a" * 16, "jurisdiction": "eu"}),
+    )
+
+    @pytest.mark.parametrize(("module", "host", "named"), HOSTS, ids=lambda value: str(value)[:40])
+    def test_own_hosts(self, module: str, host: str, named: dict[str, str | None]) -> None:
+        """The pattern knows the vendor's hosts and reads region or account from them."""
+        match = re.fullmatch(ROWS[module].endpoint_host, host)
+        assert match is not None
+        assert match.groupdict() == named
+
+    @pytest.mark.parametrize(("module", "host"), [(module, host) for module, host, _ in HOSTS])
+    @pytest.mark.parametrize("wrong", ["{}.evil.com", "evil{}", "{}x", "x/{}", "{}/", "{}\n", "{}."])
+    def test_foreign_hosts(self, module: str, host: str, wrong: str) -> None:
+        """Hosts that only resemble the vendor's are none of its own."""
+        assert re.fullmatch(ROWS[module].endpoint_host, wrong.format(host)) is None
+
+    @EACH_CLOUD
+    def test_dots_are_escaped(self, row: Vendor) -> None:
+        """A pattern's dot matches a dot, so that no look-alike domain passes."""
+        domain = urlsplit(row.endpoint_template).netloc.rpartition("}")[2].lstrip(".")
+        host = row.endpoint_template.format(
+            region=row.regions[0], account_id="0" * 32, jurisdiction=""
+        ).removeprefix("https://")
+        assert re.fullmatch(row.endpoint_host, host)
+        assert re.fullmatch(row.endpoint_host, host.replace(domain, domain.replace(".", "x"))) is None
+
+    @EACH_CLOUD
+    def test_template(self, row: Vendor) -> None:
+        """A template is an https address with the fields that configurations have, and no path."""
+        names = {name for _, name, _, _ in Formatter().parse(row.endpoint_template) if name}
+        assert names in ({"region"}, {"account_id", "jurisdiction"})
+        assert row.endpoint_template.startswith("https://")
+        assert urlsplit(row.endpoint_template).path == ""
+
+    @EACH_CLOUD
+    def test_every_region_has_a_host_of_the_vendor(self, row: Vendor) -> None:
+        """Each known region, put into the template, gives a host that the pattern reads back."""
+        for region in row.regions:
+            url = row.endpoint_template.format(region=region, account_id="0" * 32, jurisdiction=".eu")
+            match = re.fullmatch(row.endpoint_host, urlsplit(url).hostname or "")
+            assert match is not None, region
+            assert match.groupdict().get("region", region) == region
+
+    @EACH
+    def test_regions(self, row: Vendor) -> None:
+        """Regions are host labels, each listed once."""
+        assert len(row.regions) == len(set(row.regions))
+        assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region) for region in row.regions)
+
+    def test_number_of_regions(self) -> None:
+        """The lists are complete as of their sources."""
+        counts = {name: len(ROWS[name].regions) for name in CLOUDS}
+        assert counts == {"aws": 39, "spaces": 13, "wasabi": 16, "backblaze": 7, "r2": 1}
+
+    def test_signing_region(self) -> None:
+        """R2 signs for "auto", everybody else for the region."""
+        assert {name: row.signing_region.format(region="x") for name, row in ROWS.items()} == {
+            name: "auto" if name == "r2" else "x" for name in MODULES
+        }
+
+    def test_addressing_style(self) -> None:
+        """AWS is addressed by virtual hosts, everybody else by path."""
+        assert [name for name, row in ROWS.items() if row.addressing_style == "virtual"] == ["aws"]
+
+    @pytest.mark.parametrize("module", ["generic", "local", "memory"])
+    def test_no_endpoint_of_its_own(self, module: str) -> None:
+        """What has no fixed host names none."""
+        row = ROWS[module]
+        assert (row.endpoint_template, row.endpoint_host, row.regions) == ("", "", ())
+
+
+class TestThrottling:
+    """Answers that mean "fewer requests"."""
+
+    @EACH
+    def test_429_always_counts(self, row: Vendor) -> None:
+        """Every row takes a bare 429 for throttling, which botocore does not."""
+        assert 429 in row.throttle_statuses
+
+    @pytest.mark.parametrize(
+        ("module", "code"),
+        [
+            ("wasabi", "RequestRateLimitExceeded"),
+            ("wasabi", "TemporarilyUnavailable"),
+            ("wasabi", "Unavailable"),
+            ("r2", "TooManyRequests"),
+        ],
+    )
+    def test_own_codes(self, module: str, code: str) -> None:
+        """Codes that only one vendor uses are in its row."""
+        assert code in ROWS[module].throttle_codes
+
+    def test_only_spaces_hides_the_region(self) -> None:
+        """Spaces alone answers a wrong region as a missing bucket."""
+        assert [name for name, row in ROWS.items() if row.wrong_region_as_missing_bucket] == ["spaces"]
+
+    def test_autodelete(self) -> None:
+        """Open uploads are removed after the documented days, or never."""
+        assert {name: row.autodelete_days for name, row in ROWS.items() if row.autodelete_days} == {
+            "spaces": 30,
+            "wasabi": 31,
+            "r2": 7,
+        }
+
+
+def cost(prices: Prices, stored: int, sent: int) -> float:
+    """Price a month of storage and egress the way the research's worked comparison does."""
+    unit = prices.storage_unit
+    storage = max(0, stored - prices.free_storage) / unit * prices.storage
+    free = max(prices.free_egress, (prices.free_egress_ratio or 0) * stored)
+    return prices.minimum_charge + storage + max(0, sent - free) / unit * prices.egress
+
+
+class TestPrices:
+    """Dated, sourced and plausible."""
+
+    @EACH_CLOUD
+    def test_clouds_have_prices(self, row: Vendor) -> None:
+        """Every cloud's prices have a day and the address they were read at."""
+        assert row.prices is not None
+        assert isinstance(row.prices.as_of, date)
+        assert row.prices.as_of >= date(2026, 7, 1)
+        assert urlsplit(row.prices.source).scheme == "https"
+        assert row.prices.source == row.sources["prices"]
+        assert row.prices.note.endswith(".")
+
+    @pytest.mark.parametrize("module", ["generic", "local", "memory"])
+    def test_own_machines_have_none(self, module: str) -> None:
+        """What is no cloud has no list prices."""
+        assert ROWS[module].prices is None
+
+    @EACH_CLOUD
+    def test_numbers_are_plausible(self, row: Vendor) -> None:
+        """No figure is negative, and storage is priced per GB or GiB, not per TB."""
+        assert row.prices is not None
+        for entry in dataclasses.fields(Prices):
+            value = getattr(row.prices, entry.name)
+            if isinstance(value, int | float):
+                assert value >= 0, entry.name
+        assert row.prices.storage_unit in {GB, GiB}
+        assert 0.001 < row.prices.storage < 0.1
+
+    @pytest.mark.parametrize(
+        ("module", "stored", "sent", "dollars"),
+        [
+            ("aws", TB, TB, 104.00),
+            ("spaces", TB, TB, 18.63),
+            ("wasabi", TB, TB, 7.99),
+            ("backblaze", TB, TB, 6.88),
+            ("r2", TB, TB, 14.85),
+            ("aws", 250 * GB, TB, 86.75),
+            ("spaces", 250 * GB, TB, 5.00),
+            ("backblaze", 250 * GB, TB, 4.17),
+            ("r2", 250 * GB, TB, 3.60),
+            ("aws", TB, 10 * TB, 914.00),
+            ("spaces", TB, 10 * TB, 101.52),
+            ("backblaze", TB, 10 * TB, 76.88),
+            ("r2", TB, 10 * TB, 14.85),
+            ("aws", 10 * GB, 50 * GB, 0.23),
+            ("backblaze", 10 * GB, 50 * GB, 0.20),
+            ("r2", 10 * GB, 50 * GB, 0.00),
+        ],
+    )
+    def test_worked_comparison(self, module: str, stored: int, sent: int, dollars: float) -> None:
+        """The figures reproduce bills that were worked out by hand."""
+        prices = ROWS[module].prices
+        assert prices is not None
+        assert cost(prices, stored, sent) == pytest.approx(dollars, abs=0.006)
+
+    def test_wasabi_traps(self) -> None:
+        """Wasabi's minimums and its egress policy are in the row."""
+        prices = ROWS["wasabi"].prices
+        assert prices is not None
+        assert (prices.minimum_charge, prices.minimum_storage_days) == (7.99, 90)
+        assert (prices.minimum_object_size, prices.egress_limit_ratio) == (4 * KiB, 1.0)
+
+    def test_requests(self) -> None:
+        """Requests cost something on AWS and R2 alone."""
+        charged = {
+            name: (row.prices.write_requests, row.prices.read_requests)
+            for name, row in ROWS.items()
+            if row.prices is not None and (row.prices.write_requests or row.prices.read_requests)
+        }
+        assert charged == {"aws": (5.00, 0.40), "r2": (4.50, 0.36)}
+
+
+class TestSources:
+    """Where the facts were read."""
+
+    @EACH_CLOUD
+    def test_clouds_name_sources(self, row: Vendor) -> None:
+        """Limits or endpoints, conditions, checksums and prices have an address each."""
+        assert {"conditions", "checksums", "prices"} <= row.sources.keys()
+
+    @EACH
+    def test_sources_are_public_addresses(self, row: Vendor) -> None:
+        """Every source is an https address without user info."""
+        for kind, address in row.sources.items():
+            parts = urlsplit(address)
+            assert parts.scheme == "https", kind
+            assert "." in parts.netloc, kind
+            assert "@" not in parts.netloc, kind
+
+
+class TestRows:
+    """Rows are values."""
+
+    @EACH
+    def test_rows_are_frozen(self, row: Vendor) -> None:
+        """A fact cannot be changed by accident."""
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            row.name = "other"  # type: ignore[misc]  # the test is of the refusal
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            row.capabilities.max_parts = 1  # type: ignore[misc]  # the test is of the refusal
+
+    @EACH
+    def test_replace_makes_another(self, row: Vendor) -> None:
+        """Tests and users derive a row by `replace` without touching the original."""
+        limits = dataclasses.replace(row.capabilities, max_parts=7)
+        assert dataclasses.replace(row, capabilities=limits).capabilities.max_parts == 7
+        assert row.capabilities.max_parts != 7
