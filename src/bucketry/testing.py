@@ -22,7 +22,7 @@ from bucketry.providers.provider import StorageProvider
 
 __all__ = ["EmbeddedS3", "Fault", "FaultyProvider", "embedded_s3"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class FaultyProvider(WrappedRequests, StorageProvider):
         self.running = 0
         self.most_running = 0
 
-    async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, operation: str, request: Callable[[], Awaitable[_T]]) -> _T:
         """Make a request, unless a fault says otherwise."""
         self.calls[operation] += 1
         number = self.calls[operation]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.values import WriteOptions
+from bucketry._core.values import WRITE_TOKEN, WriteOptions
 from bucketry.errors import (
     InvalidKeyError,
     InvalidMetadataError,
@@ -16,9 +16,9 @@ from bucketry.errors import (
     UnsupportedError,
 )
 
-WRITE_TOKEN = "bucketry-write"  # noqa: S105 - a header name: marks whose write it was, see _transfer.settle
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DRIVE = re.compile(r"[A-Za-z]:")
+_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # what _transfer.write adds
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
 
 
@@ -81,8 +81,9 @@ def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, whe
             raise InvalidMetadataError(message)
         clean[lower] = value
     size = sum(len(name) + len(value) for name, value in clean.items())
-    if size > limits.max_metadata_size:
-        message = f"{where}: metadata has {size} bytes; the limit is {limits.max_metadata_size}"
+    limit = limits.max_metadata_size - _TOKEN_SIZE
+    if size > limit:
+        message = f"{where}: metadata has {size} bytes; the limit is {limit} (the rest is kept to mark the write)"
         raise InvalidMetadataError(message)
     return clean
 

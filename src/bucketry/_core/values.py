@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from bucketry.errors import InvalidRangeError, StorageError
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+WRITE_TOKEN = "bucketry-write"  # noqa: S105 - a metadata name: tells whose write made an object, see _transfer.write
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class ObjectInfo:
         version_id: The version read or written, where versions are kept.
         metadata: User metadata with lower-case names; empty in listings.
         checksums: Stored checksums of the *whole* object by algorithm (`"crc32"`, `"crc64nvme"`, …), in hex.
+        write_token: Mark of the write that made it, taken out of the metadata; the transfer code's own.
     """
 
     key: str
@@ -82,6 +84,14 @@ class ObjectInfo:
     version_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     checksums: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    write_token: str | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Take the mark of the write out of what users see as their metadata."""
+        if WRITE_TOKEN in self.metadata:
+            own = {name: value for name, value in self.metadata.items() if name != WRITE_TOKEN}
+            object.__setattr__(self, "write_token", self.metadata[WRITE_TOKEN])
+            object.__setattr__(self, "metadata", own)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the read-only mappings as plain dictionaries."""

@@ -176,7 +176,10 @@ def translate(
     if kind is PreconditionFailedError and creates:
         kind = AlreadyExistsError
     hint = HINTS.get(code or "", "")
-    if kind is BucketNotFoundError and not hint:
+    region = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region") or error.get("Region")
+    if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
+        hint = f"the bucket is in region {region!r}; set region to it"
+    elif kind is BucketNotFoundError and not hint:
         hint = f"there is no bucket {bucket!r} there"
         if vendor.wrong_region_as_missing_bucket:
             hint += " (or it is in another region)"

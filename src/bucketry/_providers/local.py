@@ -112,11 +112,11 @@ class LocalRequests:
         refuse_version(version_id, self.locate(key))
         opened: list[BufferedReader] = []
         try:
-            body = await in_thread(self._open_body, key, byte_range, (if_match, if_none_match), opened)
-            yield body
+            yield await in_thread(self._open_body, key, byte_range, (if_match, if_none_match), opened)
         finally:
             for file in opened:
-                await in_thread(file.close)  # waits for a read that a cancellation left behind
+                if not file.closed:
+                    await in_thread(file.close)  # waits for a read that a cancellation left behind
 
     async def fetch_range(
         self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
@@ -226,7 +226,11 @@ class LocalRequests:
         judge_read(info, if_match=if_match, if_none_match=if_none_match, where=self.locate(key))
         wanted = cut_range(info, byte_range, self.locate(key))
         file.seek(wanted.start)
-        return _LocalBody(info, file, wanted, self.locate(key))
+        body = _LocalBody(info, file, wanted.size, self.locate(key))
+        if wanted.size <= BLOCK:
+            body.read_now()
+            file.close()
+        return body
 
     def _fetch(
         self, key: str, byte_range: ByteRange | None, sink: RangeSink, if_match: str | None
@@ -298,23 +302,32 @@ class LocalRequests:
 class _LocalBody:
     """The open body of a local object, read in threads."""
 
-    def __init__(self, info: ObjectInfo, file: BufferedReader, wanted: ByteRange, where: str) -> None:
+    def __init__(self, info: ObjectInfo, file: BufferedReader, size: int, where: str) -> None:
         self.info = info
         self._file = file
-        self._wanted = wanted
+        self._missing = size
         self._where = where
+        self._read: bytes | None = None
+
+    def read_now(self) -> None:
+        """Read all of it: a small body is not worth several hops to threads."""
+        self._read = self._file.read(self._missing)
+        _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Give the bytes in chunks of 1 MiB."""
+        if self._read is not None:
+            if self._read:
+                yield self._read
+            return
         reader = on_the_loop(self._file)
-        missing = self._wanted.size
         try:
-            while missing and (chunk := await reader.read(min(BLOCK, missing))):
-                missing -= len(chunk)
+            while self._missing and (chunk := await reader.read(min(BLOCK, self._missing))):
+                self._missing -= len(chunk)
                 yield chunk
         except OSError as error:
             raise local_error(error, self._where.removeprefix("file://"), self._where) from error
-        await in_thread(_check_read, self._file.fileno(), self.info, missing, self._where)
+        await in_thread(_check_read, self._file.fileno(), self.info, self._missing, self._where)
 
 
 def _check_read(fd: int, info: ObjectInfo, missing: int, where: str) -> None:

@@ -273,7 +273,10 @@ class S3Requests:
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        answer = await self._send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
+        try:
+            answer = await self._send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
+        except UploadNotFoundError:  # how `rclone serve s3` says that there are none
+            return ()
         return tuple(
             MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
             for entry in answer.get("Uploads", ())
@@ -363,6 +366,11 @@ class S3Requests:
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
         )
         result = answer["CopyPartResult"]
+        if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
+            message = f"{self.locate(source)}: the server does not copy parts; it answered without an etag"
+            raise UnsupportedError(
+                message, provider=self.name, bucket=self.bucket, key=upload.key, operation="copy_part"
+            )
         checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
         digest = base64.b64decode(checksum).hex() if checksum else None
         return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)

@@ -27,7 +27,7 @@ class SessionPool:
     """Clients for any number of providers: one for each endpoint identity, with one connection pool.
 
     Hold one for an application's life: `async with SessionPool() as pool: …`. Without `async with` it opens
-    on first use and is closed when the event loop shuts down. It pickles (configuration only), and
+    on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles (configuration only), and
     what is live belongs to one process and one event loop: after a fork, in a spawned process or in
     another `asyncio.run` it opens anew by itself.
 
@@ -126,7 +126,7 @@ class _LiveClients:
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
         # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before
-        # it closes its loop, and the loop closes one that is collected: both end up in this `finally`.
+        # it closes its loop: a pool that nobody closed ends up in this `finally`.
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from bucketry._core.values import ByteRange, MultipartUpload, ObjectInfo, Part, 
 from bucketry._transfer.cleanup import abort, open_upload
 from bucketry._transfer.groups import first_error
 from bucketry._transfer.plan import plan_upload
-from bucketry._transfer.write import complete_settled, with_token, without_token
+from bucketry._transfer.write import complete_settled, with_token
 from bucketry.errors import InvalidRequestError, PreconditionFailedError, UnsupportedError
 
 PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
@@ -31,10 +31,10 @@ async def copy(provider: ObjectRequests, source: str, destination: str, *, width
         raise UnsupportedError(message, provider=provider.name, key=source, operation="copy")
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
-        return without_token(await provider.copy_object(source, destination, if_match=info.etag))
+        return await provider.copy_object(source, destination, if_match=info.etag)
     options = with_token(
         WriteOptions(
-            metadata=without_token(info).metadata,
+            metadata=info.metadata,
             content_type=info.content_type,
             storage_class=info.storage_class,
         )
@@ -57,7 +57,9 @@ async def copy(provider: ObjectRequests, source: str, destination: str, *, width
             message = f"{where}: the object changed while it was copied; nothing was published"
             raise PreconditionFailedError(message, provider=provider.name, key=source, operation="copy")
         copied, _ = await complete_settled(provider, upload, parts, options, checksum=None, attempts=attempts)
+        if not provider.capabilities.stable_multipart_etag:
+            copied = await provider.head(destination)
     except BaseException:
         await abort(provider, upload)
         raise
-    return without_token(copied)
+    return copied

@@ -19,7 +19,6 @@ from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.read import stream
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
-from bucketry._transfer.write import without_token
 
 
 class TransferManager:
@@ -250,7 +249,7 @@ class TransferManager:
             )
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
         async with stream(self.provider, key, None) as source:
-            info = without_token(source.info)
+            info = source.info
             return await TransferManager(other_provider, self.config).upload_stream(
                 source, destination_key, metadata=info.metadata, content_type=info.content_type
             )

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bucketry._core import checksums
-from bucketry._core.checks import WRITE_TOKEN, check_key, check_write
+from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import (
+    WRITE_TOKEN,
     ByteRange,
     FileRange,
     MultipartUpload,
@@ -205,7 +206,7 @@ class Upload:
         self.retries += settled
         if self.config.verify or not limits.stable_multipart_etag:
             stored = await self.provider.head(self.key)
-            if stored.metadata.get(WRITE_TOKEN) != marked.metadata[WRITE_TOKEN]:
+            if stored.write_token != marked.metadata[WRITE_TOKEN]:
                 return info  # somebody has replaced it since
             if stored.size != info.size:
                 message = f"{self.provider.locate(self.key)}: {info.size} bytes were sent and {stored.size} are stored"

@@ -7,10 +7,9 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
+from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
 from bucketry.errors import (
     AlreadyExistsError,
     NotFoundError,
@@ -109,12 +108,5 @@ async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size:
         info = await provider.head(key)
     except NotFoundError:
         return None
-    ours = info.metadata.get(WRITE_TOKEN) == options.metadata.get(WRITE_TOKEN) and info.size == size
+    ours = info.write_token == options.metadata[WRITE_TOKEN] and info.size == size
     return info if ours else None
-
-
-def without_token(info: ObjectInfo) -> ObjectInfo:
-    """Give the object as readers see it: the mark of its write is not their metadata."""
-    if WRITE_TOKEN not in info.metadata:
-        return info
-    return replace(info, metadata={name: value for name, value in info.metadata.items() if name != WRITE_TOKEN})

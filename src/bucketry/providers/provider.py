@@ -17,7 +17,7 @@ from bucketry._transfer.manager import TransferManager, write_options
 from bucketry._transfer.many import Tally
 from bucketry._transfer.read import read, read_ranges, stream
 from bucketry._transfer.tree import every_object
-from bucketry._transfer.write import put_settled, without_token
+from bucketry._transfer.write import put_settled
 from bucketry.errors import InvalidRangeError, NotFoundError
 
 
@@ -114,7 +114,7 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request.
         """
-        info = without_token(await self.head(remote_path))
+        info = await self.head(remote_path)
         return {
             "size": info.size,
             "etag": info.etag,
@@ -234,7 +234,7 @@ class StorageProvider(ObjectRequests):
         )
         if isinstance(data, (bytes, bytearray, memoryview)):
             info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
-            return without_token(info)
+            return info
         if not isinstance(data, AsyncIterable):
             message = (
                 f"{self.locate(key)}: put takes bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
@@ -249,7 +249,7 @@ class StorageProvider(ObjectRequests):
             if_none_match=if_none_match,
             if_match=if_match,
         )
-        return without_token(await self.head(key))
+        return await self.head(key)
 
     # --- keys ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,65 @@
+"""AWS S3: the provider, a conditional write, a signed URL; run against the embedded server."""
+
+from __future__ import annotations
+
+# --8<-- [start:provider]
+import asyncio
+import os
+from typing import Any
+
+from bucketry import S3Provider, storage_provider_from_env
+from bucketry.errors import AlreadyExistsError
+
+
+
+def make_provider(**overrides: Any) -> S3Provider:
+    return S3Provider({"bucket_name": "my-bucket", "region": "eu-central-1"} | overrides)
+
+
+# --8<-- [end:provider]
+
+
+# --8<-- [start:profile]
+def of_a_profile() -> S3Provider:
+    return S3Provider({"bucket_name": "my-bucket", "region": "eu-central-1", "profile": "analytics"})
+
+
+# --8<-- [end:profile]
+
+
+# --8<-- [start:conditions]
+async def create_once(storage: S3Provider) -> None:
+    await storage.put("leases/job-7", b"worker 1", if_none_match="*")
+    try:
+        await storage.put("leases/job-7", b"worker 2", if_none_match="*")
+    except AlreadyExistsError:
+        print("worker 2: somebody was faster")
+
+
+# --8<-- [end:conditions]
+
+
+# --8<-- [start:presign]
+async def share(storage: S3Provider) -> str:
+    await storage.put("reports/2026.txt", b"for you", content_type="text/plain")
+    return await storage.presign("reports/2026.txt", expires_in=600)
+
+
+# --8<-- [end:presign]
+
+
+async def main() -> None:
+    from bucketry.testing import embedded_s3  # noqa: PLC0415 - the page does not show it
+
+    os.environ |= {"STORAGE_PROVIDER": "s3", "AWS_BUCKET_NAME": "my-bucket"}
+    for provider in (make_provider(), of_a_profile(), storage_provider_from_env()):
+        assert provider.locate("key") == "s3://my-bucket/key"
+    with embedded_s3(bucket="my-bucket") as server:
+        async with make_provider(**server.config) as storage:
+            await create_once(storage)
+            url = await share(storage)
+            print(url.partition("?")[0])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,29 @@
+"""Which errors to catch, and what they carry."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bucketry import MemoryProvider
+
+# --8<-- [start:catch]
+from bucketry.errors import NotFoundError, StorageError, TransientError
+
+
+async def read_or_default(storage: MemoryProvider, key: str) -> bytes | None:
+    try:
+        return await storage.get(key)
+    except NotFoundError:
+        return b""
+    except TransientError:  # the package has already tried again
+        return None
+    except StorageError as error:
+        print(error, error.provider, error.status, error.code, error.request_id)
+        raise
+
+
+# --8<-- [end:catch]
+
+
+if __name__ == "__main__":
+    assert asyncio.run(read_or_default(MemoryProvider(), "missing")) == b""

@@ -1,0 +1,22 @@
+"""What holds for every test: nothing of this machine's configuration is seen."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_PREFIXES = ("AWS_", "B2_", "BACKBLAZE_", "CLOUDFLARE_R2_", "DO_SPACES_", "SPACES_", "WASABI_")
+_NAMES = ("LOCAL_STORAGE_PATH", "STORAGE_PROVIDER")
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hide credentials, endpoints and configuration files of whoever runs the tests."""
+    for name in [*os.environ]:
+        if name.startswith(_PREFIXES) or name in _NAMES:
+            monkeypatch.delenv(name)
+    nowhere = tmp_path_factory.getbasetemp() / "nowhere"
+    for name in ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(nowhere / name.lower()))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

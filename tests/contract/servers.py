@@ -1,0 +1,105 @@
+"""S3 servers on this machine: moto in a thread, rclone as a process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+ACCESS_KEY = "contract-access-key"
+SECRET_KEY = "contract-secret-key"
+_START_TIMEOUT = 15.0
+
+
+class S3Server:
+    """A running server, and buckets on it."""
+
+    def __init__(self, endpoint_url: str, row: str) -> None:
+        self.endpoint_url = endpoint_url
+        self._row = row
+        self._numbers = itertools.count()
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+        )
+
+    def new_bucket(self) -> dict[str, Any]:
+        """Make an empty bucket, and give the configuration of a provider for it."""
+        name = f"contract-{next(self._numbers)}"
+        self._client.create_bucket(Bucket=name)
+        return {
+            "bucket_name": name,
+            "endpoint_url": self.endpoint_url,
+            "access_key_id": ACCESS_KEY,
+            "secret_access_key": SECRET_KEY,
+            "server": self._row,
+        }
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+@contextmanager
+def moto() -> Iterator[S3Server]:
+    """Run moto, which does what AWS does, conditions and checksums included."""
+    threaded = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    threaded.start()
+    host, port = threaded.get_host_and_port()
+    server = S3Server(f"http://{host}:{port}", row="aws")
+    try:
+        yield server
+    finally:
+        server.close()
+        threaded.stop()
+
+
+@contextmanager
+def rclone(directory: Path) -> Iterator[S3Server]:
+    """Run `rclone serve s3`: a server with a file system behind it that promises little."""
+    port = _free_port()
+    command = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", str(directory)]
+    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", os.devnull]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(port, process)
+        server = S3Server(f"http://127.0.0.1:{port}", row="generic")
+        try:
+            yield server
+        finally:
+            server.close()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,186 @@
+"""Preconditions: kept where the row says so, refused before any byte is sent where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bucketry._core.values import ByteRange, WriteOptions
+from bucketry.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    UnsupportedError,
+)
+from bucketry.providers import StorageProvider
+from tests.contract.conftest import OpenFile, Sink
+
+Write = Callable[[StorageProvider, str, bytes, WriteOptions], Awaitable[None]]
+WRONG = '"0123456789abcdef0123456789abcdef"'
+
+
+async def put_whole(provider: StorageProvider, key: str, data: bytes, options: WriteOptions) -> None:
+    """Write in one request."""
+    await provider.put_object(key, data, options)
+
+
+async def put_in_parts(provider: StorageProvider, key: str, data: bytes, options: WriteOptions) -> None:
+    """Write as a multipart upload, which is thrown away when it cannot be completed."""
+    upload = await provider.create_multipart(key, WriteOptions())
+    try:
+        part = await provider.put_part(upload, 1, data)
+        await provider.complete_multipart(upload, [part], options)
+    finally:
+        await provider.abort_multipart(upload)
+
+
+WRITES = pytest.mark.parametrize(
+    ("write", "row"), [(put_whole, "put"), (put_in_parts, "complete")], ids=["put", "parts"]
+)
+SWAPS = pytest.mark.parametrize(
+    ("write", "row"),
+    [
+        pytest.param(put_whole, "put", id="put"),
+        pytest.param(
+            put_in_parts,
+            "complete",
+            id="parts",
+            marks=pytest.mark.gap(moto="moto ignores If-Match of CompleteMultipartUpload; AWS does not"),
+        ),
+    ],
+)
+
+
+@WRITES
+async def test_create_only(provider: StorageProvider, write: Write, row: str) -> None:
+    """`if_none_match="*"` creates, and never replaces; or is refused."""
+    options = WriteOptions(if_none_match="*")
+    if not getattr(provider.capabilities, f"{row}_if_none_match"):
+        with pytest.raises(UnsupportedError):
+            await write(provider, "key", b"first", options)
+        assert await provider.list_files() == []
+        return
+    await write(provider, "key", b"first", options)
+    with pytest.raises(AlreadyExistsError):
+        await write(provider, "key", b"second", options)
+    assert await provider.get("key") == b"first"
+    assert await provider.list_multiparts() == ()
+
+
+@SWAPS
+async def test_compare_and_swap(provider: StorageProvider, write: Write, row: str) -> None:
+    """`if_match` replaces exactly the version named; or is refused."""
+    first = await provider.put("key", b"first")
+    if not getattr(provider.capabilities, f"{row}_if_match"):
+        with pytest.raises(UnsupportedError):
+            await write(provider, "key", b"second", WriteOptions(if_match=first.etag))
+        assert await provider.get("key") == b"first"
+        return
+    with pytest.raises(PreconditionFailedError):
+        await write(provider, "key", b"second", WriteOptions(if_match=WRONG))
+    assert await provider.get("key") == b"first"
+    await write(provider, "key", b"second", WriteOptions(if_match=first.etag))
+    assert await provider.get("key") == b"second"
+    with pytest.raises(PreconditionFailedError):
+        await write(provider, "key", b"third", WriteOptions(if_match=first.etag))
+    assert await provider.get("key") == b"second"
+
+
+@SWAPS
+async def test_compare_and_swap_of_nothing(provider: StorageProvider, write: Write, row: str) -> None:
+    """`if_match` on a missing object fails, and creates nothing."""
+    if not getattr(provider.capabilities, f"{row}_if_match"):
+        pytest.skip("the row says no")
+    with pytest.raises((PreconditionFailedError, NotFoundError)):
+        await write(provider, "key", b"x", WriteOptions(if_match=WRONG))
+    assert await provider.list_files() == []
+
+
+async def test_public_put_passes_conditions(provider: StorageProvider) -> None:
+    """`put` holds or refuses conditions as the requests do, and the mark of its write is not seen."""
+    if not provider.capabilities.conditional_put:
+        with pytest.raises(UnsupportedError):
+            await provider.put("key", b"x", if_none_match="*")
+        return
+    info = await provider.put("key", b"1", if_none_match="*", metadata={"a": "1"})
+    assert info.metadata == {"a": "1"}
+    assert (await provider.get_metadata("key"))["metadata"] == {"a": "1"}
+    with pytest.raises(AlreadyExistsError):
+        await provider.put("key", b"2", if_none_match="*")
+    info = await provider.put("key", b"3", if_match=info.etag)
+    assert await provider.get("key", if_match=info.etag) == b"3"
+
+
+async def test_one_of_many_creators_wins(provider: StorageProvider) -> None:
+    """Of writers that race to create an object exactly one succeeds, and its bytes stay."""
+    if not provider.capabilities.put_if_none_match:
+        pytest.skip("the row says no")
+
+    async def create(number: int) -> int | None:
+        try:
+            await provider.put_object("key", bytes([number]), WriteOptions(if_none_match="*"))
+        except (AlreadyExistsError, PreconditionFailedError):
+            return None
+        return number
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(create(number)) for number in range(8)]
+    winners = [task.result() for task in tasks if task.result() is not None]
+    assert len(winners) == 1
+    assert await provider.get("key") == bytes(winners)
+
+
+@pytest.mark.parametrize("options", [{"if_none_match": '"etag"'}, {"if_none_match": "*", "if_match": WRONG}])
+async def test_conditions_that_mean_nothing(provider: StorageProvider, options: dict[str, str]) -> None:
+    """A write takes `if_none_match="*"` only, and one condition at a time."""
+    with pytest.raises((InvalidRequestError, UnsupportedError)):
+        await provider.put_object("key", b"x", WriteOptions(**options))
+    assert await provider.list_files() == []
+
+
+async def test_reads_with_conditions(provider: StorageProvider) -> None:
+    """A read is of the version named by `if_match`, or of a newer one than `if_none_match` names."""
+    info = await provider.put("key", b"data")
+    assert await provider.get("key", if_match=info.etag) == b"data"
+    assert await provider.get("key", if_none_match=WRONG) == b"data"
+    assert await provider.get_range("key", 1, 3, if_match=info.etag) == b"at"
+    with pytest.raises(PreconditionFailedError):
+        await provider.get("key", if_match=WRONG)
+    with pytest.raises(PreconditionFailedError):
+        await provider.get("key", if_none_match=info.etag)
+    with pytest.raises(PreconditionFailedError):
+        await provider.get_ranges("key", [(0, 2)], if_match=WRONG)
+
+
+@pytest.mark.parametrize("needs_bytes", [True, False])
+async def test_fetch_range_is_pinned(provider: StorageProvider, open_file: OpenFile, *, needs_bytes: bool) -> None:
+    """After the object was replaced, a read pinned to the old version fails, and leaves the file as it was."""
+    old = await provider.put("key", b"old data")
+    await provider.put("key", b"new data")
+    sink = Sink(open_file(b"before"), 0, needs_bytes=needs_bytes)
+    with pytest.raises(PreconditionFailedError):
+        await provider.fetch_range("key", ByteRange(0, 4), sink, if_match=old.etag)
+    assert sink.position == 0
+
+
+@pytest.mark.gap(moto="moto ignores x-amz-copy-source-if-match; AWS does not")
+async def test_a_copy_is_of_the_version_named(provider: StorageProvider) -> None:
+    """A copy pinned to another version than the source's fails, where the row says that it is pinned."""
+    info = await provider.put("source", b"data")
+    await provider.copy_object("source", "copy", if_match=info.etag)
+    assert await provider.get("copy") == b"data"
+    if provider.capabilities.copy_source_if_match:
+        with pytest.raises(PreconditionFailedError):
+            await provider.copy_object("source", "other", if_match=WRONG)
+        assert not await provider.exists("other")
+
+
+async def test_versions_that_are_not_kept_are_refused(provider: StorageProvider) -> None:
+    """A version id is refused, or not found, where there are no versions."""
+    await provider.put("key", b"data")
+    with pytest.raises(StorageError):
+        await provider.get("key", version_id="no-such-version")

@@ -1,0 +1,228 @@
+"""One pool: one client for each endpoint identity, few sockets, nothing left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiobotocore.session import AioSession
+from botocore.loaders import JSONFileLoader
+
+from bucketry import S3Provider, SessionPool
+from bucketry.errors import AuthenticationError, ConfigError, IncompleteBodyError
+from bucketry.testing import EmbeddedS3
+
+MANY = 100
+
+
+def sockets_to(port: int) -> int:
+    """Count this process's connections to a port of the loopback."""
+    inodes = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(row[9] in inodes and int(row[2].split(":")[1], 16) == port for row in rows)
+
+
+async def test_many_providers_share_one_client_and_few_sockets(
+    server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred providers on one pool and one endpoint open one client and at most `max_connections` sockets."""
+    opened = []
+    make = AioSession.create_client
+
+    def spy(self: AioSession, *args: Any, **options: Any) -> Any:
+        if options.get("endpoint_url"):
+            opened.append(options)
+        return make(self, *args, **options)
+
+    monkeypatch.setattr(AioSession, "create_client", spy)
+    limit = 8
+    port = urlsplit(server.endpoint_url).port or 0
+    seen = []
+    async with SessionPool(max_connections=limit) as pool:
+        providers = [S3Provider(server.config, pool=pool) for _ in range(MANY)]
+        await providers[0].put("shared", b"x" * 10_000)
+
+        async def use(provider: S3Provider) -> None:
+            assert await provider.get("shared") == b"x" * 10_000
+            seen.append(sockets_to(port))
+
+        await asyncio.gather(*(use(provider) for provider in providers for _ in range(3)))
+    assert len(opened) == 1
+    assert 1 < max(seen) <= limit
+    assert sockets_to(port) == 0
+
+
+async def test_endpoints_that_differ_do_not_share_a_client(server: EmbeddedS3) -> None:
+    """Other credentials are another identity: their requests are never signed with somebody else's key."""
+    async with SessionPool() as pool:
+        one = S3Provider(server.config, pool=pool)
+        other = S3Provider(server.config | {"access_key_id": "somebody-else"}, pool=pool)
+        assert "X-Amz-Credential=embedded" in await one.presign("k")
+        assert "X-Amz-Credential=somebody-else" in await other.presign("k")
+
+
+async def test_disconnect_leaves_a_shared_pool_open(server: EmbeddedS3) -> None:
+    """A provider closes only the pool it made itself."""
+    async with SessionPool() as pool:
+        one, other = (S3Provider(server.config, pool=pool) for _ in range(2))
+        await one.put("left-open", b"1")
+        await one.disconnect()
+        async with pool.client(one._endpoint) as before:
+            await other.get("left-open")
+        async with pool.client(one._endpoint) as after:
+            assert before is after
+
+
+async def test_an_open_body_keeps_its_client(server: EmbeddedS3) -> None:
+    """Closing the pool, or disconnecting, while a body is read does not cut the body."""
+    provider = S3Provider(server.config)
+    await provider.put("long", bytes(8 * 2**20))
+    async with provider.stream("long", chunk_size=64 * 1024) as chunks:
+        read = 0
+        async for chunk in chunks:
+            if not read:
+                await provider.disconnect()
+            read += len(chunk)
+    assert read == 8 * 2**20
+    await provider.disconnect()
+
+
+async def test_a_pool_can_be_used_again_after_it_was_closed(server: EmbeddedS3) -> None:
+    """Closing is for now: the next call opens a new client."""
+    provider = S3Provider(server.config)
+    await provider.put("again", b"1")
+    await provider.disconnect()
+    assert await provider.get("again") == b"1"
+    await provider.disconnect()
+
+
+async def test_the_service_model_is_read_off_the_loop(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of botocore's is read, and no session built, in the event loop's thread."""
+    load = JSONFileLoader.load_file
+    readers: list[tuple[threading.Thread, bool]] = []
+
+    def spy(self: JSONFileLoader, path: str) -> Any:
+        found = load(self, path)
+        readers.append((threading.current_thread(), found is not None))
+        return found
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", spy)
+    provider = S3Provider(server.config)
+    await provider.put("warm", b"1")
+    await provider.disconnect()
+    assert [reader for reader, found in readers if found]
+    assert threading.current_thread() not in {reader for reader, found in readers if found}
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True, "8"])
+def test_a_malformed_limit_is_refused(limit: Any) -> None:
+    """The pool's limit is a positive int, checked when the pool is made."""
+    with pytest.raises(ConfigError, match="max_connections"):
+        SessionPool(max_connections=limit)
+
+
+def test_a_pool_pickles_as_configuration() -> None:
+    """A pool crosses processes by its limit alone."""
+    assert pickle.loads(pickle.dumps(SessionPool(max_connections=7))).max_connections == 7
+
+
+async def test_an_unknown_profile_is_a_configuration_error(server: EmbeddedS3) -> None:
+    """What botocore says of a profile that is not there comes as our error."""
+    config = {name: value for name, value in server.config.items() if "key" not in name}
+    provider = S3Provider(config | {"profile": "nobody-has-this"})
+    with pytest.raises(ConfigError, match="nobody-has-this"):
+        await provider.list_files()
+    await provider.disconnect()
+
+
+async def test_missing_credentials_say_so(server: EmbeddedS3) -> None:
+    """Without keys and without a credential chain the error is one of authentication."""
+    config = {name: value for name, value in server.config.items() if "key" not in name}
+    provider = S3Provider(config)
+    with pytest.raises(AuthenticationError):
+        await provider.list_files()
+    await provider.disconnect()
+
+
+def run(script: str, config: dict[str, Any]) -> str:
+    """Run a script in a fresh interpreter in which every warning is an error, and give what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "faulthandler", "-c", textwrap.dedent(script), json.dumps(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_two_consecutive_runs_work_with_one_provider(server: EmbeddedS3) -> None:
+    """A second `asyncio.run` opens its own client, and the first one's closes with its loop, unasked."""
+    script = """
+        import asyncio, gc, json, sys
+        from bucketry import S3Provider
+        provider = S3Provider(json.loads(sys.argv[1]))
+        asyncio.run(provider.put("twice", b"1"))
+        print(asyncio.run(provider.get("twice")))
+        asyncio.run(provider.disconnect())
+        gc.collect()
+    """
+    assert run(script, server.config) == "b'1'\n"
+
+
+@pytest.mark.slow
+def test_nothing_is_unclosed_when_nobody_closes(server: EmbeddedS3) -> None:
+    """A hundred providers that are never disconnected leave no warning at exit."""
+    script = """
+        import asyncio, gc, json, sys
+        from bucketry import S3Provider, SessionPool
+        async def main():
+            pool = SessionPool()
+            providers = [S3Provider(json.loads(sys.argv[1]), pool=pool) for _ in range(100)]
+            await providers[0].put("unclosed", b"1")
+            await asyncio.gather(*(provider.get("unclosed") for provider in providers))
+            stream = providers[0].stream("unclosed")
+            reader = await stream.__aenter__()
+            print(reader.info.size)
+        asyncio.run(main())
+        gc.collect()
+    """
+    assert run(script, server.config) == "1\n"
+
+
+async def test_a_body_that_is_left_early_gives_its_connection_up(server: EmbeddedS3) -> None:
+    """Leaving a stream in the middle neither leaks the connection nor blocks the next call."""
+    provider = S3Provider(server.config | {"max_connections": 1})
+    await provider.put("early", bytes(4 * 2**20))
+    for _ in range(3):
+        async with provider.stream("early", chunk_size=1024) as chunks:
+            async for _chunk in chunks:
+                break
+    assert await provider.get_range("early", 0, 4) == bytes(4)
+    await provider.disconnect()
+    gc.collect()
+
+
+def test_the_body_error_is_one_that_resuming_mends() -> None:
+    """An incomplete body is transient, so that transfers resume it."""
+    assert IncompleteBodyError("cut").retryable
