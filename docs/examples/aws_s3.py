@@ -5,14 +5,12 @@ from __future__ import annotations
 # --8<-- [start:provider]
 import asyncio
 import os
-from typing import Any
 
 from bucketry import S3Provider, storage_provider_from_env
 from bucketry.errors import AlreadyExistsError
 
 
-
-def make_provider(**overrides: Any) -> S3Provider:
+def make_provider(**overrides: str | None) -> S3Provider:
     return S3Provider({"bucket_name": "my-bucket", "region": "eu-central-1"} | overrides)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 # --8<-- [start:provider]
 import asyncio
 import os
-from typing import Any
 
 from bucketry import BackblazeProvider
 
 
-
-def make_provider(**overrides: Any) -> BackblazeProvider:
+def make_provider(**overrides: str | None) -> BackblazeProvider:
     config = {
         "bucket_name": "my-bucket",
         "endpoint_url": "s3.us-west-004.backblazeb2.com",  # as the bucket's page shows it

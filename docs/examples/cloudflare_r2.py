@@ -6,15 +6,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 from bucketry import CloudflareR2Provider, TransferConfig, TransferManager
 
 MiB = 1024 * 1024
 
 
-
-def make_provider(**overrides: Any) -> CloudflareR2Provider:
+def make_provider(**overrides: str | None) -> CloudflareR2Provider:
     config = {
         "bucket_name": "my-bucket",
         "account_id": os.environ["CLOUDFLARE_R2_ACCOUNT_ID"],

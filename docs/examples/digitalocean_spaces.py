@@ -6,14 +6,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 from bucketry import DigitalOceanProvider
 from bucketry.errors import UnsupportedError
 
 
-
-def make_provider(**overrides: Any) -> DigitalOceanProvider:
+def make_provider(**overrides: str | None) -> DigitalOceanProvider:
     config = {
         "bucket_name": "my-space",
         "region": "fra1",

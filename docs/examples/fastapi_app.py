@@ -70,7 +70,10 @@ async def write(key: str, request: Request, storage: Storage) -> dict[str, str |
 async def main() -> None:
     os.environ["STORAGE_PROVIDER"] = "memory"
     transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
         stored = await client.put("/objects/notes/a.txt", content=b"It works.\n")
         assert stored.status_code == 201, stored.text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bucketry import LocalProvider, S3Provider, TransferConfig, TransferManager
 from bucketry.testing import embedded_s3
+
 # --8<-- [end:imports]
 
 

@@ -8,8 +8,6 @@ from bucketry import LocalProvider
 
 
 async def main() -> None:
-    Path("model.bin").write_bytes(bytes(1_000_000))
-
     async with LocalProvider({"base_path": "data/storage"}) as storage:
         await storage.upload("model.bin", "models/v1/model.bin", metadata={"version": "1.0"})
 
@@ -20,5 +18,6 @@ async def main() -> None:
         print(result.size, "bytes, verified by", result.verified)
 
 
+Path("model.bin").write_bytes(bytes(1_000_000))
 asyncio.run(main())
 # --8<-- [end:quickstart]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,7 @@ async def test_a_throttled_store_is_reported() -> None:
     assert storage.calls["put_object"] == 2
 
 
-async def test_a_broken_upload_leaves_no_parts(tmp_path) -> None:  # noqa: ANN001 - pathlib.Path
+async def test_a_broken_upload_leaves_no_parts(tmp_path: Path) -> None:
     source = tmp_path / "source.bin"
     source.write_bytes(bytes(10_000))
     fault = Fault(operation="put_part", nth=3, error=ConnectionFailedError("gone"))
@@ -77,4 +78,5 @@ async def test_it_works_on_an_s3_server(bucket: S3Provider) -> None:
 
 if __name__ == "__main__":
     options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "-o", "asyncio_mode=auto"]
+    options += ["-o", "asyncio_default_fixture_loop_scope=function"]
     sys.exit(pytest.main([*options, __file__]))

@@ -5,14 +5,12 @@ from __future__ import annotations
 # --8<-- [start:provider]
 import asyncio
 import os
-from typing import Any
 
 from bucketry import WasabiProvider
 from bucketry.errors import UnsupportedError
 
 
-
-def make_provider(**overrides: Any) -> WasabiProvider:
+def make_provider(**overrides: str | None) -> WasabiProvider:
     config = {
         "bucket_name": "my-bucket",
         "region": "eu-central-1",

@@ -63,7 +63,15 @@ async def test_put_replaces(provider: StorageProvider) -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [(), (b"",), (b"one", b"", b"two"), (b"x" * (PART_SIZE - 1),), (b"x" * PART_SIZE,), (b"y" * MiB,) * 10, (b"z" * MiB,) * 11],
+    [
+        (),
+        (b"",),
+        (b"one", b"", b"two"),
+        (b"x" * (PART_SIZE - 1),),
+        (b"x" * PART_SIZE,),
+        (b"y" * MiB,) * 10,
+        (b"z" * MiB,) * 11,
+    ],
     ids=["nothing", "empty", "small", "a byte less than a part", "one part", "two parts", "two parts and more"],
 )
 async def test_put_a_stream(provider: StorageProvider, parts: tuple[bytes, ...]) -> None:
@@ -202,7 +210,15 @@ async def test_metadata_names_are_lower_case(provider: StorageProvider) -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    [{"a": "é"}, {"a b": "x"}, {"a": "line\nbreak"}, {"a": " padded"}, {"A": "1", "a": "2"}, {"a": "x" * 9000}, {WRITE_TOKEN: "x"}],
+    [
+        {"a": "é"},
+        {"a b": "x"},
+        {"a": "line\nbreak"},
+        {"a": " padded"},
+        {"A": "1", "a": "2"},
+        {"a": "x" * 9000},
+        {WRITE_TOKEN: "x"},
+    ],
     ids=["not ASCII", "a name with a blank", "line break", "outer blank", "twice", "too large", "reserved"],
 )
 async def test_bad_metadata(provider: StorageProvider, metadata: dict[str, str]) -> None:

@@ -11,7 +11,23 @@ from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry.providers import StorageProvider
 
 KEYS = sorted(
-    ("a", "a!", "a-b/x", "a.b", "a0", "b/1", "b/2/deep/er", "b/2/deep", "b/30", "ba", "c d/é", "z", "é/a", "日/本", "😀")
+    (
+        "a",
+        "a!",
+        "a-b/x",
+        "a.b",
+        "a0",
+        "b/1",
+        "b/2/deep/er",
+        "b/2/deep",
+        "b/30",
+        "ba",
+        "c d/é",
+        "z",
+        "é/a",
+        "日/本",
+        "😀",
+    )
 )
 # A file system cannot have `b/2/deep` beside `b/2/deep/er`.
 PATHS = [key for key in KEYS if key != "b/2/deep"]
@@ -56,7 +72,9 @@ async def test_listed_objects_agree_with_head(provider: StorageProvider) -> None
     assert listed.last_modified.tzinfo is not None
 
 
-@pytest.mark.parametrize("prefix", ["a", "a-", "a-b", "a-b/", "a-b/x", "b", "b/", "b/2", "b/2/d", "é", "日/", "zz", "a/"])
+@pytest.mark.parametrize(
+    "prefix", ["a", "a-", "a-b", "a-b/", "a-b/x", "b", "b/", "b/2", "b/2/d", "é", "日/", "zz", "a/"]
+)
 async def test_prefixes_are_literal(provider: StorageProvider, prefix: str) -> None:
     """A prefix may end anywhere in a key, and nothing in it is special."""
     await fill(provider, PATHS)

@@ -115,8 +115,8 @@ def values(info: ObjectInfo, outcome: BatchResult, progress: Progress) -> None:
     """The values have the fields users were told."""
     assert_type(info.key, str)
     assert_type(info.size, int)
-    assert_type(info.etag, str | None)
-    assert_type(info.last_modified, datetime | None)
+    assert_type(info.etag, str)
+    assert_type(info.last_modified, datetime)
     assert_type(info.content_type, str | None)
     assert_type(info.storage_class, str | None)
     assert_type(info.version_id, str | None)

@@ -1,5 +1,7 @@
 """What only the local provider promises: files people can look at, and nothing outside of the base."""
 
+# ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
+
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +13,6 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.config import LocalConfig
 from bucketry._core.units import MiB
-from bucketry._core.values import ByteRange, CommonPrefix, FileRange, MultipartUpload, ObjectInfo, WriteOptions
+from bucketry._core.values import ByteRange, CommonPrefix, FileRange, MultipartUpload, WriteOptions
 from bucketry._providers import local_bytes, local_store
 from bucketry._providers.local import LocalRequests
 from bucketry._vendors.local import VENDOR
@@ -40,7 +41,7 @@ from bucketry.errors import (
 )
 
 PLAIN = WriteOptions()
-AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+NOT_AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
 
 
 @pytest.fixture
@@ -170,7 +171,8 @@ async def test_a_path_that_is_too_long(local: LocalRequests) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["../up", "a/../../up", "/etc/passwd", "a//b", "./a", "a/.", "a/", "a\0b", "C:\\x", "\\\\host\\x", "a\\..\\b"]
+    "key",
+    ["../up", "a/../../up", "/etc/passwd", "a//b", "./a", "a/.", "a/", "a\0b", "C:\\x", "\\\\host\\x", "a\\..\\b"],
 )
 async def test_hostile_keys(local: LocalRequests, base: Path, key: str) -> None:
     """A key that is not a plain path below the base is refused by every method."""
@@ -280,9 +282,10 @@ async def test_details_come_and_go_with_the_object(local: LocalRequests, base: P
 
 
 async def test_the_mark_of_a_write_is_kept(local: LocalRequests) -> None:
-    """The token by which transfer code knows its own writes is stored and given back."""
-    await local.put_object("key", b"", WriteOptions(metadata={WRITE_TOKEN: "mine"}))
-    assert (await local.head("key")).metadata == {WRITE_TOKEN: "mine"}
+    """The token by which transfer code knows its own writes is stored and given back, beside the metadata."""
+    await local.put_object("key", b"", WriteOptions(metadata={"a": "1", WRITE_TOKEN: "mine"}))
+    found = await local.head("key")
+    assert (found.write_token, found.metadata) == ("mine", {"a": "1"})
 
 
 async def test_a_write_that_fails_keeps_the_old_metadata(local: LocalRequests, base: Path) -> None:
@@ -299,6 +302,7 @@ async def test_a_write_that_fails_keeps_the_old_metadata(local: LocalRequests, b
     assert left_behind(base) == before
 
 
+@pytest.mark.slow
 async def test_readers_see_bytes_and_metadata_of_one_version(local: LocalRequests) -> None:
     """While an object is replaced again and again, its size, bytes and metadata always belong together."""
     writing = True
@@ -479,6 +483,7 @@ async def test_of_racing_creators_exactly_one_wins(local: LocalRequests, base: P
         assert left_behind(base) == []
 
 
+@pytest.mark.slow
 async def test_compare_and_swap_loses_no_update(local: LocalRequests) -> None:
     """Writers that add to a counter by compare-and-swap lose no step."""
     await local.put_object("counter", b"0", PLAIN)
@@ -498,6 +503,7 @@ async def test_compare_and_swap_loses_no_update(local: LocalRequests) -> None:
     assert await read(local, "counter") == b"80"
 
 
+@pytest.mark.slow
 async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, base: Path) -> None:
     """A write does not fail because a delete removes the directory that it needs."""
 
@@ -512,9 +518,7 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
     assert [path.name for path in base.iterdir()] == [".bucketry"]
 
 
-async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(
-    local: LocalRequests, base: Path
-) -> None:
+async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
     """A write that waits for another process's lock can be cancelled, and leaves nothing."""
     with local_store.locked(local._place) as lock:  # noqa: SLF001 - stands for another process
         assert list(local_store.acquire(lock)) == []
@@ -528,7 +532,23 @@ async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(
 # --- listing -------------------------------------------------------------------------------------------
 
 TREE = sorted(
-    ("a", "a!", "a-/x", "a.b", "a0", "b/1", "b/a/deep", "b/a!", "b/a-", "b/z", "c/d/e/f", "c/d/e.f", "é/x", "日本", "😀")
+    (
+        "a",
+        "a!",
+        "a-/x",
+        "a.b",
+        "a0",
+        "b/1",
+        "b/a/deep",
+        "b/a!",
+        "b/a-",
+        "b/z",
+        "c/d/e/f",
+        "c/d/e.f",
+        "é/x",
+        "日本",
+        "😀",
+    )
 )
 
 
@@ -592,6 +612,7 @@ async def test_a_page_does_not_read_the_whole_tree(
     assert scanned == ["empty/too"]
 
 
+@pytest.mark.slow
 async def test_large_directories_are_read_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of a large directory at rest share one reading of it; a change is seen all the same."""
     base.mkdir()
@@ -678,10 +699,14 @@ async def test_a_reader_keeps_its_version(local: LocalRequests) -> None:
 async def test_a_file_changed_while_it_is_read(local: LocalRequests, base: Path) -> None:
     """Bytes of a file that another program changes in place meanwhile are not taken for an object's."""
     await local.put_object("key", bytes(3 * MiB), PLAIN)
-    with pytest.raises(PreconditionFailedError):
+
+    async def read_while_it_changes() -> None:
         async with local.open_body("key") as body:
             async for _ in body:
                 (base / "key").write_bytes(b"shorter")
+
+    with pytest.raises(PreconditionFailedError):
+        await read_while_it_changes()
 
 
 class FullSink:
@@ -773,7 +798,7 @@ async def test_a_base_that_is_a_file(tmp_path: Path, below: str) -> None:
     assert caught.value.path is not None
 
 
-@AS_ROOT
+@NOT_AS_ROOT
 async def test_a_base_that_may_not_be_written(base: Path) -> None:
     """A base without permission to write is refused by connect, and is still readable."""
     base.mkdir()

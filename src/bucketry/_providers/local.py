@@ -7,7 +7,7 @@ not an object yet, is in `.bucketry/` there. Works on POSIX systems, for any num
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
 from io import BufferedReader
 from types import TracebackType
@@ -21,7 +21,7 @@ from bucketry._core.conditions import cut_range, judge_read, refuse_version
 from bucketry._core.config import LocalConfig
 from bucketry._core.listing import last_seen, take_page
 from bucketry._core.os_errors import local_error
-from bucketry._core.provider import RangeSink
+from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.threads import in_steps, in_thread
 from bucketry._core.values import (
     BatchResult,
@@ -107,7 +107,7 @@ class LocalRequests:
         version_id: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
-    ) -> AsyncIterator[_LocalBody]:
+    ) -> AsyncIterator[BodyReader]:
         """See `ReadsObjects.open_body`."""
         refuse_version(version_id, self.locate(key))
         opened: list[BufferedReader] = []
@@ -314,7 +314,7 @@ class _LocalBody:
         self._read = self._file.read(self._missing)
         _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks of 1 MiB."""
         if self._read is not None:
             if self._read:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from bucketry._core.conditions import cut_range, judge_read, judge_write, refuse
 from bucketry._core.config import MemoryConfig
 from bucketry._core.listing import last_seen, take_page
 from bucketry._core.multipart import check_part_number, in_order
-from bucketry._core.provider import RangeSink
+from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.threads import in_steps, in_thread
 from bucketry._core.units import KiB
 from bucketry._core.values import (
@@ -129,7 +129,7 @@ class MemoryRequests:
         version_id: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
-    ) -> AsyncIterator[_MemoryBody]:
+    ) -> AsyncIterator[BodyReader]:
         """See `ReadsObjects.open_body`."""
         refuse_version(version_id, self.locate(key))
         stored = self._get(key)
@@ -337,7 +337,7 @@ class _MemoryBody:
         self._data = stored.data
         self._wanted = wanted
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks of 1 MiB."""
         for start in range(self._wanted.start, self._wanted.end, CHUNK):
             yield self._data[start : min(start + CHUNK, self._wanted.end)]

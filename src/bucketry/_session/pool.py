@@ -24,12 +24,12 @@ KEEPALIVE_TIMEOUT = 12.0  # below the 15 s after which R2 drops an idle connecti
 
 
 class SessionPool:
-    """Clients for any number of providers: one for each endpoint identity, with one connection pool.
+    """Clients for any number of providers: one for each endpoint identity, with its connections.
 
     Hold one for an application's life: `async with SessionPool() as pool: …`. Without `async with` it opens
-    on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles (configuration only), and
-    what is live belongs to one process and one event loop: after a fork, in a spawned process or in
-    another `asyncio.run` it opens anew by itself.
+    on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles
+    (configuration only), and what is live belongs to one process and one event loop: after a fork, in a
+    spawned process or in another `asyncio.run` it opens anew by itself.
 
     Args:
         max_connections: Sockets for each endpoint at most; `None`: each provider's configuration decides.

@@ -1,13 +1,16 @@
-"""Undoing an upload that failed or was cancelled, and being sure of it."""
+"""Multipart uploads that leave nothing behind when they fail or are cancelled."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from bucketry._core.finish import finish
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.values import MultipartUpload, WriteOptions
+from bucketry._transfer.write import with_token
 from bucketry.errors import StorageError
 
 ROUNDS = 3  # a part that lands just after the abort can bring an upload back: AWS documents it
@@ -16,7 +19,21 @@ TIMEOUT = 30.0  # seconds a cancelled caller waits at most for the abort
 _logger = logging.getLogger("bucketry")
 
 
-async def open_upload(provider: ObjectRequests, key: str, options: WriteOptions) -> MultipartUpload:
+@asynccontextmanager
+async def multipart(
+    provider: ObjectRequests, key: str, options: WriteOptions
+) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
+    """Open an upload, and abort it unless the block ends well; gives it with the options that mark the write."""
+    marked = with_token(options)
+    upload = await _open(provider, key, marked)
+    try:
+        yield upload, marked
+    except BaseException:  # the workers have stopped: they ended before the block did
+        await abort(provider, upload)
+        raise
+
+
+async def _open(provider: ObjectRequests, key: str, options: WriteOptions) -> MultipartUpload:
     """Create a multipart upload; when cancelled meanwhile, learn its id first and abort it."""
     upload: MultipartUpload | None = None
 

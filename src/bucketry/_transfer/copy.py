@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.units import GiB
-from bucketry._core.values import ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions
-from bucketry._transfer.cleanup import abort, open_upload
-from bucketry._transfer.groups import first_error
+from bucketry._core.values import ByteRange, ObjectInfo, Part, WriteOptions
+from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.plan import plan_upload
-from bucketry._transfer.write import complete_settled, with_token
+from bucketry._transfer.workers import fan_out
+from bucketry._transfer.write import complete_settled
 from bucketry.errors import InvalidRequestError, PreconditionFailedError, UnsupportedError
 
 PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
@@ -32,34 +29,23 @@ async def copy(provider: ObjectRequests, source: str, destination: str, *, width
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
         return await provider.copy_object(source, destination, if_match=info.etag)
-    options = with_token(
-        WriteOptions(
-            metadata=info.metadata,
-            content_type=info.content_type,
-            storage_class=info.storage_class,
-        )
-    )
+    options = WriteOptions(metadata=info.metadata, content_type=info.content_type, storage_class=info.storage_class)
     plan = plan_upload(info.size, provider.capabilities, PART_SIZE, where)
-    upload = await open_upload(provider, destination, options)
     parts: list[Part] = []
+    async with multipart(provider, destination, options) as (upload, marked):
 
-    async def worker(ranges: Iterator[tuple[int, ByteRange]], upload: MultipartUpload) -> None:
-        for number, byte_range in ranges:  # one shared iterator: each part is taken once
+        async def one(numbered: tuple[int, ByteRange]) -> None:
+            number, byte_range = numbered
             parts.append(await provider.copy_part(upload, number, source, byte_range, if_match=info.etag))
 
-    try:
-        numbered = iter(enumerate(plan.ranges(), start=1))
-        with first_error():
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(width, plan.count)):
-                    group.create_task(worker(numbered, upload))
-        if not provider.capabilities.copy_source_if_match and (await provider.head(source)).etag != info.etag:
-            message = f"{where}: the object changed while it was copied; nothing was published"
-            raise PreconditionFailedError(message, provider=provider.name, key=source, operation="copy")
-        copied, _ = await complete_settled(provider, upload, parts, options, checksum=None, attempts=attempts)
-        if not provider.capabilities.stable_multipart_etag:
-            copied = await provider.head(destination)
-    except BaseException:
-        await abort(provider, upload)
-        raise
-    return copied
+        await fan_out(enumerate(plan.ranges(), start=1), one, width=min(width, plan.count))
+        if not provider.capabilities.copy_source_if_match:
+            await _check_unchanged(provider, source, info)
+        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=attempts)
+    return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
+
+
+async def _check_unchanged(provider: ObjectRequests, source: str, copied: ObjectInfo) -> None:
+    if (await provider.head(source)).etag != copied.etag:
+        message = f"{provider.locate(source)}: the object changed while it was copied; nothing was published"
+        raise PreconditionFailedError(message, provider=provider.name, key=source, operation="copy")

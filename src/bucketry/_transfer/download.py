@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bucketry._core import checksums
@@ -14,11 +13,11 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
-from bucketry._transfer.groups import first_error
 from bucketry._transfer.limits import Limits
-from bucketry._transfer.plan import plan_download
+from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.staging import FileSink, StagedFile, check_target
+from bucketry._transfer.workers import fan_out
 from bucketry.errors import IncompleteBodyError, IntegrityError
 
 READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
@@ -63,7 +62,7 @@ class Download:
             if small or plan.count <= 1:
                 info, verified = await self._whole(staged, info, meter)
             else:
-                verified = await self._ranges(staged, info, plan.ranges(), plan.count, algorithm, meter)
+                verified = await self._ranges(staged, info, plan, algorithm, meter)
             await staged.publish()
         meter.finish()
         return TransferResult(
@@ -109,8 +108,7 @@ class Download:
         self,
         staged: StagedFile,
         info: ObjectInfo,
-        ranges: Iterator[ByteRange],
-        count: int,
+        plan: PartPlan,
         algorithm: str | None,
         meter: Meter,
     ) -> str:
@@ -118,17 +116,13 @@ class Download:
         if algorithm is not None and not checksums.combinable(algorithm):
             algorithm = None
 
-        async def worker() -> None:
-            for byte_range in ranges:  # one shared iterator: each range is taken once
-                sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
-                await self._fetch(sink, byte_range, info, meter)
-                if sink.checksum is not None:
-                    self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+        async def one(byte_range: ByteRange) -> None:
+            sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
+            await self._fetch(sink, byte_range, info, meter)
+            if sink.checksum is not None:
+                self._sums[byte_range.start] = (sink.checksum, byte_range.size)
 
-        with first_error():
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.config.max_concurrency, count)):
-                    group.create_task(worker())
+        await fan_out(plan.ranges(), one, width=min(self.config.max_concurrency, plan.count))
         if algorithm is None:
             return "length"
         ordered = (self._sums[start] for start in sorted(self._sums))

@@ -14,11 +14,12 @@ from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, Transfe
 from bucketry._transfer.copy import copy
 from bucketry._transfer.download import Download
 from bucketry._transfer.limits import Limits
-from bucketry._transfer.many import Tally, fan_out, get_many
+from bucketry._transfer.many import Tally, get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.read import stream
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
+from bucketry._transfer.workers import fan_out
 
 
 class TransferManager:

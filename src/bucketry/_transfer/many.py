@@ -1,42 +1,19 @@
-"""Many objects at once: a fixed number of workers on one shared iterator, never a task for each item."""
+"""Many objects at once: what became of each, and reading ahead of a consumer."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Iterable
 
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, TransferResult
-from bucketry._transfer.groups import first_error
 from bucketry._transfer.limits import Limits, Quota
 from bucketry._transfer.read import read, stream
 from bucketry.errors import StorageError
 
-T = TypeVar("T")
 SMALL = MiB  # held for an object before its size is known
-
-
-async def fan_out(items: AsyncIterable[T] | Iterable[T], act: Callable[[T], Awaitable[None]], *, width: int) -> None:
-    """Act on every item, on `width` of them at once; an error of `act` ends it all."""
-    source = aiter(items) if isinstance(items, AsyncIterable) else _async_iterator(items)
-    turn = asyncio.Lock()
-
-    async def worker() -> None:
-        while True:
-            async with turn:
-                try:
-                    item = await anext(source)
-                except StopAsyncIteration:
-                    return
-            await act(item)
-
-    with first_error():
-        async with asyncio.TaskGroup() as group:
-            for _ in range(width):
-                group.create_task(worker())
 
 
 class Tally:
@@ -134,8 +111,3 @@ async def _get(
         return key, data, held
     finally:
         after.set()
-
-
-async def _async_iterator(items: Iterable[T]) -> AsyncIterator[T]:
-    for item in items:
-        yield item

@@ -10,7 +10,7 @@ from bucketry._core.provider import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
-from bucketry._transfer.groups import first_error
+from bucketry._transfer.workers import fan_out
 from bucketry.errors import IncompleteBodyError, InvalidRangeError
 
 COALESCE = MiB  # at 100 MB/s a gap of 1 MiB costs the 10 ms that another request would
@@ -146,22 +146,18 @@ async def read_ranges(
     if coalesce < 0:
         message = f"coalesce={coalesce}: give the largest gap to read across, 0 or more bytes"
         raise InvalidRangeError(message, key=key)
-    groups = iter(grouped := coalesced(wanted, coalesce))
+    groups = coalesced(wanted, coalesce)
     found: dict[ByteRange, bytes] = {}
-    if if_match is None and len(grouped) > 1:
-        first = next(groups)
+    if if_match is None and len(groups) > 1:  # the first answer names the version of all the others
+        first = groups.pop(0)
         info, found[first] = await read(provider, key, first)
         if_match = info.etag
 
-    async def worker() -> None:
-        for group in groups:  # one shared iterator: each group is taken once
-            _, found[group] = await read(provider, key, group, if_match=if_match)
+    async def one(group: ByteRange) -> None:
+        _, found[group] = await read(provider, key, group, if_match=if_match)
 
-    with first_error():
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(width, len(grouped))):
-                tasks.create_task(worker())
-    return [_cut(found, one) for one in wanted]
+    await fan_out(groups, one, width=min(width, len(groups)))
+    return [_cut(found, each) for each in wanted]
 
 
 def coalesced(ranges: Sequence[ByteRange], gap: int) -> list[ByteRange]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,14 +25,13 @@ from bucketry._core.values import (
     Part,
     TransferResult,
     WriteOptions,
-    body_size,
 )
-from bucketry._transfer.cleanup import abort, open_upload
-from bucketry._transfer.groups import first_error
+from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import Limits
 from bucketry._transfer.plan import PartPlan, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
-from bucketry._transfer.write import complete_settled, put_settled, with_token
+from bucketry._transfer.workers import fan_out
+from bucketry._transfer.write import complete_settled, put_settled
 from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError, UnsupportedError
 
 
@@ -68,9 +66,9 @@ class Upload:
             size = source.size
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
-            multipart = size > self._single_limit()
-            check_write(self.options, self.provider.capabilities, where, multipart=multipart)
-            if multipart:
+            in_parts = size > self._single_limit()
+            check_write(self.options, self.provider.capabilities, where, multipart=in_parts)
+            if in_parts:
                 info = await self._in_parts(source, plan, meter)
             else:
                 body = FileRange(source.fd, 0, size)
@@ -81,7 +79,7 @@ class Upload:
                 await source.check_unchanged()
                 meter.add(size)
         meter.finish()
-        return self._result(info, plan.count if multipart else 1, started)
+        return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
         """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded."""
@@ -121,57 +119,50 @@ class Upload:
         return size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
     async def _in_parts(self, source: _Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
-        async def part(ranges: Iterator[tuple[int, ByteRange]], upload: MultipartUpload) -> None:
-            for number, byte_range in ranges:  # one shared iterator: each part is taken once
+        async with multipart(self.provider, self.key, self.options) as (upload, marked):
+
+            async def one(numbered: tuple[int, ByteRange]) -> None:
+                number, byte_range = numbered
                 body = FileRange(source.fd, byte_range.start, byte_range.end)
                 async with self.limits.body(byte_range.size, memory=self._memory(byte_range.size)):
                     self._parts.append(await self.provider.put_part(upload, number, body))
                 meter.add(byte_range.size)
 
-        async with self._multipart() as (upload, marked):
-            numbered = iter(enumerate(plan.ranges(), start=1))
-            with first_error():
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.config.max_concurrency, plan.count)):
-                        group.create_task(part(numbered, upload))
+            width = min(self.config.max_concurrency, plan.count)
+            await fan_out(enumerate(plan.ranges(), start=1), one, width=width)
             await source.check_unchanged()
             return await self._complete(upload, marked)
 
     async def _stream_parts(self, source: _Slicer, meter: Meter) -> ObjectInfo:
-        limits = self.provider.capabilities
-        turn = asyncio.Lock()
-        count = total = 0
+        async with multipart(self.provider, self.key, self.options) as (upload, marked):
 
-        async def worker(upload: MultipartUpload) -> None:
-            nonlocal count, total
-            while True:
-                async with turn:  # parts are cut from the stream one at a time, in order
-                    if source.ended:
-                        return
-                    number = count + 1
-                    size = stream_part_size(number, limits, self.config.part_size)
-                    held = await self.limits.memory.take(size)
-                    try:
-                        body = await source.take(size)
-                        count, total = number, total + len(body)
-                        self._check_stream(count, total)
-                    except BaseException:
-                        self.limits.memory.give(held)
-                        raise
+            async def one(part: _StreamPart) -> None:
                 try:
                     async with self.limits.slots.hold(1):
-                        await self.limits.pace.wait(len(body))
-                        self._parts.append(await self.provider.put_part(upload, number, body))
+                        await self.limits.pace.wait(len(part.data))
+                        self._parts.append(await self.provider.put_part(upload, part.number, part.data))
+                    meter.add(len(part.data))
                 finally:
-                    self.limits.memory.give(held)
-                meter.add(body_size(body))
+                    self.limits.memory.give(part.held)
 
-        async with self._multipart() as (upload, marked):
-            with first_error():
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(self.config.max_concurrency):
-                        group.create_task(worker(upload))
+            await fan_out(self._cut(source), one, width=self.config.max_concurrency)
             return await self._complete(upload, marked)
+
+    async def _cut(self, source: _Slicer) -> AsyncIterator[_StreamPart]:
+        """Cut a stream into parts, each with the memory that it holds; whoever takes one gives that back."""
+        number = total = 0
+        while not source.ended:
+            number += 1
+            size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
+            held = await self.limits.memory.take(size)
+            try:
+                data = await source.take(size)
+                total += len(data)
+                self._check_stream(number, total)
+            except BaseException:
+                self.limits.memory.give(held)
+                raise
+            yield _StreamPart(number, data, held)
 
     def _check_stream(self, number: int, size: int) -> None:
         limits = self.provider.capabilities
@@ -181,17 +172,6 @@ class Upload:
                 "part_size hold; give TransferConfig a larger part_size"
             )
             raise UnsupportedError(message, provider=self.provider.name, key=self.key, operation="put")
-
-    @asynccontextmanager
-    async def _multipart(self) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
-        """Open an upload, and abort it unless the block ends well."""
-        marked = with_token(self.options)
-        upload = await open_upload(self.provider, self.key, marked)
-        try:
-            yield upload, marked
-        except BaseException:  # the workers have stopped: their task group has ended
-            await abort(self.provider, upload)
-            raise
 
     async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
         limits = self.provider.capabilities
@@ -227,6 +207,15 @@ class Upload:
             verified=checked or "length",
             seconds=time.monotonic() - started,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _StreamPart:
+    """A piece of a stream, and the memory it holds."""
+
+    number: int
+    data: bytearray
+    held: int
 
 
 class _Slicer:

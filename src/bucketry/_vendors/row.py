@@ -63,7 +63,7 @@ class Vendor:
         title: As the vendor writes itself.
         scheme: Of the URLs that name objects in messages and in `open_storage`, such as `"r2"`.
         capabilities: Limits and promises.
-        endpoint_template: With `{region}` or `{account_id}` and `{jurisdiction}`; empty where an endpoint must be given.
+        endpoint_template: With `{region}` or `{account_id}` and `{jurisdiction}`; empty: an endpoint must be given.
         endpoint_host: Pattern of the vendor's own endpoint hosts, with a group `region` where they name one.
         regions: Known ones; others are accepted with a warning.
         signing_region: With `{region}`; what SigV4 signs for.

@@ -49,7 +49,10 @@ _BUILTIN: dict[str, tuple[str, str, type[ProviderConfig]]] = {
 
 
 class StorageProviderFactory:
-    """Makes providers by name. Other packages' providers come by `register` or the entry points `bucketry.providers`."""
+    """Makes providers by name.
+
+    Providers of other packages come by `register`, or by the entry points `bucketry.providers`.
+    """
 
     _registered: ClassVar[dict[str, type[Any]]] = {}
 

@@ -54,8 +54,8 @@ class _S3Family(S3Requests, StorageProvider):
         connections = self._pool.max_connections or checked.max_connections
         if transfer is not None and connections < concurrency:
             message = (
-                f"{self.name}: max_connections {connections} is less than the transfer's max_concurrency {concurrency}; "
-                "raise the one or lower the other"
+                f"{self.name}: max_connections {connections} is less than the transfer's max_concurrency "
+                f"{concurrency}; raise the one or lower the other"
             )
             raise ConfigError(message)
 
@@ -106,7 +106,10 @@ class WasabiProvider(_S3Family):
 
 
 class BackblazeProvider(_S3Family):
-    """A Backblaze B2 bucket; see `BackblazeConfig`. Deleting hides: bytes stay billed until a lifecycle rule removes them."""
+    """A Backblaze B2 bucket; see `BackblazeConfig`.
+
+    Deleting hides: the bytes stay billed until a lifecycle rule removes them.
+    """
 
     config_class = BackblazeConfig
     vendor = backblaze.VENDOR

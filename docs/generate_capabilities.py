@@ -1,0 +1,133 @@
+"""Writes `docs/reference/capabilities.md` from the vendors' rows: run it after a row has changed."""  # noqa: INP001
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bucketry._core.units import GiB, KiB, MiB, TiB
+from bucketry._vendors import aws, backblaze, generic, local, memory, r2, spaces, wasabi
+from bucketry._vendors.row import Vendor
+
+PAGE = Path(__file__).parent / "reference" / "capabilities.md"
+VENDORS = (
+    aws.VENDOR,
+    spaces.VENDOR,
+    wasabi.VENDOR,
+    backblaze.VENDOR,
+    r2.VENDOR,
+    generic.VENDOR,
+    local.VENDOR,
+    memory.VENDOR,
+)
+UNLIMITED = 2**63 - 1
+ROWS = (
+    ("Largest object", "max_object_size"),
+    ("Largest single PUT", "max_put_size"),
+    ("Largest single copy", "max_copy_size"),
+    ("Smallest part but the last", "min_part_size"),
+    ("Largest part", "max_part_size"),
+    ("Parts", "max_parts"),
+    ("Parts must be equal", "equal_part_sizes"),
+    ("Parts are used from", "multipart_threshold"),
+    ("Keys in a listing page", "max_list_keys"),
+    ("Keys in a bulk delete", "max_delete_keys"),
+    ("Bytes in a key", "max_key_length"),
+    ("Bytes of user metadata", "max_metadata_size"),
+    ("`if_none_match` on a PUT", "put_if_none_match"),
+    ("`if_none_match` on parts", "complete_if_none_match"),
+    ("`if_match` on a PUT", "put_if_match"),
+    ("`if_match` on parts", "complete_if_match"),
+    ("`if_match` on reads", "get_if_match"),
+    ("Copies pinned to an etag", "copy_source_if_match"),
+    ("Checksum of a PUT", "put_checksum"),
+    ("Checksum of a part", "multipart_checksum"),
+    ("Checksums to verify reads by", "stored_checksums"),
+    ("Signed URLs for", "presign_methods"),
+    ("Longest signed URL, seconds", "max_presign_expiry"),
+    ("Signed upload forms", "presign_post"),
+    ("Reads by version id", "versions"),
+    ("Deleting only hides", "soft_delete"),
+    ("Keys are normalized to", "key_normalization"),
+)
+
+
+def render() -> str:
+    """Give the page's text."""
+    lines = [
+        "# Capabilities",
+        "",
+        "<!-- Written by docs/generate_capabilities.py from src/bucketry/_vendors: do not edit. -->",
+        "",
+        "What code can ask of a provider as `provider.capabilities`, for every provider.",
+        "The fields are described at [`Capabilities`](values.md#bucketry.Capabilities).",
+        'Where a field says "no", a method that needs it raises `UnsupportedError` before a byte is sent.',
+        '"No" also stands for what nobody has verified.',
+        "",
+        "## Limits and promises",
+        "",
+        _line(["", *(vendor.title for vendor in VENDORS)]),
+        _line(["---"] * (len(VENDORS) + 1)),
+    ]
+    for title, name in ROWS:
+        lines.append(_line([title, *(_value(name, vendor) for vendor in VENDORS)]))
+    lines += ["", "## Places", ""]
+    lines += [
+        _line(["", "endpoint", "known regions", "open uploads are removed after", "published rates"]),
+        _line(["---"] * 5),
+        *(_place(vendor) for vendor in VENDORS if vendor.regions),
+        "",
+        "A region that is not in the list is tried all the same, with a warning.",
+        "",
+        "## Sources",
+        "",
+    ]
+    for vendor in VENDORS:
+        if vendor.sources:
+            links = ", ".join(f"[{what}]({url})" for what, url in vendor.sources.items())
+            lines.append(f"- {vendor.title}: {links}.")
+    lines += ["", "The comments of the rows say when and how each fact was seen."]
+    return "\n".join(lines) + "\n"
+
+
+def _place(vendor: Vendor) -> str:
+    days = "never" if vendor.autodelete_days is None else f"{vendor.autodelete_days} days"
+    regions = ", ".join(vendor.regions)
+    endpoint = f"`{vendor.endpoint_template}`"
+    return _line([vendor.title, endpoint, regions, days, vendor.write_rate or "none published"])
+
+
+def _value(name: str, vendor: Vendor) -> str:
+    value = getattr(vendor.capabilities, name)
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int() if value >= UNLIMITED:
+            return "no limit"
+        case int() if name.endswith(("_size", "_threshold")) and name != "max_metadata_size":
+            return _size(value)
+        case int() if name == "max_presign_expiry" and not vendor.capabilities.presign_methods:
+            return "–"
+        case int():
+            return f"{value:,}"
+        case tuple():
+            return ", ".join(value) or "none"
+    return str(value or "none")
+
+
+def _size(value: int) -> str:
+    units = (("TiB", TiB), ("TB", 10**12), ("GiB", GiB), ("GB", 10**9), ("MiB", MiB), ("KiB", KiB))
+    for unit, factor in units:
+        if value >= factor and value % factor == 0:
+            return f"{value // factor:,} {unit}"
+    for unit, factor in (("TiB", TiB), ("GiB", GiB)):
+        if value >= factor:
+            return f"{value / factor:.3f} {unit}"
+    return f"{value:,} B"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")

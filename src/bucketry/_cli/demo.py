@@ -1,0 +1,193 @@
+"""The whole job on this machine: sample files, an S3 server, a directory up, listed, down, and compared."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Awaitable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from bucketry._cli.args import Arguments
+from bucketry._cli.exits import DONE, FAILED
+from bucketry._cli.output import Output, shown, shown_rate, shown_size
+from bucketry._cli.sample import differences, files_below, make_sample
+from bucketry._core.config import TransferConfig
+from bucketry._core.threads import in_thread
+from bucketry._core.units import MiB
+from bucketry._core.values import BatchResult, ObjectInfo
+from bucketry.errors import LocalFileNotFoundError, LocalNotADirectoryError
+
+if TYPE_CHECKING:
+    from bucketry import S3Provider
+    from bucketry.testing import EmbeddedS3
+
+T = TypeVar("T")
+PREFIX = "demo/"
+CONFIG = TransferConfig(part_size=5 * MiB, max_concurrency=8)  # the smallest parts of S3: many of a small file
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step took, and what it was about."""
+
+    name: str
+    seconds: float
+    files: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class Demo:
+    """What the steps found, as it is printed."""
+
+    source: str
+    restored: str
+    server: str
+    steps: list[Step] = field(default_factory=list)
+    uploaded: BatchResult = field(default_factory=BatchResult)
+    downloaded: BatchResult = field(default_factory=BatchResult)
+    listed: list[ObjectInfo] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+
+    @property
+    def identical(self) -> bool:
+        """Whether every file came back, and nothing failed on the way."""
+        return not (self.differing or self.uploaded.failed or self.downloaded.failed)
+
+    def large_object(self) -> dict[str, object] | None:
+        """Give how the largest object was moved."""
+        if not self.downloaded.results:
+            return None
+        down = max(self.downloaded.results.values(), key=lambda one: one.size)
+        return {
+            "key": down.key,
+            "size": down.size,
+            "parts": self.uploaded.results[down.key].parts,
+            "part_size": CONFIG.part_size,
+            "concurrency": CONFIG.max_concurrency,
+            "upload_verified": self.uploaded.results[down.key].verified,
+            "verified": down.verified,
+        }
+
+
+async def demo(arguments: Arguments, output: Output) -> int:
+    """Run the steps, print what they took, and give whether every byte came back."""
+    from bucketry.testing import embedded_s3
+
+    stack = ExitStack()
+    try:
+        if arguments.local is not None:
+            await in_thread(_check_directory, arguments.local)
+        work = tempfile.mkdtemp(prefix="bucketry-demo-") if arguments.keep else None
+        if work is None:
+            work = await in_thread(stack.enter_context, tempfile.TemporaryDirectory(prefix="bucketry-demo-"))
+        server = await in_thread(stack.enter_context, embedded_s3())
+        found = Demo(
+            source=arguments.local or os.path.join(work, "source"),
+            restored=os.path.join(work, "restored"),
+            server=server.endpoint_url,
+        )
+        await _run(found, server, made=arguments.local is None)
+    finally:
+        await in_thread(stack.close)
+    output.failures(found.uploaded)
+    output.failures(found.downloaded)
+    if output.as_json:
+        output.document(_facts(found, kept=arguments.keep))
+    else:
+        _print(found, output, kept=arguments.keep)
+    return DONE if found.identical else FAILED
+
+
+async def _run(found: Demo, server: EmbeddedS3, *, made: bool) -> None:
+    from bucketry import S3Provider, TransferManager
+
+    if made:
+        seconds, _ = await _timed(in_thread(make_sample, found.source))
+    files = await in_thread(files_below, found.source)
+    size = sum(files.values())
+    if made:
+        found.steps.append(Step("make", seconds, len(files), size))
+    async with S3Provider(server.config, transfer=CONFIG) as provider:
+        manager = TransferManager(provider, CONFIG)
+        seconds, found.uploaded = await _timed(manager.upload_tree(found.source, PREFIX))
+        found.steps.append(_moved("upload", seconds, found.uploaded))
+        seconds, found.listed = await _timed(_listing(provider))
+        found.steps.append(Step("list", seconds, len(found.listed), sum(one.size for one in found.listed)))
+        seconds, found.downloaded = await _timed(manager.download_tree(PREFIX, found.restored))
+        found.steps.append(_moved("download", seconds, found.downloaded))
+    seconds, found.differing = await _timed(in_thread(differences, found.source, found.restored))
+    found.steps.append(Step("compare", seconds, len(files), size))
+
+
+async def _listing(provider: S3Provider) -> list[ObjectInfo]:
+    return [entry async for entry in provider.list(PREFIX) if isinstance(entry, ObjectInfo)]
+
+
+async def _timed(step: Awaitable[T]) -> tuple[float, T]:
+    started = time.monotonic()
+    result = await step
+    return time.monotonic() - started, result
+
+
+def _moved(name: str, seconds: float, batch: BatchResult) -> Step:
+    return Step(name, seconds, len(batch.results), sum(one.size for one in batch.results.values()))
+
+
+def _check_directory(path: str) -> None:
+    if not os.path.lexists(path):
+        message = f"{path}: there is no such directory"
+        raise LocalFileNotFoundError(message, path=path)
+    if not os.path.isdir(path):
+        message = f"{path}: is not a directory"
+        raise LocalNotADirectoryError(message, path=path)
+
+
+def _facts(found: Demo, *, kept: bool) -> dict[str, object]:
+    return {
+        "server": found.server,
+        "source": found.source,
+        "restored": found.restored if kept else None,
+        "steps": [asdict(step) for step in found.steps],
+        "large_object": found.large_object(),
+        "identical": found.identical,
+        "differing": found.differing,
+    }
+
+
+def _print(found: Demo, output: Output, *, kept: bool) -> None:
+    output.line(f"S3 server on {found.server}, {CONFIG.max_concurrency} requests at once\n")
+    rows = [
+        (
+            step.name,
+            f"{step.seconds:.2f}",
+            f"{step.files:,}",
+            shown_size(step.bytes),
+            shown_rate(step.bytes, step.seconds),
+        )
+        for step in found.steps
+    ]
+    output.table([("step", "seconds", "files", "bytes", "rate"), *rows], right=(1, 2, 3, 4))
+    large = found.large_object()
+    if large is not None:
+        output.line("")
+        output.table(
+            [
+                ("large object", shown(str(large["key"]))),
+                ("  size", f"{large['size']:,} bytes"),
+                ("  parts", f"{large['parts']}"),
+                ("  part size", shown_size(CONFIG.part_size or 0)),
+                ("  concurrency", str(CONFIG.max_concurrency)),
+                ("  upload verified", str(large["upload_verified"])),
+                ("  download verified", str(large["verified"])),
+            ]
+        )
+    output.line("")
+    for name in found.differing:
+        output.line(f"differs: {shown(name)}")
+    output.line(f"directories identical: {'yes' if found.identical else 'NO'}")
+    if kept:
+        output.line(f"kept: {found.source} and {found.restored}")

@@ -1,0 +1,36 @@
+"""Exit codes: what a script learns from how the program ended."""
+
+from __future__ import annotations
+
+from bucketry import errors
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+ACCESS = 4
+TRANSIENT = 5
+BY_SIGNAL = 128  # plus the signal's number, as shells say: 130 for SIGINT
+
+_CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
+    (NOT_FOUND, (errors.NotFoundError, errors.BucketNotFoundError, errors.LocalFileNotFoundError)),
+    (ACCESS, (errors.AccessDeniedError, errors.AuthenticationError, errors.LocalPermissionError)),
+    (TRANSIENT, (errors.TransientError,)),
+    (
+        USAGE,
+        (
+            errors.ConfigError,
+            errors.UnsupportedError,
+            errors.InvalidKeyError,
+            errors.InvalidMetadataError,
+            errors.InvalidRangeError,
+            errors.LocalIsADirectoryError,
+            errors.LocalNotADirectoryError,
+        ),
+    ),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Give the code of an error that ended the program."""
+    return next((code for code, kinds in _CODES if isinstance(error, kinds)), FAILED)

@@ -1,0 +1,78 @@
+"""Signals: the first one cancels the job so that it cleans up, the second one ends the program at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from bucketry._cli.exits import BY_SIGNAL
+from bucketry._cli.output import Output
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(job: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
+    """Run a job in an event loop of its own, and give its exit code, or 128 and the number of the signal."""
+    interrupt = _Interrupt(output)
+    with interrupt.watching():
+        try:
+            return asyncio.run(interrupt.supervise(job))
+        except (Exception, asyncio.CancelledError) as error:
+            if interrupt.received is None:
+                raise
+            if isinstance(error, Exception):  # the clean-up failed
+                output.error(error)
+            return BY_SIGNAL + interrupt.received
+
+
+class _Interrupt:
+    """Which signal came, and what it stops."""
+
+    def __init__(self, output: Output) -> None:
+        self.received: int | None = None
+        self._output = output
+        self._stop: Callable[[], object] | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Handle the signals while the context is open."""
+        # Who starts a program with a signal ignored, as `nohup` and background jobs do, wants it ignored.
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+        for number in handled:
+            signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in handled:
+                signal.signal(number, before[number])
+
+    async def supervise(self, job: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """Run the job so that a signal cancels it."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+
+        def cancel() -> None:
+            self._output.note("interrupted: cleaning up (interrupt again to stop at once)")
+            task.cancel()
+
+        self._stop = lambda: loop.call_soon_threadsafe(cancel)
+        try:
+            if self.received is not None:  # while the loop was starting
+                return BY_SIGNAL + self.received
+            return await job()
+        finally:
+            self._stop = None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.received is not None:
+            os._exit(BY_SIGNAL + number)  # asked twice: not even clean-up may hold the user up
+        self.received = number
+        if self._stop is not None:
+            self._stop()

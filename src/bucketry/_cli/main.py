@@ -1,0 +1,93 @@
+"""The entry point: from words to an exit code, with one line for whatever went wrong."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bucketry._cli.args import Arguments, parse
+from bucketry._cli.exits import BY_SIGNAL, DONE, exit_code
+from bucketry._cli.output import Output
+from bucketry._cli.rules import check
+
+if TYPE_CHECKING:
+    from bucketry._core.provider import IStorageProvider
+
+    Verb: TypeAlias = Callable[[IStorageProvider, Arguments, Output], Coroutine[Any, Any, int]]
+
+_SIGINT = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, and give its exit code.
+
+    Args:
+        argv: The words after the program's name; `None`: those it was started with.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a key that the terminal has no letters for
+    # Known before the words are understood, for the case that they are not.
+    output = Output(as_json="--json" in words, debug="--debug" in words)
+    try:
+        code = _run(words, output)
+        sys.stdout.flush()  # here, so that a full disk is reported
+    except BrokenPipeError:  # the reader, such as `head`, has all it wants
+        code = DONE
+    except KeyboardInterrupt:  # before the event loop took charge of signals, or after
+        code = BY_SIGNAL + _SIGINT
+    except Exception as error:  # noqa: BLE001 - the outermost place: report in one line
+        output.error(error)
+        code = exit_code(error)
+    _flush_stdout()
+    return code
+
+
+def _run(words: Sequence[str], output: Output) -> int:
+    arguments = parse(words)
+    output.as_json, output.debug = arguments.json, arguments.debug
+    check(arguments)
+    if arguments.debug:
+        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("bucketry").setLevel(logging.DEBUG)
+    # What follows loads asyncio, and the modules of one verb.
+    from bucketry._cli.interrupt import run
+
+    if arguments.command == "demo":
+        from bucketry._cli.demo import demo
+
+        return run(lambda: demo(arguments, output), output)
+
+    from bucketry._cli.place import load_env_file, make_provider
+
+    if arguments.env_file is not None:
+        load_env_file(arguments.env_file)
+    provider = make_provider(arguments)
+
+    verb = _verb(arguments.command)
+    return run(lambda: verb(provider, arguments, output), output)
+
+
+def _verb(command: str) -> Verb:
+    """Load the module of one verb, and give its function."""
+    if command in {"upload", "download"}:
+        from bucketry._cli.transfers import download, upload
+
+        return upload if command == "upload" else download
+    from bucketry._cli.objects import cat, delete, info, list_objects
+
+    return {"list": list_objects, "info": info, "delete": delete, "cat": cat}[command]
+
+
+def _flush_stdout() -> None:
+    """Print what is still buffered; where that fails, forget it, or the interpreter would fail on it later."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

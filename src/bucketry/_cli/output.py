@@ -1,0 +1,135 @@
+"""What is printed: results on standard output, everything else on standard error; text or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from bucketry._cli.exits import exit_code
+from bucketry._core.values import BatchResult
+from bucketry.errors import StorageError
+
+_FACTS = ("provider", "bucket", "key", "operation", "status", "code", "request_id", "retry_after", "path")
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_STEP = 1024
+
+
+class Output:
+    """Where a command's words go.
+
+    Args:
+        as_json: For machines: JSON on both streams.
+        debug: Show tracebacks.
+    """
+
+    def __init__(self, *, as_json: bool, debug: bool) -> None:
+        self.as_json = as_json
+        self.debug = debug
+
+    def line(self, text: str) -> None:
+        """Print a line of the result."""
+        print(text)
+
+    def document(self, value: object) -> None:
+        """Print a JSON document of the result, on one line."""
+        print(_json(value))
+
+    def table(self, rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+        """Print rows in columns; those numbered in `right` are aligned to the right."""
+        rows = list(rows)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (
+                cell.rjust(width) if number in right else cell.ljust(width)
+                for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            self.line("  ".join(cells).rstrip())
+
+    def note(self, text: str) -> None:
+        """Say something beside the result."""
+        with suppress(BrokenPipeError):  # nobody listens, and the result does not depend on it
+            print(text, file=sys.stderr, flush=True)
+
+    def error(self, error: BaseException) -> None:
+        """Say what went wrong, in one line."""
+        if self.debug:
+            self.note("".join(traceback.format_exception(error)).rstrip())
+        self.note(_json({"error": error_facts(error)}) if self.as_json else f"error: {error_text(error)}")
+
+    def failures(self, batch: BatchResult) -> None:
+        """Say what went wrong with each item of a batch."""
+        for key, error in batch.failed.items():
+            if self.as_json:
+                self.note(_json({"error": {"key": key, **error_facts(error)}}))
+            else:
+                self.note(f"failed: {shown(key)}: {error_text(error)}")
+
+
+def error_text(error: BaseException) -> str:
+    """Give an error's message in one line."""
+    return printable(str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}")
+
+
+def printable(text: str) -> str:
+    """Escape what breaks the line or controls the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def error_facts(error: BaseException) -> dict[str, object]:
+    """Give what programs want to know about an error."""
+    found = {name: getattr(error, name, None) for name in _FACTS}
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "retryable": getattr(error, "retryable", False),
+        "exit_code": exit_code(error),
+        **{name: value for name, value in found.items() if value is not None},
+    }
+
+
+def shown(key: str) -> str:
+    """Give a key as a terminal may show it: one that could be misread, or control the terminal, in quotes."""
+    plain = key.isprintable() and key == key.strip() and key and not key.startswith('"')
+    return key if plain else json.dumps(key)
+
+
+def shown_time(moment: datetime) -> str:
+    """Give a time in UTC."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+
+
+def shown_size(size: float) -> str:
+    """Give a size in the unit that keeps it below 1,024."""
+    for unit in _UNITS:
+        if size < _STEP or unit == _UNITS[-1]:
+            break
+        size /= _STEP
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def shown_rate(size: int, seconds: float) -> str:
+    """Give bytes per second."""
+    return f"{shown_size(size / seconds)}/s" if seconds > 0 else "–"
+
+
+def counted(number: int, word: str) -> str:
+    """Give a number of things: `1 file`, `2 files`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _json(value: object) -> str:
+    # ASCII only: whatever the terminal's encoding, and keys that are not valid Unicode included.
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    message = f"{type(value).__name__} has no JSON form"
+    raise TypeError(message)

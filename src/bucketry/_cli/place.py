@@ -1,0 +1,92 @@
+"""Which provider a command works on, and how long it stays open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from bucketry._cli.args import Arguments
+from bucketry._core.config import MAX_CONCURRENCY, MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
+from bucketry._core.provider import IStorageProvider
+from bucketry.errors import AccessDeniedError, ConfigError
+from bucketry.providers.factory import open_storage, storage_provider_from_env
+
+
+def make_provider(arguments: Arguments) -> IStorageProvider:
+    """Make the provider that `--url`, else `--provider`, else the environment names; no I/O.
+
+    Raises:
+        ConfigError: It is unknown, or its configuration is missing or malformed.
+    """
+    pool = None
+    if (arguments.concurrency or 0) > MAX_CONNECTIONS:
+        from bucketry import SessionPool
+
+        pool = SessionPool(max_connections=arguments.concurrency)
+    if arguments.url is not None:
+        return open_storage(arguments.url, pool=pool)
+    chosen = {} if arguments.provider is None else {"STORAGE_PROVIDER": arguments.provider}
+    return storage_provider_from_env({**os.environ, **chosen}, pool=pool)
+
+
+def transfer_config(arguments: Arguments) -> TransferConfig:
+    """Turn the transfer options into a configuration.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+    return TransferConfig(
+        part_size=arguments.part_size,
+        max_concurrency=MAX_CONCURRENCY if arguments.concurrency is None else arguments.concurrency,
+        # Who asks for larger parts means it: then one of them may be in flight.
+        memory_budget=max(MEMORY_BUDGET, arguments.part_size or 0),
+    )
+
+
+def load_env_file(file: str) -> None:
+    """Set the variables of a `.env` file that the environment does not have.
+
+    In the environment itself, because the credential chain of AWS reads it too.
+
+    Raises:
+        ConfigError: The file cannot be read, or python-dotenv is not installed.
+    """
+    try:
+        from dotenv import dotenv_values
+    except ImportError as error:
+        message = '--env-file needs python-dotenv: python -m pip install "bucketry[cli]"'
+        raise ConfigError(message) from error
+    try:
+        with Path(file).open(encoding="utf-8") as stream:
+            found = dotenv_values(stream=stream)
+        for name, value in found.items():
+            if value is not None:
+                os.environ.setdefault(name, value)
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        message = f"--env-file {file}: {problem}"
+        raise ConfigError(message, path=file) from error
+
+
+@asynccontextmanager
+async def in_use(
+    provider: IStorageProvider, *, prove: Literal["nothing", "reads", "writes"] = "nothing"
+) -> AsyncIterator[None]:
+    """Disconnect at the end, and at the beginning prove what the requests themselves would not tell well.
+
+    A request that lists or gets says itself what is wrong with bucket or credentials; HEAD does not, and
+    the many requests of a directory would each say it.
+    """
+    try:
+        if prove == "writes":
+            with suppress(AccessDeniedError):  # a token that may only write cannot prove it by reading
+                await provider.connect()
+        elif prove == "reads" and not provider.capabilities.plain_paths:
+            # Connecting makes a directory that is not there, and reading should not.
+            await provider.connect()
+        yield
+    finally:
+        await provider.disconnect()

@@ -1,0 +1,216 @@
+"""Providers by name, from the environment and by URL."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bucketry import (
+    BackblazeProvider,
+    CloudflareR2Provider,
+    DigitalOceanProvider,
+    IStorageProvider,
+    LocalProvider,
+    MemoryProvider,
+    S3Provider,
+    SessionPool,
+    StorageProviderFactory,
+    TransferConfig,
+    WasabiProvider,
+    open_storage,
+    storage_provider_from_env,
+)
+from bucketry.errors import ConfigError
+from bucketry.providers import PrefixedProvider
+
+KEYS = {"bucket_name": "bucket", "access_key_id": "key", "secret_access_key": "canary"}
+B2 = {"bucket_name": "bucket", "key_id": "key", "application_key": "canary", "region": "us-west-004"}
+R2 = KEYS | {"account_id": "0123456789abcdef" * 2}
+NAMES = {
+    "local": (LocalProvider, {}),
+    "s3": (S3Provider, KEYS),
+    "aws": (S3Provider, KEYS),
+    "digitalocean": (DigitalOceanProvider, KEYS),
+    "do": (DigitalOceanProvider, KEYS),
+    "spaces": (DigitalOceanProvider, KEYS),
+    "wasabi": (WasabiProvider, KEYS),
+    "backblaze": (BackblazeProvider, B2),
+    "b2": (BackblazeProvider, B2),
+    "cloudflare": (CloudflareR2Provider, R2),
+    "r2": (CloudflareR2Provider, R2),
+    "cloudflare_r2": (CloudflareR2Provider, R2),
+    "memory": (MemoryProvider, {}),
+}
+
+
+def test_the_names_come_in_their_order() -> None:
+    """The twelve classic names come first, in the order that the contract gives."""
+    assert StorageProviderFactory.get_registered_providers()[:12] == list(NAMES)[:12]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_makes_its_class(name: str) -> None:
+    """Each name and alias makes its provider class, which satisfies the protocol."""
+    kind, config = NAMES[name]
+    provider = StorageProviderFactory.create({"provider_type": name, **config})
+    assert type(provider) is kind
+    assert isinstance(provider, IStorageProvider)
+    assert "canary" not in repr(provider)
+
+
+def test_pool_and_transfer_reach_the_provider() -> None:
+    """The factory hands on the pool and the transfer configuration."""
+    pool, transfer = SessionPool(), TransferConfig(max_concurrency=2)
+    provider: Any = StorageProviderFactory.create({"provider_type": "s3", **KEYS}, pool=pool, transfer=transfer)
+    assert provider._pool is pool
+    assert provider.transfer.config == transfer
+
+
+@pytest.mark.parametrize("kind", ["wasaby", "azure", "S4"])
+def test_an_unknown_name_is_refused(kind: str) -> None:
+    """An unknown type is a configuration error that names the nearest ones."""
+    with pytest.raises(ConfigError, match=kind) as caught:
+        StorageProviderFactory.create({"provider_type": kind})
+    if kind == "wasaby":
+        assert "did you mean 'wasabi'" in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [{}, {"provider_type": ""}, {"provider_type": 3}, None, "s3"])
+def test_a_missing_type_is_refused(config: Any) -> None:
+    """Without a type nothing is guessed."""
+    with pytest.raises(ConfigError, match=r"provider_type|mapping"):
+        StorageProviderFactory.create(config)
+
+
+def test_a_registered_class_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class of one's own comes under a name of its own, after the built-in ones."""
+    monkeypatch.setattr(StorageProviderFactory, "_registered", {})
+    StorageProviderFactory.register("mine", MemoryProvider)
+    assert isinstance(StorageProviderFactory.create({"provider_type": "mine"}), MemoryProvider)
+    assert "mine" in StorageProviderFactory.get_registered_providers()
+    for taken in ("s3", "", "local"):
+        with pytest.raises(ConfigError):
+            StorageProviderFactory.register(taken, MemoryProvider)
+    with pytest.raises(ConfigError, match="class"):
+        StorageProviderFactory.register("other", "MemoryProvider")  # type: ignore[arg-type]  # on purpose
+
+
+def test_an_entry_point_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider of another installed package is found by the entry-point group."""
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[bucketry.providers]\nother = bucketry.providers.memory:MemoryProvider\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    assert isinstance(StorageProviderFactory.create({"provider_type": "other"}), MemoryProvider)
+    assert StorageProviderFactory.get_registered_providers()[-1] == "other"
+
+
+def test_the_environment_names_the_provider(tmp_path: Path) -> None:
+    """STORAGE_PROVIDER chooses, local is the default, and only the mapping given is read."""
+    assert isinstance(storage_provider_from_env({}), LocalProvider)
+    local = storage_provider_from_env({"LOCAL_STORAGE_PATH": str(tmp_path)})
+    assert local.locate("k") == f"file://{tmp_path}/k"
+    environ = {"STORAGE_PROVIDER": "Wasabi", "WASABI_BUCKET": "bucket", "WASABI_ACCESS_KEY": "key"}
+    with pytest.raises(ConfigError, match="WASABI_SECRET_KEY or WASABI_SECRET_ACCESS_KEY"):
+        storage_provider_from_env(environ)
+    assert isinstance(storage_provider_from_env(environ | {"WASABI_SECRET_KEY": "canary"}), WasabiProvider)
+    with pytest.raises(ConfigError, match="did you mean 'wasabi'"):
+        storage_provider_from_env({"STORAGE_PROVIDER": "wasaby"})
+
+
+@pytest.mark.parametrize(
+    ("url", "config", "kind", "place"),
+    [
+        ("s3://bucket", KEYS, S3Provider, "s3://bucket/k"),
+        ("s3://bucket/a/b", KEYS, PrefixedProvider, "s3://bucket/a/b/k"),
+        ("s3://bucket/a%20b/", KEYS, PrefixedProvider, "s3://bucket/a b/k"),
+        ("r2://bucket", R2, CloudflareR2Provider, "r2://bucket/k"),
+        ("b2://bucket", B2, BackblazeProvider, "b2://bucket/k"),
+        ("wasabi://bucket", KEYS, WasabiProvider, "wasabi://bucket/k"),
+        ("spaces://bucket", KEYS, DigitalOceanProvider, "spaces://bucket/k"),
+        ("file:///tmp/there", {}, LocalProvider, "file:///tmp/there/k"),
+        ("memory://", {}, MemoryProvider, "memory:///k"),
+    ],
+)
+def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, place: str) -> None:
+    """Each scheme makes its provider, seen through the URL's prefix."""
+    own = {name: value for name, value in config.items() if name != "bucket_name"}
+    provider = open_storage(url, **own)
+    assert type(provider) is kind
+    assert provider.locate("k") == place
+    assert isinstance(provider, IStorageProvider)
+
+
+def test_a_url_takes_credentials_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a URL cannot hold comes from the provider's own variables."""
+    monkeypatch.setenv("WASABI_ACCESS_KEY", "key")
+    monkeypatch.setenv("WASABI_SECRET_KEY", "canary")
+    assert open_storage("wasabi://bucket").locate() == "wasabi://bucket/"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "bucket", "s4://bucket", "s3:bucket", "s3://", "s3://user:canary@bucket", "s3://bucket?x=1", "file://host/x", "file://"],
+)
+def test_a_malformed_url_is_refused(url: str) -> None:
+    """A URL that names no place is a configuration error, and quotes no password."""
+    with pytest.raises(ConfigError) as caught:
+        open_storage(url, access_key_id="key", secret_access_key="canary")  # noqa: S106
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_prefix_names_keys_below_it() -> None:
+    """Through a prefix the same objects have shorter keys, in every direction."""
+    inner = MemoryProvider()
+    await inner.put("a/b/one", b"1")
+    await inner.put("a/bother", b"no")
+    outer = PrefixedProvider(inner, "a/b/")
+    await outer.put("two", b"22", metadata={"x": "y"})
+    assert await outer.list_files() == ["one", "two"]
+    assert await inner.list_files() == ["a/b/one", "a/b/two", "a/bother"]
+    assert (await outer.head("two")).key == "two"
+    assert await outer.get("two") == b"22"
+    assert (await outer.copy("two", "three")).key == "three"
+    assert (await outer.delete_many(["two", "none"])).succeeded == ("two", "none")
+    assert await inner.list_files("a/b/") == ["a/b/one", "a/b/three"]
+    with pytest.raises(FileNotFoundError, match="a/b/none"):
+        await outer.get("none")
+
+
+def test_a_prefixed_provider_pickles(tmp_path: Path) -> None:
+    """What is wrapped and the prefix cross processes."""
+    outer = PrefixedProvider(LocalProvider({"base_path": tmp_path}), "a/")
+    assert pickle.loads(pickle.dumps(outer)).locate("k") == f"file://{tmp_path}/a/k"
+
+
+def test_concurrency_beyond_the_connections_is_refused() -> None:
+    """Transfers that would queue for sockets are a configuration error, not a surprise."""
+    with pytest.raises(ConfigError, match="max_connections 4"):
+        S3Provider(KEYS | {"max_connections": 4}, transfer=TransferConfig(max_concurrency=8))
+    with pytest.raises(ConfigError, match="max_connections 2"):
+        S3Provider(KEYS, pool=SessionPool(max_connections=2), transfer=TransferConfig(max_concurrency=8))
+
+
+@pytest.mark.parametrize(
+    ("url", "enforced"),
+    [
+        (None, True),
+        ("https://s3.eu-west-1.amazonaws.com", True),
+        ("s3.eu-west-1.amazonaws.com", True),
+        ("http://127.0.0.1:9000", False),
+        ("https://minio.example.org", False),
+        ("https://amazonaws.com.example.org", False),
+    ],
+)
+def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Behind another host than AWS's no condition is trusted, unless the configuration says so."""
+    provider = S3Provider(KEYS | {"endpoint_url": url})
+    assert provider.capabilities.conditional_put is enforced
+    if url:
+        assert S3Provider(KEYS | {"endpoint_url": url, "server": "aws"}).capabilities.conditional_put

@@ -1,0 +1,348 @@
+"""What a vendor's answer, or botocore's exception, becomes: the right class, the facts, and no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pickle
+import pkgutil
+from typing import Any
+
+import aiohttp
+import botocore
+import pytest
+from botocore import exceptions as boto
+
+from bucketry import errors
+from bucketry._core.retry import MAX_RETRY_AFTER, RetryPolicy
+from bucketry._providers.botocore_errors import BORDER, EXCEPTIONS, exception_class, translate
+from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
+from bucketry._vendors.row import Vendor
+from bucketry._wire.failures import CODES, HINTS, STATUSES, error_class
+from bucketry.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    AuthenticationError,
+    BucketNotFoundError,
+    ConfigError,
+    ConnectionFailedError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidMetadataError,
+    InvalidRangeError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+
+AWS, SPACES, WASABI, B2, R2, GENERIC = (
+    row.VENDOR for row in (aws, spaces, wasabi, backblaze, r2, generic)
+)
+ALL = (AWS, SPACES, WASABI, B2, R2, GENERIC)
+CLASSES = [getattr(errors, name) for name in errors.__all__]
+
+ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
+    # what every one of them answers
+    *((row, "NoSuchKey", 404, NotFoundError) for row in ALL),
+    *((row, "NoSuchBucket", 404, BucketNotFoundError) for row in ALL),
+    *((row, "NoSuchUpload", 404, UploadNotFoundError) for row in ALL),
+    *((row, "AccessDenied", 403, AccessDeniedError) for row in ALL),
+    *((row, "InvalidAccessKeyId", 403, AuthenticationError) for row in ALL),
+    *((row, "SignatureDoesNotMatch", 403, AuthenticationError) for row in ALL),
+    *((row, "RequestTimeTooSkewed", 403, AuthenticationError) for row in ALL),
+    *((row, "PreconditionFailed", 412, PreconditionFailedError) for row in ALL),
+    *((row, "InvalidRange", 416, InvalidRangeError) for row in ALL),
+    *((row, "BadDigest", 400, IntegrityError) for row in ALL),
+    *((row, "InternalError", 500, TransientError) for row in ALL),
+    *((row, "SlowDown", 503, ThrottledError) for row in ALL),
+    *((row, "ServiceUnavailable", 503, ThrottledError) for row in ALL),
+    *((row, "EntityTooSmall", 400, InvalidRequestError) for row in ALL),
+    *((row, "EntityTooLarge", 400, InvalidRequestError) for row in ALL),
+    *((row, "InvalidPart", 400, InvalidRequestError) for row in ALL),
+    *((row, "MalformedXML", 400, InvalidRequestError) for row in ALL),
+    *((row, "NotImplemented", 501, UnsupportedError) for row in ALL),
+    *((row, "RequestTimeout", 400, RequestTimeoutError) for row in ALL),
+    # answers without a body: HEAD, and proxies
+    *((row, None, 304, PreconditionFailedError) for row in ALL),
+    *((row, None, 403, AccessDeniedError) for row in ALL),
+    *((row, None, 404, NotFoundError) for row in ALL),
+    *((row, None, 408, RequestTimeoutError) for row in ALL),
+    *((row, None, 411, InvalidRequestError) for row in ALL),
+    *((row, None, 412, PreconditionFailedError) for row in ALL),
+    *((row, None, 416, InvalidRangeError) for row in ALL),
+    *((row, None, 429, ThrottledError) for row in ALL),
+    *((row, None, 500, TransientError) for row in ALL),
+    *((row, None, 502, TransientError) for row in ALL),
+    *((row, None, 503, ThrottledError) for row in ALL),
+    *((row, None, 504, TransientError) for row in ALL),
+    *((row, None, 520, TransientError) for row in ALL),
+    *((row, None, 301, BucketNotFoundError) for row in ALL),
+    # each vendor's own
+    (AWS, "ConditionalRequestConflict", 409, TransientError),
+    (AWS, "OperationAborted", 409, TransientError),
+    (AWS, "InvalidObjectState", 403, AccessDeniedError),
+    (AWS, "PermanentRedirect", 301, BucketNotFoundError),
+    (AWS, "TemporaryRedirect", 307, TransientError),
+    (AWS, "AuthorizationHeaderMalformed", 400, AuthenticationError),
+    (AWS, "ExpiredToken", 400, AuthenticationError),
+    (AWS, "MetadataTooLarge", 400, InvalidMetadataError),
+    (AWS, "XAmzContentChecksumMismatch", 400, IntegrityError),
+    (R2, "TooManyRequests", 429, ThrottledError),
+    (R2, "Unauthorized", 401, AuthenticationError),
+    (R2, "ExpiredRequest", 400, AuthenticationError),
+    (R2, "ObjectLockedByBucketPolicy", 403, AccessDeniedError),
+    (R2, "ClientDisconnect", 400, TransientError),
+    (R2, "MissingContentLength", 411, InvalidRequestError),
+    (WASABI, "RequestRateLimitExceeded", 400, ThrottledError),
+    (WASABI, "RequestRateLimitExceeded", 403, ThrottledError),
+    (WASABI, "TemporarilyUnavailable", 503, ThrottledError),
+    (WASABI, "Unavailable", 503, ThrottledError),
+    (WASABI, "AuthenticationLockout", 403, AuthenticationError),
+    (WASABI, "AccountProblem", 403, AccessDeniedError),
+    (WASABI, "AccountNotActivated", 403, AccessDeniedError),
+    (WASABI, "AuthorizationHeaderMalformed", 400, AuthenticationError),
+    (B2, "InvalidRequest", 400, InvalidRequestError),
+    (B2, "AccessDenied", 403, AccessDeniedError),  # also the daily cap: it looks like a permission, and repeats do not help
+    (SPACES, "NoSuchBucket", 404, BucketNotFoundError),
+    # codes nobody has documented: the status decides
+    (AWS, "SomethingNew", 400, InvalidRequestError),
+    (AWS, "SomethingNew", 404, NotFoundError),
+    (AWS, "SomethingNew", 418, InvalidRequestError),
+    (AWS, "SomethingNew", 500, TransientError),
+    (AWS, "SomethingNew", 599, TransientError),
+    (R2, "SomethingNew", 429, ThrottledError),
+]
+
+
+def answer(code: str | None, status: int, message: str = "", **headers: str) -> boto.ClientError:
+    """Make the exception that botocore raises for an answer; without a body it puts the status for the code."""
+    response: dict[str, Any] = {
+        "Error": {"Code": code or str(status), "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "REQ7", "HTTPHeaders": headers},
+    }
+    return boto.ClientError(response, "GetObject")
+
+
+def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> StorageError:  # noqa: ANN401 - keywords
+    """Translate an exception of a read of `s3://logs/a.bin`."""
+    given = {"operation": "get", "bucket": "logs", "key": "a.bin"} | facts
+    return translate(exc, vendor, "s3://logs/a.bin", **given)
+
+
+def below(kind: type[BaseException]) -> set[type[BaseException]]:
+    """Give all classes below one."""
+    return {kind for child in kind.__subclasses__() for kind in {child, *below(child)}}
+
+
+def every_botocore_exception() -> list[type[BaseException]]:
+    """Give every exception class of botocore that it may raise by itself, having imported what defines them."""
+    for module in pkgutil.iter_modules(botocore.__path__):
+        if module.name not in {"vendored", "crt", "docs"}:
+            importlib.import_module(f"botocore.{module.name}")
+    for name in ("aiobotocore.httpsession", "aiobotocore.response", "aiobotocore.session"):
+        importlib.import_module(name)
+    found = {kind for kind in below(Exception) if kind.__module__.split(".")[0] in {"botocore", "aiobotocore"}}
+    return sorted((kind for kind in found if ".vendored" not in kind.__module__), key=lambda kind: kind.__name__)
+
+
+class TestAnswers:
+    """The table of codes and statuses."""
+
+    @pytest.mark.parametrize(
+        ("vendor", "code", "status", "kind"), ANSWERS, ids=[f"{row.name}-{code}-{status}" for row, code, status, _ in ANSWERS]
+    )
+    def test_class(self, vendor: Vendor, code: str | None, status: int, kind: type[StorageError]) -> None:
+        """Every documented answer of every vendor has its class, and carries its facts."""
+        error = translated(answer(code, status), vendor)
+        assert type(error) is kind
+        assert (error.status, error.code, error.request_id) == (status, code, "REQ7")
+        assert (error.provider, error.bucket, error.key, error.operation) == (vendor.name, "logs", "a.bin", "get")
+        assert str(error).startswith("s3://logs/a.bin: get was answered")
+
+    def test_tables_name_errors_only(self) -> None:
+        """What is in the tables is a class of ours, and hints are for codes in the table."""
+        assert all(issubclass(kind, StorageError) for kind in [*CODES.values(), *STATUSES.values()])
+        assert set(HINTS) <= set(CODES)
+
+    @pytest.mark.parametrize("vendor", ALL, ids=lambda row: row.title)
+    def test_no_answer_is_unknown(self, vendor: Vendor) -> None:
+        """Every status gets a class; no 4xx but those that pass is repeated, every 5xx but 501 is."""
+        for status in range(300, 600):
+            kind = error_class(None, status, vendor)
+            passing = status in {307, 408, 409, 429} or (status >= 500 and status != 501)
+            assert kind.retryable == passing, status
+
+    @pytest.mark.parametrize(
+        ("vendor", "code", "status"),
+        [
+            (AWS, "SlowDown", 503),
+            (SPACES, "SlowDown", 503),
+            (WASABI, "RequestRateLimitExceeded", 403),
+            (WASABI, "TemporarilyUnavailable", 503),
+            (B2, "SlowDown", 503),
+            (R2, "TooManyRequests", 429),
+            (R2, None, 429),
+            (R2, "ServiceUnavailable", 503),
+        ],
+        ids=str,
+    )
+    def test_throttling_of_every_vendor(self, vendor: Vendor, code: str | None, status: int) -> None:
+        """Each vendor's own way to ask for fewer requests is throttling, with the wait it asks for."""
+        error = translated(answer(code, status, **{"retry-after": "7"}), vendor)
+        assert isinstance(error, ThrottledError)
+        assert error.retry_after == 7
+
+    @pytest.mark.parametrize(("text", "seconds"), [("3", 3.0), ("0", 0.0), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)])
+    def test_retry_after(self, text: str, seconds: float | None) -> None:
+        """Seconds are read; a date or nothing leaves the wait to the policy; no wait is negative."""
+        assert translated(answer("SlowDown", 503, **{"retry-after": text})).retry_after == seconds
+
+    @pytest.mark.parametrize("text", ["nan", "inf", "1e400", "99999999"])
+    def test_a_nonsense_wait_is_not_slept(self, text: str) -> None:
+        """A wait that is no sensible number makes nothing sleep for ever: the request is repeated soon, or given up."""
+        delay = RetryPolicy().delay(translated(answer("SlowDown", 503, **{"retry-after": text})), 1)
+        assert delay is None or 0 <= delay <= MAX_RETRY_AFTER
+
+    def test_a_permanent_error_has_no_wait(self) -> None:
+        """`Retry-After` counts only where there is a repeat."""
+        assert translated(answer("AccessDenied", 403, **{"retry-after": "3"})).retry_after is None
+
+    def test_a_failed_creation_says_that_the_object_exists(self) -> None:
+        """412 after `if_none_match="*"` means that there is an object; otherwise that the condition failed."""
+        assert type(translated(answer("PreconditionFailed", 412), creates=True)) is AlreadyExistsError
+        assert type(translated(answer("PreconditionFailed", 412))) is PreconditionFailedError
+
+    def test_a_bodyless_404_without_a_key_is_the_bucket(self) -> None:
+        """HEAD of a bucket has no code: 404 there means the bucket, and the message names it."""
+        error = translated(answer(None, 404), key=None)
+        assert type(error) is BucketNotFoundError
+        assert "'logs'" in str(error)
+
+    def test_a_skewed_clock_is_named(self) -> None:
+        """Whose clock it is, and what to do, is in the message."""
+        assert "this machine's clock" in str(translated(answer("RequestTimeTooSkewed", 403)))
+
+    def test_spaces_answers_a_wrong_region_as_a_missing_bucket(self) -> None:
+        """Where the vendor does so, the message says both possibilities."""
+        assert "another region" in str(translated(answer("NoSuchBucket", 404), SPACES))
+
+
+class TestExceptions:
+    """The table of botocore's exceptions."""
+
+    @pytest.mark.parametrize("kind", sorted(below(boto.BotoCoreError), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+    def test_every_class_has_a_line_of_its_own(self, kind: type[BaseException]) -> None:
+        """Each is mapped through a class more specific than the roots: a new one of botocore's shows here."""
+        found = next((base for base in kind.__mro__ if base in EXCEPTIONS), None)
+        assert found is not None, f"{kind.__name__} is not in EXCEPTIONS"
+        assert found not in {boto.BotoCoreError, Exception, OSError, BaseException}
+        assert exception_class(kind.__new__(kind)) is EXCEPTIONS[found]
+
+    def test_all_of_botocore_is_walked(self) -> None:
+        """The exceptions that are not below BotoCoreError are answers, for internal use, or caught at the border."""
+        internal = {
+            "ClientError",  # judged by its code; its subclasses too
+            "InvalidIMDSEndpointError",
+            # raised and caught inside botocore
+            "AWSDeprecationWarning", "InvalidArnException", "RetriesExceededError", "_RetriesExceededError",
+            "BadIMDSRequestError", "InvalidTokenError", "NoInitializationNeeded", "NotFoundError", "NoShapeFoundError",
+            "InvalidShapeError", "InvalidShapeReferenceError", "OperationNotFoundError", "UndefinedModelAttributeError",
+            "EventLengthError",
+        }
+        outside = [
+            kind
+            for kind in every_botocore_exception()
+            if not issubclass(kind, (*BORDER, Warning)) and kind.__name__ not in internal
+        ]
+        assert [f"{kind.__module__}.{kind.__name__}" for kind in outside] == []
+
+    @pytest.mark.parametrize(
+        ("exc", "kind"),
+        [
+            (boto.EndpointConnectionError(endpoint_url="https://h", error="refused"), ConnectionFailedError),
+            (boto.ConnectTimeoutError(endpoint_url="https://h"), RequestTimeoutError),
+            (boto.ReadTimeoutError(endpoint_url="https://h"), RequestTimeoutError),
+            (boto.ConnectionClosedError(endpoint_url="https://h"), ConnectionFailedError),
+            (boto.ProxyConnectionError(proxy_url="https://h"), ConnectionFailedError),
+            (boto.SSLError(endpoint_url="https://h", error="expired"), ConfigError),
+            (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), IncompleteBodyError),
+            (boto.ResponseStreamingError(error="cut"), IncompleteBodyError),
+            (boto.NoCredentialsError(), AuthenticationError),
+            (boto.PartialCredentialsError(provider="env", cred_var="x"), AuthenticationError),
+            (boto.ProfileNotFound(profile="p"), ConfigError),
+            (boto.ParamValidationError(report="bad"), InvalidRequestError),
+            (boto.FlexibleChecksumError(error_msg="differs"), IntegrityError),
+            (aiohttp.ClientPayloadError("cut"), IncompleteBodyError),
+            (aiohttp.ServerDisconnectedError(), ConnectionFailedError),
+            (asyncio.TimeoutError(), RequestTimeoutError),
+            (TimeoutError(), RequestTimeoutError),
+            (ConnectionResetError("reset"), ConnectionFailedError),
+            (OSError(5, "io"), ConnectionFailedError),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value.__name__,
+    )
+    def test_class(self, exc: BaseException, kind: type[StorageError]) -> None:
+        """What the transport raises is caught at the border, and repeated only where that may help."""
+        assert isinstance(exc, BORDER)
+        assert type(translated(exc)) is kind
+
+
+class TestErrors:
+    """Errors as values."""
+
+    @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+    def test_they_pickle(self, kind: type[StorageError]) -> None:
+        """Class, message and every fact survive a process pool."""
+        facts: dict[str, Any] = {
+            "provider": "s3", "bucket": "b", "key": "k", "operation": "get", "status": 503, "code": "SlowDown",
+            "request_id": "R", "retry_after": 1.5, "path": "/tmp/x",  # noqa: S108 - never opened
+        }  # fmt: skip
+        error = kind("s3://b/k: failed", **facts)
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        assert type(copy) is kind
+        assert str(copy) == str(error) == "s3://b/k: failed"
+        assert {name: getattr(copy, name) for name in facts} == facts
+
+    @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+    def test_they_are_documented_and_rooted(self, kind: type[StorageError]) -> None:
+        """Each is a StorageError, is in the tree of the module's docstring, and says what it means."""
+        assert issubclass(kind, StorageError)
+        assert kind.__name__ in (errors.__doc__ or "")
+        assert kind.__doc__
+
+    @pytest.mark.parametrize(
+        ("kind", "builtin"),
+        [
+            (ConfigError, ValueError),
+            (NotFoundError, FileNotFoundError),
+            (AlreadyExistsError, FileExistsError),
+            (AccessDeniedError, PermissionError),
+            (AuthenticationError, PermissionError),
+            (InvalidRangeError, ValueError),
+            (RequestTimeoutError, TimeoutError),
+            (ConnectionFailedError, ConnectionError),
+        ],
+        ids=lambda kind: kind.__name__,
+    )
+    def test_the_builtin_beside_them(self, kind: type[StorageError], builtin: type[Exception]) -> None:
+        """Callers who know only the builtin catch ours."""
+        with pytest.raises(builtin):
+            raise kind("x")
+
+    def test_no_signed_url_in_a_message(self) -> None:
+        """A transport error that quotes a signed URL loses its words, wherever the signature is in it."""
+        url = "https://h/b/k?X-Amz-Credential=AKIA&X-Amz-Signature=deadbeef"
+        for exc in (
+            boto.EndpointConnectionError(endpoint_url=url, error="x"),
+            boto.ReadTimeoutError(endpoint_url=url),
+            aiohttp.InvalidURL(url),
+            OSError(f"cannot reach {url}"),
+        ):
+            error = translated(exc)
+            assert "deadbeef" not in f"{error!s}{error!r}{error.args}"

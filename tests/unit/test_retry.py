@@ -1,0 +1,109 @@
+"""When a request is made again: full jitter, the vendor's own word, and a budget over all of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucketry import errors
+from bucketry._core.retry import (
+    BUDGET,
+    COST,
+    COST_OF_THROTTLING,
+    FIRST_DELAY,
+    MAX_DELAY,
+    MAX_RETRY_AFTER,
+    RetryBudget,
+    RetryPolicy,
+)
+from bucketry.errors import AuthenticationError, StorageError, ThrottledError, TransientError
+
+CLASSES = [getattr(errors, name) for name in errors.__all__]
+TRANSIENT = [kind for kind in CLASSES if issubclass(kind, TransientError)]
+
+
+class TestPolicy:
+    """One request's repeats."""
+
+    @given(attempt=st.integers(1, 60))
+    def test_the_delay_is_drawn_from_zero_to_a_growing_ceiling(self, attempt: int) -> None:
+        """The jitter is full: the bounds are 0 and the ceiling, which doubles up to 20 s."""
+        asked: list[tuple[float, float]] = []
+
+        def uniform(low: float, high: float) -> float:
+            asked.append((low, high))
+            return high
+
+        delay = RetryPolicy(max_attempts=100, uniform=uniform).delay(TransientError("x"), attempt)
+        assert asked == [(0, min(MAX_DELAY, FIRST_DELAY * 2**attempt))]
+        assert delay == asked[0][1] <= MAX_DELAY
+
+    @given(attempt=st.integers(1, 20))
+    def test_real_delays_stay_within_the_bounds(self, attempt: int) -> None:
+        """With the real generator no delay is negative or beyond the ceiling."""
+        delay = RetryPolicy(max_attempts=100).delay(TransientError("x"), attempt)
+        assert delay is not None
+        assert 0 <= delay <= min(MAX_DELAY, FIRST_DELAY * 2**attempt)
+
+    @pytest.mark.parametrize("attempts", [1, 2, 5])
+    def test_attempts_are_bounded(self, attempts: int) -> None:
+        """After the last attempt there is no delay but an end."""
+        policy = RetryPolicy(max_attempts=attempts)
+        delays = [policy.delay(TransientError("x"), attempt) for attempt in range(1, attempts + 1)]
+        assert None not in delays[:-1]
+        assert delays[-1] is None
+
+    @given(seconds=st.floats(0, MAX_RETRY_AFTER))
+    def test_the_vendors_own_word_is_followed_exactly(self, seconds: float) -> None:
+        """`Retry-After` takes the place of the jitter."""
+        error = ThrottledError("slow down", retry_after=seconds)
+        assert RetryPolicy(max_attempts=2).delay(error, 1) == seconds
+
+    def test_a_word_beyond_the_cap_ends_it(self) -> None:
+        """A vendor that asks for more than a minute is reported instead of slept for."""
+        error = ThrottledError("slow down", retry_after=MAX_RETRY_AFTER + 0.1)
+        assert RetryPolicy().delay(error, 1) is None
+
+    @pytest.mark.parametrize("kind", CLASSES, ids=[kind.__name__ for kind in CLASSES])
+    def test_only_transient_errors_are_repeated(self, kind: type[StorageError]) -> None:
+        """The policy asks the class of the error and nothing else."""
+        assert (RetryPolicy().delay(kind("x"), 1) is not None) == (kind in TRANSIENT) == kind.retryable
+
+    @pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "ExpiredToken"])
+    def test_signing_anew_is_tried_once(self, code: str) -> None:
+        """An answer that a new signature may settle is followed by one repeat, at once, and no second."""
+        error = AuthenticationError("x", code=code)
+        assert RetryPolicy().delay(error, 1) == 0
+        assert RetryPolicy().delay(error, 2) is None
+        assert RetryPolicy(max_attempts=1).delay(error, 1) is None
+
+    def test_a_wrong_secret_is_not_repeated(self) -> None:
+        """Other refusals of the credentials stay what they are."""
+        assert RetryPolicy().delay(AuthenticationError("x", code="SignatureDoesNotMatch"), 1) is None
+
+
+class TestBudget:
+    """All repeats of one client."""
+
+    def test_an_outage_is_not_answered_with_a_storm(self) -> None:
+        """Repeats end when the budget is spent, however many requests ask for one."""
+        budget = RetryBudget()
+        granted = sum(budget.spend(TransientError("x")) for _ in range(10 * BUDGET))
+        assert granted == BUDGET // COST
+
+    def test_throttling_costs_more(self) -> None:
+        """A vendor that asks for fewer requests gets fewer repeats."""
+        budget = RetryBudget()
+        granted = sum(budget.spend(ThrottledError("x")) for _ in range(10 * BUDGET))
+        assert granted == BUDGET // COST_OF_THROTTLING < BUDGET // COST
+
+    def test_successes_pay_back(self) -> None:
+        """Requests that succeed earn repeats again, never more than the full budget."""
+        budget = RetryBudget(COST)
+        assert budget.spend(TransientError("x"))
+        assert not budget.spend(TransientError("x"))
+        for _ in range(3 * COST):
+            budget.refund()
+        assert budget.spend(TransientError("x"))
+        assert not budget.spend(TransientError("x"))
