@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import AsyncIterator
 
 import pytest
@@ -268,6 +269,17 @@ async def test_what_the_row_denies_is_refused(provider: StorageProvider) -> None
     if not provider.capabilities.presign_post:
         with pytest.raises(UnsupportedError):
             await provider.presign_post("key")
+
+
+async def test_pickling(provider: StorageProvider) -> None:
+    """A provider pickles, and its copy is on the same place; or it refuses."""
+    await provider.put("key", b"data")
+    try:
+        pickled = pickle.dumps(provider)
+    except UnsupportedError:
+        return
+    async with pickle.loads(pickled) as copy:  # noqa: S301 - its own
+        assert await copy.get("key") == b"data"
 
 
 async def test_providers_describe_themselves(provider: StorageProvider) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from bucketry._core.values import ByteRange, FileRange, MultipartUpload, WriteOptions
-from bucketry.errors import InvalidRangeError, NotFoundError, StorageError, UploadNotFoundError
+from bucketry.errors import IntegrityError, InvalidRangeError, NotFoundError, StorageError, UploadNotFoundError
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink
 
@@ -134,8 +134,8 @@ async def test_open_uploads_are_listed(provider: StorageProvider) -> None:
     assert await provider.list_multiparts() == ()
 
 
-async def test_a_checksum_of_the_whole_is_checked(provider: StorageProvider) -> None:
-    """Where the row has one, completion with another checksum of the whole object fails, and publishes nothing."""
+async def test_a_checksum_of_the_whole(provider: StorageProvider) -> None:
+    """Where the row has one, completion takes the right checksum of the whole object, which is then stored."""
     if not provider.capabilities.full_object_checksum:
         pytest.skip("the row says no")
     upload = await provider.create_multipart("key", WriteOptions())
@@ -143,6 +143,19 @@ async def test_a_checksum_of_the_whole_is_checked(provider: StorageProvider) -> 
     assert part.checksum is not None
     await provider.complete_multipart(upload, [part], WriteOptions(), checksum=part.checksum)
     assert await provider.get("key") == b"some bytes"
+    assert part.checksum in (await provider.head("key")).checksums.values()
+
+
+@pytest.mark.gap(moto="moto stores whatever checksum it is told")
+async def test_a_wrong_checksum_of_the_whole(provider: StorageProvider) -> None:
+    """Where the row has one, completion with a wrong checksum of the whole object fails, and publishes nothing."""
+    if not provider.capabilities.full_object_checksum:
+        pytest.skip("the row says no")
+    upload = await provider.create_multipart("key", WriteOptions())
+    part = await provider.put_part(upload, 1, b"some bytes")
+    with pytest.raises(IntegrityError):
+        await provider.complete_multipart(upload, [part], WriteOptions(), checksum="00000000")
+    assert not await provider.exists("key")
 
 
 async def test_put_from_a_file(provider: StorageProvider, open_file: OpenFile) -> None:

@@ -77,12 +77,13 @@ async def names(provider: LocalRequests, prefix: str = "", **options: str) -> li
 
 
 def left_behind(base: Path) -> list[str]:
-    """Name what is in the provider's own directory beside the empty rooms and the lock."""
+    """Name what is in the provider's own directory beside the empty rooms and the locks."""
     own = base / ".bucketry"
     return sorted(
         str(path.relative_to(own))
         for path in own.rglob("*")
-        if path.relative_to(own).as_posix() not in {"staging", "uploads", "meta", "lock"}
+        if path.parent.name != "locks"
+        and path.relative_to(own).as_posix() not in {"staging", "uploads", "meta", "locks"}
     )
 
 
@@ -189,7 +190,7 @@ async def test_hostile_keys(local: LocalRequests, base: Path, key: str) -> None:
     assert left_behind(base) == []
 
 
-@pytest.mark.parametrize("key", [".bucketry", ".bucketry/lock", ".bucketry/meta/x", ".BUCKETRY/lock"])
+@pytest.mark.parametrize("key", [".bucketry", ".bucketry/locks", ".bucketry/meta/x", ".BUCKETRY/lock"])
 async def test_own_files_are_no_objects(local: LocalRequests, key: str) -> None:
     """The provider's own files can be neither read, written, deleted nor listed as objects."""
     for call in (local.head, local.delete):
@@ -242,7 +243,8 @@ async def test_links_inside_the_base_are_objects(local: LocalRequests, base: Pat
     await local.put_object("real/file", b"data", PLAIN)
     (base / "link").symlink_to(base / "real" / "file")
     (base / "loop").symlink_to(base)
-    (base / "own").symlink_to(base / ".bucketry" / "lock")
+    (base / ".bucketry" / "own").write_bytes(b"")
+    (base / "own").symlink_to(base / ".bucketry" / "own")
     (base / "dangling").symlink_to(base / "nothing")
     assert await names(local) == ["link", "real/file"]
     assert await read(local, "link") == b"data"
@@ -520,7 +522,7 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
 
 async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
     """A write that waits for another process's lock can be cancelled, and leaves nothing."""
-    with local_store.locked(local._place) as lock:  # noqa: SLF001 - stands for another process
+    with local_store.locked(local._place, "key") as lock:  # noqa: SLF001 - stands for another process
         assert list(local_store.acquire(lock)) == []
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):

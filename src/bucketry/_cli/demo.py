@@ -81,10 +81,8 @@ async def demo(arguments: Arguments, output: Output) -> int:
     try:
         if arguments.local is not None:
             await in_thread(_check_directory, arguments.local)
-        work = tempfile.mkdtemp(prefix="bucketry-demo-") if arguments.keep else None
-        if work is None:
-            work = await in_thread(stack.enter_context, tempfile.TemporaryDirectory(prefix="bucketry-demo-"))
         server = await in_thread(stack.enter_context, embedded_s3())
+        work = await in_thread(_make_work, stack, arguments.keep)
         found = Demo(
             source=arguments.local or os.path.join(work, "source"),
             restored=os.path.join(work, "restored"),
@@ -96,7 +94,7 @@ async def demo(arguments: Arguments, output: Output) -> int:
     output.failures(found.uploaded)
     output.failures(found.downloaded)
     if output.as_json:
-        output.document(_facts(found, kept=arguments.keep))
+        output.document(_facts(found, arguments))
     else:
         _print(found, output, kept=arguments.keep)
     return DONE if found.identical else FAILED
@@ -137,6 +135,12 @@ def _moved(name: str, seconds: float, batch: BatchResult) -> Step:
     return Step(name, seconds, len(batch.results), sum(one.size for one in batch.results.values()))
 
 
+def _make_work(stack: ExitStack, kept: bool) -> str:  # noqa: FBT001 - in_thread passes positions
+    if kept:
+        return tempfile.mkdtemp(prefix="bucketry-demo-")
+    return stack.enter_context(tempfile.TemporaryDirectory(prefix="bucketry-demo-"))
+
+
 def _check_directory(path: str) -> None:
     if not os.path.lexists(path):
         message = f"{path}: there is no such directory"
@@ -146,11 +150,11 @@ def _check_directory(path: str) -> None:
         raise LocalNotADirectoryError(message, path=path)
 
 
-def _facts(found: Demo, *, kept: bool) -> dict[str, object]:
+def _facts(found: Demo, arguments: Arguments) -> dict[str, object]:
     return {
         "server": found.server,
-        "source": found.source,
-        "restored": found.restored if kept else None,
+        "source": found.source if arguments.keep or arguments.local is not None else None,
+        "restored": found.restored if arguments.keep else None,
         "steps": [asdict(step) for step in found.steps],
         "large_object": found.large_object(),
         "identical": found.identical,

@@ -13,7 +13,7 @@ from bucketry._core.os_errors import local_error
 from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
 
 OWN = ".bucketry"
-"""The directory below the base that holds staged files, open uploads, metadata and the lock."""
+"""The directory below the base that holds staged files, open uploads, metadata and locks."""
 
 # O_NONBLOCK: opening a named pipe must not wait for a writer. It changes nothing for regular files.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

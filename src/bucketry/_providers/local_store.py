@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import posixpath
 import secrets
@@ -30,8 +31,9 @@ from bucketry._providers.local_paths import ABSENT, Place, etag_of, fingerprint
 from bucketry.errors import AlreadyExistsError, IntegrityError, StorageError
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
-_RETRIES = 16  # a delete, or another program, may win a race a few times, not for ever
+_RETRIES = 64  # a delete, or another program, may win a race a few times, not for ever
 _STALE = 24 * 3_600.0  # seconds without a write after which a staged file's process is taken for dead
+_LOCK_DIGITS = 2  # hexadecimal: 256 locks
 _LONGEST_PAUSE = 0.002  # seconds between looks at the lock, which is held for some 50 µs
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
@@ -114,7 +116,7 @@ def publish(
         PreconditionFailedError: `if_match` does not hold.
         UnsafeKeyError: The key is a directory, or below an object.
     """
-    with locked(place) as lock:
+    with locked(place, key) as lock:
         yield from acquire(lock)
         return publish_locked(place, file, size, key, options)
 
@@ -151,7 +153,7 @@ def remove(place: Place, key: str) -> Generator[None, None, None]:
     try:
         if stat.S_ISDIR(os.lstat(path).st_mode):
             return  # no object: a directory, perhaps with other objects below it
-        with locked(place) as lock:
+        with locked(place, key) as lock:
             yield from acquire(lock)
             os.unlink(path)
             local_details.drop_all_but(place, key, None)
@@ -205,9 +207,11 @@ def modified(status: os.stat_result) -> datetime:
 
 
 @contextmanager
-def locked(place: Place) -> Iterator[int]:
-    """Open the lock that orders publishing and removing, over all processes; `acquire` takes it."""
-    fd = _open_own(place, place.own("lock"), 0)
+def locked(place: Place, key: str) -> Iterator[int]:
+    """Open the lock that orders what is done to a key, over all processes; `acquire` takes it."""
+    # A lock for each key would be a file for each key; with one for all, concurrent writers wait for each other.
+    number = hashlib.sha256(key.encode()).hexdigest()[:_LOCK_DIGITS]
+    fd = _open_own(place, place.own("locks", number), 0)
     try:
         yield fd
     finally:
@@ -215,7 +219,7 @@ def locked(place: Place) -> Iterator[int]:
 
 
 def acquire(lock: int) -> Generator[None, None, None]:
-    """Take the lock, in steps: its holder may have been stopped."""
+    """Take the lock, in steps: its holder may be a process that was stopped."""
     pause = _LONGEST_PAUSE / 16
     while True:
         try:
@@ -243,14 +247,15 @@ def _open_own(place: Place, path: str, flags: int) -> int:
 def _take_name(place: Place, staged_path: str, path: str, key: str, *, create: bool) -> None:
     for attempt in range(_RETRIES):
         try:
+            if attempt:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
             if create:
                 _create(place, staged_path, path, key)
             else:
                 os.replace(staged_path, path)
-        except FileNotFoundError:
+        except FileNotFoundError:  # no directory yet, or the delete of its last object took it away
             if attempt == _RETRIES - 1:
                 raise
-            os.makedirs(os.path.dirname(path), exist_ok=True)
         else:
             return
 

@@ -105,7 +105,7 @@ def complete(
             position += copied
             since += copied
         total = sum(part.size for part in ordered)
-        with locked(place) as lock:
+        with locked(place, upload.key) as lock:
             yield from acquire(lock)
             _open_record(place, upload)  # gone when another completion was faster
             info = publish_locked(place, file, total, upload.key, options)

@@ -1,28 +1,21 @@
-"""The S3 family through aiobotocore: one method, one request, repeated by one owner (`_send`)."""
+"""The S3 family through aiobotocore: one method, one request."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from io import BytesIO
 from typing import Any
 
-from bucketry._core import checksums
+from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_key, check_write, etag_matches
 from bucketry._core.config import S3FamilyConfig
-from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import RangeSink
-from bucketry._core.retry import RetryBudget, RetryPolicy
 from bucketry._core.threads import in_thread
-from bucketry._core.units import MiB
 from bucketry._core.values import (
     BatchResult,
     Body,
     ByteRange,
-    FileRange,
     ListPage,
     MultipartUpload,
     ObjectInfo,
@@ -30,7 +23,6 @@ from bucketry._core.values import (
     WriteOptions,
     body_size,
 )
-from bucketry._providers.botocore_errors import BORDER, translate
 from bucketry._providers.s3_answers import (
     deletion_failures,
     expect_range,
@@ -38,23 +30,21 @@ from bucketry._providers.s3_answers import (
     object_info,
     written_info,
 )
+from bucketry._providers.s3_bodies import checksum_argument, load
+from bucketry._providers.s3_client import CHUNK, S3Body, S3Client
 from bucketry._session.pool import SessionPool
 from bucketry._vendors.endpoint import resolve
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
     AccessDeniedError,
     IncompleteBodyError,
-    IntegrityError,
     InvalidRequestError,
     NotFoundError,
     PreconditionFailedError,
-    StorageError,
-    ThrottledError,
     UnsupportedError,
     UploadNotFoundError,
 )
 
-CHUNK = MiB  # one hop to a worker thread for each
 PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing else is allowed; never written
 
 
@@ -63,14 +53,12 @@ class S3Requests:
 
     def __init__(self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None) -> None:
         """Check the configuration against the vendor's row; no I/O."""
+        endpoint = resolve(config, vendor)
         self._config = config
         self._vendor = vendor
-        self._endpoint = resolve(config, vendor)
         self._owns_pool = pool is None
         self._pool = SessionPool() if pool is None else pool
-        self._retry = RetryPolicy(max_attempts=config.max_attempts)
-        self._budget = LoopLocal(RetryBudget)
-        self.bucket = config.bucket_name
+        self._client = S3Client(vendor, config.bucket_name, endpoint, self._pool, config.max_attempts)
 
     @property
     def name(self) -> str:
@@ -78,13 +66,13 @@ class S3Requests:
         return self._vendor.name
 
     @property
-    def capabilities(self) -> Any:  # noqa: ANN401 - Capabilities; named by the protocol
+    def capabilities(self) -> Capabilities:
         """The vendor's limits and promises."""
         return self._vendor.capabilities
 
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
-        return f"{self._vendor.scheme}://{self.bucket}/{key}"
+        return self._client.locate(key)
 
     async def connect(self) -> None:
         """Prove bucket and credentials: HeadBucket, else one listing, else one read that may find nothing.
@@ -92,16 +80,16 @@ class S3Requests:
         Cost: 1 to 3 requests.
         """
         try:
-            await self._send("connect", "head_bucket")
+            await self._client.send("connect", "head_bucket")
         except (AccessDeniedError, InvalidRequestError):
             pass  # many tokens of R2 and B2 may not HeadBucket; an answer to HEAD does not say why
         else:
             return
         try:
-            await self._send("connect", "list_objects_v2", MaxKeys=1)
+            await self._client.send("connect", "list_objects_v2", MaxKeys=1)
         except AccessDeniedError as refused:
             try:
-                await self._send("connect", "head_object", key=PROBE_KEY)
+                await self._client.send("connect", "head_object", key=PROBE_KEY)
             except NotFoundError:
                 return
             except AccessDeniedError:
@@ -116,7 +104,7 @@ class S3Requests:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        answer = await self._send(
+        answer = await self._client.send(
             "head", "head_object", key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
         )
         return object_info(key, answer, answer["ContentLength"])
@@ -130,11 +118,11 @@ class S3Requests:
         version_id: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
-    ) -> AsyncIterator[_S3Body]:
+    ) -> AsyncIterator[S3Body]:
         """See `ReadsObjects.open_body`."""
         where = self.locate(key)
-        async with self._pool.client(self._endpoint):  # the client outlives its open bodies
-            answer = await self._send(
+        async with self._client.lend():  # the client outlives its open bodies
+            answer = await self._client.send(
                 "get",
                 "get_object",
                 key=key,
@@ -150,7 +138,7 @@ class S3Requests:
                 length, size = expect_range(answer, byte_range, where)
                 info = object_info(key, answer, size)
                 self._hold_conditions(info, if_match, if_none_match)
-                yield _S3Body(info, stream, length, self)
+                yield S3Body(info, stream, length, self._client)
             finally:
                 stream.close()
 
@@ -179,8 +167,8 @@ class S3Requests:
         """See `WritesObjects.put_object`."""
         check_write(options, self.capabilities, self.locate(key), multipart=False)
         algorithm = self.capabilities.put_checksum
-        data, digest = await in_thread(_load, body, algorithm, self.locate(key))
-        answer = await self._send(
+        data, digest = await in_thread(load, body, algorithm, self.locate(key))
+        answer = await self._client.send(
             "put",
             "put_object",
             key=key,
@@ -192,14 +180,14 @@ class S3Requests:
             IfNoneMatch=options.if_none_match,
             IfMatch=options.if_match,
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
-            **_checksum_argument(algorithm, digest),
+            **checksum_argument(algorithm, digest),
         )
         return written_info(key, answer, body_size(body), options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
         full = self.capabilities.full_object_checksum
-        answer = await self._send(
+        answer = await self._client.send(
             "create_multipart",
             "create_multipart_upload",
             key=key,
@@ -214,8 +202,8 @@ class S3Requests:
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
         algorithm = self.capabilities.multipart_checksum
-        data, digest = await in_thread(_load, body, algorithm, self.locate(upload.key))
-        answer = await self._send(
+        data, digest = await in_thread(load, body, algorithm, self.locate(upload.key))
+        answer = await self._client.send(
             "put_part",
             "upload_part",
             key=upload.key,
@@ -223,7 +211,7 @@ class S3Requests:
             PartNumber=part_number,
             Body=data,
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
-            **_checksum_argument(algorithm, digest),
+            **checksum_argument(algorithm, digest),
         )
         return Part(part_number=part_number, size=body_size(body), etag=answer["ETag"], checksum=digest)
 
@@ -240,7 +228,7 @@ class S3Requests:
         full = self.capabilities.full_object_checksum
         algorithm = self.capabilities.multipart_checksum if full else None
         ordered = sorted(parts, key=lambda part: part.part_number)
-        answer = await self._send(
+        answer = await self._client.send(
             "complete_multipart",
             "complete_multipart_upload",
             key=upload.key,
@@ -252,7 +240,7 @@ class S3Requests:
                     {
                         "PartNumber": part.part_number,
                         "ETag": part.etag,
-                        **_checksum_argument(algorithm, part.checksum),
+                        **checksum_argument(algorithm, part.checksum),
                     }
                     for part in ordered
                 ]
@@ -260,21 +248,23 @@ class S3Requests:
             IfNoneMatch=options.if_none_match,
             IfMatch=options.if_match,
             ChecksumType="FULL_OBJECT" if algorithm and checksum else None,
-            **_checksum_argument(algorithm, checksum),
+            **checksum_argument(algorithm, checksum),
         )
         return written_info(upload.key, answer, sum(part.size for part in parts), options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """See `UploadsParts.abort_multipart`."""
         try:
-            await self._send("abort_multipart", "abort_multipart_upload", key=upload.key, UploadId=upload.upload_id)
+            await self._client.send(
+                "abort_multipart", "abort_multipart_upload", key=upload.key, UploadId=upload.upload_id
+            )
         except UploadNotFoundError:
             return
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         try:
-            answer = await self._send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
+            answer = await self._client.send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
         except UploadNotFoundError:  # how `rclone serve s3` says that there are none
             return ()
         return tuple(
@@ -293,7 +283,7 @@ class S3Requests:
         token: str | None = None,
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
-        answer = await self._send(
+        answer = await self._client.send(
             "list",
             "list_objects_v2",
             Prefix=prefix,
@@ -306,7 +296,7 @@ class S3Requests:
     async def delete(self, remote_path: str) -> None:
         """See `DeletesObjects.delete`."""
         try:
-            await self._send("delete", "delete_object", key=remote_path)
+            await self._client.send("delete", "delete_object", key=remote_path)
         except NotFoundError:
             return
 
@@ -314,12 +304,12 @@ class S3Requests:
         """See `DeletesObjects.delete_batch`."""
         for key in keys:
             check_key(key, self.capabilities, self.locate())
-        answer = await self._send(
+        answer = await self._client.send(
             "delete_many",
             "delete_objects",
             Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
         )
-        failed = deletion_failures(answer, self._vendor, self.bucket, self.locate)
+        failed = deletion_failures(answer, self._vendor, self._config.bucket_name, self.locate)
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
 
     async def copy_object(
@@ -331,7 +321,7 @@ class S3Requests:
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
-        self._check_copy(source)
+        check_key(source, self.capabilities, self.locate())
         replaced: dict[str, Any] = {}
         if options is not None:
             replaced = {
@@ -340,11 +330,11 @@ class S3Requests:
                 "ContentType": options.content_type,
                 "StorageClass": options.storage_class,
             }
-        await self._send(
+        await self._client.send(
             "copy",
             "copy_object",
             key=destination,
-            CopySource={"Bucket": self.bucket, "Key": source},
+            CopySource={"Bucket": self._config.bucket_name, "Key": source},
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
             **replaced,
         )
@@ -354,23 +344,21 @@ class S3Requests:
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
-        self._check_copy(source)
-        answer = await self._send(
+        check_key(source, self.capabilities, self.locate())
+        answer = await self._client.send(
             "copy_part",
             "upload_part_copy",
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumber=part_number,
-            CopySource={"Bucket": self.bucket, "Key": source},
+            CopySource={"Bucket": self._config.bucket_name, "Key": source},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
         )
         result = answer["CopyPartResult"]
         if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
-            message = f"{self.locate(source)}: the server does not copy parts; it answered without an etag"
-            raise UnsupportedError(
-                message, provider=self.name, bucket=self.bucket, key=upload.key, operation="copy_part"
-            )
+            problem = "the server does not copy parts; it answered without an etag"
+            raise self._client.error(UnsupportedError, source, "copy_part", problem)
         checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
         digest = base64.b64decode(checksum).hex() if checksum else None
         return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
@@ -388,20 +376,22 @@ class S3Requests:
         self._check_presign(key, expires_in)
         if method not in self.capabilities.presign_methods or method not in operations:
             known = ", ".join(self.capabilities.presign_methods)
-            message = f"{self.locate(key)}: cannot sign a URL for {method!r}; this provider signs {known}"
-            raise UnsupportedError(message, provider=self.name, bucket=self.bucket, key=key, operation="presign")
-        params = {"Bucket": self.bucket, "Key": key}
-        return str(await self._sign("generate_presigned_url", key, operations[method], params, ExpiresIn=expires_in))
+            problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
+            raise self._client.error(UnsupportedError, key, "presign", problem)
+        params = {"Bucket": self._config.bucket_name, "Key": key}
+        return str(
+            await self._client.sign("generate_presigned_url", key, operations[method], params, ExpiresIn=expires_in)
+        )
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
         self._check_presign(key, expires_in)
         if not self.capabilities.presign_post:
-            message = f"{self.locate(key)}: this provider has no browser uploads by a signed form; use presign"
-            raise UnsupportedError(message, provider=self.name, bucket=self.bucket, key=key, operation="presign_post")
+            problem = "this provider has no browser uploads by a signed form; use presign"
+            raise self._client.error(UnsupportedError, key, "presign_post", problem)
         conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
-        form: dict[str, Any] = await self._sign(
-            "generate_presigned_post", key, self.bucket, key, Conditions=conditions, ExpiresIn=expires_in
+        form: dict[str, Any] = await self._client.sign(
+            "generate_presigned_post", key, self._config.bucket_name, key, Conditions=conditions, ExpiresIn=expires_in
         )
         return form
 
@@ -409,74 +399,8 @@ class S3Requests:
         check_key(key, self.capabilities, self.locate())
         longest = self.capabilities.max_presign_expiry
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
-            message = f"{self.locate(key)}: expires_in={expires_in!r} must be within 1 and {longest} seconds"
-            raise InvalidRequestError(message, provider=self.name, bucket=self.bucket, key=key, operation="presign")
-
-    async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
-        async with self._translating("presign", key), self._pool.client(self._endpoint) as client:
-            return await getattr(client, method)(*args, **options)
-
-    # --- the one place where requests are made ------------------------------------------------------
-
-    async def _send(
-        self,
-        doing: str,
-        operation: str,
-        *,
-        key: str | None = None,
-        repeatable: bool = True,
-        **params: Any,  # noqa: ANN401
-    ) -> dict[str, Any]:
-        """Make a request, and make it again where that is safe and may help.
-
-        Args:
-            doing: The method's name, for errors.
-            operation: The client's method.
-            key: The object concerned.
-            repeatable: Whether a second try after a lost answer does the same as the first. Where not,
-                only answers that say "not done, come back later" are followed by another try.
-            params: The operation's parameters; `None` leaves one out.
-        """
-        arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": self.bucket}
-        if key is not None:
-            check_key(key, self.capabilities, self.locate())
-            arguments["Key"] = key
-        budget = self._budget.get()
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                creates = "IfNoneMatch" in arguments and doing != "get"
-                async with (
-                    self._translating(doing, key, creates=creates),
-                    self._pool.client(self._endpoint) as client,
-                ):
-                    answer: dict[str, Any] = await getattr(client, operation)(**arguments)
-            except StorageError as error:
-                may_repeat = repeatable or isinstance(error, ThrottledError)
-                delay = self._retry.delay(error, attempt) if may_repeat else None
-                if delay is None or not budget.spend(error):
-                    raise
-                await asyncio.sleep(delay)
-            else:
-                budget.refund()
-                return answer
-
-    @asynccontextmanager
-    async def _translating(self, doing: str, key: str | None, *, creates: bool = False) -> AsyncIterator[None]:
-        try:
-            yield
-        except BORDER as exc:
-            where = self.locate(key or "")
-            raise translate(
-                exc, self._vendor, where, operation=doing, bucket=self.bucket, key=key, creates=creates
-            ) from exc
-
-    def body_error(self, exc: BaseException, key: str, done: int, length: int) -> StorageError:
-        """Give the error for a body that broke: always one that resuming can mend."""
-        timed_out = isinstance(exc, asyncio.TimeoutError)
-        message = f"{self.locate(key)}: the body {'stalled' if timed_out else 'ended'} after {done} of {length} bytes"
-        return IncompleteBodyError(message, provider=self.name, bucket=self.bucket, key=key, operation="get")
+            problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
+            raise self._client.error(InvalidRequestError, key, "presign", problem)
 
     @property
     def _checksum_mode(self) -> str | None:
@@ -485,68 +409,10 @@ class S3Requests:
     def _sdk_checksum(self, algorithm: str | None) -> str | None:
         return algorithm.upper() if algorithm and self._vendor.sdk_checksum_header else None
 
-    def _check_copy(self, source: str) -> None:
-        check_key(source, self.capabilities, self.locate())
-
     def _hold_conditions(self, info: ObjectInfo, if_match: str | None, if_none_match: str | None) -> None:
         """Hold the conditions against the answer as well: some servers ignore the headers."""
         changed = if_match is not None and not etag_matches(info.etag, if_match)
         unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
         if changed or unchanged:
-            wanted = f"not {if_match}" if changed else f"still {if_none_match}"
-            message = f"{self.locate(info.key)}: the object is {wanted} but {info.etag}"
-            raise PreconditionFailedError(
-                message, provider=self.name, bucket=self.bucket, key=info.key, operation="get"
-            )
-
-
-class _S3Body:
-    """The body of one answer, counted against its length."""
-
-    def __init__(self, info: ObjectInfo, stream: Any, length: int, requests: S3Requests) -> None:  # noqa: ANN401 - botocore border
-        self.info = info
-        self._stream = stream
-        self._length = length
-        self._requests = requests
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        done = 0
-        while True:
-            try:
-                chunk: bytes = await self._stream.read(CHUNK)
-            except BORDER as exc:
-                raise self._requests.body_error(exc, self.info.key, done, self._length) from exc
-            if not chunk:
-                break
-            done += len(chunk)
-            if done > self._length:
-                message = f"{self._requests.locate(self.info.key)}: the body is longer than its {self._length} bytes"
-                raise IntegrityError(message, key=self.info.key, operation="get")
-            yield chunk
-        if done < self._length:
-            raise self._requests.body_error(EOFError(), self.info.key, done, self._length)
-
-
-def _load(body: Body, algorithm: str | None, where: str) -> tuple[BytesIO, str | None]:
-    """Bring a body into memory and sum it. Blocks: runs in a worker thread."""
-    data = _read(body, where) if isinstance(body, FileRange) else bytes(body)
-    return BytesIO(data), checksums.of(algorithm, data) if algorithm else None
-
-
-def _read(body: FileRange, where: str) -> bytes:
-    pieces, at = [], body.start
-    while at < body.end:
-        piece = os.pread(body.fd, body.end - at, at)
-        if not piece:
-            message = f"{where}: the file ended at byte {at}, {body.end - at} early: it was cut while it was uploaded"
-            raise IntegrityError(message)
-        pieces.append(piece)
-        at += len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
-    if algorithm is None or digest is None:
-        return {}
-    encoded = base64.b64encode(bytes.fromhex(digest)).decode()
-    return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": encoded}
+            problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
+            raise self._client.error(PreconditionFailedError, info.key, "get", problem)

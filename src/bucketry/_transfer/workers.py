@@ -24,7 +24,9 @@ async def fan_out(items: AsyncIterable[T] | Iterable[T], act: Callable[[T], Awai
         raise _first(group_of_errors) from group_of_errors
 
 
-def _from_iterator(items: Iterable[T], act: Callable[[T], Awaitable[object]]) -> Callable[[], Coroutine[Any, Any, None]]:
+def _from_iterator(
+    items: Iterable[T], act: Callable[[T], Awaitable[object]]
+) -> Callable[[], Coroutine[Any, Any, None]]:
     source = iter(items)
 
     async def worker() -> None:
@@ -34,7 +36,9 @@ def _from_iterator(items: Iterable[T], act: Callable[[T], Awaitable[object]]) ->
     return worker
 
 
-def _from_async(items: AsyncIterable[T], act: Callable[[T], Awaitable[object]]) -> Callable[[], Coroutine[Any, Any, None]]:
+def _from_async(
+    items: AsyncIterable[T], act: Callable[[T], Awaitable[object]]
+) -> Callable[[], Coroutine[Any, Any, None]]:
     source = aiter(items)
     turn = asyncio.Lock()  # an asynchronous generator cannot be asked twice at once
 

@@ -1,0 +1,225 @@
+"""What transfer tests share: providers that misbehave in one way each, and a bench that must be left clean."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bucketry import MemoryProvider, TransferConfig, TransferManager
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.provider import RangeSink
+from bucketry._core.units import KiB, MiB
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
+from bucketry.errors import IncompleteBodyError
+from bucketry.testing import Fault, FaultyProvider
+
+T = TypeVar("T")
+
+PART = 2 * KiB
+"""The part size of most tests: many parts of few bytes."""
+
+
+def noise(size: int, seed: int = 7) -> bytes:
+    """Give bytes in which no part equals another."""
+    return random.Random(seed).randbytes(size)
+
+
+async def chunked(data: bytes, size: int = 700) -> AsyncIterator[bytes]:
+    """Give the data in chunks, with a turn of the loop before each."""
+    for start in range(0, len(data), size):
+        await asyncio.sleep(0)
+        yield data[start : start + size]
+
+
+class RowOf(MemoryProvider):
+    """A memory with other limits and promises than the memory's own row."""
+
+    def __init__(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Capabilities
+        super().__init__()
+        self._changes = changes
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The row with the changes."""
+        return replace(super().capabilities, **self._changes)
+
+
+class Scripted(FaultyProvider):
+    """Faults, and what was asked for: ranges by request, bytes under way."""
+
+    def __init__(self, inner: MemoryProvider, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(inner, faults)
+        self.ranges: list[tuple[ByteRange | None, str | None]] = []
+        self.bodies: list[int] = []
+        self.moving = 0
+        self.most_moving = 0
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """Note the range."""
+        self.ranges.append((byte_range, if_match))
+        return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """Note the body."""
+        return await self._counted(body, super().put_object(key, body, options))
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """Note the body."""
+        return await self._counted(body, super().put_part(upload, part_number, body))
+
+    async def _counted(self, body: Body, request: Awaitable[T]) -> T:
+        size = body_size(body)
+        self.bodies.append(size)
+        self.moving += size
+        self.most_moving = max(self.most_moving, self.moving)
+        try:
+            return await request
+        finally:
+            self.moving -= size
+
+
+class CancelsAt(FaultyProvider):
+    """Cancels a task at the n-th event; each request has two: its beginning, and its answer."""
+
+    def __init__(self, inner: MemoryProvider, at: int, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(inner, faults)
+        self.at = at
+        self.events = 0
+        self.task: asyncio.Task[Any] | None = None
+        self.struck: str | None = None
+
+    async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Make the request between two events."""
+        await self._event(f"before {operation}")
+        result = await super().around(operation, request)
+        await self._event(f"after {operation}")
+        return result
+
+    async def _event(self, name: str) -> None:
+        self.events += 1
+        if self.events == self.at and self.task is not None:
+            self.struck = name
+            self.task.cancel()
+            await asyncio.sleep(0)
+
+
+class Cutting(Scripted):
+    """Bodies that break: of each fetch, the first `cuts[n]` bytes arrive and then the body ends."""
+
+    def __init__(self, inner: MemoryProvider, cuts: Iterable[int]) -> None:
+        super().__init__(inner)
+        self._cuts = iter(cuts)
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """Fetch, and break as told."""
+        cut = next(self._cuts, None)
+        if cut is None:
+            return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+        self.ranges.append((byte_range, if_match))
+        async with self.inner.open_body(key, byte_range=byte_range, if_match=if_match) as body:
+            data = b"".join([chunk async for chunk in body])
+        sink.write(data[:cut])
+        message = f"{self.locate(key)}: the body ended after {cut} of {len(data)} bytes"
+        raise IncompleteBodyError(message, key=key)
+
+
+class Discarding(MemoryProvider):
+    """A memory that keeps no bytes of parts: what is left is what the transfer itself holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = 0
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """Count the bytes and forget them."""
+        await asyncio.sleep(0)
+        self.received += body_size(body)
+        return Part(part_number=part_number, size=body_size(body), etag='"-"', checksum="00000000")
+
+    async def complete_multipart(
+        self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None
+    ) -> ObjectInfo:
+        """Publish nothing but the size."""
+        await self.abort_multipart(upload)
+        await MemoryProvider.put_object(self, upload.key, b"", options)
+        return replace(await self.head(upload.key), size=sum(part.size for part in parts))
+
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """Say the size of what was received."""
+        return replace(await super().head(key, version_id=version_id), size=self.received)
+
+
+class Bench:
+    """One test's providers, managers and files, which `check` finds clean again."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.memories: list[MemoryProvider] = []
+        self.managers: list[TransferManager] = []
+
+    def memory(self, **changes: Any) -> MemoryProvider:  # noqa: ANN401 - fields of Capabilities
+        """Make an empty memory, with another row where one is given."""
+        return self.watch(RowOf(**changes) if changes else MemoryProvider())
+
+    def watch(self, memory: T) -> T:
+        """See that the memory has no open upload in the end."""
+        assert isinstance(memory, MemoryProvider)
+        self.memories.append(memory)
+        return memory
+
+    def manager(self, provider: Any, **config: Any) -> TransferManager:  # noqa: ANN401 - a provider; fields of TransferConfig
+        """Make a manager of small parts."""
+        chosen = {"part_size": PART, "multipart_threshold": PART, "max_concurrency": 4, "memory_budget": MiB} | config
+        manager = TransferManager(provider, TransferConfig(**chosen))
+        self.managers.append(manager)
+        return manager
+
+    def file(self, data: bytes, name: str = "source.bin") -> Path:
+        """Write a file to upload."""
+        path = self.place / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def target(self, name: str = "target.bin") -> Path:
+        """Give a path to download to."""
+        (self.place / "out").mkdir(exist_ok=True)
+        return self.place / "out" / name
+
+    def files(self) -> list[str]:
+        """Give the names of what is below the directory of targets."""
+        return sorted(str(path.relative_to(self.place / "out")) for path in (self.place / "out").rglob("*"))
+
+    def staged(self) -> list[str]:
+        """Give the staged files that are left."""
+        return [str(path) for path in self.place.rglob(".bucketry-*")]
+
+    async def check(self) -> None:
+        """Hold what every transfer promises, however it ended."""
+        for _ in range(5):  # abandoned generators are closed by a task of the loop's
+            await asyncio.sleep(0)
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not running, running
+        for memory in self.memories:
+            assert await memory.list_multiparts() == ()
+        assert self.staged() == []
+        for manager in self.managers:
+            limits = manager._limits.peek()  # noqa: SLF001 - "all slots free" cannot be asked from outside
+            if limits is not None:
+                for quota in (limits.slots, limits.memory):
+                    assert quota.free == quota.limit
+                    assert not quota._waiting  # noqa: SLF001 - as above
+
+
+def seen(calls: Counter[str], *operations: str) -> dict[str, int]:
+    """Give how often each of the operations was called."""
+    return {operation: calls[operation] for operation in operations}
