@@ -62,6 +62,7 @@ def render() -> str:
         "The fields are described at [`Capabilities`](values.md#bucketry.Capabilities).",
         'Where a field says "no", a method that needs it raises `UnsupportedError` before a byte is sent.',
         '"No" also stands for what nobody has verified.',
+        "`if_match` on a read works everywhere: the etag of every answer is compared as well.",
         "",
         "## Limits and promises",
         "",
@@ -93,25 +94,27 @@ def _place(vendor: Vendor) -> str:
     days = "never" if vendor.autodelete_days is None else f"{vendor.autodelete_days} days"
     regions = ", ".join(vendor.regions)
     endpoint = f"`{vendor.endpoint_template}`"
-    return _line([vendor.title, endpoint, regions, days, vendor.write_rate or "none published"])
+    return _line([vendor.title, endpoint, regions, days, vendor.write_rate or "none"])
 
 
 def _value(name: str, vendor: Vendor) -> str:
     value = getattr(vendor.capabilities, name)
     match value:
         case bool():
-            return "yes" if value else "no"
+            text = "yes" if value else "no"
         case int() if value >= UNLIMITED:
-            return "no limit"
+            text = "no limit"
         case int() if name.endswith(("_size", "_threshold")) and name != "max_metadata_size":
-            return _size(value)
+            text = _size(value)
         case int() if name == "max_presign_expiry" and not vendor.capabilities.presign_methods:
-            return "–"
+            text = "–"
         case int():
-            return f"{value:,}"
+            text = f"{value:,}"
         case tuple():
-            return ", ".join(value) or "none"
-    return str(value or "none")
+            text = ", ".join(value)
+        case _:
+            text = str(value or "")
+    return text or "none"
 
 
 def _size(value: int) -> str:

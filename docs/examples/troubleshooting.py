@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import sys
 import tempfile
 import threading
 import warnings
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bucketry import (
     DigitalOceanProvider,
@@ -72,6 +74,10 @@ async def _closing(storage: S3Provider) -> AsyncIterator[S3Provider]:
         await storage.disconnect()
 
 
+async def _chunks() -> AsyncIterator[bytes]:
+    yield b"one chunk"
+
+
 async def configuration() -> None:
     await show(lambda: WasabiProvider({"bucket_name": "my-bucket", "access_key_id": "example"}))
     await show(lambda: WasabiProvider({"bucket": "my-bucket"} | KEYS))
@@ -110,6 +116,16 @@ async def answers() -> None:
             await show(lambda: storage.presign("a", expires_in=10**6))
 
 
+async def streams() -> None:
+    space = DigitalOceanProvider({"bucket_name": "my-space"} | KEYS)  # refused before anything is sent
+    await show(lambda: space.put("a", _chunks(), if_none_match="*"))
+
+
+def without_moto() -> None:
+    with patch.dict(sys.modules, {"moto.server": None}), embedded_s3():
+        """Not reached: the import fails."""
+
+
 async def calls(work: Path) -> None:
     memory = MemoryProvider()
     await show(lambda: pickle.dumps(memory))
@@ -132,7 +148,9 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         await configuration()
         await answers()
+        await streams()
         await calls(Path(directory))
+        await show(without_moto)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import pytest
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
-from bucketry.providers import LocalProvider, MemoryProvider, S3Provider, StorageProvider
+from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
 from tests.contract import servers
 
 PART_SIZE = 5 * MiB  # the smallest that every vendor takes
-PLACES = ("memory", "local", "moto", "rclone")
+PLACES = ("memory", "local", "moto", "rclone", "prefixed")
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +50,8 @@ async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             made = MemoryProvider(transfer=transfer)
         case "local":
             made = LocalProvider({"base_path": tmp_path / "base"}, transfer=transfer)
+        case "prefixed":
+            made = PrefixedProvider(MemoryProvider(transfer=transfer), "below/")
         case server:
             config = request.getfixturevalue(server).new_bucket()
             made = S3Provider(config, transfer=transfer)

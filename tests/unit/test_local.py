@@ -87,9 +87,6 @@ def left_behind(base: Path) -> list[str]:
     )
 
 
-# --- files ---------------------------------------------------------------------------------------------
-
-
 async def test_objects_are_plain_files(local: LocalRequests, base: Path) -> None:
     """The key is the path below the base, and without metadata nothing else is kept."""
     await local.put_object("models/v1/model.bin", b"weights", PLAIN)
@@ -201,9 +198,6 @@ async def test_own_files_are_no_objects(local: LocalRequests, key: str) -> None:
     assert await names(local, ".bucketry") == await names(local, ".bucketry/") == []
 
 
-# --- symbolic links ------------------------------------------------------------------------------------
-
-
 async def test_links_do_not_lead_out(local: LocalRequests, base: Path, tmp_path: Path) -> None:
     """No method follows a symbolic link out of the base, whether it is a directory or the file itself."""
     outside = tmp_path / "outside"
@@ -262,9 +256,6 @@ async def test_the_base_itself_may_be_a_link(tmp_path: Path) -> None:
         await local.put_object("a/b", b"x", PLAIN)
         assert await names(local) == ["a/b"]
         assert await read(local, "a/b") == b"x"
-
-
-# --- details beside the files --------------------------------------------------------------------------
 
 
 async def test_details_come_and_go_with_the_object(local: LocalRequests, base: Path) -> None:
@@ -339,9 +330,6 @@ async def test_damaged_details_do_not_hide_the_object(
     sidecar.write_text("{")
     assert (await local.head("key")).metadata == {}
     assert "damaged" in caplog.text
-
-
-# --- nothing is left behind ----------------------------------------------------------------------------
 
 
 async def test_a_failed_write_leaves_nothing(local: LocalRequests, base: Path, tmp_path: Path) -> None:
@@ -461,9 +449,6 @@ def test_a_full_disk(base: Path, tmp_path: Path) -> None:
     assert left_behind(base) == []
 
 
-# --- several at once -----------------------------------------------------------------------------------
-
-
 async def test_of_racing_creators_exactly_one_wins(local: LocalRequests, base: Path) -> None:
     """`if_none_match="*"` has exactly one winner, whose bytes and metadata stay."""
 
@@ -530,8 +515,6 @@ async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(loca
     assert (await names(local), left_behind(base)) == ([], [])
     await local.put_object("key", b"x", PLAIN)
 
-
-# --- listing -------------------------------------------------------------------------------------------
 
 TREE = sorted(
     (
@@ -641,9 +624,6 @@ async def test_a_tree_as_deep_as_keys_can_be(local: LocalRequests) -> None:
     assert await names(local) == []
 
 
-# --- uploads -------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("upload_id", ["..", "../../key", "x" * 32, "", "0" * 32])
 async def test_upload_ids_are_no_paths(local: LocalRequests, base: Path, upload_id: str) -> None:
     """An upload id that was never given names nothing, whatever path it looks like."""
@@ -684,9 +664,6 @@ async def test_of_two_completions_one_finds_no_upload(local: LocalRequests) -> N
         *(local.complete_multipart(upload, parts, PLAIN) for _ in range(3)), return_exceptions=True
     )
     assert sorted(type(one).__name__ for one in done) == ["ObjectInfo", "UploadNotFoundError", "UploadNotFoundError"]
-
-
-# --- reading -------------------------------------------------------------------------------------------
 
 
 async def test_a_reader_keeps_its_version(local: LocalRequests) -> None:
@@ -771,9 +748,6 @@ async def test_a_source_that_shrinks(local: LocalRequests, base: Path, monkeypat
         with pytest.raises(IncompleteBodyError):
             await local.fetch_range("key", None, sink, if_match=info.etag)
     assert sink.position == 4
-
-
-# --- the base ------------------------------------------------------------------------------------------
 
 
 async def test_connect_makes_the_base(base: Path) -> None:

@@ -128,7 +128,7 @@ async def _listing(provider: S3Provider) -> list[ObjectInfo]:
 async def _timed(step: Awaitable[T]) -> tuple[float, T]:
     started = time.monotonic()
     result = await step
-    return time.monotonic() - started, result
+    return round(time.monotonic() - started, 4), result
 
 
 def _moved(name: str, seconds: float, batch: BatchResult) -> Step:
@@ -170,7 +170,7 @@ def _print(found: Demo, output: Output, *, kept: bool) -> None:
             f"{step.seconds:.2f}",
             f"{step.files:,}",
             shown_size(step.bytes),
-            shown_rate(step.bytes, step.seconds),
+            "–" if step.name == "list" else shown_rate(step.bytes, step.seconds),
         )
         for step in found.steps
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import LocalConfig, TransferConfig
@@ -31,7 +33,9 @@ class LocalProvider(LocalRequests, StorageProvider):
         transfer: TransferConfig | None = None,
     ) -> None:
         """Check the configuration; no I/O."""
-        self._config = LocalConfig.of({} if config is None else config)
+        given = LocalConfig.of({} if config is None else config)
+        # Pickled, it must not follow another process's working directory.
+        self._config = replace(given, base_path=os.path.abspath(given.base_path))
         LocalRequests.__init__(self, self._config, VENDOR)
         StorageProvider.__init__(self, transfer)
 

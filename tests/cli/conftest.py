@@ -1,0 +1,115 @@
+"""The command line as users run it: a process in a directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bucketry as bucketry_package
+
+COMMAND = (sys.executable, "-m", "bucketry")
+ENVIRON = {"PYTHONPATH": str(Path(bucketry_package.__file__).parents[1])}
+"""Children import the package that is tested, also where the tests' own path is relative."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a process ended, and what it printed."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.out.decode()
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The JSON Lines on standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass
+class Shell:
+    """Runs `bucketry` in a directory; the local store there is `data/storage`."""
+
+    directory: Path
+    command: tuple[str, ...] = COMMAND
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        """The directory of the default local store."""
+        return self.directory / "data/storage"
+
+    def __call__(self, *words: str, stdin: bytes = b"") -> Ran:
+        """Run to the end."""
+        done = subprocess.run(
+            [*self.command, *words],
+            cwd=self.directory,
+            env={**os.environ, **ENVIRON, **self.environ},
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr.decode())
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start, with pipes to all three streams."""
+        return subprocess.Popen(
+            [*self.command, *words],
+            cwd=self.directory,
+            env={**os.environ, **ENVIRON, **self.environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def scripted(self, code: str) -> Shell:
+        """Give a shell whose `bucketry` runs this Python code first, for example to register a provider."""
+        script = f"{code}\nimport sys\nfrom bucketry._cli.main import main\nsys.exit(main())\n"
+        return Shell(self.directory, (sys.executable, "-c", script), self.environ)
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Make a file in the directory."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def bucketry(tmp_path: Path) -> Shell:
+    """Return the command line in an empty directory."""
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let child processes have SIGINT as a terminal gives it: background jobs are started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def files_below(directory: Path) -> dict[str, bytes]:
+    """Return the bytes of each file by its path below a directory."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+    }

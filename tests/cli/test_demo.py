@@ -1,0 +1,77 @@
+"""The demonstration, end to end through a real S3 server on the loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Shell, files_below
+
+pytest.importorskip("moto")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]  # some 300 requests to a server in Python
+
+
+def test_the_demo_moves_every_byte(bucketry: Shell, tmp_path: Path) -> None:
+    """The demo prints its steps and how the large object was moved, says identical, and leaves nothing."""
+    bucketry.environ["TMPDIR"] = str(tmp_path)
+    ran = bucketry("demo")
+    assert (ran.code, ran.err) == (0, "")
+    lines = [line.split() for line in ran.text.splitlines() if line]
+    assert [line[0] for line in lines[1:7]] == ["step", "make", "upload", "list", "download", "compare"]
+    assert ["parts", "5"] in lines
+    assert ["part", "size", "5.0", "MiB"] in lines
+    assert ["concurrency", "8"] in lines
+    assert ["download", "verified", "crc32"] in lines
+    assert lines[-1] == ["directories", "identical:", "yes"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_as_json(bucketry: Shell) -> None:
+    """With --json the demo is one document, and the server's request log is nowhere."""
+    ran = bucketry("demo", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.document["identical"] is True
+    assert [step["name"] for step in ran.document["steps"]] == ["make", "upload", "list", "download", "compare"]
+    assert len({(step["files"], step["bytes"]) for step in ran.document["steps"]}) == 1
+    large = ran.document["large_object"]
+    assert large["size"] > 24 * 1024**2
+    assert (large["parts"], large["concurrency"], large["verified"]) == (5, 8, "crc32")
+
+
+def test_the_demo_with_files_of_ones_own(bucketry: Shell, tmp_path: Path) -> None:
+    """--local moves those files, and --keep keeps what came back."""
+    bucketry.environ["TMPDIR"] = str(tmp_path)
+    bucketry.write("mine/a", b"1")
+    bucketry.write("mine/b/c", b"22")
+    ran = bucketry("demo", "--local", "mine", "--keep", "--json")
+    assert ran.code == 0
+    assert ran.document["source"] == "mine"
+    restored = Path(ran.document["restored"])
+    assert files_below(restored) == {"a": b"1", "b/c": b"22"}
+
+
+def test_the_demo_fails_where_not_all_came_back(bucketry: Shell) -> None:
+    """A file that cannot be moved is named, and the exit code is 1."""
+    bucketry.write("mine/a", b"1")
+    (bucketry.directory / "mine/broken").symlink_to("nowhere")
+    ran = bucketry("demo", "--local", "mine")
+    assert ran.code == 1
+    assert "failed: demo/broken" in ran.err
+    assert ran.text.endswith("directories identical: NO\n")
+
+
+@pytest.mark.parametrize(("local", "code"), [("missing", 3), ("file", 2)])
+def test_the_demo_needs_a_directory(bucketry: Shell, local: str, code: int) -> None:
+    """--local must be a directory that is there."""
+    bucketry.write("file", b"x")
+    ran = bucketry("demo", "--local", local)
+    assert (ran.code, ran.err.count("\n")) == (code, 1)
+
+
+def test_the_demo_without_moto_says_what_to_install(bucketry: Shell) -> None:
+    """Where the server is not installed, the message names the extra, and the exit code is 2."""
+    ran = bucketry.scripted("import sys\nsys.modules['moto.server'] = None")("demo")
+    assert ran.code == 2
+    assert 'pip install "bucketry[demo]"' in ran.err
+    assert ran.err.count("\n") == 1

@@ -1,0 +1,126 @@
+"""Ctrl-C: the first cleans up, the second ends at once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Shell, files_below
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("interruptible")]
+
+NOTE = b"interrupted: cleaning up (interrupt again to stop at once)\n"
+
+
+def _until(condition: Callable[[], object], running: subprocess.Popen[bytes]) -> None:
+    """Wait for another process to get somewhere; the test's timeout ends it."""
+    while not condition():
+        assert running.poll() is None
+        time.sleep(0.01)
+
+
+def _uploads(store: Path) -> list[Path]:
+    return [*store.glob(".bucketry/uploads/*")]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_upload_leaves_nothing(bucketry: Shell, sent: signal.Signals, code: int) -> None:
+    """A signal during an upload that waits for input aborts its parts and stores no object."""
+    with bucketry.start("upload", "--local", "-", "--remote", "k", "--part-size", "64KiB") as running:
+        assert running.stdin is not None
+        running.stdin.write(bytes(1_000_000))
+        running.stdin.flush()
+        _until(lambda: _uploads(bucketry.store), running)
+        running.send_signal(sent)
+        out, err = running.communicate()
+    assert (running.returncode, out, err) == (code, b"", NOTE)
+    assert _uploads(bucketry.store) == []
+    assert files_below(bucketry.store) == {}
+
+
+def test_an_interrupted_download_leaves_the_old_file(bucketry: Shell) -> None:
+    """SIGINT during a download keeps the file that was there, and no staged one beside it."""
+    hanging = bucketry.scripted(
+        "from bucketry import MemoryProvider, StorageProviderFactory\n"
+        "from bucketry.testing import Fault, FaultyProvider\n"
+        "import asyncio\n"
+        "async def full():\n"
+        "    inner = MemoryProvider()\n"
+        "    await inner.put('k', bytes(3000))\n"
+        "    return inner\n"
+        "async def told():\n"
+        "    print('fetching', flush=True)\n"
+        "faults = tuple(Fault(operation='fetch_range', nth=n, hook=told, hang=True) for n in (1, 2, 3))\n"
+        "provider = FaultyProvider(asyncio.run(full()), faults)\n"
+        "StorageProviderFactory.register('hanging', lambda config, **options: provider)"
+    )
+    bucketry.write("out/k", b"old")
+    with hanging.start("download", "--remote", "k", "--local", "out/k", "--provider", "hanging") as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"fetching\n"
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate()
+    assert (running.returncode, err) == (130, NOTE)
+    assert files_below(bucketry.directory / "out") == {"k": b"old"}
+
+
+def test_a_second_interrupt_ends_at_once(bucketry: Shell) -> None:
+    """When the clean-up itself hangs, the second Ctrl-C ends the program with the same code."""
+    stubborn = bucketry.scripted(
+        "import asyncio\n"
+        "from bucketry import MemoryProvider, StorageProviderFactory\n"
+        "class Stubborn(MemoryProvider):\n"
+        "    async def head(self, key, *, version_id=None):\n"
+        "        try:\n"
+        "            print('waiting', flush=True)\n"
+        "            await asyncio.Event().wait()\n"
+        "        finally:\n"
+        "            await asyncio.Event().wait()\n"
+        "StorageProviderFactory.register('stubborn', Stubborn)"
+    )
+    with stubborn.start("info", "k", "--provider", "stubborn") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == b"waiting\n"
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.readline() == NOTE
+        running.send_signal(signal.SIGINT)
+        assert running.wait() == 130
+
+
+def test_an_interrupted_cat_into_a_full_pipe_ends(bucketry: Shell) -> None:
+    """SIGINT ends a cat that waits for a reader who does not read."""
+    bucketry.write("data/storage/k", bytes(5_000_000))
+    with bucketry.start("cat", "k") as running:
+        assert running.stdout is not None
+        assert len(running.stdout.read(1_000)) == 1_000
+        running.send_signal(signal.SIGINT)
+        assert running.wait() == 130
+        assert running.stderr is not None
+        assert running.stderr.read() == NOTE
+
+
+def test_an_error_while_cleaning_up_is_shown(bucketry: Shell) -> None:
+    """An error of the clean-up is printed, and the exit code is still that of the interrupt."""
+    failing = bucketry.scripted(
+        "import asyncio\n"
+        "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"
+        "class Failing(MemoryProvider):\n"
+        "    async def head(self, key, *, version_id=None):\n"
+        "        print('waiting', flush=True)\n"
+        "        await asyncio.Event().wait()\n"
+        "    async def disconnect(self):\n"
+        "        raise errors.ConnectionFailedError('no clean-up')\n"
+        "StorageProviderFactory.register('failing', Failing)"
+    )
+    with failing.start("info", "k", "--provider", "failing") as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"waiting\n"
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate()
+    assert (running.returncode, err) == (130, NOTE + b"error: no clean-up\n")

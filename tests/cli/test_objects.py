@@ -1,0 +1,212 @@
+"""The verbs about objects on the local disk: list, info, delete, cat."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Shell
+
+pytestmark = pytest.mark.slow  # each test starts processes
+
+AWKWARD = ("a b", "größe & 100% +.txt", 'say "hi"', "tab\there", "line\nbreak", "-dash", "percent%2Fslash")
+
+
+def test_list_of_an_empty_store_is_empty_and_makes_nothing(bucketry: Shell) -> None:
+    """Listing a store that does not exist yet prints nothing on stdout, says so, and leaves no directory."""
+    ran = bucketry("list")
+    assert (ran.code, ran.out) == (0, b"")
+    assert ran.err == "0 objects, 0 B\n"
+    assert bucketry("list", "--json").out == b""
+    assert list(bucketry.directory.iterdir()) == []
+
+
+def test_list_shows_size_time_and_key(bucketry: Shell) -> None:
+    """Each object has a line, in the order of keys, and the sum is on stderr."""
+    bucketry.write("data/storage/b", b"12")
+    bucketry.write("data/storage/a/x", bytes(1536))
+    ran = bucketry("list")
+    assert [[*line.split()[0:2], line.split()[-1]] for line in ran.text.splitlines()] == [
+        ["1.5", "KiB", "a/x"],
+        ["2", "B", "b"],
+    ]
+    assert ran.err == "2 objects, 1.5 KiB\n"
+
+
+def test_list_json_is_a_document_for_each_object(bucketry: Shell) -> None:
+    """With --json each line is an object with its facts, and stderr is silent."""
+    bucketry.write("data/storage/a", b"123")
+    ran = bucketry("list", "--json")
+    assert ran.err == ""
+    (entry,) = ran.lines
+    assert list(entry) == ["key", "size", "etag", "last_modified", "storage_class"]
+    assert (entry["key"], entry["size"]) == ("a", 3)
+    assert datetime.fromisoformat(entry["last_modified"]).tzinfo == UTC
+
+
+def test_list_takes_the_prefix_literally_and_groups_by_a_delimiter(bucketry: Shell) -> None:
+    """--prefix matches the beginning of keys, and --delimiter gives what is below as one prefix."""
+    for key in ("bus/1", "bus/2", "bush", "car"):
+        bucketry.write(f"data/storage/{key}", b"x")
+    assert [entry["key"] for entry in bucketry("list", "--prefix", "bus", "--json").lines] == ["bus/1", "bus/2", "bush"]
+    grouped = bucketry("list", "--prefix", "bus", "--delimiter", "/", "--json").lines
+    assert [entry.get("key") or entry["prefix"] for entry in grouped] == ["bus/", "bush"]
+    assert "bus/" in bucketry("list", "--delimiter", "/").text
+
+
+@pytest.mark.parametrize("key", AWKWARD)
+def test_awkward_keys_survive(bucketry: Shell, key: str) -> None:
+    """A key that a shell, a terminal or a URL would misread goes in and comes out unchanged."""
+    (Path(bucketry.directory) / "f").write_bytes(b"data")
+    assert bucketry("upload", "--local", "f", f"--remote={key}").code == 0
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == [key]
+    assert bucketry("cat", "--", key).out == b"data"
+    assert len(bucketry("list").text.splitlines()) == 1
+    assert bucketry("delete", "--", key).code == 0
+    assert bucketry("list").out == b""
+
+
+def test_a_listing_never_controls_the_terminal(bucketry: Shell) -> None:
+    """Control characters of a key are escaped in the table and in errors."""
+    bucketry.write("data/storage/red\x1b[31m", b"x")
+    assert bucketry("list").text.endswith('"red\\u001b[31m"\n')
+    missing = bucketry("cat", "no\nsuch\x1b")
+    assert missing.err.count("\n") == 1
+    assert "\x1b" not in missing.err
+
+
+def test_info_of_an_object(bucketry: Shell) -> None:
+    """Info gives an object's facts, as a table or as JSON, user metadata included."""
+    bucketry.write("f", b"12345")
+    bucketry("upload", "--local", "f", "--remote", "k", "--metadata", "version=1.0", "--content-type", "text/csv")
+    facts = bucketry("info", "k", "--json").document
+    assert (facts["key"], facts["size"], facts["content_type"]) == ("k", 5, "text/csv")
+    assert facts["metadata"] == {"version": "1.0"}
+    assert facts["url"] == f"file://{bucketry.store}/k"
+    rows = dict(line.split(maxsplit=1) for line in bucketry("info", "k").text.splitlines())
+    assert rows["size"] == "5 bytes (5 B)"
+    assert rows["metadata.version"] == "1.0"
+
+
+def test_info_of_the_provider(bucketry: Shell) -> None:
+    """Without a key, info tells provider, place and capabilities."""
+    facts = bucketry("info", "--json").document
+    assert (facts["provider"], facts["place"]) == ("local", f"file://{bucketry.store}")
+    assert facts["capabilities"]["plain_paths"] is True
+    rows = dict(line.split(maxsplit=1) for line in bucketry("info").text.splitlines())
+    assert (rows["provider"], rows["max_metadata_size"], rows["plain_paths"]) == ("local", "8.0 KiB", "yes")
+    assert (rows["max_parts"], rows["key_normalization"], rows["stored_checksums"]) == ("10,000", "none", "none")
+
+
+def test_cat_gives_exactly_the_bytes(bucketry: Shell) -> None:
+    """Cat prints every byte as it is, also those that no text has, and none of its own."""
+    data = bytes(range(256)) * 20_000 + b"\r\n\x00"
+    bucketry.write("data/storage/k", data)
+    ran = bucketry("cat", "k")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == data
+    bucketry.write("data/storage/empty", b"")
+    assert bucketry("cat", "empty").out == b""
+
+
+def test_cat_into_a_file_gives_exactly_the_bytes(bucketry: Shell) -> None:
+    """Redirected to a file, cat appends where the file is."""
+    data = bytes(range(256)) * 10_000
+    bucketry.write("data/storage/k", data)
+    shell = f"(printf begin; {sys.executable} -m bucketry cat k) > out"
+    assert Shell(bucketry.directory, ("sh", "-c"))(shell).code == 0
+    assert (bucketry.directory / "out").read_bytes() == b"begin" + data
+
+
+def test_delete_removes_keys_and_missing_ones_are_fine(bucketry: Shell) -> None:
+    """Delete takes several keys, and one that does not exist counts as deleted."""
+    for key in ("a", "b", "c"):
+        bucketry.write(f"data/storage/{key}", b"x")
+    assert bucketry("delete", "a", "nothing").text == "deleted 2 objects\n"
+    assert bucketry("delete", "b", "--json").document == {"deleted": 1, "failed": []}
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["c"]
+
+
+def test_delete_below_a_prefix(bucketry: Shell) -> None:
+    """Delete --prefix --recursive removes what begins with it, page after page, and nothing else."""
+    for number in range(1_005):
+        bucketry.write(f"data/storage/many/{number}", b"")
+    bucketry.write("data/storage/man", b"x")
+    assert bucketry("delete", "--prefix", "many/", "--recursive", "--json").document["deleted"] == 1_005
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["man"]
+    assert bucketry("delete", "--all", "--recursive").text == "deleted 1 object\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ((), "says nothing to delete"),
+        (("--prefix", "k"), "add --recursive"),
+        (("--all",), "add --recursive"),
+        (("--recursive",), "says nothing to delete"),
+        (("--prefix", "", "--recursive"), "write --all --recursive"),
+        (("--prefix", "k", "--all", "--recursive"), "contradict"),
+        (("k", "--prefix", "k", "--recursive"), "give keys, or"),
+        (("",), "the key is empty"),
+        (("k", ""), "the key is empty"),
+    ],
+)
+def test_delete_refuses_what_may_not_be_meant(bucketry: Shell, words: tuple[str, ...], hint: str) -> None:
+    """A dangerous or contradictory delete is a usage error, and everything is still there."""
+    bucketry.write("data/storage/k", b"x")
+    ran = bucketry("delete", *words)
+    assert ran.code == 2
+    assert hint in ran.err
+    assert (bucketry.store / "k").exists()
+
+
+def test_a_failed_delete_is_listed(bucketry: Shell) -> None:
+    """An object that cannot be deleted is named with its reason, and the exit code is 1."""
+    faulty = bucketry.scripted(
+        "from bucketry import BatchResult, MemoryProvider, StorageProviderFactory as Factory\n"
+        "from bucketry.errors import AccessDeniedError\n"
+        "class Stubborn(MemoryProvider):\n"
+        "    async def delete_batch(self, keys):\n"
+        "        return BatchResult(succeeded=keys[1:], failed={keys[0]: AccessDeniedError('locked')})\n"
+        "Factory.register('stubborn', Stubborn)"
+    )
+    ran = faulty("delete", "a", "b", "--provider", "stubborn")
+    assert (ran.code, ran.text, ran.err) == (1, "deleted 1 object, 1 failed\n", "failed: a: locked\n")
+    ran = faulty("delete", "a", "b", "--provider", "stubborn", "--json")
+    assert ran.document["failed"][0]["key"] == "a"
+    assert ran.document["failed"][0]["type"] == "AccessDeniedError"
+
+
+def test_list_of_a_local_store_loads_no_s3_client(bucketry: Shell) -> None:
+    """Start-up stays cheap: neither botocore nor rich nor dotenv nor moto is imported for a local listing."""
+    watched = bucketry.scripted(
+        "import atexit, sys\n"
+        "heavy = {'aiobotocore', 'botocore', 'rich', 'dotenv', 'moto', 'aiohttp'}\n"
+        "atexit.register(lambda: print('loaded:', sorted(heavy & set(sys.modules)), file=sys.stderr))"
+    )
+    assert watched("list").err.endswith("loaded: []\n")
+
+
+def test_a_reader_that_stops_reading_is_no_error(bucketry: Shell) -> None:
+    """`| head` gets its lines, and bucketry ends quietly."""
+    for number in range(3_000):
+        bucketry.write(f"data/storage/some-long-name-to-fill-the-pipe-{number:05}", b"")
+    bucketry.write("data/storage/big", bytes(1_000_000))
+    for verb in ("list", "cat big", "list --json"):
+        shell = f"{sys.executable} -m bucketry {verb} | head -c 100 > /dev/null"
+        assert Shell(bucketry.directory, ("sh", "-c"))(shell).err in {"", "3,001 objects, 976.6 KiB\n"}
+    bash = f"set -o pipefail; {sys.executable} -m bucketry list | head -1 > /dev/null"
+    assert Shell(bucketry.directory, ("bash", "-c"))(bash).code == 0
+
+
+def test_a_full_disk_behind_stdout_is_reported(bucketry: Shell) -> None:
+    """What cannot be printed is an error in one line, not a traceback at exit."""
+    bucketry.write("data/storage/k", b"x")
+    for verb in ("list", "cat k"):
+        ran = Shell(bucketry.directory, ("sh", "-c"))(f"{sys.executable} -m bucketry {verb} > /dev/full")
+        assert ran.code == 1
+        assert "error: OSError: [Errno 28] No space left on device\n" in ran.err
+        assert "Traceback" not in ran.err

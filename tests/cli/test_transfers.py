@@ -1,0 +1,249 @@
+"""The verbs that move bytes, on the local disk: upload and download."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+from tests.cli.conftest import COMMAND, ENVIRON, Shell, files_below
+
+pytestmark = pytest.mark.slow  # each test starts processes
+
+SUMMARY = [
+    "verb",
+    "source",
+    "destination",
+    "files",
+    "bytes",
+    "parts",
+    "retries",
+    "verified",
+    "seconds",
+    "bytes_per_second",
+    "objects",
+    "failed",
+]
+
+
+def _tree(bucketry: Shell) -> dict[str, bytes]:
+    bucketry.write("tree/a.txt", b"text")
+    bucketry.write("tree/empty", b"")
+    bucketry.write("tree/sub dir/größe.bin", bytes(range(256)) * 1_000)
+    bucketry.write("tree/sub dir/deep/er/x", b"\x00\xff")
+    return files_below(bucketry.directory / "tree")
+
+
+@pytest.mark.parametrize("remote", ["models/v1", "models/v1/"])
+def test_a_directory_comes_back_identical(bucketry: Shell, remote: str) -> None:
+    """Uploading a directory and downloading its prefix gives the same files, with or without the slash."""
+    expected = _tree(bucketry)
+    up = bucketry("upload", "--local", "tree", "--remote", remote)
+    assert (up.code, up.err) == (0, "")
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == sorted(
+        f"models/v1/{name}" for name in expected
+    )
+    down = bucketry("download", "--remote", remote, "--local", "out")
+    assert (down.code, down.err) == (0, "")
+    assert files_below(bucketry.directory / "out") == expected
+
+
+def test_the_summary_says_what_was_moved(bucketry: Shell) -> None:
+    """Files, bytes, parts, verification, time and rate are printed after a transfer."""
+    _tree(bucketry)
+    for words in (
+        ("upload", "--local", "tree", "--remote", "r"),
+        ("download", "--remote", "r", "--local", "out"),
+    ):
+        rows = dict(line.split(maxsplit=1) for line in bucketry(*words).text.splitlines()[1:])
+        assert rows["files"] == "4"
+        assert rows["bytes"] == "256,006 (250.0 KiB)"
+        assert rows["verified"] == "length (4 files)"
+        assert {"parts", "time"} <= set(rows)
+
+
+def test_the_summary_as_json_is_one_document(bucketry: Shell) -> None:
+    """With --json the summary is one document with the same facts, and each object's."""
+    _tree(bucketry)
+    up = bucketry("upload", "--local", "tree", "--remote", "r", "--json")
+    down = bucketry("download", "--remote", "r", "--local", "out", "--json")
+    assert (up.err, down.err) == ("", "")
+    for ran, verb in ((up, "upload"), (down, "download")):
+        assert list(ran.document) == SUMMARY
+        assert (ran.document["verb"], ran.document["files"], ran.document["bytes"]) == (verb, 4, 256_006)
+        assert ran.document["verified"] == {"length": 4}
+        assert ran.document["failed"] == []
+        assert {entry["key"] for entry in ran.document["objects"]} == {
+            "r/a.txt",
+            "r/empty",
+            "r/sub dir/größe.bin",
+            "r/sub dir/deep/er/x",
+        }
+
+
+def test_the_remote_name_of_a_file(bucketry: Shell) -> None:
+    """A remote that ends in a slash, or none at all, takes the file's name."""
+    bucketry.write("some dir/f.bin", b"data")
+    for words in (("--remote", "k"), ("--remote", "dir/"), (), ("--remote", "")):
+        assert bucketry("upload", "--local", "some dir/f.bin", *words).code == 0
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["dir/f.bin", "f.bin", "k"]
+
+
+def test_the_remote_name_of_a_directory(bucketry: Shell) -> None:
+    """Without a remote a directory keeps its name, and with an empty one it goes to the root."""
+    bucketry.write("d/f", b"data")
+    assert bucketry("upload", "--local", "d/").code == 0
+    assert bucketry("upload", "--local", "d", "--remote", "").code == 0
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["d/f", "f"]
+
+
+def test_the_local_name_of_a_download(bucketry: Shell) -> None:
+    """One object goes to the file named, or by its own name into a directory."""
+    bucketry.write("data/storage/a/f.bin", b"data")
+    (bucketry.directory / "here").mkdir()
+    for local in ("x", "new/", "here", "deep/er/y"):
+        assert bucketry("download", "--remote", "a/f.bin", "--local", local).code == 0
+    for path in ("x", "new/f.bin", "here/f.bin", "deep/er/y"):
+        assert (bucketry.directory / path).read_bytes() == b"data"
+
+
+def test_parts_and_their_size(bucketry: Shell) -> None:
+    """--part-size cuts a stream into parts of that size."""
+    data = bytes(range(256)) * 4_096  # 1 MiB
+    words = ("--part-size", "256KiB", "--concurrency", "3", "--json")
+    up = bucketry("upload", "--local", "-", "--remote", "k", *words, stdin=data)
+    assert up.document["parts"] == 4
+    down = bucketry("download", "--remote", "k", "--local", "k", *words)
+    assert down.document["bytes"] == len(data)
+    assert (bucketry.directory / "k").read_bytes() == data
+
+
+def test_parts_larger_than_the_usual_memory(bucketry: Shell) -> None:
+    """--part-size beyond the default memory budget, and more lanes than default connections, are obeyed."""
+    bucketry.write("f", b"x")
+    assert bucketry("upload", "--local", "f", "--part-size", "1GiB", "--concurrency", "40").code == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_standard_streams(bucketry: Shell, size: int) -> None:
+    """Standard input of any length becomes an object, and `-` prints it again, byte for byte."""
+    data = os.urandom(size)
+    assert bucketry("upload", "--local", "-", "--remote", "k", stdin=data).code == 0
+    ran = bucketry("download", "--remote", "k", "--local", "-")
+    assert (ran.code, ran.out) == (0, data)
+    assert ran.err.startswith("download: ")
+
+
+def test_standard_input_may_be_a_file_or_nothing(bucketry: Shell) -> None:
+    """Redirected from a file or from /dev/null, standard input works as from a pipe."""
+    bucketry.write("f", b"from a file")
+    shell = Shell(bucketry.directory, ("sh", "-c"))
+    command = f"{' '.join(COMMAND)} upload --local - --remote"
+    assert shell(f"{command} a < f").code == 0
+    assert shell(f"{command} b < /dev/null").code == 0
+    assert files_below(bucketry.store)["a"] == b"from a file"
+    assert files_below(bucketry.store)["b"] == b""
+
+
+def test_metadata_and_create_only(bucketry: Shell) -> None:
+    """--if-none-match creates once; the second time is refused and changes nothing."""
+    words = ("upload", "--local", "-", "--remote", "k", "--metadata", "a=1", "--metadata", "b=x=y")
+    assert bucketry(*words, "--if-none-match", stdin=b"first").code == 0
+    again = bucketry(*words, "--if-none-match", "*", stdin=b"second")
+    assert again.code == 1
+    assert "exists already" in again.err
+    assert bucketry("cat", "k").out == b"first"
+    assert bucketry("info", "k", "--json").document["metadata"] == {"a": "1", "b": "x=y"}
+
+
+def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> None:
+    """A link to a directory is named with its reason, the rest is stored, and the exit code is 1."""
+    _tree(bucketry)
+    (bucketry.directory / "tree/link").symlink_to("sub dir")
+    ran = bucketry("upload", "--local", "tree", "--remote", "r")
+    assert ran.code == 1
+    assert ran.err.startswith("failed: r/link: ")
+    assert ran.err.count("\n") == 1
+    assert "4 (1 more failed)" in ran.text
+    ran = bucketry("upload", "--local", "tree", "--remote", "r", "--json")
+    assert [entry["key"] for entry in ran.document["failed"]] == ["r/link"]
+    assert ran.document["files"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (("upload", "--local", "missing"), 3, "missing does not exist"),
+        (("upload", "--local", ""), 2, "--local is empty"),
+        (("upload", "--local", "-"), 2, "give its whole key"),
+        (("upload", "--local", "-", "--remote", "d/"), 2, "give its whole key"),
+        (("upload", "--local", "f", "--remote", "/abs"), 2, "cannot be a local path"),
+        (("upload", "--local", "f", "--metadata", "a=1", "--metadata", "a=2"), 2, "a name twice"),
+        (("upload", "--local", "f", "--metadata", "a=ü"), 2, "printable ASCII"),
+        (("upload", "--local", "tree", "--metadata", "a=1"), 2, "--metadata is for a single object"),
+        (("upload", "--local", "tree", "--if-none-match"), 2, "--if-none-match is for a single object"),
+        (("upload", "--local", "/dev/null", "--remote", "k"), 1, "not a regular file"),
+        (("download", "--remote", "nothing", "--local", "out"), 3, "no such object"),
+        (("download", "--remote", "nothing/", "--local", "out"), 3, "no object below"),
+        (("download", "--remote", "k", "--local", ""), 2, "--local is empty"),
+        (("download", "--remote", "d", "--local", "f"), 2, "many objects need a directory"),
+        (("download", "--remote", "d/", "--local", "f"), 2, "many objects need a directory"),
+        (("download", "--remote", "d/", "--local", "-"), 2, "do not fit standard output"),
+        (("download", "--remote", "d", "--local", "-"), 3, "no such object"),
+        (("download", "--remote", "k", "--local", "-", "--json"), 2, "--json has no place"),
+        (("download", "--remote", "k", "--local", "taken"), 2, "is a directory"),
+    ],
+)
+def test_what_cannot_be_moved(bucketry: Shell, words: tuple[str, ...], code: int, hint: str) -> None:
+    """A transfer that cannot be meant or done says why in one line, and stores nothing."""
+    _tree(bucketry)
+    bucketry.write("f", b"data")
+    bucketry.write("data/storage/k", b"x")
+    bucketry.write("data/storage/d/1", b"x")
+    (bucketry.directory / "taken/k").mkdir(parents=True)
+    ran = bucketry(*words, stdin=b"input")
+    assert (ran.code, ran.out) == (code, b"")
+    assert ran.err.count("\n") == 1
+    assert hint in ran.err
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["d/1", "k"]
+    assert not (bucketry.directory / "out").exists()
+
+
+def test_progress_is_shown_on_a_terminal_only(bucketry: Shell) -> None:
+    """A terminal on stderr gets a progress bar; with --json it gets nothing."""
+    bucketry.write("f", bytes(100_000))
+    pytest.importorskip("rich")
+    assert "upload" in _on_a_terminal(bucketry, "upload", "--local", "f")
+    assert "files" in _on_a_terminal(bucketry, "download", "--remote", "f", "--local", "g")
+    assert _on_a_terminal(bucketry, "upload", "--local", "f", "--json") == ""
+
+
+def _on_a_terminal(bucketry: Shell, *words: str) -> str:
+    """Run with a terminal as standard error, and give what it shows."""
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, **ENVIRON, "TERM": "xterm", "COLUMNS": "120"}
+    try:
+        with subprocess.Popen(
+            [*COMMAND, *words], cwd=bucketry.directory, env=environ, stdout=subprocess.DEVNULL, stderr=theirs
+        ) as running:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # EIO: the other end is closed
+                while select.select([ours], [], [], 15)[0] and (chunk := os.read(ours, 65_536)):
+                    shown += chunk
+            assert running.wait() == 0
+    finally:
+        os.close(ours)
+    return shown.decode()
+
+
+def test_without_rich_there_is_no_progress_and_no_error(bucketry: Shell) -> None:
+    """On a terminal without rich installed a transfer just works."""
+    bucketry.write("f", b"data")
+    without = bucketry.scripted("import sys\nsys.modules['rich.console'] = None\nsys.stderr.isatty = lambda: True")
+    ran = without("upload", "--local", "f")
+    assert (ran.code, ran.err) == (0, "")

@@ -1,0 +1,260 @@
+"""Options, configuration, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bucketry import errors
+from bucketry._cli.args import UsageError, size
+from bucketry._cli.exits import exit_code
+from tests.cli.conftest import Shell
+
+VERBS = ("list", "info", "delete", "cat", "upload", "download", "demo")
+EXIT_CODES = {
+    1: {
+        errors.AlreadyExistsError,
+        errors.DiskFullError,
+        errors.IntegrityError,
+        errors.InvalidRequestError,
+        errors.LocalFileError,
+        errors.PreconditionFailedError,
+        errors.StorageError,
+    },
+    2: {
+        errors.ConfigError,
+        errors.InvalidKeyError,
+        errors.InvalidMetadataError,
+        errors.InvalidRangeError,
+        errors.LocalIsADirectoryError,
+        errors.LocalNotADirectoryError,
+        errors.UnsafeKeyError,
+        errors.UnsupportedError,
+        UsageError,
+    },
+    3: {
+        errors.BucketNotFoundError,
+        errors.LocalFileNotFoundError,
+        errors.NotFoundError,
+        errors.UploadNotFoundError,
+    },
+    4: {errors.AccessDeniedError, errors.AuthenticationError, errors.LocalPermissionError},
+    5: {
+        errors.ConnectionFailedError,
+        errors.IncompleteBodyError,
+        errors.RequestTimeoutError,
+        errors.ThrottledError,
+        errors.TransientError,
+    },
+}
+
+
+def test_every_error_has_the_exit_code_of_its_kind() -> None:
+    """The table above holds, and no error of the package is missing from it; bugs are 1."""
+    known = {kind for kinds in EXIT_CODES.values() for kind in kinds} - {UsageError}
+    assert known == {getattr(errors, name) for name in errors.__all__}
+    for code, kinds in EXIT_CODES.items():
+        assert {exit_code(kind("message")) for kind in kinds} == {code}
+    assert exit_code(RuntimeError()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("8388608", 8_388_608),
+        ("8MiB", 8_388_608),
+        ("8 mib", 8_388_608),
+        ("8M", 8_388_608),
+        ("64MB", 64_000_000),
+        ("1.5KiB", 1_536),
+        ("2GiB", 2 * 1024**3),
+        ("10b", 10),
+    ],
+)
+def test_sizes(text: str, expected: int) -> None:
+    """Sizes have binary and decimal units, or none."""
+    assert size(text) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["8 miles", "", "MiB", "-1", "1e6", "1.5", "0x10", "0", "6GiB"])
+def test_sizes_that_are_none(bucketry: Shell, text: str) -> None:
+    """What is no size, or one that no part may have, is a usage error that names the option."""
+    bucketry.write("f", b"x")
+    ran = bucketry("upload", "--local", "f", f"--part-size={text}")
+    assert ran.code == 2
+    assert "part-size" in ran.err.replace("_", "-")
+    assert not bucketry.store.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ((), "VERB"),
+        (("lst",), "invalid choice: 'lst'"),
+        (("list", "--prefx", "a"), "unrecognized arguments: --prefx a"),
+        (("list", "--pre", "a"), "unrecognized arguments: --pre a"),
+        (("upload",), "--local"),
+        (("download", "--local", "x"), "--remote"),
+        (("cat",), "KEY"),
+        (("cat", "k", "--json"), "--json has no place"),
+        (("upload", "--local", "f", "--concurrency", "many"), "--concurrency"),
+        (("upload", "--local", "f", "--concurrency", "0"), "max_concurrency"),
+        (("upload", "--local", "f", "--metadata", "novalue"), "NAME=VALUE"),
+        (("demo", "--url", "memory://"), "brings its own server"),
+        (("list", "--provider", "wasabbi"), "did you mean 'wasabi'"),
+        (("list", "--provider", "wasabi"), "WASABI_BUCKET"),
+        (("list", "--url", "s3x://bucket"), "did you mean 's3'"),
+        (("list", "--url", "bucket"), "is not a URL"),
+        (("list", "--env-file", "missing.env"), "--env-file missing.env: No such file"),
+    ],
+)
+def test_usage_and_configuration_errors(bucketry: Shell, words: tuple[str, ...], hint: str) -> None:
+    """What cannot be understood, or is not configured, is one line on stderr and exit code 2."""
+    bucketry.write("f", b"x")
+    ran = bucketry(*words)
+    assert (ran.code, ran.out) == (2, b"")
+    assert ran.err.startswith('{"error": ' if "--json" in words else "error: ")
+    assert ran.err.count("\n") == 1
+    assert hint in ran.err
+
+
+@pytest.mark.slow
+def test_help_and_version(bucketry: Shell) -> None:
+    """Every verb explains itself and tells the version, and has the common options."""
+    assert bucketry("--version").text.startswith("bucketry ")
+    overview = bucketry("--help").text
+    assert "130 interrupted" in overview
+    for verb in VERBS:
+        assert verb in overview
+        ran = bucketry(verb, "--help")
+        assert ran.code == 0
+        assert all(option in ran.text for option in ("--url", "--provider", "--env-file", "--json", "--debug"))
+    assert bucketry("cat", "--version").text == bucketry("--version").text
+
+
+@pytest.mark.slow
+def test_common_options_go_before_or_after_the_verb(bucketry: Shell) -> None:
+    """`--json list` and `list --json` mean the same."""
+    bucketry.write("data/storage/k", b"x")
+    assert bucketry("--json", "list").lines == bucketry("list", "--json").lines
+
+
+@pytest.mark.slow
+def test_errors_as_json(bucketry: Shell) -> None:
+    """With --json an error is an object on stderr, also one in the command line itself."""
+    ran = bucketry("info", "missing", "--json")
+    assert (ran.code, ran.out) == (3, b"")
+    error = json.loads(ran.err)["error"]
+    assert (error["type"], error["key"], error["exit_code"], error["retryable"]) == (
+        "NotFoundError",
+        "missing",
+        3,
+        False,
+    )
+    assert "missing" in error["message"]
+    ran = bucketry("lst", "--json")
+    assert (ran.code, json.loads(ran.err)["error"]["type"]) == (2, "UsageError")
+
+
+@pytest.mark.slow
+def test_tracebacks_are_for_debugging(bucketry: Shell) -> None:
+    """A traceback is shown with --debug only, and the one line is still the last."""
+    plain, debug = bucketry("cat", "missing"), bucketry("cat", "missing", "--debug")
+    assert "Traceback" not in plain.err
+    assert "Traceback" in debug.err
+    assert debug.err.splitlines()[-1] == plain.err.rstrip()
+
+
+def _with_fault(bucketry: Shell, error: str) -> Shell:
+    return bucketry.scripted(
+        "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"
+        "from bucketry.testing import Fault, FaultyProvider\n"
+        f"faults = (Fault(operation='head', error={error}), Fault(operation='list_page', error={error}))\n"
+        "StorageProviderFactory.register('faulty', lambda config, **options: FaultyProvider(MemoryProvider(), faults))"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("errors.IntegrityError('broken')", 1),
+        ("RuntimeError('broken')", 1),
+        ("errors.UnsupportedError('broken')", 2),
+        ("errors.BucketNotFoundError('broken')", 3),
+        ("errors.AccessDeniedError('broken')", 4),
+        ("errors.AuthenticationError('broken')", 4),
+        ("errors.ThrottledError('broken')", 5),
+    ],
+)
+def test_the_exit_code_tells_what_went_wrong(bucketry: Shell, error: str, code: int) -> None:
+    """Whatever a request raises ends the program with the code of its kind, in one line without a traceback."""
+    faulty = _with_fault(bucketry, error)
+    for words in (("info", "k"), ("list",)):
+        ran = faulty(*words, "--provider", "faulty")
+        assert (ran.code, ran.out) == (code, b"")
+        assert ran.err.startswith("error: ")
+        assert ran.err.endswith("broken\n")
+        assert ran.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_which_provider_is_chosen(bucketry: Shell) -> None:
+    """--url wins over --provider, that over STORAGE_PROVIDER, and without all three it is the local disk."""
+    bucketry.environ["STORAGE_PROVIDER"] = "wasabi"
+    assert bucketry("info", "--json").code == 2
+    assert bucketry("info", "--json", "--provider", "memory").document["provider"] == "memory"
+    url = f"file://{bucketry.directory}/elsewhere"
+    ran = bucketry("info", "--json", "--provider", "memory", "--url", url)
+    assert (ran.document["provider"], ran.document["place"]) == ("local", url)
+    bucketry.environ["STORAGE_PROVIDER"] = ""
+    assert bucketry("info", "--json").document["place"] == f"file://{bucketry.store}"
+
+
+@pytest.mark.slow
+def test_a_url_with_a_prefix_hides_it(bucketry: Shell) -> None:
+    """Below a URL's directory keys are relative to it."""
+    bucketry.write("elsewhere/k", b"x")
+    ran = bucketry("list", "--json", "--url", f"file://{bucketry.directory}/elsewhere")
+    assert [entry["key"] for entry in ran.lines] == ["k"]
+
+
+@pytest.mark.slow
+def test_an_env_file_configures_and_the_environment_wins(bucketry: Shell) -> None:
+    """The variables of --env-file are used where the environment has none of that name."""
+    bucketry.write("my.env", b"# where\nSTORAGE_PROVIDER=local\nLOCAL_STORAGE_PATH='from file'\nexport UNUSED\n")
+    assert bucketry("info", "--json", "--env-file", "my.env").document["place"].endswith("/from file")
+    bucketry.environ["LOCAL_STORAGE_PATH"] = "real"
+    assert bucketry("info", "--json", "--env-file", "my.env").document["place"].endswith("/real")
+
+
+@pytest.mark.slow
+def test_an_env_file_reaches_providers_made_from_a_url(bucketry: Shell) -> None:
+    """What a URL does not say comes from --env-file."""
+    bucketry.write("my.env", b"WASABI_ACCESS_KEY=id\nWASABI_SECRET_KEY=secret\n")
+    ran = bucketry("info", "--url", "wasabi://bucket/prefix", "--env-file", "my.env", "--json")
+    assert (ran.document["provider"], ran.document["place"]) == ("wasabi", "wasabi://bucket/prefix/")
+
+
+@pytest.mark.slow
+def test_an_env_file_that_cannot_be_used(bucketry: Shell) -> None:
+    """A file that is not text, or a missing python-dotenv, is a configuration error that says so."""
+    bucketry.write("bad.env", b"\xff\xfe")
+    assert bucketry("list", "--env-file", "bad.env").code == 2
+    bucketry.write("my.env", b"A=1")
+    ran = bucketry.scripted("import sys\nsys.modules['dotenv'] = None")("list", "--env-file", "my.env")
+    assert ran.code == 2
+    assert 'pip install "bucketry[cli]"' in ran.err
+
+
+@pytest.mark.slow
+def test_credentials_are_never_printed(bucketry: Shell) -> None:
+    """Neither info nor an error with its traceback shows a secret."""
+    bucketry.environ |= {"WASABI_BUCKET": "b", "WASABI_ACCESS_KEY": "AKID", "WASABI_SECRET_KEY": "s3cr3t"}
+    for words in (("info",), ("info", "--json"), ("info", "", "--debug")):
+        ran = bucketry(*words, "--provider", "wasabi")
+        assert "s3cr3t" not in ran.text + ran.err
+        assert "AKID" not in ran.text + ran.err

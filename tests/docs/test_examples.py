@@ -1,0 +1,187 @@
+"""The documentation is true: every example runs, every block of code comes from one, every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+PAGES = sorted(DOCS.rglob("*.md"))
+README = ROOT / "README.md"
+CI = ROOT / ".ci" / "run"
+
+QUICK = {"cancellation", "data_loader", "errors", "local_disk", "quickstart"}
+"""Examples without a server; the others load one, which takes seconds."""
+
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+INCLUDE = re.compile(r'^--8<-- "([\w.]+):([\w-]+)"$')
+LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
+
+
+def run(command: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command without the settings and credentials of whoever runs the tests."""
+    ours = ("STORAGE_PROVIDER", "LOCAL_STORAGE_PATH", "AWS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    environment = kept | {"HOME": str(cwd)} | variables
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Give the contents of a page's fenced blocks in a language."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [textwrap.dedent(text) for _, name, text in found if name == language]
+
+
+def sections(example: Path) -> dict[str, str]:
+    """Give the marked sections of an example."""
+    pattern = r"^# --8<-- \[start:([\w-]+)\]\n(.*?)^# --8<-- \[end:\1\]$"
+    found = re.findall(pattern, example.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def relative(path: Path) -> str:
+    """Name a page in a test's id."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def example_cases() -> list[Any]:
+    """Give every example, the slow ones marked."""
+    return [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=[pytest.mark.timeout(110)] + ([] if path.stem in QUICK else [pytest.mark.slow]),
+        )
+        for path in EXAMPLES
+    ]
+
+
+@pytest.mark.parametrize("example", example_cases())
+def test_an_example_runs_without_a_warning(example: Path, tmp_path: Path) -> None:
+    """Every example runs by itself, with no account, and warnings are errors."""
+    done = run([sys.executable, "-W", "error", str(example)], tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_a_python_block_of_a_page_is_included_from_an_example(page: Path) -> None:
+    """Pages have no Python of their own: each block includes sections of examples that exist."""
+    for block in blocks(page, "python"):
+        lines = [line for line in block.splitlines() if line.strip()]
+        assert lines, "an empty block"
+        for line in lines:
+            match = INCLUDE.fullmatch(line)
+            assert match, f"{relative(page)}: {line!r} is not an include"
+            example = DOCS / "examples" / match[1]
+            assert example.is_file(), f"{relative(page)}: there is no {match[1]}"
+            assert match[2] in sections(example), f"{relative(page)}: {match[1]} has no section {match[2]}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_a_section_of_an_example_is_shown_somewhere(example: Path) -> None:
+    """An example has no section that no page includes."""
+    shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name in sections(example):
+        assert f'"{example.name}:{name}"' in shown, f"{example.name}: nobody shows {name}"
+
+
+def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
+    """The README cannot include, so its Python is compared with the examples."""
+    known = {text.strip() for example in EXAMPLES for text in sections(example).values()}
+    written = blocks(README, "python")
+    assert written
+    for block in written:
+        assert block.strip() in known, block
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
+def test_a_relative_link_leads_to_a_file(page: Path) -> None:
+    """Every relative link of README and pages leads to a file of the repository."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target) or target.startswith("#"):
+            continue
+        path = (page.parent / target.partition("#")[0]).resolve()
+        if path.parent == ROOT and not path.exists() and not CI.exists():
+            continue  # a copy of the repository that has been reduced to what a wheel is tested with
+        assert path.is_file(), f"{relative(page)}: {target} leads nowhere"
+
+
+def test_the_table_of_capabilities_is_current() -> None:
+    """The page is what the generator makes of the vendors' rows now."""
+    generator = runpy.run_path(str(DOCS / "generate_capabilities.py"))
+    written = (DOCS / "reference" / "capabilities.md").read_text(encoding="utf-8")
+    assert written == generator["render"](), "run `python docs/generate_capabilities.py`"
+
+
+def test_the_configuration_page_names_every_variable_and_entry() -> None:
+    """What a configuration class takes, from a mapping or the environment, is on the page."""
+    from dataclasses import fields  # noqa: PLC0415 - these three serve this test alone
+
+    from bucketry._core import config  # noqa: PLC0415
+    from bucketry._core.config import ProviderConfig  # noqa: PLC0415
+
+    page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
+    classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
+    providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
+    assert providers
+    for kind in providers:
+        for entry in fields(kind):
+            assert f"`{entry.name}`" in page, f"{kind.__name__}: {entry.name} is not on the page"
+        for variables in kind.environment.values():
+            for variable in variables:
+                assert f"`{variable}`" in page, f"{kind.__name__}: {variable} is not on the page"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(110)
+def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) -> None:
+    """Each heading that quotes an error is part of a message that the example makes the code say."""
+    page = (DOCS / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^### `(.+)`$", page, re.MULTILINE)
+    done = run([sys.executable, str(DOCS / "examples" / "troubleshooting.py")], tmp_path)
+    assert done.returncode == 0, done.stderr
+    missing = [heading for heading in quoted if heading not in done.stdout]
+    assert quoted
+    assert not missing, done.stdout
+
+
+def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
+    """Continuous integration runs both halves of the README's test command, literally."""
+    (command,) = [block.strip() for block in blocks(README, "sh") if "pytest" in block]
+    assert command == 'python -m pip install ".[tests]" && python -m pytest'
+    if not CI.exists():
+        pytest.skip("a copy of the repository without its continuous integration")
+    script = [line.partition(" ||")[0].strip() for line in CI.read_text(encoding="utf-8").splitlines()]
+    for half in command.split(" && "):
+        assert half in script, f"{CI.name} does not run {half!r}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(110)
+def test_the_main_command_of_the_readme_ends_identical_twice(tmp_path: Path) -> None:
+    """After its installation the README's main command gives the same directory back, and can be run again."""
+    (command,) = [block for block in blocks(README, "sh") if "copy-of-mine" in block]
+    install, rest = command.replace("\\\n", " ").split(" && ", 1)
+    assert install == 'python -m pip install ".[cli]"'
+    assert rest.startswith("DIR=docs ")
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "docs" / "empty").mkdir()
+    path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
+    for _ in range(2):
+        done = run(["/bin/sh", "-c", rest], tmp_path, PATH=path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.rstrip().endswith("identical"), done.stdout
+        (tmp_path / "docs" / "index.md").unlink(missing_ok=True)  # what is gone must not come back

@@ -1,0 +1,544 @@
+"""Downloads: the old file or the whole new one, of one version, verified, whatever breaks meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bucketry import MemoryProvider
+from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.units import KiB, MiB
+from bucketry._core.values import ByteRange, ObjectInfo, Progress
+from bucketry._transfer.read import stream
+from bucketry.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    DiskFullError,
+    IncompleteBodyError,
+    IntegrityError,
+    LocalFileError,
+    LocalIsADirectoryError,
+    LocalNotADirectoryError,
+    LocalPermissionError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
+from bucketry.testing import Fault, FaultyProvider
+from tests.transfer.doubles import PART, Bench, Cutting, Scripted, noise
+
+LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every back-off last no time; the number of attempts stays as it is."""
+    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
+
+
+async def test_every_length_arrives(bench: Bench) -> None:
+    """An object of any length around the part size arrives byte for byte, verified, in as few requests as it needs."""
+    for length in LENGTHS:
+        memory = bench.memory()
+        await memory.put("k", noise(length))
+        provider = Scripted(memory)
+        target = bench.target()
+        result = await bench.manager(provider).download("k", target)
+        assert target.read_bytes() == noise(length)
+        assert (result.size, result.parts, result.verified) == (length, -(-length // PART), "crc32")
+        assert provider.calls["fetch_range"] == max(1, -(-length // PART))
+        asked = [byte_range for byte_range, _ in provider.ranges if byte_range is not None]
+        assert sorted(asked, key=lambda one: one.start) == [
+            ByteRange(start, min(start + PART, length)) for start in range(0, length, PART) if length > PART
+        ]
+
+
+async def test_every_range_is_pinned(bench: Bench) -> None:
+    """Each range is asked for with the etag that HEAD gave."""
+    memory = bench.memory()
+    etag = (await memory.put("k", noise(4 * PART))).etag
+    provider = Scripted(memory)
+    await bench.manager(provider).download("k", bench.target())
+    assert {if_match for _, if_match in provider.ranges} == {etag}
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+async def test_a_range_that_fails_ends_it(bench: Bench, number: int) -> None:
+    """The error is the range's own, not a group; the target is the old file."""
+    memory = bench.memory()
+    await memory.put("k", noise(5 * PART))
+    target = bench.target()
+    target.write_bytes(b"old")
+    error = AccessDeniedError("the n-th range is refused")
+    provider = FaultyProvider(memory, (Fault(operation="fetch_range", nth=number, error=error),))
+    with pytest.raises(AccessDeniedError) as caught:
+        await bench.manager(provider).download("k", target)
+    assert caught.value is error
+    assert isinstance(caught.value.__cause__, BaseExceptionGroup)
+    assert target.read_bytes() == b"old"
+    assert bench.files() == ["target.bin"]
+
+
+async def test_a_missing_object(bench: Bench) -> None:
+    """There is no target and nothing staged for an object that does not exist."""
+    with pytest.raises(NotFoundError):
+        await bench.manager(bench.memory()).download("k", bench.target())
+    assert bench.files() == []
+
+
+class TestReplacedMeanwhile:
+    """The object changes between HEAD and the last range."""
+
+    @pytest.mark.parametrize("new", [noise(8 * PART, 8), noise(9 * PART, 8), noise(PART, 8)], ids=["same", "longer", "shorter"])
+    @pytest.mark.parametrize("number", [1, 4, 8])
+    async def test_replaced(self, bench: Bench, new: bytes, number: int) -> None:
+        """Whatever the new size, the other version's bytes are never mixed in: a failed precondition, the old target."""
+        memory = bench.memory()
+        await memory.put("k", noise(8 * PART))
+        target = bench.target()
+        target.write_bytes(b"old")
+        hook = Fault(operation="fetch_range", nth=number, hook=lambda: memory.put("k", new))
+        with pytest.raises(PreconditionFailedError):
+            await bench.manager(FaultyProvider(memory, (hook,)), max_concurrency=1).download("k", target)
+        assert target.read_bytes() == b"old"
+
+    async def test_deleted(self, bench: Bench) -> None:
+        """An object deleted meanwhile is not found, and the target stays."""
+        memory = bench.memory()
+        await memory.put("k", noise(8 * PART))
+        target = bench.target()
+        target.write_bytes(b"old")
+        hook = Fault(operation="fetch_range", nth=4, hook=lambda: memory.delete("k"))
+        with pytest.raises(NotFoundError):
+            await bench.manager(FaultyProvider(memory, (hook,))).download("k", target)
+        assert target.read_bytes() == b"old"
+
+    @pytest.mark.parametrize("size", [0, 1, PART // 2, PART // 2 + 1, 3 * PART])
+    async def test_a_small_object_replaced_before_its_only_request(self, bench: Bench, size: int) -> None:
+        """One request is one version: the target is the new object whole, or the download fails and it is the old file."""
+        memory = bench.memory()
+        await memory.put("k", noise(PART // 2))
+        target = bench.target()
+        target.write_bytes(b"old")
+        hook = Fault(operation="fetch_range", hook=lambda: memory.put("k", noise(size, 8)))
+        try:
+            result = await bench.manager(FaultyProvider(memory, (hook,))).download("k", target)
+        except (IntegrityError, PreconditionFailedError):
+            assert target.read_bytes() == b"old"
+        else:
+            assert target.read_bytes() == noise(size, 8)
+            assert result.size == size
+
+    async def test_replaced_between_the_pieces_of_one_body(self, bench: Bench) -> None:
+        """The rest of a body that broke is asked for from the version whose beginning is on the disk."""
+        memory = bench.memory()
+        await memory.put("k", noise(PART))
+
+        class Swapping(Cutting):
+            async def fetch_range(self, key: str, byte_range, sink, *, if_match=None):  # noqa: ANN001, ANN202 - as the base
+                if self.ranges:
+                    await memory.put("k", noise(PART, 8))
+                return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+
+        with pytest.raises(PreconditionFailedError):
+            await bench.manager(Swapping(memory, [100])).download("k", bench.target())
+        assert bench.files() == []
+
+
+class TestBrokenBodies:
+    """Bodies that end early."""
+
+    async def test_resumed_from_the_first_missing_byte(self, bench: Bench) -> None:
+        """After 5 and then 6 more bytes, what is asked for next begins at byte 5, then at 11, of the same version."""
+        memory = bench.memory()
+        etag = (await memory.put("k", noise(PART))).etag
+        provider = Cutting(memory, [5, 6])
+        result = await bench.manager(provider).download("k", bench.target())
+        assert bench.target().read_bytes() == noise(PART)
+        assert provider.ranges == [(None, None), (ByteRange(5, PART), etag), (ByteRange(11, PART), etag)]
+        assert result.retries == 2
+        assert result.verified == "crc32"
+
+    async def test_each_range_is_resumed_by_itself(self, bench: Bench) -> None:
+        """In a download in parts only the rest of the broken range is asked for again."""
+        memory = bench.memory()
+        etag = (await memory.put("k", noise(3 * PART))).etag
+        provider = Cutting(memory, [7, 0, PART])
+        result = await bench.manager(provider, max_concurrency=1).download("k", bench.target())
+        assert bench.target().read_bytes() == noise(3 * PART)
+        assert provider.ranges == [
+            (ByteRange(0, PART), etag),
+            (ByteRange(7, PART), etag),  # broke before its first byte
+            (ByteRange(7, PART), etag),  # broke after its last
+            (ByteRange(PART, 2 * PART), etag),
+            (ByteRange(2 * PART, 3 * PART), etag),
+        ]
+        assert result.retries == 3
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(cuts=st.lists(st.integers(0, PART), max_size=12), size=st.integers(1, 4 * PART))
+    def test_any_cuts_give_the_same_file(self, tmp_path: Path, cuts: list[int], size: int) -> None:
+        """Wherever bodies break, the file is byte-identical, and no byte that arrived is asked for again."""
+
+        async def main() -> None:
+            bench = Bench(tmp_path)
+            memory = bench.memory()
+            await memory.put("k", noise(size))
+            provider = Cutting(memory, cuts)
+            manager = bench.manager(provider, max_attempts=100)
+            await manager.download("k", bench.target())
+            assert bench.target().read_bytes() == noise(size)
+            await bench.check()
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize("size", [PART, 3 * PART])
+    async def test_the_attempts_are_bounded(self, bench: Bench, size: int) -> None:
+        """A body that breaks before its first byte each time ends the download after `max_attempts` tries."""
+        memory = bench.memory()
+        await memory.put("k", noise(size))
+        provider = Cutting(memory, [0] * 100)
+        with pytest.raises(IncompleteBodyError):
+            await bench.manager(provider, max_attempts=3, max_concurrency=1).download("k", bench.target())
+        assert len(provider.ranges) == 3
+        assert bench.files() == []
+
+    async def test_no_second_attempt_where_none_is_wanted(self, bench: Bench) -> None:
+        """With `max_attempts=1` the first broken body ends it."""
+        memory = bench.memory()
+        await memory.put("k", noise(PART))
+        provider = Cutting(memory, [5])
+        with pytest.raises(IncompleteBodyError):
+            await bench.manager(provider, max_attempts=1).download("k", bench.target())
+        assert len(provider.ranges) == 1
+
+    async def test_other_errors_are_not_resumed(self, bench: Bench) -> None:
+        """Failed connections have an owner already: a request that failed for good is not made again."""
+        memory = bench.memory()
+        await memory.put("k", noise(PART))
+        provider = FaultyProvider(memory, (Fault(operation="fetch_range", error=ConnectionFailedError("gave up")),))
+        with pytest.raises(ConnectionFailedError):
+            await bench.manager(provider).download("k", bench.target())
+        assert provider.calls["fetch_range"] == 1
+
+    async def test_progress_counts_no_byte_twice(self, bench: Bench) -> None:
+        """Reports of a download with broken bodies add up to its size."""
+        memory = bench.memory()
+        await memory.put("k", noise(3 * PART))
+        reports: list[Progress] = []
+        await bench.manager(Cutting(memory, [7, 0, 9])).download("k", bench.target(), progress=reports.append)
+        assert sum(report.increment for report in reports) == 3 * PART
+        assert (reports[-1].transferred, reports[-1].total) == (3 * PART, 3 * PART)
+        assert all(report.increment >= 0 for report in reports)
+
+
+class Breaking(MemoryProvider):
+    """Open bodies that break after so many bytes, each in turn."""
+
+    def __init__(self, *cuts: int) -> None:
+        super().__init__()
+        self.cuts = list(cuts)
+        self.opened: list[tuple[ByteRange | None, str | None]] = []
+
+    @asynccontextmanager
+    async def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AsyncIterator[BodyReader]:
+        """Open, and break as told."""
+        self.opened.append((byte_range, if_match))
+        cut = self.cuts.pop(0) if self.cuts else None
+        async with super().open_body(
+            key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+        ) as body:
+            yield body if cut is None else _Cut(body, cut)
+
+
+class _Cut:
+    def __init__(self, body: BodyReader, cut: int) -> None:
+        self.info = body.info
+        self._body = body
+        self._cut = cut
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        data = b"".join([chunk async for chunk in self._body])
+        yield data[: self._cut]
+        raise IncompleteBodyError("the body ended early")
+
+
+class TestStreams:
+    """Bodies read chunk by chunk, not into a file."""
+
+    async def test_get_is_resumed(self, bench: Bench) -> None:
+        """`get` asks for the rest from the first missing byte, of the same version."""
+        memory = bench.watch(Breaking(5, 6))
+        etag = (await memory.put("k", noise(100))).etag
+        assert await memory.get("k") == noise(100)
+        assert memory.opened == [(None, None), (ByteRange(5, 100), etag), (ByteRange(11, 100), etag)]
+
+    async def test_a_range_is_resumed_within_itself(self, bench: Bench) -> None:
+        """A range that breaks is resumed up to its own end."""
+        memory = bench.watch(Breaking(5))
+        etag = (await memory.put("k", noise(100))).etag
+        assert await memory.get_range("k", 10, 50) == noise(100)[10:50]
+        assert memory.opened == [(ByteRange(10, 50), None), (ByteRange(15, 50), etag)]
+
+    async def test_a_body_that_breaks_after_its_last_byte(self, bench: Bench) -> None:
+        """Where nothing is missing, nothing more is asked for."""
+        memory = bench.watch(Breaking(100))
+        await memory.put("k", noise(100))
+        assert await memory.get("k") == noise(100)
+        assert len(memory.opened) == 1
+
+    async def test_the_attempts_are_bounded(self, bench: Bench) -> None:
+        """A body that always breaks before its first byte is given up."""
+        memory = bench.watch(Breaking(*[0] * 100))
+        await memory.put("k", noise(100))
+        with pytest.raises(IncompleteBodyError):
+            await memory.get("k")
+        assert len(memory.opened) == 5
+
+    async def test_replaced_before_the_rest(self, bench: Bench) -> None:
+        """A stream never goes on with another version."""
+        memory = bench.watch(Breaking(5))
+        await memory.put("k", noise(100))
+        got = b""
+        with pytest.raises(PreconditionFailedError):
+            async with stream(memory, "k", None) as chunks:
+                async for chunk in chunks:
+                    got += chunk
+                    await memory.put("k", noise(100, 8))
+        assert got == noise(100)[:5]
+
+    async def test_ranges_are_of_one_version(self, bench: Bench) -> None:
+        """`get_ranges` pins what follows its first request."""
+        memory = bench.memory()
+        await memory.put("k", noise(100))
+        provider = FaultyProvider(
+            memory, (Fault(operation="open_body", nth=2, hook=lambda: memory.put("k", noise(100, 8))),)
+        )
+        with pytest.raises(PreconditionFailedError):
+            await provider.get_ranges("k", [(0, 10), (50, 60)], coalesce=0)
+
+
+class TestVerified:
+    """Bytes compared with what was stored."""
+
+    @pytest.mark.parametrize("size", [1, PART, 3 * PART + 1])
+    async def test_other_bytes_are_refused(self, bench: Bench, size: int) -> None:
+        """A byte that is not the one that was stored is found, and the target stays the old file."""
+
+        class Flipping(FaultyProvider):
+            async def fetch_range(
+                self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+            ) -> ObjectInfo:
+                data = await memory.get("k")
+                wanted = byte_range or ByteRange(0, len(data))
+                wrong = bytearray(data)
+                wrong[-1] ^= 1
+                sink.write(wrong[wanted.start : wanted.end])
+                return await memory.head("k")
+
+        memory = bench.memory()
+        await memory.put("k", noise(size))
+        target = bench.target()
+        target.write_bytes(b"old")
+        with pytest.raises(IntegrityError, match="crc32"):
+            await bench.manager(Flipping(memory)).download("k", target)
+        assert target.read_bytes() == b"old"
+        assert (await bench.manager(Flipping(memory), verify=False).download("k", target)).verified == "length"
+
+    async def test_without_a_checksum_the_result_says_so(self, bench: Bench) -> None:
+        """Where the provider keeps no checksum that this machine can compute, the result says "length"."""
+
+        class Foreign(MemoryProvider):
+            async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+                info = await super().head(key, version_id=version_id)
+                return replace(info, checksums=MappingProxyType({"sha3": "00"}))
+
+        memory = bench.watch(Foreign())
+        await memory.put("k", noise(3 * PART))
+        assert (await bench.manager(memory).download("k", bench.target())).verified == "length"
+
+    @pytest.mark.parametrize("size", [PART, 3 * PART])
+    @pytest.mark.parametrize("kept", [10, PART - 1])
+    async def test_a_short_answer_is_not_published(self, bench: Bench, size: int, kept: int) -> None:
+        """A provider that ends a range early without saying so is found out by the length."""
+
+        class Short(FaultyProvider):
+            async def fetch_range(
+                self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+            ) -> ObjectInfo:
+                sink.write(bytes(kept))
+                return await memory.head("k")
+
+        memory = bench.memory()
+        await memory.put("k", noise(size))
+        with pytest.raises(IntegrityError):
+            await bench.manager(Short(memory), verify=False).download("k", bench.target())
+        assert bench.files() == []
+
+    async def test_more_bytes_than_asked_for(self, bench: Bench) -> None:
+        """A range never writes beyond its end, into its neighbour."""
+
+        class Long(FaultyProvider):
+            async def fetch_range(
+                self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+            ) -> ObjectInfo:
+                sink.write(bytes(PART + 1))
+                return await memory.head("k")
+
+        memory = bench.memory()
+        await memory.put("k", noise(3 * PART))
+        with pytest.raises(IntegrityError, match="more"):
+            await bench.manager(Long(memory), verify=False).download("k", bench.target())
+        assert bench.files() == []
+
+
+class TestTarget:
+    """What is in the target's place."""
+
+    async def test_a_directory(self, bench: Bench) -> None:
+        """A directory is refused before any request, named as such or with a slash behind."""
+        provider = FaultyProvider(bench.memory())
+        (bench.target("dir") / "inside").mkdir(parents=True)
+        for path in (bench.target("dir"), f"{bench.target('dir')}/"):
+            with pytest.raises(LocalIsADirectoryError):
+                await bench.manager(provider).download("k", path)
+        assert not provider.calls
+        assert bench.files() == ["dir", "dir/inside"]
+
+    async def test_a_fifo(self, bench: Bench) -> None:
+        """A FIFO is refused, at once, and stays one."""
+        os.mkfifo(bench.target("fifo"))
+        provider = FaultyProvider(bench.memory())
+        with pytest.raises(LocalFileError, match="regular"):
+            await bench.manager(provider).download("k", bench.target("fifo"))
+        assert stat.S_ISFIFO(os.stat(bench.target("fifo")).st_mode)  # noqa: PTH116 - mode bits
+        assert not provider.calls
+
+    @pytest.mark.parametrize("dangling", [True, False])
+    async def test_a_link_is_replaced(self, bench: Bench, dangling: bool) -> None:  # noqa: FBT001 - a parameter
+        """A symbolic link is replaced by the file; what it points to is not touched."""
+        elsewhere = bench.place / "elsewhere"
+        if not dangling:
+            elsewhere.write_bytes(b"precious")
+        bench.target("link").symlink_to(elsewhere)
+        memory = bench.memory()
+        await memory.put("k", noise(3 * PART))
+        await bench.manager(memory).download("k", bench.target("link"))
+        assert not bench.target("link").is_symlink()
+        assert bench.target("link").read_bytes() == noise(3 * PART)
+        assert dangling or elsewhere.read_bytes() == b"precious"
+
+    async def test_directories_are_made(self, bench: Bench) -> None:
+        """Missing directories on the way are made."""
+        memory = bench.memory()
+        await memory.put("k", b"x")
+        await bench.manager(memory).download("k", bench.target() / "a" / "b" / "c")
+        assert (bench.target() / "a" / "b" / "c").read_bytes() == b"x"
+
+    async def test_a_file_on_the_way(self, bench: Bench) -> None:
+        """A file where a directory is needed is an error that says so."""
+        memory = bench.memory()
+        await memory.put("k", b"x")
+        bench.target("file").write_bytes(b"")
+        with pytest.raises((LocalNotADirectoryError, LocalFileError)):
+            await bench.manager(memory).download("k", bench.target("file") / "below")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    async def test_a_read_only_directory(self, bench: Bench) -> None:
+        """A directory without permission is a permission error."""
+        memory = bench.memory()
+        await memory.put("k", b"x")
+        bench.target("ro").mkdir(mode=0o500)
+        with pytest.raises(LocalPermissionError):
+            await bench.manager(memory).download("k", bench.target("ro") / "f")
+
+    async def test_a_path_that_cannot_be(self, bench: Bench) -> None:
+        """A path with a NUL is a local file error, like every other path that cannot be written."""
+        memory = bench.memory()
+        await memory.put("k", b"x")
+        with pytest.raises(StorageError):
+            await bench.manager(memory).download("k", "a\0b")
+
+    async def test_the_mode_follows_the_umask(self, bench: Bench) -> None:
+        """A downloaded file has the permissions of any new file."""
+        memory = bench.memory()
+        await memory.put("k", b"x")
+        old = os.umask(0o027)
+        try:
+            await bench.manager(memory, fsync=True).download("k", bench.target())
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE(bench.target().stat().st_mode) == 0o640
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("parts", [False, True])
+    async def test_a_full_disk(self, bench: Bench, parts: bool) -> None:  # noqa: FBT001 - a parameter
+        """Where the file does not fit, the error says that the disk is full, and nothing staged is left."""
+        program = """
+import asyncio, sys
+from bucketry import MemoryProvider, TransferConfig, TransferManager
+from bucketry.errors import DiskFullError
+
+async def main(target, part_size):
+    memory = MemoryProvider()
+    await memory.put("k", bytes(1 << 20))
+    try:
+        await TransferManager(memory, TransferConfig(part_size=part_size)).download("k", target)
+    except DiskFullError as error:
+        print(error.errno, error.path)
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+        target = bench.target()
+        target.write_bytes(b"old")
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", program, str(target), str(64 * KiB if parts else 2 * MiB)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200 * KiB, 200 * KiB)),
+        )
+        assert str(target) in done.stdout, done.stderr
+        assert target.read_bytes() == b"old"
+        assert bench.files() == ["target.bin"]
+
+
+async def test_a_disk_that_fills_while_it_is_written(bench: Bench) -> None:
+    """A write that fails in the middle of a body ends the download as a local error that names the file."""
+
+    class Full(FaultyProvider):
+        async def fetch_range(
+            self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+        ) -> ObjectInfo:
+            if byte_range is not None and byte_range.start:
+                raise DiskFullError("full", path="target")
+            return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+
+    memory = bench.memory()
+    await memory.put("k", noise(5 * PART))
+    with pytest.raises(DiskFullError):
+        await bench.manager(Full(memory)).download("k", bench.target())
+    assert bench.files() == []
