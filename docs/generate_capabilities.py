@@ -1,4 +1,4 @@
-"""Writes `docs/reference/capabilities.md` from the vendors' rows: run it after a row has changed."""  # noqa: INP001
+"""Writes `docs/reference/capabilities.md` from the vendors' rows: run it after a row has changed."""
 
 from __future__ import annotations
 

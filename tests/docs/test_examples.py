@@ -10,10 +10,13 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bucketry._core import config
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -128,14 +131,9 @@ def test_the_table_of_capabilities_is_current() -> None:
 
 def test_the_configuration_page_names_every_variable_and_entry() -> None:
     """What a configuration class takes, from a mapping or the environment, is on the page."""
-    from dataclasses import fields  # noqa: PLC0415 - these three serve this test alone
-
-    from bucketry._core import config  # noqa: PLC0415
-    from bucketry._core.config import ProviderConfig  # noqa: PLC0415
-
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
-    providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
+    providers = [kind for kind in classes if issubclass(kind, config.ProviderConfig) and kind.provider]
     assert providers
     for kind in providers:
         for entry in fields(kind):

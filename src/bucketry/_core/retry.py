@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bucketry._core.units import KiB
 from bucketry.errors import StorageError, ThrottledError
 
 FIRST_DELAY = 0.1  # a blip of a load balancer is over by then
 MAX_DELAY = 20.0  # botocore's ceiling; long enough for a throttled prefix to scale
 MAX_ATTEMPTS = 5  # 1 + 4 repeats: about 3 s of back-off in all on average
 MAX_RETRY_AFTER = 60.0  # a vendor that asks for more is out of service: say so instead of sleeping
+GOOD_PROGRESS = 64 * KiB  # what a slow line brings in a second or two
 BUDGET = 500  # tokens a client may have out in repeats, as in botocore's standard mode
 COST = 5
 RESIGNED = frozenset({"RequestTimeTooSkewed", "ExpiredToken"})  # signing anew may settle these, once
@@ -42,6 +44,14 @@ class RetryPolicy:
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= MAX_RETRY_AFTER else None
         return self.uniform(0, min(MAX_DELAY, FIRST_DELAY * 2**attempt))
+
+
+def body_attempt(attempt: int, progress: int) -> int:
+    """Count a body that broke after `progress` bytes: one that came a good way begins the count anew.
+
+    So a long transfer over a bad line goes on, and a server that sends a few bytes each time does not hold it for ever.
+    """
+    return 1 if progress >= GOOD_PROGRESS else attempt + 1
 
 
 class RetryBudget:

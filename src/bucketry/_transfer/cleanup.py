@@ -62,12 +62,14 @@ async def abort(provider: ObjectRequests, upload: MultipartUpload) -> None:
                     left = await provider.list_multiparts(upload.key)
                     if all(other.upload_id != upload.upload_id for other in left):
                         return
+            problem = f"it is still listed after {ROUNDS} aborts"
         except (StorageError, TimeoutError) as error:
-            _logger.warning(
-                "%s: the multipart upload %s could not be aborted and may stay billed: %s",
-                provider.locate(upload.key),
-                upload.upload_id,
-                error,
-            )
+            problem = str(error)
+        _logger.warning(
+            "%s: the multipart upload %s could not be aborted and may stay billed: %s",
+            provider.locate(upload.key),
+            upload.upload_id,
+            problem,
+        )
 
     await finish(steps())

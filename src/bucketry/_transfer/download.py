@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bucketry._core import checksums
 from bucketry._core.config import TransferConfig
 from bucketry._core.provider import ObjectRequests, StrPath
-from bucketry._core.retry import RetryPolicy
+from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
@@ -143,7 +143,7 @@ class Download:
                     finally:
                         meter.add(sink.position - before)
             except IncompleteBodyError as error:
-                attempt = 1 if sink.position > before else attempt + 1
+                attempt = body_attempt(attempt, sink.position - before)
                 delay = policy.delay(error, attempt)
                 if delay is None:
                     raise

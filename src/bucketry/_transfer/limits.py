@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from bucketry._core.config import TransferConfig
@@ -47,7 +47,8 @@ class Quota:
             if turn.done() and not turn.cancelled():
                 self.give(units)
             else:
-                self._waiting.remove(entry)
+                with suppress(ValueError):  # _wake() may have met it, cancelled, and taken it out
+                    self._waiting.remove(entry)
                 self._wake()
             raise
         return units

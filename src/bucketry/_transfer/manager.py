@@ -258,7 +258,7 @@ class TransferManager:
     async def _land(
         self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None
     ) -> TransferResult | None:
-        if entry.key.endswith("/"):  # a placeholder that consoles make for an empty "directory"
+        if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
             await in_thread(landing.make_directory, entry.key)
             return None
         path = await in_thread(landing.path_of, entry.key)

@@ -71,8 +71,8 @@ async def get_many(
             if not window:
                 return
             if ordered:
-                done = window.popleft()
-                await asyncio.wait([done])
+                await asyncio.wait([window[0]])
+                done = window.popleft()  # only now: whoever is cancelled while waiting ends all that is in the window
             else:
                 finished, _ = await asyncio.wait(window, return_when=asyncio.FIRST_COMPLETED)
                 done = next(task for task in window if task in finished)

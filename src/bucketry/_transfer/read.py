@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from bucketry._core.provider import BodyReader, ObjectRequests
-from bucketry._core.retry import RetryPolicy
+from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.workers import fan_out
@@ -86,12 +86,14 @@ class ResumingStream:
                         for piece in _pieces(chunk, self._chunk_size):
                             yield piece
             except IncompleteBodyError as error:
-                attempt = 1 if self._position > before else attempt + 1
+                attempt = body_attempt(attempt, self._position - before)
                 delay = self._policy.delay(error, attempt)
                 if delay is None:
                     raise
-                await asyncio.sleep(delay)
                 end = min(self._range.end, self.info.size) if self._range else self.info.size
+                if self._position >= end:
+                    return  # it broke after its last byte
+                await asyncio.sleep(delay)
                 self._range = ByteRange(self._position, end)
                 await self.open()
             else:

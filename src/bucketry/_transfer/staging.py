@@ -154,7 +154,7 @@ def check_target(path: str) -> None:
     try:
         mode = os.lstat(path).st_mode
     except OSError:
-        return  # missing, or not to be looked at: making the staged file will say
+        mode = stat.S_IFREG  # missing, or not to be looked at: making the staged file will say
     if stat.S_ISDIR(mode) or path.endswith(os.sep):
         message = f"{path}: is a directory; name the file to write"
         raise LocalIsADirectoryError(message, path=path)

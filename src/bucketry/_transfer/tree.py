@@ -157,6 +157,8 @@ class Landing:
     def _make(self, directory: str, key: str) -> None:
         if directory in self._safe:
             return
+        if directory != self._root:
+            self._make(os.path.dirname(directory), key)  # else a link on the way would lead the making elsewhere
         try:
             os.makedirs(directory, exist_ok=True)
         except FileExistsError as exc:

@@ -185,7 +185,10 @@ class Upload:
         )
         self.retries += settled
         if self.config.verify or not limits.stable_multipart_etag:
-            stored = await self.provider.head(self.key)
+            try:
+                stored = await self.provider.head(self.key)
+            except StorageError:
+                return info  # it is published all the same: the token may write and not read, or somebody deleted it
             if stored.write_token != marked.metadata[WRITE_TOKEN]:
                 return info  # somebody has replaced it since
             if stored.size != info.size:
