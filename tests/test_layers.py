@@ -128,9 +128,7 @@ def _imported_layer(target: str, rows: set[str]) -> str:
 
 def unlisted(root: Path) -> list[str]:
     """Return top-level modules and subpackages that have no row in the table."""
-    names = {
-        path.name.removesuffix(".py") for path in root.iterdir() if path.is_dir() or path.suffix == ".py"
-    }
+    names = {path.name.removesuffix(".py") for path in root.iterdir() if path.is_dir() or path.suffix == ".py"}
     return sorted(names - MAY_IMPORT.keys() - {"__pycache__"})
 
 
@@ -148,11 +146,7 @@ def wrong_way(imports: list[Import]) -> list[str]:
 
 def misplaced_libraries(imports: list[Import]) -> list[str]:
     """Return imports of a library outside its place."""
-    return [
-        str(found)
-        for found in imports
-        if found.library in ONLY_IN and found.layer not in ONLY_IN[found.library]
-    ]
+    return [str(found) for found in imports if found.library in ONLY_IN and found.layer not in ONLY_IN[found.library]]
 
 
 def hidden(imports: list[Import]) -> list[str]:
@@ -185,11 +179,7 @@ def mixed_backends(imports: list[Import]) -> list[str]:
         while queue:
             reached |= (new := edges.get(queue.pop(), set()) - reached)
             queue += new
-        ways += [
-            f"{start} reaches {end}"
-            for end in sorted(reached)
-            if _backend(end) not in {None, _backend(start)}
-        ]
+        ways += [f"{start} reaches {end}" for end in sorted(reached) if _backend(end) not in {None, _backend(start)}]
     return ways
 
 

@@ -134,9 +134,7 @@ def test_everything_public_is_documented(module: ModuleType) -> None:
             continue
         bare += [] if _is_documented(item) else [name]
         if isinstance(item, type) and item.__module__.startswith("bucketry"):
-            bare += [
-                f"{name}.{member}" for member, code in _members(item).items() if not inspect.getdoc(code)
-            ]
+            bare += [f"{name}.{member}" for member, code in _members(item).items() if not inspect.getdoc(code)]
     assert bare == []
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bucketry._core.capabilities import Capabilities as Capabilities
     from bucketry._core.config import TransferConfig as TransferConfig
     from bucketry._core.provider import IStorageProvider as IStorageProvider
+    from bucketry._core.provider import ObjectStream as ObjectStream
     from bucketry._core.values import BatchResult as BatchResult
     from bucketry._core.values import ByteRange as ByteRange
     from bucketry._core.values import CommonPrefix as CommonPrefix
@@ -47,6 +48,7 @@ _HOMES = {
     "LocalProvider": "providers.local",
     "MemoryProvider": "providers.memory",
     "ObjectInfo": "_core.values",
+    "ObjectStream": "_core.provider",
     "Progress": "_core.values",
     "S3Provider": "providers.s3",
     "SessionPool": "_session.pool",
@@ -72,6 +74,7 @@ __all__ = [
     "LocalProvider",
     "MemoryProvider",
     "ObjectInfo",
+    "ObjectStream",
     "Progress",
     "S3Provider",
     "SessionPool",

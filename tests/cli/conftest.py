@@ -17,8 +17,8 @@ import pytest
 import bucketry as bucketry_package
 
 COMMAND = (sys.executable, "-m", "bucketry")
-ENVIRON = {"PYTHONPATH": str(Path(bucketry_package.__file__).parents[1])}
-"""Children import the package that is tested, also where the tests' own path is relative."""
+ENVIRON = {"PYTHONPATH": str(Path(bucketry_package.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
+"""Children import the package that is tested, also where the tests' own path is relative, and buffer as usual."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from bucketry._cli.sample import differences
 from tests.cli.conftest import Shell, files_below
 
 pytest.importorskip("moto")
@@ -75,3 +78,30 @@ def test_the_demo_without_moto_says_what_to_install(bucketry: Shell) -> None:
     assert ran.code == 2
     assert 'pip install "bucketry[demo]"' in ran.err
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_demo_leaves_nothing(bucketry: Shell, tmp_path: Path) -> None:
+    """SIGINT in the middle of the demo removes its directories and ends with 130."""
+    bucketry.environ["TMPDIR"] = str(tmp_path)
+    with bucketry.start("demo") as running:
+        while not [*tmp_path.glob("*/restored/*")]:
+            assert running.poll() is None
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate()
+    assert (running.returncode, out) == (130, b"")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_comparison_finds_every_difference(tmp_path: Path) -> None:
+    """A file that is missing, shorter, longer or of other bytes is named; equal ones are not."""
+    here, there = Shell(tmp_path / "here"), Shell(tmp_path / "there")
+    for shell, files in (
+        (here, {"same": b"1", "missing": b"1", "bytes": b"12", "shorter": b"12", "longer": b"1"}),
+        (there, {"same": b"1", "extra": b"1", "bytes": b"13", "shorter": b"1", "longer": b"12"}),
+    ):
+        for name, data in files.items():
+            shell.write(name, data)
+    found = differences(str(here.directory), str(there.directory))
+    assert found == ["bytes", "extra", "longer", "missing", "shorter"]

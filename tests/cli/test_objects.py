@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -57,15 +56,18 @@ def test_list_takes_the_prefix_literally_and_groups_by_a_delimiter(bucketry: She
     assert "bus/" in bucketry("list", "--delimiter", "/").text
 
 
-@pytest.mark.parametrize("key", AWKWARD)
-def test_awkward_keys_survive(bucketry: Shell, key: str) -> None:
-    """A key that a shell, a terminal or a URL would misread goes in and comes out unchanged."""
-    (Path(bucketry.directory) / "f").write_bytes(b"data")
-    assert bucketry("upload", "--local", "f", f"--remote={key}").code == 0
-    assert [entry["key"] for entry in bucketry("list", "--json").lines] == [key]
-    assert bucketry("cat", "--", key).out == b"data"
-    assert len(bucketry("list").text.splitlines()) == 1
-    assert bucketry("delete", "--", key).code == 0
+def test_awkward_keys_survive(bucketry: Shell) -> None:
+    """Keys that a shell, a terminal or a URL would misread go in and come out unchanged."""
+    bucketry.write("f", b"-dash")
+    assert bucketry("upload", "--local", "f", "--remote=-dash").code == 0
+    for key in AWKWARD:
+        bucketry.write(f"tree/{key}", key.encode())
+    assert bucketry("upload", "--local", "tree", "--remote", "").code == 0
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == sorted(AWKWARD)
+    assert len(bucketry("list").text.splitlines()) == len(AWKWARD)
+    for key in AWKWARD:
+        assert bucketry("cat", "--", key).out == key.encode()
+    assert bucketry("delete", "--", *AWKWARD).code == 0
     assert bucketry("list").out == b""
 
 

@@ -20,7 +20,7 @@ from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
 from bucketry.errors import AuthenticationError, ConfigError, IncompleteBodyError
-from bucketry.testing import EmbeddedS3
+from bucketry.testing import EmbeddedS3, embedded_s3
 
 MANY = 100
 
@@ -77,6 +77,18 @@ async def test_endpoints_that_differ_do_not_share_a_client(server: EmbeddedS3) -
         other = S3Provider(server.config | {"access_key_id": "somebody-else"}, pool=pool)
         assert "X-Amz-Credential=embedded" in await one.presign("k")
         assert "X-Amz-Credential=somebody-else" in await other.presign("k")
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_the_loopback(
+    server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server on this machine is reached directly, whatever proxy the environment names."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    provider = S3Provider(server.config | {"max_attempts": 1})
+    await provider.put("direct", b"1")
+    await provider.disconnect()
+    with embedded_s3("another") as other:
+        assert other.bucket == "another"
 
 
 async def test_disconnect_leaves_a_shared_pool_open(server: EmbeddedS3) -> None:

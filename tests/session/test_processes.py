@@ -41,7 +41,9 @@ def read_inherited(_: int) -> tuple[int, bytes]:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_pickled_provider_reads_in_a_worker(server: EmbeddedS3, method: str) -> None:
     """A provider that has been used is pickled into workers and reads there."""
-    provider = S3Provider(server.config, pool=SessionPool(max_connections=4), transfer=TransferConfig(max_concurrency=2))
+    provider = S3Provider(
+        server.config, pool=SessionPool(max_connections=4), transfer=TransferConfig(max_concurrency=2)
+    )
     asyncio.run(provider.put("object", b"across"))
     with multiprocessing.get_context(method).Pool(2) as workers:
         results = workers.map(read_object, [provider] * 4)

@@ -59,13 +59,13 @@ async def copy_away(bench: Bench, provider: CancelsAt) -> object:
 
 async def get_many(bench: Bench, provider: CancelsAt) -> object:
     keys = ["source", *(f"many/{number}" for number in range(6))]
-    async with aclosing(bench.manager(provider).get_many(keys)) as found:
+    async with aclosing(bench.manager(provider, memory_budget=16 * MiB).get_many(keys)) as found:
         return [key async for key, _ in found]
 
 
 async def get_many_unordered(bench: Bench, provider: CancelsAt) -> object:
     keys = ["source", *(f"many/{number}" for number in range(6))]
-    async with aclosing(bench.manager(provider).get_many(keys, ordered=False)) as found:
+    async with aclosing(bench.manager(provider, memory_budget=16 * MiB).get_many(keys, ordered=False)) as found:
         return [key async for key, _ in found]
 
 
@@ -273,7 +273,9 @@ async def test_at_random_moments(bench: Bench, name: str) -> None:
     path = bench.file(NEW)
 
     async def action() -> object:
-        return await (manager.upload(path, "target") if name == "upload" else manager.download("source", bench.target()))
+        return await (
+            manager.upload(path, "target") if name == "upload" else manager.download("source", bench.target())
+        )
 
     ended = await spread(action, lambda: assert_whole(bench, provider), 60)
     assert ended
@@ -297,7 +299,9 @@ async def test_at_random_moments_against_a_server(tmp_path: Path, name: str) -> 
             await provider.put("source", data)
 
             async def action() -> object:
-                return await (provider.upload(source, "target") if name == "upload" else provider.download("source", target))
+                return await (
+                    provider.upload(source, "target") if name == "upload" else provider.download("source", target)
+                )
 
             async def check() -> None:
                 assert await provider.list_multiparts() == ()
@@ -317,7 +321,9 @@ async def test_the_error_is_not_lost_in_a_cancellation(bench: Bench) -> None:
     async def cancel() -> None:
         task.cancel()
 
-    provider = FaultyProvider(memory, (Fault(operation="create_multipart", hook=cancel, error=AccessDeniedError("no")),))
+    provider = FaultyProvider(
+        memory, (Fault(operation="create_multipart", hook=cancel, error=AccessDeniedError("no")),)
+    )
     task: asyncio.Task[Any] = asyncio.create_task(bench.manager(provider).upload(bench.file(NEW), "k"))
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -102,7 +102,9 @@ async def test_a_missing_object(bench: Bench) -> None:
 class TestReplacedMeanwhile:
     """The object changes between HEAD and the last range."""
 
-    @pytest.mark.parametrize("new", [noise(8 * PART, 8), noise(9 * PART, 8), noise(PART, 8)], ids=["same", "longer", "shorter"])
+    @pytest.mark.parametrize(
+        "new", [noise(8 * PART, 8), noise(9 * PART, 8), noise(PART, 8)], ids=["same", "longer", "shorter"]
+    )
     @pytest.mark.parametrize("number", [1, 4, 8])
     async def test_replaced(self, bench: Bench, new: bytes, number: int) -> None:
         """Whatever the new size, the other version's bytes are never mixed in: a failed precondition, the old target."""

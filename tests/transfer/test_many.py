@@ -31,6 +31,10 @@ async def filled(bench: Bench, count: int, size: int = 100):  # noqa: ANN201 - a
     return memory
 
 
+AHEAD = {"memory_budget": 16 * MiB}
+"""Room to read ahead with: 1 MiB is held for an object until its size is known."""
+
+
 def keys(count: int) -> list[str]:
     """Name the objects of `filled`."""
     return [f"k{number}" for number in range(count)]
@@ -47,7 +51,9 @@ class TestBatches:
         sent = await manager.upload_many([*pairs, (bench.place / "missing", "lost")])
         assert sorted(sent.succeeded) == keys(4)
         assert {key: type(error) for key, error in sent.failed.items()} == {"lost": LocalFileNotFoundError}
-        got = await manager.download_many([*((key, bench.target(key)) for key in keys(4)), ("gone", bench.target("gone"))])
+        got = await manager.download_many(
+            [*((key, bench.target(key)) for key in keys(4)), ("gone", bench.target("gone"))]
+        )
         assert sorted(got.results) == keys(4)
         assert {key: type(error) for key, error in got.failed.items()} == {"gone": NotFoundError}
         for number in range(4):
@@ -72,8 +78,9 @@ class TestBatches:
         faults = tuple(Fault(operation="put_object", nth=number, hook=release.wait) for number in range(1, 4))
         provider = FaultyProvider(memory, faults)
         task = asyncio.create_task(bench.manager(provider, max_concurrency=3).upload_many(pairs()))
-        while provider.running < 3:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            while provider.running < 3:
+                await asyncio.sleep(0)
         for _ in range(50):
             await asyncio.sleep(0)
         assert drawn == 3
@@ -119,7 +126,7 @@ class TestGetMany:
 
         provider = FaultyProvider(memory, tuple(Fault(operation="open_body", nth=n, hook=slow) for n in (1, 5, 9)))
         wanted = [*keys(20), "k3"]
-        got = [pair async for pair in bench.manager(provider).get_many(wanted)]
+        got = [pair async for pair in bench.manager(provider, **AHEAD).get_many(wanted)]
         assert got == [(key, await memory.get(key)) for key in wanted]
         assert 1 < provider.most_running <= 4
 
@@ -129,10 +136,14 @@ class TestGetMany:
         release = asyncio.Event()
         provider = FaultyProvider(memory, (Fault(operation="open_body", nth=1, hook=release.wait),))
         got: dict[str, bytes] = {}
-        async for key, data in bench.manager(provider).get_many(keys(20), ordered=False):
-            got[key] = data
-            if len(got) == 19:
-                release.set()
+        async with (
+            asyncio.timeout(5),
+            aclosing(bench.manager(provider, **AHEAD).get_many(keys(20), ordered=False)) as found,
+        ):
+            async for key, data in found:
+                got[key] = data
+                if len(got) == 19:
+                    release.set()
         assert list(got)[-1] == "k0"
         assert got == {key: await memory.get(key) for key in keys(20)}
 
@@ -170,11 +181,25 @@ class TestGetMany:
         assert given == 30
 
     @pytest.mark.parametrize("ordered", [True, False])
+    async def test_requests_run_side_by_side(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
+        """The requests of what is read ahead are under way together: none waits for the answer of the one before."""
+        memory = await filled(bench, 8)
+        together = asyncio.Barrier(4)
+        faults = tuple(Fault(operation="open_body", nth=number, hook=together.wait) for number in range(1, 9))
+        provider = FaultyProvider(memory, faults)
+        async with (
+            asyncio.timeout(5),
+            aclosing(bench.manager(provider, **AHEAD).get_many(keys(8), ordered=ordered)) as found,
+        ):
+            assert sorted([key async for key, _ in found]) == keys(8)
+        assert provider.most_running == 4
+
+    @pytest.mark.parametrize("ordered", [True, False])
     @pytest.mark.parametrize("explicit", [True, False])
     async def test_an_early_break(self, bench: Bench, ordered: bool, explicit: bool) -> None:  # noqa: FBT001 - parameters
         """Leaving the loop early ends what was read ahead: no task and no slot is left."""
         memory = await filled(bench, 20)
-        manager = bench.manager(memory)
+        manager = bench.manager(memory, **AHEAD)
         found = manager.get_many(keys(20), ordered=ordered)
         async for _ in found:
             break
@@ -189,7 +214,7 @@ class TestGetMany:
         memory = await filled(bench, 20)
         faults = tuple(Fault(operation="open_body", nth=number, hang=True) for number in range(1, 10))
         provider = FaultyProvider(memory, faults)
-        manager = bench.manager(provider)
+        manager = bench.manager(provider, **AHEAD)
 
         async def consume() -> None:
             async with aclosing(manager.get_many(keys(20), ordered=ordered)) as found:
@@ -197,8 +222,9 @@ class TestGetMany:
                     pass
 
         task = asyncio.create_task(consume())
-        while provider.running < 4:
+        for _ in range(100):
             await asyncio.sleep(0)
+        assert provider.running
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -226,7 +252,7 @@ class TestGetMany:
             while True:
                 yield f"k{next(drawn) % 3}"
 
-        async with aclosing(bench.manager(memory).get_many(endless())) as found:
+        async with aclosing(bench.manager(memory, **AHEAD).get_many(endless())) as found:
             for _ in range(10):
                 await anext(found)
         assert next(drawn) <= 14

@@ -96,8 +96,11 @@ class TestDownload:
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         keys=st.lists(
-            st.lists(st.sampled_from(["..", ".", "/", "\\", "\0", "C:", "a", "é", "e\u0301", "A", " "]), min_size=1, max_size=7)
-            .map("".join),
+            st.lists(
+                st.sampled_from(["..", ".", "/", "\\", "\0", "C:", "a", "é", "e\u0301", "A", " "]),
+                min_size=1,
+                max_size=7,
+            ).map("".join),
             max_size=6,
             unique=True,
         )

@@ -43,9 +43,7 @@ def providers_are_made_alike(pool: SessionPool, transfer: TransferConfig) -> lis
         S3Provider({"bucket_name": "logs", "max_connections": 8, "allow_http": True}, pool=pool),
         DigitalOceanProvider({"bucket_name": "logs", **KEYS}, transfer=transfer),
         WasabiProvider({"bucket_name": "logs", **KEYS}, pool=pool, transfer=transfer),
-        BackblazeProvider(
-            {"bucket_name": "logs", "key_id": "id", "application_key": "key", "region": "us-west-004"}
-        ),
+        BackblazeProvider({"bucket_name": "logs", "key_id": "id", "application_key": "key", "region": "us-west-004"}),
         CloudflareR2Provider({"bucket_name": "logs", "account_id": "account", **KEYS}),
         LocalProvider({"base_path": "data"}),
         MemoryProvider({}),
@@ -55,9 +53,7 @@ def providers_are_made_alike(pool: SessionPool, transfer: TransferConfig) -> lis
 
 def providers_are_found(pool: SessionPool, environ: Mapping[str, str]) -> None:
     """The factory, the environment and a URL give the protocol's type."""
-    assert_type(
-        StorageProviderFactory.create({"provider_type": "s3", "bucket_name": "logs"}), IStorageProvider
-    )
+    assert_type(StorageProviderFactory.create({"provider_type": "s3", "bucket_name": "logs"}), IStorageProvider)
     assert_type(StorageProviderFactory.create({"provider_type": "local"}, pool=pool), IStorageProvider)
     assert_type(StorageProviderFactory.get_registered_providers(), list[str])
     StorageProviderFactory.register("mine", MemoryProvider)

@@ -27,7 +27,9 @@ from bucketry.errors import (
 
 LIMITS = Capabilities()
 HOSTILE = st.lists(
-    st.sampled_from(["..", ".", "/", "//", "\\", "\0", ":", "C:", "CON", "a", "é", "e\u0301", " ", "\n", "~", "%2e", "\udc80"]),
+    st.sampled_from(
+        ["..", ".", "/", "//", "\\", "\0", ":", "C:", "CON", "a", "é", "e\u0301", " ", "\n", "~", "%2e", "\udc80"]
+    ),
     max_size=9,
 ).map("".join)
 
@@ -60,7 +62,22 @@ REFUSED = [
     "x" * 256,
     "a/" + "é" * 128,
 ]
-ALLOWED = ["CON", "a:b", "dot.", "space ", " space", "new\nline", "~", "~root", "-rf", "a\\b", "...", "..a", "a..", "é" * 127]
+ALLOWED = [
+    "CON",
+    "a:b",
+    "dot.",
+    "space ",
+    " space",
+    "new\nline",
+    "~",
+    "~root",
+    "-rf",
+    "a\\b",
+    "...",
+    "..a",
+    "a..",
+    "é" * 127,
+]
 
 
 def lands_below(root: str, parts: tuple[str, ...]) -> bool:

@@ -173,11 +173,7 @@ class TestMapping:
 
     @pytest.mark.parametrize(
         ("kind", "entry"),
-        [
-            pytest.param(kind, entry, id=f"{kind.provider}-{entry}")
-            for kind, r in REQUIRED.items()
-            for entry in r
-        ],
+        [pytest.param(kind, entry, id=f"{kind.provider}-{entry}") for kind, r in REQUIRED.items() for entry in r],
     )
     @pytest.mark.parametrize("nothing", ["absent", None, ""])
     def test_names_a_missing_entry(self, kind: type[ProviderConfig], entry: str, nothing: str | None) -> None:
@@ -227,11 +223,7 @@ class TestEntries:
 
     @pytest.mark.parametrize(
         ("kind", "entry"),
-        [
-            pytest.param(kind, entry, id=f"{kind.provider}-{entry}")
-            for kind, r in REQUIRED.items()
-            for entry in r
-        ],
+        [pytest.param(kind, entry, id=f"{kind.provider}-{entry}") for kind, r in REQUIRED.items() for entry in r],
     )
     @pytest.mark.parametrize(
         "wrong",
@@ -245,11 +237,7 @@ class TestEntries:
 
     @pytest.mark.parametrize(
         ("kind", "entry"),
-        [
-            pytest.param(kind, entry, id=f"{kind.provider}-{entry}")
-            for kind, r in REQUIRED.items()
-            for entry in r
-        ],
+        [pytest.param(kind, entry, id=f"{kind.provider}-{entry}") for kind, r in REQUIRED.items() for entry in r],
     )
     def test_refuses_none_for_a_required_entry(self, kind: type[ProviderConfig], entry: str) -> None:
         """None never slips through the constructor, where it would mean the credentials of AWS."""
@@ -441,9 +429,7 @@ class TestEnvironment:
         assert getattr(kind.from_environment(environ), entry) == value_of(entry)
 
     @pytest.mark.parametrize(("kind", "entry", "names"), aliased())
-    def test_empty_name_gives_way(
-        self, kind: type[ProviderConfig], entry: str, names: tuple[str, ...]
-    ) -> None:
+    def test_empty_name_gives_way(self, kind: type[ProviderConfig], entry: str, names: tuple[str, ...]) -> None:
         """An empty variable counts as not set, so its alias is read."""
         environ = {**environ_for(kind), names[0]: "", names[1]: value_of(entry)}
         assert getattr(kind.from_environment(environ), entry) == value_of(entry)
@@ -464,11 +450,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize(
         ("kind", "entry"),
-        [
-            pytest.param(kind, entry, id=f"{kind.provider}-{entry}")
-            for kind, r in REQUIRED.items()
-            for entry in r
-        ],
+        [pytest.param(kind, entry, id=f"{kind.provider}-{entry}") for kind, r in REQUIRED.items() for entry in r],
     )
     def test_names_the_variables_of_a_missing_entry(self, kind: type[ProviderConfig], entry: str) -> None:
         """The error for a missing entry names every variable that could give it."""

@@ -135,9 +135,7 @@ class TestBuilt:
                 assert endpoint(cloud, region=region).region == region
 
     @WITH_REGION
-    @given(
-        region=st.text(min_size=1, max_size=80) | st.from_regex(r"[a-z0-9.@:/\\#?%-]{1,40}", fullmatch=True)
-    )
+    @given(region=st.text(min_size=1, max_size=80) | st.from_regex(r"[a-z0-9.@:/\\#?%-]{1,40}", fullmatch=True))
     def test_any_region_is_refused_or_harmless(self, cloud: str, region: str) -> None:
         """Whatever is given as the region, the host stays the vendor's and nothing else gets into the URL."""
         with warnings.catch_warnings():
@@ -151,8 +149,7 @@ class TestBuilt:
         assert region in (urlsplit(built).hostname or "").split(".")
 
     @given(
-        account=st.text(min_size=1, max_size=40)
-        | st.from_regex(r"[0-9a-fA-F]{31}[0-9a-fA-F./@:#?\n]", fullmatch=True),
+        account=st.text(min_size=1, max_size=40) | st.from_regex(r"[0-9a-fA-F]{31}[0-9a-fA-F./@:#?\n]", fullmatch=True),
         jurisdiction=st.none() | st.sampled_from(["eu", "fedramp"]) | st.text(max_size=20),
     )
     def test_any_account_is_refused_or_harmless(self, account: str, jurisdiction: str | None) -> None:

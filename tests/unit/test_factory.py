@@ -156,7 +156,17 @@ def test_a_url_takes_credentials_from_the_environment(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     "url",
-    ["", "bucket", "s4://bucket", "s3:bucket", "s3://", "s3://user:canary@bucket", "s3://bucket?x=1", "file://host/x", "file://"],
+    [
+        "",
+        "bucket",
+        "s4://bucket",
+        "s3:bucket",
+        "s3://",
+        "s3://user:canary@bucket",
+        "s3://bucket?x=1",
+        "file://host/x",
+        "file://",
+    ],
 )
 def test_a_malformed_url_is_refused(url: str) -> None:
     """A URL that names no place is a configuration error, and quotes no password."""
@@ -214,3 +224,10 @@ def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:  #
     assert provider.capabilities.conditional_put is enforced
     if url:
         assert S3Provider(KEYS | {"endpoint_url": url, "server": "aws"}).capabilities.conditional_put
+
+
+def test_connections_follow_the_concurrency() -> None:
+    """Unless a number is configured, one `max_concurrency` sets slots and connections together."""
+    for concurrency, connections in ((8, 32), (64, 64)):
+        provider = S3Provider(KEYS, transfer=TransferConfig(max_concurrency=concurrency))
+        assert provider._client.endpoint.max_connections == connections

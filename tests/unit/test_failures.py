@@ -41,9 +41,7 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
-AWS, SPACES, WASABI, B2, R2, GENERIC = (
-    row.VENDOR for row in (aws, spaces, wasabi, backblaze, r2, generic)
-)
+AWS, SPACES, WASABI, B2, R2, GENERIC = (row.VENDOR for row in (aws, spaces, wasabi, backblaze, r2, generic))
 ALL = (AWS, SPACES, WASABI, B2, R2, GENERIC)
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 
@@ -108,7 +106,12 @@ ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
     (WASABI, "AccountNotActivated", 403, AccessDeniedError),
     (WASABI, "AuthorizationHeaderMalformed", 400, AuthenticationError),
     (B2, "InvalidRequest", 400, InvalidRequestError),
-    (B2, "AccessDenied", 403, AccessDeniedError),  # also the daily cap: it looks like a permission, and repeats do not help
+    (
+        B2,
+        "AccessDenied",
+        403,
+        AccessDeniedError,
+    ),  # also the daily cap: it looks like a permission, and repeats do not help
     (SPACES, "NoSuchBucket", 404, BucketNotFoundError),
     # codes nobody has documented: the status decides
     (AWS, "SomethingNew", 400, InvalidRequestError),
@@ -155,7 +158,9 @@ class TestAnswers:
     """The table of codes and statuses."""
 
     @pytest.mark.parametrize(
-        ("vendor", "code", "status", "kind"), ANSWERS, ids=[f"{row.name}-{code}-{status}" for row, code, status, _ in ANSWERS]
+        ("vendor", "code", "status", "kind"),
+        ANSWERS,
+        ids=[f"{row.name}-{code}-{status}" for row, code, status, _ in ANSWERS],
     )
     def test_class(self, vendor: Vendor, code: str | None, status: int, kind: type[StorageError]) -> None:
         """Every documented answer of every vendor has its class, and carries its facts."""
@@ -198,7 +203,9 @@ class TestAnswers:
         assert isinstance(error, ThrottledError)
         assert error.retry_after == 7
 
-    @pytest.mark.parametrize(("text", "seconds"), [("3", 3.0), ("0", 0.0), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)])
+    @pytest.mark.parametrize(
+        ("text", "seconds"), [("3", 3.0), ("0", 0.0), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)]
+    )
     def test_retry_after(self, text: str, seconds: float | None) -> None:
         """Seconds are read; a date or nothing leaves the wait to the policy; no wait is negative."""
         assert translated(answer("SlowDown", 503, **{"retry-after": text})).retry_after == seconds
@@ -236,7 +243,9 @@ class TestAnswers:
 class TestExceptions:
     """The table of botocore's exceptions."""
 
-    @pytest.mark.parametrize("kind", sorted(below(boto.BotoCoreError), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+    @pytest.mark.parametrize(
+        "kind", sorted(below(boto.BotoCoreError), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+    )
     def test_every_class_has_a_line_of_its_own(self, kind: type[BaseException]) -> None:
         """Each is mapped through a class more specific than the roots: a new one of botocore's shows here."""
         found = next((base for base in kind.__mro__ if base in EXCEPTIONS), None)
@@ -254,7 +263,8 @@ class TestExceptions:
         outside = [
             kind.__name__
             for kind in every_botocore_exception()
-            if not issubclass(kind, (*BORDER, Warning, boto.UndefinedModelAttributeError)) and kind.__module__ not in exempt
+            if not issubclass(kind, (*BORDER, Warning, boto.UndefinedModelAttributeError))
+            and kind.__module__ not in exempt
         ]
         assert outside == []
 

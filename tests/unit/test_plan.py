@@ -135,7 +135,9 @@ class TestCoalescing:
     """Near ranges share a request."""
 
     @given(
-        ranges=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)).map(lambda one: ByteRange(one[0], sum(one)))),
+        ranges=st.lists(
+            st.tuples(st.integers(0, 400), st.integers(0, 60)).map(lambda one: ByteRange(one[0], sum(one)))
+        ),
         gap=st.integers(0, 50),
     )
     def test_every_wanted_byte_is_asked_for_once(self, ranges: list[ByteRange], gap: int) -> None:

@@ -299,9 +299,9 @@ class TestEndpoints:
     def test_dots_are_escaped(self, row: Vendor) -> None:
         """A pattern's dot matches a dot, so that no look-alike domain passes."""
         domain = urlsplit(row.endpoint_template).netloc.rpartition("}")[2].lstrip(".")
-        host = row.endpoint_template.format(
-            region=row.regions[0], account_id="0" * 32, jurisdiction=""
-        ).removeprefix("https://")
+        host = row.endpoint_template.format(region=row.regions[0], account_id="0" * 32, jurisdiction="").removeprefix(
+            "https://"
+        )
         assert re.fullmatch(row.endpoint_host, host)
         assert re.fullmatch(row.endpoint_host, host.replace(domain, domain.replace(".", "x"))) is None
 

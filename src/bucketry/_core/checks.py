@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 
@@ -106,22 +105,25 @@ def local_parts(key: str, where: str = "") -> tuple[str, ...]:
     """Split a key into the names of a relative path that stays below any directory, on any system.
 
     Raises:
-        UnsafeKeyError: The key is absolute, has a drive or a UNC prefix, an empty, `.` or `..`
-            segment (also between backslashes), a NUL, or a name longer than 255 bytes.
+        UnsafeKeyError: The key is absolute, has a drive or a UNC prefix anywhere, an empty, `.` or `..`
+            segment (also between backslashes), a NUL, a lone surrogate, or a name longer than 255 bytes.
     """
     problem = None
     segments = key.split("/")
-    if key.startswith(("/", "\\")):
+    windows = re.split(r"[/\\]", key)
+    if key.startswith("/") or any(segment.startswith("\\") for segment in segments):
         problem = "it is absolute"
-    elif _DRIVE.match(key):
-        problem = "it begins with a drive letter"
+    elif any(_DRIVE.match(segment) for segment in windows):
+        problem = "it holds a drive letter"
+    elif any("\ud800" <= character <= "\udfff" for character in key):
+        problem = "it is not valid Unicode"
     elif "\0" in key:
         problem = "it holds a NUL byte"
-    elif ".." in re.split(r"[/\\]", key):
+    elif ".." in windows:
         problem = "it holds the segment '..'"
     elif "" in segments or "." in segments:
         problem = "it holds an empty or '.' segment"
-    elif any(len(os.fsencode(segment)) > _MAX_SEGMENT_LENGTH for segment in segments):
+    elif any(len(segment.encode()) > _MAX_SEGMENT_LENGTH for segment in segments):
         problem = f"a segment is longer than {_MAX_SEGMENT_LENGTH} bytes"
     if problem:
         message = f"{where}{': ' if where else ''}key {key!r} cannot be a local path: {problem}"

@@ -175,7 +175,7 @@ class S3FamilyConfig(ProviderConfig):
         connect_timeout: Seconds to open a connection.
         read_timeout: Longest silence of the server, seconds.
         max_attempts: How often one request is made at most.
-        max_connections: Sockets to the endpoint at most.
+        max_connections: Sockets to the endpoint at most; `None`: 32, or the transfers' `max_concurrency` if that is more.
     """
 
     bucket_name: str
@@ -187,7 +187,7 @@ class S3FamilyConfig(ProviderConfig):
     connect_timeout: float = CONNECT_TIMEOUT
     read_timeout: float = READ_TIMEOUT
     max_attempts: int = MAX_ATTEMPTS
-    max_connections: int = MAX_CONNECTIONS
+    max_connections: int | None = None
 
     def __post_init__(self) -> None:
         """Check types and ranges; host parts are checked where a URL is built."""
@@ -212,6 +212,8 @@ class S3FamilyConfig(ProviderConfig):
                 raise _fail(self.provider, name, f"must be a number of seconds within 0 and 3600, not {value!r}")
         for name, high in (("max_attempts", 100), ("max_connections", 10_000)):
             value = getattr(self, name)
+            if name == "max_connections" and value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
                 raise _fail(self.provider, name, f"must be an int within 1 and {high}, not {value!r}")
 

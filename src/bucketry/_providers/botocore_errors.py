@@ -7,10 +7,13 @@ from typing import Any
 
 import aiohttp
 from botocore import exceptions as boto
+from botocore.discovery import EndpointDiscoveryException
+from botocore.parsers import ResponseParserError
 
 from bucketry._vendors.row import Vendor
 from bucketry._wire.failures import HINTS, error_class
 from bucketry.errors import (
+    AccessDeniedError,
     AlreadyExistsError,
     AuthenticationError,
     BucketNotFoundError,
@@ -19,6 +22,7 @@ from bucketry.errors import (
     IncompleteBodyError,
     IntegrityError,
     InvalidRequestError,
+    NotFoundError,
     PreconditionFailedError,
     RequestTimeoutError,
     StorageError,
@@ -33,6 +37,7 @@ _CONFIGURATION = (
     boto.ConfigParseError,
     boto.DataNotFoundError,
     boto.EndpointProviderError,
+    EndpointDiscoveryException,
     boto.InvalidChecksumConfigError,
     boto.InvalidConfigError,
     boto.InvalidDNSNameError,
@@ -110,6 +115,7 @@ EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
     boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays so: no repeat helps
     boto.ChecksumError: IntegrityError,
     boto.FlexibleChecksumError: IntegrityError,
+    ResponseParserError: TransientError,  # an answer that is no XML: a proxy's page, or a cut one
     aiohttp.ClientPayloadError: IncompleteBodyError,
     aiohttp.ClientSSLError: ConfigError,
     aiohttp.ClientError: ConnectionFailedError,
@@ -122,6 +128,7 @@ BORDER = (
     boto.BotoCoreError,
     boto.ClientError,
     boto.HTTPClientError,
+    ResponseParserError,
     aiohttp.ClientError,
     asyncio.TimeoutError,
     OSError,
@@ -179,10 +186,14 @@ def translate(
     region = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region") or error.get("Region")
     if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
         hint = f"the bucket is in region {region!r}; set region to it"
+    elif kind is AccessDeniedError and not hint:
+        hint = vendor.denied_hint
     elif kind is BucketNotFoundError and not hint:
         hint = f"there is no bucket {bucket!r} there"
         if vendor.wrong_region_as_missing_bucket:
             hint += " (or it is in another region)"
+    elif kind is NotFoundError and not hint:
+        hint = "there is no such object"
     said = str(error.get("Message", "")).strip()
     words = f"{code or f'status {status}'}" + (f" ({said})" if said and said != code else "")
     return kind(

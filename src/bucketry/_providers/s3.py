@@ -51,9 +51,11 @@ PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing el
 class S3Requests:
     """The requests of one bucket. Holds configuration only; what is live is in the pool."""
 
-    def __init__(self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None) -> None:
+    def __init__(
+        self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None, *, concurrency: int = 1
+    ) -> None:
         """Check the configuration against the vendor's row; no I/O."""
-        endpoint = resolve(config, vendor)
+        endpoint = resolve(config, vendor, concurrency=concurrency)
         self._config = config
         self._vendor = vendor
         self._owns_pool = pool is None

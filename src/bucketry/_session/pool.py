@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -64,7 +65,9 @@ class SessionPool:
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
         """Lend the client of an endpoint; it stays open at least until the context is left."""
-        async with self._live.get().lend(endpoint, self.max_connections or endpoint.max_connections) as client:
+        if self.max_connections is not None:
+            endpoint = replace(endpoint, max_connections=self.max_connections)
+        async with self._live.get().lend(endpoint) as client:
             yield client
 
     def __getstate__(self) -> dict[str, Any]:
@@ -85,7 +88,7 @@ class _LiveClients:
 
     def __init__(self) -> None:
         self._sessions: dict[str | None, AioSession] = {}
-        self._clients: dict[tuple[Endpoint, int], AioBaseClient] = {}
+        self._clients: dict[Endpoint, AioBaseClient] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._users = 0
@@ -94,21 +97,20 @@ class _LiveClients:
         self._watch: AsyncGenerator[None, None] | None = None
 
     @asynccontextmanager
-    async def lend(self, endpoint: Endpoint, max_connections: int) -> AsyncIterator[AioBaseClient]:
+    async def lend(self, endpoint: Endpoint) -> AsyncIterator[AioBaseClient]:
         self._users += 1
         try:
-            identity = (endpoint, max_connections)
-            client = self._clients.get(identity)
+            client = self._clients.get(endpoint)
             if client is None:
                 async with self._opening:
-                    client = self._clients.get(identity) or await self._open(endpoint, max_connections)
+                    client = self._clients.get(endpoint) or await self._open(endpoint)
             yield client
         finally:
             self._users -= 1
             if self._closing:
                 await self.close()
 
-    async def _open(self, endpoint: Endpoint, max_connections: int) -> AioBaseClient:
+    async def _open(self, endpoint: Endpoint) -> AioBaseClient:
         if self._watch is None:
             self._watch = self._close_with_loop()
             await anext(self._watch)
@@ -116,12 +118,10 @@ class _LiveClients:
         if session is None:
             session = await in_thread(_warm_session, endpoint.profile)
             self._sessions[endpoint.profile] = session
-        client: AioBaseClient = await self._stack.enter_async_context(
-            _create_client(session, endpoint, max_connections)
-        )
+        client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
         # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        self._clients[endpoint, max_connections] = client
+        self._clients[endpoint] = client
         return client
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
@@ -162,7 +162,7 @@ def _warm_session(profile: str | None) -> AioSession:
     return session
 
 
-def _create_client(session: AioSession, endpoint: Endpoint, max_connections: int) -> Any:  # noqa: ANN401 - botocore border
+def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN401 - botocore border
     return session.create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -174,7 +174,9 @@ def _create_client(session: AioSession, endpoint: Endpoint, max_connections: int
         config=AioConfig(
             signature_version="s3v4",  # presigning would still choose version 2 in old regions
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
-            max_pool_connections=max_connections,
+            max_pool_connections=endpoint.max_connections,
+            # A proxy of the environment leads nowhere from here.
+            proxies={} if endpoint.loopback else None,
             connect_timeout=endpoint.connect_timeout,
             read_timeout=endpoint.read_timeout,
             # One owner of repeats: the provider's own, which knows every vendor's throttling answers.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from dataclasses import dataclass
 
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.units import MiB
@@ -54,60 +55,71 @@ async def get_many(
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Give `(key, bytes)` of each key, prefetching ahead of the consumer within a memory budget.
 
-    The budget is this iteration's own, so that a consumer may use the same manager meanwhile. Memory
-    is taken in the order of the keys: what is held is always what is given next.
+    The budget is this iteration's own, so that a consumer may use the same manager meanwhile. It has one
+    share for objects up to `SMALL` and one for larger ones, and both are taken in the order of the keys:
+    what waits for memory waits only for what is given before it.
     """
     source = iter(keys)
-    budget = Quota(limits.memory.limit)
-    window: deque[asyncio.Task[tuple[str, bytes, int]]] = deque()
-    after = asyncio.Event()
-    after.set()
+    small = Quota(max(1, min(width * SMALL, limits.memory.limit // 2)))
+    large = Quota(max(1, limits.memory.limit - small.limit))
+    window: deque[_Ahead] = deque()
     try:
         while True:
             while len(window) < width and (key := next(source, None)) is not None:
-                before, after = after, asyncio.Event()
+                decided, earlier = asyncio.Event(), tuple(one.decided for one in window)
                 # A plain task, not a group: an async generator must not yield inside one. `finally` ends them all.
-                window.append(asyncio.create_task(_get(provider, limits, budget, key, before, after)))
+                task = asyncio.create_task(_get(provider, limits, small, large, key, earlier, decided))
+                window.append(_Ahead(task, decided))
             if not window:
                 return
             if ordered:
-                await asyncio.wait([window[0]])
-                done = window.popleft()  # only now: whoever is cancelled while waiting ends all that is in the window
+                await asyncio.wait([window[0].task])
             else:
-                finished, _ = await asyncio.wait(window, return_when=asyncio.FIRST_COMPLETED)
-                done = next(task for task in window if task in finished)
-                window.remove(done)
-            key, data, held = done.result()
+                await asyncio.wait([one.task for one in window], return_when=asyncio.FIRST_COMPLETED)
+            # Only now taken out: whoever is cancelled while waiting ends all that is in the window.
+            done = next(one for one in window if one.task.done())
+            window.remove(done)
+            key, data, quota, held = done.task.result()
             yield key, data
-            budget.give(held)
+            quota.give(held)
     finally:
-        for task in window:
-            task.cancel()
-        await asyncio.gather(*window, return_exceptions=True)
+        for one in window:
+            one.task.cancel()
+        await asyncio.gather(*(one.task for one in window), return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ahead:
+    """An object that is read ahead, and whether it has its memory."""
+
+    task: asyncio.Task[tuple[str, bytes, Quota, int]]
+    decided: asyncio.Event
 
 
 async def _get(
     provider: ObjectRequests,
     limits: Limits,
-    budget: Quota,
+    small: Quota,
+    large: Quota,
     key: str,
-    before: asyncio.Event,
-    after: asyncio.Event,
-) -> tuple[str, bytes, int]:
+    earlier: Sequence[asyncio.Event],
+    decided: asyncio.Event,
+) -> tuple[str, bytes, Quota, int]:
     try:
-        await before.wait()
-        held = await budget.take(SMALL)
+        held = await small.take(SMALL)
         async with limits.slots.hold(1), stream(provider, key, None) as reader:
             info = reader.info
             if info.size <= held:
-                after.set()
-                return key, b"".join([chunk async for chunk in reader]), held
+                decided.set()
+                return key, b"".join([chunk async for chunk in reader]), small, held
         # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
-        budget.give(held)
-        held = await budget.take(info.size)
-        after.set()
+        small.give(held)
+        for one in earlier:
+            await one.wait()
+        held = await large.take(info.size)
+        decided.set()
         async with limits.slots.hold(1):
             _, data = await read(provider, key, if_match=info.etag)
-        return key, data, held
+        return key, data, large, held
     finally:
-        after.set()
+        decided.set()

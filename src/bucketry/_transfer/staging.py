@@ -151,6 +151,9 @@ def check_target(path: str) -> None:
         LocalIsADirectoryError: It is a directory.
         LocalFileError: It is a device, a FIFO or a socket.
     """
+    if "\0" in path:
+        message = f"{path!r}: no path holds a NUL"
+        raise LocalFileError(message, path=path)
     try:
         mode = os.lstat(path).st_mode
     except OSError:

@@ -18,6 +18,7 @@ from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import (
     WRITE_TOKEN,
+    Body,
     ByteRange,
     FileRange,
     MultipartUpload,
@@ -32,7 +33,13 @@ from bucketry._transfer.plan import PartPlan, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import fan_out
 from bucketry._transfer.write import complete_settled, put_settled
-from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError, UnsupportedError
+from bucketry.errors import (
+    IntegrityError,
+    LocalFileError,
+    LocalIsADirectoryError,
+    StorageError,
+    UnsupportedError,
+)
 
 
 @dataclass(slots=True)
@@ -71,12 +78,17 @@ class Upload:
             if in_parts:
                 info = await self._in_parts(source, plan, meter)
             else:
-                body = FileRange(source.fd, 0, size)
+                body: Body = FileRange(source.fd, 0, size)
                 async with self.limits.body(size, memory=self._memory(size)):
+                    if self.provider.capabilities.buffers_bodies:
+                        # Read here, so that a file that changes meanwhile is noticed before anything is published.
+                        body = await in_thread(source.read)
+                        await source.check_unchanged()
                     info, self.retries = await put_settled(
                         self.provider, self.key, body, self.options, attempts=self.config.max_attempts
                     )
-                await source.check_unchanged()
+                if isinstance(body, FileRange):
+                    await source.check_unchanged()
                 meter.add(size)
         meter.finish()
         return self._result(info, plan.count if in_parts else 1, started)
@@ -261,6 +273,18 @@ class _Source:
     size: int
     _mtime: int
 
+    def read(self) -> bytes:
+        """Give all its bytes. Blocks."""
+        blocks: list[bytes] = []
+        at = 0
+        try:
+            while at < self.size and (block := os.pread(self.fd, self.size - at, at)):
+                blocks.append(block)
+                at += len(block)
+        except OSError as exc:
+            raise local_error(exc, self.path, "reading the file to upload") from exc
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
     async def check_unchanged(self) -> None:
         """Raise IntegrityError where the file was written to while it was read."""
         now = await in_thread(os.fstat, self.fd)
@@ -282,6 +306,9 @@ async def _opened(path: str) -> AsyncIterator[_Source]:
     descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
 
     def open_it() -> os.stat_result:
+        if "\0" in path:
+            message = f"{path!r}: no path holds a NUL"
+            raise LocalFileError(message, path=path)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
             descriptors.append(fd)

@@ -12,6 +12,8 @@ VENDOR = Vendor(
     name="backblaze",
     title="Backblaze B2",
     scheme="b2",
+    # 403 AccessDenied until 00:00 UTC once a cap is used up (live, 2026-10).
+    denied_hint="the key may not do this, or a daily cap of the account is used up",
     capabilities=Capabilities(
         max_object_size=10 * 10**12,
         max_put_size=5 * 10**9,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from bucketry._core.config import CloudflareR2Config, S3Config, S3FamilyConfig
+from bucketry._core.config import MAX_CONNECTIONS, CloudflareR2Config, S3Config, S3FamilyConfig
 from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 
@@ -60,9 +60,19 @@ class Endpoint:
     read_timeout: float
     max_connections: int
 
+    @property
+    def loopback(self) -> bool:
+        """Whether it is on this machine."""
+        return self.url is not None and _is_loopback(urlsplit(self.url).hostname or "")
 
-def resolve(config: S3FamilyConfig, vendor: Vendor) -> Endpoint:
+
+def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> Endpoint:
     """Give the endpoint that the configuration names.
+
+    Args:
+        config: The provider's configuration.
+        vendor: Its row.
+        concurrency: Of its transfers: connections suffice for it unless the configuration says a number.
 
     Raises:
         ConfigError: A region, account, bucket or endpoint is malformed, or plain HTTP is not allowed there.
@@ -86,7 +96,7 @@ def resolve(config: S3FamilyConfig, vendor: Vendor) -> Endpoint:
         ca_bundle=os.fspath(config.ca_bundle) if config.ca_bundle is not None else None,
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
-        max_connections=config.max_connections,
+        max_connections=config.max_connections or max(MAX_CONNECTIONS, concurrency),
     )
 
 
@@ -152,7 +162,7 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
         return "its host is neither a name nor an address"
     if address is not None and (address.is_link_local or address in _SECRET_ADDRESSES):
         return "it is a link-local address, where clouds keep instance secrets"
-    if plain and not (_is_loopback_name(host) if address is None else address.is_loopback):
+    if plain and not _is_loopback(host):
         return "plain http would send data and signatures unprotected; use https, or set allow_http"
     return None
 
@@ -180,7 +190,10 @@ def _is_host_name(host: str) -> bool:
     )
 
 
-def _is_loopback_name(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    if address is not None:
+        return address.is_loopback
     name = host.removesuffix(".")
     return name == "localhost" or name.endswith(".localhost")
 

@@ -12,6 +12,8 @@ VENDOR = Vendor(
     name="cloudflare_r2",
     title="Cloudflare R2",
     scheme="r2",
+    # A bucket that the token cannot see is never NoSuchBucket (live, 2026-10).
+    denied_hint="the token may not do this, or it cannot see this bucket: check name, account and jurisdiction",
     capabilities=Capabilities(
         max_object_size=5 * TiB - 5 * GiB,  # the "4.995 TiB" of the limits page
         max_put_size=5 * GiB - 5 * MiB,  # the "4.995 GiB"

@@ -71,6 +71,7 @@ class Vendor:
         throttle_codes: Error codes that mean "fewer requests", beyond those common to all.
         throttle_statuses: HTTP statuses that mean it, whatever the code.
         wrong_region_as_missing_bucket: A bucket of another region is answered as if there were none.
+        denied_hint: What else than missing rights a refusal may mean there; empty: nothing.
         sdk_checksum_header: Takes `x-amz-sdk-checksum-algorithm` beside a checksum header.
         etag_is_md5: The etag of a single, unencrypted PUT is the MD5 of its bytes.
         autodelete_days: After which an open multipart upload is removed by the vendor; `None`: never.
@@ -91,6 +92,7 @@ class Vendor:
     throttle_codes: tuple[str, ...] = ()
     throttle_statuses: tuple[int, ...] = (429,)
     wrong_region_as_missing_bucket: bool = False
+    denied_hint: str = ""
     sdk_checksum_header: bool = False
     etag_is_md5: bool = False
     autodelete_days: int | None = None

@@ -1,4 +1,4 @@
-"""The provider classes, their base for providers of your own, and the factory; loaded when first used."""
+"""The provider classes and the factory, and what providers of your own are made with; loaded when first used."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.provider import BodyReader as BodyReader
+    from bucketry._core.provider import ObjectRequests as ObjectRequests
+    from bucketry._core.provider import RangeSink as RangeSink
+    from bucketry._core.values import Body as Body
+    from bucketry._core.values import FileRange as FileRange
+    from bucketry._core.values import ListPage as ListPage
+    from bucketry._core.values import MultipartUpload as MultipartUpload
+    from bucketry._core.values import Part as Part
+    from bucketry._core.values import WriteOptions as WriteOptions
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
     from bucketry.providers.local import LocalProvider as LocalProvider
     from bucketry.providers.memory import MemoryProvider as MemoryProvider
@@ -14,33 +23,54 @@ if TYPE_CHECKING:
     from bucketry.providers.s3 import BackblazeProvider as BackblazeProvider
     from bucketry.providers.s3 import CloudflareR2Provider as CloudflareR2Provider
     from bucketry.providers.s3 import DigitalOceanProvider as DigitalOceanProvider
+    from bucketry.providers.s3 import S3FamilyProvider as S3FamilyProvider
     from bucketry.providers.s3 import S3Provider as S3Provider
     from bucketry.providers.s3 import WasabiProvider as WasabiProvider
 
 _HOMES = {
-    "BackblazeProvider": "s3",
-    "CloudflareR2Provider": "s3",
-    "DigitalOceanProvider": "s3",
-    "LocalProvider": "local",
-    "MemoryProvider": "memory",
-    "PrefixedProvider": "prefixed",
-    "S3Provider": "s3",
-    "StorageProvider": "provider",
-    "StorageProviderFactory": "factory",
-    "WasabiProvider": "s3",
+    "BackblazeProvider": "providers.s3",
+    "Body": "_core.values",
+    "BodyReader": "_core.provider",
+    "CloudflareR2Provider": "providers.s3",
+    "DigitalOceanProvider": "providers.s3",
+    "FileRange": "_core.values",
+    "ListPage": "_core.values",
+    "LocalProvider": "providers.local",
+    "MemoryProvider": "providers.memory",
+    "MultipartUpload": "_core.values",
+    "ObjectRequests": "_core.provider",
+    "Part": "_core.values",
+    "PrefixedProvider": "providers.prefixed",
+    "RangeSink": "_core.provider",
+    "S3FamilyProvider": "providers.s3",
+    "S3Provider": "providers.s3",
+    "StorageProvider": "providers.provider",
+    "StorageProviderFactory": "providers.factory",
+    "WasabiProvider": "providers.s3",
+    "WriteOptions": "_core.values",
 }
 
 __all__ = [
     "BackblazeProvider",
+    "Body",
+    "BodyReader",
     "CloudflareR2Provider",
     "DigitalOceanProvider",
+    "FileRange",
+    "ListPage",
     "LocalProvider",
     "MemoryProvider",
+    "MultipartUpload",
+    "ObjectRequests",
+    "Part",
     "PrefixedProvider",
+    "RangeSink",
+    "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",
     "StorageProviderFactory",
     "WasabiProvider",
+    "WriteOptions",
 ]
 
 
@@ -49,7 +79,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"bucketry.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -107,6 +107,19 @@ class StorageProviderFactory:
         cls._registered[name] = provider_class
 
     @classmethod
+    def from_environment(
+        cls, kind: str, environ: Mapping[str, str], *, pool: SessionPool | None = None
+    ) -> IStorageProvider:
+        """Make a registered provider by its class method `from_environment(environ, *, pool)`, else without entries."""
+        provider_class = cls._class(kind)
+        made: IStorageProvider
+        if hasattr(provider_class, "from_environment"):
+            made = provider_class.from_environment(environ, pool=pool)
+        else:
+            made = provider_class({}, pool=pool)
+        return made
+
+    @classmethod
     def _class(cls, kind: str) -> type[Any]:
         name = kind.lower()
         if name in _BUILTIN:
@@ -138,7 +151,7 @@ def storage_provider_from_env(
     kind = environ.get("STORAGE_PROVIDER") or "local"
     name = kind.lower()
     if name not in _BUILTIN:
-        return StorageProviderFactory.create({"provider_type": kind}, pool=pool)
+        return StorageProviderFactory.from_environment(kind, environ, pool=pool)
     module, class_name, config_class = _BUILTIN[name]
     provider: IStorageProvider = getattr(import_module(module), class_name)(
         config_class.from_environment(environ), pool=pool

@@ -24,8 +24,8 @@ from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider
 
 
-class _S3Family(S3Requests, StorageProvider):
-    """A bucket of an S3-compatible cloud.
+class S3FamilyProvider(S3Requests, StorageProvider):
+    """A bucket of an S3-compatible cloud; the base of its class for one more cloud, which names a row.
 
     Args:
         config: A mapping with the entries of the configuration class, or an instance of it.
@@ -48,11 +48,11 @@ class _S3Family(S3Requests, StorageProvider):
     ) -> None:
         """Check the configuration; no I/O."""
         checked = self.config_class.of(config)
-        S3Requests.__init__(self, checked, self._row(checked), pool)
+        concurrency = (transfer or TransferConfig()).max_concurrency
+        S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency)
         StorageProvider.__init__(self, transfer)
-        concurrency = self.transfer.config.max_concurrency
         connections = self._pool.max_connections or checked.max_connections
-        if transfer is not None and connections < concurrency:
+        if transfer is not None and connections is not None and connections < concurrency:
             message = (
                 f"{self.name}: max_connections {connections} is less than the transfer's max_concurrency "
                 f"{concurrency}; raise the one or lower the other"
@@ -72,7 +72,7 @@ class _S3Family(S3Requests, StorageProvider):
         self.__init__(state["config"], pool=state["pool"], transfer=state["transfer"])  # type: ignore[misc]  # the state is the constructor's arguments
 
 
-class S3Provider(_S3Family):
+class S3Provider(S3FamilyProvider):
     """A bucket of AWS S3, or of any S3-compatible server behind `endpoint_url`; see `S3Config`.
 
     Behind an `endpoint_url` that is not AWS's little is promised (no conditional writes) unless the
@@ -91,21 +91,21 @@ class S3Provider(_S3Family):
         return aws.VENDOR if server == "aws" else generic.VENDOR
 
 
-class DigitalOceanProvider(_S3Family):
+class DigitalOceanProvider(S3FamilyProvider):
     """A DigitalOcean Space; see `DigitalOceanConfig`."""
 
     config_class = DigitalOceanConfig
     vendor = spaces.VENDOR
 
 
-class WasabiProvider(_S3Family):
+class WasabiProvider(S3FamilyProvider):
     """A Wasabi bucket; see `WasabiConfig`. An object is billed for 90 days even when it is deleted before."""
 
     config_class = WasabiConfig
     vendor = wasabi.VENDOR
 
 
-class BackblazeProvider(_S3Family):
+class BackblazeProvider(S3FamilyProvider):
     """A Backblaze B2 bucket; see `BackblazeConfig`.
 
     Deleting hides: the bytes stay billed until a lifecycle rule removes them.
@@ -115,7 +115,7 @@ class BackblazeProvider(_S3Family):
     vendor = backblaze.VENDOR
 
 
-class CloudflareR2Provider(_S3Family):
+class CloudflareR2Provider(S3FamilyProvider):
     """A Cloudflare R2 bucket; see `CloudflareR2Config`. Keys are stored in Unicode form NFC."""
 
     config_class = CloudflareR2Config

@@ -1,0 +1,62 @@
+"""Which provider is used: options, the environment, and `.env` files."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Shell
+
+pytestmark = pytest.mark.slow  # each test starts processes
+
+
+def test_which_provider_is_chosen(bucketry: Shell) -> None:
+    """--url wins over --provider, that over STORAGE_PROVIDER, and without all three it is the local disk."""
+    bucketry.environ["STORAGE_PROVIDER"] = "wasabi"
+    assert bucketry("info", "--json").code == 2
+    assert bucketry("info", "--json", "--provider", "memory").document["provider"] == "memory"
+    url = f"file://{bucketry.directory}/elsewhere"
+    ran = bucketry("info", "--json", "--provider", "memory", "--url", url)
+    assert (ran.document["provider"], ran.document["place"]) == ("local", url)
+    bucketry.environ["STORAGE_PROVIDER"] = ""
+    assert bucketry("info", "--json").document["place"] == f"file://{bucketry.store}"
+
+
+def test_a_url_with_a_prefix_hides_it(bucketry: Shell) -> None:
+    """Below a URL's directory keys are relative to it."""
+    bucketry.write("elsewhere/k", b"x")
+    ran = bucketry("list", "--json", "--url", f"file://{bucketry.directory}/elsewhere")
+    assert [entry["key"] for entry in ran.lines] == ["k"]
+
+
+def test_an_env_file_configures_and_the_environment_wins(bucketry: Shell) -> None:
+    """The variables of --env-file are used where the environment has none of that name."""
+    bucketry.write("my.env", b"# where\nSTORAGE_PROVIDER=local\nLOCAL_STORAGE_PATH='from file'\nexport UNUSED\n")
+    assert bucketry("info", "--json", "--env-file", "my.env").document["place"].endswith("/from file")
+    bucketry.environ["LOCAL_STORAGE_PATH"] = "real"
+    assert bucketry("info", "--json", "--env-file", "my.env").document["place"].endswith("/real")
+
+
+def test_an_env_file_reaches_providers_made_from_a_url(bucketry: Shell) -> None:
+    """What a URL does not say comes from --env-file."""
+    bucketry.write("my.env", b"WASABI_ACCESS_KEY=id\nWASABI_SECRET_KEY=secret\n")
+    ran = bucketry("info", "--url", "wasabi://bucket/prefix", "--env-file", "my.env", "--json")
+    assert (ran.document["provider"], ran.document["place"]) == ("wasabi", "wasabi://bucket/prefix/")
+
+
+def test_an_env_file_that_cannot_be_used(bucketry: Shell) -> None:
+    """A file that is not text, or a missing python-dotenv, is a configuration error that says so."""
+    bucketry.write("bad.env", b"\xff\xfe")
+    assert bucketry("list", "--env-file", "bad.env").code == 2
+    bucketry.write("my.env", b"A=1")
+    ran = bucketry.scripted("import sys\nsys.modules['dotenv'] = None")("list", "--env-file", "my.env")
+    assert ran.code == 2
+    assert 'pip install "bucketry[cli]"' in ran.err
+
+
+def test_credentials_are_never_printed(bucketry: Shell) -> None:
+    """Neither info nor an error with its traceback shows a secret."""
+    bucketry.environ |= {"WASABI_BUCKET": "b", "WASABI_ACCESS_KEY": "AKID", "WASABI_SECRET_KEY": "s3cr3t"}
+    for words in (("info",), ("info", "--json"), ("info", "", "--debug")):
+        ran = bucketry(*words, "--provider", "wasabi")
+        assert "s3cr3t" not in ran.text + ran.err
+        assert "AKID" not in ran.text + ran.err

@@ -1,0 +1,59 @@
+"""One pool of clients for each module: building the first one takes longer than all tests together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bucketry import S3Provider, SessionPool, TransferConfig
+from bucketry._core.units import MiB
+from tests.wire.scripted import Scripted
+
+ACCESS, SECRET, TOKEN = "AKIACANARYCANARY", "canary/secret+key/0123456789", "canary-session-token"
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+HALVES = {
+    "S3Provider": {"access_key_id": ACCESS, "secret_access_key": SECRET},
+    "DigitalOceanProvider": {"access_key_id": ACCESS, "secret_access_key": SECRET},
+    "WasabiProvider": {"access_key_id": ACCESS, "secret_access_key": SECRET},
+    "BackblazeProvider": {"key_id": ACCESS, "application_key": SECRET, "region": "us-west-004"},
+    "CloudflareR2Provider": {"access_key_id": ACCESS, "secret_access_key": SECRET, "account_id": ACCOUNT},
+}
+
+Provide = Callable[..., Any]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool() -> AsyncIterator[SessionPool]:
+    """Clients that all tests of the module share."""
+    async with SessionPool() as pool:
+        yield pool
+
+
+@pytest.fixture
+def provide(pool: SessionPool) -> Provide:
+    """Make a provider of a scripted server, `S3Provider` with AWS's row by default."""
+
+    def make(server: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:  # noqa: ANN401 - any of five classes
+        url = server if isinstance(server, str) else server.url
+        given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, **HALVES[kind.__name__], **config}
+        if kind is S3Provider:
+            given.setdefault("server", "aws")
+        transfer = TransferConfig(
+            max_concurrency=2,
+            memory_budget=32 * MiB,
+            max_attempts=3,
+            part_size=5 * MiB,
+            multipart_threshold=5 * MiB,
+        )
+        return kind(given, pool=pool, transfer=transfer)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every back-off last no time: the one thing here that is not real."""
+    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)

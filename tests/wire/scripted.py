@@ -1,0 +1,187 @@
+"""A server on the loopback that says exactly what a test tells it, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+REASONS = {200: "OK", 206: "Partial Content", 301: "Moved Permanently", 307: "Temporary Redirect", 404: "Not Found"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What arrived: header names in lower case, the target as it was on the wire."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back.
+
+    Attributes:
+        status: Of the answer.
+        body: Its bytes.
+        headers: Beside `Content-Length`; one given here takes its place, `None` leaves it out.
+        cut: Bytes of the body after which the connection is closed.
+        stall: Send nothing more after `cut` bytes (all, if there is no cut), and keep the connection open.
+        chunked: Send the body in chunks, without a length.
+        drop: Send no answer at all and close.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    cut: int | None = None
+    stall: bool = False
+    chunked: bool = False
+    drop: bool = False
+
+
+Script = Callable[[Request], Answer]
+
+
+def error(code: str, status: int, message: str = "said the server", **headers: str) -> Answer:
+    """Give S3's XML for an error; `headers` with underscores for hyphens."""
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>REQ7</RequestId></Error>"
+    ).encode()
+    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def content(data: bytes, request: Request, etag: str = '"e1"', **more: str) -> Answer:
+    """Answer a GET as S3 does: the range asked for, its place in the whole, the etag; 412 for another `If-Match`."""
+    if request.headers.get("if-match", etag) != etag:
+        return error("PreconditionFailed", 412)
+    headers = {"ETag": etag, "Last-Modified": "Wed, 21 Oct 2026 07:28:00 GMT", **more}
+    asked = request.headers.get("range")
+    if asked is None:
+        return Answer(200, data, headers)
+    start, _, last = asked.removeprefix("bytes=").partition("-")
+    first, end = int(start), min(int(last) + 1, len(data))
+    headers["Content-Range"] = f"bytes {first}-{end - 1}/{len(data)}"
+    return Answer(206, data[first:end], headers)
+
+
+class Scripted:
+    """The server: answers by a function, or by a list of answers used up one by one."""
+
+    def __init__(self, script: Script | Iterable[Answer]) -> None:
+        """Remember the script; no I/O."""
+        self._script = script if callable(script) else _from_list(script)
+        self.requests: list[Request] = []
+        self.connections = 0
+        self._server: asyncio.Server | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    @property
+    def asked(self) -> list[str]:
+        """Method and path of every request."""
+        return [f"{request.method} {request.path}" for request in self.requests]
+
+    async def __aenter__(self) -> Self:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *ended: object) -> None:
+        """Close all connections."""
+        assert self._server is not None
+        self._server.close()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        self.connections += 1
+        try:
+            while (request := await _read(reader)) is not None:
+                self.requests.append(request)
+                if not await _send(writer, self._script(request), request):
+                    break
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the test has ended
+        finally:
+            writer.close()
+            self._running.discard(task)
+
+
+@asynccontextmanager
+async def serving(script: Script | Iterable[Answer]) -> AsyncIterator[Scripted]:
+    """Run a scripted server."""
+    async with Scripted(script) as server:
+        yield server
+
+
+def _from_list(answers: Iterable[Answer]) -> Script:
+    remaining = iter(answers)
+
+    def script(request: Request) -> Answer:
+        return next(remaining, error("ScriptIsOver", 418, f"{request.method} {request.target} was not expected"))
+
+    return script
+
+
+async def _read(reader: asyncio.StreamReader) -> Request | None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    pairs = (line.partition(":") for line in lines if line)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    body = b""
+    if headers.get("transfer-encoding") == "chunked":
+        while size := int((await reader.readline()).split(b";")[0], 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readuntil(b"\r\n")
+    elif length := int(headers.get("content-length", "0")):
+        body = await reader.readexactly(length)
+    return Request(method, target, headers, body)
+
+
+async def _send(writer: asyncio.StreamWriter, answer: Answer, request: Request) -> bool:
+    """Send the answer; `False`: the connection ends here."""
+    if answer.drop:
+        return False
+    body = b"" if request.method == "HEAD" else answer.body
+    headers: dict[str, str | None] = {"Content-Length": str(len(answer.body)), **answer.headers}
+    if answer.chunked:
+        headers |= {"Content-Length": None, "Transfer-Encoding": "chunked"}
+        body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body, b""))
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Whatever')}"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + (body if answer.cut is None else body[: answer.cut]))
+    await writer.drain()
+    if answer.stall:
+        await asyncio.get_running_loop().create_future()
+    return answer.cut is None

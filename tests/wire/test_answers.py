@@ -1,0 +1,660 @@
+"""What a server's answers become: repeated or not, which error, and never a success that was none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bucketry import (
+    BackblazeProvider,
+    CloudflareR2Provider,
+    DigitalOceanProvider,
+    S3Provider,
+    WasabiProvider,
+)
+from bucketry._core.units import MiB
+from bucketry._core.values import ByteRange, MultipartUpload, Part, WriteOptions
+from bucketry.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    AuthenticationError,
+    BucketNotFoundError,
+    ConfigError,
+    ConnectionFailedError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+)
+from tests.wire.conftest import Provide
+from tests.wire.scripted import Answer, Request, content, error, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DATA = bytes(range(256)) * 4
+UPLOAD = MultipartUpload(key="k", upload_id="u1")
+PARTS = (Part(part_number=1, size=10, etag='"p1"', checksum="00000000"),)
+OK = Answer(200, b"", {"ETag": '"e1"'})
+
+
+def of(data: bytes = DATA, **headers: str) -> Callable[[Request], Answer]:
+    """Serve one object."""
+    return lambda request: content(data, request, **headers)
+
+
+def first(*answers: Answer, then: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+    """Give these answers, then those of a script."""
+    remaining = iter(answers)
+    return lambda request: next(remaining, None) or then(request)
+
+
+class TestRepeats:
+    """Which answers are followed by another try."""
+
+    @pytest.mark.parametrize(
+        ("kind", "answer"),
+        [
+            (S3Provider, error("SlowDown", 503)),
+            (S3Provider, error("InternalError", 500)),
+            (S3Provider, error("ServiceUnavailable", 503)),
+            (S3Provider, error("RequestTimeout", 400)),
+            (S3Provider, Answer(502, b"<html>bad gateway</html>")),
+            (S3Provider, Answer(504)),
+            (S3Provider, Answer(drop=True)),
+            (S3Provider, error("OperationAborted", 409)),
+            (CloudflareR2Provider, Answer(429)),
+            (CloudflareR2Provider, error("TooManyRequests", 429)),
+            (CloudflareR2Provider, error("ServiceUnavailable", 503)),
+            (WasabiProvider, error("RequestRateLimitExceeded", 403)),
+            (WasabiProvider, error("RequestRateLimitExceeded", 400)),
+            (WasabiProvider, error("TemporarilyUnavailable", 503)),
+            (BackblazeProvider, error("SlowDown", 503, Retry_After="0")),
+            (BackblazeProvider, error("InternalError", 500)),
+            (DigitalOceanProvider, error("SlowDown", 503)),
+        ],
+        ids=lambda value: f"{value.status}{value.body[44:75]!r}" if isinstance(value, Answer) else value.__name__,
+    )
+    async def test_repeated(self, provide: Provide, kind: type, answer: Answer) -> None:
+        """Each vendor's passing answers are followed by another try, on reads and on plain writes."""
+        async with serving(first(answer, then=of())) as server:
+            assert await provide(server, kind).get("k") == DATA
+        async with serving([answer, OK]) as writing:
+            assert (await provide(writing, kind).put("k", DATA)).etag == '"e1"'
+        assert (len(server.requests), len(writing.requests)) == (2, 2)
+        assert writing.requests[0].body == writing.requests[1].body == DATA
+
+    @pytest.mark.parametrize(
+        ("answer", "kind"),
+        [
+            (error("AccessDenied", 403), AccessDeniedError),
+            (error("InvalidAccessKeyId", 403), AuthenticationError),
+            (error("SignatureDoesNotMatch", 403), AuthenticationError),
+            (error("NoSuchKey", 404), NotFoundError),
+            (error("NoSuchBucket", 404), BucketNotFoundError),
+            (error("InvalidRequest", 400), InvalidRequestError),
+            (error("NotImplemented", 501), UnsupportedError),
+            (error("PreconditionFailed", 412), PreconditionFailedError),
+            (Answer(403), AccessDeniedError),
+            (Answer(404, b"<html>not S3</html>"), NotFoundError),
+            (Answer(418, b"{}"), InvalidRequestError),
+        ],
+        ids=lambda value: f"{value.status}{value.body[44:70]!r}" if isinstance(value, Answer) else value.__name__,
+    )
+    async def test_not_repeated(self, provide: Provide, answer: Answer, kind: type[StorageError]) -> None:
+        """An answer that stays the same is raised at once, with its status, its code and the request's id."""
+        async with serving([answer]) as server:
+            with pytest.raises(kind) as caught:
+                await provide(server).get("k")
+        assert type(caught.value) is kind
+        assert len(server.requests) == 1
+        assert caught.value.status == answer.status
+        assert (caught.value.key, caught.value.bucket, caught.value.operation) == ("k", "bkt", "get")
+        if answer.body.startswith(b"<?xml"):
+            assert caught.value.request_id == "REQ7"
+            assert "said the server" in str(caught.value)
+
+    async def test_the_tries_are_bounded(self, provide: Provide) -> None:
+        """After `max_attempts` the last answer is the error."""
+        async with serving(lambda _: error("SlowDown", 503)) as server:
+            with pytest.raises(ThrottledError):
+                await provide(server, max_attempts=4).get("k")
+        assert len(server.requests) == 4
+
+    async def test_botocore_adds_no_tries_of_its_own(self, provide: Provide) -> None:
+        """With one attempt there is one request, whatever the answer."""
+        for answer in (error("InternalError", 500), error("SlowDown", 503), Answer(drop=True), Answer(429)):
+            async with serving(lambda _, answer=answer: answer) as server:
+                with pytest.raises(TransientError):
+                    await provide(server, max_attempts=1).head("k")
+            assert len(server.requests) == 1
+
+    async def test_the_vendors_wait_is_honoured(self, provide: Provide) -> None:
+        """A wait beyond the cap is not slept: the error says how long the vendor asked for."""
+        async with serving(lambda _: error("SlowDown", 503, Retry_After="3600")) as server:
+            with pytest.raises(ThrottledError) as caught:
+                await provide(server).get("k")
+        assert caught.value.retry_after == 3600
+        assert len(server.requests) == 1
+
+    async def test_a_skewed_clock(self, provide: Provide) -> None:
+        """A clock that is off is tried once more, signed anew, and then named in the error."""
+        async with serving(lambda _: error("RequestTimeTooSkewed", 403)) as server:
+            with pytest.raises(AuthenticationError, match="clock"):
+                await provide(server, max_attempts=5).get("k")
+        assert len(server.requests) == 2
+
+    async def test_nobody_listens(self, provide: Provide) -> None:
+        """A refused connection is a ConnectionFailedError after all tries."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with pytest.raises(ConnectionFailedError) as caught:
+            await provide(f"http://127.0.0.1:{port}").get("k")
+        assert type(caught.value) is ConnectionFailedError
+
+    async def test_a_server_that_says_nothing(self, provide: Provide) -> None:
+        """No answer within `read_timeout` is a timeout, and repeated."""
+        async with serving(lambda _: Answer(stall=True, cut=0, headers={"Content-Length": "5"}, status=200)) as server:
+            with pytest.raises((RequestTimeoutError, IncompleteBodyError)):
+                await provide(server, read_timeout=0.05, max_attempts=2).get("k")
+        assert len(server.requests) >= 2
+
+
+class TestNotFound:
+    """404 and 403, with and without a body."""
+
+    @pytest.mark.parametrize(
+        ("status", "kind"), [(404, NotFoundError), (403, AccessDeniedError), (412, PreconditionFailedError)]
+    )
+    async def test_head(self, provide: Provide, status: int, kind: type[StorageError]) -> None:
+        """HEAD has no body: its status decides."""
+        async with serving([Answer(status)]) as server:
+            with pytest.raises(kind) as caught:
+                await provide(server).head("k")
+        assert (caught.value.status, caught.value.code) == (status, None)
+
+    async def test_exists(self, provide: Provide) -> None:
+        """404 is no, 200 is yes, and 403 is neither: it may be there."""
+        async with serving([Answer(404), OK, Answer(403)]) as server:
+            provider = provide(server)
+            assert not await provider.exists("k")
+            assert await provider.exists("k")
+            with pytest.raises(AccessDeniedError):
+                await provider.exists("k")
+
+    async def test_connect_names_a_missing_bucket(self, provide: Provide) -> None:
+        """A bodyless 404 to HeadBucket is the bucket, by name."""
+        async with serving([Answer(404)]) as server:
+            with pytest.raises(BucketNotFoundError, match="'bkt'"):
+                await provide(server).connect()
+
+    async def test_connect_accepts_a_token_that_may_only_read(self, provide: Provide) -> None:
+        """403 to HeadBucket and to a listing, but 404 to a key that is not there: the token works."""
+        async with serving([Answer(403), error("AccessDenied", 403), Answer(404)]) as server:
+            await provide(server).connect()
+        assert [request.method for request in server.requests] == ["HEAD", "GET", "HEAD"]
+
+    async def test_connect_refuses_a_wrong_secret(self, provide: Provide) -> None:
+        """A wrong secret is an AuthenticationError, though HeadBucket can only say 403."""
+        async with serving([Answer(403), error("SignatureDoesNotMatch", 403)]) as server:
+            with pytest.raises(AuthenticationError):
+                await provide(server).connect()
+
+    async def test_connect_that_may_do_nothing(self, provide: Provide) -> None:
+        """A token that may neither look, list nor read is refused with the listing's own words."""
+        async with serving([Answer(403), error("AccessDenied", 403, "not yours"), Answer(403)]) as server:
+            with pytest.raises(AccessDeniedError, match="not yours"):
+                await provide(server).connect()
+
+    async def test_delete_of_nothing(self, provide: Provide) -> None:
+        """Deleting what is not there succeeds; a missing bucket does not."""
+        async with serving([Answer(204), error("NoSuchKey", 404), error("NoSuchBucket", 404)]) as server:
+            provider = provide(server)
+            await provider.delete("k")
+            await provider.delete("k")
+            with pytest.raises(BucketNotFoundError):
+                await provider.delete("k")
+
+
+class TestSuccessThatIsNone:
+    """200 with an error inside."""
+
+    @pytest.mark.parametrize("space", [b"", b"  \n   \n"])
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [("InternalError", TransientError), ("SlowDown", ThrottledError), ("AccessDenied", AccessDeniedError)],
+    )
+    async def test_complete(self, provide: Provide, code: str, kind: type[StorageError], space: bytes) -> None:
+        """A completion that ends in `<Error>` after its 200, and after its white space, is an error."""
+        declaration, _, rest = error(code, 200).body.partition(b"\n")
+        wrong = Answer(200, declaration + space + rest)
+        async with serving(lambda _: wrong) as server:
+            with pytest.raises(kind) as caught:
+                await provide(server, max_attempts=1).complete_multipart(UPLOAD, PARTS, WriteOptions())
+        assert caught.value.code == code
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("code", ["InternalError", "AccessDenied"])
+    async def test_copy(self, provide: Provide, code: str) -> None:
+        """The same for copies, whole and in parts."""
+        async with serving(lambda _: Answer(200, error(code, 200).body)) as server:
+            provider = provide(server, max_attempts=1)
+            with pytest.raises(StorageError) as whole:
+                await provider.copy_object("a", "b")
+            with pytest.raises(StorageError) as part:
+                await provider.copy_part(UPLOAD, 1, "a", ByteRange(0, 5), if_match='"e"')
+        assert whole.value.code == part.value.code == code
+        assert all(request.method == "PUT" for request in server.requests)
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"<html>proxy login</html>", b"<CompleteMultipartUploadResult><ETag>", b"\x00\xff"]
+    )
+    async def test_no_answer_of_s3(self, provide: Provide, body: bytes) -> None:
+        """200 with no body, another document or a cut one is an error of ours: a proxy's page is no empty listing."""
+        async with serving(lambda _: Answer(200, body)) as server:
+            provider = provide(server, max_attempts=1)
+            for request in (
+                lambda: provider.create_multipart("k", WriteOptions()),
+                lambda: provider.copy_part(UPLOAD, 1, "a", ByteRange(0, 5), if_match='"e"'),
+                lambda: provider.put_part(UPLOAD, 1, b"x"),
+                lambda: provider.list_page(""),
+                lambda: provider.delete_batch(["a"]),
+                lambda: provider.list_multiparts(),
+            ):
+                with pytest.raises(StorageError):
+                    await request()
+
+    async def test_a_part_without_an_etag(self, provide: Provide) -> None:
+        """A part that was answered without an etag cannot be completed: an error of ours says so."""
+        async with serving([Answer(200)]) as server:
+            with pytest.raises(StorageError):
+                await provide(server, max_attempts=1).put_part(UPLOAD, 1, b"x")
+
+    async def test_an_upload_without_an_id(self, provide: Provide) -> None:
+        """An upload that was opened without an id is an error of ours."""
+        body = b'<InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Key>k</Key></InitiateMultipartUploadResult>'
+        async with serving([Answer(200, body)]) as server:
+            with pytest.raises(StorageError):
+                await provide(server, max_attempts=1).create_multipart("k", WriteOptions())
+
+
+class TestBodies:
+    """Bodies and ranges that are not what was asked for."""
+
+    @pytest.mark.parametrize("cut", [0, 1, 700, len(DATA) - 1])
+    async def test_cut_and_resumed(self, provide: Provide, cut: int) -> None:
+        """A body cut at byte n is followed by a request for `bytes=n-`, of the same version."""
+        cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
+        async with serving(first(cutting, then=of())) as server:
+            assert await provide(server).get("k") == DATA
+        assert [request.headers.get("range") for request in server.requests] == [None, f"bytes={cut}-{len(DATA) - 1}"]
+        assert server.requests[1].headers["if-match"] == '"e1"'
+
+    @pytest.mark.parametrize("cut", [0, 5, len(DATA) - 1])
+    async def test_cut_and_resumed_into_a_file(self, provide: Provide, tmp_path: Path, cut: int) -> None:
+        """The same for a download: what arrived is kept, and only the rest is asked for."""
+        info = Answer(200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA))})
+        cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
+        async with serving(first(info, cutting, then=of())) as server:
+            result = await provide(server).download("k", tmp_path / "t")
+        assert (tmp_path / "t").read_bytes() == DATA
+        assert result.retries == 1
+        wanted = f"bytes={cut}-{len(DATA) - 1}"
+        assert server.requests[2].headers.get("range") == (wanted if cut else None)
+        assert server.requests[2].headers.get("if-match") == ('"e1"' if cut else None)
+
+    async def test_cut_twice_within_a_range(self, provide: Provide) -> None:
+        """A range of 5 to 500 that breaks after 10 and then 20 bytes goes on at 15 and at 35."""
+
+        def script(request: Request) -> Answer:
+            whole = content(DATA, request)
+            cut = {1: 10, 2: 20}.get(len(server.requests))
+            return Answer(whole.status, whole.body, whole.headers, cut=cut)
+
+        async with serving(script) as server:
+            assert await provide(server).get_range("k", 5, 500) == DATA[5:500]
+        assert [request.headers["range"] for request in server.requests] == [
+            "bytes=5-499",
+            "bytes=15-499",
+            "bytes=35-499",
+        ]
+
+    async def test_replaced_before_the_rest(self, provide: Provide) -> None:
+        """Where the object was replaced before the rest is asked for, the answer is 412 and there is no mixture."""
+        cutting = Answer(200, DATA, {"ETag": '"e0"'}, cut=5)
+        async with serving(first(cutting, then=of())) as server:
+            with pytest.raises(PreconditionFailedError):
+                await provide(server).get("k")
+        assert server.requests[1].headers["if-match"] == '"e0"'
+
+    @pytest.mark.parametrize("kind", [S3Provider, WasabiProvider])
+    async def test_a_condition_that_the_server_ignores(self, provide: Provide, kind: type) -> None:
+        """An etag that is not the one asked for is a failed precondition, also after a 200."""
+
+        def ignoring(request: Request) -> Answer:
+            headers = {name: value for name, value in request.headers.items() if name != "if-match"}
+            return content(DATA, Request(request.method, request.target, headers, b""), etag='"e2"')
+
+        async with serving(ignoring) as server:
+            with pytest.raises(PreconditionFailedError):
+                await provide(server, kind).get("k", if_match='"e1"')
+            with pytest.raises(PreconditionFailedError):
+                await provide(server, kind).get_range("k", 0, 5, if_match='"e1"')
+            with pytest.raises(PreconditionFailedError):
+                await provide(server, kind).get("k", if_none_match='"e2"')
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            Answer(206, DATA[5:10], {"ETag": '"e1"', "Content-Range": f"bytes 6-10/{len(DATA)}"}),
+            Answer(206, DATA[5:10], {"ETag": '"e1"', "Content-Range": f"bytes 5-8/{len(DATA)}"}),
+            Answer(206, DATA[5:9], {"ETag": '"e1"', "Content-Range": f"bytes 5-9/{len(DATA)}"}),
+            Answer(206, DATA[5:10], {"ETag": '"e1"', "Content-Range": "bytes 5-9/*"}),
+            Answer(206, DATA[5:10], {"ETag": '"e1"', "Content-Range": "nonsense"}),
+            Answer(206, DATA[5:10], {"ETag": '"e1"'}),
+            Answer(200, DATA, {"ETag": '"e1"'}),
+            Answer(200, DATA[:5], {"ETag": '"e1"'}),
+        ],
+        ids=["start", "end", "length", "no-size", "nonsense", "none", "ignored", "ignored-same-length"],
+    )
+    async def test_another_range(self, provide: Provide, wrong: Answer) -> None:
+        """Another range than the one asked for, or none, is never taken for it."""
+        async with serving(lambda _: wrong) as server:
+            with pytest.raises(IntegrityError):
+                await provide(server).get_range("k", 5, 10)
+
+    async def test_a_range_beyond_the_end(self, provide: Provide) -> None:
+        """The answer to a range that goes beyond the end is cut at the end."""
+        async with serving(of(b"0123456789")):
+            pass
+        async with serving(of(b"0123456789")) as server:
+            assert await provide(server).get_range("k", 8, 100) == b"89"
+
+    async def test_without_a_length(self, provide: Provide) -> None:
+        """A chunked answer has no length to check against: its bytes come whole, or an error of ours does."""
+
+        def script(request: Request) -> Answer:
+            whole = content(DATA, request)
+            return Answer(whole.status, whole.body, whole.headers, chunked=True)
+
+        async with serving(script) as server:
+            try:
+                found = await provide(server).get("k")
+            except StorageError:
+                pass
+            else:
+                assert found == DATA
+
+    async def test_head_without_a_length(self, provide: Provide) -> None:
+        """The answer to HEAD without a length is an error of ours: the size is not guessed."""
+        async with serving(lambda _: Answer(200, b"", {"ETag": '"e1"', "Content-Length": None})) as server:
+            with pytest.raises(StorageError):
+                await provide(server).head("k")
+
+    async def test_a_body_that_stalls(self, provide: Provide) -> None:
+        """A body of which nothing more comes is given up within `read_timeout`, and resumed."""
+        stalled = Answer(200, DATA, {"ETag": '"e1"'}, cut=10, stall=True)
+        async with serving(first(stalled, then=of())) as server:
+            assert await provide(server, read_timeout=0.1).get("k") == DATA
+        assert server.requests[1].headers["range"] == f"bytes=10-{len(DATA) - 1}"
+        async with serving(
+            lambda request: Answer(**{**as_dict(content(DATA, request)), "cut": 0, "stall": True})
+        ) as server:
+            with pytest.raises(IncompleteBodyError, match="stalled"):
+                await provide(server, read_timeout=0.05).get("k")
+
+    async def test_gzip_is_given_as_it_is_stored(self, provide: Provide) -> None:
+        """An object with a content encoding comes as its bytes are stored, not decoded on the way."""
+        async with serving(of(b"\x1f\x8b not really gzip", **{"Content-Encoding": "gzip"})) as server:
+            assert await provide(server).get("k") == b"\x1f\x8b not really gzip"
+
+    @pytest.mark.slow
+    async def test_a_download_in_parts_is_of_one_version(self, provide: Provide, tmp_path: Path) -> None:
+        """An object that is replaced after the first range fails the download; the target stays as it was."""
+        old, new = bytes(12 * MiB), b"\1" * (12 * MiB)
+        (tmp_path / "t").write_bytes(b"old")
+
+        def script(request: Request) -> Answer:
+            replaced = len(server.requests) > 2
+            return content(new if replaced else old, request, etag='"e2"' if replaced else '"e1"')
+
+        for kind in (S3Provider, WasabiProvider):
+            async with serving(script) as server:
+                with pytest.raises(PreconditionFailedError):
+                    await provide(server, kind).download("k", tmp_path / "t")
+            assert (tmp_path / "t").read_bytes() == b"old"
+            assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+    async def test_a_wrong_checksum(self, provide: Provide, tmp_path: Path) -> None:
+        """Bytes that are not those of the stored checksum are not published."""
+        headers = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "FULL_OBJECT"}
+        async with serving(of(DATA, **headers)) as server:
+            with pytest.raises(IntegrityError, match="crc32"):
+                await provide(server).download("k", tmp_path / "t")
+        assert list(tmp_path.iterdir()) == []
+
+    async def test_a_composite_checksum_is_not_used(self, provide: Provide, tmp_path: Path) -> None:
+        """A checksum of parts' checksums says nothing about the bytes: the result says "length"."""
+        headers = {"x-amz-checksum-crc32": "AAAAAA==-2", "x-amz-checksum-type": "COMPOSITE"}
+        async with serving(of(DATA, **headers)) as server:
+            assert (await provide(server).download("k", tmp_path / "t")).verified == "length"
+
+
+def as_dict(answer: Answer) -> dict[str, object]:
+    """Give an answer's fields, to make another of them."""
+    return {name: getattr(answer, name) for name in answer.__slots__}
+
+
+class TestRedirects:
+    """Answers that lead elsewhere."""
+
+    @pytest.mark.parametrize("method", ["get", "head", "put", "list_files"])
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    async def test_nothing_is_sent_elsewhere(self, provide: Provide, status: int, method: str) -> None:
+        """A `Location` is never followed: the credentials stay with the endpoint that was configured."""
+        async with serving(of()) as elsewhere:
+            code = {301: "PermanentRedirect", 307: "TemporaryRedirect"}.get(status, "Redirect")
+            body = error(code, status).body.replace(
+                b"</Error>", f"<Endpoint>{elsewhere.url[7:]}</Endpoint></Error>".encode()
+            )
+            headers = {"Location": f"{elsewhere.url}/bkt/k", "x-amz-bucket-region": "eu-central-1"}
+            async with serving(lambda _: Answer(status, body, headers)) as server:
+                provider = provide(server)
+                arguments = {"put": ("k", b"x"), "list_files": ()}.get(method, ("k",))
+                with pytest.raises(StorageError):
+                    await getattr(provider, method)(*arguments)
+            assert elsewhere.requests == []
+            assert elsewhere.connections == 0
+            assert len(server.requests) <= 6
+
+    async def test_the_region_is_named(self, provide: Provide) -> None:
+        """A bucket of another region is an error that says to set the region."""
+        async with serving(lambda _: error("PermanentRedirect", 301)) as server:
+            with pytest.raises(BucketNotFoundError, match="region"):
+                await provide(server).get("k")
+
+
+class TestListing:
+    """Pages that lead nowhere."""
+
+    @staticmethod
+    def page(*keys: str, token: str | None = None, truncated: bool = True) -> Answer:
+        """Make a page of a listing."""
+        objects = "".join(
+            f"<Contents><Key>{key}</Key><Size>1</Size><ETag>&quot;e&quot;</ETag>"
+            "<LastModified>2026-10-21T07:28:00Z</LastModified></Contents>"
+            for key in keys
+        )
+        way = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+        return Answer(
+            200,
+            (
+                '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url</EncodingType>'
+                f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>{way}{objects}</ListBucketResult>"
+            ).encode(),
+        )
+
+    async def test_pages(self, provide: Provide) -> None:
+        """Pages are asked for one after another by their tokens, and names are decoded once."""
+        async with serving([self.page("a%2520b", "%C3%A4%2B", token="t1"), self.page("z", truncated=False)]) as server:
+            assert await provide(server).list_files("p ä") == ["a%20b", "z", "ä+"]
+        assert "continuation-token=t1" in server.requests[1].query
+        assert all("prefix=p%20%C3%A4" in request.query for request in server.requests)
+        assert all("list-type=2" in request.query for request in server.requests)
+
+    @pytest.mark.parametrize("token", [None, "t0"])
+    async def test_cut_without_a_way_on(self, provide: Provide, token: str | None) -> None:
+        """A page that is cut and names no token, or its own, is an error: neither a short result nor an endless loop."""
+        async with serving(lambda _: self.page("a", token=token)) as server:
+            with pytest.raises(StorageError):
+                await provide(server).list_files()
+        assert len(server.requests) <= 8
+
+    async def test_tokens_that_go_round(self, provide: Provide) -> None:
+        """Tokens that lead back to an earlier page are an error, not an endless loop."""
+
+        def script(request: Request) -> Answer:
+            if len(server.requests) > 40:
+                return error("AccessDenied", 403, "it went on for ever")
+            return self.page("a", token="t2" if "token=t1" in request.query else "t1")
+
+        async with serving(script) as server:
+            with pytest.raises(StorageError) as caught:
+                await provide(server).list_files()
+        assert "for ever" not in str(caught.value)
+
+    async def test_keys_that_xml_cannot_carry(self, provide: Provide) -> None:
+        """Control characters come percent-encoded, as asked for."""
+        async with serving([self.page("a%00b%0A%1F", truncated=False)]) as server:
+            assert await provide(server).list_files() == ["a\0b\n\x1f"]
+        assert "encoding-type=url" in server.requests[0].query
+
+    async def test_partial_deletes(self, provide: Provide) -> None:
+        """A bulk delete reports each key that failed; a missing one counts as deleted."""
+        body = (
+            b'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            b"<Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+            b"<Error><Key>c</Key><Code>NoSuchKey</Code></Error>"
+            b"<Error><Key>d</Key><Code>SlowDown</Code></Error></DeleteResult>"
+        )
+        async with serving([Answer(200, body)]) as server:
+            result = await provide(server).delete_many(["a", "b", "c", "d", "a"])
+        assert result.succeeded == ("a", "c")
+        assert {key: type(failed) for key, failed in result.failed.items()} == {
+            "b": AccessDeniedError,
+            "d": ThrottledError,
+        }
+        assert server.requests[0].body.count(b"<Key>") == 4
+
+    async def test_deletes_in_batches(self, provide: Provide) -> None:
+        """2,005 keys go in three requests of at most 1,000."""
+        async with serving(lambda _: Answer(200, b"<DeleteResult/>")) as server:
+            result = await provide(server).delete_many(f"k{number}" for number in range(2_005))
+        assert [request.body.count(b"<Key>") for request in server.requests] == [1_000, 1_000, 5]
+        assert len(result.succeeded) == 2_005
+
+
+class TestConditionalWrites:
+    """Writes that must happen once, or not at all."""
+
+    async def test_a_lost_answer_is_settled_by_looking(self, provide: Provide) -> None:
+        """After a create-only put without an answer, HEAD finds its own mark: a success, with one put."""
+        mark: dict[str, str] = {}
+
+        def script(request: Request) -> Answer:
+            if request.method == "PUT":
+                mark.update({name: value for name, value in request.headers.items() if name.startswith("x-amz-meta-")})
+                return Answer(drop=True)
+            return Answer(200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA)), **mark})
+
+        async with serving(script) as server:
+            info = await provide(server).put("k", DATA, if_none_match="*")
+        assert (info.etag, info.size) == ('"e1"', len(DATA))
+        assert [request.method for request in server.requests] == ["PUT", "HEAD"]
+        assert server.requests[0].headers["if-none-match"] == "*"
+        assert not info.metadata
+
+    async def test_no_layer_below_repeats_it(self, provide: Provide) -> None:
+        """A create-only put that landed without an answer is not sent again by the transport: its own 412 would lie."""
+        mark: dict[str, str] = {}
+
+        def script(request: Request) -> Answer:
+            if request.method == "PUT" and not mark:
+                mark.update({name: value for name, value in request.headers.items() if name.startswith("x-amz-meta-")})
+                return Answer(drop=True)
+            if request.method == "PUT":
+                return error("PreconditionFailed", 412)
+            return Answer(200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA)), **mark})
+
+        async with serving(script) as server:
+            assert (await provide(server).put("k", DATA, if_none_match="*")).etag == '"e1"'
+
+    async def test_somebody_elses_object(self, provide: Provide) -> None:
+        """Where HEAD finds another mark, the put is made again and its 412 is the answer."""
+
+        def script(request: Request) -> Answer:
+            if request.method == "PUT":
+                return Answer(drop=True) if len(server.requests) == 1 else error("PreconditionFailed", 412)
+            return Answer(
+                200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA)), "x-amz-meta-bucketry-write": "0"}
+            )
+
+        async with serving(script) as server:
+            with pytest.raises(AlreadyExistsError):
+                await provide(server).put("k", DATA, if_none_match="*")
+        assert [request.method for request in server.requests][:3] == ["PUT", "HEAD", "PUT"]
+
+    async def test_a_throttled_one_is_made_again(self, provide: Provide) -> None:
+        """An answer that says "not done, come back later" leaves nothing to settle."""
+        async with serving([error("SlowDown", 503, Retry_After="0"), OK]) as server:
+            await provide(server).put("k", DATA, if_none_match="*")
+        assert [request.method for request in server.requests] == ["PUT", "PUT"]
+
+    @pytest.mark.parametrize(
+        ("kind", "condition"),
+        [
+            (WasabiProvider, {"if_none_match": "*"}),
+            (WasabiProvider, {"if_match": '"e"'}),
+            (BackblazeProvider, {"if_none_match": "*"}),
+            (BackblazeProvider, {"if_match": '"e"'}),
+            (DigitalOceanProvider, {"if_match": '"e"'}),
+        ],
+        ids=str,
+    )
+    async def test_kept_or_refused(self, provide: Provide, kind: type, condition: dict[str, str]) -> None:
+        """Where the vendor does not enforce the condition, the error comes before any request."""
+        async with serving([]) as server:
+            with pytest.raises(UnsupportedError, match="nothing was sent"):
+                await provide(server, kind).put("k", DATA, **condition)
+            with pytest.raises(UnsupportedError):
+                await provide(server, kind).put_object("k", DATA, WriteOptions(**condition))
+            with pytest.raises(UnsupportedError):
+                await provide(server, kind).complete_multipart(UPLOAD, PARTS, WriteOptions(**condition))
+        assert server.requests == []
+        assert server.connections == 0
+
+    async def test_a_server_nobody_has_measured(self, provide: Provide) -> None:
+        """Behind a foreign endpoint no condition is trusted unless the configuration says so."""
+        async with serving([OK]) as server:
+            with pytest.raises(UnsupportedError):
+                await provide(server, server="auto").put("k", DATA, if_none_match="*")
+            assert server.requests == []
+            await provide(server, server="aws").put("k", DATA, if_none_match="*")
+        assert len(server.requests) == 1
+
+
+async def test_tls_is_not_optional(provide: Provide) -> None:
+    """A server that speaks no TLS behind an https endpoint is refused, and sees no request."""
+    async with serving([OK]) as server:
+        with pytest.raises(StorageError) as caught:
+            await provide(server.url.replace("http://", "https://"), max_attempts=1).get("k")
+    assert isinstance(caught.value, (ConfigError, ConnectionFailedError))
+    assert server.requests == []

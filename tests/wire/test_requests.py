@@ -1,0 +1,328 @@
+"""What is sent: keys as themselves, bodies whole and summed, and no secret anywhere else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import pickle
+import traceback
+import zlib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bucketry import (
+    BackblazeProvider,
+    CloudflareR2Provider,
+    DigitalOceanProvider,
+    S3Provider,
+    SessionPool,
+    WasabiProvider,
+)
+from bucketry._core.units import KiB, MiB
+from bucketry._core.values import MultipartUpload, WriteOptions
+from bucketry.errors import StorageError
+from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
+from tests.wire.scripted import Answer, Request, content, error, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OK = Answer(200, b"", {"ETag": '"e1"'})
+DATA = b"some bytes " * 100
+KINDS = (S3Provider, DigitalOceanProvider, WasabiProvider, BackblazeProvider, CloudflareR2Provider)
+UPLOAD = MultipartUpload(key="k", upload_id="u1")
+CRC32 = base64.b64encode(zlib.crc32(DATA).to_bytes(4, "big")).decode()
+MD5 = base64.b64encode(hashlib.md5(DATA, usedforsecurity=False).digest()).decode()
+
+KEYS = [
+    "plain",
+    "a/b/c",
+    "a/../b",
+    "../b",
+    "..",
+    ".",
+    "a/./b",
+    "a//b",
+    "/a",
+    "//a",
+    "a/",
+    "ä+ %2F?#&=",
+    "%",
+    "%2e%2e/b",
+    "a b",
+    "a+b",
+    "~*'()!$,:;@[]{}|^`<>\"\\",
+    "line\nend\ttab",
+    "\U0001f600/é/e\u0301",
+    "?list-type=2",
+    "k?versionId=1",
+]
+
+
+class TestKeys:
+    """A key's way into the URL."""
+
+    @pytest.mark.parametrize("key", KEYS, ids=ascii)
+    async def test_arrives_as_itself(self, provide: Provide, key: str) -> None:
+        """Percent-encoded once, nothing normalized: the server decodes the very key, on every kind of request."""
+        async with serving(lambda request: content(DATA, request) if request.method == "GET" else OK) as server:
+            provider = provide(server)
+            await provider.get(key)
+            await provider.head(key)
+            await provider.put(key, b"x")
+            await provider.delete(key)
+        assert [request.method for request in server.requests] == ["GET", "HEAD", "PUT", "DELETE"]
+        for request in server.requests:
+            assert unquote(request.path) == f"/bkt/{key}"
+            assert request.target.isascii()
+            assert request.query in ("", "x-id=GetObject", "x-id=PutObject", "x-id=DeleteObject")
+
+    @pytest.mark.parametrize("key", KEYS, ids=ascii)
+    async def test_copies_from_itself(self, provide: Provide, key: str) -> None:
+        """The source of a copy is named in a header, percent-encoded once as well."""
+        body = b'<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>&quot;e1&quot;</ETag></CopyObjectResult>'
+        async with serving(lambda request: Answer(200, body) if request.method == "PUT" else OK) as server:
+            await provide(server).copy_object(key, "target")
+        assert unquote(server.requests[0].headers["x-amz-copy-source"]).lstrip("/") == f"bkt/{key}".lstrip("/")
+        assert unquote(server.requests[0].path) == "/bkt/target"
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
+    async def test_any_key_arrives(self, provide: Provide, key: str) -> None:
+        """The same for any key."""
+        async with serving([OK]) as server:
+            await provide(server).put(key, b"")
+        assert unquote(server.requests[0].path) == f"/bkt/{key}"
+
+    async def test_a_bulk_delete_names_them_as_they_are(self, provide: Provide) -> None:
+        """In XML a key is escaped, not encoded."""
+        async with serving([Answer(200, b"<DeleteResult/>")]) as server:
+            await provide(server).delete_many(["a&b<c>", "ä+ %2F"])
+        assert "<Key>a&amp;b&lt;c&gt;</Key>" in server.requests[0].body.decode()
+        assert "<Key>ä+ %2F</Key>" in server.requests[0].body.decode()
+
+
+class TestBodies:
+    """How bytes go up."""
+
+    @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+    @pytest.mark.parametrize("data", [b"", DATA], ids=["empty", "some"])
+    async def test_a_put(self, provide: Provide, kind: type, data: bytes) -> None:
+        """A body goes with its length, in one piece: not chunked, no trailer, no `Expect`, for every vendor."""
+        async with serving([OK]) as server:
+            await provide(server, kind).put("k", data, metadata={"Run": "7"}, content_type="text/x")
+        (request,) = server.requests
+        assert request.body == data
+        headers = request.headers
+        assert headers["content-length"] == str(len(data))
+        assert not {"transfer-encoding", "x-amz-trailer", "expect", "x-amz-decoded-content-length"} & set(headers)
+        assert "aws-chunked" not in headers.get("content-encoding", "")
+        assert not headers.get("x-amz-content-sha256", "").startswith("STREAMING")
+        assert (headers["x-amz-meta-run"], headers["content-type"]) == ("7", "text/x")
+        assert ACCESS in headers["authorization"]
+
+    @pytest.mark.parametrize(
+        ("kind", "put", "part"),
+        [
+            (S3Provider, "x-amz-checksum-crc32", "x-amz-checksum-crc32"),
+            (DigitalOceanProvider, "content-md5", "content-md5"),
+            (WasabiProvider, "x-amz-checksum-crc32", "content-md5"),
+            (BackblazeProvider, "x-amz-checksum-crc32", "content-md5"),
+            (CloudflareR2Provider, "x-amz-checksum-crc32", "content-md5"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else value.__name__,
+    )
+    async def test_the_checksum_of_the_row(self, provide: Provide, kind: type, put: str, part: str) -> None:
+        """Single puts and parts carry the checksum that the vendor checks, right, and no other."""
+        values = {"x-amz-checksum-crc32": CRC32, "content-md5": MD5}
+        async with serving(lambda _: OK) as server:
+            provider = provide(server, kind)
+            await provider.put("k", DATA)
+            await provider.put_part(UPLOAD, 1, DATA)
+        for request, name in zip(server.requests, (put, part), strict=True):
+            sent = {
+                header for header in request.headers if header.startswith("x-amz-checksum-") or header == "content-md5"
+            }
+            assert sent - {"x-amz-checksum-algorithm"} == {name}
+            assert request.headers[name] == values[name]
+            assert ("x-amz-sdk-checksum-algorithm" in request.headers) == (kind is S3Provider)
+
+    async def test_unquoted_views(self, provide: Provide) -> None:
+        """A bytearray and a view of a larger buffer are sent as their bytes."""
+        async with serving(lambda _: OK) as server:
+            await provide(server).put("k", bytearray(DATA))
+            await provide(server).put("k", memoryview(b"xx" + DATA)[2:])
+        assert [request.body for request in server.requests] == [DATA, DATA]
+
+    @pytest.mark.slow
+    async def test_an_upload_in_parts(self, provide: Provide, tmp_path: Path) -> None:
+        """An upload in parts creates, sends every part, completes with all of them in order, and looks once."""
+        data = bytes(11 * MiB)
+        source = tmp_path / "source"
+        source.write_bytes(data)
+        namespace = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+        mark: dict[str, str] = {}
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST" and "uploads" in request.query:
+                mark.update({name: value for name, value in request.headers.items() if name.startswith("x-amz-meta-")})
+                return Answer(
+                    200,
+                    f"<InitiateMultipartUploadResult {namespace}><UploadId>u 1</UploadId></InitiateMultipartUploadResult>".encode(),
+                )
+            if request.method == "POST":
+                return Answer(
+                    200,
+                    f'<CompleteMultipartUploadResult {namespace}><ETag>"e-3"</ETag></CompleteMultipartUploadResult>'.encode(),
+                )
+            if request.method == "HEAD":
+                return Answer(200, b"", {"ETag": '"e-3"', "Content-Length": str(len(data)), **mark})
+            return OK
+
+        async with serving(script) as server:
+            provider = provide(server)
+            result = await provider.upload(source, "k")
+        assert (result.size, result.parts, result.etag, result.verified) == (len(data), 3, '"e-3"', "crc32")
+        parts = sorted(request.query for request in server.requests if request.method == "PUT")
+        assert [part.split("&")[0] for part in parts] == ["partNumber=1", "partNumber=2", "partNumber=3"]
+        (complete,) = (
+            request for request in server.requests if request.method == "POST" and "uploadId" in request.query
+        )
+        text = complete.body.decode()
+        assert text.index("<PartNumber>1<") < text.index("<PartNumber>2<") < text.index("<PartNumber>3<")
+        whole = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+        assert complete.headers["x-amz-checksum-crc32"] == whole
+        assert complete.headers["x-amz-checksum-type"] == "FULL_OBJECT"
+
+    @pytest.mark.slow
+    async def test_a_part_that_is_refused_aborts(self, provide: Provide, tmp_path: Path) -> None:
+        """After a part that fails for good, the upload is aborted and looked for in the listing."""
+        source = tmp_path / "source"
+        source.write_bytes(bytes(11 * MiB))
+        namespace = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST":
+                return Answer(
+                    200,
+                    f"<InitiateMultipartUploadResult {namespace}><UploadId>u1</UploadId></InitiateMultipartUploadResult>".encode(),
+                )
+            if "partNumber=2" in request.query:
+                return error("AccessDenied", 403)
+            if request.method == "DELETE":
+                return Answer(204)
+            return OK if request.method == "PUT" else Answer(200, f"<ListMultipartUploadsResult {namespace}/>".encode())
+
+        async with serving(script) as server:
+            with pytest.raises(StorageError) as caught:
+                await provide(server).upload(source, "k")
+        assert caught.value.code == "AccessDenied"
+        assert [request.method for request in server.requests][-2:] == ["DELETE", "GET"]
+
+
+def reprs_of(value: object, depth: int = 4) -> list[str]:
+    """Give the reprs of a value and of all that it holds."""
+    held = vars(value).values() if depth and hasattr(value, "__dict__") else ()
+    return [repr(value), *(text for one in held for text in reprs_of(one, depth - 1))]
+
+
+class TestSecrets:
+    """Where credentials may not be."""
+
+    async def test_nowhere_but_in_the_request(self, provide: Provide, caplog: pytest.LogCaptureFixture) -> None:
+        """Logs at DEBUG, errors with their causes, and reprs hold no secret, no token and no signature."""
+        seen: list[str] = []
+
+        def script(request: Request) -> Answer:
+            signature = request.headers["authorization"].rpartition("Signature=")[2]
+            secrets.add(signature)
+            assert request.headers["x-amz-security-token"] == TOKEN
+            if request.method == "GET" and "list-type" not in request.query:
+                return Answer(200, DATA, {"ETag": '"e1"'}, cut=3)
+            return error("SignatureDoesNotMatch", 403) if request.method == "HEAD" else error("InternalError", 500)
+
+        secrets = {SECRET, TOKEN}
+        caplog.set_level(logging.DEBUG, "bucketry")
+        async with serving(script) as server:
+            provider = provide(server, session_token=TOKEN, max_attempts=2)
+            for request in (
+                provider.connect(),
+                provider.get("k"),
+                provider.put("k", DATA, if_none_match="*"),
+                provider.put("k", DATA),
+                provider.list_files(),
+                provider.delete_many(["k"]),
+                provider.copy("a", "b"),
+                provider.create_multipart("k", WriteOptions()),
+            ):
+                with pytest.raises(StorageError) as caught:
+                    await request
+                seen += [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
+                seen.append(repr(pickle.loads(pickle.dumps(caught.value)).__dict__))  # noqa: S301 - our own bytes
+            seen += reprs_of(provider)
+        seen += [record.getMessage() for record in caplog.records if record.name.startswith("bucketry")]
+        assert len(secrets) > 8
+        text = "\n".join(seen)
+        for secret in secrets:
+            assert secret not in text
+        assert "authorization" not in text.lower().replace("authorizationheader", "")
+
+    async def test_not_in_a_pickle_of_the_pool(self, provide: Provide, pool: SessionPool) -> None:
+        """A pool's pickle is its configuration: clients and what they know stay here."""
+        async with serving([OK]) as server:
+            await provide(server).put("k", b"x")
+            assert SECRET.encode() not in pickle.dumps(pool)
+
+    async def test_a_signed_url_is_not_logged(self, provide: Provide, caplog: pytest.LogCaptureFixture) -> None:
+        """Signing a URL logs nothing of it."""
+        caplog.set_level(logging.DEBUG, "bucketry")
+        url = await provide("http://127.0.0.1:9").presign("k")
+        assert "X-Amz-Signature=" in url
+        assert SECRET not in url
+        assert "X-Amz-Signature" not in caplog.text
+
+
+@pytest.mark.slow
+async def test_memory_of_a_stream(provide: Provide) -> None:
+    """A long stream over HTTP holds no more than the budget and 1 MiB for each body."""
+    import tracemalloc  # noqa: PLC0415 - it slows down what runs while it traces
+
+    namespace = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+    size, part = 80 * MiB, 5 * MiB
+
+    def script(request: Request) -> Answer:
+        server.requests.clear()
+        if request.method == "POST" and "uploads" in request.query:
+            return Answer(
+                200,
+                f"<InitiateMultipartUploadResult {namespace}><UploadId>u1</UploadId></InitiateMultipartUploadResult>".encode(),
+            )
+        if request.method == "POST":
+            return Answer(
+                200,
+                f'<CompleteMultipartUploadResult {namespace}><ETag>"e"</ETag></CompleteMultipartUploadResult>'.encode(),
+            )
+        if request.method == "HEAD":
+            return Answer(200, b"", {"ETag": '"e"', "Content-Length": str(size)})
+        return OK
+
+    async def source():  # noqa: ANN202 - an iterator of bytes
+        for _ in range(size // (256 * KiB)):
+            yield bytes(256 * KiB)
+
+    async with serving(script) as server:
+        provider = provide(server)
+        await provider.put("warm", b"x")
+        tracemalloc.start()
+        try:
+            await provider.transfer.upload_stream(source(), "k")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    width = provider.transfer.config.max_concurrency
+    received = width * 2 * part  # what the server, in this process, holds of the bodies it reads
+    assert peak <= provider.transfer.config.memory_budget + width * MiB + received
