@@ -42,7 +42,7 @@ class Answer:
         cut: Bytes of the body after which the connection is closed.
         stall: Send nothing more after `cut` bytes (all, if there is no cut), and keep the connection open.
         chunked: Send the body in chunks, without a length.
-        drop: Send no answer at all and close.
+        drop: Send no answer at all and close; with `stall`, keep the connection open.
     """
 
     status: int = 200
@@ -63,7 +63,8 @@ def error(code: str, status: int, message: str = "said the server", **headers: s
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>REQ7</RequestId></Error>"
     ).encode()
-    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, body, {"x-amz-request-id": "REQ7", **named})
 
 
 def content(data: bytes, request: Request, etag: str = '"e1"', **more: str) -> Answer:
@@ -171,8 +172,10 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer, request: Request) -> bool:
     """Send the answer; `False`: the connection ends here."""
-    if answer.drop:
+    if answer.drop and not answer.stall:
         return False
+    if answer.drop:
+        await asyncio.get_running_loop().create_future()
     body = b"" if request.method == "HEAD" else answer.body
     headers: dict[str, str | None] = {"Content-Length": str(len(answer.body)), **answer.headers}
     if answer.chunked:

@@ -149,6 +149,15 @@ class ProviderConfig:
         """Make the configuration from environment variables alone."""
         return cls.of(cls.entries(environ))
 
+    def _one_of(self, name: str, words: tuple[str, ...]) -> None:
+        if getattr(self, name) not in words:
+            raise _fail(self.provider, name, nearest(str(getattr(self, name)), words))
+
+    def _number(self, name: str, high: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
+            raise _fail(self.provider, name, f"must be an int within 1 and {high}, not {value!r}")
+
     def _text(self, *names: str) -> None:
         defaults = {entry.name: entry.default for entry in fields(self)}
         for name in names:
@@ -175,7 +184,7 @@ class S3FamilyConfig(ProviderConfig):
         connect_timeout: Seconds to open a connection.
         read_timeout: Longest silence of the server, seconds.
         max_attempts: How often one request is made at most.
-        max_connections: Sockets to the endpoint at most; `None`: 32, or the transfers' `max_concurrency` if that is more.
+        max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
     """
 
     bucket_name: str
@@ -199,23 +208,17 @@ class S3FamilyConfig(ProviderConfig):
         # An empty path would turn the check of certificates off.
         if self.ca_bundle is not None:
             _path(self.provider, "ca_bundle", self.ca_bundle)
-        if self.addressing_style not in get_args(AddressingStyle):
-            known = get_args(AddressingStyle)
-            raise _fail(self.provider, "addressing_style", nearest(str(self.addressing_style), known))
-        if self.transport not in get_args(Transport):
-            raise _fail(self.provider, "transport", nearest(str(self.transport), get_args(Transport)))
+        self._one_of("addressing_style", get_args(AddressingStyle))
+        self._one_of("transport", get_args(Transport))
         if not isinstance(self.allow_http, bool):
             raise _fail(self.provider, "allow_http", f"must be a bool, not {type(self.allow_http).__name__}")
         for name in ("connect_timeout", "read_timeout"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 3_600:  # noqa: PLR2004
                 raise _fail(self.provider, name, f"must be a number of seconds within 0 and 3600, not {value!r}")
-        for name, high in (("max_attempts", 100), ("max_connections", 10_000)):
-            value = getattr(self, name)
-            if name == "max_connections" and value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
-                raise _fail(self.provider, name, f"must be an int within 1 and {high}, not {value!r}")
+        self._number("max_attempts", 100)
+        if self.max_connections is not None:
+            self._number("max_connections", 10_000)
 
     @property
     def access_key(self) -> str | None:
@@ -270,8 +273,7 @@ class S3Config(S3FamilyConfig):
             raise _fail(self.provider, missing, "is missing: give both halves of the credentials, or neither")
         if self.session_token is not None and self.access_key_id is None:
             raise _fail(self.provider, "session_token", "needs access_key_id and secret_access_key beside it")
-        if self.server not in get_args(Server):
-            raise _fail(self.provider, "server", nearest(str(self.server), get_args(Server)))
+        self._one_of("server", get_args(Server))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

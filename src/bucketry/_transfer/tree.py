@@ -20,6 +20,7 @@ from bucketry.errors import (
     LocalFileNotFoundError,
     LocalNotADirectoryError,
     StorageError,
+    TransientError,
     UnsafeKeyError,
 )
 
@@ -111,7 +112,8 @@ async def every_object(
 
     Cost: 1 request for each page of `capabilities.max_list_keys` entries.
     """
-    token: str | None = None
+    token = marker = None
+    pages = 0
     while True:
         page = await provider.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
         for entry in page.entries:
@@ -119,6 +121,12 @@ async def every_object(
         token = page.next_token
         if token is None:
             return
+        pages += 1
+        if token == marker:
+            message = f"{provider.locate(prefix)}: the listing leads back to a page that it has given before"
+            raise TransientError(message, provider=provider.name, operation="list")
+        if pages & (pages - 1) == 0:
+            marker = token  # the tokens at powers of two: sooner or later one of them comes again in any circle
 
 
 class Landing:
