@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import S3FamilyConfig
 from bucketry._vendors.row import Vendor
-from bucketry.providers.s3 import _S3Family
+from bucketry.providers import S3FamilyProvider
 from bucketry.testing import embedded_s3
 
 # --8<-- [start:row]
@@ -48,7 +48,7 @@ class ExampleConfig(S3FamilyConfig):
     region: str = "north-1"
 
 
-class ExampleProvider(_S3Family):
+class ExampleProvider(S3FamilyProvider):
     """An Example Cloud bucket; see `ExampleConfig`."""
 
     config_class = ExampleConfig
