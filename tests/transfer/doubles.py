@@ -29,6 +29,13 @@ def noise(size: int, seed: int = 7) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what it asks has no event to wait for
+            await asyncio.sleep(0)
+
+
 async def chunked(data: bytes, size: int = 700) -> AsyncIterator[bytes]:
     """Give the data in chunks, with a turn of the loop before each."""
     for start in range(0, len(data), size):

@@ -20,7 +20,7 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from bucketry.testing import Fault, FaultyProvider
-from tests.transfer.doubles import PART, Bench, Cutting, noise, seen
+from tests.transfer.doubles import PART, Bench, Cutting, noise, seen, until
 
 
 async def filled(bench: Bench, count: int, size: int = 100):  # noqa: ANN201 - a memory
@@ -62,6 +62,7 @@ class TestBatches:
             got.raise_for_failures()
         assert caught.value is got.failed["gone"]
 
+    @pytest.mark.slow
     async def test_pairs_are_taken_as_they_are_needed(self, bench: Bench) -> None:
         """A long iterable of pairs is not drawn ahead of the work: only as many as run at once."""
         memory = bench.memory()
@@ -78,9 +79,7 @@ class TestBatches:
         faults = tuple(Fault(operation="put_object", nth=number, hook=release.wait) for number in range(1, 4))
         provider = FaultyProvider(memory, faults)
         task = asyncio.create_task(bench.manager(provider, max_concurrency=3).upload_many(pairs()))
-        async with asyncio.timeout(5):
-            while provider.running < 3:
-                await asyncio.sleep(0)
+        await until(lambda: provider.running == 3)
         for _ in range(50):
             await asyncio.sleep(0)
         assert drawn == 3
@@ -237,9 +236,13 @@ class TestGetMany:
         memory = await filled(bench, 20)
         wanted = [*keys(5), "gone", *keys(20)]
         got = []
-        with pytest.raises(NotFoundError):
+
+        async def consume() -> None:
             async for key, _ in bench.manager(memory).get_many(wanted, ordered=ordered):
                 got.append(key)
+
+        with pytest.raises(NotFoundError):
+            await consume()
         if ordered:
             assert got == keys(5)
 
@@ -257,6 +260,7 @@ class TestGetMany:
                 await anext(found)
         assert next(drawn) <= 14
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ordered", [True, False])
     async def test_the_consumer_may_use_the_same_manager(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
         """A consumer that uploads, downloads and iterates with the same manager meanwhile does not deadlock."""
@@ -400,7 +404,8 @@ async def test_broken_bodies_of_a_batch(bench: Bench, monkeypatch: pytest.Monkey
     monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
     memory = await filled(bench, 6, size=PART)
     provider = Cutting(memory, [3, 0, 9, 1, 0, 7, 2])
-    result = await bench.manager(provider).download_many((key, bench.target(key)) for key in keys(6))
+    manager = bench.manager(provider, max_attempts=20)
+    result = await manager.download_many((key, bench.target(key)) for key in keys(6))
     assert not result.failed
     assert all([bench.target(key).read_bytes() == await memory.get(key) for key in keys(6)])
     assert sum(one.retries for one in result.results.values()) == 7

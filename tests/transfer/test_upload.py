@@ -35,7 +35,7 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 from bucketry.testing import Fault, FaultyProvider
-from tests.transfer.doubles import PART, Bench, Discarding, Scripted, chunked, noise, seen
+from tests.transfer.doubles import PART, Bench, Discarding, Scripted, chunked, noise, seen, until
 
 LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7]
 
@@ -196,11 +196,10 @@ class TestSource:
         provider = FaultyProvider(memory, (Fault(operation="put_object", hook=release.wait),))
         manager = bench.manager(provider, max_concurrency=1)
         first = asyncio.create_task(manager.upload(bench.file(b"first", "first"), "first"))
-        while not provider.calls["put_object"]:
-            await asyncio.sleep(0)
+        await until(lambda: provider.calls["put_object"])
         second = asyncio.create_task(manager.upload(path, "k"))
-        while not manager._limits.get().slots._waiting:  # noqa: SLF001 - the moment cannot be seen from outside
-            await asyncio.sleep(0)
+        limits = manager._limits.get()  # noqa: SLF001 - the moment cannot be seen from outside
+        await until(lambda: limits.slots._waiting)  # noqa: SLF001 - as above
         if change == "truncated":
             os.truncate(path, size // 3)
         else:

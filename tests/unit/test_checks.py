@@ -54,6 +54,9 @@ REFUSED = [
     "C:\\x",
     "C:x",
     "c:/x",
+    "a:b",
+    "a/C:b",
+    "a/\\b",
     "\\\\host\\share",
     "\\abs",
     "..\\x",
@@ -64,7 +67,7 @@ REFUSED = [
 ]
 ALLOWED = [
     "CON",
-    "a:b",
+    "ab:c",
     "dot.",
     "space ",
     " space",
@@ -82,7 +85,7 @@ ALLOWED = [
 
 def lands_below(root: str, parts: tuple[str, ...]) -> bool:
     """Tell whether the path really is below the root, and not the root."""
-    path = os.path.realpath(os.path.join(root, *parts))  # noqa: PTH118 - as strings, the way an attacker would
+    path = os.path.realpath(os.path.join(root, *parts))
     return path.startswith(os.path.realpath(root) + os.sep)
 
 
@@ -124,7 +127,7 @@ class TestLocalParts:
         except UnsafeKeyError:
             return
         path = ntpath.normpath(ntpath.join("R:\\root", *parts))
-        assert path.startswith("R:\\root\\")
+        assert path == "R:\\root" or path.startswith("R:\\root\\")
 
     @given(key=HOSTILE)
     def test_landing_makes_nothing_outside(self, key: str) -> None:

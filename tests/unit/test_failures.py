@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import pickle
 import pkgutil
@@ -254,7 +253,7 @@ class TestExceptions:
         assert exception_class(kind.__new__(kind)) is EXCEPTIONS[found]
 
     def test_what_is_not_below_the_root(self) -> None:
-        """Exceptions outside BotoCoreError are caught at the border too, but for those that no call of ours lets out."""
+        """Exceptions outside BotoCoreError are caught at the border too, but for those that no call lets out."""
         exempt = {
             "botocore.model": "faults of a service model that ships with botocore",
             "botocore.eventstream": "of SelectObjectContent, which is not called",
@@ -286,7 +285,6 @@ class TestExceptions:
             (boto.FlexibleChecksumError(error_msg="differs"), IntegrityError),
             (aiohttp.ClientPayloadError("cut"), IncompleteBodyError),
             (aiohttp.ServerDisconnectedError(), ConnectionFailedError),
-            (asyncio.TimeoutError(), RequestTimeoutError),
             (TimeoutError(), RequestTimeoutError),
             (ConnectionResetError("reset"), ConnectionFailedError),
             (OSError(5, "io"), ConnectionFailedError),

@@ -176,6 +176,7 @@ class FakeLoop(asyncio.SelectorEventLoop):
         self.now = 1_000.0
 
     def time(self) -> float:
+        """Give the clock that jumps."""
         return self.now
 
     def _run_once(self) -> None:

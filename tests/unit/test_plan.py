@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -91,7 +92,7 @@ class TestUploads:
     def test_the_largest_object_fits(self, limits: Capabilities) -> None:
         """The largest object of the row can be cut, and one byte more is refused before any byte is sent."""
         assert_accepted(plan_upload(limits.max_object_size, limits, None, "s3://b/k"), limits)
-        with pytest.raises(UnsupportedError, match="s3://b/k.*more than"):
+        with pytest.raises(UnsupportedError, match=r"s3://b/k.*more than"):
             plan_upload(limits.max_object_size + 1, limits, None, "s3://b/k")
 
     @EACH_CLOUD
@@ -147,7 +148,7 @@ class TestCoalescing:
         asked = [at for one in joined for at in range(one.start, one.end)]
         assert wanted <= set(asked)
         assert len(asked) == len(set(asked))
-        assert all(after.start - before.end > gap for before, after in zip(joined, joined[1:], strict=False))
+        assert all(after.start - before.end > gap for before, after in pairwise(joined))
         extra = sorted(set(asked) - wanted)
         runs = [at for at in extra if at - 1 not in extra]
         assert all(len([at for at in extra if run <= at < run + gap + 1]) <= gap for run in runs)

@@ -12,10 +12,12 @@ from bucketry._core.retry import (
     COST,
     COST_OF_THROTTLING,
     FIRST_DELAY,
+    GOOD_PROGRESS,
     MAX_DELAY,
     MAX_RETRY_AFTER,
     RetryBudget,
     RetryPolicy,
+    body_attempt,
 )
 from bucketry.errors import AuthenticationError, StorageError, ThrottledError, TransientError
 
@@ -81,6 +83,16 @@ class TestPolicy:
     def test_a_wrong_secret_is_not_repeated(self) -> None:
         """Other refusals of the credentials stay what they are."""
         assert RetryPolicy().delay(AuthenticationError("x", code="SignatureDoesNotMatch"), 1) is None
+
+
+class TestBodies:
+    """Bodies that break again and again."""
+
+    def test_a_good_way_begins_the_count_anew(self) -> None:
+        """A body that came a good way is a first failure again; one that trickled, or gave nothing, is one more."""
+        assert body_attempt(4, GOOD_PROGRESS) == 1
+        assert body_attempt(4, GOOD_PROGRESS - 1) == 5
+        assert body_attempt(0, 0) == 1
 
 
 class TestBudget:

@@ -67,6 +67,20 @@ def error(code: str, status: int, message: str = "said the server", **headers: s
     return Answer(status, body, {"x-amz-request-id": "REQ7", **named})
 
 
+def created(upload_id: str) -> Answer:
+    """Answer CreateMultipartUpload."""
+    return _document("InitiateMultipartUploadResult", f"<UploadId>{upload_id}</UploadId>")
+
+
+def completed(etag: str) -> Answer:
+    """Answer CompleteMultipartUpload."""
+    return _document("CompleteMultipartUploadResult", f"<ETag>{etag}</ETag>")
+
+
+def _document(name: str, inside: str) -> Answer:
+    return Answer(200, f'<{name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inside}</{name}>'.encode())
+
+
 def content(data: bytes, request: Request, etag: str = '"e1"', **more: str) -> Answer:
     """Answer a GET as S3 does: the range asked for, its place in the whole, the etag; 412 for another `If-Match`."""
     if request.headers.get("if-match", etag) != etag:
@@ -84,8 +98,9 @@ def content(data: bytes, request: Request, etag: str = '"e1"', **more: str) -> A
 class Scripted:
     """The server: answers by a function, or by a list of answers used up one by one."""
 
-    def __init__(self, script: Script | Iterable[Answer]) -> None:
-        """Remember the script; no I/O."""
+    def __init__(self, script: Script | Iterable[Answer], *, keep: bool = True) -> None:
+        """Remember the script, and whether to keep the bodies that arrive; no I/O."""
+        self._keep = keep
         self._script = script if callable(script) else _from_list(script)
         self.requests: list[Request] = []
         self.connections = 0
@@ -123,7 +138,7 @@ class Scripted:
         self._running.add(task)
         self.connections += 1
         try:
-            while (request := await _read(reader)) is not None:
+            while (request := await _read(reader, keep=self._keep)) is not None:
                 self.requests.append(request)
                 if not await _send(writer, self._script(request), request):
                     break
@@ -135,9 +150,9 @@ class Scripted:
 
 
 @asynccontextmanager
-async def serving(script: Script | Iterable[Answer]) -> AsyncIterator[Scripted]:
+async def serving(script: Script | Iterable[Answer], *, keep: bool = True) -> AsyncIterator[Scripted]:
     """Run a scripted server."""
-    async with Scripted(script) as server:
+    async with Scripted(script, keep=keep) as server:
         yield server
 
 
@@ -150,7 +165,7 @@ def _from_list(answers: Iterable[Answer]) -> Script:
     return script
 
 
-async def _read(reader: asyncio.StreamReader) -> Request | None:
+async def _read(reader: asyncio.StreamReader, *, keep: bool) -> Request | None:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -165,8 +180,11 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
             body += await reader.readexactly(size)
             await reader.readexactly(2)
         await reader.readuntil(b"\r\n")
-    elif length := int(headers.get("content-length", "0")):
+    elif (length := int(headers.get("content-length", "0"))) and keep:
         body = await reader.readexactly(length)
+    else:
+        while length:
+            length -= len(await reader.readexactly(min(length, 1 << 16)))
     return Request(method, target, headers, body)
 
 

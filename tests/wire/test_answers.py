@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -267,7 +268,7 @@ class TestSuccessThatIsNone:
                 lambda: provider.put_part(UPLOAD, 1, b"x"),
                 lambda: provider.list_page(""),
                 lambda: provider.delete_batch(["a"]),
-                lambda: provider.list_multiparts(),
+                provider.list_multiparts,
             ):
                 with pytest.raises(StorageError):
                     await request()
@@ -399,6 +400,7 @@ class TestBodies:
             with pytest.raises(StorageError):
                 await provide(server).head("k")
 
+    @pytest.mark.slow
     async def test_a_body_that_stalls(self, provide: Provide) -> None:
         """A body of which nothing more comes is given up within `read_timeout`, and resumed."""
         stalled = Answer(200, DATA, {"ETag": '"e1"'}, cut=10, stall=True)
@@ -431,7 +433,7 @@ class TestBodies:
                 with pytest.raises(PreconditionFailedError):
                     await provide(server, kind).download("k", tmp_path / "t")
             assert (tmp_path / "t").read_bytes() == b"old"
-            assert [path.name for path in tmp_path.iterdir()] == ["t"]
+            assert os.listdir(tmp_path) == ["t"]
 
     async def test_a_wrong_checksum(self, provide: Provide, tmp_path: Path) -> None:
         """Bytes that are not those of the stored checksum are not published."""
@@ -439,7 +441,7 @@ class TestBodies:
         async with serving(of(DATA, **headers)) as server:
             with pytest.raises(IntegrityError, match="crc32"):
                 await provide(server).download("k", tmp_path / "t")
-        assert list(tmp_path.iterdir()) == []
+        assert os.listdir(tmp_path) == []
 
     async def test_a_composite_checksum_is_not_used(self, provide: Provide, tmp_path: Path) -> None:
         """A checksum of parts' checksums says nothing about the bytes: the result says "length"."""
@@ -512,7 +514,7 @@ class TestListing:
 
     @pytest.mark.parametrize("token", [None, "t0"])
     async def test_cut_without_a_way_on(self, provide: Provide, token: str | None) -> None:
-        """A page that is cut and names no token, or its own, is an error: neither a short result nor an endless loop."""
+        """A page that is cut and names no token, or its own, is an error, not a short result or an endless loop."""
         async with serving(lambda _: self.page("a", token=token)) as server:
             with pytest.raises(StorageError):
                 await provide(server).list_files()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import os
 import pickle
 import traceback
+import tracemalloc
 import zlib
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,13 +23,15 @@ from bucketry import (
     DigitalOceanProvider,
     S3Provider,
     SessionPool,
+    TransferConfig,
+    TransferManager,
     WasabiProvider,
 )
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import MultipartUpload, WriteOptions
 from bucketry.errors import StorageError
 from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
-from tests.wire.scripted import Answer, Request, content, error, serving
+from tests.wire.scripted import Answer, Request, completed, content, created, error, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -90,6 +94,7 @@ class TestKeys:
         assert unquote(server.requests[0].headers["x-amz-copy-source"]).lstrip("/") == f"bkt/{key}".lstrip("/")
         assert unquote(server.requests[0].path) == "/bkt/target"
 
+    @pytest.mark.slow
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
     async def test_any_key_arrives(self, provide: Provide, key: str) -> None:
@@ -164,21 +169,14 @@ class TestBodies:
         data = bytes(11 * MiB)
         source = tmp_path / "source"
         source.write_bytes(data)
-        namespace = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
         mark: dict[str, str] = {}
 
         def script(request: Request) -> Answer:
             if request.method == "POST" and "uploads" in request.query:
                 mark.update({name: value for name, value in request.headers.items() if name.startswith("x-amz-meta-")})
-                return Answer(
-                    200,
-                    f"<InitiateMultipartUploadResult {namespace}><UploadId>u 1</UploadId></InitiateMultipartUploadResult>".encode(),
-                )
+                return created("u 1")
             if request.method == "POST":
-                return Answer(
-                    200,
-                    f'<CompleteMultipartUploadResult {namespace}><ETag>"e-3"</ETag></CompleteMultipartUploadResult>'.encode(),
-                )
+                return completed('"e-3"')
             if request.method == "HEAD":
                 return Answer(200, b"", {"ETag": '"e-3"', "Content-Length": str(len(data)), **mark})
             return OK
@@ -209,10 +207,7 @@ class TestBodies:
 
         def script(request: Request) -> Answer:
             if request.method == "POST":
-                return Answer(
-                    200,
-                    f"<InitiateMultipartUploadResult {namespace}><UploadId>u1</UploadId></InitiateMultipartUploadResult>".encode(),
-                )
+                return created("u1")
             if "partNumber=2" in request.query:
                 return error("AccessDenied", 403)
             if request.method == "DELETE":
@@ -289,25 +284,20 @@ class TestSecrets:
 
 
 @pytest.mark.slow
-async def test_memory_of_a_stream(provide: Provide) -> None:
-    """A long stream over HTTP holds no more than the budget and 1 MiB for each body."""
-    import tracemalloc  # noqa: PLC0415 - it slows down what runs while it traces
-
-    namespace = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+@pytest.mark.parametrize("stream", [False, True])
+async def test_memory_is_bounded(provide: Provide, tmp_path: Path, stream: bool) -> None:  # noqa: FBT001 - a parameter
+    """A file or a long stream over HTTP holds no more than the budget and 1 MiB for each body."""
     size, part = 80 * MiB, 5 * MiB
+    path = tmp_path / "source"
+    path.write_bytes(b"")
+    os.truncate(path, size)
 
     def script(request: Request) -> Answer:
         server.requests.clear()
         if request.method == "POST" and "uploads" in request.query:
-            return Answer(
-                200,
-                f"<InitiateMultipartUploadResult {namespace}><UploadId>u1</UploadId></InitiateMultipartUploadResult>".encode(),
-            )
+            return created("u1")
         if request.method == "POST":
-            return Answer(
-                200,
-                f'<CompleteMultipartUploadResult {namespace}><ETag>"e"</ETag></CompleteMultipartUploadResult>'.encode(),
-            )
+            return completed('"e"')
         if request.method == "HEAD":
             return Answer(200, b"", {"ETag": '"e"', "Content-Length": str(size)})
         return OK
@@ -316,15 +306,17 @@ async def test_memory_of_a_stream(provide: Provide) -> None:
         for _ in range(size // (256 * KiB)):
             yield bytes(256 * KiB)
 
-    async with serving(script) as server:
+    async with serving(script, keep=False) as server:
         provider = provide(server)
+        config = TransferConfig(part_size=part, memory_budget=4 * part, max_concurrency=4)
         await provider.put("warm", b"x")
         tracemalloc.start()
         try:
-            await provider.transfer.upload_stream(source(), "k")
+            if stream:
+                await TransferManager(provider, config).upload_stream(source(), "k")
+            else:
+                await TransferManager(provider, config).upload(path, "k")
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    width = provider.transfer.config.max_concurrency
-    received = width * 2 * part  # what the server, in this process, holds of the bodies it reads
-    assert peak <= provider.transfer.config.memory_budget + width * MiB + received
+    assert peak <= config.memory_budget + config.max_concurrency * MiB
