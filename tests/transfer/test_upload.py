@@ -347,7 +347,7 @@ class TestStreams:
 
         memory = bench.memory()
         provider = FaultyProvider(memory, tuple(Fault(operation="put_part", nth=n, hook=release.wait) for n in (1, 2)))
-        manager = bench.manager(provider, max_concurrency=2, memory_budget=2 * PART)
+        manager = bench.manager(provider, max_concurrency=2, memory_budget=4 * PART)  # each part counts twice
         task = asyncio.create_task(manager.upload_stream(source(), "k"))
         for _ in range(200):
             await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from bucketry.errors import (
 )
 
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"[^/\\]:")  # Windows takes any character before a colon
 _TOKEN_SIZE = len(WRITE_TOKEN) + 32  # what _transfer.write adds
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
 

@@ -35,11 +35,19 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class FileRange:
-    """The bytes `[start, end)` of an open file, as the body of a request; the reader never moves the file's offset."""
+    """The bytes `[start, end)` of an open file, as the body of a request; the reader never moves the file's offset.
+
+    Attributes:
+        fd: The open file.
+        start: First byte.
+        end: One after the last byte.
+        as_of: Size and `st_mtime_ns` that the file must still have once it is read, before anything is published.
+    """
 
     fd: int
     start: int
     end: int
+    as_of: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Generator
 
+from bucketry._core.file_bodies import check_unchanged
 from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, FileRange, body_size
@@ -28,6 +29,7 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
     """
     if isinstance(body, FileRange):
         copied = yield from copy_steps(body.fd, body.start, body.size, fd, 0)
+        check_unchanged(body, where)
     else:
         copied = yield from _write_steps(body, fd)
     if copied != body_size(body):

@@ -43,7 +43,7 @@ from bucketry._providers.memory_bytes import (
     StoredObject,
     fill_sink,
     join,
-    read_body,
+    take_in,
 )
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
@@ -307,8 +307,8 @@ class MemoryRequests:
 
     async def _take(self, body: Body, where: str) -> Content:
         if isinstance(body, FileRange) or body_size(body) > _WORTH_A_THREAD:
-            return await in_thread(read_body, body, where)
-        return read_body(body, where)
+            return await in_thread(take_in, body, where)
+        return take_in(body, where)
 
     def _publish(self, key: str, content: Content, etag: str, options: WriteOptions) -> ObjectInfo:
         old = self._objects.get(key)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from bucketry._core import checksums
+from bucketry._core.file_bodies import read_body
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteRange, FileRange, ObjectInfo
-from bucketry.errors import IntegrityError, StorageError
+from bucketry.errors import StorageError
 
 CHUNK = MiB
 CHECKSUM = "crc32"
@@ -71,26 +71,13 @@ class SortedObjects:
         self._index = bisect_left(self._keys, 1, lo=start, key=lambda key: not key.startswith(prefix))
 
 
-def read_body(body: Body, where: str) -> Content:
+def take_in(body: Body, where: str) -> Content:
     """Take in a request's body; blocks where it is in a file.
 
     Raises:
-        IntegrityError: The file ends early.
+        IntegrityError: The file ends early, or has changed.
     """
-    if not isinstance(body, FileRange):
-        return _digest(bytes(body))
-    data = bytearray()
-    try:
-        while len(data) < body.size:
-            block = os.pread(body.fd, min(CHUNK, body.size - len(data)), body.start + len(data))
-            if not block:
-                raise IntegrityError(f"{where}: the source ended after {len(data)} of {body.size} bytes")
-            data += block
-    except StorageError:
-        raise
-    except OSError as error:
-        raise local_error(error, f"the file with descriptor {body.fd}", where) from error
-    return _digest(bytes(data))
+    return _digest(read_body(body, where) if isinstance(body, FileRange) else bytes(body))
 
 
 def _digest(data: bytes) -> Content:

@@ -28,6 +28,7 @@ from bucketry._providers.s3_answers import (
     expect_range,
     list_page,
     object_info,
+    required,
     written_info,
 )
 from bucketry._providers.s3_bodies import checksum_argument, load
@@ -109,7 +110,7 @@ class S3Requests:
         answer = await self._client.send(
             "head", "head_object", key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
         )
-        return object_info(key, answer, answer["ContentLength"])
+        return object_info(key, answer, required(answer, "ContentLength", self.locate(key)))
 
     @asynccontextmanager
     async def open_body(
@@ -199,7 +200,7 @@ class S3Requests:
             ChecksumAlgorithm=self._sdk_checksum(self.capabilities.multipart_checksum),
             ChecksumType="FULL_OBJECT" if full else None,
         )
-        return MultipartUpload(key=key, upload_id=answer["UploadId"])
+        return MultipartUpload(key=key, upload_id=required(answer, "UploadId", self.locate(key)))
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
@@ -215,7 +216,12 @@ class S3Requests:
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
             **checksum_argument(algorithm, digest),
         )
-        return Part(part_number=part_number, size=body_size(body), etag=answer["ETag"], checksum=digest)
+        return Part(
+            part_number=part_number,
+            size=body_size(body),
+            etag=required(answer, "ETag", self.locate(upload.key)),
+            checksum=digest,
+        )
 
     async def complete_multipart(
         self,
@@ -269,6 +275,7 @@ class S3Requests:
             answer = await self._client.send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
         except UploadNotFoundError:  # how `rclone serve s3` says that there are none
             return ()
+        required(answer, "Bucket", self.locate(prefix))
         return tuple(
             MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
             for entry in answer.get("Uploads", ())
@@ -309,9 +316,9 @@ class S3Requests:
         answer = await self._client.send(
             "delete_many",
             "delete_objects",
-            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+            Delete={"Objects": [{"Key": key} for key in keys]},
         )
-        failed = deletion_failures(answer, self._vendor, self._config.bucket_name, self.locate)
+        failed = deletion_failures(answer, keys, self._vendor, self._config.bucket_name, self.locate)
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
 
     async def copy_object(

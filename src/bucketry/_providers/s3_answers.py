@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,6 +16,18 @@ from bucketry.errors import IntegrityError, NotFoundError, StorageError, Transie
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+
+
+def required(answer: Mapping[str, Any], name: str, where: str) -> Any:  # noqa: ANN401 - botocore border
+    """Give a field that every right answer has.
+
+    Raises:
+        TransientError: It is missing: a proxy's page, or an answer cut short.
+    """
+    if answer.get(name) is None:
+        message = f"{where}: the answer has no {name}: it does not come from an S3 server, or it was cut short"
+        raise TransientError(message)
+    return answer[name]
 
 
 def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
@@ -55,7 +67,7 @@ def expect_range(answer: Mapping[str, Any], byte_range: ByteRange | None, where:
     Raises:
         IntegrityError: The range was ignored, or another one was sent.
     """
-    length = int(answer["ContentLength"])
+    length = int(required(answer, "ContentLength", where))
     if byte_range is None:
         return length, length
     match = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
@@ -92,17 +104,23 @@ def list_page(answer: Mapping[str, Any], token: str | None, where: str) -> ListP
     entries: list[ObjectInfo | CommonPrefix] = [*objects, *prefixes]
     entries.sort(key=lambda entry: (entry.key if isinstance(entry, ObjectInfo) else entry.prefix).encode())
     following = answer.get("NextContinuationToken")
-    if answer.get("IsTruncated") and (not following or following == token):
+    if required(answer, "IsTruncated", where) and (not following or following == token):
         message = f"{where}: the listing is cut and its answer does not say how to go on"
         raise TransientError(message)
     return ListPage(tuple(entries), following if answer.get("IsTruncated") else None)
 
 
 def deletion_failures(
-    answer: Mapping[str, Any], vendor: Vendor, bucket: str, locate: Callable[[str], str]
+    answer: Mapping[str, Any], keys: Sequence[str], vendor: Vendor, bucket: str, locate: Callable[[str], str]
 ) -> dict[str, StorageError]:
     """Give the error of each key that a bulk delete did not delete; a missing one counts as deleted."""
+    entries = [*answer.get("Deleted", ()), *answer.get("Errors", ())]
+    named = {entry.get("Key") for entry in entries}
     failed: dict[str, StorageError] = {}
+    for key in keys if len(entries) < len(keys) else ():  # R2 may name a key in another Unicode form: then numbers tell
+        if key not in named:
+            message = f"{locate(key)}: the answer to delete does not say what became of it"
+            failed[key] = TransientError(message, provider=vendor.name, bucket=bucket, key=key, operation="delete_many")
     for entry in answer.get("Errors", ()):
         key, code = entry.get("Key", ""), entry.get("Code", "")
         kind = error_class(code, None, vendor)

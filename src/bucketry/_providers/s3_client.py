@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from io import BytesIO
 from typing import Any
 
@@ -84,8 +84,9 @@ class S3Client:
         attempt = 0
         while True:
             attempt += 1
-            if body is not None:
-                arguments["Body"] = BytesIO(body)  # each attempt reads its own; no copy is made of bytes
+            sent = BytesIO(body) if body is not None else None  # each attempt reads its own
+            if sent is not None:
+                arguments["Body"] = sent
             try:
                 async with self._translating(doing, key, creates=creates), self.lend() as client:
                     answer: dict[str, Any] = await getattr(client, operation)(**arguments)
@@ -98,6 +99,10 @@ class S3Client:
             else:
                 budget.refund()
                 return answer
+            finally:
+                if sent is not None:
+                    with suppress(BufferError):
+                        sent.close()  # the client's cycles would keep its bytes until they are collected
 
     async def sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's signers, which make no request."""

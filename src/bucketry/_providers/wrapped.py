@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -98,14 +98,9 @@ class WrappedRequests:
             if_match=if_match,
             if_none_match=if_none_match,
         )
-        body = await self.around("open_body", opening.__aenter__)
-        try:
+        async with AsyncExitStack() as stack:  # closes the body also where its answer is lost on the way here
+            body = await self.around("open_body", lambda: stack.enter_async_context(opening))
             yield _Body(body, self._bare(body.info))
-        except BaseException as exc:
-            await opening.__aexit__(type(exc), exc, exc.__traceback__)
-            raise
-        else:
-            await opening.__aexit__(None, None, None)
 
     async def fetch_range(
         self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None

@@ -15,6 +15,7 @@ from botocore.handlers import add_expect_header
 
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.threads import in_thread
+from bucketry._session.transport import Transport, refuse_region_redirects
 from bucketry._vendors.endpoint import Endpoint
 from bucketry.errors import ConfigError
 
@@ -121,6 +122,7 @@ class _LiveClients:
         client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
         # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
         client.meta.events.unregister("before-call.s3", add_expect_header)
+        client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
         self._clients[endpoint] = client
         return client
 
@@ -172,6 +174,7 @@ def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN
         aws_session_token=endpoint.session_token,
         verify=endpoint.ca_bundle,
         config=AioConfig(
+            http_session_cls=Transport,
             signature_version="s3v4",  # presigning would still choose version 2 in old regions
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
             max_pool_connections=endpoint.max_connections,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bucketry._core.config import TransferConfig
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.units import GiB
 from bucketry._core.values import ByteRange, ObjectInfo, Part, WriteOptions
 from bucketry._transfer.cleanup import multipart
+from bucketry._transfer.limits import Limits
 from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.workers import fan_out
 from bucketry._transfer.write import complete_settled
@@ -14,7 +16,9 @@ from bucketry.errors import InvalidRequestError, PreconditionFailedError, Unsupp
 PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
 
 
-async def copy(provider: ObjectRequests, source: str, destination: str, *, width: int, attempts: int) -> ObjectInfo:
+async def copy(
+    provider: ObjectRequests, limits: Limits, config: TransferConfig, source: str, destination: str
+) -> ObjectInfo:
     """Copy within the bucket, server-side, any size, pinned to the source's version.
 
     Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more.
@@ -28,20 +32,24 @@ async def copy(provider: ObjectRequests, source: str, destination: str, *, width
         raise UnsupportedError(message, provider=provider.name, key=source, operation="copy")
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
-        return await provider.copy_object(source, destination, if_match=info.etag)
+        async with limits.slots.hold(1):
+            return await provider.copy_object(source, destination, if_match=info.etag)
     options = WriteOptions(metadata=info.metadata, content_type=info.content_type, storage_class=info.storage_class)
-    plan = plan_upload(info.size, provider.capabilities, PART_SIZE, where)
+    row = provider.capabilities
+    part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
+    plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
     async with multipart(provider, destination, options) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
-            parts.append(await provider.copy_part(upload, number, source, byte_range, if_match=info.etag))
+            async with limits.slots.hold(1):
+                parts.append(await provider.copy_part(upload, number, source, byte_range, if_match=info.etag))
 
-        await fan_out(enumerate(plan.ranges(), start=1), one, width=min(width, plan.count))
+        await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
         if not provider.capabilities.copy_source_if_match:
             await _check_unchanged(provider, source, info)
-        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=attempts)
+        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=config.max_attempts)
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
 
 

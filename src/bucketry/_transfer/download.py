@@ -59,7 +59,7 @@ class Download:
         algorithm = None if small else self._algorithm(info)
         async with StagedFile(path, info.size, fsync=self.config.fsync) as staged:
             meter = Meter(self.progress, self.key, info.size)
-            if small or plan.count <= 1:
+            if small or plan.count <= 1 or not info.etag:  # without an etag ranges cannot be held to one version
                 info, verified = await self._whole(staged, info, meter)
             else:
                 verified = await self._ranges(staged, info, plan, algorithm, meter)

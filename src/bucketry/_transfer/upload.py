@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ from dataclasses import dataclass, field
 from bucketry._core import checksums
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
+from bucketry._core.file_bodies import check_unchanged
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import (
     WRITE_TOKEN,
-    Body,
     ByteRange,
     FileRange,
     MultipartUpload,
@@ -40,6 +41,8 @@ from bucketry.errors import (
     StorageError,
     UnsupportedError,
 )
+
+COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
 
 
 @dataclass(slots=True)
@@ -78,17 +81,10 @@ class Upload:
             if in_parts:
                 info = await self._in_parts(source, plan, meter)
             else:
-                body: Body = FileRange(source.fd, 0, size)
                 async with self.limits.body(size, memory=self._memory(size)):
-                    if self.provider.capabilities.buffers_bodies:
-                        # Read here, so that a file that changes meanwhile is noticed before anything is published.
-                        body = await in_thread(source.read)
-                        await source.check_unchanged()
                     info, self.retries = await put_settled(
-                        self.provider, self.key, body, self.options, attempts=self.config.max_attempts
+                        self.provider, self.key, source.range(0, size), self.options, attempts=self.config.max_attempts
                     )
-                if isinstance(body, FileRange):
-                    await source.check_unchanged()
                 meter.add(size)
         meter.finish()
         return self._result(info, plan.count if in_parts else 1, started)
@@ -103,7 +99,7 @@ class Upload:
         meter = Meter(self.progress, self.key, None)
         source = _Slicer(chunks)
         first = stream_part_size(1, limits, self.config.part_size)
-        async with self.limits.memory.hold(first):
+        async with self.limits.memory.hold(self._memory(first)):
             head = await source.take(first)
             if source.ended:
                 async with self.limits.slots.hold(1):
@@ -115,6 +111,7 @@ class Upload:
                 meter.finish()
                 return self._result(info, 1, started)
             source.give_back(head)
+            del head  # the stream's alone from here on
         info = await self._stream_parts(source, meter)
         meter.finish()
         return self._result(info, len(self._parts), started)
@@ -124,25 +121,25 @@ class Upload:
         limits = self.provider.capabilities
         wanted = self.config.multipart_threshold
         single = min(limits.multipart_threshold if wanted is None else wanted, limits.max_put_size)
-        return min(single, self.config.memory_budget) if limits.buffers_bodies else single
+        return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
 
     def _memory(self, size: int) -> int:
         """Give the bytes that sending a body of `size` holds in memory."""
-        return size if self.provider.capabilities.buffers_bodies else min(size, MiB)
+        return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
     async def _in_parts(self, source: _Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         async with multipart(self.provider, self.key, self.options) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
-                body = FileRange(source.fd, byte_range.start, byte_range.end)
+                body = source.range(byte_range.start, byte_range.end)
                 async with self.limits.body(byte_range.size, memory=self._memory(byte_range.size)):
                     self._parts.append(await self.provider.put_part(upload, number, body))
                 meter.add(byte_range.size)
 
             width = min(self.config.max_concurrency, plan.count)
             await fan_out(enumerate(plan.ranges(), start=1), one, width=width)
-            await source.check_unchanged()
+            await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
             return await self._complete(upload, marked)
 
     async def _stream_parts(self, source: _Slicer, meter: Meter) -> ObjectInfo:
@@ -161,20 +158,22 @@ class Upload:
             return await self._complete(upload, marked)
 
     async def _cut(self, source: _Slicer) -> AsyncIterator[_StreamPart]:
-        """Cut a stream into parts, each with the memory that it holds; whoever takes one gives that back."""
-        number = total = 0
+        """Cut a stream into parts; whoever takes one gives its memory back."""
+        number = 0
         while not source.ended:
             number += 1
-            size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
-            held = await self.limits.memory.take(size)
-            try:
-                data = await source.take(size)
-                total += len(data)
-                self._check_stream(number, total)
-            except BaseException:
-                self.limits.memory.give(held)
-                raise
-            yield _StreamPart(number, data, held)
+            yield await self._next_part(source, number)
+
+    async def _next_part(self, source: _Slicer, number: int) -> _StreamPart:
+        size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
+        held = await self.limits.memory.take(self._memory(size))
+        try:
+            data = await source.take(size)
+            self._check_stream(number, source.taken)
+        except BaseException:
+            self.limits.memory.give(held)
+            raise
+        return _StreamPart(number, data, held)
 
     def _check_stream(self, number: int, size: int) -> None:
         limits = self.provider.capabilities
@@ -229,7 +228,7 @@ class _StreamPart:
     """A piece of a stream, and the memory it holds."""
 
     number: int
-    data: bytearray
+    data: bytes
     held: int
 
 
@@ -238,16 +237,18 @@ class _Slicer:
 
     def __init__(self, chunks: AsyncIterable[bytes]) -> None:
         self._chunks = aiter(chunks)
-        self._buffer = bytearray()
+        self._waiting: deque[memoryview] = deque()
+        self._size = 0
         self._exhausted = False
+        self.taken = 0
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left."""
-        return self._exhausted and not self._buffer
+        return self._exhausted and not self._size
 
-    async def take(self, size: int) -> bytearray:
-        while len(self._buffer) <= size and not self._exhausted:  # one byte more tells whether this piece is the last
+    async def take(self, size: int) -> bytes:
+        while self._size <= size and not self._exhausted:  # one byte more tells whether this piece is the last
             try:
                 chunk = await anext(self._chunks)
             except StopAsyncIteration:
@@ -256,41 +257,38 @@ class _Slicer:
                 if not isinstance(chunk, (bytes, bytearray, memoryview)):
                     message = f"a stream to put must give bytes, not {type(chunk).__name__}"
                     raise TypeError(message)
-                self._buffer += chunk
-        piece, self._buffer = self._buffer[:size], self._buffer[size:]
-        return piece
+                self._waiting.append(memoryview(bytes(chunk)))  # a buffer may be used again by who gave it
+                self._size += len(self._waiting[-1])
+        pieces = []
+        while size and self._waiting:
+            piece = self._waiting.popleft()
+            if len(piece) > size:
+                self._waiting.appendleft(piece[size:])
+                piece = piece[:size]
+            pieces.append(piece)
+            size -= len(piece)
+        whole = b"".join(pieces)
+        self._size -= len(whole)
+        self.taken += len(whole)
+        return whole
 
-    def give_back(self, piece: bytearray) -> None:
-        self._buffer = piece + self._buffer
+    def give_back(self, piece: bytes) -> None:
+        self._waiting.appendleft(memoryview(piece))
+        self._size += len(piece)
+        self.taken -= len(piece)
 
 
 @dataclass(slots=True)
 class _Source:
     """A file being uploaded, and how it was when it was opened."""
 
-    path: str
     fd: int
     size: int
-    _mtime: int
+    mtime_ns: int
 
-    def read(self) -> bytes:
-        """Give all its bytes. Blocks."""
-        blocks: list[bytes] = []
-        at = 0
-        try:
-            while at < self.size and (block := os.pread(self.fd, self.size - at, at)):
-                blocks.append(block)
-                at += len(block)
-        except OSError as exc:
-            raise local_error(exc, self.path, "reading the file to upload") from exc
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-
-    async def check_unchanged(self) -> None:
-        """Raise IntegrityError where the file was written to while it was read."""
-        now = await in_thread(os.fstat, self.fd)
-        if (now.st_size, now.st_mtime_ns) != (self.size, self._mtime):
-            message = f"{self.path}: the file changed while it was uploaded; upload it again"
-            raise IntegrityError(message, path=self.path, operation="upload")
+    def range(self, start: int, end: int) -> FileRange:
+        """Give a range of it as the body of a request, which fails where the file has changed by then."""
+        return FileRange(self.fd, start, end, as_of=(self.size, self.mtime_ns))
 
 
 @asynccontextmanager
@@ -319,12 +317,12 @@ async def _opened(path: str) -> AsyncIterator[_Source]:
     try:
         found = await in_thread(open_it)
         if stat.S_ISDIR(found.st_mode):
-            message = f"{path}: is a directory; use upload_tree for its files"
+            message = f"{path}: is a directory; TransferManager.upload_tree uploads its files"
             raise LocalIsADirectoryError(message, path=path)
         if not stat.S_ISREG(found.st_mode):
             message = f"{path}: is not a regular file; put its bytes as a stream"
             raise LocalFileError(message, path=path)
-        yield _Source(path, descriptors[0], found.st_size, found.st_mtime_ns)
+        yield _Source(descriptors[0], found.st_size, found.st_mtime_ns)
     finally:
         for fd in descriptors:
             os.close(fd)

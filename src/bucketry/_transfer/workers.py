@@ -50,6 +50,7 @@ def _from_async(
                 except StopAsyncIteration:
                     return
             await act(item)
+            del item  # it may hold a part's bytes, and the next one is a while in coming
 
     return worker
 

@@ -12,8 +12,8 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
 from bucketry.errors import (
     AlreadyExistsError,
-    NotFoundError,
     PreconditionFailedError,
+    StorageError,
     TransientError,
     UploadNotFoundError,
 )
@@ -103,10 +103,10 @@ async def _settle(
 
 
 async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
-    """Give the object if it is the one this write made: same token, same size."""
+    """Give the object if it is surely the one this write made: same token, same size."""
     try:
         info = await provider.head(key)
-    except NotFoundError:
+    except StorageError:  # there is none, or it may not be looked at: the write's own error tells more
         return None
     ours = info.write_token == options.metadata[WRITE_TOKEN] and info.size == size
     return info if ours else None

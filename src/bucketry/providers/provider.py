@@ -12,7 +12,6 @@ from bucketry._core.config import TransferConfig
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
-from bucketry._transfer.copy import copy
 from bucketry._transfer.manager import TransferManager, write_options
 from bucketry._transfer.many import Tally
 from bucketry._transfer.read import read, read_ranges, stream
@@ -287,8 +286,7 @@ class StorageProvider(ObjectRequests):
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """
-        config = self.transfer.config
-        return await copy(self, source, destination, width=config.max_concurrency, attempts=config.max_attempts)
+        return await self.transfer.copy(source, destination)
 
     async def move(self, source: str, destination: str) -> ObjectInfo:
         """Copy, then delete the source; not atomic: for a moment both are there.

@@ -1,0 +1,36 @@
+"""aiobotocore's HTTP session without its own ideas: nothing is redirected, nothing is silently sent twice.
+
+aiobotocore lets aiohttp follow redirects, with bodies and security tokens, to any host; and aiohttp
+repeats idempotent requests after a dropped connection, so that the repeat of a create-only PUT
+finds the object of its own first try. A test of each fails when these hooks stop working.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiobotocore.httpsession import AIOHTTPSession
+
+
+class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
+    """A session that makes each request once, to the host it is for."""
+
+    async def _get_session(self, proxy_url: str | None) -> _Direct:
+        session = await super()._get_session(proxy_url)
+        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public way; its own test client sets it too
+        return _Direct(session)
+
+
+class _Direct:
+    """Makes aiohttp's requests without following redirects."""
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - aiohttp's session or a double of it
+        self._session = session
+
+    async def request(self, method: str, **options: Any) -> Any:  # noqa: ANN401 - handed on as they come
+        return await self._session.request(method, allow_redirects=False, **options)
+
+
+def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
+    """Tell botocore's region redirector that it has followed already: the error names the region instead."""
+    request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
