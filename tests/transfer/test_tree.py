@@ -335,3 +335,21 @@ class TestUpload:
         result = await bench.manager(memory).upload_tree(root, "")
         assert set(result.failed) == {"closed/"}
         assert await all_of(memory) == {"good": b"x"}
+
+
+@pytest.mark.parametrize("count", [255, 256, 257, 600, 1_025])
+async def test_no_file_is_left_out_however_many_there_are(bench: Bench, tmp_path: Path, count: int) -> None:
+    """A directory is read in batches, and no file falls between two of them, up or down."""
+    wanted = {f"f{number:04}": b"%d" % number for number in range(count)}
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, data in wanted.items():
+        (source / name).write_bytes(data)
+    memory = bench.memory()
+    manager = bench.manager(memory)
+    result = await manager.upload_tree(source, "tree")
+    assert (len(result.succeeded), dict(result.failed)) == (count, {})
+    assert await memory.list_files("tree/") == [f"tree/{name}" for name in sorted(wanted)]
+    result = await manager.download_tree("tree", tmp_path / "target")
+    assert (len(result.succeeded), dict(result.failed)) == (count, {})
+    assert files_of(tmp_path / "target") == wanted

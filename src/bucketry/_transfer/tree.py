@@ -8,6 +8,7 @@ import tempfile
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from bucketry._core.checks import local_parts
 from bucketry._core.os_errors import local_error
@@ -58,7 +59,7 @@ async def local_files(root: str, prefix: str) -> AsyncIterator[Found]:
 
 
 def _take(walk: Iterator[Found]) -> list[Found]:
-    return [found for found, _ in zip(walk, range(BATCH), strict=False)]
+    return list(islice(walk, BATCH))
 
 
 def _walk(root: str, prefix: str) -> Iterator[Found]:
