@@ -130,7 +130,9 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
     try:
         from moto.server import ThreadedMotoServer
     except ImportError as exc:
-        message = 'the embedded S3 server needs moto: python -m pip install "bucketry[demo]"'
+        message = (
+            'the embedded S3 server needs moto: install the extra "demo" (in a clone: python -m pip install ".[demo]")'
+        )
         raise UnsupportedError(message) from exc
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request otherwise

@@ -35,7 +35,7 @@ class Ran:
         return self.out.decode()
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - JSON
+    def document(self) -> Any:
         """The one JSON document on standard output."""
         return json.loads(self.out)
 

@@ -76,7 +76,7 @@ def test_the_demo_without_moto_says_what_to_install(bucketry: Shell) -> None:
     """Where the server is not installed, the message names the extra, and the exit code is 2."""
     ran = bucketry.scripted("import sys\nsys.modules['moto.server'] = None")("demo")
     assert ran.code == 2
-    assert 'pip install "bucketry[demo]"' in ran.err
+    assert 'pip install ".[demo]"' in ran.err
     assert ran.err.count("\n") == 1
 
 

@@ -278,7 +278,7 @@ async def test_pickling(provider: StorageProvider) -> None:
         pickled = pickle.dumps(provider)
     except UnsupportedError:
         return
-    async with pickle.loads(pickled) as copy:  # noqa: S301 - its own
+    async with pickle.loads(pickled) as copy:
         assert await copy.get("key") == b"data"
 
 

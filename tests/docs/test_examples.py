@@ -29,7 +29,9 @@ QUICK = {"cancellation", "data_loader", "errors", "local_disk", "quickstart"}
 """Examples without a server; the others load one, which takes seconds."""
 
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-INCLUDE = re.compile(r'^--8<-- "([\w.]+):([\w-]+)"$')
+INCLUDED = re.compile(r"^ *<!-- examples: ([^>]+) -->\n *```python$", re.MULTILINE)
+INCLUDE = runpy.run_path(str(DOCS / "include_examples.py"))
+sections = INCLUDE["sections"]
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 
@@ -45,13 +47,6 @@ def blocks(page: Path, language: str) -> list[str]:
     """Give the contents of a page's fenced blocks in a language."""
     found = FENCE.findall(page.read_text(encoding="utf-8"))
     return [textwrap.dedent(text) for _, name, text in found if name == language]
-
-
-def sections(example: Path) -> dict[str, str]:
-    """Give the marked sections of an example."""
-    pattern = r"^# --8<-- \[start:([\w-]+)\]\n(.*?)^# --8<-- \[end:\1\]$"
-    found = re.findall(pattern, example.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return dict(found)
 
 
 def relative(path: Path) -> str:
@@ -80,29 +75,25 @@ def test_an_example_runs_without_a_warning(example: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_a_python_block_of_a_page_is_included_from_an_example(page: Path) -> None:
-    """Pages have no Python of their own: each block includes sections of examples that exist."""
-    for block in blocks(page, "python"):
-        lines = [line for line in block.splitlines() if line.strip()]
-        assert lines, "an empty block"
-        for line in lines:
-            match = INCLUDE.fullmatch(line)
-            assert match, f"{relative(page)}: {line!r} is not an include"
-            example = DOCS / "examples" / match[1]
-            assert example.is_file(), f"{relative(page)}: there is no {match[1]}"
-            assert match[2] in sections(example), f"{relative(page)}: {match[1]} has no section {match[2]}"
+def test_the_python_of_a_page_is_that_of_examples(page: Path) -> None:
+    """Pages have no Python of their own: each block is what the sections named before it hold now."""
+    text = page.read_text(encoding="utf-8")
+    assert text.count("```python\n") == len(INCLUDED.findall(text)), "a block names no sections"
+    assert text == INCLUDE["render"](text), "run `python docs/include_examples.py`"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_a_section_of_an_example_is_shown_somewhere(example: Path) -> None:
     """An example has no section that no page includes."""
-    shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    shown = {
+        name for page in PAGES for names in INCLUDED.findall(page.read_text(encoding="utf-8")) for name in names.split()
+    }
     for name in sections(example):
-        assert f'"{example.name}:{name}"' in shown, f"{example.name}: nobody shows {name}"
+        assert f"{example.name}:{name}" in shown, f"{example.name}: nobody shows {name}"
 
 
 def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
-    """The README cannot include, so its Python is compared with the examples."""
+    """The README's Python is compared with the examples too."""
     known = {text.strip() for example in EXAMPLES for text in sections(example).values()}
     written = blocks(README, "python")
     assert written

@@ -46,7 +46,7 @@ async def chunked(data: bytes, size: int = 700) -> AsyncIterator[bytes]:
 class RowOf(MemoryProvider):
     """A memory with other limits and promises than the memory's own row."""
 
-    def __init__(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Capabilities
+    def __init__(self, **changes: Any) -> None:
         super().__init__()
         self._changes = changes
 
@@ -173,7 +173,7 @@ class Bench:
         self.memories: list[MemoryProvider] = []
         self.managers: list[TransferManager] = []
 
-    def memory(self, **changes: Any) -> MemoryProvider:  # noqa: ANN401 - fields of Capabilities
+    def memory(self, **changes: Any) -> MemoryProvider:
         """Make an empty memory, with another row where one is given."""
         return self.watch(RowOf(**changes) if changes else MemoryProvider())
 
@@ -183,7 +183,7 @@ class Bench:
         self.memories.append(memory)
         return memory
 
-    def manager(self, provider: Any, **config: Any) -> TransferManager:  # noqa: ANN401 - a provider; fields of TransferConfig
+    def manager(self, provider: Any, **config: Any) -> TransferManager:
         """Make a manager of small parts."""
         chosen = {"part_size": PART, "multipart_threshold": PART, "max_concurrency": 4, "memory_budget": MiB} | config
         manager = TransferManager(provider, TransferConfig(**chosen))
@@ -220,11 +220,11 @@ class Bench:
             assert await memory.list_multiparts() == ()
         assert self.staged() == []
         for manager in self.managers:
-            limits = manager._limits.peek()  # noqa: SLF001 - "all slots free" cannot be asked from outside
+            limits = manager._limits.peek()
             if limits is not None:
                 for quota in (limits.slots, limits.memory):
                     assert quota.free == quota.limit
-                    assert not quota._waiting  # noqa: SLF001 - as above
+                    assert not quota._waiting
 
 
 def seen(calls: Counter[str], *operations: str) -> dict[str, int]:

@@ -314,7 +314,7 @@ async def test_at_random_moments_against_a_server(tmp_path: Path, name: str) -> 
             async def check() -> None:
                 assert await provider.list_multiparts() == ()
                 assert [path.name for path in target.parent.iterdir()] == ["target"]
-                limits = provider.transfer._limits.get()  # noqa: SLF001 - "all slots free" cannot be asked from outside
+                limits = provider.transfer._limits.get()
                 assert (limits.slots.free, limits.memory.free) == (limits.slots.limit, limits.memory.limit)
 
             await spread(action, check, 50)

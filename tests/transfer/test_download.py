@@ -461,7 +461,7 @@ class TestTarget:
         assert not provider.calls
 
     @pytest.mark.parametrize("dangling", [True, False])
-    async def test_a_link_is_replaced(self, bench: Bench, dangling: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_a_link_is_replaced(self, bench: Bench, dangling: bool) -> None:
         """A symbolic link is replaced by the file; what it points to is not touched."""
         elsewhere = bench.place / "elsewhere"
         if not dangling:
@@ -518,7 +518,7 @@ class TestTarget:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("parts", [False, True])
-    async def test_a_full_disk(self, bench: Bench, parts: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_a_full_disk(self, bench: Bench, parts: bool) -> None:
         """Where the file does not fit, the error says that the disk is full, and nothing staged is left."""
         program = """
 import asyncio, sys

@@ -147,7 +147,7 @@ class TestGetMany:
         assert got == {key: await memory.get(key) for key in keys(20)}
 
     @pytest.mark.parametrize("ordered", [True, False])
-    async def test_large_objects_go_one_by_one(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_large_objects_go_one_by_one(self, bench: Bench, ordered: bool) -> None:
         """Objects larger than the budget are read after each other instead of never, small ones among them."""
         memory = bench.memory()
         sizes = [3 * MiB, 10, 2 * MiB, 3 * MiB, 0, MiB, MiB + 1]
@@ -180,7 +180,7 @@ class TestGetMany:
         assert given == 30
 
     @pytest.mark.parametrize("ordered", [True, False])
-    async def test_requests_run_side_by_side(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_requests_run_side_by_side(self, bench: Bench, ordered: bool) -> None:
         """The requests of what is read ahead are under way together: none waits for the answer of the one before."""
         memory = await filled(bench, 8)
         together = asyncio.Barrier(4)
@@ -195,7 +195,7 @@ class TestGetMany:
 
     @pytest.mark.parametrize("ordered", [True, False])
     @pytest.mark.parametrize("explicit", [True, False])
-    async def test_an_early_break(self, bench: Bench, ordered: bool, explicit: bool) -> None:  # noqa: FBT001 - parameters
+    async def test_an_early_break(self, bench: Bench, ordered: bool, explicit: bool) -> None:
         """Leaving the loop early ends what was read ahead: no task and no slot is left."""
         memory = await filled(bench, 20)
         manager = bench.manager(memory, **AHEAD)
@@ -208,7 +208,7 @@ class TestGetMany:
         del found
 
     @pytest.mark.parametrize("ordered", [True, False])
-    async def test_cancelled_while_it_waits(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_cancelled_while_it_waits(self, bench: Bench, ordered: bool) -> None:
         """Cancelling the consumer while it waits for an object ends every request, the awaited one too."""
         memory = await filled(bench, 20)
         faults = tuple(Fault(operation="open_body", nth=number, hang=True) for number in range(1, 10))
@@ -231,7 +231,7 @@ class TestGetMany:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     @pytest.mark.parametrize("ordered", [True, False])
-    async def test_a_missing_key_ends_it(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_a_missing_key_ends_it(self, bench: Bench, ordered: bool) -> None:
         """What comes before a missing key is given, then its error is raised and the rest is stopped."""
         memory = await filled(bench, 20)
         wanted = [*keys(5), "gone", *keys(20)]
@@ -262,7 +262,7 @@ class TestGetMany:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("ordered", [True, False])
-    async def test_the_consumer_may_use_the_same_manager(self, bench: Bench, ordered: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_the_consumer_may_use_the_same_manager(self, bench: Bench, ordered: bool) -> None:
         """A consumer that uploads, downloads and iterates with the same manager meanwhile does not deadlock."""
         memory = await filled(bench, 8, size=MiB)
         manager = bench.manager(memory, max_concurrency=2, memory_budget=MiB)
@@ -325,7 +325,7 @@ class TestCopy:
         assert not await memory.exists("target")
 
     @pytest.mark.parametrize("pinned", [True, False])
-    async def test_replaced_meanwhile(self, bench: Bench, pinned: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_replaced_meanwhile(self, bench: Bench, pinned: bool) -> None:
         """A source replaced between two parts is never mixed, also where the vendor ignores the condition."""
         memory = await self.large(bench, copy_source_if_match=pinned)
 

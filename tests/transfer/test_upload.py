@@ -198,8 +198,8 @@ class TestSource:
         first = asyncio.create_task(manager.upload(bench.file(b"first", "first"), "first"))
         await until(lambda: provider.calls["put_object"])
         second = asyncio.create_task(manager.upload(path, "k"))
-        limits = manager._limits.get()  # noqa: SLF001 - the moment cannot be seen from outside
-        await until(lambda: limits.slots._waiting)  # noqa: SLF001 - as above
+        limits = manager._limits.get()
+        await until(lambda: limits.slots._waiting)
         if change == "truncated":
             os.truncate(path, size // 3)
         else:
@@ -583,7 +583,7 @@ class TestLostAnswers:
         assert await memory.get("k") == noise(size, 9)
 
     @pytest.mark.parametrize("stream", [False, True])
-    async def test_a_completion_that_landed(self, bench: Bench, stream: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_a_completion_that_landed(self, bench: Bench, stream: bool) -> None:
         """A completed upload whose answer was lost is a success: one object, no second upload."""
         memory = bench.memory()
         provider = FaultyProvider(memory, (Fault(operation="complete_multipart", error=self.LOST, after=True),))

@@ -471,7 +471,7 @@ class TestCheckUrl:
             check_url(f"https://{host}", allow_http=True, owner="s3")
 
     @given(st.ip_addresses(v=4))
-    def test_plain_http_by_address(self, address: Any) -> None:  # noqa: ANN401 - hypothesis' own type
+    def test_plain_http_by_address(self, address: Any) -> None:
         """Of all IPv4 addresses those of the loopback alone may be plain http."""
         try:
             check_url(f"http://{address}", allow_http=False, owner="s3")
@@ -658,5 +658,5 @@ class TestEndpoint:
     def test_pickles(self, cloud: str) -> None:
         """An identity crosses process boundaries whole."""
         found = endpoint(cloud)
-        assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - our own bytes
+        assert pickle.loads(pickle.dumps(found)) == found
         assert copy.deepcopy(found) == found

@@ -218,7 +218,7 @@ def test_concurrency_beyond_the_connections_is_refused() -> None:
         ("https://amazonaws.com.example.org", False),
     ],
 )
-def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:
     """Behind another host than AWS's no condition is trusted, unless the configuration says so."""
     provider = S3Provider(KEYS | {"endpoint_url": url})
     assert provider.capabilities.conditional_put is enforced

@@ -131,7 +131,7 @@ def answer(code: str | None, status: int, message: str = "", **headers: str) -> 
     return boto.ClientError(response, "GetObject")
 
 
-def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> StorageError:  # noqa: ANN401 - keywords
+def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> StorageError:
     """Translate an exception of a read of `s3://logs/a.bin`."""
     given = {"operation": "get", "bucket": "logs", "key": "a.bin"} | facts
     return translate(exc, vendor, "s3://logs/a.bin", **given)
@@ -308,7 +308,7 @@ class TestErrors:
             "request_id": "R", "retry_after": 1.5, "path": "/tmp/x",  # noqa: S108 - never opened
         }  # fmt: skip
         error = kind("s3://b/k: failed", **facts)
-        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        copy = pickle.loads(pickle.dumps(error))
         assert type(copy) is kind
         assert str(copy) == str(error) == "s3://b/k: failed"
         assert {name: getattr(copy, name) for name in facts} == facts

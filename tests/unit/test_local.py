@@ -507,7 +507,7 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
 
 async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
     """A write that waits for another process's lock can be cancelled, and leaves nothing."""
-    with local_store.locked(local._place, "key") as lock:  # noqa: SLF001 - stands for another process
+    with local_store.locked(local._place, "key") as lock:
         assert list(local_store.acquire(lock)) == []
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -792,7 +792,7 @@ async def test_a_relative_base_is_fixed_at_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     local = LocalRequests(LocalConfig(base_path="data"), VENDOR)
     await local.put_object("key", b"x", PLAIN)
-    copy = pickle.loads(pickle.dumps(local))  # noqa: S301 - its own
+    copy = pickle.loads(pickle.dumps(local))
     monkeypatch.chdir("/")
     assert await read(copy, "key") == b"x"
     assert copy.locate("key") == f"file://{tmp_path}/data/key"

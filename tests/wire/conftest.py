@@ -36,7 +36,7 @@ async def pool() -> AsyncIterator[SessionPool]:
 def provide(pool: SessionPool) -> Provide:
     """Make a provider of a scripted server, `S3Provider` with AWS's row by default."""
 
-    def make(place: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:  # noqa: ANN401 - any of five classes
+    def make(place: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
         url = place if isinstance(place, str) else place.url
         given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, **HALVES[kind.__name__], **config}
         if kind is S3Provider:

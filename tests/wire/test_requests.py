@@ -259,7 +259,7 @@ class TestSecrets:
                 with pytest.raises(StorageError) as caught:
                     await request
                 seen += [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
-                seen.append(repr(pickle.loads(pickle.dumps(caught.value)).__dict__))  # noqa: S301 - our own bytes
+                seen.append(repr(pickle.loads(pickle.dumps(caught.value)).__dict__))
             seen += reprs_of(provider)
         seen += [record.getMessage() for record in caplog.records if record.name.startswith("bucketry")]
         assert len(secrets) > 8
@@ -285,7 +285,7 @@ class TestSecrets:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
-async def test_memory_is_bounded(provide: Provide, tmp_path: Path, stream: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_memory_is_bounded(provide: Provide, tmp_path: Path, stream: bool) -> None:
     """A file or a long stream over HTTP holds no more than the budget and 1 MiB for each body."""
     size, part = 80 * MiB, 5 * MiB
     path = tmp_path / "source"

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -51,6 +52,7 @@ def _run(words: Sequence[str], output: Output) -> int:
     arguments = parse(words)
     output.as_json, output.debug = arguments.json, arguments.debug
     check(arguments)
+    warnings.showwarning = lambda message, *_rest: output.note(f"warning: {message}")
     if arguments.debug:
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)

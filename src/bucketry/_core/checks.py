@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.values import WRITE_TOKEN, WriteOptions
@@ -48,6 +48,17 @@ def check_key(key: str, limits: Capabilities, where: str) -> None:
             f"{where}: the key beginning {key[:40]!r} has {length} bytes in UTF-8; the limit is {limits.max_key_length}"
         )
         raise InvalidKeyError(message, key=key)
+
+
+def refuse_string(keys: Iterable[str], where: str) -> None:
+    """Refuse one key where several are meant: its letters would be taken for keys.
+
+    Raises:
+        InvalidKeyError: `keys` is a `str`.
+    """
+    if isinstance(keys, str):
+        message = f"{where}: {keys!r} is one key; give a list of keys, such as [{keys!r}]"
+        raise InvalidKeyError(message, key=keys)
 
 
 def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, where: str) -> dict[str, str]:

@@ -124,6 +124,15 @@ EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
 }
 """Our class for each of theirs; of an exception's classes the most specific one wins."""
 
+_HINTS: dict[type[BaseException], str] = {
+    boto.NoCredentialsError: (
+        "give access_key_id and secret_access_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "
+        "or a profile"
+    ),
+    boto.SSLError: "is it an https server, and its certificate trusted? ca_bundle names the authorities to trust",
+    boto.ProfileNotFound: "profiles are in ~/.aws/config and ~/.aws/credentials",
+}
+
 BORDER = (
     boto.BotoCoreError,
     boto.ClientError,
@@ -169,8 +178,11 @@ def translate(
     if not isinstance(exc, boto.ClientError):
         # The class name only: messages of the transport may quote a signed URL.
         detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
-        message = f"{where}: {operation} failed: {type(exc).__name__}{': ' if detail else ''}{detail}"
-        return exception_class(exc)(message, **facts)
+        kind = exception_class(exc)
+        hint = next((words for border, words in _HINTS.items() if isinstance(exc, border)), "")
+        said = "; ".join(filter(None, (detail, hint)))
+        message = f"{where}: {operation} failed: {type(exc).__name__}{': ' if said else ''}{said}"
+        return kind(message, **facts)
     answer = exc.response
     error, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
     status = meta.get("HTTPStatusCode")

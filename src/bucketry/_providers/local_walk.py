@@ -5,6 +5,7 @@ Blocking: a walk runs in a worker thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -91,6 +92,14 @@ class Walk:
 
     def _leads_to_a_directory(self, top: str) -> bool:
         path = self._place.base
+        try:
+            if not stat.S_ISDIR(os.stat(path).st_mode):
+                wrong = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                raise local_error(wrong, path, self._place.locate())
+        except FileNotFoundError:
+            return False  # nothing was stored yet
+        except OSError as error:
+            raise local_error(error, path, self._place.locate()) from error
         for number, name in enumerate(top.split("/")[:-1]):
             if name in ("", ".", "..") or "\0" in name or (number == 0 and name.casefold() == OWN):
                 return False

@@ -185,6 +185,7 @@ class S3Requests:
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
             **checksum_argument(algorithm, digest),
         )
+        required(answer, "ETag", self.locate(key))
         return written_info(key, answer, body_size(body), options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:

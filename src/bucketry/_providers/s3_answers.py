@@ -32,6 +32,8 @@ def required(answer: Mapping[str, Any], name: str, where: str) -> Any:  # noqa: 
 
 def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
     """Give the object of a HEAD or GET answer; `size` is the whole object's."""
+    if not answer.get("ETag"):  # a page of some proxy: every S3 server sends at least one of them
+        required(answer, "LastModified", key)
     return ObjectInfo(
         key=key,
         size=size,

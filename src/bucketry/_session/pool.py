@@ -157,6 +157,7 @@ def _warm_session(profile: str | None) -> AioSession:
             region_name="us-east-1",
             aws_access_key_id="warm",
             aws_secret_access_key="up",  # noqa: S106
+            config=AioConfig(ignore_configured_endpoint_urls=True),
         ):
             pass
 

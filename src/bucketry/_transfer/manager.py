@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 
-from bucketry._core.checks import check_metadata
+from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
@@ -20,6 +20,7 @@ from bucketry._transfer.read import stream
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
 from bucketry._transfer.workers import fan_out
+from bucketry.errors import ConfigError
 
 
 class TransferManager:
@@ -37,6 +38,9 @@ class TransferManager:
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
         """Remember provider and configuration; no I/O."""
+        if config is not None and not isinstance(config, TransferConfig):
+            message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
+            raise ConfigError(message)
         self.provider = provider
         self.config = config if config is not None else TransferConfig()
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
@@ -233,6 +237,7 @@ class TransferManager:
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
+        refuse_string(keys, self.provider.locate())
         return get_many(self.provider, self._limits.get(), keys, ordered=ordered, width=self.config.max_concurrency)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:

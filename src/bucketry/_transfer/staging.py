@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -101,7 +102,7 @@ class StagedFile:
         check_target(self.path)
         directory = os.path.dirname(self.path)
         try:
-            os.makedirs(directory or ".", exist_ok=True)
+            make_directories(directory or ".")
             name = os.path.join(directory, f".bucketry-{secrets.token_hex(8)}.part")
             self.fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             self._staged = name
@@ -142,6 +143,14 @@ class StagedFile:
             with suppress(FileNotFoundError):
                 os.unlink(self._staged)
             self._staged = None
+
+
+def make_directories(path: str) -> None:
+    """Make a directory and those above it; one of them that is a file is told as such. Blocks."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError as exc:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from exc
 
 
 def check_target(path: str) -> None:

@@ -203,6 +203,10 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     if url is None:
         return None
     if "://" not in url:  # B2 shows its endpoints without a scheme
+        host = url.partition("/")[0].lower()
+        if not vendor.endpoint_host or not re.fullmatch(vendor.endpoint_host, host):
+            problem = f"{url!r} has no scheme; give https://{url} (http:// on the loopback, or with allow_http)"
+            raise _fail(vendor, "endpoint_url", problem)
         url = f"https://{url}"
     parts = check_url(url, allow_http=config.allow_http, owner=vendor.name)
     host = (parts.hostname or "").removesuffix(".")
@@ -214,6 +218,8 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     if is_vendors and re.fullmatch(vendor.endpoint_host, host) and parts.path.strip("/"):
         # R2 shows its endpoints with the bucket behind.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds a path; give https://{host}, and bucket_name")
+    if parts.path.strip("/") == config.bucket_name:
+        raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name says it")
     return url.rstrip("/")
 
 

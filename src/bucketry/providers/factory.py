@@ -129,7 +129,11 @@ class StorageProviderFactory:
         if kind in cls._registered:
             return cls._registered[kind]
         for point in entry_points(group=ENTRY_POINTS, name=kind):
-            loaded: type[Any] = point.load()
+            try:
+                loaded: type[Any] = point.load()
+            except (ImportError, AttributeError) as exc:
+                message = f"provider_type {kind!r}: its entry point {point.value!r} cannot be loaded: {exc}"
+                raise ConfigError(message) from exc
             return loaded
         message = f"provider_type {kind!r} is unknown; {nearest(kind, tuple(cls.get_registered_providers()))}"
         raise ConfigError(message)

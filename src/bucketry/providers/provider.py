@@ -8,6 +8,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
+from bucketry._core.checks import refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
@@ -271,6 +272,7 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request for each 1,000 keys.
         """
+        refuse_string(keys, self.locate())
         tally = Tally()
         remaining = iter(dict.fromkeys(keys))
         while batch := tuple(islice(remaining, self.capabilities.max_delete_keys)):

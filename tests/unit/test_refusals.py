@@ -1,0 +1,104 @@
+"""Bad input that a user gave, and what it is told: each of these once passed, or was told badly."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageProviderFactory, TransferManager
+from bucketry.errors import AuthenticationError, ConfigError, InvalidKeyError, LocalNotADirectoryError
+from bucketry.testing import embedded_s3
+
+KEYS = {"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"}
+
+
+async def test_one_key_is_not_several() -> None:
+    """A `str` where keys are meant is refused: its letters are not keys."""
+    provider = MemoryProvider()
+    for key in "abc":
+        await provider.put(key, b"1")
+    with pytest.raises(InvalidKeyError, match="'abc' is one key"):
+        await provider.delete_many("abc")
+    with pytest.raises(InvalidKeyError, match="'abc' is one key"):
+        provider.transfer.get_many("abc")
+    assert await provider.list_files() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("127.0.0.1:9000", "has no scheme; give https://127.0.0.1:9000"),
+        ("localhost:9000", "has no scheme"),
+        ("minio.example.org", "has no scheme"),
+        ("http://127.0.0.1:9000/my-bucket", "ends in the bucket"),
+        ("http://127.0.0.1:9000/my-bucket/", "ends in the bucket"),
+    ],
+)
+def test_an_endpoint_is_a_url_without_the_bucket(url: str, said: str) -> None:
+    """An endpoint without a scheme, or with the bucket behind it, is refused with what to give."""
+    with pytest.raises(ConfigError, match=said):
+        S3Provider(KEYS | {"endpoint_url": url})
+
+
+async def test_a_store_that_is_a_file_is_not_empty(tmp_path: Path) -> None:
+    """Listing a local store whose directory is a file fails; one that is not there yet is empty."""
+    (tmp_path / "file").write_bytes(b"1")
+    with pytest.raises(LocalNotADirectoryError, match="file"):
+        await LocalProvider({"base_path": tmp_path / "file"}).list_files()
+    assert await LocalProvider({"base_path": tmp_path / "none"}).list_files() == []
+
+
+async def test_missing_credentials_say_what_to_give() -> None:
+    """The error names the entries and the variables."""
+    with embedded_s3() as server:
+        provider = S3Provider({name: value for name, value in server.config.items() if "key" not in name})
+        with pytest.raises(AuthenticationError, match="AWS_SECRET_ACCESS_KEY"):
+            await provider.list_files()
+        await provider.disconnect()
+
+
+async def test_an_endpoint_of_the_environment_is_not_read_behind_the_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A provider made with a mapping reads no variable, not even one that botocore would choke on."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    provider = S3Provider(KEYS)
+    assert (await provider.presign("k")).startswith("https://my-bucket.s3.")
+    with embedded_s3() as server:
+        other = S3Provider(server.config)
+        assert await other.list_files() == []
+        await other.disconnect()
+    await provider.disconnect()
+
+
+def test_an_entry_point_that_is_broken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider of another package that cannot be loaded is a configuration error that names it."""
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[bucketry.providers]\nbroken = bucketry.providers.memory:Nope\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    with pytest.raises(ConfigError, match="bucketry.providers.memory:Nope"):
+        StorageProviderFactory.create({"provider_type": "broken"})
+
+
+@pytest.mark.parametrize("config", [{}, {"part_size": 8}, "fast", 3])
+def test_a_transfer_configuration_is_one(config: Any) -> None:
+    """A mapping is not a TransferConfig, and says so at once."""
+    with pytest.raises(ConfigError, match="TransferConfig"):
+        TransferManager(MemoryProvider(), config)
+
+
+async def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
+    """A download below a file says that a directory is needed there."""
+    provider = MemoryProvider()
+    await provider.put("k", b"1")
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(LocalNotADirectoryError, match="needs a directory"):
+        await provider.download("k", tmp_path / "file" / "k")
+    assert (tmp_path / "file").read_bytes() == b"old"
