@@ -179,10 +179,16 @@ class TestGiven:
         """A given endpoint is used, without a slash at its end."""
         assert endpoint(cloud, endpoint_url="https://minio.example:9000/").url == "https://minio.example:9000"
 
+    def test_the_scheme_of_a_vendors_host_may_be_missing(self) -> None:
+        """A bare host of the vendor's means https, as B2 shows it."""
+        host = "s3.us-west-004.backblazeb2.com"
+        assert endpoint("b2", endpoint_url=host).url == f"https://{host}"
+
     @EACH
-    def test_scheme_may_be_missing(self, cloud: str) -> None:
-        """A bare host means https."""
-        assert endpoint(cloud, endpoint_url="minio.example:9000").url == "https://minio.example:9000"
+    def test_the_scheme_of_another_host_may_not(self, cloud: str) -> None:
+        """Whether another server speaks TLS is not guessed."""
+        with pytest.raises(ConfigError, match="has no scheme; give https://minio.example:9000"):
+            endpoint(cloud, endpoint_url="minio.example:9000")
 
     @EACH
     def test_custom_region_does_not_warn(self, cloud: str) -> None:

@@ -105,7 +105,8 @@ class TestKeys:
 
     async def test_a_bulk_delete_names_them_as_they_are(self, provide: Provide) -> None:
         """In XML a key is escaped, not encoded."""
-        async with serving([Answer(200, b"<DeleteResult/>")]) as server:
+        answer = b"<DeleteResult><Deleted><Key>1</Key></Deleted><Deleted><Key>2</Key></Deleted></DeleteResult>"
+        async with serving([Answer(200, answer)]) as server:
             await provide(server).delete_many(["a&b<c>", "ä+ %2F"])
         assert "<Key>a&amp;b&lt;c&gt;</Key>" in server.requests[0].body.decode()
         assert "<Key>ä+ %2F</Key>" in server.requests[0].body.decode()

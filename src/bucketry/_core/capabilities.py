@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bucketry._core.units import GiB, MiB, TiB
 
@@ -78,7 +79,7 @@ class Capabilities:
     max_presign_expiry: int = 604_800
     versions: bool = False
     soft_delete: bool = False
-    key_normalization: str | None = None
+    key_normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
     buffers_bodies: bool = True
     plain_paths: bool = False
 

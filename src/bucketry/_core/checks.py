@@ -98,6 +98,17 @@ def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, whe
     return clean
 
 
+def check_header(name: str, value: str | None, where: str) -> None:
+    """Refuse what a header of a request cannot carry.
+
+    Raises:
+        InvalidRequestError: It is not printable ASCII.
+    """
+    if value is not None and not (isinstance(value, str) and value.isascii() and value.isprintable() and value):
+        message = f"{where}: {name}={value!r} cannot stand in a header; give printable ASCII"
+        raise InvalidRequestError(message)
+
+
 def check_condition(name: str, value: str | None, *, enforced: bool, where: str, doing: str) -> None:
     """Refuse a precondition that the provider would ignore, before any byte is sent.
 

@@ -46,4 +46,4 @@ class LoopLocal(Generic[T]):
         pid = os.getpid()
         for slot, (loop, _) in list(self._values.items()):
             if slot[0] == pid and loop.is_closed():
-                del self._values[slot]
+                self._values.pop(slot, None)

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
-import anyio
-import anyio.to_thread
+from bucketry._core.finish import until_done
 
 T = TypeVar("T")
-Arguments = TypeVarTuple("Arguments")
+Args = TypeVarTuple("Args")
 
 
-async def in_thread(function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
     """Run a blocking function in a worker thread; when this returns or raises, the thread has left it.
 
     A cancellation is raised only after the function has ended: until then it may use the descriptors
-    and buffers that the caller is about to close.
+    and buffers that the caller is about to close. What is awaited is a future of the loop's executor:
+    a task, which a library's thread helper needs, would itself be cancelled when the loop ends.
     """
-    # anyio shields the thread from its own cancel scopes only; `Task.cancel` would abandon it.
-    task = asyncio.ensure_future(anyio.to_thread.run_sync(function, *arguments))
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):  # else a cancelled scope would wake this task again and again
-        while not task.done():
-            try:
-                await asyncio.wait((task,))
-            except asyncio.CancelledError as error:
-                cancelled = error
+    future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
+    cancelled = await until_done(future)
     if cancelled is not None:
-        failure = None if task.cancelled() else task.exception()
-        if failure is not None:
-            cancelled.add_note(f"while waiting for a thread: {type(failure).__name__}: {failure}")
+        future.exception()  # fetched, so that the loop does not report it as lost
         raise cancelled
-    return task.result()
+    return future.result()
 
 
 async def in_steps(steps: Generator[None, None, T]) -> T:

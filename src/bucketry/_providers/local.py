@@ -10,8 +10,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
 from io import BufferedReader
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiofiles.threadpool import wrap as on_the_loop
 
@@ -83,15 +82,6 @@ class LocalRequests:
 
     async def disconnect(self) -> None:
         """Do nothing: nothing is kept open."""
-
-    async def __aenter__(self) -> Self:
-        await self.connect()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.disconnect()
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""

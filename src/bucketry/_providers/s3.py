@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -28,6 +29,7 @@ from bucketry._providers.s3_answers import (
     expect_range,
     list_page,
     object_info,
+    reading,
     required,
     written_info,
 )
@@ -42,10 +44,12 @@ from bucketry.errors import (
     InvalidRequestError,
     NotFoundError,
     PreconditionFailedError,
+    StorageError,
     UnsupportedError,
     UploadNotFoundError,
 )
 
+_XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XML 1.0, § 2.2, and no carriage return
 PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing else is allowed; never written
 
 
@@ -259,6 +263,7 @@ class S3Requests:
             ChecksumType="FULL_OBJECT" if algorithm and checksum else None,
             **checksum_argument(algorithm, checksum),
         )
+        required(answer, "ETag", self.locate(upload.key))  # an empty 200 published nothing
         return written_info(upload.key, answer, sum(part.size for part in parts), options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
@@ -301,7 +306,8 @@ class S3Requests:
             StartAfter=start_after,
             ContinuationToken=token,
         )
-        return list_page(answer, token, self.locate(prefix))
+        with reading(self.locate(prefix)):
+            return list_page(answer, token, self.locate(prefix))
 
     async def delete(self, remote_path: str) -> None:
         """See `DeletesObjects.delete`."""
@@ -311,15 +317,23 @@ class S3Requests:
             return
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """See `DeletesObjects.delete_batch`."""
+        """See `DeletesObjects.delete_batch`; keys with control characters take a request each."""
+        failed: dict[str, StorageError] = {}
+        named = []
         for key in keys:
-            check_key(key, self.capabilities, self.locate())
-        answer = await self._client.send(
-            "delete_many",
-            "delete_objects",
-            Delete={"Objects": [{"Key": key} for key in keys]},
-        )
-        failed = deletion_failures(answer, keys, self._vendor, self._config.bucket_name, self.locate)
+            try:
+                check_key(key, self.capabilities, self.locate())
+                if _XML.fullmatch(key):
+                    named.append(key)
+                else:
+                    await self.delete(key)  # XML cannot carry it
+            except StorageError as error:
+                failed[key] = error
+        if named:
+            answer = await self._client.send(
+                "delete_many", "delete_objects", Delete={"Objects": [{"Key": key} for key in named]}
+            )
+            failed |= deletion_failures(answer, named, self._vendor, self._config.bucket_name, self.locate)
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
 
     async def copy_object(
@@ -340,7 +354,7 @@ class S3Requests:
                 "ContentType": options.content_type,
                 "StorageClass": options.storage_class,
             }
-        await self._client.send(
+        answer = await self._client.send(
             "copy",
             "copy_object",
             key=destination,
@@ -348,6 +362,7 @@ class S3Requests:
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
             **replaced,
         )
+        required(answer.get("CopyObjectResult", {}), "ETag", self.locate(destination))
         return await self.head(destination)
 
     async def copy_part(

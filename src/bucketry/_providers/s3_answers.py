@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,6 +17,22 @@ from bucketry.errors import IntegrityError, NotFoundError, StorageError, Transie
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turn what an answer that is no S3 server's does to its reader into an error of ours.
+
+    Raises:
+        TransientError: A field is missing or malformed.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as exc:
+        if isinstance(exc, StorageError):
+            raise
+        message = f"{where}: the answer cannot be read, it is perhaps no S3 server's: {type(exc).__name__}: {exc}"
+        raise TransientError(message) from exc
 
 
 def required(answer: Mapping[str, Any], name: str, where: str) -> Any:  # noqa: ANN401 - botocore border
@@ -49,12 +66,11 @@ def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
 
 def written_info(key: str, answer: Mapping[str, Any], size: int, options: WriteOptions) -> ObjectInfo:
     """Give the object that a write made; its time is the answer's `Date`, as the write's own is not sent."""
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     return ObjectInfo(
         key=key,
         size=size,
         etag=answer.get("ETag", ""),
-        last_modified=parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC),
+        last_modified=_date_of(answer),
         content_type=options.content_type,
         storage_class=options.storage_class,
         version_id=_version(answer),
@@ -139,12 +155,27 @@ def _full_checksums(answer: Mapping[str, Any]) -> dict[str, str]:
     if answer.get("ChecksumType") == "COMPOSITE":
         return {}
     found = {name: answer.get(f"Checksum{name.upper()}") for name in _ALGORITHMS}
-    return {name: base64.b64decode(value).hex() for name, value in found.items() if value and "-" not in value}
+    return {name: _hex(value) for name, value in found.items() if value and "-" not in value and _hex(value)}
 
 
 def _version(answer: Mapping[str, Any]) -> str | None:
     version = answer.get("VersionId")
     return None if version in (None, "", "null") else str(version)
+
+
+def _date_of(answer: Mapping[str, Any]) -> datetime:
+    """Give the answer's own time; this machine's where it has none that can be read."""
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+    except (LookupError, TypeError, ValueError):
+        return datetime.now(UTC)
+
+
+def _hex(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).hex()
+    except ValueError:
+        return ""  # no checksum that anything could be compared with
 
 
 def _utc(moment: datetime | None) -> datetime:

@@ -10,14 +10,15 @@ from typing import Any
 
 from bucketry._core.checks import check_key
 from bucketry._core.loop_local import LoopLocal
-from bucketry._core.retry import RetryBudget, RetryPolicy
+from bucketry._core.retry import RESIGNED, RetryBudget, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
-from bucketry._providers.botocore_errors import BORDER, translate
+from bucketry._providers.botocore_errors import BORDER, exception_class, translate
+from bucketry._providers.s3_answers import reading
 from bucketry._session.pool import SessionPool
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._vendors.row import Vendor
-from bucketry.errors import IncompleteBodyError, IntegrityError, StorageError, ThrottledError
+from bucketry.errors import IncompleteBodyError, IntegrityError, InvalidRequestError, StorageError
 
 CHUNK = MiB  # one hop to a worker thread for each
 
@@ -70,14 +71,17 @@ class S3Client:
             doing: The provider's method, for errors.
             operation: The client's method.
             key: The object concerned.
-            repeatable: Whether a second try after a lost answer does the same as the first. Where not,
-                only answers that say "not done, come back later" are followed by another try.
+            repeatable: Whether a second try after a lost answer does the same as the first. Where not, the
+                transfer looks what became of it; only a refused signature is made again here.
             params: The operation's parameters; `None` leaves one out.
         """
         arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": self.bucket}
         if key is not None:
             check_key(key, self.vendor.capabilities, self.locate())
             arguments["Key"] = key
+        for name, value in arguments.items():
+            if isinstance(value, str) and not _is_text(value):
+                raise self.error(InvalidRequestError, key or "", doing, f"{name} {value!r} is not valid Unicode")
         creates = arguments.get("IfNoneMatch") == "*" and operation != "get_object"
         body = arguments.get("Body")
         budget = self._budget.get()
@@ -89,9 +93,10 @@ class S3Client:
                 arguments["Body"] = sent
             try:
                 async with self._translating(doing, key, creates=creates), self.lend() as client:
-                    answer: dict[str, Any] = await getattr(client, operation)(**arguments)
+                    with reading(self.locate(key or "")):
+                        answer: dict[str, Any] = await getattr(client, operation)(**arguments)
             except StorageError as error:
-                may_repeat = repeatable or isinstance(error, ThrottledError)
+                may_repeat = repeatable or error.code in RESIGNED
                 delay = self._retry.delay(error, attempt) if may_repeat else None
                 if delay is None or not budget.spend(error):
                     raise
@@ -120,6 +125,10 @@ class S3Client:
             ) from exc
 
 
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 class S3Body:
     """The body of one answer, counted against its length."""
 
@@ -135,6 +144,9 @@ class S3Body:
             try:
                 chunk: bytes = await self._stream.read(CHUNK)
             except BORDER as exc:
+                if exception_class(exc) is IntegrityError:
+                    problem = f"the bytes are not those that were stored: {exc}"
+                    raise self._client.error(IntegrityError, self.info.key, "get", problem) from exc
                 raise self._broken("stalled" if isinstance(exc, asyncio.TimeoutError) else "broke", done) from exc
             if not chunk:
                 break

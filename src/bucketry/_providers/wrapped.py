@@ -143,7 +143,7 @@ class WrappedRequests:
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """See `DeletesObjects.delete_batch`."""
-        full = [self._full(key) for key in keys]
+        full = [self.prefix + key for key in keys]  # what is malformed is reported as such, by itself
         result = await self.around("delete_batch", lambda: self.inner.delete_batch(full))
         return BatchResult(
             succeeded=tuple(key.removeprefix(self.prefix) for key in result.succeeded),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
 
 KEEPALIVE_TIMEOUT = 12.0  # below the 15 s after which R2 drops an idle connection
+
+_NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not depend on somebody's AWS settings
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "defaults_mode": ("defaults_mode", None, "legacy", None),
+}
 
 
 class SessionPool:
@@ -88,13 +96,12 @@ class _LiveClients:
     """What is open in one event loop: sessions by profile, clients by endpoint, and how many use them."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str | None, AioSession] = {}
+        self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._clients: dict[Endpoint, AioBaseClient] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._users = 0
         self._closing = False
-        self._closed = False
         self._watch: AsyncGenerator[None, None] | None = None
 
     @asynccontextmanager
@@ -115,10 +122,11 @@ class _LiveClients:
         if self._watch is None:
             self._watch = self._close_with_loop()
             await anext(self._watch)
-        session = self._sessions.get(endpoint.profile)
+        identity = (endpoint.profile, endpoint.access_key is None)
+        session = self._sessions.get(identity)
         if session is None:
-            session = await in_thread(_warm_session, endpoint.profile)
-            self._sessions[endpoint.profile] = session
+            session = await in_thread(_warm_session, *identity)
+            self._sessions[identity] = session
         client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
         # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
         client.meta.events.unregister("before-call.s3", add_expect_header)
@@ -144,12 +152,16 @@ class _LiveClients:
         await self._stack.aclose()
 
 
-def _warm_session(profile: str | None) -> AioSession:
+def _warm_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
     """Build a session, and a client to throw away, so that the service model is read and parsed here.
 
     It takes 60 to 130 ms; a second client of the same session takes 3 ms. Runs in a worker thread.
+
+    Args:
+        profile: Of the shared AWS configuration files.
+        chain: Credentials come from the environment and those files; otherwise neither is looked at.
     """
-    session = AioSession(profile=profile)
+    session = AioSession(profile=profile) if chain or profile else AioSession(session_vars=_NO_FILES)
 
     async def warm() -> None:
         async with session.create_client(

@@ -35,41 +35,42 @@ async def multipart(
 
 async def _open(provider: ObjectRequests, key: str, options: WriteOptions) -> MultipartUpload:
     """Create a multipart upload; when cancelled meanwhile, learn its id first and abort it."""
-    upload: MultipartUpload | None = None
-
-    async def create() -> None:
-        nonlocal upload
-        upload = await provider.create_multipart(key, options)
-
+    task = asyncio.get_running_loop().create_task(provider.create_multipart(key, options))
     try:
-        await finish(create())
+        await asyncio.wait([task])
     except asyncio.CancelledError:
-        if upload is not None:
-            await abort(provider, upload)
+        await finish(lambda: _abort_created(provider, key, task))
         raise
-    assert upload is not None  # noqa: S101 - create() has ended without an error
-    return upload
+    return task.result()
+
+
+async def _abort_created(provider: ObjectRequests, key: str, creating: asyncio.Task[MultipartUpload]) -> None:
+    await asyncio.wait([creating], timeout=TIMEOUT)
+    if not creating.done() or creating.cancelled():
+        creating.cancel()
+        _logger.warning("%s: a multipart upload was perhaps opened, and may stay billed", provider.locate(key))
+    elif creating.exception() is None:
+        await abort(provider, creating.result())
 
 
 async def abort(provider: ObjectRequests, upload: MultipartUpload) -> None:
     """Abort an upload and see by a listing that it is gone; shielded, and never raises an error of its own."""
 
     async def steps() -> None:
+        seen = "could not be aborted"
         try:
             async with asyncio.timeout(TIMEOUT):
                 for _ in range(ROUNDS):
                     await provider.abort_multipart(upload)
+                    seen = "was aborted, which could not be confirmed"
                     left = await provider.list_multiparts(upload.key)
                     if all(other.upload_id != upload.upload_id for other in left):
                         return
-            problem = f"it is still listed after {ROUNDS} aborts"
+                    seen = "is still listed after it was aborted"
+                reason: BaseException | str = f"{ROUNDS} rounds"
         except (StorageError, TimeoutError) as error:
-            problem = str(error)
-        _logger.warning(
-            "%s: the multipart upload %s could not be aborted and may stay billed: %s",
-            provider.locate(upload.key),
-            upload.upload_id,
-            problem,
-        )
+            reason = error
+        where = provider.locate(upload.key)
+        _logger.warning("%s: the multipart upload %s %s: %s", where, upload.upload_id, seen, reason)
 
-    await finish(steps())
+    await finish(steps)

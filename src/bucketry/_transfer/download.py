@@ -150,8 +150,10 @@ class Download:
                 self.retries += 1
                 if sink.position == sink.end:
                     return info
-                if sink.position > sink.start:
-                    # The rest must be of the version whose beginning is already in the file.
+                if sink.position > sink.start and not info.etag:
+                    meter.add(sink.start - sink.position)
+                    sink.rewind()  # nothing can hold the rest to the version that the beginning is of
+                elif sink.position > sink.start:
                     pinned = info.etag
                     byte_range = ByteRange(sink.position, sink.end)
                 await asyncio.sleep(delay)

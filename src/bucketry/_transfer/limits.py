@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from bucketry._core.config import TransferConfig
 
+COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
+
 
 class Quota:
     """A number of units handed out in the order they were asked for.

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bucketry._core.provider import ObjectRequests
+from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, TransferResult
 from bucketry._transfer.limits import Limits, Quota
@@ -47,7 +48,30 @@ class Tally:
 
     def result(self) -> BatchResult:
         """Give the whole."""
-        return BatchResult(succeeded=tuple(self._succeeded), failed=self._failed, results=self._results)
+        done = tuple(name for name in self._succeeded if name not in self._failed)
+        return BatchResult(succeeded=done, failed=self._failed, results=self._results)
+
+
+async def delete_settled(provider: ObjectRequests, keys: Sequence[str], tally: Tally, policy: RetryPolicy) -> None:
+    """Delete a batch, ask again for what failed in passing, and note what became of each key.
+
+    Cost: 1 request, and 1 for each repeat.
+    """
+    attempt = 0
+    while keys:
+        attempt += 1
+        result = await provider.delete_batch(keys)
+        for key in result.succeeded:
+            tally.succeed(key)
+        passing = tuple(key for key, error in result.failed.items() if error.retryable)
+        delay = policy.delay(result.failed[passing[0]], attempt) if passing else None
+        for key, error in result.failed.items():
+            if delay is None or key not in passing:
+                tally.fail(key, error)
+        if delay is None:
+            return
+        await asyncio.sleep(delay)
+        keys = passing
 
 
 async def get_many(
@@ -109,6 +133,7 @@ async def _get(
         held = await small.take(SMALL)
         async with limits.slots.hold(1), stream(provider, key, None) as reader:
             info = reader.info
+            await limits.pace.wait(info.size)
             if info.size <= held:
                 decided.set()
                 return key, b"".join([chunk async for chunk in reader]), small, held

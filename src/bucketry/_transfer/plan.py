@@ -32,6 +32,20 @@ class PartPlan:
             yield ByteRange(start, min(start + self.part_size, self.size))
 
 
+def check_part_size(part_size: int | None, limits: Capabilities, where: str) -> None:
+    """Refuse a part size outside the vendor's limits.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if part_size is not None and not limits.min_part_size <= part_size <= limits.max_part_size:
+        message = (
+            f"{where}: part_size {part_size} is outside this provider's {limits.min_part_size} to "
+            f"{limits.max_part_size} bytes"
+        )
+        raise ConfigError(message)
+
+
 def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: str) -> PartPlan:
     """Cut an upload so that the vendor takes it: equal parts, never too many, too small or too large.
 
@@ -48,12 +62,7 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
     if size > limits.max_object_size:
         message = f"{where}: {size} bytes are more than the {limits.max_object_size} this provider stores in an object"
         raise UnsupportedError(message)
-    if part_size is not None and not limits.min_part_size <= part_size <= limits.max_part_size:
-        message = (
-            f"{where}: part_size {part_size} is outside this provider's {limits.min_part_size} to "
-            f"{limits.max_part_size} bytes"
-        )
-        raise ConfigError(message)
+    check_part_size(part_size, limits, where)
     wanted = part_size if part_size is not None else max(PART_SIZE, limits.min_part_size)
     needed = -(-size // limits.max_parts)
     if needed > wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
@@ -11,7 +12,7 @@ from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import IncompleteBodyError, InvalidRangeError
+from bucketry.errors import IncompleteBodyError, InvalidRangeError, UnsupportedError
 
 COALESCE = MiB  # at 100 MB/s a gap of 1 MiB costs the 10 ms that another request would
 CHUNK = MiB
@@ -93,6 +94,8 @@ class ResumingStream:
                 end = min(self._range.end, self.info.size) if self._range else self.info.size
                 if self._position >= end:
                     return  # it broke after its last byte
+                if not self.info.etag and self._position > before:
+                    raise  # nothing can hold the rest to the version that the beginning is of
                 await asyncio.sleep(delay)
                 self._range = ByteRange(self._position, end)
                 await self.open()
@@ -102,10 +105,15 @@ class ResumingStream:
 
 @asynccontextmanager
 async def stream(
-    provider: ObjectRequests, key: str, byte_range: ByteRange | None, *, chunk_size: int = CHUNK
+    provider: ObjectRequests,
+    key: str,
+    byte_range: ByteRange | None,
+    *,
+    chunk_size: int = CHUNK,
+    policy: RetryPolicy | None = None,
 ) -> AsyncIterator[ResumingStream]:
     """Open an object for reading; leaving the context releases the connection."""
-    reader = ResumingStream(provider, key, byte_range, chunk_size=chunk_size)
+    reader = ResumingStream(provider, key, byte_range, chunk_size=chunk_size, policy=policy)
     try:
         await reader.open()
         yield reader
@@ -121,10 +129,11 @@ async def read(
     version_id: str | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    policy: RetryPolicy | None = None,
 ) -> tuple[ObjectInfo, bytes]:
     """Give an object's bytes, or a range of them, whole."""
     reader = ResumingStream(
-        provider, key, byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+        provider, key, byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match, policy=policy
     )
     try:
         await reader.open()
@@ -142,6 +151,7 @@ async def read_ranges(
     coalesce: int,
     width: int,
     if_match: str | None,
+    policy: RetryPolicy | None = None,
 ) -> list[bytes]:
     """Give several ranges of one version of an object; near ones share a request."""
     wanted = [ByteRange(start, end) for start, end in ranges]
@@ -152,14 +162,18 @@ async def read_ranges(
     found: dict[ByteRange, bytes] = {}
     if if_match is None and len(groups) > 1:  # the first answer names the version of all the others
         first = groups.pop(0)
-        info, found[first] = await read(provider, key, first)
+        info, found[first] = await read(provider, key, first, policy=policy)
         if_match = info.etag
+        if not if_match:
+            message = f"{provider.locate(key)}: the object has no etag, so its ranges cannot be held to one version"
+            raise UnsupportedError(message, provider=provider.name, key=key, operation="get_ranges")
 
     async def one(group: ByteRange) -> None:
-        _, found[group] = await read(provider, key, group, if_match=if_match)
+        _, found[group] = await read(provider, key, group, if_match=if_match, policy=policy)
 
     await fan_out(groups, one, width=min(width, len(groups)))
-    return [_cut(found, each) for each in wanted]
+    ordered = sorted(found, key=lambda group: group.start)
+    return [_cut(found, ordered, each) for each in wanted]
 
 
 def coalesced(ranges: Sequence[ByteRange], gap: int) -> list[ByteRange]:
@@ -173,10 +187,10 @@ def coalesced(ranges: Sequence[ByteRange], gap: int) -> list[ByteRange]:
     return joined
 
 
-def _cut(found: dict[ByteRange, bytes], one: ByteRange) -> bytes:
+def _cut(found: dict[ByteRange, bytes], ordered: list[ByteRange], one: ByteRange) -> bytes:
     if not one.size:
         return b""
-    whole = next(group for group in found if group.start <= one.start and one.end <= group.end)
+    whole = ordered[bisect_right(ordered, one.start, key=lambda group: group.start) - 1]
     return found[whole][one.start - whole.start : one.end - whole.start]
 
 

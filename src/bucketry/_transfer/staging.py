@@ -26,6 +26,7 @@ class FileSink:
         self.start = start
         self.end = end
         self.position = start
+        self._algorithm = algorithm
         self._digest: Digest | None = checksums.new(algorithm) if algorithm else None
         self._path = path
 
@@ -38,6 +39,11 @@ class FileSink:
     def checksum(self) -> str | None:
         """Of the bytes written so far, in hex."""
         return self._digest.hexdigest() if self._digest else None
+
+    def rewind(self) -> None:
+        """Forget all bytes and begin again."""
+        self.position = self.start
+        self._digest = checksums.new(self._algorithm) if self._algorithm else None
 
     def write(self, data: Buffer) -> None:
         """Write the next bytes. Blocks."""
@@ -126,8 +132,8 @@ class StagedFile:
         try:
             if self._fsync:
                 os.fsync(self.fd)
-            os.close(self.fd)
-            self.fd = -1
+            fd, self.fd = self.fd, -1
+            os.close(fd)
             os.replace(self._staged, self.path)
             self._staged = None
             if self._fsync:
@@ -137,8 +143,8 @@ class StagedFile:
 
     def _discard(self) -> None:
         if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+            fd, self.fd = self.fd, -1
+            os.close(fd)
         if self._staged is not None:
             with suppress(FileNotFoundError):
                 os.unlink(self._staged)

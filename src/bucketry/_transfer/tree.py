@@ -135,6 +135,9 @@ class Landing:
 
     def __init__(self, root: str, prefix: str) -> None:
         """Look where the directory really is. Blocks."""
+        if "\0" in root:
+            message = f"{root!r}: no path holds a NUL"
+            raise LocalFileError(message, path=root)
         self._root = os.path.abspath(root)
         self._real = os.path.realpath(root)  # the root itself may be a link: that is the user's choice
         self._prefix = prefix
@@ -203,6 +206,9 @@ def folded(name: str) -> str:
 
 def _folds_case(root: str) -> bool:
     """Tell whether names that differ by case are one file below `root`, by making one. Blocks."""
-    with tempfile.NamedTemporaryFile(dir=root, prefix=".bucketry-Case-") as probe:
-        head, name = os.path.split(probe.name)
-        return os.path.exists(os.path.join(head, name.swapcase()))
+    try:
+        with tempfile.NamedTemporaryFile(dir=root, prefix=".bucketry-Case-") as probe:
+            head, name = os.path.split(probe.name)
+            return os.path.exists(os.path.join(head, name.swapcase()))
+    except OSError:
+        return False  # nothing can be written there, as the first file will say

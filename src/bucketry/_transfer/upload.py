@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bucketry._core import checksums
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.file_bodies import check_unchanged
@@ -29,11 +27,11 @@ from bucketry._core.values import (
     WriteOptions,
 )
 from bucketry._transfer.cleanup import multipart
-from bucketry._transfer.limits import Limits
-from bucketry._transfer.plan import PartPlan, plan_upload, stream_part_size
+from bucketry._transfer.limits import COPIES, Limits
+from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import fan_out
-from bucketry._transfer.write import complete_settled, put_settled
+from bucketry._transfer.write import complete_settled, put_settled, whole_checksum
 from bucketry.errors import (
     IntegrityError,
     LocalFileError,
@@ -41,8 +39,6 @@ from bucketry.errors import (
     StorageError,
     UnsupportedError,
 )
-
-COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
 
 
 @dataclass(slots=True)
@@ -66,6 +62,7 @@ class Upload:
     progress: ProgressCallback | None = None
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
+    _made: ObjectInfo | None = None
 
     async def of_file(self, local_path: StrPath) -> TransferResult:
         """Upload a regular file; its bytes are read by ranges, in worker threads."""
@@ -96,6 +93,7 @@ class Upload:
         check_key(self.key, limits, self.provider.locate())
         check_write(self.options, limits, self.provider.locate(self.key), multipart=False)
         check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
+        check_part_size(self.config.part_size, limits, self.provider.locate(self.key))
         meter = Meter(self.progress, self.key, None)
         source = _Slicer(chunks)
         first = stream_part_size(1, limits, self.config.part_size)
@@ -115,6 +113,12 @@ class Upload:
         info = await self._stream_parts(source, meter)
         meter.finish()
         return self._result(info, len(self._parts), started)
+
+    @property
+    def made(self) -> ObjectInfo:
+        """The object that the upload made."""
+        assert self._made is not None  # noqa: S101 - asked for once it is there
+        return self._made
 
     def _single_limit(self) -> int:
         """Give the largest size that goes in one request."""
@@ -186,13 +190,9 @@ class Upload:
 
     async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
         limits = self.provider.capabilities
-        parts = sorted(self._parts, key=lambda part: part.part_number)
-        whole = None
-        if limits.full_object_checksum and limits.multipart_checksum:
-            sums = ((part.checksum or "0", part.size) for part in parts)
-            whole = checksums.combine(limits.multipart_checksum, sums)
+        whole = whole_checksum(self._parts, limits)
         info, settled = await complete_settled(
-            self.provider, upload, parts, marked, checksum=whole, attempts=self.config.max_attempts
+            self.provider, upload, self._parts, marked, checksum=whole, attempts=self.config.max_attempts
         )
         self.retries += settled
         if self.config.verify or not limits.stable_multipart_etag:
@@ -211,6 +211,7 @@ class Upload:
     def _result(self, info: ObjectInfo, parts: int, started: float) -> TransferResult:
         limits = self.provider.capabilities
         checked = limits.multipart_checksum if self._parts else limits.put_checksum
+        self._made = info
         return TransferResult(
             key=self.key,
             size=info.size,
@@ -237,44 +238,43 @@ class _Slicer:
 
     def __init__(self, chunks: AsyncIterable[bytes]) -> None:
         self._chunks = aiter(chunks)
-        self._waiting: deque[memoryview] = deque()
-        self._size = 0
+        self._buffer = bytearray()
+        self._chunk = memoryview(b"")  # what of the last chunk is not in the buffer yet
         self._exhausted = False
         self.taken = 0
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left."""
-        return self._exhausted and not self._size
+        return self._exhausted and not self._buffer and not self._chunk
 
     async def take(self, size: int) -> bytes:
-        while self._size <= size and not self._exhausted:  # one byte more tells whether this piece is the last
-            try:
-                chunk = await anext(self._chunks)
-            except StopAsyncIteration:
-                self._exhausted = True
-            else:
-                if not isinstance(chunk, (bytes, bytearray, memoryview)):
-                    message = f"a stream to put must give bytes, not {type(chunk).__name__}"
-                    raise TypeError(message)
-                self._waiting.append(memoryview(bytes(chunk)))  # a buffer may be used again by who gave it
-                self._size += len(self._waiting[-1])
-        pieces = []
-        while size and self._waiting:
-            piece = self._waiting.popleft()
-            if len(piece) > size:
-                self._waiting.appendleft(piece[size:])
-                piece = piece[:size]
-            pieces.append(piece)
-            size -= len(piece)
-        whole = b"".join(pieces)
-        self._size -= len(whole)
-        self.taken += len(whole)
-        return whole
+        while len(self._buffer) <= size:  # one byte more tells whether this piece is the last
+            if not self._chunk and (self._exhausted or not await self._draw()):
+                break
+            room = size + 1 - len(self._buffer)
+            self._buffer += self._chunk[:room]
+            self._chunk = self._chunk[room:]
+        with memoryview(self._buffer) as view:
+            piece = bytes(view[:size])
+        del self._buffer[:size]
+        self.taken += len(piece)
+        return piece
+
+    async def _draw(self) -> bool:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._exhausted = True
+            return False
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            message = f"a stream to put must give bytes, not {type(chunk).__name__}"
+            raise TypeError(message)
+        self._chunk = memoryview(bytes(chunk))  # a buffer may be used again by who gave it
+        return True
 
     def give_back(self, piece: bytes) -> None:
-        self._waiting.appendleft(memoryview(piece))
-        self._size += len(piece)
+        self._buffer[:0] = piece
         self.taken -= len(piece)
 
 

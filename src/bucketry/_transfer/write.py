@@ -7,11 +7,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from bucketry._core import checksums
+from bucketry._core.capabilities import Capabilities
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
 from bucketry.errors import (
     AlreadyExistsError,
+    NotFoundError,
     PreconditionFailedError,
     StorageError,
     TransientError,
@@ -30,7 +33,7 @@ async def put_settled(
     """Put an object in one request, and give it with the number of times its outcome had to be settled.
 
     A plain put may be repeated by the provider. A conditional one may not: its own first try can
-    make the second fail. So after a lost answer the object is looked at.
+    make the second fail. So after a lost answer, or a refusal, the object is looked at.
 
     Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer of a conditional write.
     """
@@ -83,30 +86,45 @@ async def _settle(
 ) -> tuple[ObjectInfo, int]:
     policy = RetryPolicy(max_attempts=attempts)
     settled = 0
+    lost: TransientError | None = None
     while True:
         try:
             return await write(), settled
-        except TransientError as error:
-            landed = await _ours(provider, key, options, size)
+        except (TransientError, UploadNotFoundError, AlreadyExistsError, PreconditionFailedError) as error:
+            try:
+                landed = await _ours(provider, key, options, size)
+            except StorageError as unseen:
+                # A refusal may be the doing of the first, lost try: that one is what is not known.
+                failed = lost or error
+                failed.add_note(f"whether it was written is not known, because looking failed: {unseen}")
+                raise failed from unseen
             if landed is not None:
                 return landed, settled + 1
+            if not isinstance(error, TransientError):
+                raise
+            lost = error
             settled += 1
             delay = policy.delay(error, settled)
             if delay is None:
                 raise
-            await asyncio.sleep(delay)
-        except (UploadNotFoundError, AlreadyExistsError, PreconditionFailedError):
-            landed = await _ours(provider, key, options, size) if settled else None
-            if landed is None:
-                raise
-            return landed, settled
+        await asyncio.sleep(delay)
 
 
 async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
-    """Give the object if it is surely the one this write made: same token, same size."""
+    """Give the object if it is the one this write made: same token, same size."""
     try:
         info = await provider.head(key)
-    except StorageError:  # there is none, or it may not be looked at: the write's own error tells more
+    except NotFoundError:
         return None
     ours = info.write_token == options.metadata[WRITE_TOKEN] and info.size == size
     return info if ours else None
+
+
+def whole_checksum(parts: Sequence[Part], row: Capabilities) -> str | None:
+    """Join the parts' checksums to that of the object, where the row has one and every part brought its own."""
+    name = row.multipart_checksum
+    if not row.full_object_checksum or name is None:
+        return None
+    ordered = sorted(parts, key=lambda part: part.part_number)
+    sums = [(part.checksum, part.size) for part in ordered if part.checksum is not None]
+    return checksums.combine(name, sums) if len(sums) == len(parts) else None

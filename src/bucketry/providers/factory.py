@@ -188,7 +188,10 @@ def open_storage(url: str, *, pool: SessionPool | None = None, **config: Any) ->
     Raises:
         ConfigError: The URL is malformed or its scheme unknown, or an entry is missing or wrong.
     """
-    parts = urlsplit(url) if isinstance(url, str) else None
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError:  # brackets that are no address
+        parts = None
     if parts is None or not parts.scheme or "://" not in url:
         message = f"open_storage: {url!r} is not a URL such as s3://bucket/prefix or file:///directory"
         raise ConfigError(message)

@@ -14,7 +14,7 @@ from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPa
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._transfer.manager import TransferManager, write_options
-from bucketry._transfer.many import Tally
+from bucketry._transfer.many import Tally, delete_settled
 from bucketry._transfer.read import read, read_ranges, stream
 from bucketry._transfer.tree import every_object
 from bucketry._transfer.write import put_settled
@@ -143,7 +143,14 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request, the object's bytes down and in memory.
         """
-        _, data = await read(self, key, version_id=version_id, if_match=if_match, if_none_match=if_none_match)
+        _, data = await read(
+            self,
+            key,
+            version_id=version_id,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            policy=self.transfer.policy,
+        )
         return data
 
     async def get_range(self, key: str, start: int, end: int, *, if_match: str | None = None) -> bytes:
@@ -157,7 +164,7 @@ class StorageProvider(ObjectRequests):
         byte_range = ByteRange(start, end)
         if not byte_range.size:
             return b""
-        _, data = await read(self, key, byte_range, if_match=if_match)
+        _, data = await read(self, key, byte_range, if_match=if_match, policy=self.transfer.policy)
         return data
 
     async def get_ranges(
@@ -168,7 +175,9 @@ class StorageProvider(ObjectRequests):
         Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down.
         """
         width = self.transfer.config.max_concurrency
-        return await read_ranges(self, key, ranges, coalesce=coalesce, width=width, if_match=if_match)
+        return await read_ranges(
+            self, key, ranges, coalesce=coalesce, width=width, if_match=if_match, policy=self.transfer.policy
+        )
 
     def stream(
         self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = MiB
@@ -192,7 +201,10 @@ class StorageProvider(ObjectRequests):
         byte_range = None
         if start or end is not None:
             byte_range = ByteRange(start, self.capabilities.max_object_size if end is None else end)
-        return stream(self, key, byte_range, chunk_size=chunk_size)
+            if not byte_range.size:
+                message = f"{self.locate(key)}: the range [{start}, {end}) is empty; there is nothing to stream"
+                raise InvalidRangeError(message, key=key)
+        return stream(self, key, byte_range, chunk_size=chunk_size, policy=self.transfer.policy)
 
     async def put(
         self,
@@ -221,7 +233,7 @@ class StorageProvider(ObjectRequests):
             PreconditionFailedError: `if_match` does not hold.
             UnsupportedError: The provider does not enforce the condition; nothing was sent.
 
-        Cost: 1 request; a stream longer than a part: 1 for each part and 4 more.
+        Cost: 1 request; a stream longer than a part: 1 for each part and 3 more.
         """
         options = write_options(
             self,
@@ -240,16 +252,7 @@ class StorageProvider(ObjectRequests):
                 f"{self.locate(key)}: put takes bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
             )
             raise TypeError(message)
-        await self.transfer.upload_stream(
-            data,
-            key,
-            metadata=metadata,
-            content_type=content_type,
-            storage_class=storage_class,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
-        return await self.head(key)
+        return await self.transfer.put_stream(key, data, options)
 
     # --- keys ----------------------------------------------------------------------------------------
 
@@ -276,11 +279,7 @@ class StorageProvider(ObjectRequests):
         tally = Tally()
         remaining = iter(dict.fromkeys(keys))
         while batch := tuple(islice(remaining, self.capabilities.max_delete_keys)):
-            result = await self.delete_batch(batch)
-            for key in result.succeeded:
-                tally.succeed(key)
-            for key, error in result.failed.items():
-                tally.fail(key, error)
+            await delete_settled(self, batch, tally, self.transfer.policy)
         return tally.result()
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from bucketry._core.config import (
     BackblazeConfig,
@@ -51,6 +50,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         concurrency = (transfer or TransferConfig()).max_concurrency
         S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency)
         StorageProvider.__init__(self, transfer)
+        self._transfer_as_given = transfer  # what was not given is not checked against the connections
         connections = self._pool.max_connections or checked.max_connections
         if transfer is not None and connections is not None and connections < concurrency:
             message = (
@@ -65,7 +65,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; a pool of the provider's own is made anew."""
         pool = None if self._owns_pool else self._pool
-        return {"config": self._config, "pool": pool, "transfer": self.transfer.config}
+        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin closed."""
@@ -85,9 +85,9 @@ class S3Provider(S3FamilyProvider):
     def _row(self, config: S3FamilyConfig) -> Vendor:
         server = getattr(config, "server", "auto")
         if server == "auto":
-            url = config.endpoint_url
-            host = urlsplit(url if "://" in url else f"https://{url}").hostname if url else None
-            server = "aws" if url is None or re.fullmatch(aws.VENDOR.endpoint_host, host or "") else "generic"
+            url = config.endpoint_url or ""
+            host = re.sub(r"^[a-z]+://", "", url).partition("/")[0].partition(":")[0]
+            server = "aws" if not url or re.fullmatch(aws.VENDOR.endpoint_host, host) else "generic"
         return aws.VENDOR if server == "aws" else generic.VENDOR
 
 
