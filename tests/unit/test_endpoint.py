@@ -187,7 +187,7 @@ class TestGiven:
     @EACH
     def test_the_scheme_of_another_host_may_not(self, cloud: str) -> None:
         """Whether another server speaks TLS is not guessed."""
-        with pytest.raises(ConfigError, match="has no scheme; give https://minio.example:9000"):
+        with pytest.raises(ConfigError, match=r"has no scheme; give https://minio\.example:9000"):
             endpoint(cloud, endpoint_url="minio.example:9000")
 
     @EACH

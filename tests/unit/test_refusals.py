@@ -83,7 +83,7 @@ def test_an_entry_point_that_is_broken_is_named(tmp_path: Path, monkeypatch: pyt
     (info / "entry_points.txt").write_text("[bucketry.providers]\nbroken = bucketry.providers.memory:Nope\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    with pytest.raises(ConfigError, match="bucketry.providers.memory:Nope"):
+    with pytest.raises(ConfigError, match=r"bucketry\.providers\.memory:Nope"):
         StorageProviderFactory.create({"provider_type": "broken"})
 
 

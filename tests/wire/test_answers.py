@@ -655,7 +655,7 @@ class TestConditionalWrites:
         assert [request.method for request in server.requests].count("PUT") == 1
 
     async def test_what_may_not_be_looked_at_is_not_known(self, provide: Provide) -> None:
-        """Where looking is refused after a lost answer, the error is the lost one, and says so; no conflict is claimed."""
+        """Where looking is refused after a lost answer, the error is the lost one, and says so."""
 
         def script(request: Request) -> Answer:
             return Answer(403) if request.method == "HEAD" else error("InternalError", 500)
