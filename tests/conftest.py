@@ -20,3 +20,8 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     for name in ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(nowhere / name.lower()))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs the contract suite on a real bucket."""
+    parser.addoption("--live", metavar="NAME", help="a provider's factory name, configured by its own variables")

@@ -128,6 +128,8 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
         UnsupportedError: moto is not installed.
     """
     try:
+        from moto.core.models import DEFAULT_ACCOUNT_ID
+        from moto.s3.models import s3_backends
         from moto.server import ThreadedMotoServer
     except ImportError as exc:
         message = (
@@ -148,3 +150,6 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
         yield EmbeddedS3(url, bucket)
     finally:
         server.stop()
+        # moto keeps its buckets for the life of the process: the next server begins empty all the same.
+        s3_backends.bucket_accounts.pop(bucket, None)
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.pop(bucket, None)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from bucketry import storage_provider_from_env
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
 from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
 from tests.contract import servers
 
+ENVIRONMENT = dict(os.environ)  # as it was before a fixture cleared it
 PART_SIZE = 5 * MiB  # the smallest that every vendor takes
 PLACES = ("memory", "local", "moto", "rclone", "prefixed")
 
@@ -37,7 +41,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gap(**places): why the test must fail on a place, such as `moto=…`")
 
 
-@pytest.fixture(params=PLACES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on every place, or on the real bucket that `--live` names."""
+    if "provider" in metafunc.fixturenames:
+        places = ("live",) if metafunc.config.getoption("--live") else PLACES
+        metafunc.parametrize("provider", places, indirect=True)
+
+
+def live(name: str, transfer: TransferConfig) -> StorageProvider:
+    """Make a provider for a real bucket, below a prefix that nobody uses."""
+    made = storage_provider_from_env(ENVIRONMENT | {"STORAGE_PROVIDER": name})
+    return PrefixedProvider(cast("StorageProvider", made), f"contract-{secrets.token_hex(8)}/", transfer=transfer)
+
+
+@pytest.fixture
 async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageProvider]:
     """Give an open provider of each kind, on an empty place of its own."""
     for gap in request.node.iter_markers("gap"):
@@ -52,11 +69,15 @@ async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             made = LocalProvider({"base_path": tmp_path / "base"}, transfer=transfer)
         case "prefixed":
             made = PrefixedProvider(MemoryProvider(transfer=transfer), "below/")
+        case "live":
+            made = live(request.config.getoption("--live"), transfer)
         case server:
             config = request.getfixturevalue(server).new_bucket()
             made = S3Provider(config, transfer=transfer)
     async with made:
         yield made
+        if request.param == "live":
+            await made.delete_many(await made.list_files())
 
 
 class Sink:
