@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+
+# --8<-- [start:row]
 from dataclasses import dataclass, field
 
 from bucketry._core.capabilities import Capabilities
@@ -11,7 +13,6 @@ from bucketry._vendors.row import Vendor
 from bucketry.providers import S3FamilyProvider
 from bucketry.testing import embedded_s3
 
-# --8<-- [start:row]
 VENDOR = Vendor(
     name="example",
     title="Example Cloud",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+# --8<-- [start:cancel]
 import asyncio
 import tempfile
 from pathlib import Path
 
-# --8<-- [start:cancel]
 from bucketry import MemoryProvider, TransferConfig, TransferManager
 from bucketry.testing import Fault, FaultyProvider
 

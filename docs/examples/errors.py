@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+# --8<-- [start:catch]
 import asyncio
 
 from bucketry import MemoryProvider
-
-# --8<-- [start:catch]
 from bucketry.errors import NotFoundError, StorageError, TransientError
 
 

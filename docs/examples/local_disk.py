@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+# --8<-- [start:provider]
 import asyncio
 import tempfile
 from pathlib import Path
 
-# --8<-- [start:provider]
 from bucketry import LocalProvider
 from bucketry.errors import UnsafeKeyError
 

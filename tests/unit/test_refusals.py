@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageProviderFactory, TransferManager
-from bucketry.errors import AuthenticationError, ConfigError, InvalidKeyError, LocalNotADirectoryError
+from bucketry.errors import (
+    AuthenticationError,
+    ConfigError,
+    InvalidKeyError,
+    LocalNotADirectoryError,
+    UnsupportedError,
+)
+from bucketry.providers import StorageProvider
 from bucketry.testing import embedded_s3
 
 KEYS = {"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"}
@@ -102,3 +110,36 @@ async def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None
     with pytest.raises(LocalNotADirectoryError, match="needs a directory"):
         await provider.download("k", tmp_path / "file" / "k")
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_a_provider_that_leaves_a_request_out_cannot_be_made() -> None:
+    """A request that is not written must not seem done: `move` would delete what was never copied."""
+
+    class Partial(StorageProvider):
+        async def head(self, key: str, *, version_id: str | None = None) -> Any:
+            raise AssertionError(key, version_id)
+
+    with pytest.raises(TypeError, match=r"Partial must write .*copy_object") as caught:
+        Partial()
+    assert "head" not in str(caught.value).replace("must write", "").split(", ")
+
+
+async def test_a_condition_is_refused_above_the_provider_too() -> None:
+    """A provider whose row does not enforce a condition is not even asked."""
+
+    class Careless(MemoryProvider):
+        @property
+        def capabilities(self) -> Any:
+            return replace(super().capabilities, put_if_none_match=False)
+
+        async def put_object(self, *arguments: Any) -> Any:
+            raise AssertionError(arguments)
+
+    with pytest.raises(UnsupportedError, match="if_none_match"):
+        await Careless().put("k", b"1", if_none_match="*")
+
+
+def test_the_bucket_in_front_of_an_aws_endpoint_is_refused() -> None:
+    """An endpoint that already holds the bucket would name it twice."""
+    with pytest.raises(ConfigError, match="holds the bucket"):
+        S3Provider(KEYS | {"endpoint_url": "https://my-bucket.s3.eu-west-1.amazonaws.com"})

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.file_bodies import check_unchanged
-from bucketry._core.os_errors import local_error
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import (
     WRITE_TOKEN,
     ByteRange,
-    FileRange,
     MultipartUpload,
     ObjectInfo,
     Part,
@@ -30,12 +26,11 @@ from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out
 from bucketry._transfer.write import complete_settled, put_settled, whole_checksum
 from bucketry.errors import (
     IntegrityError,
-    LocalFileError,
-    LocalIsADirectoryError,
     StorageError,
     UnsupportedError,
 )
@@ -69,7 +64,7 @@ class Upload:
         started = time.monotonic()
         where = self.provider.locate(self.key)
         check_key(self.key, self.provider.capabilities, self.provider.locate())
-        async with _opened(os.fspath(local_path)) as source:
+        async with opened(os.fspath(local_path)) as source:
             size = source.size
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
@@ -95,7 +90,7 @@ class Upload:
         check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
         check_part_size(self.config.part_size, limits, self.provider.locate(self.key))
         meter = Meter(self.progress, self.key, None)
-        source = _Slicer(chunks)
+        source = Slicer(chunks)
         first = stream_part_size(1, limits, self.config.part_size)
         async with self.limits.memory.hold(self._memory(first)):
             head = await source.take(first)
@@ -131,7 +126,7 @@ class Upload:
         """Give the bytes that sending a body of `size` holds in memory."""
         return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
-    async def _in_parts(self, source: _Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
+    async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         async with multipart(self.provider, self.key, self.options) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
@@ -146,7 +141,7 @@ class Upload:
             await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
             return await self._complete(upload, marked)
 
-    async def _stream_parts(self, source: _Slicer, meter: Meter) -> ObjectInfo:
+    async def _stream_parts(self, source: Slicer, meter: Meter) -> ObjectInfo:
         async with multipart(self.provider, self.key, self.options) as (upload, marked):
 
             async def one(part: _StreamPart) -> None:
@@ -161,14 +156,14 @@ class Upload:
             await fan_out(self._cut(source), one, width=self.config.max_concurrency)
             return await self._complete(upload, marked)
 
-    async def _cut(self, source: _Slicer) -> AsyncIterator[_StreamPart]:
+    async def _cut(self, source: Slicer) -> AsyncIterator[_StreamPart]:
         """Cut a stream into parts; whoever takes one gives its memory back."""
         number = 0
         while not source.ended:
             number += 1
             yield await self._next_part(source, number)
 
-    async def _next_part(self, source: _Slicer, number: int) -> _StreamPart:
+    async def _next_part(self, source: Slicer, number: int) -> _StreamPart:
         size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
         held = await self.limits.memory.take(self._memory(size))
         try:
@@ -231,98 +226,3 @@ class _StreamPart:
     number: int
     data: bytes
     held: int
-
-
-class _Slicer:
-    """Cuts a stream of chunks into pieces of exactly the lengths asked for, the last one shorter."""
-
-    def __init__(self, chunks: AsyncIterable[bytes]) -> None:
-        self._chunks = aiter(chunks)
-        self._buffer = bytearray()
-        self._chunk = memoryview(b"")  # what of the last chunk is not in the buffer yet
-        self._exhausted = False
-        self.taken = 0
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left."""
-        return self._exhausted and not self._buffer and not self._chunk
-
-    async def take(self, size: int) -> bytes:
-        while len(self._buffer) <= size:  # one byte more tells whether this piece is the last
-            if not self._chunk and (self._exhausted or not await self._draw()):
-                break
-            room = size + 1 - len(self._buffer)
-            self._buffer += self._chunk[:room]
-            self._chunk = self._chunk[room:]
-        with memoryview(self._buffer) as view:
-            piece = bytes(view[:size])
-        del self._buffer[:size]
-        self.taken += len(piece)
-        return piece
-
-    async def _draw(self) -> bool:
-        try:
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            self._exhausted = True
-            return False
-        if not isinstance(chunk, (bytes, bytearray, memoryview)):
-            message = f"a stream to put must give bytes, not {type(chunk).__name__}"
-            raise TypeError(message)
-        self._chunk = memoryview(bytes(chunk))  # a buffer may be used again by who gave it
-        return True
-
-    def give_back(self, piece: bytes) -> None:
-        self._buffer[:0] = piece
-        self.taken -= len(piece)
-
-
-@dataclass(slots=True)
-class _Source:
-    """A file being uploaded, and how it was when it was opened."""
-
-    fd: int
-    size: int
-    mtime_ns: int
-
-    def range(self, start: int, end: int) -> FileRange:
-        """Give a range of it as the body of a request, which fails where the file has changed by then."""
-        return FileRange(self.fd, start, end, as_of=(self.size, self.mtime_ns))
-
-
-@asynccontextmanager
-async def _opened(path: str) -> AsyncIterator[_Source]:
-    """Open a regular file for reading.
-
-    Raises:
-        LocalFileNotFoundError: There is none.
-        LocalIsADirectoryError: It is a directory.
-        LocalPermissionError: It may not be read.
-        LocalFileError: It is a device, a FIFO or a socket.
-    """
-    descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
-
-    def open_it() -> os.stat_result:
-        if "\0" in path:
-            message = f"{path!r}: no path holds a NUL"
-            raise LocalFileError(message, path=path)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
-            descriptors.append(fd)
-            return os.fstat(fd)
-        except OSError as exc:
-            raise local_error(exc, path, "opening the file to upload") from exc
-
-    try:
-        found = await in_thread(open_it)
-        if stat.S_ISDIR(found.st_mode):
-            message = f"{path}: is a directory; TransferManager.upload_tree uploads its files"
-            raise LocalIsADirectoryError(message, path=path)
-        if not stat.S_ISREG(found.st_mode):
-            message = f"{path}: is not a regular file; put its bytes as a stream"
-            raise LocalFileError(message, path=path)
-        yield _Source(descriptors[0], found.st_size, found.st_mtime_ns)
-    finally:
-        for fd in descriptors:
-            os.close(fd)

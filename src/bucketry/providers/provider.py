@@ -8,7 +8,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
-from bucketry._core.checks import refuse_string
+from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
@@ -20,6 +20,13 @@ from bucketry._transfer.tree import every_object
 from bucketry._transfer.write import put_settled
 from bucketry.errors import InvalidRangeError, NotFoundError
 
+_REQUESTS = tuple(
+    name
+    for protocol in ObjectRequests.__mro__[1:]
+    for name in vars(protocol)
+    if not name.startswith("_") and protocol.__module__ == ObjectRequests.__module__
+)
+
 
 class StorageProvider(ObjectRequests):
     """The base of every provider: a class that does `ObjectRequests` gets all of `IStorageProvider` from it.
@@ -29,7 +36,18 @@ class StorageProvider(ObjectRequests):
     """
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
-        """Remember how `upload`, `download` and streams are transferred; no I/O."""
+        """Remember how `upload`, `download` and streams are transferred; no I/O.
+
+        Raises:
+            TypeError: The class leaves a request of `ObjectRequests` unwritten; names it.
+        """
+        kind = type(self)
+        unwritten = [name for name in _REQUESTS if getattr(kind, name) is getattr(ObjectRequests, name)]
+        if unwritten:
+            message = (
+                f"{kind.__name__} must write {', '.join(unwritten)}: a request that is not there must not seem done"
+            )
+            raise TypeError(message)
         self.transfer = TransferManager(self, transfer)
 
     async def __aenter__(self) -> Self:
@@ -245,6 +263,7 @@ class StorageProvider(ObjectRequests):
             if_match=if_match,
         )
         if isinstance(data, (bytes, bytearray, memoryview)):
+            check_write(options, self.capabilities, self.locate(key), multipart=False)
             info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
             return info
         if not isinstance(data, AsyncIterable):

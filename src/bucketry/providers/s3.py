@@ -87,6 +87,7 @@ class S3Provider(S3FamilyProvider):
         if server == "auto":
             url = config.endpoint_url or ""
             host = re.sub(r"^[a-z]+://", "", url).partition("/")[0].partition(":")[0]
+            host = host.removeprefix(f"{config.bucket_name}.")  # refused as such, by AWS's row
             server = "aws" if not url or re.fullmatch(aws.VENDOR.endpoint_host, host) else "generic"
         return aws.VENDOR if server == "aws" else generic.VENDOR
 

@@ -1,0 +1,112 @@
+"""Where an upload's bytes come from: an open file by ranges, or a stream cut into pieces."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bucketry._core.os_errors import local_error
+from bucketry._core.threads import in_thread
+from bucketry._core.values import FileRange
+from bucketry.errors import LocalFileError, LocalIsADirectoryError
+
+
+class Slicer:
+    """Cuts a stream of chunks into pieces of exactly the lengths asked for, the last one shorter."""
+
+    def __init__(self, chunks: AsyncIterable[bytes]) -> None:
+        """Begin before the first chunk."""
+        self._chunks = aiter(chunks)
+        self._buffer = bytearray()
+        self._chunk = memoryview(b"")  # what of the last chunk is not in the buffer yet
+        self._exhausted = False
+        self.taken = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left."""
+        return self._exhausted and not self._buffer and not self._chunk
+
+    async def take(self, size: int) -> bytes:
+        """Give the next `size` bytes, fewer at the end; afterwards `ended` tells whether these were the last."""
+        while len(self._buffer) <= size:  # one byte more tells whether this piece is the last
+            if not self._chunk and (self._exhausted or not await self._draw()):
+                break
+            room = size + 1 - len(self._buffer)
+            self._buffer += self._chunk[:room]
+            self._chunk = self._chunk[room:]
+        with memoryview(self._buffer) as view:
+            piece = bytes(view[:size])
+        del self._buffer[:size]
+        self.taken += len(piece)
+        return piece
+
+    async def _draw(self) -> bool:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._exhausted = True
+            return False
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            message = f"a stream to put must give bytes, not {type(chunk).__name__}"
+            raise TypeError(message)
+        self._chunk = memoryview(bytes(chunk))  # a buffer may be used again by who gave it
+        return True
+
+    def give_back(self, piece: bytes) -> None:
+        """Put a piece back in front, to be taken again."""
+        self._buffer[:0] = piece
+        self.taken -= len(piece)
+
+
+@dataclass(slots=True)
+class Source:
+    """A file being uploaded, and how it was when it was opened."""
+
+    fd: int
+    size: int
+    mtime_ns: int
+
+    def range(self, start: int, end: int) -> FileRange:
+        """Give a range of it as the body of a request, which fails where the file has changed by then."""
+        return FileRange(self.fd, start, end, as_of=(self.size, self.mtime_ns))
+
+
+@asynccontextmanager
+async def opened(path: str) -> AsyncIterator[Source]:
+    """Open a regular file for reading.
+
+    Raises:
+        LocalFileNotFoundError: There is none.
+        LocalIsADirectoryError: It is a directory.
+        LocalPermissionError: It may not be read.
+        LocalFileError: It is a device, a FIFO or a socket.
+    """
+    descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
+
+    def open_it() -> os.stat_result:
+        if "\0" in path:
+            message = f"{path!r}: no path holds a NUL"
+            raise LocalFileError(message, path=path)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
+            descriptors.append(fd)
+            return os.fstat(fd)
+        except OSError as exc:
+            raise local_error(exc, path, "opening the file to upload") from exc
+
+    try:
+        found = await in_thread(open_it)
+        if stat.S_ISDIR(found.st_mode):
+            message = f"{path}: is a directory; TransferManager.upload_tree uploads its files"
+            raise LocalIsADirectoryError(message, path=path)
+        if not stat.S_ISREG(found.st_mode):
+            message = f"{path}: is not a regular file; put its bytes as a stream"
+            raise LocalFileError(message, path=path)
+        yield Source(descriptors[0], found.st_size, found.st_mtime_ns)
+    finally:
+        for fd in descriptors:
+            os.close(fd)
