@@ -316,16 +316,30 @@ async def test_bad_headers_and_ranges_are_refused_before_anything_is_sent(bench:
     assert not provider.calls
 
 
+class Bare(MemoryProvider):
+    """A store whose objects have no etags."""
+
+    async def put_object(self, *arguments: Any) -> Any:
+        """Store it, and take the etag off."""
+        made = await super().put_object(*arguments)
+        object.__setattr__(self._objects[made.key].info, "etag", "")
+        return made
+
+
+async def test_a_large_object_without_an_etag_is_not_copied_through_memory() -> None:
+    """What could only be copied whole, beyond the budget, is refused; what fits is copied."""
+    store, other = Bare(), MemoryProvider()
+    await store.put("small", b"1")
+    await store.put("large", bytes(MiB))
+    manager = TransferManager(store, TransferConfig(part_size=100 * KiB, memory_budget=MiB))
+    assert (await manager.copy_to(other, "small", "small")).size == 1
+    with pytest.raises(UnsupportedError, match="no etag"):
+        await manager.copy_to(other, "large", "large")
+    assert await other.list_files() == ["small"]
+
+
 async def test_ranges_of_an_object_without_an_etag_are_refused() -> None:
     """Several requests for one object need an etag that they are held to."""
-
-    class Bare(MemoryProvider):
-        async def put_object(self, *arguments: Any) -> Any:
-            made = await super().put_object(*arguments)
-            stored = self._objects[made.key]
-            object.__setattr__(stored.info, "etag", "")
-            return made
-
     store = Bare()
     await store.put("k", bytes(10 * MiB))
     with pytest.raises(UnsupportedError, match="etag"):

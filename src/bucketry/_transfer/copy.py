@@ -94,6 +94,9 @@ async def copy_between(
         metadata=check_metadata(info.metadata, row, other.locate(destination)), content_type=info.content_type
     )
     parts: list[Part] = []
+    if not info.etag and COPIES * info.size > config.memory_budget:
+        message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
+        raise UnsupportedError(message, provider=provider.name, key=key, operation="copy_to")
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
