@@ -506,6 +506,27 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
     assert [path.name for path in base.iterdir()] == [".bucketry"]
 
 
+async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
+    local: LocalRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a delete removes a directory between the moment it is found and looked at, the write tries again."""
+    make, calls = os.makedirs, []
+
+    def vanishing(path: str, *arguments: object, **options: object) -> None:
+        if str(path).endswith("a/b") and len(calls) < 2:
+            calls.append(path)
+            raise FileExistsError(errno.EEXIST, "File exists", path)  # what makedirs says then
+        make(path, *arguments, **options)  # type: ignore[arg-type]  # handed on as they come
+
+    monkeypatch.setattr(os, "makedirs", vanishing)
+    await local.put_object("a/b/1", b"x", PLAIN)
+    assert len(calls) == 2
+    assert await read(local, "a/b/1") == b"x"
+    await local.put_object("a/file", b"x", PLAIN)
+    with pytest.raises(UnsafeKeyError, match="is an object already"):
+        await local.put_object("a/file/below", b"x", PLAIN)
+
+
 async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
     """A write that waits for another process's lock can be cancelled, and leaves nothing."""
     with local_store.locked(local._place, "key") as lock:

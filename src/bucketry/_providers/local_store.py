@@ -248,7 +248,7 @@ def _take_name(place: Place, staged_path: str, path: str, key: str, *, create: b
     for attempt in range(_RETRIES):
         try:
             if attempt:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                _make_directories(os.path.dirname(path))
             if create:
                 _create(place, staged_path, path, key)
             else:
@@ -258,6 +258,23 @@ def _take_name(place: Place, staged_path: str, path: str, key: str, *, create: b
                 raise
         else:
             return
+
+
+def _make_directories(directory: str) -> None:
+    """Make a directory and those above it.
+
+    Raises:
+        NotADirectoryError: An object is in the way.
+        FileNotFoundError: A delete took one of them away meanwhile; try again.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except FileExistsError as error:
+        # Also what `makedirs` says where a directory that was there is gone when it looks whether it is one.
+        in_the_way = error.filename or directory
+        if os.path.lexists(in_the_way) and not os.path.isdir(in_the_way):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), in_the_way) from error
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), in_the_way) from error
 
 
 def _create(place: Place, staged_path: str, path: str, key: str) -> None:
