@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# "ci" repeats the last run's examples, so that a failure is the change's; "nightly" tries new ones, 20 times as many.
+settings.register_profile("ci", max_examples=100, derandomize=True, deadline=None)
+settings.register_profile("nightly", max_examples=2_000, derandomize=False, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _PREFIXES = ("AWS_", "B2_", "BACKBLAZE_", "CLOUDFLARE_R2_", "DO_SPACES_", "SPACES_", "WASABI_")
 _NAMES = ("LOCAL_STORAGE_PATH", "STORAGE_PROVIDER")
