@@ -14,7 +14,7 @@ from botocore import exceptions as boto
 
 from bucketry import errors
 from bucketry._core.retry import MAX_RETRY_AFTER, RetryPolicy
-from bucketry._providers.botocore_errors import BORDER, EXCEPTIONS, exception_class, translate
+from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, exception_class, translate
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
 from bucketry._wire.failures import CODES, HINTS, STATUSES, error_class

@@ -8,6 +8,7 @@ https://www.backblaze.com/docs/cloud-storage-s3-compatible-api.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bucketry._vendors.row import Vendor
@@ -30,6 +31,22 @@ from bucketry.errors import (
     UnsupportedError,
     UploadNotFoundError,
 )
+
+
+class WireError(Exception):
+    """What kept a request from being answered; whoever made the request says where and what for.
+
+    Attributes:
+        kind: The class of error that the user is to see.
+        problem: What happened, in words.
+    """
+
+    def __init__(self, kind: type[StorageError], problem: str) -> None:
+        """Remember both."""
+        super().__init__(problem)
+        self.kind = kind
+        self.problem = problem
+
 
 CODES: Mapping[str, type[StorageError]] = MappingProxyType(
     {
@@ -177,3 +194,80 @@ def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[St
     if known is not None:
         return known
     return TransientError if status in _SERVER_ERRORS else InvalidRequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is an error, whichever transport brought it.
+
+    Attributes:
+        status: Of the HTTP answer.
+        headers: By lower-case name.
+        fields: Of its XML: `Code`, `Message`, `Region`, …; empty where there was no body (HEAD).
+    """
+
+    status: int | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal_error(
+    refusal: Refusal,
+    vendor: Vendor,
+    where: str,
+    *,
+    operation: str,
+    bucket: str,
+    key: str | None,
+    creates: bool = False,
+) -> StorageError:
+    """Give the error for an answer.
+
+    Args:
+        refusal: The answer.
+        vendor: The row whose throttle signals and hints count.
+        where: Begins the message, such as `"s3://bucket/key"`.
+        operation: The provider's method.
+        bucket: The bucket.
+        key: The object concerned, if one is.
+        creates: The call was sent with `if_none_match="*"`: a failed precondition then means that the object exists.
+    """
+    status, headers, fields = refusal.status, refusal.headers, refusal.fields
+    code = fields.get("Code") or None
+    kind = error_class(code, status, vendor)
+    if code is None and status == 404 and key is None:  # noqa: PLR2004
+        kind = BucketNotFoundError
+    if kind is PreconditionFailedError and creates:
+        kind = AlreadyExistsError
+    hint = HINTS.get(code or "", "")
+    region = headers.get("x-amz-bucket-region") or fields.get("Region")
+    if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
+        hint = f"the bucket is in region {region!r}; set region to it"
+    elif kind is AccessDeniedError and not hint:
+        hint = vendor.denied_hint
+    elif kind is BucketNotFoundError and not hint:
+        hint = f"there is no bucket {bucket!r} there"
+        if vendor.wrong_region_as_missing_bucket:
+            hint += " (or it is in another region)"
+    elif kind is NotFoundError and not hint:
+        hint = "there is no such object"
+    said = fields.get("Message", "").strip()
+    words = f"{code or f'status {status}'}" + (f" ({said})" if said and said != code else "")
+    return kind(
+        f"{where}: {operation} was answered {words}{'; ' if hint else ''}{hint}",
+        provider=vendor.name,
+        bucket=bucket,
+        key=key,
+        operation=operation,
+        status=status,
+        code=code,
+        request_id=headers.get("x-amz-request-id") or fields.get("RequestId"),
+        retry_after=_seconds(headers) if issubclass(kind, TransientError) else None,
+    )
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except ValueError:
+        return None  # a date, which no known vendor sends: the policy's own delay serves

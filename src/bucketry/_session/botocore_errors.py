@@ -11,19 +11,14 @@ from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
 from bucketry._vendors.row import Vendor
-from bucketry._wire.failures import HINTS, error_class
+from bucketry._wire.failures import Refusal, refusal_error
 from bucketry.errors import (
-    AccessDeniedError,
-    AlreadyExistsError,
     AuthenticationError,
-    BucketNotFoundError,
     ConfigError,
     ConnectionFailedError,
     IncompleteBodyError,
     IntegrityError,
     InvalidRequestError,
-    NotFoundError,
-    PreconditionFailedError,
     RequestTimeoutError,
     StorageError,
     TransientError,
@@ -153,6 +148,15 @@ def exception_class(exc: BaseException) -> type[StorageError]:
     return InvalidRequestError
 
 
+def said_by(exc: BaseException) -> str:
+    """Give an exception that is no answer in words, with a hint; never a signed URL."""
+    # The class name only: messages of the transport may quote one.
+    detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
+    hint = next((words for border, words in _HINTS.items() if isinstance(exc, border)), "")
+    said = "; ".join(filter(None, (detail, hint)))
+    return f"{type(exc).__name__}{': ' if said else ''}{said}"
+
+
 def translate(
     exc: BaseException,
     vendor: Vendor,
@@ -176,51 +180,15 @@ def translate(
     """
     facts: dict[str, Any] = {"provider": vendor.name, "bucket": bucket, "key": key, "operation": operation}
     if not isinstance(exc, boto.ClientError):
-        # The class name only: messages of the transport may quote a signed URL.
-        detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
-        kind = exception_class(exc)
-        hint = next((words for border, words in _HINTS.items() if isinstance(exc, border)), "")
-        said = "; ".join(filter(None, (detail, hint)))
-        message = f"{where}: {operation} failed: {type(exc).__name__}{': ' if said else ''}{said}"
-        return kind(message, **facts)
+        return exception_class(exc)(f"{where}: {operation} failed: {said_by(exc)}", **facts)
     answer = exc.response
     error, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
-    status = meta.get("HTTPStatusCode")
-    code = str(error.get("Code", "")) or None
-    if code is not None and code.isdigit():  # botocore puts the status there when there was no body
-        code = None
-    kind = error_class(code, status, vendor)
-    if code is None and status == 404 and key is None:  # noqa: PLR2004
-        kind = BucketNotFoundError
-    if kind is PreconditionFailedError and creates:
-        kind = AlreadyExistsError
-    hint = HINTS.get(code or "", "")
-    region = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region") or error.get("Region")
-    if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
-        hint = f"the bucket is in region {region!r}; set region to it"
-    elif kind is AccessDeniedError and not hint:
-        hint = vendor.denied_hint
-    elif kind is BucketNotFoundError and not hint:
-        hint = f"there is no bucket {bucket!r} there"
-        if vendor.wrong_region_as_missing_bucket:
-            hint += " (or it is in another region)"
-    elif kind is NotFoundError and not hint:
-        hint = "there is no such object"
-    said = str(error.get("Message", "")).strip()
-    words = f"{code or f'status {status}'}" + (f" ({said})" if said and said != code else "")
-    return kind(
-        f"{where}: {operation} was answered {words}{'; ' if hint else ''}{hint}",
-        **facts,
-        status=status,
-        code=code,
-        request_id=meta.get("RequestId"),
-        retry_after=_seconds(meta) if issubclass(kind, TransientError) else None,
+    fields = {name: str(value) for name, value in error.items()}
+    if fields.get("Code", "").isdigit():  # botocore puts the status there when there was no body
+        del fields["Code"]
+    refusal = Refusal(
+        status=meta.get("HTTPStatusCode"),
+        headers=meta.get("HTTPHeaders", {}),
+        fields=fields | {"RequestId": meta.get("RequestId") or ""},
     )
-
-
-def _seconds(meta: dict[str, Any]) -> float | None:
-    value = meta.get("HTTPHeaders", {}).get("retry-after", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        return None  # a date, which no known vendor sends: the policy's own delay serves
+    return refusal_error(refusal, vendor, where, operation=operation, bucket=bucket, key=key, creates=creates)

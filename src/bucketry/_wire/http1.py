@@ -1,0 +1,318 @@
+"""HTTP/1.1, sans-I/O: a request's head into bytes, an answer's bytes into its head and body.
+
+No sockets and no waiting here, so both directions are tested as plain functions. Heads and chunks are
+parsed by llhttp (`httptools`); what frames a body is decided here, more strictly than RFC 9112 allows:
+two lengths, or a length and chunks, are refused. Redirects are answers like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from bucketry._core.units import KiB
+from bucketry._wire.failures import WireError
+from bucketry.errors import ConnectionFailedError, InvalidRequestError
+
+MAX_HEAD = 64 * KiB  # S3's own heads are below 10 KiB, metadata included
+MAX_HEADERS = 256
+MAX_INTERIM = 16  # 1xx answers before the final one; a server that works on a copy sends one or two
+_OVERHEAD = 16  # bytes of chunk framing for each byte of body, beyond a head's worth: 1-byte chunks need 5
+
+_HEAD = re.compile(r"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[^:\r\n]+: [\t -~\u0080-\ud7ff\ue000-\U0010ffff]*\r\n)*\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9][ \r]")
+_END = b"\r\n\r\n"
+_NO_BODY = frozenset({204, 304})
+_SWITCHING = 101
+
+
+class ProtocolError(WireError):
+    """What arrived is not HTTP/1.1, or not within its limits: the connection is of no further use."""
+
+    def __init__(self, problem: str) -> None:
+        """Remember the problem."""
+        super().__init__(ConnectionFailedError, f"the answer is not to be understood: {problem}")
+
+
+def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """Give the head of a request.
+
+    Args:
+        method: In capitals.
+        target: Path and query, percent-encoded.
+        headers: By name, in any case; `host` among them.
+
+    Raises:
+        WireError: Something holds what a head cannot carry: CR, LF, NUL, other control characters, a space in the
+            target, a name that is no token.
+    """
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
+    if head.count("\n") != len(headers) + 2 or not all(map(_is_token, headers)) or not _HEAD.fullmatch(head):
+        raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
+    return head.encode()
+
+
+def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
+    """Name what is wrong with a head; values are not shown, as they may be secret."""
+    if not re.fullmatch(r"[A-Z]+", method):
+        return f"the method {method!r} is not one of HTTP's"
+    if not re.fullmatch(r"[!-~]+", target):
+        return "its path holds characters that are not percent-encoded"
+    for name, value in headers.items():
+        if not _is_token(name) or "\n" in value or not _HEAD.fullmatch(f"GET / HTTP/1.1\r\n{name}: {value}\r\n\r\n"):
+            return f"the header {name!r} or its value holds characters that no header can"
+    raise AssertionError(head_is_fine)
+
+
+head_is_fine = "a head was refused, and nothing in it is wrong"
+
+
+class AnswerHead:
+    """Status and headers of an answer.
+
+    Attributes:
+        status: Such as 206.
+        headers: By lower-case name; a repeated one joined with commas.
+        length: Of the body in bytes; `None`: told by its chunks, or by the connection's end.
+        keep_alive: Whether the server lets the connection be used again.
+    """
+
+    __slots__ = ("headers", "keep_alive", "length", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], length: int | None, *, keep_alive: bool) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
+        self.keep_alive = keep_alive
+
+
+class AnswerReader:
+    """Reads the answer to one request, in whatever pieces it comes.
+
+    Attributes:
+        head: The final answer's head, once it is complete.
+        received: Bytes of body so far.
+        done: Whether the body is complete.
+        surplus: Whether bytes followed that belong to no answer.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_fed",
+        "_has_body",
+        "_headers",
+        "_interim",
+        "_lines",
+        "_parser",
+        "_pending",
+        "_remaining",
+        "_tail",
+        "done",
+        "head",
+        "received",
+        "surplus",
+    )
+
+    def __init__(self, method: str) -> None:
+        """Begin to read the answer to a request with this method."""
+        self.head: AnswerHead | None = None
+        self.received = 0
+        self.done = False
+        self.surplus = False
+        self._has_body = method != "HEAD"
+        self._remaining: int | None = None
+        self._pending = b""
+        self._chunked = False
+        self._interim = 0
+        self._fed = 0
+        self._lines = 0
+        self._tail = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+
+    @property
+    def remaining(self) -> int | None:
+        """Bytes of body still to come; `None`: nobody knows."""
+        return self._remaining
+
+    @property
+    def progress(self) -> str:
+        """How much of the body has come, for messages."""
+        length = self.head.length if self.head is not None else None
+        return f"{self.received} bytes" if length is None else f"{self.received} of {length} bytes"
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection can carry another request."""
+        return self.done and not self.surplus and self.head is not None and self.head.keep_alive
+
+    def feed(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Take the next bytes of the connection, and give those of them that are body.
+
+        Raises:
+            ProtocolError: They are not HTTP/1.1, or more than the limits allow.
+        """
+        if self.head is None:
+            data = self._read_head(data)
+            if self.head is None:
+                return b""
+        if self._chunked:
+            return self._read_chunks(data)
+        if self.done:
+            self.surplus = self.surplus or len(data) > 0
+            return b""
+        if self._remaining is None:  # to the connection's end
+            self.received += len(data)
+            return data
+        if len(data) > self._remaining:
+            self.surplus = True
+            data = data[: self._remaining]
+        self.received += len(data)
+        self._remaining -= len(data)
+        self.done = self._remaining == 0
+        return data
+
+    def feed_eof(self) -> bool:
+        """Take the connection's end; `False`: the answer is not complete."""
+        if self.head is not None and self._remaining is None and not self._chunked:
+            self.done = True
+        return self.done
+
+    def _read_head(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Read heads up to the final one, and give what follows it."""
+        while True:
+            start = len(self._pending)
+            joined = self._pending + bytes(data[: MAX_HEAD + 1])
+            end = joined.find(_END, max(0, start - len(_END) + 1))
+            if end < 0:
+                if len(joined) > MAX_HEAD:
+                    raise ProtocolError(f"its head is longer than {MAX_HEAD} bytes")
+                self._check_beginning(joined)
+                self._pending = joined
+                return b""
+            end += len(_END)
+            if end > MAX_HEAD:
+                raise ProtocolError(f"its head is longer than {MAX_HEAD} bytes")
+            self._pending = b""
+            self._parse(joined[:end])
+            data = data[end - start :]
+            if self.head is not None:
+                return data
+
+    @staticmethod
+    def _check_beginning(joined: bytes) -> None:
+        """Refuse at once what can no longer become an answer, instead of waiting for the rest of its head."""
+        if not b"HTTP/1.".startswith(joined[:7]):
+            raise ProtocolError("it does not begin with HTTP/1")
+
+    def _parse(self, head: bytes) -> None:
+        if not _STATUS_LINE.match(head):
+            raise ProtocolError(f"it begins {head[:20]!r}")
+        self._headers = {}
+        self._lines = 0
+        self._body = []
+        self._parser = parser = HttpResponseParser(self)
+        try:
+            parser.feed_data(head)
+        except HttpParserUpgrade:
+            raise ProtocolError("it switches to another protocol") from None
+        except HttpParserError as exc:
+            raise ProtocolError(str(exc)) from exc
+        if self._body:
+            raise ProtocolError("its lines do not end in CR LF")
+        status = parser.get_status_code()
+        if status < 200:  # noqa: PLR2004 - informational, RFC 9110 § 15.2
+            self._interim += 1
+            if status == _SWITCHING or self._interim > MAX_INTERIM:
+                raise ProtocolError(f"{self._interim} interim answers came, the last one {status}")
+            return
+        self._frame(status, parser.get_http_version())
+
+    def _frame(self, status: int, version: str) -> None:
+        """Decide where the body ends: RFC 9112 § 6.3, without what could be read in two ways."""
+        headers = self._headers
+        coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+        options = headers.get("connection", "").lower()
+        keep_alive = "close" not in options and (version == "1.1" or "keep-alive" in options)
+        size: int | None = None
+        if length is not None:
+            if not (length.isascii() and length.isdigit()) or len(length) > 18:  # noqa: PLR2004 - below 2**63
+                raise ProtocolError(f"its length is {length[:40]!r}")
+            size = int(length)
+        if coding is not None and (size is not None or not coding.isascii() or coding.lower() != "chunked"):
+            raise ProtocolError("its body is framed in a way that can be read differently")
+        if not self._has_body or status in _NO_BODY:
+            self.done = True
+        elif coding is not None:
+            self._chunked = True
+        elif size is None:
+            keep_alive = False
+        else:
+            self._remaining = size
+            self.done = size == 0
+        self.head = AnswerHead(status, headers, size, keep_alive=keep_alive)
+
+    def _read_chunks(self, data: bytes | memoryview) -> bytes:
+        self._fed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            if not self.done:
+                raise ProtocolError(str(exc)) from exc
+            self.surplus = True
+        self._tail = (self._tail + bytes(data[-6:]))[-6:]
+        if self.done and (not self._tail.endswith(_END) or self._tail.startswith(b"\r\n\r\n")):
+            self.surplus = True  # empty lines, which the parser passes over
+        body, self._body = self._body, []
+        found = body[0] if len(body) == 1 else b"".join(body)
+        self.received += len(found)
+        if self._fed - self.received > MAX_HEAD + _OVERHEAD * self.received:
+            raise ProtocolError("its chunks hold next to nothing")
+        return found
+
+    # --- called by the parser ----------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header; the ones after a chunked body are dropped."""
+        if self.head is not None:
+            return
+        self._lines += 1
+        if self._lines > MAX_HEADERS:
+            raise HttpParserError(f"more than {MAX_HEADERS} headers")
+        known, text = _name(name), value.strip(b" \t").decode("utf-8", "surrogateescape")
+        if known in self._headers:
+            if known in {"content-length", "transfer-encoding"}:
+                raise HttpParserError(f"two headers {known}")
+            text = f"{self._headers[known]}, {text}"
+        self._headers[known] = text
+
+    def on_body(self, body: bytes) -> None:
+        """Note a piece of a chunked body."""
+        if self.done:
+            self.surplus = True
+        else:
+            self._body.append(body)
+
+    def on_message_begin(self) -> None:
+        """Note that bytes of another answer follow."""
+        self.surplus = self.done
+
+    def on_message_complete(self) -> None:
+        """Note the end of a chunked body."""
+        if self.head is not None:
+            self.done = True
+
+
+@lru_cache(maxsize=512)
+def _is_token(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
+
+
+@lru_cache(maxsize=512)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
