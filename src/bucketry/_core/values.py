@@ -112,6 +112,31 @@ class ObjectInfo:
             object.__setattr__(self, name, value)
 
 
+class _Unfrozen:
+    """Of the same layout as an `ObjectInfo`, and quick to fill."""
+
+    __slots__ = ObjectInfo.__slots__
+
+    def __init__(self, key: str, last_modified: datetime, etag: str, size: int, storage_class: str | None) -> None:
+        self.key = key
+        self.size = size
+        self.etag = etag
+        self.last_modified = last_modified
+        self.content_type = None
+        self.storage_class = storage_class
+        self.version_id = None
+        self.metadata = NOTHING
+        self.checksums = NOTHING
+        self.write_token = None
+
+
+def listed(key: str, last_modified: datetime, etag: str, size: int, storage_class: str | None) -> ObjectInfo:
+    """Give what a listing says of an object: a fifth of the constructor's time, of which a page takes 1,000."""
+    info = _Unfrozen(key, last_modified, etag, size, storage_class)
+    info.__class__ = ObjectInfo  # type: ignore[assignment]  # frozen from here on
+    return info  # type: ignore[return-value]  # as above
+
+
 @dataclass(frozen=True, slots=True)
 class CommonPrefix:
     """What a listing with a delimiter gives in place of the keys below `prefix`."""
