@@ -52,6 +52,15 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def nightly(session: nox.Session) -> None:
+    """Run the property tests on 20 times as many examples as `tests` does, and on new ones each time."""
+    session.install(".[tests]")
+    # Hypothesis marks what it drives. Some take minutes then, where the suite allows seconds.
+    arguments = ("-m", "hypothesis", "--timeout=3600", *session.posargs)
+    session.run("python", "-m", "pytest", *arguments, env={"HYPOTHESIS_PROFILE": "nightly"})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link fails."""
     session.install(".[docs]")
@@ -71,3 +80,15 @@ def build(session: nox.Session) -> None:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("src", ".*", "__pycache__", "dist", "site"))
     session.chdir(copy)
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against other clients; arguments are rows (`-- 1 4`; all, without) and options (`-- --quick`)."""
+    session.install(".[bench]")
+    # aioboto3 pins an aiobotocore older than bucketry needs, so it lives beside it.
+    beside = Path(session.create_tmp()).resolve() / "aioboto3"
+    session.run("python", "-m", "venv", str(beside), silent=True)
+    python = str(beside / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", "aioboto3>=15.5,<16", external=True)
+    session.run("python", "-m", "benchmarks", "--aioboto3-python", python, *session.posargs)

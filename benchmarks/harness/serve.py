@@ -1,0 +1,71 @@
+"""The limit server alone, with tasks for one client, so that a client can be run under a profiler."""
+
+from __future__ import annotations
+
+import signal
+
+from benchmarks.harness.bench import Bench
+from benchmarks.harness.nginx import LISTING_BUCKET
+from benchmarks.harness.objects import write_big, write_pages, write_small
+from benchmarks.harness.task import BIG, SMALL, Task
+
+_KEYS = 256
+_SIZE = 4_096
+
+
+def serve(bench: Bench) -> None:
+    """Print a task for each kind of work, and serve them until interrupted."""
+    bucket = bench.limit.root / "bench"
+    write_small(bucket, "small/", _SIZE, _KEYS)
+    big = bucket / "big"
+    write_big(big, bench.scale.download)
+    count, size = write_pages(bench.limit.root / "-" / "pages", LISTING_BUCKET, bench.scale.pages)
+    target = str(bench.directory / "downloaded")
+    http, https, bundle = bench.limit.http, bench.limit.https, bench.limit.ca_bundle
+    client, seconds = "bucketry", 5.0
+    tasks = [
+        Task(
+            work=work,
+            client=client,
+            endpoint=http,
+            key="small/",
+            keys=_KEYS,
+            size=_SIZE,
+            concurrency=SMALL,
+            seconds=seconds,
+        )
+        for work in ("get", "head", "put")
+    ]
+    tasks += [
+        Task(
+            work="download",
+            client=client,
+            endpoint=endpoint,
+            ca_bundle=bundle if endpoint == https else "",
+            key=big.name,
+            path=target,
+            size=bench.scale.download,
+            count=1,
+            concurrency=BIG,
+        )
+        for endpoint in (http, https)
+    ]
+    tasks += [
+        Task(
+            work="upload",
+            client=client,
+            endpoint=http,
+            key="uploaded",
+            path=str(big),
+            size=bench.scale.download,
+            count=1,
+            concurrency=BIG,
+        ),
+        Task(work="list", client=client, endpoint=http, bucket=LISTING_BUCKET, count=count, size=size, concurrency=1),
+    ]
+    for task in tasks:
+        print(task.dumps(), flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,92 @@
+"""What the rows of big objects share: the objects, and looking at what was made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.harness.bench import Bench
+from benchmarks.harness.figures import Pair
+from benchmarks.harness.objects import digest, parts, write_big
+from benchmarks.harness.task import BIG, MiB, Sample, Task
+
+_CHECKED = 45 * MiB  # five parts and an odd one; more than any client's own threshold
+
+
+def big_object(bench: Bench, size: int) -> Path:
+    """Give the limit server's object `big-<size>`, made when first asked for."""
+    path = bench.limit.root / "bench" / f"big-{size}"
+    if not path.exists():
+        write_big(path, size)
+    return path
+
+
+def download_pairs(bench: Bench, work: str, peer: str, *, tls: bool = False, extra: bool = False) -> list[Pair]:
+    """Run downloads of the big object; each client's first file is compared, every file's size is."""
+    source = big_object(bench, bench.scale.download)
+    target = bench.directory / "downloaded"
+    task = Task(
+        work="download",
+        endpoint=bench.limit.https if tls else bench.limit.http,
+        ca_bundle=bench.limit.ca_bundle if tls else "",
+        key=source.name,
+        path=str(target),
+        size=bench.scale.download,
+        count=1,
+        concurrency=BIG,
+    )
+    compared: set[str] = set()
+
+    def check(client: str) -> None:
+        assert target.stat().st_size == bench.scale.download
+        if client not in compared:
+            assert digest(target) == digest(source), f"{client} made another file"
+            compared.add(client)
+        target.unlink()
+
+    return bench.pairs(work, task, peer, extra=extra, after=check)
+
+
+def upload_pairs(bench: Bench, work: str, peer: str, *, extra: bool = False) -> list[Pair]:
+    """Run uploads of the big file; what each client stores is compared once, by a smaller file."""
+    for client in ("bucketry", peer):
+        _check_upload(bench, client)
+    source = big_object(bench, bench.scale.upload)
+    task = Task(
+        work="upload",
+        endpoint=bench.limit.http,
+        key="uploaded",
+        path=str(source),
+        size=bench.scale.upload,
+        count=1,
+        concurrency=BIG,
+    )
+    return bench.pairs(work, task, peer, extra=extra)
+
+
+def throughput(sample: Sample) -> float:
+    """Millions of bytes a second."""
+    return sample.throughput
+
+
+def cpu(sample: Sample) -> float:
+    """CPU seconds."""
+    return sample.cpu
+
+
+def _check_upload(bench: Bench, client: str) -> None:
+    source = big_object(bench, _CHECKED)
+    task = Task(
+        work="upload",
+        endpoint=bench.limit.http,
+        bucket="check",
+        key=f"big-{client}",
+        path=str(source),
+        size=_CHECKED,
+        concurrency=BIG,
+    )
+    bench.run(task, client)
+    stored = parts(bench.limit.root / "check", task.key)
+    assert len(stored) > 1, f"{client} did not upload in parts"
+    assert digest(*stored) == digest(source), f"{client} stored other bytes"
+    for path in stored:
+        path.unlink()

@@ -1,0 +1,60 @@
+"""All rows, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmarks.rows import (
+    download,
+    download_tls,
+    get_medium,
+    get_small,
+    head,
+    listing,
+    loop,
+    memory,
+    put_small,
+    start,
+    tree,
+    upload,
+)
+from benchmarks.rows.row import Row
+
+_SCRIPTS = (
+    get_small,
+    get_medium,
+    head,
+    put_small,
+    download,
+    download_tls,
+    upload,
+    listing,
+    tree,
+    loop,
+    memory,
+    start,
+)
+ROWS: dict[str, Row] = {script.ROW.number: script.ROW for script in _SCRIPTS}
+
+
+def chosen(names: Iterable[str], known: Iterable[str]) -> list[Row]:
+    """Give the rows by name, `"4"` meaning `"4+5"`, in the order of measuring; all, where none is named.
+
+    Args:
+        names: What was asked for.
+        known: Rows of which samples are there already; what another row needs beyond them is added.
+
+    Raises:
+        ValueError: There is no such row.
+    """
+    wanted = set()
+    for name in names:
+        found = [number for number in ROWS if name == number or name in number.split("+")]
+        if not found:
+            message = f"there is no row {name!r}; there are {', '.join(ROWS)}"
+            raise ValueError(message)
+        wanted.update(found)
+    present = set(known)
+    for number in tuple(wanted):
+        wanted.update(need for need in ROWS[number].needs if need not in present)
+    return [row for number, row in ROWS.items() if number in wanted or not wanted]

@@ -1,0 +1,19 @@
+"""Row 1: GET of 4 KiB, 32 at once, in the clear and over TLS."""
+
+from __future__ import annotations
+
+from benchmarks.harness.bench import Bench
+from benchmarks.harness.figures import Measure
+from benchmarks.rows.row import Row
+from benchmarks.rows.small_requests import small_requests
+
+_TARGETS = {"aiobotocore": 10.0, "obstore": 2.5}
+
+
+def measure(bench: Bench) -> list[Measure]:
+    """Measure both."""
+    clear = small_requests(bench, "GET 4 KiB", "get", 4_096, _TARGETS)
+    return clear + small_requests(bench, "GET 4 KiB over TLS", "get", 4_096, _TARGETS, tls=True)
+
+
+ROW = Row("1", "GET of 4 KiB, 32 at once; over TLS too", measure)
