@@ -183,6 +183,8 @@ class S3FamilyConfig(ProviderConfig):
         allow_http: Allow `http://` endpoints that are not on the loopback.
         connect_timeout: Seconds to open a connection.
         read_timeout: Longest silence of the server, seconds.
+        pool_timeout: Seconds to wait for a free connection; `None`: as long as it takes. Not by aiobotocore.
+        total_timeout: Seconds for one request, its body included; `None`: as long as bytes keep moving.
         max_attempts: How often one request is made at most.
         max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
     """
@@ -195,6 +197,8 @@ class S3FamilyConfig(ProviderConfig):
     allow_http: bool = False
     connect_timeout: float = CONNECT_TIMEOUT
     read_timeout: float = READ_TIMEOUT
+    pool_timeout: float | None = None
+    total_timeout: float | None = None
     max_attempts: int = MAX_ATTEMPTS
     max_connections: int | None = None
 
@@ -212,8 +216,10 @@ class S3FamilyConfig(ProviderConfig):
         self._one_of("transport", get_args(Transport))
         if not isinstance(self.allow_http, bool):
             raise _fail(self.provider, "allow_http", f"must be a bool, not {type(self.allow_http).__name__}")
-        for name in ("connect_timeout", "read_timeout"):
+        for name in ("connect_timeout", "read_timeout", "pool_timeout", "total_timeout"):
             value = getattr(self, name)
+            if value is None and name in {"pool_timeout", "total_timeout"}:
+                continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 3_600:  # noqa: PLR2004
                 raise _fail(self.provider, name, f"must be a number of seconds within 0 and 3600, not {value!r}")
         self._number("max_attempts", 100)

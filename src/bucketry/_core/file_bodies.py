@@ -21,15 +21,34 @@ def read_body(body: FileRange, where: str) -> bytes:
         while at < body.end:
             piece = os.pread(body.fd, body.end - at, at)
             if not piece:
-                missing = body.end - at
-                message = f"{where}: the file ended at byte {at}, {missing} bytes early; nothing was stored"
-                raise IntegrityError(message)
+                raise ended_early(body, at, where)
             pieces.append(piece)
             at += len(piece)
     except OSError as exc:
         raise local_error(exc, f"the file with descriptor {body.fd}", where) from exc
     check_unchanged(body, where)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def read_some(body: FileRange, at: int, into: memoryview, where: str) -> int:
+    """Read some of the range's bytes from `at` on, and give their number, at least 1.
+
+    Raises:
+        IntegrityError: The file ends there.
+        LocalFileError: It cannot be read.
+    """
+    try:
+        count = os.preadv(body.fd, [into[: body.end - at]], at)
+    except OSError as exc:
+        raise local_error(exc, f"the file with descriptor {body.fd}", where) from exc
+    if not count:
+        raise ended_early(body, at, where)
+    return count
+
+
+def ended_early(body: FileRange, at: int, where: str) -> IntegrityError:
+    """Give the error for a file that has no byte at `at`."""
+    return IntegrityError(f"{where}: the file ended at byte {at}, {body.end - at} bytes early; nothing was stored")
 
 
 def check_unchanged(body: FileRange, where: str) -> None:

@@ -53,11 +53,18 @@ class RangeSink(Protocol):
 
 
 class BodyReader(Protocol):
-    """The open body of one answer: iterate it once."""
+    """The open body of one answer: read it whole, or iterate it, once."""
 
     @property
     def info(self) -> ObjectInfo:
         """The object that the bytes are of; `size` is the whole object's."""
+
+    async def read(self) -> bytes:
+        """Give all the bytes in one piece: the shorter way for a small body.
+
+        Raises:
+            IncompleteBodyError: The body ended or stalled before its length.
+        """
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks.

@@ -304,6 +304,10 @@ class _LocalBody:
         self._read = self._file.read(self._missing)
         _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
 
+    async def read(self) -> bytes:
+        """Give the whole body in one piece."""
+        return b"".join([chunk async for chunk in self]) if self._read is None else self._read
+
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks of 1 MiB."""
         if self._read is not None:

@@ -328,6 +328,10 @@ class _MemoryBody:
         self._data = stored.data
         self._wanted = wanted
 
+    async def read(self) -> bytes:
+        """Give the whole body in one piece."""
+        return self._data[self._wanted.start : self._wanted.end]
+
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks of 1 MiB."""
         for start in range(self._wanted.start, self._wanted.end, CHUNK):

@@ -1,18 +1,17 @@
-"""The S3 family through aiobotocore: one method, one request."""
+"""The S3 family: one method, one request, by the data plane or by aiobotocore."""
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Any
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, check_write, etag_matches
+from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import S3FamilyConfig
-from bucketry._core.provider import RangeSink
-from bucketry._core.threads import in_thread
+from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.values import (
     BatchResult,
     Body,
@@ -22,28 +21,17 @@ from bucketry._core.values import (
     ObjectInfo,
     Part,
     WriteOptions,
-    body_size,
 )
-from bucketry._providers.s3_answers import (
-    deletion_failures,
-    expect_range,
-    list_page,
-    object_info,
-    reading,
-    required,
-    written_info,
-)
-from bucketry._providers.s3_bodies import checksum_argument, load
-from bucketry._providers.s3_client import CHUNK, S3Body, S3Client
+from bucketry._providers.s3_answers import deletion_failures
+from bucketry._providers.s3_bucket import S3Bucket
+from bucketry._providers.s3_planes import Planes
 from bucketry._session.pool import SessionPool
 from bucketry._vendors.endpoint import resolve
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
     AccessDeniedError,
-    IncompleteBodyError,
     InvalidRequestError,
     NotFoundError,
-    PreconditionFailedError,
     StorageError,
     UnsupportedError,
     UploadNotFoundError,
@@ -62,41 +50,42 @@ class S3Requests:
         """Check the configuration against the vendor's row; no I/O."""
         endpoint = resolve(config, vendor, concurrency=concurrency)
         self._config = config
-        self._vendor = vendor
         self._owns_pool = pool is None
         self._pool = SessionPool() if pool is None else pool
-        self._client = S3Client(vendor, config.bucket_name, endpoint, self._pool, config.max_attempts)
+        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, config.max_attempts)
+        self._planes = Planes(self._bucket, self._pool, config.transport)
 
     @property
     def name(self) -> str:
         """The provider's name."""
-        return self._vendor.name
+        return self._bucket.vendor.name
 
     @property
     def capabilities(self) -> Capabilities:
         """The vendor's limits and promises."""
-        return self._vendor.capabilities
+        return self._bucket.vendor.capabilities
 
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
-        return self._client.locate(key)
+        return self._bucket.locate(key)
 
     async def connect(self) -> None:
         """Prove bucket and credentials: HeadBucket, else one listing, else one read that may find nothing.
 
         Cost: 1 to 3 requests.
         """
+        plane = await self._planes.data()
         try:
-            await self._client.send("connect", "head_bucket")
+            await plane.head_bucket()
         except (AccessDeniedError, InvalidRequestError):
             pass  # many tokens of R2 and B2 may not HeadBucket; an answer to HEAD does not say why
         else:
             return
         try:
-            await self._client.send("connect", "list_objects_v2", MaxKeys=1)
+            await plane.list_page(max_keys=1)
         except AccessDeniedError as refused:
             try:
-                await self._client.send("connect", "head_object", key=PROBE_KEY)
+                await plane.head(PROBE_KEY)
             except NotFoundError:
                 return
             except AccessDeniedError:
@@ -111,13 +100,10 @@ class S3Requests:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        answer = await self._client.send(
-            "head", "head_object", key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
-        )
-        return object_info(key, answer, required(answer, "ContentLength", self.locate(key)))
+        plane = self._planes.ready or await self._planes.data()
+        return await plane.head(key, version_id=version_id)
 
-    @asynccontextmanager
-    async def open_body(
+    def open_body(
         self,
         key: str,
         *,
@@ -125,108 +111,34 @@ class S3Requests:
         version_id: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
-    ) -> AsyncIterator[S3Body]:
+    ) -> AbstractAsyncContextManager[BodyReader]:
         """See `ReadsObjects.open_body`."""
-        where = self.locate(key)
-        async with self._client.lend():  # the client outlives its open bodies
-            answer = await self._client.send(
-                "get",
-                "get_object",
-                key=key,
-                VersionId=version_id,
-                Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
-                # Where the row does not say that the header is honoured, the answer's etag alone decides.
-                IfMatch=if_match if self.capabilities.get_if_match else None,
-                IfNoneMatch=if_none_match if self.capabilities.get_if_match else None,
-                ChecksumMode=self._checksum_mode if byte_range is None else None,
-            )
-            stream = answer["Body"]
-            try:
-                length, size = expect_range(answer, byte_range, where)
-                info = object_info(key, answer, size)
-                self._hold_conditions(info, if_match, if_none_match)
-                yield S3Body(info, stream, length, self._client)
-            finally:
-                stream.close()
+        return _OpenBody(self._planes, key, byte_range, version_id, if_match, if_none_match)
 
     async def fetch_range(
         self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
     ) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        async with self.open_body(key, byte_range=byte_range, if_match=if_match) as body:
-            pending = bytearray()
-            try:
-                async with aclosing(body.__aiter__()) as chunks:
-                    async for chunk in chunks:
-                        pending += chunk
-                        if len(pending) >= CHUNK:
-                            await in_thread(sink.write, pending)
-                            pending = bytearray()
-            except IncompleteBodyError:
-                await in_thread(sink.write, pending)  # what did arrive need not be asked for again
-                raise
-            await in_thread(sink.write, pending)
-            return body.info
+        plane = await self._planes.data()
+        return await plane.fetch_range(key, byte_range, sink, if_match=if_match)
 
     # --- writes ------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
         check_write(options, self.capabilities, self.locate(key), multipart=False)
-        algorithm = self.capabilities.put_checksum
-        data, digest = await in_thread(load, body, algorithm, self.locate(key))
-        answer = await self._client.send(
-            "put",
-            "put_object",
-            key=key,
-            repeatable=not options.conditional,
-            Body=data,
-            Metadata=dict(options.metadata),
-            ContentType=options.content_type,
-            StorageClass=options.storage_class,
-            IfNoneMatch=options.if_none_match,
-            IfMatch=options.if_match,
-            ChecksumAlgorithm=self._sdk_checksum(algorithm),
-            **checksum_argument(algorithm, digest),
-        )
-        required(answer, "ETag", self.locate(key))
-        return written_info(key, answer, body_size(body), options)
+        plane = self._planes.ready or await self._planes.data()
+        return await plane.put_object(key, body, options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
-        full = self.capabilities.full_object_checksum
-        answer = await self._client.send(
-            "create_multipart",
-            "create_multipart_upload",
-            key=key,
-            Metadata=dict(options.metadata),
-            ContentType=options.content_type,
-            StorageClass=options.storage_class,
-            ChecksumAlgorithm=self._sdk_checksum(self.capabilities.multipart_checksum),
-            ChecksumType="FULL_OBJECT" if full else None,
-        )
-        return MultipartUpload(key=key, upload_id=required(answer, "UploadId", self.locate(key)))
+        plane = await self._planes.data()
+        return await plane.create_multipart(key, options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
-        algorithm = self.capabilities.multipart_checksum
-        data, digest = await in_thread(load, body, algorithm, self.locate(upload.key))
-        answer = await self._client.send(
-            "put_part",
-            "upload_part",
-            key=upload.key,
-            UploadId=upload.upload_id,
-            PartNumber=part_number,
-            Body=data,
-            ChecksumAlgorithm=self._sdk_checksum(algorithm),
-            **checksum_argument(algorithm, digest),
-        )
-        return Part(
-            part_number=part_number,
-            size=body_size(body),
-            etag=required(answer, "ETag", self.locate(upload.key)),
-            checksum=digest,
-        )
+        plane = await self._planes.data()
+        return await plane.put_part(upload, part_number, body)
 
     async def complete_multipart(
         self,
@@ -238,54 +150,25 @@ class S3Requests:
     ) -> ObjectInfo:
         """See `UploadsParts.complete_multipart`."""
         check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
-        full = self.capabilities.full_object_checksum
-        algorithm = self.capabilities.multipart_checksum if full else None
+        plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
-        answer = await self._client.send(
-            "complete_multipart",
-            "complete_multipart_upload",
-            key=upload.key,
-            # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
-            repeatable=False,
-            UploadId=upload.upload_id,
-            MultipartUpload={
-                "Parts": [
-                    {
-                        "PartNumber": part.part_number,
-                        "ETag": part.etag,
-                        **checksum_argument(algorithm, part.checksum),
-                    }
-                    for part in ordered
-                ]
-            },
-            IfNoneMatch=options.if_none_match,
-            IfMatch=options.if_match,
-            ChecksumType="FULL_OBJECT" if algorithm and checksum else None,
-            **checksum_argument(algorithm, checksum),
-        )
-        required(answer, "ETag", self.locate(upload.key))  # an empty 200 published nothing
-        return written_info(upload.key, answer, sum(part.size for part in parts), options)
+        return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """See `UploadsParts.abort_multipart`."""
+        plane = await self._planes.data()
         try:
-            await self._client.send(
-                "abort_multipart", "abort_multipart_upload", key=upload.key, UploadId=upload.upload_id
-            )
+            await plane.abort_multipart(upload)
         except UploadNotFoundError:
             return
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
+        plane = await self._planes.data()
         try:
-            answer = await self._client.send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
+            return await plane.list_multiparts(prefix)
         except UploadNotFoundError:  # how `rclone serve s3` says that there are none
             return ()
-        required(answer, "Bucket", self.locate(prefix))
-        return tuple(
-            MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
-            for entry in answer.get("Uploads", ())
-        )
 
     # --- listing, deleting, copying ----------------------------------------------------------------
 
@@ -298,21 +181,14 @@ class S3Requests:
         token: str | None = None,
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
-        answer = await self._client.send(
-            "list",
-            "list_objects_v2",
-            Prefix=prefix,
-            Delimiter=delimiter,
-            StartAfter=start_after,
-            ContinuationToken=token,
-        )
-        with reading(self.locate(prefix)):
-            return list_page(answer, token, self.locate(prefix))
+        plane = await self._planes.data()
+        return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
     async def delete(self, remote_path: str) -> None:
         """See `DeletesObjects.delete`."""
+        plane = self._planes.ready or await self._planes.data()
         try:
-            await self._client.send("delete", "delete_object", key=remote_path)
+            await plane.delete(remote_path)
         except NotFoundError:
             return
 
@@ -330,10 +206,8 @@ class S3Requests:
             except StorageError as error:
                 failed[key] = error
         if named:
-            answer = await self._client.send(
-                "delete_many", "delete_objects", Delete={"Objects": [{"Key": key} for key in named]}
-            )
-            failed |= deletion_failures(answer, named, self._vendor, self._config.bucket_name, self.locate)
+            plane = await self._planes.data()
+            failed |= deletion_failures(await plane.delete_named(named), named, self._bucket)
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
 
     async def copy_object(
@@ -346,23 +220,8 @@ class S3Requests:
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
         check_key(source, self.capabilities, self.locate())
-        replaced: dict[str, Any] = {}
-        if options is not None:
-            replaced = {
-                "MetadataDirective": "REPLACE",
-                "Metadata": dict(options.metadata),
-                "ContentType": options.content_type,
-                "StorageClass": options.storage_class,
-            }
-        answer = await self._client.send(
-            "copy",
-            "copy_object",
-            key=destination,
-            CopySource={"Bucket": self._config.bucket_name, "Key": source},
-            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
-            **replaced,
-        )
-        required(answer.get("CopyObjectResult", {}), "ETag", self.locate(destination))
+        control = await self._planes.control()
+        await control.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
 
     async def copy_part(
@@ -370,74 +229,55 @@ class S3Requests:
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
         check_key(source, self.capabilities, self.locate())
-        answer = await self._client.send(
-            "copy_part",
-            "upload_part_copy",
-            key=upload.key,
-            UploadId=upload.upload_id,
-            PartNumber=part_number,
-            CopySource={"Bucket": self._config.bucket_name, "Key": source},
-            CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
-            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
-        )
-        result = answer["CopyPartResult"]
-        if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
-            problem = "the server does not copy parts; it answered without an etag"
-            raise self._client.error(UnsupportedError, source, "copy_part", problem)
-        checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
-        digest = base64.b64decode(checksum).hex() if checksum else None
-        return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
+        control = await self._planes.control()
+        return await control.copy_part(upload, part_number, source, byte_range, if_match=if_match)
 
     # --- signed URLs -------------------------------------------------------------------------------
 
     async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
         """See `Presigns.presign`."""
-        operations = {
-            "GET": "get_object",
-            "PUT": "put_object",
-            "HEAD": "head_object",
-            "DELETE": "delete_object",
-        }
         self._check_presign(key, expires_in)
-        if method not in self.capabilities.presign_methods or method not in operations:
+        if method not in self.capabilities.presign_methods:
             known = ", ".join(self.capabilities.presign_methods)
             problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
-            raise self._client.error(UnsupportedError, key, "presign", problem)
-        params = {"Bucket": self._config.bucket_name, "Key": key}
-        return str(
-            await self._client.sign("generate_presigned_url", key, operations[method], params, ExpiresIn=expires_in)
-        )
+            raise self._bucket.error(UnsupportedError, key, "presign", problem)
+        return await (await self._planes.control()).presign(key, method, expires_in)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
         self._check_presign(key, expires_in)
         if not self.capabilities.presign_post:
             problem = "this provider has no browser uploads by a signed form; use presign"
-            raise self._client.error(UnsupportedError, key, "presign_post", problem)
-        conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
-        form: dict[str, Any] = await self._client.sign(
-            "generate_presigned_post", key, self._config.bucket_name, key, Conditions=conditions, ExpiresIn=expires_in
-        )
-        return form
+            raise self._bucket.error(UnsupportedError, key, "presign_post", problem)
+        return await (await self._planes.control()).presign_post(key, expires_in, max_size)
 
     def _check_presign(self, key: str, expires_in: int) -> None:
         check_key(key, self.capabilities, self.locate())
         longest = self.capabilities.max_presign_expiry
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
-            raise self._client.error(InvalidRequestError, key, "presign", problem)
+            raise self._bucket.error(InvalidRequestError, key, "presign", problem)
 
-    @property
-    def _checksum_mode(self) -> str | None:
-        return "ENABLED" if self.capabilities.stored_checksums else None
 
-    def _sdk_checksum(self, algorithm: str | None) -> str | None:
-        return algorithm.upper() if algorithm and self._vendor.sdk_checksum_header else None
+class _OpenBody:
+    """`open_body` of whichever transport it turns out to be, once there is time to look."""
 
-    def _hold_conditions(self, info: ObjectInfo, if_match: str | None, if_none_match: str | None) -> None:
-        """Hold the conditions against the answer as well: some servers ignore the headers."""
-        changed = if_match is not None and not etag_matches(info.etag, if_match)
-        unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
-        if changed or unchanged:
-            problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
-            raise self._client.error(PreconditionFailedError, info.key, "get", problem)
+    __slots__ = ("_arguments", "_context", "_planes")
+
+    def __init__(self, planes: Planes, *arguments: Any) -> None:  # noqa: ANN401 - those of `open_body`
+        self._planes = planes
+        self._arguments = arguments
+        self._context: AbstractAsyncContextManager[BodyReader] | None = None
+
+    async def __aenter__(self) -> BodyReader:
+        key, byte_range, version_id, if_match, if_none_match = self._arguments
+        plane = self._planes.ready or await self._planes.data()
+        self._context = plane.open_body(
+            key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+        )
+        return await self._context.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, trace) if self._context is not None else None

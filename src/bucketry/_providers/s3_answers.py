@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from bucketry._core.values import ByteRange, CommonPrefix, ListPage, ObjectInfo, WriteOptions
-from bucketry._vendors.row import Vendor
+from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, WriteOptions
+from bucketry._providers.s3_bucket import S3Bucket
+from bucketry._providers.s3_headers import ALGORITHMS, stored_checksums
 from bucketry._wire.failures import error_class
-from bucketry.errors import IntegrityError, NotFoundError, StorageError, TransientError
+from bucketry.errors import NotFoundError, StorageError, TransientError
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+Deletions: TypeAlias = tuple[list[str], list[dict[str, str]]]
+"""What a bulk delete's answer says: keys deleted, and `Key`, `Code` and `Message` of those that were not."""
 
 
 @contextmanager
@@ -79,29 +78,6 @@ def written_info(key: str, answer: Mapping[str, Any], size: int, options: WriteO
     )
 
 
-def expect_range(answer: Mapping[str, Any], byte_range: ByteRange | None, where: str) -> tuple[int, int]:
-    """Give (length of the body, size of the object), having checked that the answer is of the range asked for.
-
-    Raises:
-        IntegrityError: The range was ignored, or another one was sent.
-    """
-    length = int(required(answer, "ContentLength", where))
-    if byte_range is None:
-        return length, length
-    match = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
-    if match is None:
-        message = f"{where}: bytes {byte_range.start} to {byte_range.end} were asked for and the answer names no range"
-        raise IntegrityError(message)
-    first, last, size = map(int, match.groups())
-    if (first, last + 1) != (byte_range.start, min(byte_range.end, size)) or length != last + 1 - first:
-        message = (
-            f"{where}: bytes {byte_range.start} to {byte_range.end} were asked for, and {first} to {last + 1} "
-            f"in a body of {length} sent"
-        )
-        raise IntegrityError(message)
-    return length, size
-
-
 def list_page(answer: Mapping[str, Any], token: str | None, where: str) -> ListPage:
     """Give a listing's page, its entries in UTF-8 binary order.
 
@@ -128,34 +104,30 @@ def list_page(answer: Mapping[str, Any], token: str | None, where: str) -> ListP
     return ListPage(tuple(entries), following if answer.get("IsTruncated") else None)
 
 
-def deletion_failures(
-    answer: Mapping[str, Any], keys: Sequence[str], vendor: Vendor, bucket: str, locate: Callable[[str], str]
-) -> dict[str, StorageError]:
+def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -> dict[str, StorageError]:
     """Give the error of each key that a bulk delete did not delete; a missing one counts as deleted."""
-    entries = [*answer.get("Deleted", ()), *answer.get("Errors", ())]
-    named = {entry.get("Key") for entry in entries}
+    deleted, errors = found
+    named = {*deleted, *(entry.get("Key") for entry in errors)}
     failed: dict[str, StorageError] = {}
-    for key in keys if len(entries) < len(keys) else ():  # R2 may name a key in another Unicode form: then numbers tell
+    # R2 may name a key in another Unicode form: then numbers tell.
+    for key in keys if len(deleted) + len(errors) < len(keys) else ():
         if key not in named:
-            message = f"{locate(key)}: the answer to delete does not say what became of it"
-            failed[key] = TransientError(message, provider=vendor.name, bucket=bucket, key=key, operation="delete_many")
-    for entry in answer.get("Errors", ()):
+            problem = "the answer to delete does not say what became of it"
+            failed[key] = bucket.error(TransientError, key, "delete_many", problem)
+    for entry in errors:
         key, code = entry.get("Key", ""), entry.get("Code", "")
-        kind = error_class(code, None, vendor)
+        kind = error_class(code, None, bucket.vendor)
         if not issubclass(kind, NotFoundError):
-            message = f"{locate(key)}: delete was answered {code} ({entry.get('Message', '')})"
-            failed[key] = kind(
-                message, provider=vendor.name, bucket=bucket, key=key, operation="delete_many", code=code
-            )
+            problem = f"delete was answered {code} ({entry.get('Message', '')})"
+            failed[key] = bucket.error(kind, key, "delete_many", problem)
+            failed[key].code = code
     return failed
 
 
 def _full_checksums(answer: Mapping[str, Any]) -> dict[str, str]:
-    """Give the checksums of the whole object: a composite one is of the parts' checksums, no use for ranges."""
-    if answer.get("ChecksumType") == "COMPOSITE":
-        return {}
-    found = {name: answer.get(f"Checksum{name.upper()}") for name in _ALGORITHMS}
-    return {name: _hex(value) for name, value in found.items() if value and "-" not in value and _hex(value)}
+    named = {"x-amz-checksum-type": answer.get("ChecksumType")}
+    named |= {f"x-amz-checksum-{name}": answer.get(f"Checksum{name.upper()}") for name in ALGORITHMS}
+    return stored_checksums({name: value for name, value in named.items() if value})
 
 
 def _version(answer: Mapping[str, Any]) -> str | None:
@@ -169,13 +141,6 @@ def _date_of(answer: Mapping[str, Any]) -> datetime:
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
     except (LookupError, TypeError, ValueError):
         return datetime.now(UTC)
-
-
-def _hex(encoded: str) -> str:
-    try:
-        return base64.b64decode(encoded, validate=True).hex()
-    except ValueError:
-        return ""  # no checksum that anything could be compared with
 
 
 def _utc(moment: datetime | None) -> datetime:

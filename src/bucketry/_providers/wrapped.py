@@ -231,5 +231,8 @@ class _Body:
         self._body = body
         self.info = info
 
+    async def read(self) -> bytes:
+        return await self._body.read()
+
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
         return self._body.__aiter__()

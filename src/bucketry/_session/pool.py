@@ -1,40 +1,31 @@
-"""Sessions and clients: opened lazily off the loop, shared by identity, closed exactly once."""
+"""What providers share: connections of the data plane and clients of aiobotocore, by endpoint identity."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
-from botocore.handlers import add_expect_header
-
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.threads import in_thread
-from bucketry._session.transport import Transport, refuse_region_redirects
+from bucketry._session.plain import is_proxied, is_usual
 from bucketry._vendors.endpoint import Endpoint
+from bucketry._wire.client import Road, Who, Wire
+from bucketry._wire.connect import Origin, tls_context
+from bucketry._wire.pool import Timeouts
+from bucketry._wire.sigv4 import Credentials
 from bucketry.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aiobotocore.client import AioBaseClient
-
-KEEPALIVE_TIMEOUT = 12.0  # below the 15 s after which R2 drops an idle connection
-
-_NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not depend on somebody's AWS settings
-    "profile": (None, None, None, None),
-    "config_file": (None, None, os.devnull, None),
-    "credentials_file": (None, None, os.devnull, None),
-    "defaults_mode": ("defaults_mode", None, "legacy", None),
-}
+    from bucketry._session.clients import Clients
 
 
 class SessionPool:
-    """Clients for any number of providers: one for each endpoint identity, with its connections.
+    """Connections for any number of providers: one set for each endpoint identity.
 
     Hold one for an application's life: `async with SessionPool() as pool: …`. Without `async with` it opens
     on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles
@@ -42,7 +33,8 @@ class SessionPool:
     spawned process or in another `asyncio.run` it opens anew by itself.
 
     Args:
-        max_connections: Sockets for each endpoint at most; `None`: each provider's configuration decides.
+        max_connections: Sockets for each endpoint at most; `None`: each provider's configuration decides. Calls
+            that go through aiobotocore have as many again of their own.
     """
 
     def __init__(self, *, max_connections: int | None = None) -> None:
@@ -53,31 +45,48 @@ class SessionPool:
             message = f"SessionPool: max_connections: must be a positive int, not {max_connections!r}"
             raise ConfigError(message)
         self.max_connections = max_connections
-        self._live: LoopLocal[_LiveClients] = LoopLocal(_LiveClients)
+        self._live: LoopLocal[_Live] = LoopLocal(_Live)
 
     async def __aenter__(self) -> Self:
-        """Give the pool itself; clients open on first use."""
+        """Give the pool itself; connections open on first use."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the clients of this loop."""
+        """Close what is open in this loop."""
         await self.close()
 
     async def close(self) -> None:
-        """Close this loop's clients, each open body's when that body is closed; later calls open new ones."""
+        """Close what is open in this loop, each connection in use when its request is done; later calls open anew."""
         live = self._live.pop()
         if live is not None:
             await live.close()
 
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
-        """Lend the client of an endpoint; it stays open at least until the context is left."""
-        if self.max_connections is not None:
-            endpoint = replace(endpoint, max_connections=self.max_connections)
-        async with self._live.get().lend(endpoint) as client:
+        """Lend aiobotocore's client of an endpoint; it stays open at least until the context is left."""
+        async with self._live.get().lend(self._limited(endpoint)) as client:
             yield client
+
+    async def road(self, endpoint: Endpoint, host: str) -> Road | None:
+        """Give the data plane's road to a host of an endpoint; `None`: the way there is not a plain one.
+
+        Args:
+            endpoint: Where, and as whom.
+            host: Put before the endpoint's own, with a dot, where the bucket is addressed so; else empty.
+
+        Raises:
+            WireError: Certificates or configuration files cannot be read.
+        """
+        wire = await self._live.get().wire(self._limited(endpoint))
+        if wire is None or endpoint.plain_url is None:
+            return None
+        origin = Origin.of(endpoint.plain_url)
+        return wire.road(replace(origin, host=f"{host}.{origin.host}") if host else origin)
+
+    def _limited(self, endpoint: Endpoint) -> Endpoint:
+        return endpoint if self.max_connections is None else replace(endpoint, max_connections=self.max_connections)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only."""
@@ -92,47 +101,68 @@ class SessionPool:
         return f"SessionPool(max_connections={self.max_connections})"
 
 
-class _LiveClients:
-    """What is open in one event loop: sessions by profile, clients by endpoint, and how many use them."""
+class _Live:
+    """What is open in one event loop."""
 
     def __init__(self) -> None:
-        self._sessions: dict[tuple[str | None, bool], AioSession] = {}
-        self._clients: dict[Endpoint, AioBaseClient] = {}
-        self._stack = AsyncExitStack()
+        self._wires: dict[Endpoint, Wire | None] = {}
+        self._clients: Clients | None = None
         self._opening = asyncio.Lock()
-        self._users = 0
         self._closing = False
         self._watch: AsyncGenerator[None, None] | None = None
 
     @asynccontextmanager
-    async def lend(self, endpoint: Endpoint) -> AsyncIterator[AioBaseClient]:
-        self._users += 1
+    async def lend(self, endpoint: Endpoint) -> AsyncIterator[Any]:
+        clients = self._clients or await self._load_clients()
         try:
-            client = self._clients.get(endpoint)
-            if client is None:
-                async with self._opening:
-                    client = self._clients.get(endpoint) or await self._open(endpoint)
-            yield client
+            async with clients.lend(endpoint) as client:
+                yield client
         finally:
-            self._users -= 1
             if self._closing:
                 await self.close()
 
-    async def _open(self, endpoint: Endpoint) -> AioBaseClient:
+    async def wire(self, endpoint: Endpoint) -> Wire | None:
+        """Give the wire to an endpoint; `None`: it is not plain."""
+        if endpoint not in self._wires:
+            async with self._opening:
+                if endpoint not in self._wires:
+                    self._wires[endpoint] = await self._open(endpoint)
+        return self._wires[endpoint]
+
+    async def _open(self, endpoint: Endpoint) -> Wire | None:
+        if endpoint.plain_url is None or await in_thread(is_proxied, endpoint):
+            return None
+        await self._watch_loop()
+        if endpoint.url is None and not is_usual(os.environ):
+            return None
+        ca_bundle = endpoint.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or None
+        who: Who = Credentials(endpoint.access_key or "", endpoint.secret_key or "", endpoint.session_token)
+        if endpoint.access_key is None:
+            clients = self._clients or await self._load_clients()
+            facts = await clients.facts(endpoint)
+            if endpoint.url is None and not facts.usual:
+                return None
+            ca_bundle = ca_bundle or facts.ca_bundle
+            who = await clients.credentials(endpoint)
+        secure = Origin.of(endpoint.plain_url).secure
+        return Wire(
+            region=endpoint.region,
+            who=who,
+            limit=endpoint.max_connections,
+            timeouts=Timeouts(connect=endpoint.connect_timeout, read=endpoint.read_timeout, pool=endpoint.pool_timeout),
+            tls=await in_thread(tls_context, ca_bundle) if secure else None,
+        )
+
+    async def _load_clients(self) -> Clients:
+        await self._watch_loop()
+        made = await in_thread(_new_clients)
+        self._clients = self._clients or made
+        return self._clients
+
+    async def _watch_loop(self) -> None:
         if self._watch is None:
             self._watch = self._close_with_loop()
             await anext(self._watch)
-        identity = (endpoint.profile, endpoint.access_key is None)
-        session = self._sessions.get(identity)
-        if session is None:
-            session = await in_thread(_warm_session, *identity)
-            self._sessions[identity] = session
-        client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
-        # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
-        client.meta.events.unregister("before-call.s3", add_expect_header)
-        client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
-        self._clients[endpoint] = client
-        return client
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
         # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before
@@ -140,72 +170,23 @@ class _LiveClients:
         try:
             yield
         finally:
-            await self._close_clients()
+            for wire in self._wires.values():
+                if wire is not None:
+                    wire.close(at_once=True)
+            if self._clients is not None:
+                await self._clients.close()
 
     async def close(self) -> None:
         self._closing = True
-        if self._watch is not None and not self._users:
+        for wire in self._wires.values():
+            if wire is not None:
+                wire.close()
+        self._wires.clear()
+        if self._watch is not None and (self._clients is None or not self._clients.users):
             await self._watch.aclose()
 
-    async def _close_clients(self) -> None:
-        self._clients.clear()
-        await self._stack.aclose()
 
+def _new_clients() -> Clients:
+    from bucketry._session.clients import Clients
 
-def _warm_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
-    """Build a session, and a client to throw away, so that the service model is read and parsed here.
-
-    It takes 60 to 130 ms; a second client of the same session takes 3 ms. Runs in a worker thread.
-
-    Args:
-        profile: Of the shared AWS configuration files.
-        chain: Credentials come from the environment and those files; otherwise neither is looked at.
-    """
-    session = AioSession(profile=profile) if chain or profile else AioSession(session_vars=_NO_FILES)
-
-    async def warm() -> None:
-        async with session.create_client(
-            "s3",
-            region_name="us-east-1",
-            aws_access_key_id="warm",
-            aws_secret_access_key="up",  # noqa: S106
-            config=AioConfig(ignore_configured_endpoint_urls=True),
-        ):
-            pass
-
-    asyncio.run(warm())
-    return session
-
-
-def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN401 - botocore border
-    return session.create_client(
-        "s3",
-        endpoint_url=endpoint.url,
-        region_name=endpoint.region,
-        aws_access_key_id=endpoint.access_key,
-        aws_secret_access_key=endpoint.secret_key,
-        aws_session_token=endpoint.session_token,
-        verify=endpoint.ca_bundle,
-        config=AioConfig(
-            http_session_cls=Transport,
-            signature_version="s3v4",  # presigning would still choose version 2 in old regions
-            ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
-            max_pool_connections=endpoint.max_connections,
-            # A proxy of the environment leads nowhere from here.
-            proxies={} if endpoint.loopback else None,
-            connect_timeout=endpoint.connect_timeout,
-            read_timeout=endpoint.read_timeout,
-            # One owner of repeats: the provider's own, which knows every vendor's throttling answers.
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            # Checksums go as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            connector_args={"keepalive_timeout": KEEPALIVE_TIMEOUT},
-            user_agent_extra="bucketry",
-            s3={
-                "addressing_style": endpoint.addressing_style,
-                # Over TLS the body is protected by it and by the checksum header.
-                "payload_signing_enabled": endpoint.url is not None and endpoint.url.startswith("http://"),
-            },
-        ),
-    )
+    return Clients()

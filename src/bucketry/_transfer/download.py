@@ -16,7 +16,9 @@ from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.read import SMALL, ResumingStream
 from bucketry._transfer.staging import FileSink, StagedFile, check_target
+from bucketry._transfer.tree import Landing
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import IncompleteBodyError, IntegrityError
 
@@ -63,18 +65,70 @@ class Download:
                 info, verified = await self._whole(staged, info, meter)
             else:
                 verified = await self._ranges(staged, info, plan, algorithm, meter)
-            await staged.publish()
+            await in_thread(staged.publish)
         meter.finish()
+        return self._result(info, plan.count, verified, started)
+
+    async def land(self, listed: ObjectInfo, landing: Landing) -> TransferResult:
+        """Download a listed object; a small one by way of memory: one request, and one hop to a thread for the rest.
+
+        Args:
+            listed: What a listing said of it.
+            landing: Where it gets its place.
+        """
+        started = time.monotonic()
+        path = landing.path_of(self.key)
+        if listed.size > min(SMALL, self._part_size, self.config.memory_budget):
+            await in_thread(landing.make_way, self.key, path)
+            return await self.to(path, listed)
+        meter = Meter(self.progress, self.key, listed.size)
+        async with self.limits.memory.hold(listed.size):
+            async with (
+                self.limits.slots.hold(1),
+                ResumingStream(self.provider, self.key, None, policy=self._policy) as reader,
+            ):
+                info = reader.info
+                self._check_listed(listed, info.size)  # more than what is held would come
+                await self.limits.pace.wait(info.size)
+                data = await reader.read()
+            self._check_listed(listed, len(data))
+            self.retries = reader.retries
+            verified = await self.limits.hops.run(self._put_down, data, info, landing, path)
+        meter.add(info.size)
+        meter.finish()
+        return self._result(info, 1 if info.size else 0, verified, started)
+
+    def _put_down(self, data: bytes, info: ObjectInfo, landing: Landing, path: str) -> str:
+        """Verify the bytes and make a file of them. Blocks."""
+        algorithm = self._algorithm(info)
+        if algorithm is not None:
+            self._compare(algorithm, info.checksums[algorithm], checksums.of(algorithm, data))
+        landing.make_way(self.key, path)
+        with StagedFile(path, 0, fsync=self.config.fsync) as staged:
+            FileSink(staged.fd, 0, info.size, None, path).write(data)
+            staged.publish()
+        return algorithm or "length"
+
+    def _result(self, info: ObjectInfo, parts: int, verified: str, started: float) -> TransferResult:
         return TransferResult(
             key=self.key,
             size=info.size,
             etag=info.etag,
             version_id=info.version_id,
-            parts=plan.count,
+            parts=parts,
             retries=self.retries,
             verified=verified,
             seconds=time.monotonic() - started,
         )
+
+    def _check_listed(self, listed: ObjectInfo, size: int) -> None:
+        if size != listed.size:
+            message = f"{self.provider.locate(self.key)}: {listed.size} bytes were listed and {size} sent: it changed"
+            raise IntegrityError(message, provider=self.provider.name, key=self.key)
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy(max_attempts=self.config.max_attempts)
 
     @property
     def _part_size(self) -> int:
@@ -95,9 +149,8 @@ class Download:
             algorithm = self._algorithm(info)
         sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
         got = await self._fetch(sink, None, info, meter)
-        if sink.position != info.size or got.size != info.size:
-            message = f"{self.provider.locate(self.key)}: {info.size} bytes were listed and {got.size} sent: it changed"
-            raise IntegrityError(message, provider=self.provider.name, key=self.key)
+        self._check_listed(info, sink.position)
+        self._check_listed(info, got.size)
         stored = got.checksums.get(algorithm or "") or info.checksums.get(algorithm or "")
         if algorithm is None or stored is None:
             return got, "length"
@@ -131,7 +184,6 @@ class Download:
 
     async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
         """Fetch one range into its sink; a body that breaks is asked for again from its first missing byte."""
-        policy = RetryPolicy(max_attempts=self.config.max_attempts)
         pinned = info.etag if byte_range is not None else None
         attempt = 0
         while True:
@@ -144,7 +196,7 @@ class Download:
                         meter.add(sink.position - before)
             except IncompleteBodyError as error:
                 attempt = body_attempt(attempt, sink.position - before)
-                delay = policy.delay(error, attempt)
+                delay = self._policy.delay(error, attempt)
                 if delay is None:
                     raise
                 self.retries += 1

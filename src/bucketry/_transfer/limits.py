@@ -1,4 +1,4 @@
-"""What all transfers of one manager share: slots, memory and bandwidth."""
+"""What all transfers of one manager share: slots, memory, bandwidth, and the way to worker threads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from bucketry._core.config import TransferConfig
+from bucketry._transfer.hops import Hops
 
 COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
 
@@ -25,14 +28,9 @@ class Quota:
         self.free = limit
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @asynccontextmanager
-    async def hold(self, units: int) -> AsyncIterator[None]:
+    def hold(self, units: int) -> _Hold:
         """Hold `units` (at most the limit) inside the context."""
-        units = await self.take(units)
-        try:
-            yield
-        finally:
-            self.give(units)
+        return _Hold(self, units)
 
     async def take(self, units: int) -> int:
         """Take `units` (at most the limit) and give their number, to be given back."""
@@ -68,6 +66,31 @@ class Quota:
                 turn.set_result(None)
 
 
+class _Hold:
+    """What `Quota.hold` gives: a class, because a generator's context costs as much as a small request's signature."""
+
+    __slots__ = ("_quota", "_units")
+
+    def __init__(self, quota: Quota, units: int) -> None:
+        self._quota = quota
+        self._units = units
+
+    def keep(self, units: int) -> None:
+        """Give back all but `units` early."""
+        spare = max(0, self._units - units)
+        self._units -= spare
+        self._quota.give(spare)
+
+    async def __aenter__(self) -> Self:
+        self._units = await self._quota.take(self._units)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._quota.give(self._units)
+
+
 class Pace:
     """A bound on bytes per second: each body waits until the bytes before it are paid for."""
 
@@ -94,11 +117,12 @@ class Limits:
     slots: Quota
     memory: Quota
     pace: Pace
+    hops: Hops
 
     @classmethod
     def of(cls, config: TransferConfig) -> Limits:
         """Make them from the configuration."""
-        return cls(Quota(config.max_concurrency), Quota(config.memory_budget), Pace(config.max_bandwidth))
+        return cls(Quota(config.max_concurrency), Quota(config.memory_budget), Pace(config.max_bandwidth), Hops())
 
     @asynccontextmanager
     async def body(self, size: int, *, memory: int) -> AsyncIterator[None]:

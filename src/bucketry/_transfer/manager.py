@@ -11,7 +11,7 @@ from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.threads import in_thread
-from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
+from bucketry._core.values import NOTHING, BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
 from bucketry._transfer.copy import copy, copy_between
 from bucketry._transfer.download import Download
 from bucketry._transfer.limits import Limits
@@ -43,6 +43,7 @@ class TransferManager:
             raise ConfigError(message)
         self.provider = provider
         self.config = config if config is not None else TransferConfig()
+        self.policy = RetryPolicy(max_attempts=self.config.max_attempts)  # how often a body that breaks is begun
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
     def _make_limits(self) -> Limits:
@@ -238,7 +239,8 @@ class TransferManager:
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
         refuse_string(keys, self.provider.locate())
-        return get_many(self.provider, self._limits.get(), keys, ordered=ordered, width=self.config.max_concurrency)
+        width = self.config.max_concurrency
+        return get_many(self.provider, self._limits.get(), self.policy, keys, ordered=ordered, width=width)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size, pinned to the source's version.
@@ -257,11 +259,6 @@ class TransferManager:
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
         return await copy_between(self.provider, other_provider, self._limits.get(), self.config, key, destination_key)
 
-    @property
-    def policy(self) -> RetryPolicy:
-        """How often a body that breaks is begun."""
-        return RetryPolicy(max_attempts=self.config.max_attempts)
-
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
         """Store a stream as `upload_stream` does, and give the object that it made."""
         upload = self._upload(key, options, None)
@@ -274,8 +271,7 @@ class TransferManager:
         if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
             await in_thread(landing.make_directory, entry.key)
             return None
-        path = await in_thread(landing.path_of, entry.key)
-        return await self._download(entry.key, progress).to(path, listed=entry)
+        return await self._download(entry.key, progress).land(entry, landing)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
         return Upload(self.provider, self.config, self._limits.get(), key, options, progress)
@@ -302,9 +298,10 @@ def write_options(
         "if_match": if_match,
     }
     for name, value in headers.items():
-        check_header(name, value, provider.locate(str(key)))
+        if value is not None:
+            check_header(name, value, provider.locate(str(key)))
     return WriteOptions(
-        metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))),
+        metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))) if metadata else NOTHING,
         content_type=content_type,
         storage_class=storage_class,
         if_none_match=if_none_match,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
 
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, TransferResult
 from bucketry._transfer.limits import Limits, Quota
-from bucketry._transfer.read import read, stream
+from bucketry._transfer.read import SMALL, ResumingStream, read
+from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
-
-SMALL = MiB  # held for an object before its size is known
 
 
 class Tally:
@@ -75,76 +74,109 @@ async def delete_settled(provider: ObjectRequests, keys: Sequence[str], tally: T
 
 
 async def get_many(
-    provider: ObjectRequests, limits: Limits, keys: Iterable[str], *, ordered: bool, width: int
-) -> AsyncIterator[tuple[str, bytes]]:
+    provider: ObjectRequests, limits: Limits, policy: RetryPolicy, keys: Iterable[str], *, ordered: bool, width: int
+) -> AsyncGenerator[tuple[str, bytes], None]:
     """Give `(key, bytes)` of each key, prefetching ahead of the consumer within a memory budget.
 
-    The budget is this iteration's own, so that a consumer may use the same manager meanwhile. It has one
-    share for objects up to `SMALL` and one for larger ones, and both are taken in the order of the keys:
-    what waits for memory waits only for what is given before it.
+    The budget is this iteration's own, so that a consumer may use the same manager meanwhile.
     """
     source = iter(keys)
-    small = Quota(max(1, min(width * SMALL, limits.memory.limit // 2)))
-    large = Quota(max(1, limits.memory.limit - small.limit))
-    window: deque[_Ahead] = deque()
+    ahead = _Ahead(provider, limits, policy, width)
     try:
         while True:
-            while len(window) < width and (key := next(source, None)) is not None:
-                decided, earlier = asyncio.Event(), tuple(one.decided for one in window)
-                # A plain task, not a group: an async generator must not yield inside one. `finally` ends them all.
-                task = asyncio.create_task(_get(provider, limits, small, large, key, earlier, decided))
-                window.append(_Ahead(task, decided))
-            if not window:
+            while len(ahead.objects) < ahead.width and (key := next(source, None)) is not None:
+                ahead.begin(key)
+            if not ahead.objects:
                 return
-            if ordered:
-                await asyncio.wait([window[0].task])
-            else:
-                await asyncio.wait([one.task for one in window], return_when=asyncio.FIRST_COMPLETED)
-            # Only now taken out: whoever is cancelled while waiting ends all that is in the window.
-            done = next(one for one in window if one.task.done())
-            window.remove(done)
-            key, data, quota, held = done.task.result()
-            yield key, data
-            quota.give(held)
+            done = await ahead.ended(ordered=ordered)
+            yield done.key, done.task.result()
+            ahead.memory.give(done.held)
+            del done  # its bytes are the consumer's alone
     finally:
-        for one in window:
-            one.task.cancel()
-        await asyncio.gather(*(one.task for one in window), return_exceptions=True)
+        await stop([one.task for one in ahead.objects])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
+class _Object:
+    """An object that is read ahead.
+
+    Attributes:
+        key: Its name.
+        task: Reads it.
+        held: Of the memory for large ones.
+        decided: It has its memory, or needs none.
+    """
+
+    key: str
+    task: asyncio.Task[bytes] = field(init=False)
+    held: int = 0
+    decided: bool = False
+
+
 class _Ahead:
-    """An object that is read ahead, and whether it has its memory."""
+    """The objects that one iteration reads ahead, in the order of their keys.
 
-    task: asyncio.Task[tuple[str, bytes, Quota, int]]
-    decided: asyncio.Event
+    `width` bounds those whose size is not known or small: each may hold `SMALL` bytes, up to half of the budget.
+    Larger ones share the rest, and take of it in the order of their keys: what waits for memory waits only for
+    what is given before it.
+    """
+
+    def __init__(self, provider: ObjectRequests, limits: Limits, policy: RetryPolicy, width: int) -> None:
+        """Begin with none."""
+        self.width = max(1, min(width, limits.memory.limit // 2 // SMALL))
+        self.memory = Quota(max(1, limits.memory.limit - self.width * SMALL))
+        self.objects: deque[_Object] = deque()
+        self._provider = provider
+        self._limits = limits
+        self._policy = policy
+        self._decided = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    def begin(self, key: str) -> None:
+        """Begin to read one more."""
+        one = _Object(key)
+        # A plain task, not a group: an async generator must not yield inside one. Its `finally` ends them all.
+        one.task = asyncio.get_running_loop().create_task(self._read(one))
+        one.task.add_done_callback(lambda _: _wake(self._ended))
+        self.objects.append(one)
+
+    async def ended(self, *, ordered: bool) -> _Object:
+        """Wait for the first one, or for any; take it out only then: who is cancelled meanwhile ends all of them."""
+        while True:
+            candidates = islice(self.objects, 1) if ordered else self.objects
+            found = next((one for one in candidates if one.task.done()), None)
+            if found is not None:
+                self.objects.remove(found)
+                return found
+            await self._ended.wait()
+
+    async def _read(self, one: _Object) -> bytes:
+        try:
+            async with (
+                self._limits.slots.hold(1),
+                ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
+            ):
+                info = reader.info
+                await self._limits.pace.wait(info.size)
+                if info.size <= SMALL:
+                    self._decide(one)
+                    return await reader.read()
+            # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
+            while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
+                await self._decided.wait()
+            one.held = await self.memory.take(info.size)
+            self._decide(one)
+            async with self._limits.slots.hold(1):
+                _, data = await read(self._provider, one.key, if_match=info.etag or None, policy=self._policy)
+            return data
+        finally:
+            self._decide(one)
+
+    def _decide(self, one: _Object) -> None:
+        one.decided = True
+        _wake(self._decided)
 
 
-async def _get(
-    provider: ObjectRequests,
-    limits: Limits,
-    small: Quota,
-    large: Quota,
-    key: str,
-    earlier: Sequence[asyncio.Event],
-    decided: asyncio.Event,
-) -> tuple[str, bytes, Quota, int]:
-    try:
-        held = await small.take(SMALL)
-        async with limits.slots.hold(1), stream(provider, key, None) as reader:
-            info = reader.info
-            await limits.pace.wait(info.size)
-            if info.size <= held:
-                decided.set()
-                return key, b"".join([chunk async for chunk in reader]), small, held
-        # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
-        small.give(held)
-        for one in earlier:
-            await one.wait()
-        held = await large.take(info.size)
-        decided.set()
-        async with limits.slots.hold(1):
-            _, data = await read(provider, key, if_match=info.etag)
-        return key, data, large, held
-    finally:
-        decided.set()
+def _wake(event: asyncio.Event) -> None:
+    event.set()
+    event.clear()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from types import TracebackType
+from typing import Self
 
 from bucketry._core.provider import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy, body_attempt
@@ -16,10 +18,15 @@ from bucketry.errors import IncompleteBodyError, InvalidRangeError, UnsupportedE
 
 COALESCE = MiB  # at 100 MB/s a gap of 1 MiB costs the 10 ms that another request would
 CHUNK = MiB
+SMALL = MiB  # up to here a body is read in one piece, and held for an object before its size is known
 
 
 class ResumingStream:
-    """The bytes of one version of an object, in chunks; a body that breaks is resumed where it broke."""
+    """`async with ResumingStream(…) as reader:` the bytes of one version of an object; a body that breaks is resumed.
+
+    Attributes:
+        retries: Bodies that broke and were asked for again.
+    """
 
     def __init__(
         self,
@@ -33,7 +40,8 @@ class ResumingStream:
         if_none_match: str | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
-        """Remember what to read; `open` makes the first request."""
+        """Remember what to read; entering the context makes the first request."""
+        self.retries = 0
         self._provider = provider
         self._key = key
         self._range = byte_range
@@ -42,83 +50,99 @@ class ResumingStream:
         self._if_match = if_match
         self._if_none_match = if_none_match
         self._policy = policy or RetryPolicy()
-        self._stack = AsyncExitStack()
+        self._opened: AbstractAsyncContextManager[BodyReader] | None = None
         self._body: BodyReader | None = None
         self._info: ObjectInfo | None = None
         self._position = byte_range.start if byte_range else 0
+        self._attempt = 0
 
     @property
     def info(self) -> ObjectInfo:
         """The object that the bytes are of; `size` is the whole object's."""
-        assert self._info is not None  # noqa: S101 - set by open()
+        assert self._info is not None  # noqa: S101 - set by _open()
         return self._info
 
-    async def open(self) -> None:
-        """Make a request from the position on."""
-        await self._stack.aclose()
-        self._body = await self._stack.enter_async_context(
-            self._provider.open_body(
-                self._key,
-                byte_range=self._range,
-                version_id=self._version_id,
-                if_match=self._if_match,
-                if_none_match=self._if_none_match,
-            )
-        )
-        if self._info is None:
-            self._info = self._body.info
-            # What follows a break must be of this version.
-            self._if_match, self._if_none_match = self._info.etag, None
+    @property
+    def _end(self) -> int:
+        return min(self._range.end, self.info.size) if self._range else self.info.size
 
-    async def aclose(self) -> None:
+    async def __aenter__(self) -> Self:
+        """Make the first request."""
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Release the connection."""
-        await self._stack.aclose()
+        await self._close()
+
+    async def read(self) -> bytes:
+        """Give all the bytes; a small body that breaks is asked for again whole: what arrived of it is not known."""
+        assert self._body is not None  # noqa: S101 - set by _open()
+        if self._end - self._position <= SMALL:
+            try:
+                return await self._body.read()
+            except IncompleteBodyError as error:
+                if not await self._resume(error, self._position):
+                    return b""
+        async with aclosing(self.__aiter__()) as chunks:
+            return b"".join([chunk async for chunk in chunks])
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of at most the chunk size."""
-        attempt = 0
+        """Give the bytes in chunks of at most the chunk size; a body that breaks is resumed where it broke."""
         while True:
             before = self._position
             try:
-                assert self._body is not None  # noqa: S101 - set by open()
+                assert self._body is not None  # noqa: S101 - set by _open()
                 async with aclosing(self._body.__aiter__()) as chunks:
                     async for chunk in chunks:
                         self._position += len(chunk)
                         for piece in _pieces(chunk, self._chunk_size):
                             yield piece
             except IncompleteBodyError as error:
-                attempt = body_attempt(attempt, self._position - before)
-                delay = self._policy.delay(error, attempt)
-                if delay is None:
-                    raise
-                end = min(self._range.end, self.info.size) if self._range else self.info.size
-                if self._position >= end:
-                    return  # it broke after its last byte
-                if not self.info.etag and self._position > before:
-                    raise  # nothing can hold the rest to the version that the beginning is of
-                await asyncio.sleep(delay)
-                self._range = ByteRange(self._position, end)
-                await self.open()
+                if not await self._resume(error, before):
+                    return
             else:
                 return
 
+    async def _open(self) -> None:
+        """Make a request from the position on."""
+        await self._close()
+        opening = self._provider.open_body(
+            self._key,
+            byte_range=self._range,
+            version_id=self._version_id,
+            if_match=self._if_match,
+            if_none_match=self._if_none_match,
+        )
+        self._body = await opening.__aenter__()
+        self._opened = opening
+        if self._info is None:
+            self._info = self._body.info
+            # What follows a break must be of this version.
+            self._if_match, self._if_none_match = self._info.etag or None, None
 
-@asynccontextmanager
-async def stream(
-    provider: ObjectRequests,
-    key: str,
-    byte_range: ByteRange | None,
-    *,
-    chunk_size: int = CHUNK,
-    policy: RetryPolicy | None = None,
-) -> AsyncIterator[ResumingStream]:
-    """Open an object for reading; leaving the context releases the connection."""
-    reader = ResumingStream(provider, key, byte_range, chunk_size=chunk_size, policy=policy)
-    try:
-        await reader.open()
-        yield reader
-    finally:
-        await reader.aclose()
+    async def _close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.__aexit__(None, None, None)
+
+    async def _resume(self, error: IncompleteBodyError, before: int) -> bool:
+        """Ask for what is missing of a body that broke; `False` where it broke after its last byte."""
+        self._attempt = body_attempt(self._attempt, self._position - before)
+        delay = self._policy.delay(error, self._attempt)
+        if delay is None:
+            raise error
+        self.retries += 1
+        if self._position >= self._end:
+            return False
+        if not self.info.etag and self._position > before:
+            raise error  # nothing can hold the rest to the version that the beginning is of
+        await asyncio.sleep(delay)
+        self._range = ByteRange(self._position, self._end)
+        await self._open()
+        return True
 
 
 async def read(
@@ -132,15 +156,10 @@ async def read(
     policy: RetryPolicy | None = None,
 ) -> tuple[ObjectInfo, bytes]:
     """Give an object's bytes, or a range of them, whole."""
-    reader = ResumingStream(
+    async with ResumingStream(
         provider, key, byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match, policy=policy
-    )
-    try:
-        await reader.open()
-        async with aclosing(reader.__aiter__()) as chunks:
-            return reader.info, b"".join([chunk async for chunk in chunks])
-    finally:
-        await reader.aclose()
+    ) as reader:
+        return reader.info, await reader.read()
 
 
 async def read_ranges(

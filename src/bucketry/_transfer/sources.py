@@ -8,9 +8,10 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bucketry._core.file_bodies import read_body
 from bucketry._core.os_errors import local_error
-from bucketry._core.threads import in_thread
 from bucketry._core.values import FileRange
+from bucketry._transfer.hops import Hops
 from bucketry.errors import LocalFileError, LocalIsADirectoryError
 
 
@@ -64,11 +65,19 @@ class Slicer:
 
 @dataclass(slots=True)
 class Source:
-    """A file being uploaded, and how it was when it was opened."""
+    """A file being uploaded, and how it was when it was opened.
+
+    Attributes:
+        fd: The open file; closed already where there is `data`.
+        size: Its length in bytes.
+        mtime_ns: When it was last changed.
+        data: All of its bytes, where it is small.
+    """
 
     fd: int
     size: int
     mtime_ns: int
+    data: bytes | None = None
 
     def range(self, start: int, end: int) -> FileRange:
         """Give a range of it as the body of a request, which fails where the file has changed by then."""
@@ -76,37 +85,42 @@ class Source:
 
 
 @asynccontextmanager
-async def opened(path: str) -> AsyncIterator[Source]:
-    """Open a regular file for reading.
+async def opened(path: str, at_once: int, where: str, hops: Hops) -> AsyncIterator[Source]:
+    """Open a regular file for reading; one of at most `at_once` bytes is read and closed in the same hop to a thread.
 
     Raises:
         LocalFileNotFoundError: There is none.
         LocalIsADirectoryError: It is a directory.
         LocalPermissionError: It may not be read.
         LocalFileError: It is a device, a FIFO or a socket.
+        IntegrityError: It changed while it was read.
     """
     descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
-
-    def open_it() -> os.stat_result:
-        if "\0" in path:
-            message = f"{path!r}: no path holds a NUL"
-            raise LocalFileError(message, path=path)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
-            descriptors.append(fd)
-            return os.fstat(fd)
-        except OSError as exc:
-            raise local_error(exc, path, "opening the file to upload") from exc
-
     try:
-        found = await in_thread(open_it)
-        if stat.S_ISDIR(found.st_mode):
-            message = f"{path}: is a directory; TransferManager.upload_tree uploads its files"
-            raise LocalIsADirectoryError(message, path=path)
-        if not stat.S_ISREG(found.st_mode):
-            message = f"{path}: is not a regular file; put its bytes as a stream"
-            raise LocalFileError(message, path=path)
-        yield Source(descriptors[0], found.st_size, found.st_mtime_ns)
+        yield await hops.run(_open, path, at_once, where, descriptors)
     finally:
         for fd in descriptors:
             os.close(fd)
+
+
+def _open(path: str, at_once: int, where: str, descriptors: list[int]) -> Source:
+    if "\0" in path:
+        message = f"{path!r}: no path holds a NUL"
+        raise LocalFileError(message, path=path)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
+        descriptors.append(fd)
+        found = os.fstat(fd)
+    except OSError as exc:
+        raise local_error(exc, path, "opening the file to upload") from exc
+    if stat.S_ISDIR(found.st_mode):
+        message = f"{path}: is a directory; TransferManager.upload_tree uploads its files"
+        raise LocalIsADirectoryError(message, path=path)
+    if not stat.S_ISREG(found.st_mode):
+        message = f"{path}: is not a regular file; put its bytes as a stream"
+        raise LocalFileError(message, path=path)
+    source = Source(fd, found.st_size, found.st_mtime_ns)
+    if source.size <= at_once:
+        source.data = read_body(source.range(0, source.size), where)
+        os.close(descriptors.pop())
+    return source

@@ -71,28 +71,43 @@ class FileSink:
 
 
 class StagedFile:
-    """`async with StagedFile(path, size) as staged:` and the target is the old file or the whole new one.
+    """`with StagedFile(path, size, …) as staged:` and the target is the old file or the whole new one.
 
     Made beside the target, preallocated; renamed by `publish`, removed when the context is left
-    without it. A target that is a symbolic link is replaced, not followed.
+    without it. A target that is a symbolic link is replaced, not followed. `async with` makes and
+    removes it in worker threads; all else blocks.
     """
 
     def __init__(self, path: str | os.PathLike[str], size: int, *, fsync: bool) -> None:
-        """Remember where; no I/O."""
+        """Remember where; no I/O. Where all bytes are at hand already, a `size` of 0 saves the preallocation."""
         self.path = os.fspath(path)
         self.fd = -1
         self._size = size
         self._fsync = fsync
         self._staged: str | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         """Make the staged file, with room for all its bytes."""
         try:
-            await in_thread(self._open)
+            self._open()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was not published."""
+        self._discard()
+
+    async def __aenter__(self) -> Self:
+        """Make the staged file; when cancelled meanwhile, remove it again."""
+        try:
+            return await in_thread(self.__enter__)
         except BaseException:
             await in_thread(self._discard)
             raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,17 +115,31 @@ class StagedFile:
         """Remove what was not published."""
         await in_thread(self._discard)
 
-    async def publish(self) -> None:
+    def publish(self) -> None:
         """Give the staged file the target's name."""
-        await in_thread(self._publish)
+        assert self._staged is not None  # noqa: S101 - published inside the context
+        try:
+            if self._fsync:
+                os.fsync(self.fd)
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+            os.replace(self._staged, self.path)
+            self._staged = None
+            if self._fsync:
+                _sync_directory(os.path.dirname(self.path) or ".")
+        except OSError as exc:
+            raise local_error(exc, self.path, "publishing the download") from exc
 
     def _open(self) -> None:
         check_target(self.path)
         directory = os.path.dirname(self.path)
+        name = os.path.join(directory, f".bucketry-{secrets.token_hex(8)}.part")
         try:
-            make_directories(directory or ".")
-            name = os.path.join(directory, f".bucketry-{secrets.token_hex(8)}.part")
-            self.fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            try:
+                self.fd = _make(name)
+            except FileNotFoundError:
+                make_directories(directory or ".")
+                self.fd = _make(name)
             self._staged = name
             if self._size:
                 self._reserve()
@@ -127,20 +156,6 @@ class StagedFile:
                 raise
             os.ftruncate(self.fd, self._size)
 
-    def _publish(self) -> None:
-        assert self._staged is not None  # noqa: S101 - published inside the context
-        try:
-            if self._fsync:
-                os.fsync(self.fd)
-            fd, self.fd = self.fd, -1
-            os.close(fd)
-            os.replace(self._staged, self.path)
-            self._staged = None
-            if self._fsync:
-                _sync_directory(os.path.dirname(self.path) or ".")
-        except OSError as exc:
-            raise local_error(exc, self.path, "publishing the download") from exc
-
     def _discard(self) -> None:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
@@ -149,6 +164,10 @@ class StagedFile:
             with suppress(FileNotFoundError):
                 os.unlink(self._staged)
             self._staged = None
+
+
+def _make(name: str) -> int:
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
 
 def make_directories(path: str) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import tempfile
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from bucketry._core.checks import local_parts
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.threads import in_thread
-from bucketry._core.values import CommonPrefix, ObjectInfo
+from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
+from bucketry._transfer.workers import stop
 from bucketry.errors import (
     InvalidKeyError,
     LocalFileError,
@@ -42,7 +45,7 @@ def as_directory(prefix: str) -> str:
     return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
-async def local_files(root: str, prefix: str) -> AsyncIterator[Found]:
+async def local_files(root: str, prefix: str) -> AsyncGenerator[Found, None]:
     """Give every file below `root`, in the order of their keys' names, read in worker threads.
 
     Symbolic links to files are followed; what cannot be uploaded (links to directories, broken links, sockets,
@@ -108,26 +111,43 @@ async def every_object(
     *,
     delimiter: str | None = None,
     start_after: str | None = None,
-) -> AsyncIterator[ObjectInfo | CommonPrefix]:
-    """Iterate over a listing, page by page.
+) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
+    """Iterate over a listing; the next page is on its way while one is consumed, from its second entry on.
 
-    Cost: 1 request for each page of `capabilities.max_list_keys` entries.
+    Cost: 1 request for each page of `capabilities.max_list_keys` entries, and 1 when left early; 2 pages of memory.
     """
-    token = marker = None
+
+    def page_from(token: str | None) -> Coroutine[Any, Any, ListPage]:
+        return provider.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
+
+    page = await page_from(None)
+    marker = None
     pages = 0
-    while True:
-        page = await provider.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
-        for entry in page.entries:
-            yield entry
-        token = page.next_token
-        if token is None:
-            return
-        pages += 1
-        if token == marker:
-            message = f"{provider.locate(prefix)}: the listing leads back to a page that it has given before"
-            raise TransientError(message, provider=provider.name, operation="list")
-        if pages & (pages - 1) == 0:
-            marker = token  # the tokens at powers of two: sooner or later one of them comes again in any circle
+    ahead: tuple[asyncio.Task[ListPage], ...] = ()
+    try:
+        while True:
+            entries = iter(page.entries)
+            for entry in entries:
+                yield entry
+                break  # who wanted to know whether there is any does not come back
+            token = page.next_token
+            if token is not None and token != marker:
+                # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+                ahead = (asyncio.get_running_loop().create_task(page_from(token)),)
+            for entry in entries:
+                yield entry
+            if token is None:
+                return
+            if token == marker:
+                message = f"{provider.locate(prefix)}: the listing leads back to a page that it has given before"
+                raise TransientError(message, provider=provider.name, operation="list")
+            pages += 1
+            if pages & (pages - 1) == 0:
+                marker = token  # the tokens at powers of two: sooner or later one of them comes again in any circle
+            await asyncio.wait(ahead)
+            page = ahead[0].result()
+    finally:
+        await stop(ahead)
 
 
 class Landing:
@@ -146,19 +166,23 @@ class Landing:
         self._folds: bool | None = None
 
     def path_of(self, key: str) -> str:
-        """Give the path for a key, having made its directories. Blocks.
+        """Give the path for a key; no I/O.
 
         Raises:
-            UnsafeKeyError: The path would leave the directory, goes through a symbolic link, or differs from that
-                of another key only by case or Unicode form on a file system that makes them one.
+            UnsafeKeyError: It would leave the directory.
+        """
+        return os.path.join(self._root, *local_parts(key[len(self._prefix) :], f"below {self._root}"))
+
+    def make_way(self, key: str, path: str) -> None:
+        """Make the directories that the key's path needs. Blocks; runs in several threads at once.
+
+        Raises:
+            UnsafeKeyError: The path goes through a symbolic link, or differs from that of another key only by
+                case or Unicode form on a file system that makes them one.
             LocalFileError: A directory cannot be made.
         """
-        relative = key[len(self._prefix) :]
-        parts = local_parts(relative, f"below {self._root}")
-        path = os.path.join(self._root, *parts)
         self._make(os.path.dirname(path), key)
-        self._check_twin(relative, key)
-        return path
+        self._check_twin(key)
 
     def make_directory(self, key: str) -> None:
         """Make the directory that a key ending in `/` stands for. Blocks."""
@@ -188,12 +212,12 @@ class Landing:
             raise UnsafeKeyError(message, key=key, path=directory)
         self._safe.add(directory)
 
-    def _check_twin(self, relative: str, key: str) -> None:
+    def _check_twin(self, key: str) -> None:
         if self._folds is None:
             self._folds = _folds_case(self._root)
         if not self._folds:
             return
-        other = self._names.setdefault(folded(relative), key)
+        other = self._names.setdefault(folded(key[len(self._prefix) :]), key)  # one step: threads meet here
         if other != key:
             message = f"key {key!r} and {other!r} are one name on this file system; this one was not written"
             raise UnsafeKeyError(message, key=key)

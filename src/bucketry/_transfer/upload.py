@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass, field
 
 from bucketry._core.checks import check_key, check_write
@@ -15,17 +15,20 @@ from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import (
     WRITE_TOKEN,
+    Body,
     ByteRange,
     MultipartUpload,
     ObjectInfo,
     Part,
     TransferResult,
     WriteOptions,
+    body_size,
 )
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.read import SMALL
 from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out
 from bucketry._transfer.write import complete_settled, put_settled, whole_checksum
@@ -60,23 +63,29 @@ class Upload:
     _made: ObjectInfo | None = None
 
     async def of_file(self, local_path: StrPath) -> TransferResult:
-        """Upload a regular file; its bytes are read by ranges, in worker threads."""
+        """Upload a regular file, read in worker threads: a small one at once, a larger one by ranges."""
         started = time.monotonic()
         where = self.provider.locate(self.key)
         check_key(self.key, self.provider.capabilities, self.provider.locate())
-        async with opened(os.fspath(local_path)) as source:
+        at_once = min(SMALL, self._single_limit(), self.config.memory_budget)
+        async with (
+            self.limits.memory.hold(self._memory(at_once)) as held,
+            opened(os.fspath(local_path), at_once, where, self.limits.hops) as source,
+        ):
             size = source.size
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
             in_parts = size > self._single_limit()
             check_write(self.options, self.provider.capabilities, where, multipart=in_parts)
+            held.keep(0 if source.data is None else self._memory(size))
             if in_parts:
                 info = await self._in_parts(source, plan, meter)
+            elif source.data is not None:
+                info = await self._put(source.data)
+                meter.add(size)
             else:
-                async with self.limits.body(size, memory=self._memory(size)):
-                    info, self.retries = await put_settled(
-                        self.provider, self.key, source.range(0, size), self.options, attempts=self.config.max_attempts
-                    )
+                async with self.limits.memory.hold(self._memory(size)):
+                    info = await self._put(source.range(0, size))
                 meter.add(size)
         meter.finish()
         return self._result(info, plan.count if in_parts else 1, started)
@@ -95,11 +104,7 @@ class Upload:
         async with self.limits.memory.hold(self._memory(first)):
             head = await source.take(first)
             if source.ended:
-                async with self.limits.slots.hold(1):
-                    await self.limits.pace.wait(len(head))
-                    info, self.retries = await put_settled(
-                        self.provider, self.key, head, self.options, attempts=self.config.max_attempts
-                    )
+                info = await self._put(head)
                 meter.add(len(head))
                 meter.finish()
                 return self._result(info, 1, started)
@@ -125,6 +130,15 @@ class Upload:
     def _memory(self, size: int) -> int:
         """Give the bytes that sending a body of `size` holds in memory."""
         return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
+
+    async def _put(self, body: Body) -> ObjectInfo:
+        """Send it in one request; the caller holds its memory."""
+        async with self.limits.slots.hold(1):
+            await self.limits.pace.wait(body_size(body))
+            info, self.retries = await put_settled(
+                self.provider, self.key, body, self.options, attempts=self.config.max_attempts
+            )
+        return info
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         async with multipart(self.provider, self.key, self.options) as (upload, marked):
@@ -156,7 +170,7 @@ class Upload:
             await fan_out(self._cut(source), one, width=self.config.max_concurrency)
             return await self._complete(upload, marked)
 
-    async def _cut(self, source: Slicer) -> AsyncIterator[_StreamPart]:
+    async def _cut(self, source: Slicer) -> AsyncGenerator[_StreamPart, None]:
         """Cut a stream into parts; whoever takes one gives its memory back."""
         number = 0
         while not source.ended:

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable
+from contextlib import aclosing
 from typing import Any, TypeVar
+
+from bucketry._core.finish import until_done
 
 T = TypeVar("T")
 
 
-async def fan_out(items: AsyncIterable[T] | Iterable[T], act: Callable[[T], Awaitable[object]], *, width: int) -> None:
+async def fan_out(
+    items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[object]], *, width: int
+) -> None:
     """Act on every item, on `width` of them at once; an error of `act` stops the others and is raised itself.
 
     Of several errors the first one is raised, with their group as its cause: callers write
-    `except NotFoundError`, not `except*`.
+    `except NotFoundError`, not `except*`. A generator of the items is closed, however it ends.
     """
-    worker = _from_async(items, act) if isinstance(items, AsyncIterable) else _from_iterator(items, act)
+    if not isinstance(items, AsyncGenerator):
+        return await _run(_from_iterator(items, act), width)
+    async with aclosing(items):
+        return await _run(_from_async(items, act), width)
+
+
+async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until all have ended, however they do; a cancellation that comes meanwhile waits too."""
+    for task in tasks:
+        task.cancel()
+    cancelled = None
+    for task in tasks:
+        cancelled = await until_done(task) or cancelled
+        if not task.cancelled():
+            task.exception()  # fetched, so that the loop does not report it as lost
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _run(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(width):
@@ -37,9 +61,8 @@ def _from_iterator(
 
 
 def _from_async(
-    items: AsyncIterable[T], act: Callable[[T], Awaitable[object]]
+    source: AsyncGenerator[T, None], act: Callable[[T], Awaitable[object]]
 ) -> Callable[[], Coroutine[Any, Any, None]]:
-    source = aiter(items)
     turn = asyncio.Lock()  # an asynchronous generator cannot be asked twice at once
 
     async def worker() -> None:

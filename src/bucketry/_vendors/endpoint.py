@@ -27,6 +27,7 @@ _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _SECRET_ADDRESSES = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "192.0.0.192", "100.100.100.200")
 )
+_OTHER_PARTITIONS = ("cn-", "eusc-", "us-iso", "eu-iso")  # their hosts end otherwise
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -46,6 +47,9 @@ class Endpoint:
         connect_timeout: Seconds.
         read_timeout: Seconds.
         max_connections: Sockets at most.
+        plain_url: Where plain requests go; `None`: only botocore can tell.
+        pool_timeout: Seconds to wait for a free connection; `None`: no limit.
+        total_timeout: Seconds for one request, all in all; `None`: no limit.
     """
 
     url: str | None
@@ -59,6 +63,9 @@ class Endpoint:
     connect_timeout: float
     read_timeout: float
     max_connections: int
+    plain_url: str | None = None
+    pool_timeout: float | None = None
+    total_timeout: float | None = None
 
     @property
     def loopback(self) -> bool:
@@ -88,7 +95,7 @@ def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> 
     return Endpoint(
         url=url,
         region=vendor.signing_region.format(region=region),
-        addressing_style=_addressing_style(config, vendor),
+        addressing_style=_addressing_style(config, vendor, url),
         access_key=config.access_key,
         secret_key=config.secret_key,
         session_token=getattr(config, "session_token", None),
@@ -97,6 +104,9 @@ def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> 
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
         max_connections=config.max_connections or max(MAX_CONNECTIONS, concurrency),
+        plain_url=url or _plain_aws_url(vendor, region),
+        pool_timeout=config.pool_timeout,
+        total_timeout=config.total_timeout,
     )
 
 
@@ -272,16 +282,25 @@ def _built_url(config: S3FamilyConfig, vendor: Vendor, region: str) -> str:
     )
 
 
-def _addressing_style(config: S3FamilyConfig, vendor: Vendor) -> Literal["path", "virtual"]:
+def _plain_aws_url(vendor: Vendor, region: str) -> str | None:
+    """Give a region's endpoint where its partition's host names are known to end as the row says."""
+    usual = region in vendor.regions and not region.startswith(_OTHER_PARTITIONS)
+    return vendor.endpoint_template.format(region=region) if usual else None
+
+
+def _addressing_style(config: S3FamilyConfig, vendor: Vendor, url: str | None) -> Literal["path", "virtual"]:
     is_label = _DNS_BUCKET.fullmatch(config.bucket_name) is not None
+    is_address = url is not None and _address(urlsplit(url).hostname or "") is not None
     if config.addressing_style == "virtual" and not is_label and not config.bucket_name.startswith("arn:"):
         # botocore would turn to path style in silence.
         problem = f"'virtual' needs a bucket name without dots, underscores and capitals: {config.bucket_name!r}"
         raise _fail(vendor, "addressing_style", problem)
+    if config.addressing_style == "virtual" and is_address:
+        raise _fail(vendor, "addressing_style", f"'virtual' needs a host with a name, and {url!r} has an address")
     if config.addressing_style != "auto":
         return config.addressing_style
     # A dot in the name breaks the certificate of the virtual host.
-    return vendor.addressing_style if is_label else "path"
+    return vendor.addressing_style if is_label and not is_address else "path"
 
 
 def _fail(vendor: Vendor, name: str, problem: str) -> ConfigError:

@@ -15,7 +15,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._transfer.manager import TransferManager, write_options
 from bucketry._transfer.many import Tally, delete_settled
-from bucketry._transfer.read import read, read_ranges, stream
+from bucketry._transfer.read import ResumingStream, read, read_ranges
 from bucketry._transfer.tree import every_object
 from bucketry._transfer.write import put_settled
 from bucketry.errors import InvalidRangeError, NotFoundError
@@ -222,7 +222,7 @@ class StorageProvider(ObjectRequests):
             if not byte_range.size:
                 message = f"{self.locate(key)}: the range [{start}, {end}) is empty; there is nothing to stream"
                 raise InvalidRangeError(message, key=key)
-        return stream(self, key, byte_range, chunk_size=chunk_size, policy=self.transfer.policy)
+        return ResumingStream(self, key, byte_range, chunk_size=chunk_size, policy=self.transfer.policy)
 
     async def put(
         self,

@@ -1,0 +1,102 @@
+"""What both transports of the S3 family share: the bucket's facts, errors about it, and the one owner of repeats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from bucketry._core.checks import check_key, etag_matches
+from bucketry._core.loop_local import LoopLocal
+from bucketry._core.retry import RESIGNED, RetryBudget, RetryPolicy
+from bucketry._core.values import ObjectInfo
+from bucketry._vendors.endpoint import Endpoint
+from bucketry._vendors.row import Vendor
+from bucketry.errors import InvalidRequestError, PreconditionFailedError, RequestTimeoutError, StorageError
+
+T = TypeVar("T")
+
+
+class S3Bucket:
+    """One bucket.
+
+    Args:
+        vendor: The row: limits, and what throttling looks like.
+        name: The bucket's.
+        endpoint: Where, and as whom.
+        max_attempts: How often one request is made at most.
+    """
+
+    def __init__(self, vendor: Vendor, name: str, endpoint: Endpoint, max_attempts: int) -> None:
+        """Remember where requests go; no I/O."""
+        self.vendor = vendor
+        self.name = name
+        self.endpoint = endpoint
+        self._retry = RetryPolicy(max_attempts=max_attempts)
+        self._budget = LoopLocal(RetryBudget)
+
+    def locate(self, key: str = "") -> str:
+        """Give `scheme://bucket/key`."""
+        return f"{self.vendor.scheme}://{self.name}/{key}"
+
+    def error(self, kind: type[StorageError], key: str, operation: str, problem: str) -> StorageError:
+        """Give an error about an object, with its facts."""
+        message = f"{self.locate(key)}: {problem}"
+        return kind(message, provider=self.vendor.name, bucket=self.name, key=key, operation=operation)
+
+    def check(self, doing: str, key: str | None, **texts: str | None) -> None:
+        """Refuse a key that no vendor could store, and parameters that are no text."""
+        if key is not None:
+            check_key(key, self.vendor.capabilities, self.locate())
+        for name, value in texts.items():
+            if value is not None and not _is_text(value):
+                raise self.error(InvalidRequestError, key or "", doing, f"{name} {value!r} is not valid Unicode")
+
+    def hold(self, info: ObjectInfo, if_match: str | None, if_none_match: str | None) -> None:
+        """Hold a read's conditions against its answer as well: some servers ignore the headers."""
+        changed = if_match is not None and not etag_matches(info.etag, if_match)
+        unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
+        if changed or unchanged:
+            problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
+            raise self.error(PreconditionFailedError, info.key, "get", problem)
+
+    async def repeat(self, once: Callable[[], Awaitable[T]], *, repeatable: bool = True) -> T:
+        """Make a request, and make it again where that is safe and may help.
+
+        Args:
+            once: Makes it.
+            repeatable: Whether a second try after a lost answer does the same as the first. Where not, the
+                transfer looks what became of it; only a refused signature is made again here.
+        """
+        budget = self._budget.get()
+        if self.endpoint.total_timeout is not None:
+            once = partial(self._in_time, once, self.endpoint.total_timeout)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                answer = await once()
+            except StorageError as error:
+                may_repeat = repeatable or error.code in RESIGNED
+                delay = self._retry.delay(error, attempt) if may_repeat else None
+                if delay is None or not budget.spend(error):
+                    raise
+                await asyncio.sleep(delay)
+            else:
+                budget.refund()
+                return answer
+
+    async def _in_time(self, once: Callable[[], Awaitable[T]], seconds: float) -> T:
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await once()
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            problem = f"a request took longer than total_timeout, {seconds:g} s"
+            raise self.error(RequestTimeoutError, "", "", problem) from exc
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

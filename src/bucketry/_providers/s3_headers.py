@@ -1,0 +1,165 @@
+"""Between values and HTTP headers: what the data plane sends and reads beside bodies."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions
+from bucketry.errors import IntegrityError
+
+_META = "x-amz-meta-"
+ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+_MONTHS = {name: month for month, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" "), 1)}  # noqa: SIM905 - as it reads
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_DATE_LENGTH = len("Wed, 21 Oct 2026 07:28:00 GMT")
+
+
+def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
+    """Give the object of a HEAD or GET answer; `size` is the whole object's.
+
+    Raises:
+        ValueError: It is no S3 server's answer.
+    """
+    etag, modified = headers.get("etag"), headers.get("last-modified")
+    if not etag and modified is None:  # a page of some proxy: every S3 server sends at least one of them
+        raise ValueError("it has neither ETag nor Last-Modified")
+    return ObjectInfo(
+        key=key,
+        size=size,
+        etag=etag or "",
+        last_modified=_EPOCH if modified is None else http_date(modified),
+        content_type=headers.get("content-type"),
+        storage_class=headers.get("x-amz-storage-class"),
+        version_id=version_of(headers),
+        metadata={name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)},
+        checksums=stored_checksums(headers),
+    )
+
+
+def written(key: str, headers: Mapping[str, str], etag: str, size: int, options: WriteOptions) -> ObjectInfo:
+    """Give the object that a write made; its time is the answer's `Date`, as the write's own is not sent."""
+    try:
+        moment = http_date(headers.get("date", ""))
+    except ValueError:
+        moment = datetime.now(UTC)
+    return ObjectInfo(
+        key=key,
+        size=size,
+        etag=etag,
+        last_modified=moment,
+        content_type=options.content_type,
+        storage_class=options.storage_class,
+        version_id=version_of(headers),
+        metadata=dict(options.metadata),
+        checksums=stored_checksums(headers),
+    )
+
+
+def write_headers(options: WriteOptions) -> dict[str, str]:
+    """Give the headers for what goes with a write."""
+    given = {
+        "content-type": options.content_type,
+        "x-amz-storage-class": options.storage_class,
+        "if-none-match": options.if_none_match,
+        "if-match": options.if_match,
+    }
+    headers = {name: value for name, value in given.items() if value is not None}
+    return headers | {_META + name: value for name, value in options.metadata.items()}
+
+
+def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) -> dict[str, str]:
+    """Give the headers that say a body's checksum.
+
+    Args:
+        algorithm: Its name; `None`: no header.
+        digest: In hex.
+        sdk: The server wants to be told the algorithm as well.
+    """
+    if algorithm is None or digest is None:
+        return {}
+    encoded = base64_of(digest)
+    if algorithm == "md5":
+        return {"content-md5": encoded}
+    headers = {f"x-amz-checksum-{algorithm}": encoded}
+    return headers | {"x-amz-sdk-checksum-algorithm": algorithm.upper()} if sdk else headers
+
+
+def range_header(byte_range: ByteRange) -> str:
+    """Give the value of `Range`: there the last byte is named, not the one after."""
+    return f"bytes={byte_range.start}-{byte_range.end - 1}"
+
+
+def expect_range(content_range: str, length: int, byte_range: ByteRange | None) -> int:
+    """Give the size of the object, having checked that the answer is of the range asked for.
+
+    Args:
+        content_range: The answer's header; empty where it has none.
+        length: Of the answer's body.
+        byte_range: What was asked for; `None`: everything.
+
+    Raises:
+        IntegrityError: The range was ignored, or another one was sent.
+    """
+    if byte_range is None:
+        return length
+    unit, _, rest = content_range.partition(" ")
+    span, _, total = rest.partition("/")
+    first, _, last = span.partition("-")
+    if unit != "bytes" or not (first.isdecimal() and last.isdecimal() and total.isdecimal()):
+        asked = f"bytes {byte_range.start} to {byte_range.end} were asked for"
+        raise IntegrityError(f"{asked} and the answer names no range")
+    start, end, size = int(first), int(last) + 1, int(total)
+    if (start, end) != (byte_range.start, min(byte_range.end, size)) or length != end - start:
+        asked = f"bytes {byte_range.start} to {byte_range.end} were asked for"
+        raise IntegrityError(f"{asked}, and {start} to {end} in a body of {length} sent")
+    return size
+
+
+def stored_checksums(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give the checksums of the whole object: a composite one is of the parts' checksums, no use for ranges."""
+    if headers.get("x-amz-checksum-type") == "COMPOSITE":
+        return {}
+    found: dict[str, str] = {}
+    for name in ALGORITHMS:
+        value = headers.get(f"x-amz-checksum-{name}")
+        if value and "-" not in value and (digest := hex_of(value)):
+            found[name] = digest
+    return found
+
+
+def base64_of(digest: str) -> str:
+    """Give hex in base64."""
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def hex_of(encoded: str) -> str:
+    """Give base64 in hex; nothing for what is no base64, with which nothing could be compared."""
+    try:
+        return base64.b64decode(encoded, validate=True).hex()
+    except ValueError:
+        return ""
+
+
+def version_of(headers: Mapping[str, str]) -> str | None:
+    """Give the version, where versions are kept."""
+    version = headers.get("x-amz-version-id")
+    return None if version in (None, "", "null") else version
+
+
+def http_date(text: str) -> datetime:
+    """Read an HTTP date; a usual one takes 1 µs here and 10 in the standard library.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if len(text) == _DATE_LENGTH and text.endswith(" GMT") and (month := _MONTHS.get(text[8:11])):
+        return datetime(
+            int(text[12:16]), month, int(text[5:7]), int(text[17:19]), int(text[20:22]), int(text[23:25]), tzinfo=UTC
+        )
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except TypeError as exc:
+        raise ValueError(f"{text!r} is no date") from exc

@@ -1,0 +1,156 @@
+"""Which transport a bucket's requests take: the data plane where its way is plain, else aiobotocore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from bucketry._core.config import Transport
+from bucketry._core.loop_local import LoopLocal
+from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.threads import in_thread
+from bucketry._core.values import Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, WriteOptions
+from bucketry._providers.s3_answers import Deletions
+from bucketry._providers.s3_bucket import S3Bucket
+from bucketry._providers.s3_wire import WirePlane
+from bucketry._session.plain import is_plain
+from bucketry._session.pool import SessionPool
+from bucketry._wire.failures import WireError
+
+if TYPE_CHECKING:
+    from bucketry._providers.s3_boto import BotoPlane
+
+
+class RequestsPlane(Protocol):
+    """What both transports do: the requests of `ObjectRequests`, their arguments checked."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has to be asked for anew."""
+
+    async def head_bucket(self) -> None:
+        """Ask for the bucket."""
+
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+
+    def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AbstractAsyncContextManager[BodyReader]:
+        """See `ReadsObjects.open_body`."""
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`."""
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+
+    async def complete_multipart(
+        self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`; the parts come in order."""
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """Abort; an upload that is gone is an error here."""
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+    ) -> ListPage:
+        """See `ListsObjects.list_page`."""
+
+    async def delete(self, key: str) -> None:
+        """Delete; a missing object may be an error here."""
+
+    async def delete_named(self, keys: Sequence[str]) -> Deletions:
+        """Delete keys that XML can carry, and give what the answer says of each."""
+
+
+class _Chosen:
+    """What was found out in one event loop."""
+
+    def __init__(self) -> None:
+        self.plane: RequestsPlane | None = None
+
+
+class Planes:
+    """Chooses, once for each event loop.
+
+    Args:
+        bucket: The bucket.
+        pool: Opens connections.
+        transport: What the user wants.
+    """
+
+    def __init__(self, bucket: S3Bucket, pool: SessionPool, transport: Transport) -> None:
+        """Remember; no I/O."""
+        self._bucket = bucket
+        self._pool = pool
+        self._plain = transport == "auto" and is_plain(bucket.endpoint, bucket.name)
+        self._chosen = LoopLocal(_Chosen)
+        self._control: BotoPlane | None = None
+
+    @property
+    def ready(self) -> RequestsPlane | None:
+        """The data plane, where it was found already."""
+        chosen = self._chosen.peek()
+        if chosen is None or chosen.plane is None or chosen.plane.closed:
+            return None
+        return chosen.plane
+
+    async def data(self) -> RequestsPlane:
+        """Give the transport of what programs do a million times."""
+        if (plane := self.ready) is not None:
+            return plane
+        plane = await self._wire() or await self.control()
+        self._chosen.get().plane = plane
+        return plane
+
+    async def _wire(self) -> WirePlane | None:
+        if not self._plain:
+            return None
+        bucket, endpoint = self._bucket, self._bucket.endpoint
+        virtual = endpoint.addressing_style == "virtual"
+        try:
+            road = await self._pool.road(endpoint, bucket.name if virtual else "")
+        except WireError as exc:
+            raise bucket.error(exc.kind, "", "connect", exc.problem) from exc
+        base = urlsplit(endpoint.plain_url or "").path.rstrip("/")
+        return None if road is None else WirePlane(bucket, road, base if virtual else f"{base}/{bucket.name}")
+
+    async def control(self) -> BotoPlane:
+        """Give aiobotocore, loaded off the loop: it takes a second and 60 MB, and many programs never need it."""
+        if self._control is None:
+            loaded = await in_thread(_load)
+            self._control = loaded(self._bucket, self._pool)
+        return self._control
+
+
+def _load() -> type[BotoPlane]:
+    from bucketry._providers.s3_boto import BotoPlane
+
+    return BotoPlane

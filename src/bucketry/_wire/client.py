@@ -1,0 +1,210 @@
+"""Signed requests to a plain S3 endpoint: here a request is signed, and goes by the loop or by a lane.
+
+A `Wire` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. A
+`Road` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+from bucketry._core import checksums
+from bucketry._core.values import Body, body_size
+from bucketry._wire.connect import Origin
+from bucketry._wire.http1 import AnswerHead, request_head
+from bucketry._wire.lanes import LaneRequest, Lanes, Write
+from bucketry._wire.pool import Pool, Timeouts
+from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
+from bucketry._wire.unary import Connection, Request, Unary
+
+USER_AGENT = "bucketry"
+
+Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]]
+Describe: TypeAlias = Callable[[str], Mapping[str, str]]
+
+
+class Call(NamedTuple):
+    """One request, before it is signed; a tuple, as many are made.
+
+    Attributes:
+        method: In capitals.
+        path: Percent-encoded, as `encode_path` gives it.
+        query: As `encode_query` gives it.
+        headers: Lower-case names; neither `host` nor what signing adds.
+        repeatable: Sending it twice does what sending it once does.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = MappingProxyType({})
+    repeatable: bool = True
+
+
+class Wire:
+    """What the users of one endpoint share in one event loop.
+
+    Args:
+        region: Signed for.
+        who: Whose signature, or how to ask for it.
+        limit: Connections at most.
+        timeouts: Of connecting, waiting and silence.
+        tls: For `https`.
+
+    Attributes:
+        pool: The slots and idle connections.
+    """
+
+    def __init__(self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
+        """Open nothing yet."""
+        self.pool = Pool(limit, timeouts)
+        self.tls = tls
+        self.threads = ThreadPoolExecutor(limit, thread_name_prefix="bucketry-lane")
+        self._who = who
+        self._signer = Signer(region)
+        self._ahead = 0.0
+        self._roads: dict[Origin, Road] = {}
+
+    def road(self, origin: Origin) -> Road:
+        """Give the road to an origin."""
+        if origin not in self._roads:
+            self._roads[origin] = Road(self, origin)
+        return self._roads[origin]
+
+    async def who(self) -> Credentials:
+        """Give the credentials, refreshed if they are about to expire."""
+        return self._who if isinstance(self._who, Credentials) else await self._who()
+
+    def sign(self, credentials: Credentials, origin: Origin, call: Call, payload_hash: str, length: int) -> bytes:
+        """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
+        headers = {"host": origin.header, **call.headers}
+        signed = self._signer.headers(
+            credentials, time.time() + self._ahead, call.method, call.path, call.query, headers, payload_hash
+        )
+        signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
+        if length or call.method in {"PUT", "POST"}:
+            signed["content-length"] = str(length)
+        return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
+
+    def set_clock(self, server: float) -> None:
+        """Sign by the server's clock from now on: this machine's is wrong."""
+        self._ahead = server - time.time()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Close idle connections now and the others when their requests are done, or all of them at once."""
+        self.pool.close(at_once=at_once)
+        self.threads.shutdown(wait=False)
+
+
+class Road:
+    """The way to one origin."""
+
+    def __init__(self, wire: Wire, origin: Origin) -> None:
+        """Open nothing yet."""
+        self.wire = wire
+        self._origin = origin
+        self._unary = Unary(origin, wire.pool, wire.tls)
+        self._lanes = Lanes(origin, wire.pool, wire.tls, wire.threads)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the wire is closed."""
+        return self.wire.pool.closed
+
+    async def open(self, call: Call, body: bytes = b"") -> Connection:
+        """Make a request on the loop, and give the connection with its answer's head; `done` takes it back.
+
+        Raises:
+            WireError: No answer came.
+        """
+        if body:
+            payload_hash = UNSIGNED_PAYLOAD if self._origin.secure else hashlib.sha256(body).hexdigest()
+        else:
+            payload_hash = EMPTY_SHA256
+        head = self.wire.sign(await self.wire.who(), self._origin, call, payload_hash, len(body))
+        return await self._unary.send(Request(call.method, head, body, call.repeatable))
+
+    def done(self, connection: Connection) -> None:
+        """Take a connection back."""
+        self._unary.done(connection)
+
+    async def ask(self, call: Call, body: bytes = b"", *, limit: int | None = None) -> tuple[AnswerHead, bytes]:
+        """Make a request on the loop, and give its whole answer.
+
+        Args:
+            call: The request.
+            body: At most `unary.MAX_BODY` bytes.
+            limit: Bytes of the answer's body to take at most.
+        """
+        connection = await self.open(call, body)
+        try:
+            return connection.answer, await connection.body(limit)
+        finally:
+            self._unary.done(connection)
+
+    async def carry_down(self, call: Call, accept: Callable[[AnswerHead], Write | None]) -> tuple[AnswerHead, bytes]:
+        """Make a request in a lane, its answer's body going where `accept` says.
+
+        Raises:
+            WireError: No whole answer came.
+        """
+        credentials = await self.wire.who()
+
+        def prepare(_: Iterable[memoryview]) -> bytes:
+            return self.wire.sign(credentials, self._origin, call, EMPTY_SHA256, 0)
+
+        return await self._lanes.exchange(
+            LaneRequest(method=call.method, prepare=prepare, accept=accept, repeatable=call.repeatable)
+        )
+
+    async def carry_up(
+        self, call: Call, body: Body, algorithm: str | None, describe: Describe, where: str
+    ) -> tuple[AnswerHead, bytes, str | None]:
+        """Make a request in a lane with a body from memory or from a file; give its answer, and the body's checksum.
+
+        What has to be summed is read twice: the sums go before the bytes.
+
+        Args:
+            call: The request, without the headers that depend on the body.
+            body: Any size.
+            algorithm: Of the checksum that goes with it; `None`: none.
+            describe: Gives the header for that checksum, in hex.
+            where: Begins messages about the body's file.
+
+        Raises:
+            WireError: No whole answer came.
+            LocalFileError: The file cannot be read.
+        """
+        credentials = await self.wire.who()
+        digest: str | None = None
+
+        def prepare(slices: Iterable[memoryview]) -> bytes:
+            nonlocal digest
+            payload = None if self._origin.secure else hashlib.sha256()
+            checksum = checksums.new(algorithm) if algorithm else None
+            sums = [each for each in (payload, checksum) if each is not None]
+            for view in slices if sums else ():
+                for each in sums:
+                    each.update(view)
+            full = call
+            if checksum is not None:
+                digest = checksum.hexdigest()
+                full = call._replace(headers={**call.headers, **describe(digest)})
+            payload_hash = UNSIGNED_PAYLOAD if payload is None else payload.hexdigest()
+            return self.wire.sign(credentials, self._origin, full, payload_hash, body_size(body))
+
+        request = LaneRequest(
+            method=call.method,
+            prepare=prepare,
+            accept=lambda _: None,
+            body=body,
+            repeatable=call.repeatable,
+            where=where,
+        )
+        return *await self._lanes.exchange(request), digest

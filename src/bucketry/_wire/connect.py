@@ -1,0 +1,112 @@
+"""Opening connections: addresses, TCP and TLS settings, for both drivers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohappyeyeballs
+
+from bucketry._wire.failures import WireError
+from bucketry.errors import ConfigError, ConnectionFailedError, RequestTimeoutError
+
+ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_BYTES_ACKED = 120  # in struct tcp_info of Linux, followed by the bytes received: include/uapi/linux/tcp.h
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where requests go: scheme, host and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """Take the origin out of a URL."""
+        parts = urlsplit(url)
+        return cls(parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is reached through TLS."""
+        return self.scheme == "https"
+
+    @property
+    def header(self) -> str:
+        """The `Host` header: no port where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        """Show it as in a URL."""
+        return f"{self.scheme}://{self.header}"
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Make a context that verifies certificates and host names. Blocks: it reads the authorities.
+
+    Args:
+        ca_bundle: Path of the authorities to trust; `None`: the system's.
+
+    Raises:
+        WireError: They cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle)
+    except (OSError, ssl.SSLError) as exc:
+        problem = f"the certificate authorities in {ca_bundle!r} cannot be read: {exc}"
+        raise WireError(ConfigError, problem) from exc
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def open_socket(origin: Origin) -> socket.socket:
+    """Connect, without blocking; several addresses are tried in RFC 8305's order.
+
+    Raises:
+        WireError: Nothing answers there.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=ATTEMPT_DELAY)
+    except OSError as exc:
+        raise refused(origin, exc) from exc
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return connected
+
+
+def refused(origin: Origin, exc: OSError) -> WireError:
+    """Give the error for a connection that could not be opened."""
+    if isinstance(exc, ssl.SSLError):
+        problem = (
+            f"TLS with {origin} failed: {exc.reason or exc}: is it an https server, and its certificate trusted? "
+            "ca_bundle names the authorities to trust"
+        )
+        return WireError(ConfigError, problem)
+    return WireError(ConnectionFailedError, f"cannot connect to {origin}: {exc}")
+
+
+def too_slow(origin: Origin, seconds: float) -> WireError:
+    """Give the error for a connection that took too long to open."""
+    return WireError(RequestTimeoutError, f"connecting to {origin} took longer than {seconds:g} s")
+
+
+def moved(connected: socket.socket) -> int:
+    """Give a number that grows whenever the other side takes or sends a byte; 0 where the system does not tell.
+
+    A thread that sends a slice, or fills a buffer, does not notice a peer that is slow but moving: the kernel does.
+    """
+    try:
+        info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 16)
+        return sum(struct.unpack_from("=QQ", info, _BYTES_ACKED))
+    except (AttributeError, OSError, struct.error):
+        return 0

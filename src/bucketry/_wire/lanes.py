@@ -1,0 +1,330 @@
+"""Large bodies in worker threads: socket → file and file → socket, past the event loop.
+
+A lane is a blocking connection and one buffer. The thread that uses it parks in system calls, where the
+interpreter's lock is free; the loop only starts it, and can end it at any moment by shutting the socket
+down, which wakes the thread at once. Silence is judged by the pool, from the kernel's counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias, TypeVar, cast
+
+from bucketry._core.file_bodies import ended_early, read_some
+from bucketry._core.finish import until_done
+from bucketry._core.units import KiB, MiB
+from bucketry._core.values import Body, FileRange
+from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
+from bucketry._wire.failures import WireError
+from bucketry._wire.http1 import AnswerHead, AnswerReader
+from bucketry._wire.pool import Pool
+from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
+
+BUFFER = 512 * KiB
+MAX_ANSWER = MiB  # of a body that is not for the sink: an error's XML
+
+T = TypeVar("T")
+Write: TypeAlias = Callable[[memoryview], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneRequest:
+    """What one lane is to do; all three functions run in its thread.
+
+    Attributes:
+        method: In capitals.
+        prepare: Gives the request's head, ready to be sent; may read the body's slices first, to sum them.
+        body: What follows the head.
+        accept: Looks at the answer's head, and gives what takes its body; `None`: the body is kept and given.
+        repeatable: Sending it twice does what sending it once does.
+        where: Begins messages about the body's file.
+    """
+
+    method: str
+    prepare: Callable[[Iterable[memoryview]], bytes]
+    accept: Callable[[AnswerHead], Write | None]
+    body: Body = b""
+    repeatable: bool = True
+    where: str = ""
+
+
+class Lane:
+    """A blocking connection and its buffer; at any time one thread uses it, or none.
+
+    Attributes:
+        in_use: Whether a thread uses it.
+        heard: Whether any byte of the present answer has come.
+    """
+
+    def __init__(self, origin: Origin, pool: Pool, connected: socket.socket) -> None:
+        """Take over a connected socket."""
+        connected.setblocking(True)  # noqa: FBT003 - the library's own
+        self._origin = origin
+        self._pool = pool
+        self._socket = connected
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._reader = AnswerReader("GET")
+        self._waits_since: float | None = None
+        self._moved = 0
+        self._stopped = False
+        self._silent = 0.0
+        self.in_use = False
+        self.heard = False
+
+    # --- in a worker thread ------------------------------------------------------------------------
+
+    def secure(self, tls: ssl.SSLContext) -> None:
+        """Make the TLS handshake. Blocks."""
+        self._socket = secured = tls.wrap_socket(
+            self._socket, server_hostname=self._origin.host, do_handshake_on_connect=False
+        )
+        secured.do_handshake()
+
+    def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
+        """Send a request, and give its answer's head and the body that was kept. Blocks."""
+        self.heard = False
+        self._reader = AnswerReader(request.method)
+        head = request.prepare(self._slices(request))
+        try:
+            self._call(self._socket.sendall, head)
+            self._send_body(request)
+        except WireError:
+            if self._stopped:
+                raise
+            # The server may have answered before it had all, and closed: then its answer says why.
+        answer, rest = self._read_head()
+        write = request.accept(answer)
+        if write is None:
+            return answer, self._keep(rest)
+        if rest:
+            write(rest)
+        while view := self._next():
+            write(view)
+        return answer, b""
+
+    def _slices(self, request: LaneRequest) -> Iterator[memoryview]:
+        """Give the body in slices, each valid until the next one; stops when the lane is closed."""
+        body = request.body
+        if not isinstance(body, FileRange):
+            whole = memoryview(body).cast("B")
+            for at in range(0, len(whole), BUFFER):
+                self._go_on()
+                yield whole[at : at + BUFFER]
+            return
+        at = body.start
+        while at < body.end:
+            self._go_on()
+            count = read_some(body, at, self._buffer, request.where)
+            yield self._buffer[:count]
+            at += count
+
+    def _send_body(self, request: LaneRequest) -> None:
+        body = request.body
+        if not isinstance(body, FileRange) or isinstance(self._socket, ssl.SSLSocket):
+            for view in self._slices(request):
+                self._call(self._socket.sendall, view)
+            return
+        at = body.start
+        while at < body.end:
+            self._go_on()
+            count = self._call(os.sendfile, self._socket.fileno(), body.fd, at, min(body.end - at, BUFFER))
+            if not count:
+                raise ended_early(body, at, request.where)
+            at += count
+
+    def _read_head(self) -> tuple[AnswerHead, memoryview]:
+        """Read until the head is complete, and give it with what came of the body."""
+        while True:
+            view = self._receive(BUFFER)
+            self.heard = True
+            rest = self._reader.feed(view)
+            if self._reader.head is not None:
+                return self._reader.head, memoryview(rest)
+
+    def _keep(self, rest: memoryview) -> bytes:
+        kept = bytearray(rest)
+        while len(kept) < MAX_ANSWER and (view := self._next()):
+            kept += view
+        return bytes(kept)
+
+    def _next(self) -> memoryview:
+        """Give the next bytes of body; none: that was all."""
+        reader = self._reader
+        while not reader.done:
+            left = reader.remaining
+            view = self._receive(BUFFER if left is None else min(BUFFER, left), whole=left is not None)
+            if found := reader.feed(view):
+                return memoryview(found)
+        return memoryview(b"")
+
+    def _receive(self, count: int, *, whole: bool = False) -> memoryview:
+        """Receive some bytes into the buffer, or `count` of them, unless the connection ends before."""
+        view = self._buffer[:count]
+        if whole and not isinstance(self._socket, ssl.SSLSocket):
+            got = self._call(self._socket.recv_into, view, count, socket.MSG_WAITALL)
+        else:
+            got = self._call(self._socket.recv_into, view)
+            while whole and got < count:  # TLS gives a record of 16 KiB at a time
+                more = self._call(self._socket.recv_into, view[got:])
+                if not more:
+                    break
+                got += more
+        if not got and not self._reader.feed_eof():
+            raise self._broken(None)
+        return view[:got]
+
+    def _call(self, call: Callable[..., int | None], *args: object) -> int:
+        """Call something that waits for the other side."""
+        self._waits_since = time.monotonic()
+        try:
+            return call(*args) or 0
+        except OSError as exc:
+            raise self._broken(exc) from exc
+        finally:
+            self._waits_since = None
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise self._broken(None)
+
+    def _broken(self, exc: OSError | None) -> WireError:
+        reader = self._reader
+        if reader.head is not None:
+            how = "stalled" if self._silent else "ended" if exc is None else f"broke ({type(exc).__name__})"
+            return WireError(IncompleteBodyError, f"the body {how} after {reader.progress}")
+        if self._silent:
+            return WireError(RequestTimeoutError, f"{self._origin} has not answered for {self._silent:.0f} s")
+        how = "was closed" if exc is None else f"broke: {exc}"
+        return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
+
+    # --- as the pool sees it -----------------------------------------------------------------------
+
+    def usable(self) -> bool:
+        """Tell whether nothing has come that nobody asked for: the server's closing, most of all."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        """Close it; where a thread uses it, wake that one, and `close` again when it has left."""
+        self._stopped = True
+        if not self.in_use:
+            self._socket.close()
+            return
+        with suppress(OSError):  # the other side may have closed it already
+            # Not SSLSocket's own method, which would take its state away under the thread's hands.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def reusable(self) -> bool:
+        """Tell whether the answer is complete and the connection can carry another request."""
+        return self._reader.reusable and not self._stopped
+
+    def silence(self, now: float) -> float:
+        """Give the seconds for which the thread has been waiting for the other side."""
+        since = self._waits_since
+        if since is None:
+            return 0.0
+        if now - since > self._pool.timeouts.read:
+            count = moved(self._socket)
+            if count != self._moved:
+                self._moved, self._waits_since = count, now
+                return 0.0
+        return now - since
+
+    def expire(self, seconds: float) -> None:
+        """Fail the request under way."""
+        self._silent = seconds
+        self.close()
+
+
+class Lanes:
+    """The lanes to one origin, and the threads that run on them.
+
+    Args:
+        origin: Where.
+        pool: Its slots.
+        tls: For `https`.
+        threads: As many as there are slots.
+    """
+
+    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: Executor) -> None:
+        """Remember; no I/O."""
+        self._origin = origin
+        self._pool = pool
+        self._tls = tls
+        self._kind = ("lane", origin)
+        self._threads = threads
+
+    async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
+        """Make a request on a lane of its own; a stale connection is replaced as in `Unary.send`.
+
+        A cancellation ends the thread's waiting at once, and is raised when the thread has left the lane: until
+        then it may use descriptors and buffers that the caller is about to close.
+
+        Raises:
+            WireError: No whole answer came.
+            LocalFileError: The body's file cannot be read, or `accept`'s function raised it.
+        """
+        await self._pool.slot()
+        lane = cast("Lane | None", self._pool.take(self._kind))
+        try:
+            if lane is not None:
+                try:
+                    return await self._run(lane, request)
+                except WireError as exc:
+                    if lane.heard or not request.repeatable or exc.kind is not ConnectionFailedError:
+                        raise
+                    self._pool.drop(lane)
+                    lane = None
+            lane = await self._open()
+            return await self._run(lane, request)
+        finally:
+            if lane is not None and lane.reusable():
+                self._pool.release(self._kind, lane)
+            else:
+                self._pool.discard(lane)
+
+    async def _run(self, lane: Lane, request: LaneRequest) -> tuple[AnswerHead, bytes]:
+        self._pool.watch(lane)
+        return await self._in_thread(lane, partial(lane.exchange, request))
+
+    async def _open(self) -> Lane:
+        seconds = self._pool.timeouts.connect
+        try:
+            async with asyncio.timeout(seconds):
+                lane = Lane(self._origin, self._pool, await open_socket(self._origin))
+                if self._tls is not None:
+                    try:
+                        await self._in_thread(lane, partial(lane.secure, self._tls))
+                    except BaseException:
+                        lane.close()
+                        raise
+                return lane
+        except TimeoutError:
+            raise too_slow(self._origin, seconds) from None
+        except OSError as exc:
+            raise refused(self._origin, exc) from exc
+
+    async def _in_thread(self, lane: Lane, work: Callable[[], T]) -> T:
+        lane.in_use = True
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            lane.close()
+            await until_done(future)
+            future.exception()  # fetched, so that the loop does not report it as lost
+            raise
+        finally:
+            lane.in_use = False
+        return future.result()

@@ -1,0 +1,186 @@
+"""How many connections to an endpoint are open, who waits for one, and how long a silence may last.
+
+One pool serves both drivers: a slot is one request under way, and sockets, idle ones included, are never
+more than slots. What a connection is (a protocol of the loop, a socket of a thread) the drivers know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from bucketry._wire.failures import WireError
+from bucketry.errors import RequestTimeoutError
+
+KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
+_TICK = 1.0  # how late a silence or an idle connection may be noticed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds; `None`: no limit.
+
+    Attributes:
+        connect: From the first packet to the end of the TLS handshake.
+        read: The longest silence of a server that has a request.
+        pool: Waiting for a free slot.
+    """
+
+    connect: float
+    read: float
+    pool: float | None = None
+
+
+class Pooled(Protocol):
+    """A connection, as the pool sees it."""
+
+    def usable(self) -> bool:
+        """Tell whether an idle connection still looks alive."""
+
+    def close(self) -> None:
+        """Close it at once; whoever uses it finds it broken."""
+
+    def silence(self, now: float) -> float:
+        """Give the seconds for which the other side has been silent although it is its turn."""
+
+    def expire(self, seconds: float) -> None:
+        """End what waits on it, because the silence has lasted too long."""
+
+
+class Pool:
+    """Slots and idle connections of one endpoint, in one event loop.
+
+    Attributes:
+        limit: Requests under way, and sockets open, at most.
+        busy: Slots taken.
+        closed: Whether connections are kept no more.
+    """
+
+    def __init__(self, limit: int, timeouts: Timeouts) -> None:
+        """Begin empty; no I/O."""
+        self.limit = limit
+        self.timeouts = timeouts
+        self.busy = 0
+        self.closed = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._idle: deque[tuple[float, Hashable, Pooled]] = deque()  # least recently used first
+        self._watched: set[Pooled] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait to be used again."""
+        return len(self._idle)
+
+    async def slot(self) -> None:
+        """Take a slot, in the order of asking; `release` or `discard` gives it back.
+
+        Raises:
+            WireError: None became free in time.
+        """
+        if self.busy < self.limit and not self._waiting:
+            self.busy += 1
+            return
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self.timeouts.pool):
+                await turn
+        except BaseException as exc:
+            if turn.done() and not turn.cancelled():
+                self._give_slot()
+            else:
+                turn.cancel()
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
+            if isinstance(exc, TimeoutError):
+                problem = f"none of the {self.limit} connections became free within {self.timeouts.pool} s"
+                raise WireError(RequestTimeoutError, problem) from None
+            raise
+
+    def take(self, kind: Hashable) -> Pooled | None:
+        """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
+
+        The caller holds a slot.
+        """
+        for at in range(len(self._idle) - 1, -1, -1):
+            _, found, connection = self._idle[at]
+            if found == kind:
+                del self._idle[at]
+                if connection.usable():
+                    return connection
+                connection.close()
+        while len(self._idle) + self.busy > self.limit:  # another kind's
+            self._idle.popleft()[2].close()
+        return None
+
+    def release(self, kind: Hashable, connection: Pooled) -> None:
+        """Give the slot back, and keep the connection for the next request."""
+        if self.closed:
+            self.discard(connection)
+            return
+        self._watched.discard(connection)
+        self._idle.append((time.monotonic(), kind, connection))
+        self._give_slot()
+
+    def discard(self, connection: Pooled | None) -> None:
+        """Give the slot back, and close the connection, if there is one."""
+        if connection is not None:
+            self.drop(connection)
+        self._give_slot()
+
+    def drop(self, connection: Pooled) -> None:
+        """Close a connection, and keep the slot."""
+        self._watched.discard(connection)
+        connection.close()
+
+    def forget(self, connection: Pooled) -> None:
+        """Drop an idle connection that the server closed."""
+        for entry in self._idle:
+            if entry[2] is connection:
+                self._idle.remove(entry)
+                return
+
+    def watch(self, connection: Pooled) -> None:
+        """Begin to look after a connection that is being used."""
+        self._watched.add(connection)
+        if self._timer is None:
+            self._timer = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
+
+    def close(self, *, at_once: bool) -> None:
+        """Close idle connections now, and the others when their requests are done, or `at_once`: those then fail."""
+        self.closed = True
+        for _, _, connection in self._idle:
+            connection.close()
+        self._idle.clear()
+        if at_once:
+            for connection in self._watched:
+                connection.close()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _give_slot(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)  # the slot passes on
+                return
+        self.busy -= 1
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        while self._idle and now - self._idle[0][0] > KEEP_ALIVE:
+            self._idle.popleft()[2].close()
+        for connection in [*self._watched]:
+            silence = connection.silence(now)
+            if silence > self.timeouts.read:
+                connection.expire(silence)
+        self._timer = None
+        if self._idle or self._watched:
+            self._timer = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)

@@ -1,0 +1,321 @@
+"""Small requests on the event loop: an asyncio protocol for each connection, on the sans-I/O core.
+
+`Unary.send` gives a connection whose answer has its head; the body is read from it as it comes, and
+`done` gives it back. A body that nobody reads is not read from the socket either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from socket import socket
+from typing import NamedTuple, cast
+
+from bucketry._core.units import KiB, MiB
+from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
+from bucketry._wire.failures import WireError
+from bucketry._wire.http1 import AnswerHead, AnswerReader
+from bucketry._wire.pool import Pool
+from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
+
+MAX_BODY = 256 * KiB  # larger ones go by the lanes: hashing and sending them here would hold the loop
+MAX_HELD = 1 * MiB  # of an answer's body before the socket is not read any more
+_SMALL = 16 * KiB  # head and body of a request that are worth joining
+
+
+class Request(NamedTuple):
+    """What goes on the wire; a tuple, as many are made.
+
+    Attributes:
+        method: In capitals.
+        head: Ready to be sent.
+        body: At most `MAX_BODY` here.
+        repeatable: Sending it twice does what sending it once does.
+    """
+
+    method: str
+    head: bytes
+    body: bytes | bytearray | memoryview = b""
+    repeatable: bool = True
+
+
+class Connection(asyncio.Protocol):
+    """One connection; it carries one request at a time.
+
+    Attributes:
+        heard: Whether any byte of the present answer has come.
+    """
+
+    def __init__(self, pool: Pool, origin: Origin) -> None:
+        """Begin unconnected."""
+        self._pool = pool
+        self._origin = origin
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader: AnswerReader | None = None
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: WireError | None = None
+        self._reading = True
+        self._since = 0.0
+        self._moved = 0
+        self.heard = False
+
+    # --- one request -------------------------------------------------------------------------------
+
+    def begin(self, request: Request) -> None:
+        """Send a request."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise self._failure or self._broken(None)
+        self._reader = AnswerReader(request.method)
+        self._pieces.clear()
+        self._held = 0
+        self.heard = False
+        self._since = time.monotonic()
+        if not request.body:
+            transport.write(request.head)
+        elif len(request.body) <= _SMALL:
+            transport.write(request.head + request.body)
+        else:
+            transport.writelines((request.head, request.body))
+
+    async def answered(self) -> None:
+        """Wait for the answer's head."""
+        reader = cast("AnswerReader", self._reader)
+        while reader.head is None:
+            await self._more()
+
+    @property
+    def answer(self) -> AnswerHead:
+        """The answer's head, once it is there."""
+        reader = self._reader
+        assert reader is not None  # noqa: S101 - asked for when a request was answered
+        assert reader.head is not None  # noqa: S101 - as above
+        return reader.head
+
+    async def piece(self) -> bytes:
+        """Give the bytes of body that have come, waiting for some; none: that was all."""
+        reader = cast("AnswerReader", self._reader)
+        while not self._pieces:
+            if reader.done:
+                return b""
+            await self._more()
+        found = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
+        return found
+
+    async def body(self, limit: int | None = None) -> bytes:
+        """Give the rest of the body whole; when it breaks, `piece` gives what did come, and then breaks again.
+
+        Args:
+            limit: The most bytes to take; a longer body is cut there.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while (limit is None or size < limit) and (piece := await self.piece()):
+                pieces.append(piece)
+                size += len(piece)
+        except WireError:
+            self._pieces = pieces
+            raise
+        return b"".join(pieces)[:limit]  # neither copies a body that came in one piece
+
+    def reusable(self) -> bool:
+        """Tell whether the answer is complete and the connection can carry another request."""
+        reader, transport = self._reader, self._transport
+        return (
+            reader is not None
+            and reader.reusable
+            and self._reading
+            and transport is not None
+            and not transport.is_closing()
+            and not transport.get_write_buffer_size()  # answered before it had all of the request
+        )
+
+    async def _more(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._since = time.monotonic()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _broken(self, exc: Exception | None) -> WireError:
+        reader = self._reader
+        if reader is not None and reader.head is not None:
+            how = f"broke ({type(exc).__name__})" if exc is not None else "ended"
+            return WireError(IncompleteBodyError, f"the body {how} after {reader.progress}")
+        how = f"broke: {exc}" if exc is not None else "was closed"
+        return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
+
+    # --- as the pool sees it -----------------------------------------------------------------------
+
+    def usable(self) -> bool:
+        """Tell whether it is still open."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close it without waiting for anything."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def silence(self, now: float) -> float:
+        """Give the seconds since the last byte, if somebody waits for one."""
+        if self._waiter is None or self._transport is None:
+            return 0.0
+        if now - self._since > self._pool.timeouts.read:
+            count = moved(self._transport.get_extra_info("socket"))
+            if count != self._moved:
+                self._moved, self._since = count, now
+        return now - self._since
+
+    def expire(self, seconds: float) -> None:
+        """Fail what waits."""
+        reader = self._reader
+        if reader is not None and reader.head is not None:
+            self._failure = WireError(IncompleteBodyError, f"the body stalled after {reader.progress}")
+        else:
+            problem = f"{self._origin} has not answered for {seconds:.0f} s"
+            self._failure = WireError(RequestTimeoutError, problem)
+        self.close()
+        self._wake()
+
+    # --- called by the transport -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, and wake who waits for it."""
+        reader = self._reader
+        if reader is None or reader.done:  # nobody asked
+            self._pool.forget(self)
+            self.close()
+            return
+        self.heard = True
+        self._since = time.monotonic()
+        try:
+            piece = reader.feed(data)
+        except WireError as exc:
+            self._failure = exc
+            self.close()
+        else:
+            if piece:
+                self._pieces.append(cast("bytes", piece))
+                self._held += len(piece)
+                if self._held >= MAX_HELD and self._reading and not reader.done and self._transport is not None:
+                    self._reading = False
+                    self._transport.pause_reading()
+        if self._waiter is not None and (self._pieces or reader.head is not None or self._failure is not None):
+            self._wake()
+
+    def eof_received(self) -> None:
+        """Close, as both directions are of use only together."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what waits, or drop out of the pool."""
+        self._transport = None
+        reader = self._reader
+        if reader is None or reader.done:
+            self._pool.forget(self)
+        elif not reader.feed_eof() and self._failure is None:
+            self._failure = self._broken(exc)
+        self._wake()
+
+
+class Unary:
+    """The connections of the loop to one origin.
+
+    Args:
+        origin: Where.
+        pool: Its slots.
+        tls: For `https`.
+    """
+
+    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None) -> None:
+        """Remember; no I/O."""
+        self._origin = origin
+        self._pool = pool
+        self._tls = tls
+        self._kind = ("unary", origin)
+
+    async def send(self, request: Request) -> Connection:
+        """Send a request and wait for the head of its answer; `done` gives the connection back.
+
+        A connection that the server closed while it was idle is noticed at the first write, or only when no answer
+        comes: then, if no byte of one was seen and the request may be repeated, it is sent once more, on a new one.
+
+        Raises:
+            WireError: No answer came.
+        """
+        await self._pool.slot()
+        connection = cast("Connection | None", self._pool.take(self._kind))
+        if connection is not None:
+            try:
+                self._pool.watch(connection)
+                connection.begin(request)
+                await connection.answered()
+            except WireError as exc:
+                if connection.heard or not request.repeatable or exc.kind is not ConnectionFailedError:
+                    self._pool.discard(connection)
+                    raise
+                self._pool.drop(connection)
+            except BaseException:
+                self._pool.discard(connection)
+                raise
+            else:
+                return connection
+        opened: Connection | None = None
+        try:
+            opened = await self._connect()
+            self._pool.watch(opened)
+            opened.begin(request)
+            await opened.answered()
+        except BaseException:
+            self._pool.discard(opened)
+            raise
+        return opened
+
+    def done(self, connection: Connection) -> None:
+        """Take a connection back: to be used again, if its answer was read to the end."""
+        if connection.reusable():
+            self._pool.release(self._kind, connection)
+        else:
+            self._pool.discard(connection)
+
+    async def _connect(self) -> Connection:
+        seconds = self._pool.timeouts.connect
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._hand_over(await open_socket(self._origin))
+        except TimeoutError:
+            raise too_slow(self._origin, seconds) from None
+        except OSError as exc:
+            raise refused(self._origin, exc) from exc
+
+    async def _hand_over(self, connected: socket) -> Connection:
+        loop = asyncio.get_running_loop()
+        host = self._origin.host if self._tls is not None else None
+        try:
+            _, connection = await loop.create_connection(
+                lambda: Connection(self._pool, self._origin), sock=connected, ssl=self._tls, server_hostname=host
+            )
+        except BaseException:
+            connected.close()
+            raise
+        return connection
