@@ -46,7 +46,15 @@ ONLY_IN = {
 BACKENDS = {"s3", "local", "memory"}
 """A module of `_providers` belongs to the backend that begins its name, and to none otherwise."""
 
-LAZY = ("__init__.py", "providers/__init__.py", "providers/factory.py", "_cli/", "testing.py")
+LAZY = (
+    "__init__.py",
+    "providers/__init__.py",
+    "providers/factory.py",
+    "_cli/",
+    "testing.py",
+    "_session/pool.py",  # aiobotocore: half a second that most programs never need
+    "_providers/s3_planes.py",  # as above
+)
 """Where an import may wait until it is needed; everywhere else it would hide a cycle."""
 
 

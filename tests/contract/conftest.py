@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import pytest_asyncio
 
-from bucketry import storage_provider_from_env
+from bucketry import SessionPool, storage_provider_from_env
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
 from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
@@ -19,7 +20,9 @@ from tests.contract import servers
 
 ENVIRONMENT = dict(os.environ)  # as it was before a fixture cleared it
 PART_SIZE = 5 * MiB  # the smallest that every vendor takes
-PLACES = ("memory", "local", "moto", "rclone", "prefixed")
+# A server's name alone: by the transport that is the default; else that of another one behind a hyphen.
+SERVERS = ("moto", "moto-aiobotocore", "rclone", "rclone-aiobotocore")
+PLACES = ("memory", "local", *SERVERS, "prefixed")
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +37,13 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Serve
     """Run rclone's S3 server for the session."""
     with servers.rclone(tmp_path_factory.mktemp("rclone")) as server:
         yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pool() -> AsyncIterator[SessionPool]:
+    """Share connections and clients: a client of aiobotocore takes longer to make than a test to run."""
+    async with SessionPool() as shared:
+        yield shared
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,11 +64,14 @@ def live(name: str, transfer: TransferConfig) -> StorageProvider:
     return PrefixedProvider(cast("StorageProvider", made), f"contract-{secrets.token_hex(8)}/", transfer=transfer)
 
 
-@pytest.fixture
-async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageProvider]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def provider(
+    request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path
+) -> AsyncIterator[StorageProvider]:
     """Give an open provider of each kind, on an empty place of its own."""
+    server, _, transport = request.param.partition("-")
     for gap in request.node.iter_markers("gap"):
-        if reason := gap.kwargs.get(request.param):
+        if reason := gap.kwargs.get(server):
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     transfer = TransferConfig(part_size=PART_SIZE, multipart_threshold=2 * PART_SIZE)
     made: StorageProvider
@@ -71,9 +84,9 @@ async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             made = PrefixedProvider(MemoryProvider(transfer=transfer), "below/")
         case "live":
             made = live(request.config.getoption("--live"), transfer)
-        case server:
+        case _:
             config = request.getfixturevalue(server).new_bucket()
-            made = S3Provider(config, transfer=transfer)
+            made = S3Provider(config | {"transport": transport or "auto"}, pool=pool, transfer=transfer)
     async with made:
         yield made
         if request.param == "live":

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bucketry import SessionPool
 from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.units import MiB
 from bucketry.errors import (
@@ -19,6 +20,8 @@ from bucketry.errors import (
 )
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import PART_SIZE
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DATA = bytes(range(256)) * 16
 ODD_KEYS = (
@@ -271,14 +274,15 @@ async def test_what_the_row_denies_is_refused(provider: StorageProvider) -> None
             await provider.presign_post("key")
 
 
-async def test_pickling(provider: StorageProvider) -> None:
+async def test_pickling(provider: StorageProvider, pool: SessionPool) -> None:
     """A provider pickles, and its copy is on the same place; or it refuses."""
     await provider.put("key", b"data")
     try:
-        pickled = pickle.dumps(provider)
+        pickled = pickle.dumps((provider, pool))
     except UnsupportedError:
         return
-    async with pickle.loads(pickled) as copy:
+    copy, copied_pool = pickle.loads(pickled)
+    async with copied_pool, copy:
         assert await copy.get("key") == b"data"
 
 

@@ -11,6 +11,8 @@ from bucketry.errors import LocalFileNotFoundError, NotFoundError
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import PART_SIZE
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def test_connect_can_be_called_again(provider: StorageProvider) -> None:
     """A second connect and a call after disconnect both work."""

@@ -19,6 +19,8 @@ from bucketry.errors import (
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 Write = Callable[[StorageProvider, str, bytes, WriteOptions], Awaitable[None]]
 WRONG = '"0123456789abcdef0123456789abcdef"'
 

@@ -10,6 +10,8 @@ import pytest
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry.providers import StorageProvider
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 KEYS = sorted(
     (
         "a",

@@ -12,6 +12,8 @@ from bucketry.errors import IntegrityError, InvalidRangeError, NotFoundError, St
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 SINKS = pytest.mark.parametrize("needs_bytes", [True, False], ids=["summed", "copied"])
 
 

@@ -97,9 +97,9 @@ async def test_disconnect_leaves_a_shared_pool_open(server: EmbeddedS3) -> None:
         one, other = (S3Provider(server.config, pool=pool) for _ in range(2))
         await one.put("left-open", b"1")
         await one.disconnect()
-        async with pool.client(one._client.endpoint) as before:
+        async with pool.client(one._bucket.endpoint) as before:
             await other.get("left-open")
-        async with pool.client(one._client.endpoint) as after:
+        async with pool.client(one._bucket.endpoint) as after:
             assert before is after
 
 

@@ -22,7 +22,7 @@ from bucketry import MemoryProvider
 from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo, Progress
-from bucketry._transfer.read import stream
+from bucketry._transfer.read import ResumingStream
 from bucketry.errors import (
     AccessDeniedError,
     ConnectionFailedError,
@@ -40,6 +40,7 @@ from bucketry.errors import (
 from bucketry.testing import Fault, FaultyProvider
 from tests.transfer.doubles import PART, Bench, Cutting, Scripted, noise
 
+LARGE = MiB + 100  # read in chunks; what is smaller is read in one piece
 LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7]
 
 
@@ -299,6 +300,9 @@ class _Cut:
         self._body = body
         self._cut = cut
 
+    async def read(self) -> bytes:
+        return b"".join([chunk async for chunk in self])
+
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         data = b"".join([chunk async for chunk in self._body])
         yield data[: self._cut]
@@ -309,25 +313,46 @@ class TestStreams:
     """Bodies read chunk by chunk, not into a file."""
 
     async def test_get_is_resumed(self, bench: Bench) -> None:
-        """`get` asks for the rest from the first missing byte, of the same version."""
+        """`get` asks for the rest of a large object from the first missing byte, of the same version."""
+        memory = bench.watch(Breaking(5, 6))
+        etag = (await memory.put("k", noise(LARGE))).etag
+        assert await memory.get("k") == noise(LARGE)
+        assert memory.opened == [(None, None), (ByteRange(5, LARGE), etag), (ByteRange(11, LARGE), etag)]
+
+    async def test_a_range_is_resumed_within_itself(self, bench: Bench) -> None:
+        """A large range that breaks is resumed up to its own end."""
+        memory = bench.watch(Breaking(5))
+        etag = (await memory.put("k", noise(2 * LARGE))).etag
+        assert await memory.get_range("k", 10, LARGE + 50) == noise(2 * LARGE)[10 : LARGE + 50]
+        assert memory.opened == [(ByteRange(10, LARGE + 50), None), (ByteRange(15, LARGE + 50), etag)]
+
+    async def test_a_small_body_is_asked_for_again_whole(self, bench: Bench) -> None:
+        """A small body that breaks is asked for again whole, held to its version; from then on it is resumed."""
         memory = bench.watch(Breaking(5, 6))
         etag = (await memory.put("k", noise(100))).etag
         assert await memory.get("k") == noise(100)
-        assert memory.opened == [(None, None), (ByteRange(5, 100), etag), (ByteRange(11, 100), etag)]
+        assert memory.opened == [(None, None), (ByteRange(0, 100), etag), (ByteRange(6, 100), etag)]
+        memory.cuts, memory.opened = [5], []
+        assert await memory.get_range("k", 10, 500) == noise(100)[10:]
+        assert memory.opened == [(ByteRange(10, 500), None), (ByteRange(10, 100), etag)]
 
-    async def test_a_range_is_resumed_within_itself(self, bench: Bench) -> None:
-        """A range that breaks is resumed up to its own end."""
+    async def test_a_small_object_replaced_before_it_is_asked_for_again(self, bench: Bench) -> None:
+        """`get` gives no other version than the one that it began."""
         memory = bench.watch(Breaking(5))
-        etag = (await memory.put("k", noise(100))).etag
-        assert await memory.get_range("k", 10, 50) == noise(100)[10:50]
-        assert memory.opened == [(ByteRange(10, 50), None), (ByteRange(15, 50), etag)]
+        await memory.put("k", noise(100))
+        provider = FaultyProvider(
+            memory, (Fault(operation="open_body", nth=2, hook=lambda: memory.put("k", noise(100, 8))),)
+        )
+        with pytest.raises(PreconditionFailedError):
+            await provider.get("k")
 
     async def test_a_body_that_breaks_after_its_last_byte(self, bench: Bench) -> None:
         """Where nothing is missing, nothing more is asked for."""
-        memory = bench.watch(Breaking(100))
-        await memory.put("k", noise(100))
-        assert await memory.get("k") == noise(100)
-        assert len(memory.opened) == 1
+        for size in (0, LARGE):
+            memory = bench.watch(Breaking(size))
+            await memory.put("k", noise(size))
+            assert await memory.get("k") == noise(size)
+            assert len(memory.opened) == 1
 
     async def test_the_attempts_are_bounded(self, bench: Bench) -> None:
         """A body that always breaks before its first byte is given up."""
@@ -344,7 +369,7 @@ class TestStreams:
         got: list[bytes] = []
 
         async def consume() -> None:
-            async with stream(memory, "k", None) as chunks:
+            async with ResumingStream(memory, "k", None) as chunks:
                 async for chunk in chunks:
                     got.append(chunk)
                     await memory.put("k", noise(100, 8))

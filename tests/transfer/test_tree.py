@@ -193,12 +193,13 @@ class TestDownload:
         assert result.failed
         assert files_of(bench.target("tree")) == {key: key.encode() for key in result.succeeded}
 
-    async def test_a_failure_does_not_stop_the_others(self, bench: Bench) -> None:
-        """An object that cannot be read is reported with its error; the others land."""
+    @pytest.mark.parametrize(("size", "operation"), [(PART, "open_body"), (PART + 1, "fetch_range")])
+    async def test_a_failure_does_not_stop_the_others(self, bench: Bench, size: int, operation: str) -> None:
+        """An object that cannot be read, small or large, is reported with its error; the others land."""
         memory = bench.memory()
         for number in range(10):
-            await memory.put(f"k{number}", noise(PART))
-        faults = (Fault(operation="fetch_range", nth=4, error=AccessDeniedError("no")),)
+            await memory.put(f"k{number}", noise(size))
+        faults = (Fault(operation=operation, nth=4, error=AccessDeniedError("no")),)
         result = await bench.manager(FaultyProvider(memory, faults)).download_tree("", bench.target("tree"))
         assert [type(error) for error in result.failed.values()] == [AccessDeniedError]
         assert len(files_of(bench.target("tree"))) == 9

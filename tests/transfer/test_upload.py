@@ -185,16 +185,20 @@ async def test_other_uploads_of_the_key_are_left_alone(bench: Bench) -> None:
 class TestSource:
     """What is read while it changes, and what cannot be read."""
 
-    @pytest.mark.parametrize("size", [5 * PART, PART // 2], ids=["parts", "single"])
+    @pytest.mark.parametrize(
+        ("size", "config"),
+        [(5 * PART, {}), (2 * MiB, {"multipart_threshold": 4 * MiB, "memory_budget": 16 * MiB})],
+        ids=["parts", "single"],
+    )
     @pytest.mark.parametrize("change", ["grown", "truncated", "rewritten"])
-    async def test_changed_while_it_waits(self, bench: Bench, change: str, size: int) -> None:
+    async def test_changed_while_it_waits(self, bench: Bench, change: str, size: int, config: dict[str, int]) -> None:
         """A file that changes between being opened and being read fails before anything is published."""
         path = bench.file(noise(size))
         memory = bench.memory()
         await memory.put("k", b"old")
         release = asyncio.Event()
         provider = FaultyProvider(memory, (Fault(operation="put_object", hook=release.wait),))
-        manager = bench.manager(provider, max_concurrency=1)
+        manager = bench.manager(provider, max_concurrency=1, **config)
         first = asyncio.create_task(manager.upload(bench.file(b"first", "first"), "first"))
         await until(lambda: provider.calls["put_object"])
         second = asyncio.create_task(manager.upload(path, "k"))

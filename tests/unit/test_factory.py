@@ -230,4 +230,4 @@ def test_connections_follow_the_concurrency() -> None:
     """Unless a number is configured, one `max_concurrency` sets slots and connections together."""
     for concurrency, connections in ((8, 32), (64, 64)):
         provider = S3Provider(KEYS, transfer=TransferConfig(max_concurrency=concurrency))
-        assert provider._client.endpoint.max_connections == connections
+        assert provider._bucket.endpoint.max_connections == connections
