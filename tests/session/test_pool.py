@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,10 +20,12 @@ from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
+from bucketry._providers.s3_wire import WirePlane
 from bucketry.errors import AuthenticationError, ConfigError, IncompleteBodyError
 from bucketry.testing import EmbeddedS3, embedded_s3
 
 MANY = 100
+TRANSPORTS = pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
 
 
 def sockets_to(port: int) -> int:
@@ -40,10 +43,12 @@ def sockets_to(port: int) -> int:
     return sum(row[9] in inodes and int(row[2].split(":")[1], 16) == port for row in rows)
 
 
-async def test_many_providers_share_one_client_and_few_sockets(
-    server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.slow
+@TRANSPORTS
+async def test_many_providers_share_few_sockets(
+    server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
-    """A hundred providers on one pool and one endpoint open one client and at most `max_connections` sockets."""
+    """A hundred providers on one pool and one endpoint share one wire, or one client, and `max_connections` sockets."""
     opened = []
     make = AioSession.create_client
 
@@ -57,17 +62,46 @@ async def test_many_providers_share_one_client_and_few_sockets(
     port = urlsplit(server.endpoint_url).port or 0
     seen = []
     async with SessionPool(max_connections=limit) as pool:
-        providers = [S3Provider(server.config, pool=pool) for _ in range(MANY)]
+        providers = [S3Provider(server.config | {"transport": transport}, pool=pool) for _ in range(MANY)]
         await providers[0].put("shared", b"x" * 10_000)
+        pending = iter(providers * 2)
 
-        async def use(provider: S3Provider) -> None:
-            assert await provider.get("shared") == b"x" * 10_000
+        async def use() -> None:
+            for provider in pending:
+                assert await provider.get("shared") == b"x" * 10_000
+                seen.append(sockets_to(port) if len(seen) % 10 == 0 else 0)
+
+        await asyncio.gather(*(use() for _ in range(4 * limit)))
+        planes = [await provider._planes.data() for provider in providers]
+        if transport == "auto":
+            assert len({plane.road.wire for plane in planes if isinstance(plane, WirePlane)}) == 1
+            assert len([plane for plane in planes if isinstance(plane, WirePlane)]) == MANY
+    assert len(opened) == (transport == "aiobotocore")
+    assert 1 < max(seen) <= limit + 2 * (transport == "aiobotocore")  # aiohttp opens before the old one is closed
+    assert sockets_to(port) == 0
+
+
+async def test_lanes_share_the_limit_too(server: EmbeddedS3, tmp_path: Path) -> None:
+    """Transfers of files and small requests together have at most `max_connections` sockets, and wait for them."""
+    limit = 2
+    port = urlsplit(server.endpoint_url).port or 0
+    for number in range(4):
+        (tmp_path / f"source-{number}").write_bytes(bytes(2 * 2**20))
+    seen = []
+    async with SessionPool(max_connections=limit) as pool:
+        provider = S3Provider(server.config, pool=pool)
+
+        async def one(number: int) -> None:
+            await provider.upload(tmp_path / f"source-{number}", f"lane/{number}")
+            seen.append(sockets_to(port))
+            await provider.head(f"lane/{number}")
+            await provider.download(f"lane/{number}", tmp_path / f"target-{number}")
             seen.append(sockets_to(port))
 
-        await asyncio.gather(*(use(provider) for provider in providers for _ in range(3)))
-    assert len(opened) == 1
-    assert 1 < max(seen) <= limit
+        await asyncio.gather(*(one(number) for number in range(4)))
+    assert max(seen) <= limit
     assert sockets_to(port) == 0
+    assert all((tmp_path / f"target-{number}").stat().st_size == 2 * 2**20 for number in range(4))
 
 
 async def test_endpoints_that_differ_do_not_share_a_client(server: EmbeddedS3) -> None:
@@ -101,11 +135,14 @@ async def test_disconnect_leaves_a_shared_pool_open(server: EmbeddedS3) -> None:
             await other.get("left-open")
         async with pool.client(one._bucket.endpoint) as after:
             assert before is after
+        planes = [await provider._planes.data() for provider in (one, other)]
+        assert all(isinstance(plane, WirePlane) and not plane.closed for plane in planes)
 
 
-async def test_an_open_body_keeps_its_client(server: EmbeddedS3) -> None:
-    """Closing the pool, or disconnecting, while a body is read does not cut the body."""
-    provider = S3Provider(server.config)
+@TRANSPORTS
+async def test_an_open_body_keeps_its_connection(server: EmbeddedS3, transport: str) -> None:
+    """Closing the pool, or disconnecting, while a body is read does not cut the body; nothing stays open after it."""
+    provider = S3Provider(server.config | {"transport": transport})
     await provider.put("long", bytes(8 * 2**20))
     async with provider.stream("long", chunk_size=64 * 1024) as chunks:
         read = 0
@@ -115,19 +152,26 @@ async def test_an_open_body_keeps_its_client(server: EmbeddedS3) -> None:
             read += len(chunk)
     assert read == 8 * 2**20
     await provider.disconnect()
+    await asyncio.sleep(0)
+    assert sockets_to(urlsplit(server.endpoint_url).port or 0) == 0
 
 
-async def test_a_pool_can_be_used_again_after_it_was_closed(server: EmbeddedS3) -> None:
-    """Closing is for now: the next call opens a new client."""
-    provider = S3Provider(server.config)
+@TRANSPORTS
+async def test_a_pool_can_be_used_again_after_it_was_closed(server: EmbeddedS3, transport: str) -> None:
+    """Closing is for now: the next call opens anew."""
+    provider = S3Provider(server.config | {"transport": transport})
     await provider.put("again", b"1")
     await provider.disconnect()
     assert await provider.get("again") == b"1"
     await provider.disconnect()
 
 
-async def test_the_service_model_is_read_off_the_loop(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file of botocore's is read, and no session built, in the event loop's thread."""
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["put", "presign", "copy"])
+async def test_the_service_model_is_read_off_the_loop(
+    server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Where aiobotocore is needed no file of botocore's is read, and no session built, in the event loop's thread."""
     load = JSONFileLoader.load_file
     readers: list[tuple[threading.Thread, bool]] = []
 
@@ -137,8 +181,14 @@ async def test_the_service_model_is_read_off_the_loop(server: EmbeddedS3, monkey
         return found
 
     monkeypatch.setattr(JSONFileLoader, "load_file", spy)
-    provider = S3Provider(server.config)
+    provider = S3Provider(server.config | {"transport": "aiobotocore" if call == "put" else "auto"})
     await provider.put("warm", b"1")
+    if call == "presign":
+        assert readers == []
+        await provider.presign("warm")
+    elif call == "copy":
+        assert readers == []
+        await provider.copy("warm", "copy")
     await provider.disconnect()
     assert [reader for reader, found in readers if found]
     assert threading.current_thread() not in {reader for reader, found in readers if found}
@@ -154,6 +204,33 @@ def test_a_malformed_limit_is_refused(limit: Any) -> None:
 def test_a_pool_pickles_as_configuration() -> None:
     """A pool crosses processes by its limit alone."""
     assert pickle.loads(pickle.dumps(SessionPool(max_connections=7))).max_connections == 7
+
+
+@pytest.mark.slow
+def test_plain_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> None:
+    """With keys in the configuration, nothing that programs do a million times imports botocore; presigning does."""
+    source = tmp_path / "source"
+    source.write_bytes(bytes(11 * 2**20))
+    script = """
+        import asyncio, json, sys
+        from bucketry import S3Provider, TransferConfig
+        async def main():
+            config = TransferConfig(part_size=5 * 2**20, multipart_threshold=5 * 2**20)
+            provider = S3Provider(json.loads(sys.argv[1]), transfer=config)
+            await provider.connect()
+            await provider.put("plain/a", b"1")
+            assert await provider.get("plain/a") == b"1"
+            assert await provider.list_files("plain/") == ["plain/a"]
+            assert (await provider.upload(sys.argv[2], "plain/b")).parts == 3
+            await provider.download("plain/b", sys.argv[2] + ".copy")
+            await provider.delete_many(["plain/a", "plain/b"])
+            print(sorted({"botocore", "aiobotocore", "aiohttp"} & set(sys.modules)))
+            await provider.presign("k")
+            print(sorted({"botocore", "aiobotocore", "aiohttp"} & set(sys.modules)))
+            await provider.disconnect()
+        asyncio.run(main())
+    """
+    assert run(script, server.config, str(source)) == "[]\n['aiobotocore', 'aiohttp', 'botocore']\n"
 
 
 async def test_an_unknown_profile_is_a_configuration_error(server: EmbeddedS3) -> None:
@@ -174,10 +251,11 @@ async def test_missing_credentials_say_so(server: EmbeddedS3) -> None:
     await provider.disconnect()
 
 
-def run(script: str, config: dict[str, Any]) -> str:
+def run(script: str, config: dict[str, Any], *arguments: str) -> str:
     """Run a script in a fresh interpreter in which every warning is an error, and give what it printed."""
+    command = [sys.executable, "-W", "error", "-X", "faulthandler", "-c", textwrap.dedent(script), json.dumps(config)]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "faulthandler", "-c", textwrap.dedent(script), json.dumps(config)],
+        [*command, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -203,7 +281,8 @@ def test_two_consecutive_runs_work_with_one_provider(server: EmbeddedS3) -> None
 
 
 @pytest.mark.slow
-def test_nothing_is_unclosed_when_nobody_closes(server: EmbeddedS3) -> None:
+@TRANSPORTS
+def test_nothing_is_unclosed_when_nobody_closes(server: EmbeddedS3, transport: str) -> None:
     """A hundred providers that are never disconnected leave no warning at exit."""
     script = """
         import asyncio, gc, json, sys
@@ -219,12 +298,13 @@ def test_nothing_is_unclosed_when_nobody_closes(server: EmbeddedS3) -> None:
         asyncio.run(main())
         gc.collect()
     """
-    assert run(script, server.config) == "1\n"
+    assert run(script, server.config | {"transport": transport}) == "1\n"
 
 
-async def test_a_body_that_is_left_early_gives_its_connection_up(server: EmbeddedS3) -> None:
+@TRANSPORTS
+async def test_a_body_that_is_left_early_gives_its_connection_up(server: EmbeddedS3, transport: str) -> None:
     """Leaving a stream in the middle neither leaks the connection nor blocks the next call."""
-    provider = S3Provider(server.config | {"max_connections": 1})
+    provider = S3Provider(server.config | {"max_connections": 1, "transport": transport})
     await provider.put("early", bytes(4 * 2**20))
     for _ in range(3):
         async with provider.stream("early", chunk_size=1024) as chunks:

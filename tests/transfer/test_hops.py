@@ -134,18 +134,19 @@ async def test_cancelled_before_its_turn() -> None:
 
 async def test_cancelled_when_it_is_done_already() -> None:
     """A cancellation that comes just after the work failed wins, and the work's error is not reported as lost."""
+    tasks: list[asyncio.Task[int]] = []
 
     class Cancelling(Hops):
         def _back(self, *arguments: Any) -> None:
             super()._back(*arguments)
-            task.cancel()
+            tasks[0].cancel()
 
-    task = asyncio.create_task(Cancelling().run(int, "x"))
     lost: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+    tasks.append(asyncio.create_task(Cancelling().run(int, "x")))
     with pytest.raises(asyncio.CancelledError):
-        await task
-    del task
+        await tasks[0]
+    tasks.clear()
     gc.collect()
     assert lost == []
 

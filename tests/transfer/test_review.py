@@ -202,7 +202,7 @@ def test_what_constructs_unpickles(provider: S3Provider) -> None:
     """A provider that could be made can be made again in another process."""
     twin = pickle.loads(pickle.dumps(provider))
     assert twin.transfer.config == provider.transfer.config
-    assert twin._client.endpoint == provider._bucket.endpoint
+    assert twin._bucket.endpoint == provider._bucket.endpoint
 
 
 async def test_small_chunks_cost_no_memory() -> None:

@@ -22,6 +22,8 @@ HALVES = {
     "CloudflareR2Provider": {"access_key_id": ACCESS, "secret_access_key": SECRET, "account_id": ACCOUNT},
 }
 
+TRANSPORTS = ("auto", "aiobotocore")
+
 Provide = Callable[..., Any]
 
 
@@ -32,13 +34,20 @@ async def pool() -> AsyncIterator[SessionPool]:
         yield pool
 
 
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Run the test by each transport; a test that is of one of them says so by parametrizing this."""
+    return str(request.param)
+
+
 @pytest.fixture
-def provide(pool: SessionPool) -> Provide:
+def provide(pool: SessionPool, transport: str) -> Provide:
     """Make a provider of a scripted server, `S3Provider` with AWS's row by default."""
 
     def make(place: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
         url = place if isinstance(place, str) else place.url
-        given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, **HALVES[kind.__name__], **config}
+        given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, "transport": transport}
+        given |= {**HALVES[kind.__name__], **config}
         if kind is S3Provider:
             given.setdefault("server", "aws")
         transfer = TransferConfig(

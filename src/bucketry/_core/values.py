@@ -117,22 +117,41 @@ class _Unfrozen:
 
     __slots__ = ObjectInfo.__slots__
 
-    def __init__(self, key: str, last_modified: datetime, etag: str, size: int, storage_class: str | None) -> None:
+    def __init__(
+        self,
+        key: str,
+        last_modified: datetime,
+        etag: str,
+        size: int,
+        storage_class: str | None,
+        content_type: str | None,
+        version_id: str | None,
+        checksums: Mapping[str, str],
+    ) -> None:
         self.key = key
         self.size = size
         self.etag = etag
         self.last_modified = last_modified
-        self.content_type = None
+        self.content_type = content_type
         self.storage_class = storage_class
-        self.version_id = None
+        self.version_id = version_id
         self.metadata = NOTHING
-        self.checksums = NOTHING
+        self.checksums = checksums
         self.write_token = None
 
 
-def listed(key: str, last_modified: datetime, etag: str, size: int, storage_class: str | None) -> ObjectInfo:
-    """Give what a listing says of an object: a fifth of the constructor's time, of which a page takes 1,000."""
-    info = _Unfrozen(key, last_modified, etag, size, storage_class)
+def plain_info(
+    key: str,
+    last_modified: datetime,
+    etag: str,
+    size: int,
+    storage_class: str | None,
+    content_type: str | None = None,
+    version_id: str | None = None,
+    checksums: Mapping[str, str] = NOTHING,
+) -> ObjectInfo:
+    """Make an `ObjectInfo` without metadata in a fifth of the constructor's time: a page of a listing has 1,000."""
+    info = _Unfrozen(key, last_modified, etag, size, storage_class, content_type, version_id, checksums)
     info.__class__ = ObjectInfo  # type: ignore[assignment]  # frozen from here on
     return info  # type: ignore[return-value]  # as above
 

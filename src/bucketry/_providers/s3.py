@@ -113,6 +113,10 @@ class S3Requests:
         if_none_match: str | None = None,
     ) -> AbstractAsyncContextManager[BodyReader]:
         """See `ReadsObjects.open_body`."""
+        if (plane := self._planes.ready) is not None:
+            return plane.open_body(
+                key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+            )
         return _OpenBody(self._planes, key, byte_range, version_id, if_match, if_none_match)
 
     async def fetch_range(

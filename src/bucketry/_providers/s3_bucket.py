@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -40,9 +41,9 @@ class S3Bucket:
         """Give `scheme://bucket/key`."""
         return f"{self.vendor.scheme}://{self.name}/{key}"
 
-    def error(self, kind: type[StorageError], key: str, operation: str, problem: str) -> StorageError:
-        """Give an error about an object, with its facts."""
-        message = f"{self.locate(key)}: {problem}"
+    def error(self, kind: type[StorageError], key: str | None, operation: str, problem: str) -> StorageError:
+        """Give an error about an object, or about the bucket, with its facts."""
+        message = f"{self.locate(key or '')}: {problem}"
         return kind(message, provider=self.vendor.name, bucket=self.name, key=key, operation=operation)
 
     def check(self, doing: str, key: str | None, **texts: str | None) -> None:
@@ -51,7 +52,7 @@ class S3Bucket:
             check_key(key, self.vendor.capabilities, self.locate())
         for name, value in texts.items():
             if value is not None and not _is_text(value):
-                raise self.error(InvalidRequestError, key or "", doing, f"{name} {value!r} is not valid Unicode")
+                raise self.error(InvalidRequestError, key, doing, f"{name} {value!r} is not valid Unicode")
 
     def hold(self, info: ObjectInfo, if_match: str | None, if_none_match: str | None) -> None:
         """Hold a read's conditions against its answer as well: some servers ignore the headers."""
@@ -61,17 +62,18 @@ class S3Bucket:
             problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
             raise self.error(PreconditionFailedError, info.key, "get", problem)
 
-    async def repeat(self, once: Callable[[], Awaitable[T]], *, repeatable: bool = True) -> T:
+    async def repeat(self, once: Callable[[], Awaitable[T]], *, repeatable: bool = True, timed: bool = True) -> T:
         """Make a request, and make it again where that is safe and may help.
 
         Args:
             once: Makes it.
             repeatable: Whether a second try after a lost answer does the same as the first. Where not, the
                 transfer looks what became of it; only a refused signature is made again here.
+            timed: Whether the endpoint's `total_timeout` ends each try; else `once` sees to it.
         """
         budget = self._budget.get()
-        if self.endpoint.total_timeout is not None:
-            once = partial(self._in_time, once, self.endpoint.total_timeout)
+        if timed and self.endpoint.total_timeout is not None:
+            once = partial(self._timed, once)
         attempt = 0
         while True:
             attempt += 1
@@ -87,15 +89,25 @@ class S3Bucket:
                 budget.refund()
                 return answer
 
-    async def _in_time(self, once: Callable[[], Awaitable[T]], seconds: float) -> T:
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """End what is inside after `total_timeout`.
+
+        Raises:
+            RequestTimeoutError: It took longer.
+        """
         try:
-            async with asyncio.timeout(seconds) as limit:
-                return await once()
+            async with asyncio.timeout(self.endpoint.total_timeout) as limit:
+                yield
         except TimeoutError as exc:
             if not limit.expired():
                 raise
-            problem = f"a request took longer than total_timeout, {seconds:g} s"
-            raise self.error(RequestTimeoutError, "", "", problem) from exc
+            problem = f"a request took longer than total_timeout, {self.endpoint.total_timeout:g} s"
+            raise self.error(RequestTimeoutError, None, "", problem) from exc
+
+    async def _timed(self, once: Callable[[], Awaitable[T]]) -> T:
+        async with self.in_time():
+            return await once()
 
 
 def _is_text(value: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions
+from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions, plain_info
 from bucketry.errors import IntegrityError
 
 _META = "x-amz-meta-"
@@ -26,16 +26,22 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     etag, modified = headers.get("etag"), headers.get("last-modified")
     if not etag and modified is None:  # a page of some proxy: every S3 server sends at least one of them
         raise ValueError("it has neither ETag nor Last-Modified")
+    moment = _EPOCH if modified is None else http_date(modified)
+    storage_class, content_type = headers.get("x-amz-storage-class"), headers.get("content-type")
+    version, checksums = version_of(headers), stored_checksums(headers)
+    metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
+    if not metadata:
+        return plain_info(key, moment, etag or "", size, storage_class, content_type, version, checksums)
     return ObjectInfo(
         key=key,
         size=size,
         etag=etag or "",
-        last_modified=_EPOCH if modified is None else http_date(modified),
-        content_type=headers.get("content-type"),
-        storage_class=headers.get("x-amz-storage-class"),
-        version_id=version_of(headers),
-        metadata={name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)},
-        checksums=stored_checksums(headers),
+        last_modified=moment,
+        content_type=content_type,
+        storage_class=storage_class,
+        version_id=version,
+        metadata=metadata,
+        checksums=checksums,
     )
 
 

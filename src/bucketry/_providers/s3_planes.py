@@ -138,7 +138,7 @@ class Planes:
         try:
             road = await self._pool.road(endpoint, bucket.name if virtual else "")
         except WireError as exc:
-            raise bucket.error(exc.kind, "", "connect", exc.problem) from exc
+            raise bucket.error(exc.kind, None, "connect", exc.problem) from exc
         base = urlsplit(endpoint.plain_url or "").path.rstrip("/")
         return None if road is None else WirePlane(bucket, road, base if virtual else f"{base}/{bucket.name}")
 

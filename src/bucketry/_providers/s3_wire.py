@@ -46,7 +46,7 @@ from bucketry._wire.multipart import answer_fields, completion_request, open_upl
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry._wire.unary import MAX_BODY, Connection
 from bucketry._wire.xml import LARGEST_ANSWER, AnswerIsErrorError, deletion_request, deletions, error_fields
-from bucketry.errors import IntegrityError, StorageError, TransientError
+from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError, StorageError, TransientError
 
 _ERROR_BODY = 64 * KiB  # of an error's XML
 _OK = range(200, 300)
@@ -86,8 +86,10 @@ class WirePlane:
         """See `ReadsObjects.head`."""
         call = Call("HEAD", self._path("head", key), _version(version_id), self._checksum_mode)
         head, _ = await self._ask("head", call, key)
-        with self.reading(key, "head"):
+        try:
             return info_of(key, head.headers, _length(head))
+        except ValueError as exc:
+            raise self._unreadable(exc, key, "head") from exc
 
     def open_body(
         self,
@@ -117,17 +119,19 @@ class WirePlane:
 
         async def once() -> StorageError | None:
             try:
-                head, body = await self.road.carry_down(get.call, accept)
-            except WireError as exc:
-                error = self.failed(exc, "get", key)
-                if info is not None:
-                    return error  # the transfer asks for the rest
-                raise error from exc
+                async with self.bucket.in_time():
+                    head, body = await self.road.carry_down(get.call, accept)
+            except (WireError, RequestTimeoutError) as exc:
+                error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
+                if info is None:
+                    raise error from exc
+                # The transfer asks for the rest.
+                return self.bucket.error(IncompleteBodyError, key, "get", str(error))
             if head.status not in _OK:
                 raise self.refused(head, body, "get", key)
             return None
 
-        broken = await self.bucket.repeat(once)
+        broken = await self.bucket.repeat(once, timed=False)
         if broken is not None:
             raise broken
         assert info is not None  # noqa: S101 - an answer was accepted
@@ -203,7 +207,7 @@ class WirePlane:
         self.bucket.check("list_multiparts", None, Prefix=prefix)
         query = encode_query({"uploads": "", "prefix": prefix} if prefix else {"uploads": ""})
         _, answer = await self._ask("list_multiparts", Call("GET", self._root or "/", query))
-        with self.reading(prefix, "list_multiparts"):
+        with self.reading(None, "list_multiparts"):
             return tuple(
                 MultipartUpload(key=key, upload_id=upload_id, initiated=initiated)
                 for key, upload_id, initiated in open_uploads(answer)
@@ -234,15 +238,15 @@ class WirePlane:
         call = Call("GET", self._root or "/", encode_query(pairs))
 
         async def once() -> ListPage:
-            connection = await self.opened("list", call, prefix)
+            connection = await self.opened("list", call, None)
             try:
-                with self.reading(prefix, "list"):
+                with self.reading(None, "list"):
                     parser = ListingParser()
                     while piece := await connection.piece():
                         parser.feed(piece)
                     return parser.close(token)
             except WireError as exc:
-                raise self.failed(exc, "list", prefix) from exc
+                raise self.failed(exc, "list", None) from exc
             finally:
                 self.road.done(connection)
 
@@ -258,12 +262,12 @@ class WirePlane:
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         call = Call("POST", self._root or "/", "delete=", {"content-md5": digest})
         _, answer = await self._ask("delete_many", call, body=body)
-        with self.reading("", "delete_many"):
+        with self.reading(None, "delete_many"):
             return deletions(answer)
 
     # --- one request -------------------------------------------------------------------------------
 
-    async def opened(self, doing: str, call: Call, key: str) -> Connection:
+    async def opened(self, doing: str, call: Call, key: str | None) -> Connection:
         """Make a request once, and give the connection with the head of its answer, which is a good one."""
         try:
             connection = await self.road.open(call)
@@ -348,12 +352,13 @@ class WirePlane:
 
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
         """Give the object, having checked that the answer is the one that was asked for."""
-        with self.reading(get.key, "get"):
-            try:
-                size = expect_range(head.headers.get("content-range", ""), _length(head), get.byte_range)
-            except IntegrityError as exc:
-                raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
+        try:
+            size = expect_range(head.headers.get("content-range", ""), _length(head), get.byte_range)
             info = info_of(get.key, head.headers, size)
+        except IntegrityError as exc:
+            raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
+        except ValueError as exc:
+            raise self._unreadable(exc, get.key, "get") from exc
         self.bucket.hold(info, get.if_match, get.if_none_match)
         return info
 
@@ -361,7 +366,7 @@ class WirePlane:
 
     def failed(self, exc: WireError, doing: str, key: str | None) -> StorageError:
         """Give the error for a request that was not answered, or not to its end."""
-        return self.bucket.error(exc.kind, key or "", doing, f"{doing} failed: {exc.problem}")
+        return self.bucket.error(exc.kind, key, doing, f"{doing} failed: {exc.problem}")
 
     def refused(
         self, head: AnswerHead, body: bytes, doing: str, key: str | None, *, creates: bool = False
@@ -374,7 +379,7 @@ class WirePlane:
         return error
 
     @contextmanager
-    def reading(self, key: str, doing: str, *, creates: bool = False) -> Iterator[None]:
+    def reading(self, key: str | None, doing: str, *, creates: bool = False) -> Iterator[None]:
         """Turn what an answer that is no S3 server's does to its reader into an error of ours."""
         try:
             yield
@@ -383,8 +388,11 @@ class WirePlane:
         except ValueError as exc:
             if isinstance(exc, StorageError):
                 raise
-            problem = f"the answer to {doing} cannot be read, it is perhaps no S3 server's: {exc}"
-            raise self.bucket.error(TransientError, key, doing, problem) from exc
+            raise self._unreadable(exc, key, doing) from exc
+
+    def _unreadable(self, exc: ValueError, key: str | None, doing: str) -> StorageError:
+        problem = f"the answer to {doing} cannot be read, it is perhaps no S3 server's: {exc}"
+        return self.bucket.error(TransientError, key, doing, problem)
 
     def _refusal(self, refusal: Refusal, doing: str, key: str | None, *, creates: bool) -> StorageError:
         bucket = self.bucket

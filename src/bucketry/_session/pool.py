@@ -137,13 +137,14 @@ class _Live:
             return None
         ca_bundle = endpoint.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or None
         who: Who = Credentials(endpoint.access_key or "", endpoint.secret_key or "", endpoint.session_token)
-        if endpoint.access_key is None:
+        if endpoint.access_key is None or endpoint.profile is not None:
             clients = self._clients or await self._load_clients()
             facts = await clients.facts(endpoint)
             if endpoint.url is None and not facts.usual:
                 return None
             ca_bundle = ca_bundle or facts.ca_bundle
-            who = await clients.credentials(endpoint)
+            if endpoint.access_key is None:
+                who = await clients.credentials(endpoint)
         secure = Origin.of(endpoint.plain_url).secure
         return Wire(
             region=endpoint.region,

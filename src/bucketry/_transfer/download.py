@@ -83,14 +83,12 @@ class Download:
             return await self.to(path, listed)
         meter = Meter(self.progress, self.key, listed.size)
         async with self.limits.memory.hold(listed.size):
-            async with (
-                self.limits.slots.hold(1),
-                ResumingStream(self.provider, self.key, None, policy=self._policy) as reader,
-            ):
-                info = reader.info
-                self._check_listed(listed, info.size)  # more than what is held would come
-                await self.limits.pace.wait(info.size)
-                data = await reader.read()
+            async with self.limits.slots.hold(1):
+                await self.limits.pace.wait(listed.size)
+                async with ResumingStream(self.provider, self.key, None, policy=self._policy) as reader:
+                    info = reader.info
+                    self._check_listed(listed, info.size)  # more than what is held would come
+                    data = await reader.read()
             self._check_listed(listed, len(data))
             self.retries = reader.retries
             verified = await self.limits.hops.run(self._put_down, data, info, landing, path)

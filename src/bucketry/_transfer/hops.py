@@ -46,8 +46,6 @@ class Hops:
                 self._waiting.remove(piece)
             else:
                 await until_done(piece.left)
-                if not piece.done.cancelled():
-                    piece.done.exception()  # fetched, so that the loop does not report it as lost
             raise
         finally:
             del piece  # an error's traceback leads here, and from here to the error

@@ -63,9 +63,9 @@ class Wire:
 
     def __init__(self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
         """Open nothing yet."""
-        self.pool = Pool(limit, timeouts)
+        self.pool = Pool(limit, timeouts, self._end_threads)
         self.tls = tls
-        self.threads = ThreadPoolExecutor(limit, thread_name_prefix="bucketry-lane")
+        self._threads: ThreadPoolExecutor | None = None
         self._who = who
         self._signer = Signer(region)
         self._ahead = 0.0
@@ -99,7 +99,17 @@ class Wire:
     def close(self, *, at_once: bool = False) -> None:
         """Close idle connections now and the others when their requests are done, or all of them at once."""
         self.pool.close(at_once=at_once)
-        self.threads.shutdown(wait=False)
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Give the threads that lanes run in; they end when the wire is closed and its last request done."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.pool.limit, thread_name_prefix="bucketry-lane")
+        return self._threads
+
+    def _end_threads(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
 
 
 class Road:

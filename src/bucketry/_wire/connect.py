@@ -108,5 +108,5 @@ def moved(connected: socket.socket) -> int:
     try:
         info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 16)
         return sum(struct.unpack_from("=QQ", info, _BYTES_ACKED))
-    except (AttributeError, OSError, struct.error):
+    except (AttributeError, OSError, TypeError, struct.error):  # TypeError: uvloop's sockets tell nothing
         return 0

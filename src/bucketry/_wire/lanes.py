@@ -254,10 +254,10 @@ class Lanes:
         origin: Where.
         pool: Its slots.
         tls: For `https`.
-        threads: As many as there are slots.
+        threads: Gives the executor, which has as many as there are slots.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: Executor) -> None:
+    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: Callable[[], Executor]) -> None:
         """Remember; no I/O."""
         self._origin = origin
         self._pool = pool
@@ -317,7 +317,7 @@ class Lanes:
 
     async def _in_thread(self, lane: Lane, work: Callable[[], T]) -> T:
         lane.in_use = True
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future = asyncio.get_running_loop().run_in_executor(self._threads(), work)
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from xml.etree.ElementTree import Element
 
-from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, listed
+from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, plain_info
 from bucketry._wire.entries import EntrySweep
 from bucketry._wire.xml import AnswerIsErrorError, MalformedXMLError, XMLReader, keep_error_field
 
@@ -129,7 +129,7 @@ class ListingParser:
     def _add(self, found: _Objects) -> None:
         self._keys += found.keys
         names = unquoted(found.keys)
-        self._objects += map(listed, names, found.moments, found.etags, found.sizes, found.classes)
+        self._objects += map(plain_info, names, found.moments, found.etags, found.sizes, found.classes)
         self._check_number()
 
     def _check_number(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -61,10 +61,17 @@ class Pool:
         closed: Whether connections are kept no more.
     """
 
-    def __init__(self, limit: int, timeouts: Timeouts) -> None:
-        """Begin empty; no I/O."""
+    def __init__(self, limit: int, timeouts: Timeouts, drained: Callable[[], None] = lambda: None) -> None:
+        """Begin empty; no I/O.
+
+        Args:
+            limit: Of slots.
+            timeouts: Of waiting and silence.
+            drained: Called when the pool is closed and no request is under way.
+        """
         self.limit = limit
         self.timeouts = timeouts
+        self._drained = drained
         self.busy = 0
         self.closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -164,6 +171,8 @@ class Pool:
                 connection.close()
             if self._timer is not None:
                 self._timer.cancel()
+        if not self.busy:
+            self._drained()
 
     def _give_slot(self) -> None:
         while self._waiting:
@@ -172,6 +181,8 @@ class Pool:
                 turn.set_result(None)  # the slot passes on
                 return
         self.busy -= 1
+        if self.closed and not self.busy:
+            self._drained()
 
     def _tick(self) -> None:
         now = time.monotonic()

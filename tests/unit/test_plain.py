@@ -1,0 +1,117 @@
+"""When the data plane may be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from bucketry._core.config import S3Config
+from bucketry._session.plain import is_plain, is_proxied, is_usual
+from bucketry._vendors import aws, generic
+from bucketry._vendors.endpoint import Endpoint, resolve
+
+
+def endpoint(url: str | None = None, bucket: str = "bucket", **config: str | bool) -> Endpoint:
+    """Resolve a configuration."""
+    given = S3Config.of({"bucket_name": bucket, "endpoint_url": url, **config})
+    return resolve(given, aws.VENDOR if url is None or "amazonaws" in url else generic.VENDOR)
+
+
+@pytest.mark.parametrize(
+    "bucket", ["bucket", "x-s3", "a--b", "bucket-x-s3", "my.bucket", "s3-accelerate", "x--x-s3a", "--x-s3-bucket"[2:]]
+)
+def test_usual_buckets(bucket: str) -> None:
+    """Names that only resemble those of other kinds of buckets are plain."""
+    assert is_plain(endpoint(), bucket)
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        "arn:aws:s3:us-east-1:123456789012:accesspoint/mine",
+        "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-1/accesspoint/mine",
+        "bucket--use1-az4--x-s3",
+        "access-point--op-s3",
+        "access-point--ol-s3",
+        "id--table-s3",
+    ],
+)
+def test_other_buckets(bucket: str) -> None:
+    """Access points, express and other kinds of buckets have hosts and signatures of their own."""
+    assert not is_plain(endpoint(), bucket)
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("https://s3.us-east-1.amazonaws.com", True),
+        ("https://s3.dualstack.us-east-1.amazonaws.com", True),
+        ("https://s3-us-west-2.amazonaws.com", True),
+        ("https://s3-accelerate.amazonaws.com", False),
+        ("https://s3-accelerate.dualstack.amazonaws.com", False),
+        ("https://s3-fips.us-east-1.amazonaws.com", False),
+        ("https://s3-fips.dualstack.us-east-1.amazonaws.com", False),
+        ("https://s3-outposts.us-east-1.amazonaws.com", False),
+        ("https://s3-object-lambda.us-east-1.amazonaws.com", False),
+        ("https://s3express-use1-az4.us-east-1.amazonaws.com", False),
+        ("https://bucket.s3express-use1-az4.us-east-1.amazonaws.com", False),
+        ("https://S3-Accelerate.amazonaws.com", False),
+        ("https://minio.example.com:9000", True),
+        ("http://127.0.0.1:9000", True),
+        ("https://[::1]:9000/base", True),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*is not known to this version")
+def test_hosts(url: str, plain: bool) -> None:
+    """Hosts of AWS's other services are not plain; regions' own, and all of others, are."""
+    assert is_plain(endpoint(url), "bucket") is plain
+
+
+@pytest.mark.filterwarnings("ignore:.*is not known to this version")
+def test_a_region_whose_host_is_not_known() -> None:
+    """Where only botocore can tell the host, the way is not plain."""
+    for region in ("cn-north-1", "mars-1"):
+        assert not is_plain(endpoint(region=region), "bucket")
+
+
+@pytest.mark.parametrize(
+    ("environ", "usual"),
+    [
+        ({}, True),
+        ({"AWS_USE_FIPS_ENDPOINT": "false"}, True),
+        ({"AWS_USE_FIPS_ENDPOINT": ""}, True),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, False),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"}, False),
+        ({"AWS_REGION": "eu-west-1"}, True),
+    ],
+    ids=str,
+)
+def test_variables(environ: dict[str, str], usual: bool) -> None:
+    """Variables of AWS's that ask for other endpoints are read as botocore reads them."""
+    assert is_usual(environ) is usual
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "proxied"),
+    [
+        ("https://s3.example.com", {}, False),
+        ("https://s3.example.com", {"https_proxy": "http://proxy:3128"}, True),
+        ("https://s3.example.com", {"HTTPS_PROXY": "http://proxy:3128"}, True),
+        ("https://s3.example.com", {"http_proxy": "http://proxy:3128"}, False),
+        ("http://s3.example.com", {"http_proxy": "http://proxy:3128"}, True),
+        ("https://s3.example.com", {"https_proxy": "http://proxy:3128", "no_proxy": "example.com"}, False),
+        ("https://s3.example.com", {"https_proxy": "http://proxy:3128", "no_proxy": "example.org"}, True),
+        ("https://s3.example.com", {"https_proxy": "http://proxy:3128", "NO_PROXY": "*"}, False),
+        ("http://localhost:9000", {"http_proxy": "http://proxy:3128"}, False),
+        ("http://127.0.0.1:9000", {"http_proxy": "http://proxy:3128"}, False),
+        ("http://[::1]:9000", {"http_proxy": "http://proxy:3128"}, False),
+    ],
+    ids=str,
+)
+def test_proxies(monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], proxied: bool) -> None:
+    """A proxy is one for the scheme, where the host is neither excepted nor this machine."""
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_proxied(endpoint(url, allow_http=True)) is proxied
