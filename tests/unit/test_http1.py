@@ -281,6 +281,14 @@ class TestAnswers:
         meaning = answer.meaning(len(answer.wire))
         assert judged(answer.method, answer.wire) == (meaning.status, meaning.body)
 
+    def test_progress_is_told_in_words(self) -> None:
+        """A message can say how much has come, and of how much where the answer says so."""
+        for framing, words in (("length", "2 of 3 bytes"), ("end", "2 bytes")):
+            reader = AnswerReader("GET")
+            assert reader.progress == "0 bytes"
+            reader.feed(Answer(framing=framing, chunks=(b"abc",)).wire[:-1])
+            assert reader.progress == words
+
     @pytest.mark.parametrize(
         "answer",
         [

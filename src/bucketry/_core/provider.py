@@ -62,6 +62,8 @@ class BodyReader(Protocol):
     async def read(self) -> bytes:
         """Give all the bytes in one piece: the shorter way for a small body.
 
+        When it breaks, iterating gives what did come (or nothing, if that is not known), and breaks again.
+
         Raises:
             IncompleteBodyError: The body ended or stalled before its length.
         """

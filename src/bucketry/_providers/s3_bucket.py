@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from bucketry._vendors.row import Vendor
 from bucketry.errors import InvalidRequestError, PreconditionFailedError, RequestTimeoutError, StorageError
 
 T = TypeVar("T")
+_NO_LIMIT: AbstractAsyncContextManager[None] = nullcontext()
 
 
 class S3Bucket:
@@ -89,20 +90,24 @@ class S3Bucket:
                 budget.refund()
                 return answer
 
-    @asynccontextmanager
-    async def in_time(self) -> AsyncIterator[None]:
-        """End what is inside after `total_timeout`.
+    def in_time(self) -> AbstractAsyncContextManager[None]:
+        """End what is inside after `total_timeout`, if there is one.
 
         Raises:
             RequestTimeoutError: It took longer.
         """
+        seconds = self.endpoint.total_timeout
+        return _NO_LIMIT if seconds is None else self._within(seconds)
+
+    @asynccontextmanager
+    async def _within(self, seconds: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self.endpoint.total_timeout) as limit:
+            async with asyncio.timeout(seconds) as limit:
                 yield
         except TimeoutError as exc:
             if not limit.expired():
                 raise
-            problem = f"a request took longer than total_timeout, {self.endpoint.total_timeout:g} s"
+            problem = f"a request took longer than total_timeout, {seconds:g} s"
             raise self.error(RequestTimeoutError, None, "", problem) from exc
 
     async def _timed(self, once: Callable[[], Awaitable[T]]) -> T:

@@ -455,9 +455,12 @@ class WireBody:
     async def read(self) -> bytes:
         """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
         try:
-            data = await self._opened.body()
+            async with self._plane.bucket.in_time():
+                data = await self._opened.body()
         except WireError as exc:
             raise self._plane.failed(exc, "get", self._get.key) from exc
+        except RequestTimeoutError as exc:
+            raise self._plane.bucket.error(IncompleteBodyError, self._get.key, "get", str(exc)) from exc
         if (algorithm := self._algorithm) is not None:
             self._compare(algorithm, checksums.of(algorithm, data))
         return data

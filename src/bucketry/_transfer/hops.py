@@ -11,7 +11,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from bucketry._core.finish import until_done
 
-WORTH = 0.002  # seconds of work in one hop: a hop costs some 30 µs, and a disk that is slow is asked in parallel
+WORTH = 0.0005  # seconds of work in one hop: a hop costs some 30 µs of the loop, and a slow disk is asked in parallel
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from types import TracebackType
 from typing import Self
 
@@ -78,14 +78,11 @@ class ResumingStream:
         await self._close()
 
     async def read(self) -> bytes:
-        """Give all the bytes; a small body that breaks is asked for again whole: what arrived of it is not known."""
+        """Give all the bytes."""
         assert self._body is not None  # noqa: S101 - set by _open()
         if self._end - self._position <= SMALL:
-            try:
+            with suppress(IncompleteBodyError):  # iterating gives what did come, and breaks again
                 return await self._body.read()
-            except IncompleteBodyError as error:
-                if not await self._resume(error, self._position):
-                    return b""
         async with aclosing(self.__aiter__()) as chunks:
             return b"".join([chunk async for chunk in chunks])
 

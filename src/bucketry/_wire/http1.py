@@ -23,6 +23,7 @@ MAX_INTERIM = 16  # 1xx answers before the final one; a server that works on a c
 _OVERHEAD = 16  # bytes of chunk framing for each byte of body, beyond a head's worth: 1-byte chunks need 5
 
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9][ \r]")
 _END = b"\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
@@ -53,8 +54,8 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
     content = head.replace("\r\n", "")
     line_ends = (len(head) - len(content)) // 2  # one too many, or a part of one that is left, came from the arguments
-    lines_are_fine = line_ends == len(headers) + 2 and content.isprintable() and all(map(_is_token, headers))
-    if not lines_are_fine or method not in _METHODS or not target.isascii() or not target or " " in target:
+    lines_are_fine = line_ends == len(headers) + 2 and not _has_controls(content) and all(map(_is_token, headers))
+    if not lines_are_fine or method not in _METHODS or not _is_target(target):
         raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
     return head.encode()
 
@@ -63,9 +64,9 @@ def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
     """Name what is wrong with a head; values are not shown, as they may be secret."""
     if method not in _METHODS:
         return f"the method {method!r} is not one of S3's"
-    if not target.isascii() or not target or " " in target or not target.isprintable():
+    if not _is_target(target):
         return "its path holds characters that are not percent-encoded"
-    wrong = [name for name, value in headers.items() if not _is_token(name) or not value.isprintable()]
+    wrong = [name for name, value in headers.items() if not _is_token(name) or _has_controls(value)]
     return f"the header {wrong[0]!r} or its value holds characters that no header can"
 
 
@@ -221,8 +222,6 @@ class AnswerReader:
             raise ProtocolError("it switches to another protocol") from None
         except HttpParserError as exc:
             raise ProtocolError(str(exc)) from exc
-        if self._body:
-            raise ProtocolError("its lines do not end in CR LF")
         status = parser.get_status_code()
         if status < 200:  # noqa: PLR2004 - informational, RFC 9110 § 15.2
             self._interim += 1
@@ -307,6 +306,14 @@ class AnswerReader:
         """Note the end of a chunked body."""
         if self.head is not None:
             self.done = True
+
+
+def _is_target(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
+def _has_controls(text: str) -> bool:
+    return not text.isprintable() and _CONTROL.search(text) is not None  # the first is quick, and too strict
 
 
 @lru_cache(maxsize=512)
