@@ -65,9 +65,7 @@ def live(name: str, transfer: TransferConfig) -> StorageProvider:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def provider(
-    request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path
-) -> AsyncIterator[StorageProvider]:
+async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path) -> AsyncIterator[StorageProvider]:
     """Give an open provider of each kind, on an empty place of its own."""
     server, _, transport = request.param.partition("-")
     for gap in request.node.iter_markers("gap"):

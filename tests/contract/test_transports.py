@@ -179,7 +179,7 @@ async def test_a_missing_key(place: Place, open_file: OpenFile, tmp_path: Path) 
     for request in requests:
         error = await same_error(place.both, request)
         assert (type(error), error.status) == (NotFoundError, 404)
-    assert not os.path.exists(tmp_path / "target")
+    assert not (tmp_path / "target").exists()
 
 
 async def test_a_missing_bucket(place: Place) -> None:

@@ -160,7 +160,7 @@ class Ahead:
 
 @pytest.mark.parametrize("seconds", [3_600, -86_400 * 400])
 async def test_a_clock_that_is_off(seconds: float) -> None:
-    """After a refusal for the time, requests are signed by the server's clock: that one again, and those that follow."""
+    """After a refusal for the time, requests are signed by the server's clock: that one again, and all others."""
     async with serving(Ahead(seconds)) as server, SessionPool() as pool:
         provider = make(server, pool, access_key_id="a", secret_access_key="b")
         assert await provider.get("k") == DATA

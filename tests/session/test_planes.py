@@ -152,9 +152,7 @@ async def test_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     ],
     ids=str,
 )
-async def test_proxies_are_of_a_scheme(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], plane: type
-) -> None:
+async def test_proxies_are_of_a_scheme(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], plane: type) -> None:
     """A proxy counts for its scheme, unless the host is one of those that are reached without it."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -326,15 +326,22 @@ class TestStreams:
         assert await memory.get_range("k", 10, LARGE + 50) == noise(2 * LARGE)[10 : LARGE + 50]
         assert memory.opened == [(ByteRange(10, LARGE + 50), None), (ByteRange(15, LARGE + 50), etag)]
 
-    async def test_a_small_body_is_asked_for_again_whole(self, bench: Bench) -> None:
-        """A small body that breaks is asked for again whole, held to its version; from then on it is resumed."""
+    async def test_a_small_body_is_resumed(self, bench: Bench) -> None:
+        """Of a small body that breaks what came is kept, and the rest asked for, where the body knows what came."""
         memory = bench.watch(Breaking(5, 6))
         etag = (await memory.put("k", noise(100))).etag
         assert await memory.get("k") == noise(100)
-        assert memory.opened == [(None, None), (ByteRange(0, 100), etag), (ByteRange(6, 100), etag)]
+        assert memory.opened == [(None, None), (ByteRange(5, 100), etag), (ByteRange(11, 100), etag)]
         memory.cuts, memory.opened = [5], []
         assert await memory.get_range("k", 10, 500) == noise(100)[10:]
-        assert memory.opened == [(ByteRange(10, 500), None), (ByteRange(10, 100), etag)]
+        assert memory.opened == [(ByteRange(10, 500), None), (ByteRange(15, 100), etag)]
+
+    async def test_a_small_body_that_forgets_is_asked_for_again_whole(self, bench: Bench) -> None:
+        """Where a body that breaks does not know what came, all of it is asked for again, of the same version."""
+        memory = bench.watch(Breaking(0, 0))
+        etag = (await memory.put("k", noise(100))).etag
+        assert await memory.get("k") == noise(100)
+        assert memory.opened == [(None, None), (ByteRange(0, 100), etag), (ByteRange(0, 100), etag)]
 
     async def test_a_small_object_replaced_before_it_is_asked_for_again(self, bench: Bench) -> None:
         """`get` gives no other version than the one that it began."""

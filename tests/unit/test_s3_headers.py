@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -201,7 +202,9 @@ def test_other_dates(text: str, moment: datetime) -> None:
     assert http_date(text) == moment
 
 
-@pytest.mark.parametrize("text", ["", "now", "Wed, 21 Xxx 2026 07:28:00 GMT", "Wed, 41 Oct 2026 07:28:00 GMT", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", "now", "Wed, 21 Xxx 2026 07:28:00 GMT", "Wed, 41 Oct 2026 07:28:00 GMT", "\ud800"]
+)
 def test_no_dates(text: str) -> None:
     """Anything else is a ValueError."""
     with pytest.raises(ValueError):  # noqa: PT011 - the words are the standard library's or ours
@@ -211,7 +214,5 @@ def test_no_dates(text: str) -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_a_date_or_not(text: str) -> None:
     """No text makes another error."""
-    try:
+    with suppress(ValueError):
         assert http_date(text).tzinfo is UTC
-    except ValueError:
-        pass

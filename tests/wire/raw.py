@@ -38,6 +38,7 @@ class Peer:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         request = Request(method, target, headers, b"")
         self._server.requests.append(request)
+        self._server._first.set()
         return request
 
     async def request(self) -> Request:
@@ -115,11 +116,16 @@ class RawServer:
         self._server: asyncio.Server | None = None
         self.requests: list[Request] = []
         self.connections = 0
+        self._first = asyncio.Event()
 
     @property
     def asked(self) -> list[str]:
         """The methods of all requests."""
         return [request.method for request in self.requests]
+
+    async def asked_once(self) -> None:
+        """Wait for the first request."""
+        await self._first.wait()
 
     @property
     def port(self) -> int:

@@ -39,7 +39,7 @@ WRITTEN = bytes_of(Answer(200, b"", {"ETag": '"e1"'}))
 Kind = Callable[[S3Provider, int], Awaitable[object]]
 
 
-async def get(provider: S3Provider, fd: int) -> object:
+async def get(provider: S3Provider, _: int) -> object:
     """Read on the event loop."""
     async with provider.open_body("k") as body:
         return await body.read()
@@ -50,7 +50,7 @@ async def fetch(provider: S3Provider, fd: int) -> object:
     return await provider.fetch_range("k", None, FileSink(fd))
 
 
-async def put(provider: S3Provider, fd: int) -> object:
+async def put(provider: S3Provider, _: int) -> object:
     """Write on the event loop."""
     return await provider.put_object("k", b"small", WriteOptions())
 
@@ -85,7 +85,9 @@ def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
     assert least <= time.monotonic() - begun <= seconds + LATE
 
 
-def answering(*pieces: bytes, then: Callable[[Peer], Awaitable[None]] = Peer.nothing) -> Callable[[Peer], Awaitable[None]]:
+def answering(
+    *pieces: bytes, then: Callable[[Peer], Awaitable[None]] = Peer.nothing
+) -> Callable[[Peer], Awaitable[None]]:
     """Give a talk that takes one request, sends these bytes, and goes on in some way."""
 
     async def talk(peer: Peer) -> None:
@@ -220,7 +222,7 @@ class TestInTheBody:
             assert len(server.requests) == 1
 
     async def test_what_came_is_in_the_file(self, fd: int) -> None:
-        """Of a body that was cut on its way into a file, exactly what arrived is there: the transfer asks for the rest."""
+        """Of a body that was cut on its way into a file exactly what arrived is there: a transfer asks for the rest."""
         for count in (0, 1, 5 * KiB, len(DATA) // 2, len(DATA) - 1):
             async with faulty(answering(HEAD + DATA[:count], then=closes)) as (provider, _):
                 sink = FileSink(fd)
@@ -487,10 +489,8 @@ class TestStaleConnections:
 
     @ALL
     @pytest.mark.parametrize("how", [closes, resets], ids=lambda how: how.__name__)
-    async def test_as_the_next_request_comes(
-        self, kind: Kind, how: Callable[[Peer], Awaitable[None]], fd: int
-    ) -> None:
-        """A repeatable request whose old connection closes without a byte is sent once more, on a new one, and no more."""
+    async def test_as_the_next_request_comes(self, kind: Kind, how: Callable[[Peer], Awaitable[None]], fd: int) -> None:
+        """A repeatable request whose old connection closes without a byte is sent once more, on a new one."""
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
 
         async def talk(peer: Peer) -> None:
@@ -586,8 +586,9 @@ class TestStaleConnections:
     async def test_bytes_that_nobody_asked_for(self, fd: int) -> None:
         """A connection on which something comes while it is idle is not used again."""
         for kind, answer in ((get, HEAD + DATA), (fetch, HEAD + DATA), (put, WRITTEN), (part, WRITTEN)):
+            sent = asyncio.Event()
 
-            async def talk(peer: Peer, answer: bytes = answer) -> None:
+            async def talk(peer: Peer, answer: bytes = answer, sent: asyncio.Event = sent) -> None:
                 await peer.request()
                 await peer.send(answer)
                 await asyncio.sleep(0.02)
@@ -595,7 +596,6 @@ class TestStaleConnections:
                 sent.set()
                 await peer.nothing()
 
-            sent = asyncio.Event()
             async with faulty(talk) as (provider, server):
                 await kind(provider, fd)
                 await sent.wait()
@@ -630,7 +630,7 @@ class TestTimeouts:
             waiting = []
             for _ in range(4):
                 one = socket.socket()
-                one.setblocking(False)
+                one.setblocking(False)  # noqa: FBT003 - the library's own
                 with suppress(BlockingIOError):
                     one.connect(("127.0.0.1", port))
                 waiting.append(one)
@@ -677,8 +677,7 @@ class TestTimeouts:
 
         async with faulty(slowly, max_connections=1, pool_timeout=0.1, read_timeout=5) as (provider, server):
             first = asyncio.create_task(provider.head("k"))
-            while not server.requests:
-                await asyncio.sleep(0.01)
+            await server.asked_once()
             with within(0.1, least=0.1), pytest.raises(RequestTimeoutError, match="none of the 1 connections"):
                 await kind(provider, fd)
             await first
@@ -706,8 +705,7 @@ class TestTimeouts:
         """A cancelled request ends at once, whatever the server does, and nothing of it stays."""
         async with faulty(answering(HEAD if kind in (get, fetch) else b""), read_timeout=60) as (provider, server):
             task = asyncio.create_task(kind(provider, fd))  # type: ignore[arg-type]
-            while not server.requests:
-                await asyncio.sleep(0.01)
+            await server.asked_once()
             await asyncio.sleep(0.05)
             with within(0):
                 task.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from tests.wire.swallow import swallow
 
 SIZE = GiB
 KEYS = 50_000
-BOUND = 0.1  # seconds: beside two other processes on two cores; a page parsed by aiobotocore blocks for as long
+BOUND = 0.25  # seconds; with lanes and server on two cores 0.07 are usual, on a busy machine 0.14
+WORK = 0.04  # seconds of the loop's own thread; 0.01 are usual, and one page by aiobotocore takes 0.06
+TRIES = 3  # what else the machine does holds the loop as well
 
 
 class Blocks:
@@ -27,10 +29,12 @@ class Blocks:
 
     Attributes:
         longest: The longest time for which the loop did nothing else, in seconds.
+        work: The longest time for which its thread computed meanwhile: no other program adds to that.
         turns: How often it was looked at.
     """
 
     longest = 0.0
+    work = 0.0
     turns = 0
 
 
@@ -41,8 +45,9 @@ async def monitored() -> AsyncIterator[Blocks]:
 
     async def look() -> None:
         while True:
-            before = time.perf_counter()
+            before, computed = time.perf_counter(), time.thread_time()
             await asyncio.sleep(0.001)
+            blocks.work = max(blocks.work, time.thread_time() - computed)
             blocks.longest = max(blocks.longest, time.perf_counter() - before - 0.001)
             blocks.turns += 1
 
@@ -69,26 +74,29 @@ async def work(provider: S3Provider, source: Path, target: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-async def test_the_longest_block(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+async def test_the_longest_block(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Downloading 1 GiB, uploading 1 GiB and listing 50,000 keys at once never holds the loop for long."""
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"")
     os.truncate(source, SIZE)
-    longest = []
-    try:
-        with swallow() as port:
+    longest: list[tuple[float, float]] = []
+    with swallow() as port:
+        for _ in range(TRIES):
             async with SessionPool() as pool:
-                provider = make(port, pool, read_timeout=20, max_attempts=3)
-                provider = S3Provider(provider._config, pool=pool, transfer=TransferConfig(part_size=16 * MiB))
+                config = make(port, pool, read_timeout=20, max_attempts=3)._config
+                provider = S3Provider(config, pool=pool, transfer=TransferConfig(part_size=16 * MiB))
                 await provider.put("warm", b"up")
                 gc.collect()
-                async with monitored() as blocks:
-                    assert await work(provider, source, target) == KEYS
-                longest.append(blocks.longest)
-        assert blocks.turns > 100
-        assert target.stat().st_size == SIZE
-    finally:
-        target.unlink(missing_ok=True)
-    print("LONGEST", longest, blocks.turns)
-    record_property("longest_block", longest[-1])
-    assert longest[-1] < BOUND
+                try:
+                    async with monitored() as blocks:
+                        assert await work(provider, source, target) == KEYS
+                    assert target.stat().st_size == SIZE
+                finally:
+                    target.unlink(missing_ok=True)
+            assert blocks.turns > 100
+            longest.append((blocks.longest, blocks.work))
+            if blocks.longest < BOUND and blocks.work < WORK:
+                break
+    record_property("longest_block", longest)
+    assert longest[-1][0] < BOUND, longest
+    assert longest[-1][1] < WORK, longest

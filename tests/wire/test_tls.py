@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,20 @@ from bucketry.errors import ConfigError, IncompleteBodyError, RequestTimeoutErro
 from tests.wire.certificates import certificate
 from tests.wire.raw import DATA, READ_TIMEOUT, Peer, RawServer, bytes_of, faulty, make, sockets_to, wire_of
 from tests.wire.scripted import Answer
-from tests.wire.test_faults import ALL, HEAD, READS, UPLOAD, WRITTEN, Kind, answering, closes, fetch, get, resets, within
+from tests.wire.test_faults import (
+    ALL,
+    HEAD,
+    READS,
+    UPLOAD,
+    WRITTEN,
+    Kind,
+    answering,
+    closes,
+    fetch,
+    get,
+    resets,
+    within,
+)
 from tests.wire.test_requests import FileSink
 
 Trusted = tuple[ssl.SSLContext, str]
@@ -104,7 +118,7 @@ class TestTrust:
         """A server that speaks TLS 1.1 at the most is refused."""
         context, pem = certificate(tmp_path)
         context.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning):
+        with warnings.catch_warnings(action="ignore"):
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         assert isinstance(await self.refused(context, kind, fd, ca_bundle=pem), (ConfigError, TransientError))

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TypeVar
 
 from bucketry._core.checks import check_key, etag_matches
-from bucketry._core.loop_local import LoopLocal
 from bucketry._core.retry import RESIGNED, RetryBudget, RetryPolicy
 from bucketry._core.values import ObjectInfo
 from bucketry._vendors.endpoint import Endpoint
@@ -36,7 +35,7 @@ class S3Bucket:
         self.name = name
         self.endpoint = endpoint
         self._retry = RetryPolicy(max_attempts=max_attempts)
-        self._budget = LoopLocal(RetryBudget)
+        self._budget = RetryBudget()  # counts only, so event loops and threads may share it
 
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
@@ -72,7 +71,7 @@ class S3Bucket:
                 transfer looks what became of it; only a refused signature is made again here.
             timed: Whether the endpoint's `total_timeout` ends each try; else `once` sees to it.
         """
-        budget = self._budget.get()
+        budget = self._budget
         if timed and self.endpoint.total_timeout is not None:
             once = partial(self._timed, once)
         attempt = 0

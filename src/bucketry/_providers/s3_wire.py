@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from bucketry._core import checksums
+from bucketry._core.checks import check_key
 from bucketry._core.file_bodies import read_body
 from bucketry._core.provider import RangeSink
 from bucketry._core.threads import in_thread
@@ -68,6 +69,7 @@ class WirePlane:
         self.road = road
         self._root = root
         self._row = bucket.vendor.capabilities
+        self._where = bucket.locate()
         self._sdk = bucket.vendor.sdk_checksum_header
         self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
 
@@ -84,7 +86,7 @@ class WirePlane:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        call = Call("HEAD", self._path("head", key), _version(version_id), self._checksum_mode)
+        call = Call("HEAD", self._path(key), _version(version_id), self._checksum_mode)
         head, _ = await self._ask("head", call, key)
         try:
             return info_of(key, head.headers, _length(head))
@@ -141,7 +143,7 @@ class WirePlane:
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        call = Call("PUT", self._path("put", key), "", write_headers(options), not options.conditional)
+        call = Call("PUT", self._path(key), "", write_headers(options), not options.conditional)
         # The file's bytes are held, so that those which were summed and looked at are those which are stored.
         data = await in_thread(read_body, body, self.bucket.locate(key)) if isinstance(body, FileRange) else body
         creates = options.if_none_match is not None
@@ -155,7 +157,7 @@ class WirePlane:
             headers["x-amz-checksum-algorithm"] = self._row.multipart_checksum.upper()
         if self._row.full_object_checksum:
             headers["x-amz-checksum-type"] = "FULL_OBJECT"
-        call = Call("POST", self._path("create_multipart", key), "uploads=", headers)
+        call = Call("POST", self._path(key), "uploads=", headers)
         _, answer = await self._ask("create_multipart", call, key)
         with self.reading(key, "create_multipart"):
             upload_id = answer_fields(answer, *_CREATED).get("UploadId")
@@ -167,7 +169,7 @@ class WirePlane:
         """See `UploadsParts.put_part`."""
         key = upload.key
         query = encode_query({"partNumber": str(part_number), "uploadId": upload.upload_id})
-        call = Call("PUT", self._path("put_part", key), query)
+        call = Call("PUT", self._path(key), query)
         head, digest = await self._send("put_part", call, key, body, self._row.multipart_checksum)
         etag = self._etag(head.headers, key)
         return Part(part_number=part_number, size=body_size(body), etag=etag, checksum=digest)
@@ -187,7 +189,7 @@ class WirePlane:
         if algorithm is not None and checksum is not None:
             headers |= checksum_headers(algorithm, checksum, sdk=False) | {"x-amz-checksum-type": "FULL_OBJECT"}
         # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
-        call = Call("POST", self._path("complete_multipart", key), _upload(upload), headers, repeatable=False)
+        call = Call("POST", self._path(key), _upload(upload), headers, repeatable=False)
         body = completion_request(listed)
         creates = options.if_none_match is not None
         head, answer = await self._ask("complete_multipart", call, key, body, creates=creates)
@@ -199,7 +201,7 @@ class WirePlane:
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """Abort; an upload that is gone is an error here."""
-        call = Call("DELETE", self._path("abort_multipart", upload.key), _upload(upload))
+        call = Call("DELETE", self._path(upload.key), _upload(upload))
         await self._ask("abort_multipart", call, upload.key)
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
@@ -254,7 +256,7 @@ class WirePlane:
 
     async def delete(self, key: str) -> None:
         """Delete; a missing object may be an error here."""
-        await self._ask("delete", Call("DELETE", self._path("delete", key)), key)
+        await self._ask("delete", Call("DELETE", self._path(key)), key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry, and give what the answer says of each."""
@@ -347,7 +349,7 @@ class WirePlane:
                 headers["if-match"] = if_match
             if if_none_match is not None:
                 headers["if-none-match"] = if_none_match
-        call = Call("GET", self._path("get", key), _version(version_id), headers)
+        call = Call("GET", self._path(key), _version(version_id), headers)
         return Get(call, key, byte_range, if_match, if_none_match)
 
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
@@ -401,8 +403,8 @@ class WirePlane:
             refusal, bucket.vendor, where, operation=doing, bucket=bucket.name, key=key, creates=creates
         )
 
-    def _path(self, doing: str, key: str) -> str:
-        self.bucket.check(doing, key)
+    def _path(self, key: str) -> str:
+        check_key(key, self._row, self._where)
         return f"{self._root}/{encode_path(key)}"
 
     def _etag(self, headers: Mapping[str, str], key: str) -> str:
@@ -454,13 +456,17 @@ class WireBody:
 
     async def read(self) -> bytes:
         """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
+        bucket = self._plane.bucket
         try:
-            async with self._plane.bucket.in_time():
+            if bucket.endpoint.total_timeout is None:
                 data = await self._opened.body()
+            else:
+                async with bucket.in_time():
+                    data = await self._opened.body()
         except WireError as exc:
             raise self._plane.failed(exc, "get", self._get.key) from exc
         except RequestTimeoutError as exc:
-            raise self._plane.bucket.error(IncompleteBodyError, self._get.key, "get", str(exc)) from exc
+            raise bucket.error(IncompleteBodyError, self._get.key, "get", str(exc)) from exc
         if (algorithm := self._algorithm) is not None:
             self._compare(algorithm, checksums.of(algorithm, data))
         return data

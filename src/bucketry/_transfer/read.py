@@ -14,7 +14,7 @@ from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import IncompleteBodyError, InvalidRangeError, UnsupportedError
+from bucketry.errors import IncompleteBodyError, IntegrityError, InvalidRangeError, UnsupportedError
 
 COALESCE = MiB  # at 100 MB/s a gap of 1 MiB costs the 10 ms that another request would
 CHUNK = MiB
@@ -83,8 +83,13 @@ class ResumingStream:
         if self._end - self._position <= SMALL:
             with suppress(IncompleteBodyError):  # iterating gives what did come, and breaks again
                 return await self._body.read()
+        wanted = self._end - self._position
         async with aclosing(self.__aiter__()) as chunks:
-            return b"".join([chunk async for chunk in chunks])
+            data = b"".join([chunk async for chunk in chunks])
+        if len(data) != wanted:
+            message = f"{self._provider.locate(self._key)}: {wanted} bytes were asked for and {len(data)} came"
+            raise IntegrityError(message, provider=self._provider.name, key=self._key)
+        return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks of at most the chunk size; a body that breaks is resumed where it broke."""

@@ -18,6 +18,7 @@ from bucketry._wire.failures import WireError
 from bucketry.errors import ConnectionFailedError, InvalidRequestError
 
 MAX_HEAD = 64 * KiB  # S3's own heads are below 10 KiB, metadata included
+_USUAL_HEAD = 4 * KiB  # bytes that are copied to look for its end
 MAX_HEADERS = 256
 MAX_INTERIM = 16  # 1xx answers before the final one; a server that works on a copy sends one or two
 _OVERHEAD = 16  # bytes of chunk framing for each byte of body, beyond a head's worth: 1-byte chunks need 5
@@ -25,6 +26,8 @@ _OVERHEAD = 16  # bytes of chunk framing for each byte of body, beyond a head's 
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9][ \r]")
+_OLD = b"HTTP/1.0"
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked *\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 _SWITCHING = 101
@@ -104,9 +107,7 @@ class AnswerReader:
         "_chunked",
         "_fed",
         "_has_body",
-        "_headers",
         "_interim",
-        "_lines",
         "_parser",
         "_pending",
         "_remaining",
@@ -129,9 +130,7 @@ class AnswerReader:
         self._chunked = False
         self._interim = 0
         self._fed = 0
-        self._lines = 0
         self._tail = b""
-        self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
 
     @property
@@ -186,8 +185,11 @@ class AnswerReader:
         """Read heads up to the final one, and give what follows it."""
         while True:
             start = len(self._pending)
-            joined = self._pending + bytes(data[: MAX_HEAD + 1])
+            joined = self._pending + bytes(data[:_USUAL_HEAD])
             end = joined.find(_END, max(0, start - len(_END) + 1))
+            if end < 0 and len(data) > _USUAL_HEAD:
+                joined = self._pending + bytes(data[: MAX_HEAD + 1])
+                end = joined.find(_END, max(0, start - len(_END) + 1))
             if end < 0:
                 if len(joined) > MAX_HEAD:
                     raise ProtocolError(f"its head is longer than {MAX_HEAD} bytes")
@@ -210,10 +212,9 @@ class AnswerReader:
             raise ProtocolError("it does not begin with HTTP/1")
 
     def _parse(self, head: bytes) -> None:
+        """Have a head checked by the parser, and take it apart: calls back for each header cost more than that."""
         if not _STATUS_LINE.match(head):
             raise ProtocolError(f"it begins {head[:20]!r}")
-        self._headers = {}
-        self._lines = 0
         self._body = []
         self._parser = parser = HttpResponseParser(self)
         try:
@@ -222,26 +223,27 @@ class AnswerReader:
             raise ProtocolError("it switches to another protocol") from None
         except HttpParserError as exc:
             raise ProtocolError(str(exc)) from exc
-        status = parser.get_status_code()
+        status = int(head[9:12])
         if status < 200:  # noqa: PLR2004 - informational, RFC 9110 § 15.2
             self._interim += 1
             if status == _SWITCHING or self._interim > MAX_INTERIM:
                 raise ProtocolError(f"{self._interim} interim answers came, the last one {status}")
             return
-        self._frame(status, parser.get_http_version())
+        self._frame(status, head)
 
-    def _frame(self, status: int, version: str) -> None:
+    def _frame(self, status: int, head: bytes) -> None:
         """Decide where the body ends: RFC 9112 § 6.3, without what could be read in two ways."""
-        headers = self._headers
+        headers = _headers(head)
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         options = headers.get("connection", "").lower()
-        keep_alive = "close" not in options and (version == "1.1" or "keep-alive" in options)
+        keep_alive = "close" not in options and (not head.startswith(_OLD) or "keep-alive" in options)
         size: int | None = None
         if length is not None:
             if not (length.isascii() and length.isdigit()) or len(length) > 18:  # noqa: PLR2004 - below 2**63
                 raise ProtocolError(f"its length is {length[:40]!r}")
             size = int(length)
-        if coding is not None and (size is not None or not coding.isascii() or coding.lower() != "chunked"):
+        # By the letter, blanks included: the parser may not read it as we do.
+        if coding is not None and (size is not None or not _CHUNKED.search(head)):
             raise ProtocolError("its body is framed in a way that can be read differently")
         if not self._has_body or status in _NO_BODY:
             self.done = True
@@ -274,23 +276,6 @@ class AnswerReader:
 
     # --- called by the parser ----------------------------------------------------------------------
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header; the ones after a chunked body are dropped."""
-        if self.head is not None:
-            return
-        self._lines += 1
-        if self._lines > MAX_HEADERS:
-            raise HttpParserError(f"more than {MAX_HEADERS} headers")
-        known = _name(name)
-        if known != "transfer-encoding":  # which is taken by the letter: the parser may not read it as we do
-            value = value.strip(b" \t")
-        text = value.decode("utf-8", "surrogateescape")
-        if known in self._headers:
-            if known in {"content-length", "transfer-encoding"}:
-                raise HttpParserError(f"two headers {known}")
-            text = f"{self._headers[known]}, {text}"
-        self._headers[known] = text
-
     def on_body(self, body: bytes) -> None:
         """Note a piece of a chunked body."""
         if self.done:
@@ -308,6 +293,33 @@ class AnswerReader:
             self.done = True
 
 
+def _headers(head: bytes) -> dict[str, str]:
+    """Give the headers of a head that the parser has found to be one."""
+    text = head[: -len(_END)].decode("utf-8", "surrogateescape")
+    if "\r\n " in text or "\r\n\t" in text:
+        raise ProtocolError("it has a header of several lines")
+    _, *lines = text.split("\r\n")
+    if len(lines) > MAX_HEADERS:
+        raise ProtocolError(f"it has more than {MAX_HEADERS} headers")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip(" \t")
+    return headers if len(headers) == len(lines) else _joined(lines)
+
+
+def _joined(lines: list[str]) -> dict[str, str]:
+    """Give headers of which some are repeated; those that frame the body must not be."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        if name in headers and name in {"content-length", "transfer-encoding"}:
+            raise ProtocolError(f"it has two headers {name}")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
 def _is_target(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text and text != ""
 
@@ -319,8 +331,3 @@ def _has_controls(text: str) -> bool:
 @lru_cache(maxsize=512)
 def _is_token(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
-
-
-@lru_cache(maxsize=512)
-def _name(name: bytes) -> str:
-    return name.decode("latin-1").lower()

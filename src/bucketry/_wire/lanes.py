@@ -262,7 +262,7 @@ class Lanes:
         self._origin = origin
         self._pool = pool
         self._tls = tls
-        self._kind = ("lane", origin)
+        self._kind = object()
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:

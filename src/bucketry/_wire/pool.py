@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from bucketry._core.units import KiB
 from bucketry._wire.failures import WireError
 from bucketry.errors import RequestTimeoutError
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
+BUFFER = 256 * KiB
 _TICK = 1.0  # how late a silence or an idle connection may be noticed
 
 
@@ -59,6 +61,7 @@ class Pool:
         limit: Requests under way, and sockets open, at most.
         busy: Slots taken.
         closed: Whether connections are kept no more.
+        buffer: What connections of the loop receive into, one after the other.
     """
 
     def __init__(self, limit: int, timeouts: Timeouts, drained: Callable[[], None] = lambda: None) -> None:
@@ -74,8 +77,9 @@ class Pool:
         self._drained = drained
         self.busy = 0
         self.closed = False
+        self.buffer = memoryview(bytearray(BUFFER))
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._idle: deque[tuple[float, Hashable, Pooled]] = deque()  # least recently used first
+        self._idle: deque[tuple[float, object, Pooled]] = deque()  # least recently used first
         self._watched: set[Pooled] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -111,14 +115,14 @@ class Pool:
                 raise WireError(RequestTimeoutError, problem) from None
             raise
 
-    def take(self, kind: Hashable) -> Pooled | None:
+    def take(self, kind: object) -> Pooled | None:
         """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
 
-        The caller holds a slot.
+        The caller holds a slot. A kind is whatever object its driver takes for it.
         """
         for at in range(len(self._idle) - 1, -1, -1):
             _, found, connection = self._idle[at]
-            if found == kind:
+            if found is kind:
                 del self._idle[at]
                 if connection.usable():
                     return connection
@@ -127,7 +131,7 @@ class Pool:
             self._idle.popleft()[2].close()
         return None
 
-    def release(self, kind: Hashable, connection: Pooled) -> None:
+    def release(self, kind: object, connection: Pooled) -> None:
         """Give the slot back, and keep the connection for the next request."""
         if self.closed:
             self.discard(connection)

@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-re
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The hash of no body."""
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~/-]*")
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
@@ -144,7 +146,7 @@ class Signer:
 
 def encode_path(path: str) -> str:
     """Encode `/bucket/key` as S3 wants it: all but unreserved characters and `/`, and no dots or slashes resolved."""
-    return quote(path, safe="/")
+    return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/")
 
 
 def encode_query(pairs: Mapping[str, str]) -> str:

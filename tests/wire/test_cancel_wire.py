@@ -1,0 +1,207 @@
+"""A thousand cancellations at random moments, under load: nothing is held, nothing leaks, nothing hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bucketry import S3Provider, SessionPool
+from bucketry._core.units import KiB, MiB
+from bucketry._core.values import ByteRange, FileRange, MultipartUpload, WriteOptions
+from bucketry._wire.client import Wire
+from tests.wire.certificates import certificate
+from tests.wire.raw import make, sockets_to, wire_of
+from tests.wire.swallow import swallow
+from tests.wire.test_requests import FileSink
+
+CANCELLATIONS = 1_000
+LIMIT = 8
+WORKERS = 24  # more than there are connections, so that some wait for one
+UPLOAD = MultipartUpload(key="k", upload_id="u1")
+SIZE = 4 * MiB
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def run_default(main: Coroutine[Any, Any, None]) -> None:
+    """Run on asyncio's own loop."""
+    asyncio.run(main)
+
+
+def run_uvloop(main: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop's."""
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+LOOPS = pytest.mark.parametrize("run", [run_default, run_uvloop], ids=["asyncio", "uvloop"])
+
+
+@pytest.fixture
+def fd(tmp_path: Path) -> Iterator[int]:
+    """Give an open file."""
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    os.truncate(path, SIZE)
+    found = os.open(path, os.O_RDWR)
+    yield found
+    os.close(found)
+
+
+def requests(provider: S3Provider, fd: int, chance: random.Random) -> list[Callable[[], Awaitable[object]]]:
+    """Give what programs do, small and large."""
+    start = chance.randrange(0, SIZE, 300 * KiB)
+    span = ByteRange(start, min(start + MiB, SIZE))
+    return [
+        lambda: provider.get("zeros-100000"),
+        lambda: provider.head("zeros-100000"),
+        lambda: provider.put("small", bytes(1_000)),
+        lambda: provider.put_object("larger", bytes(200_000), WriteOptions()),
+        lambda: provider.list_page("keys-300/"),
+        lambda: provider.fetch_range(f"zeros-{SIZE}", span, FileSink(fd)),
+        lambda: provider.put_part(UPLOAD, 1, FileRange(fd, span.start, span.end)),
+        lambda: provider.put_part(UPLOAD, 1, bytes(300 * KiB)),
+    ]
+
+
+async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int) -> None:
+    """Begin requests, several at once, and cancel each at some moment of its life, until so many were cut short."""
+    chance = random.Random(seed)
+    cut = finished = 0
+
+    async def worker() -> None:
+        nonlocal cut, finished
+        while cut < count:
+            request = chance.choice(requests(provider, fd, chance))
+            task = asyncio.ensure_future(request())
+            if chance.random() < 0.9:
+                moment = chance.choice([0.0, chance.uniform(0, 0.002), chance.uniform(0, 0.03)])
+                await asyncio.wait([task], timeout=moment)
+                if chance.random() < 0.3:
+                    task.cancel()  # somebody else, too
+                    await asyncio.sleep(0)
+                task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                cut += 1
+            else:
+                finished += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WORKERS):
+            group.create_task(worker())
+        wire = await wire_of(provider)
+        while cut < count:
+            assert wire.pool.busy <= LIMIT
+            assert sockets_to(port) <= LIMIT + 1  # one that was aborted is closed in the turn after
+            await asyncio.sleep(0.05)
+    assert finished > 10
+
+
+async def settled(provider: S3Provider, wire: Wire, port: int, fd: int) -> None:
+    """Hold what is left against what may be, and use each kind of connection once more."""
+    await asyncio.sleep(0.01)
+    assert wire.pool.busy == 0
+    assert wire.pool.idle <= sockets_to(port) <= LIMIT
+    async with asyncio.timeout(5):
+        assert len(await provider.get("zeros-100000")) == 100_000
+        sink = FileSink(fd)
+        await provider.fetch_range(f"zeros-{SIZE}", None, sink)
+        assert sink.position == SIZE
+        # All slots are free: as many requests at once as there are connections.
+        await asyncio.gather(*(provider.head("zeros-1") for _ in range(LIMIT)))
+        for part in (FileRange(fd, 0, SIZE), b"small"):
+            await asyncio.gather(*(provider.put_part(UPLOAD, 1, part) for _ in range(LIMIT)))
+    assert wire.pool.busy == 0
+    assert wire.pool.idle == sockets_to(port) <= LIMIT
+
+
+def open_sockets() -> int:
+    """Count this process's sockets; uvloop keeps a pipe of its own for ever."""
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+    return count
+
+
+def no_lanes() -> bool:
+    """Tell whether all lanes' threads have ended, waiting for them a little."""
+    end = time.monotonic() + 5
+    while any(thread.name.startswith("bucketry-lane") for thread in threading.enumerate()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
+    """Run a storm against a server, and look at what is left."""
+    async with SessionPool(max_connections=LIMIT) as pool:
+        provider = make(port, pool, read_timeout=10, **config)
+        wire = await wire_of(provider)
+        await provider.head("zeros-1")
+        await storm(provider, fd, count, port, seed=20261021)
+        await settled(provider, wire, port, fd)
+        assert len(asyncio.all_tasks()) == 1
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert sockets_to(port) == 0
+
+
+@pytest.mark.slow
+@LOOPS
+def test_a_thousand_cancellations(run: Run, fd: int) -> None:
+    """After 1,000 requests were cancelled at random moments all slots are free, and no socket or thread is left."""
+    gc.collect()
+    before = open_sockets()
+    with swallow() as port:
+        run(all_of_it(port, fd, CANCELLATIONS))
+    assert no_lanes()
+    assert open_sockets() == before
+
+
+@pytest.mark.slow
+@LOOPS
+def test_cancellations_over_tls(run: Run, fd: int, tmp_path: Path) -> None:
+    """The same over TLS, where a handshake or a record may be cut in two."""
+    _, pem = certificate(tmp_path)
+    gc.collect()
+    before = open_sockets()
+    with swallow(pem, pem.replace(".pem", ".key")) as port:
+        run(all_of_it(port, fd, CANCELLATIONS // 4, scheme="https", ca_bundle=pem))
+    assert no_lanes()
+    assert open_sockets() == before
+
+
+@pytest.mark.slow
+@LOOPS
+def test_the_loop_ends_amid_it(run: Run, fd: int) -> None:
+    """A program that ends in the middle of requests, without closing anything, leaves no socket and no thread."""
+    pools = []
+
+    async def main(port: int) -> None:
+        pools.append(SessionPool(max_connections=LIMIT))
+        provider = make(port, pools[0], read_timeout=10)
+        tasks = [
+            asyncio.ensure_future(request()) for _ in range(4) for request in requests(provider, fd, random.Random(1))
+        ]
+        await asyncio.wait(tasks, timeout=0.02)
+
+    with swallow() as port:
+        run(main(port))
+        gc.collect()
+        assert no_lanes()
+        assert sockets_to(port) == 0
