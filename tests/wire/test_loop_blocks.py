@@ -20,7 +20,7 @@ from tests.wire.swallow import swallow
 SIZE = GiB
 KEYS = 50_000
 BOUND = 0.25  # seconds; with lanes and server on two cores 0.07 are usual, on a busy machine 0.14
-WORK = 0.04  # seconds of the loop's own thread; 0.01 are usual, and one page by aiobotocore takes 0.06
+WORK = 0.08  # seconds of the loop's own thread; 0.01 to 0.03 are usual, and by aiobotocore it is 0.17
 TRIES = 3  # what else the machine does holds the loop as well
 
 

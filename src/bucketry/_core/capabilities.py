@@ -47,6 +47,7 @@ class Capabilities:
         soft_delete: Deleting hides the object and its bytes stay billed.
         key_normalization: Unicode form the vendor turns keys into before storing, such as `"NFC"`; `None`: none.
         buffers_bodies: The body of a write is held in memory while it is sent.
+        buffers_parts: So is a part that comes from a file; where not, it goes through a buffer of at most 1 MiB.
         plain_paths: Keys are paths of a file system: a key cannot also be a "directory" of another.
     """
 
@@ -81,6 +82,7 @@ class Capabilities:
     soft_delete: bool = False
     key_normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
     buffers_bodies: bool = True
+    buffers_parts: bool = True
     plain_paths: bool = False
 
     @property

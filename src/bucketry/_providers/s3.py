@@ -62,8 +62,8 @@ class S3Requests:
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor's limits and promises."""
-        return self._bucket.vendor.capabilities
+        """The vendor's limits and promises; once the transport is known, what that adds."""
+        return self._planes.capabilities
 
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
@@ -130,7 +130,7 @@ class S3Requests:
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        check_write(options, self.capabilities, self.locate(key), multipart=False)
+        check_write(options, self._bucket.vendor.capabilities, self.locate(key), multipart=False)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 
@@ -153,7 +153,7 @@ class S3Requests:
         checksum: str | None = None,
     ) -> ObjectInfo:
         """See `UploadsParts.complete_multipart`."""
-        check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
+        check_write(options, self._bucket.vendor.capabilities, self.locate(upload.key), multipart=True)
         plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
         return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
@@ -202,7 +202,7 @@ class S3Requests:
         named = []
         for key in keys:
             try:
-                check_key(key, self.capabilities, self.locate())
+                check_key(key, self._bucket.vendor.capabilities, self.locate())
                 if _XML.fullmatch(key):
                     named.append(key)
                 else:
@@ -223,7 +223,7 @@ class S3Requests:
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
-        check_key(source, self.capabilities, self.locate())
+        check_key(source, self._bucket.vendor.capabilities, self.locate())
         control = await self._planes.control()
         await control.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
@@ -232,7 +232,7 @@ class S3Requests:
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
-        check_key(source, self.capabilities, self.locate())
+        check_key(source, self._bucket.vendor.capabilities, self.locate())
         control = await self._planes.control()
         return await control.copy_part(upload, part_number, source, byte_range, if_match=if_match)
 
@@ -256,7 +256,7 @@ class S3Requests:
         return await (await self._planes.control()).presign_post(key, expires_in, max_size)
 
     def _check_presign(self, key: str, expires_in: int) -> None:
-        check_key(key, self.capabilities, self.locate())
+        check_key(key, self._bucket.vendor.capabilities, self.locate())
         longest = self.capabilities.max_presign_expiry
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"

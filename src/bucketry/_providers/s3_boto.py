@@ -53,7 +53,7 @@ class BotoPlane:
         """Remember both; no I/O."""
         self._bucket = bucket
         self._pool = pool
-        self._capabilities = bucket.vendor.capabilities
+        self.capabilities = bucket.vendor.capabilities
 
     @property
     def closed(self) -> bool:
@@ -93,8 +93,8 @@ class BotoPlane:
                 VersionId=version_id,
                 Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
                 # Where the row does not say that the header is honoured, the answer's etag alone decides.
-                IfMatch=if_match if self._capabilities.get_if_match else None,
-                IfNoneMatch=if_none_match if self._capabilities.get_if_match else None,
+                IfMatch=if_match if self.capabilities.get_if_match else None,
+                IfNoneMatch=if_none_match if self.capabilities.get_if_match else None,
                 ChecksumMode=self._checksum_mode if byte_range is None else None,
             )
             stream = answer["Body"]
@@ -133,7 +133,7 @@ class BotoPlane:
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        algorithm = self._capabilities.put_checksum
+        algorithm = self.capabilities.put_checksum
         data, digest = await in_thread(load, body, algorithm, self._bucket.locate(key))
         answer = await self._send(
             "put",
@@ -154,7 +154,7 @@ class BotoPlane:
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
-        full = self._capabilities.full_object_checksum
+        full = self.capabilities.full_object_checksum
         answer = await self._send(
             "create_multipart",
             "create_multipart_upload",
@@ -162,14 +162,14 @@ class BotoPlane:
             Metadata=dict(options.metadata),
             ContentType=options.content_type,
             StorageClass=options.storage_class,
-            ChecksumAlgorithm=self._sdk_checksum(self._capabilities.multipart_checksum),
+            ChecksumAlgorithm=self._sdk_checksum(self.capabilities.multipart_checksum),
             ChecksumType="FULL_OBJECT" if full else None,
         )
         return MultipartUpload(key=key, upload_id=required(answer, "UploadId", self._bucket.locate(key)))
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
-        algorithm = self._capabilities.multipart_checksum
+        algorithm = self.capabilities.multipart_checksum
         data, digest = await in_thread(load, body, algorithm, self._bucket.locate(upload.key))
         answer = await self._send(
             "put_part",
@@ -197,8 +197,8 @@ class BotoPlane:
         checksum: str | None = None,
     ) -> ObjectInfo:
         """See `UploadsParts.complete_multipart`."""
-        full = self._capabilities.full_object_checksum
-        algorithm = self._capabilities.multipart_checksum if full else None
+        full = self.capabilities.full_object_checksum
+        algorithm = self.capabilities.multipart_checksum if full else None
         answer = await self._send(
             "complete_multipart",
             "complete_multipart_upload",
@@ -293,7 +293,7 @@ class BotoPlane:
             "copy_object",
             key=destination,
             CopySource={"Bucket": self._bucket.name, "Key": source},
-            CopySourceIfMatch=if_match if self._capabilities.copy_source_if_match else None,
+            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
             **replaced,
         )
         required(answer.get("CopyObjectResult", {}), "ETag", self._bucket.locate(destination))
@@ -310,13 +310,13 @@ class BotoPlane:
             PartNumber=part_number,
             CopySource={"Bucket": self._bucket.name, "Key": source},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
-            CopySourceIfMatch=if_match if self._capabilities.copy_source_if_match else None,
+            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
         )
         result = answer["CopyPartResult"]
         if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
             problem = "the server does not copy parts; it answered without an etag"
             raise self._bucket.error(UnsupportedError, source, "copy_part", problem)
-        checksum = result.get(f"Checksum{(self._capabilities.multipart_checksum or '').upper()}")
+        checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
         digest = base64.b64decode(checksum).hex() if checksum else None
         return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
 
@@ -337,7 +337,7 @@ class BotoPlane:
 
     @property
     def _checksum_mode(self) -> str | None:
-        return "ENABLED" if self._capabilities.stored_checksums else None
+        return "ENABLED" if self.capabilities.stored_checksums else None
 
     def _sdk_checksum(self, algorithm: str | None) -> str | None:
         return algorithm.upper() if algorithm and self._bucket.vendor.sdk_checksum_header else None

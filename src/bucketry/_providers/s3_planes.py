@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import BodyReader, RangeSink
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 class RequestsPlane(Protocol):
     """What both transports do: the requests of `ObjectRequests`, their arguments checked."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The vendor's, and what the transport adds."""
 
     @property
     def closed(self) -> bool:
@@ -104,6 +109,9 @@ class Planes:
         bucket: The bucket.
         pool: Opens connections.
         transport: What the user wants.
+
+    Attributes:
+        capabilities: The vendor's; once a transport was chosen, what that adds.
     """
 
     def __init__(self, bucket: S3Bucket, pool: SessionPool, transport: Transport) -> None:
@@ -112,6 +120,7 @@ class Planes:
         self._pool = pool
         self._plain = transport == "auto" and is_plain(bucket.endpoint, bucket.name)
         self._chosen = LoopLocal(_Chosen)
+        self.capabilities = bucket.vendor.capabilities
         self._control: BotoPlane | None = None
 
     @property
@@ -128,6 +137,7 @@ class Planes:
             return plane
         plane = await self._wire() or await self.control()
         self._chosen.get().plane = plane
+        self.capabilities = plane.capabilities
         return plane
 
     async def _wire(self) -> WirePlane | None:

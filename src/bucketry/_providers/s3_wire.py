@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -55,7 +56,11 @@ _CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # the s
 
 
 class WirePlane:
-    """The requests of one bucket on a road of the data plane; `S3Requests` has checked what belongs together."""
+    """The requests of one bucket on a road of the data plane; `S3Requests` has checked what belongs together.
+
+    Attributes:
+        capabilities: The vendor's, and what this transport adds.
+    """
 
     def __init__(self, bucket: S3Bucket, road: Road, root: str) -> None:
         """Remember; no I/O.
@@ -69,6 +74,7 @@ class WirePlane:
         self.road = road
         self._root = root
         self._row = bucket.vendor.capabilities
+        self.capabilities = replace(self._row, buffers_parts=False)
         self._where = bucket.locate()
         self._sdk = bucket.vendor.sdk_checksum_header
         self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}

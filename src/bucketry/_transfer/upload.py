@@ -131,6 +131,10 @@ class Upload:
         """Give the bytes that sending a body of `size` holds in memory."""
         return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
+    def _part_memory(self, size: int) -> int:
+        """Give the bytes that sending a part of `size` from a file holds in memory."""
+        return self._memory(size) if self.provider.capabilities.buffers_parts else min(size, MiB)
+
     async def _put(self, body: Body) -> ObjectInfo:
         """Send it in one request; the caller holds its memory."""
         async with self.limits.slots.hold(1):
@@ -146,7 +150,7 @@ class Upload:
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
                 body = source.range(byte_range.start, byte_range.end)
-                async with self.limits.body(byte_range.size, memory=self._memory(byte_range.size)):
+                async with self.limits.body(byte_range.size, memory=self._part_memory(byte_range.size)):
                     self._parts.append(await self.provider.put_part(upload, number, body))
                 meter.add(byte_range.size)
 

@@ -36,6 +36,7 @@ VENDOR = Vendor(
         presign_post=False,
         versions=False,
         buffers_bodies=False,  # the kernel copies
+        buffers_parts=False,  # as above
         plain_paths=True,
     ),
 )

@@ -81,9 +81,9 @@ class Wire:
         """Give the credentials, refreshed if they are about to expire."""
         return self._who if isinstance(self._who, Credentials) else await self._who()
 
-    def sign(self, credentials: Credentials, origin: Origin, call: Call, payload_hash: str, length: int) -> bytes:
+    def sign(self, credentials: Credentials, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
-        headers = {"host": origin.header, **call.headers}
+        headers = {"host": host, **call.headers}
         signed = self._signer.headers(
             credentials, time.time() + self._ahead, call.method, call.path, call.query, headers, payload_hash
         )
@@ -118,7 +118,8 @@ class Road:
     def __init__(self, wire: Wire, origin: Origin) -> None:
         """Open nothing yet."""
         self.wire = wire
-        self._origin = origin
+        self._secure = origin.secure
+        self._host = origin.header
         self._unary = Unary(origin, wire.pool, wire.tls)
         self._lanes = Lanes(origin, wire.pool, wire.tls, wire.threads)
 
@@ -134,10 +135,10 @@ class Road:
             WireError: No answer came.
         """
         if body:
-            payload_hash = UNSIGNED_PAYLOAD if self._origin.secure else hashlib.sha256(body).hexdigest()
+            payload_hash = UNSIGNED_PAYLOAD if self._secure else hashlib.sha256(body).hexdigest()
         else:
             payload_hash = EMPTY_SHA256
-        head = self.wire.sign(await self.wire.who(), self._origin, call, payload_hash, len(body))
+        head = self.wire.sign(await self.wire.who(), self._host, call, payload_hash, len(body))
         return await self._unary.send(Request(call.method, head, body, call.repeatable))
 
     def done(self, connection: Connection) -> None:
@@ -167,7 +168,7 @@ class Road:
         credentials = await self.wire.who()
 
         def prepare(_: Iterable[memoryview]) -> bytes:
-            return self.wire.sign(credentials, self._origin, call, EMPTY_SHA256, 0)
+            return self.wire.sign(credentials, self._host, call, EMPTY_SHA256, 0)
 
         return await self._lanes.exchange(
             LaneRequest(method=call.method, prepare=prepare, accept=accept, repeatable=call.repeatable)
@@ -196,7 +197,7 @@ class Road:
 
         def prepare(slices: Iterable[memoryview]) -> bytes:
             nonlocal digest
-            payload = None if self._origin.secure else hashlib.sha256()
+            payload = None if self._secure else hashlib.sha256()
             checksum = checksums.new(algorithm) if algorithm else None
             sums = [each for each in (payload, checksum) if each is not None]
             for view in slices if sums else ():
@@ -207,7 +208,7 @@ class Road:
                 digest = checksum.hexdigest()
                 full = call._replace(headers={**call.headers, **describe(digest)})
             payload_hash = UNSIGNED_PAYLOAD if payload is None else payload.hexdigest()
-            return self.wire.sign(credentials, self._origin, full, payload_hash, body_size(body))
+            return self.wire.sign(credentials, self._host, full, payload_hash, body_size(body))
 
         request = LaneRequest(
             method=call.method,

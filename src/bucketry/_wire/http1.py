@@ -57,8 +57,9 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
     content = head.replace("\r\n", "")
     line_ends = (len(head) - len(content)) // 2  # one too many, or a part of one that is left, came from the arguments
-    lines_are_fine = line_ends == len(headers) + 2 and not _has_controls(content) and all(map(_is_token, headers))
-    if not lines_are_fine or method not in _METHODS or not _is_target(target):
+    names_are_fine = line_ends == len(headers) + 2 and all(map(_is_token, headers))
+    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # the first is quick, and a bit too strict
+    if not names_are_fine or not values_are_fine or method not in _METHODS or not _is_target(target):
         raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
     return head.encode()
 
@@ -69,7 +70,7 @@ def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
         return f"the method {method!r} is not one of S3's"
     if not _is_target(target):
         return "its path holds characters that are not percent-encoded"
-    wrong = [name for name, value in headers.items() if not _is_token(name) or _has_controls(value)]
+    wrong = [name for name, value in headers.items() if not _is_token(name) or _CONTROL.search(value)]
     return f"the header {wrong[0]!r} or its value holds characters that no header can"
 
 
@@ -322,10 +323,6 @@ def _joined(lines: list[str]) -> dict[str, str]:
 
 def _is_target(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text and text != ""
-
-
-def _has_controls(text: str) -> bool:
-    return not text.isprintable() and _CONTROL.search(text) is not None  # the first is quick, and too strict
 
 
 @lru_cache(maxsize=512)

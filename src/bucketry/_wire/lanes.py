@@ -275,7 +275,8 @@ class Lanes:
             WireError: No whole answer came.
             LocalFileError: The body's file cannot be read, or `accept`'s function raised it.
         """
-        await self._pool.slot()
+        if not self._pool.take_slot():
+            await self._pool.wait_for_slot()
         lane = cast("Lane | None", self._pool.take(self._kind))
         try:
             if lane is not None:

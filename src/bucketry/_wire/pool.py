@@ -89,15 +89,18 @@ class Pool:
         """How many connections wait to be used again."""
         return len(self._idle)
 
-    async def slot(self) -> None:
-        """Take a slot, in the order of asking; `release` or `discard` gives it back.
+    def take_slot(self) -> bool:
+        """Take a slot, if one is free and nobody waits for it; `release` or `discard` gives it back."""
+        free = self.busy < self.limit and not self._waiting
+        self.busy += free
+        return free
+
+    async def wait_for_slot(self) -> None:
+        """Take a slot when it is this caller's turn, in the order of asking.
 
         Raises:
             WireError: None became free in time.
         """
-        if self.busy < self.limit and not self._waiting:
-            self.busy += 1
-            return
         turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(turn)
         try:

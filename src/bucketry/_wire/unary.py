@@ -120,6 +120,8 @@ class Connection(asyncio.BufferedProtocol):
         Args:
             limit: The most bytes to take; a longer body is cut there.
         """
+        if len(self._pieces) == 1 and self._reader is not None and self._reader.done:
+            return self._pieces.pop()[:limit]  # the usual case: all of it came with the head
         pieces: list[bytes] = []
         size = 0
         try:
@@ -270,7 +272,8 @@ class Unary:
         Raises:
             WireError: No answer came.
         """
-        await self._pool.slot()
+        if not self._pool.take_slot():
+            await self._pool.wait_for_slot()
         connection = cast("Connection | None", self._pool.take(self._kind))
         if connection is not None:
             try:
