@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -52,6 +52,8 @@ from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutE
 
 _ERROR_BODY = 64 * KiB  # of an error's XML
 _OK = range(200, 300)
+_FORBIDDEN = 403
+_SKEWED = "RequestTimeTooSkewed"
 _CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # the second is what rclone's server says
 
 
@@ -380,10 +382,13 @@ class WirePlane:
         self, head: AnswerHead, body: bytes, doing: str, key: str | None, *, creates: bool = False
     ) -> StorageError:
         """Give the error for an answer that is one."""
-        error = self._refusal(Refusal(head.status, head.headers, error_fields(body)), doing, key, creates=creates)
-        if error.code == "RequestTimeTooSkewed":
-            with suppress(ValueError):
-                self.road.wire.set_clock(http_date(head.headers.get("date", "")).timestamp())
+        fields = error_fields(body)
+        moment = _date(head)
+        if not fields and head.status == _FORBIDDEN and moment is not None and self.road.wire.is_off(moment):
+            fields = {"Code": _SKEWED}  # an answer to HEAD cannot say so
+        error = self._refusal(Refusal(head.status, head.headers, fields), doing, key, creates=creates)
+        if error.code == _SKEWED and moment is not None:
+            self.road.wire.set_clock(moment)
         return error
 
     @contextmanager
@@ -515,6 +520,13 @@ class WireBody:
     def _opened(self) -> Connection:
         assert self._connection is not None  # noqa: S101 - read inside the context
         return self._connection
+
+
+def _date(head: AnswerHead) -> float | None:
+    try:
+        return http_date(head.headers.get("date", "")).timestamp()
+    except ValueError:
+        return None
 
 
 def _version(version_id: str | None) -> str:

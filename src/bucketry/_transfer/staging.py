@@ -147,14 +147,20 @@ class StagedFile:
             raise local_error(exc, self.path, "staging the download") from exc
 
     def _reserve(self) -> None:
-        # A full disk shows before the first byte is asked for. Where the file system has no fallocate the file is
-        # only made long, and a full disk shows when it is written.
-        try:
-            os.posix_fallocate(self.fd, 0, self._size)
-        except (AttributeError, OSError) as exc:
-            if isinstance(exc, OSError) and type(local_error(exc, self.path, "")) is not LocalFileError:
-                raise
-            os.ftruncate(self.fd, self._size)
+        # A full disk shows before the first byte is asked for. What has no disk of its own (memory, network, overlay)
+        # is only asked for its free space: allocating there writes every page or block, and the download waits for it.
+        if os.major(os.fstat(self.fd).st_dev):
+            try:
+                os.posix_fallocate(self.fd, 0, self._size)
+            except (AttributeError, OSError) as exc:
+                if isinstance(exc, OSError) and type(local_error(exc, self.path, "")) is not LocalFileError:
+                    raise
+            else:
+                return
+        free = os.fstatvfs(self.fd)
+        if free.f_bavail * free.f_frsize < self._size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        os.ftruncate(self.fd, self._size)
 
     def _discard(self) -> None:
         if self.fd >= 0:

@@ -10,7 +10,6 @@ import hashlib
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -18,12 +17,13 @@ from bucketry._core import checksums
 from bucketry._core.values import Body, body_size
 from bucketry._wire.connect import Origin
 from bucketry._wire.http1 import AnswerHead, request_head
-from bucketry._wire.lanes import LaneRequest, Lanes, Write
+from bucketry._wire.lanes import LaneRequest, Lanes, LaneThreads, Write
 from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.unary import Connection, Request, Unary
 
 USER_AGENT = "bucketry"
+MAX_SKEW = 900.0  # seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, RequestTimeTooSkewed
 
 Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]]
 Describe: TypeAlias = Callable[[str], Mapping[str, str]]
@@ -59,13 +59,14 @@ class Wire:
 
     Attributes:
         pool: The slots and idle connections.
+        threads: What lanes run in; they end when the wire is closed and its last request done.
     """
 
     def __init__(self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
         """Open nothing yet."""
-        self.pool = Pool(limit, timeouts, self._end_threads)
+        self.threads = LaneThreads(limit)
+        self.pool = Pool(limit, timeouts, self.threads.end)
         self.tls = tls
-        self._threads: ThreadPoolExecutor | None = None
         self._who = who
         self._signer = Signer(region)
         self._ahead = 0.0
@@ -92,6 +93,10 @@ class Wire:
             signed["content-length"] = str(length)
         return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
 
+    def is_off(self, server: float) -> bool:
+        """Tell whether requests are signed with a time that a server with this clock refuses."""
+        return abs(time.time() + self._ahead - server) > MAX_SKEW
+
     def set_clock(self, server: float) -> None:
         """Sign by the server's clock from now on: this machine's is wrong."""
         self._ahead = server - time.time()
@@ -99,17 +104,6 @@ class Wire:
     def close(self, *, at_once: bool = False) -> None:
         """Close idle connections now and the others when their requests are done, or all of them at once."""
         self.pool.close(at_once=at_once)
-
-    def threads(self) -> ThreadPoolExecutor:
-        """Give the threads that lanes run in; they end when the wire is closed and its last request done."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self.pool.limit, thread_name_prefix="bucketry-lane")
-        return self._threads
-
-    def _end_threads(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
-            self._threads = None
 
 
 class Road:

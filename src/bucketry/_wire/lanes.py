@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from bucketry._core.file_bodies import ended_early, read_some
 from bucketry._core.finish import until_done
+from bucketry._core.threads import in_thread
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, FileRange
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
@@ -66,9 +67,11 @@ class Lane:
         heard: Whether any byte of the present answer has come.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, connected: socket.socket) -> None:
-        """Take over a connected socket."""
+    def __init__(self, origin: Origin, pool: Pool, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Take over a connected socket; no I/O."""
         connected.setblocking(True)  # noqa: FBT003 - the library's own
+        if tls is not None:
+            connected = tls.wrap_socket(connected, server_hostname=origin.host, do_handshake_on_connect=False)
         self._origin = origin
         self._pool = pool
         self._socket = connected
@@ -83,12 +86,9 @@ class Lane:
 
     # --- in a worker thread ------------------------------------------------------------------------
 
-    def secure(self, tls: ssl.SSLContext) -> None:
+    def secure(self) -> None:
         """Make the TLS handshake. Blocks."""
-        self._socket = secured = tls.wrap_socket(
-            self._socket, server_hostname=self._origin.host, do_handshake_on_connect=False
-        )
-        secured.do_handshake()
+        cast("ssl.SSLSocket", self._socket).do_handshake()
 
     def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
         """Send a request, and give its answer's head and the body that was kept. Blocks."""
@@ -99,9 +99,9 @@ class Lane:
             self._call(self._socket.sendall, head)
             self._send_body(request)
         except WireError:
-            if self._stopped:
+            if self._stopped and not self._silent:
                 raise
-            # The server may have answered before it had all, and closed: then its answer says why.
+            # The server may have answered before it had all: then its answer says why.
         answer, rest = self._read_head()
         write = request.accept(answer)
         if write is None:
@@ -247,6 +247,70 @@ class Lane:
         self.close()
 
 
+class LaneThreads:
+    """The threads that lanes run in: as many as there ever were lanes at work at once.
+
+    Args:
+        limit: At most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Start none yet."""
+        self._limit = limit
+        self._executor: ThreadPoolExecutor | None = None
+        self._running = 0
+        self._started = 0
+
+    async def run(self, work: Callable[[], T], stop: Callable[[], None]) -> T:
+        """Do the work in a thread; when this returns or raises, the thread has left it.
+
+        A new thread is started by another one: who starts it waits until it runs, and beside busy lanes that takes
+        milliseconds, which the loop does not have.
+
+        Args:
+            work: Blocks.
+            stop: Makes it end soon; called when this is cancelled.
+        """
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._limit, thread_name_prefix="bucketry-lane")
+        begun: list[Future[T]] = []
+        self._running += 1
+        try:
+            if self._running <= self._started:
+                begun.append(self._executor.submit(work))
+            else:
+                self._started = self._running
+                await in_thread(_submit, self._executor, work, begun)
+            await asyncio.wait([_ended(begun[0])])
+        except asyncio.CancelledError:
+            stop()
+            for each in begun:
+                await until_done(_ended(each))
+            raise
+        finally:
+            self._running -= 1
+        return begun[0].result()
+
+    def end(self) -> None:
+        """Let the threads end; work that comes later starts new ones."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+            self._executor = None
+            self._started = 0
+
+
+def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:
+    begun.append(executor.submit(work))
+
+
+def _ended(begun: Future[T]) -> asyncio.Future[None]:
+    """Give a future of the loop that is done when the other one is, however that ends."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    begun.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
+    return ended
+
+
 class Lanes:
     """The lanes to one origin, and the threads that run on them.
 
@@ -257,7 +321,7 @@ class Lanes:
         threads: Gives the executor, which has as many as there are slots.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: Callable[[], Executor]) -> None:
+    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: LaneThreads) -> None:
         """Remember; no I/O."""
         self._origin = origin
         self._pool = pool
@@ -303,10 +367,10 @@ class Lanes:
         seconds = self._pool.timeouts.connect
         try:
             async with asyncio.timeout(seconds):
-                lane = Lane(self._origin, self._pool, await open_socket(self._origin))
+                lane = Lane(self._origin, self._pool, await open_socket(self._origin), self._tls)
                 if self._tls is not None:
                     try:
-                        await self._in_thread(lane, partial(lane.secure, self._tls))
+                        await self._in_thread(lane, lane.secure)
                     except BaseException:
                         lane.close()
                         raise
@@ -318,14 +382,7 @@ class Lanes:
 
     async def _in_thread(self, lane: Lane, work: Callable[[], T]) -> T:
         lane.in_use = True
-        future = asyncio.get_running_loop().run_in_executor(self._threads(), work)
         try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            lane.close()
-            await until_done(future)
-            future.exception()  # fetched, so that the loop does not report it as lost
-            raise
+            return await self._threads.run(work, lane.close)
         finally:
             lane.in_use = False
-        return future.result()

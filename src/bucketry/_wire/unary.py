@@ -319,13 +319,9 @@ class Unary:
             raise refused(self._origin, exc) from exc
 
     async def _hand_over(self, connected: socket) -> Connection:
-        loop = asyncio.get_running_loop()
+        """Make a connection of a socket; from here on the socket is the loop's, which alone may close it."""
         host = self._origin.host if self._tls is not None else None
-        try:
-            _, connection = await loop.create_connection(
-                lambda: Connection(self._pool, self._origin), sock=connected, ssl=self._tls, server_hostname=host
-            )
-        except BaseException:
-            connected.close()
-            raise
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self._pool, self._origin), sock=connected, ssl=self._tls, server_hostname=host
+        )
         return connection
