@@ -86,7 +86,7 @@ async def open_socket(origin: Origin) -> socket.socket:
 
 def refused(origin: Origin, exc: OSError) -> WireError:
     """Give the error for a connection that could not be opened."""
-    if isinstance(exc, ssl.SSLError):
+    if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
         problem = (
             f"TLS with {origin} failed: {exc.reason or exc}: is it an https server, and its certificate trusted? "
             "ca_bundle names the authorities to trust"

@@ -29,6 +29,7 @@ from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import Pool
+from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 BUFFER = 512 * KiB
@@ -70,8 +71,8 @@ class Lane:
     def __init__(self, origin: Origin, pool: Pool, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Take over a connected socket; no I/O."""
         connected.setblocking(True)  # noqa: FBT003 - the library's own
-        if tls is not None:
-            connected = tls.wrap_socket(connected, server_hostname=origin.host, do_handshake_on_connect=False)
+        self._stream: Stream = Plain(connected) if tls is None else Tls(connected, tls, origin.host)
+        self._sends_files = tls is None
         self._origin = origin
         self._pool = pool
         self._socket = connected
@@ -86,9 +87,9 @@ class Lane:
 
     # --- in a worker thread ------------------------------------------------------------------------
 
-    def secure(self) -> None:
-        """Make the TLS handshake. Blocks."""
-        cast("ssl.SSLSocket", self._socket).do_handshake()
+    def start(self) -> None:
+        """Make the TLS handshake, if there is to be one. Blocks."""
+        self._stream.start()
 
     def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
         """Send a request, and give its answer's head and the body that was kept. Blocks."""
@@ -96,7 +97,7 @@ class Lane:
         self._reader = AnswerReader(request.method)
         head = request.prepare(self._slices(request))
         try:
-            self._call(self._socket.sendall, head)
+            self._call(self._stream.send, head)
             self._send_body(request)
         except WireError:
             if self._stopped and not self._silent:
@@ -130,9 +131,9 @@ class Lane:
 
     def _send_body(self, request: LaneRequest) -> None:
         body = request.body
-        if not isinstance(body, FileRange) or isinstance(self._socket, ssl.SSLSocket):
+        if not isinstance(body, FileRange) or not self._sends_files:
             for view in self._slices(request):
-                self._call(self._socket.sendall, view)
+                self._call(self._stream.send, view)
             return
         at = body.start
         while at < body.end:
@@ -170,15 +171,7 @@ class Lane:
     def _receive(self, count: int, *, whole: bool = False) -> memoryview:
         """Receive some bytes into the buffer, or `count` of them, unless the connection ends before."""
         view = self._buffer[:count]
-        if whole and not isinstance(self._socket, ssl.SSLSocket):
-            got = self._call(self._socket.recv_into, view, count, socket.MSG_WAITALL)
-        else:
-            got = self._call(self._socket.recv_into, view)
-            while whole and got < count:  # TLS gives a record of 16 KiB at a time
-                more = self._call(self._socket.recv_into, view[got:])
-                if not more:
-                    break
-                got += more
+        got = self._call(partial(self._stream.receive, view, whole=whole))
         if not got and not self._reader.feed_eof():
             raise self._broken(None)
         return view[:got]
@@ -222,8 +215,7 @@ class Lane:
             self._socket.close()
             return
         with suppress(OSError):  # the other side may have closed it already
-            # Not SSLSocket's own method, which would take its state away under the thread's hands.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def reusable(self) -> bool:
         """Tell whether the answer is complete and the connection can carry another request."""
@@ -370,7 +362,7 @@ class Lanes:
                 lane = Lane(self._origin, self._pool, await open_socket(self._origin), self._tls)
                 if self._tls is not None:
                     try:
-                        await self._in_thread(lane, lane.secure)
+                        await self._in_thread(lane, lane.start)
                     except BaseException:
                         lane.close()
                         raise
