@@ -137,10 +137,15 @@ def open_sockets() -> int:
     return count
 
 
-def no_lanes() -> bool:
-    """Tell whether all lanes' threads have ended, waiting for them a little."""
+def lanes() -> set[threading.Thread]:
+    """Give the threads of lanes; other tests' pools may have some."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("bucketry-lane")}
+
+
+def no_lanes(before: set[threading.Thread]) -> bool:
+    """Tell whether all threads of lanes but those of `before` have ended, waiting for them a little."""
     end = time.monotonic() + 5
-    while any(thread.name.startswith("bucketry-lane") for thread in threading.enumerate()):
+    while lanes() - before:
         if time.monotonic() > end:
             return False
         time.sleep(0.01)
@@ -166,10 +171,10 @@ async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
 def test_a_thousand_cancellations(run: Run, fd: int) -> None:
     """After 1,000 requests were cancelled at random moments all slots are free, and no socket or thread is left."""
     gc.collect()
-    before = open_sockets()
+    before, threads = open_sockets(), lanes()
     with swallow() as port:
         run(all_of_it(port, fd, CANCELLATIONS))
-    assert no_lanes()
+    assert no_lanes(threads)
     assert open_sockets() == before
 
 
@@ -179,10 +184,10 @@ def test_cancellations_over_tls(run: Run, fd: int, tmp_path: Path) -> None:
     """The same over TLS, where a handshake or a record may be cut in two."""
     _, pem = certificate(tmp_path)
     gc.collect()
-    before = open_sockets()
+    before, threads = open_sockets(), lanes()
     with swallow(pem, pem.replace(".pem", ".key")) as port:
         run(all_of_it(port, fd, CANCELLATIONS // 4, scheme="https", ca_bundle=pem))
-    assert no_lanes()
+    assert no_lanes(threads)
     assert open_sockets() == before
 
 
@@ -203,5 +208,5 @@ def test_the_loop_ends_amid_it(run: Run, fd: int) -> None:
     with swallow() as port:
         run(main(port))
         gc.collect()
-        assert no_lanes()
+        assert no_lanes(threads)
         assert sockets_to(port) == 0
