@@ -20,6 +20,8 @@ from benchmarks.rows.catalogue import ROWS, chosen
 from benchmarks.rows.row import Row
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "performance.md"
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
 def main() -> None:
@@ -68,10 +70,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def report(directory: Path) -> None:
-    """Write table and chart from the results."""
+    """Write table and chart from the results; those that are kept go to the documentation as well."""
     rows = results.load(directory / "latest.json").values()
     (directory / "latest.md").write_text(markdown(rows))
     (directory / "latest.svg").write_text(svg(rows))
+    if directory == RESULTS and PAGE.exists():
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        table = markdown(rows).replace("# Results", "## The last run", 1).replace("\n## ", "\n### ")
+        PAGE.write_text(f"{before}{BEGIN}{table}{END}{rest.partition(END)[2]}")
+        PAGE.with_suffix(".svg").write_text(svg(rows))
 
 
 def _measure(row: Row, bench: Bench, described: dict[str, object]) -> results.RowResult:

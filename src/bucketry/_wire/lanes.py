@@ -14,15 +14,12 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 from bucketry._core.file_bodies import ended_early, read_some
-from bucketry._core.finish import until_done
-from bucketry._core.threads import in_thread
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, FileRange
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
@@ -30,6 +27,7 @@ from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import Pool
 from bucketry._wire.streams import Plain, Stream, Tls
+from bucketry._wire.threads import LaneThreads
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 BUFFER = 512 * KiB
@@ -102,7 +100,7 @@ class Lane:
         except WireError:
             if self._stopped and not self._silent:
                 raise
-            # The server may have answered before it had all: then its answer says why.
+            self._stopped = True  # not to be used again; but the server may have answered before it had all
         answer, rest = self._read_head()
         write = request.accept(answer)
         if write is None:
@@ -237,70 +235,6 @@ class Lane:
         """Fail the request under way."""
         self._silent = seconds
         self.close()
-
-
-class LaneThreads:
-    """The threads that lanes run in: as many as there ever were lanes at work at once.
-
-    Args:
-        limit: At most.
-    """
-
-    def __init__(self, limit: int) -> None:
-        """Start none yet."""
-        self._limit = limit
-        self._executor: ThreadPoolExecutor | None = None
-        self._running = 0
-        self._started = 0
-
-    async def run(self, work: Callable[[], T], stop: Callable[[], None]) -> T:
-        """Do the work in a thread; when this returns or raises, the thread has left it.
-
-        A new thread is started by another one: who starts it waits until it runs, and beside busy lanes that takes
-        milliseconds, which the loop does not have.
-
-        Args:
-            work: Blocks.
-            stop: Makes it end soon; called when this is cancelled.
-        """
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._limit, thread_name_prefix="bucketry-lane")
-        begun: list[Future[T]] = []
-        self._running += 1
-        try:
-            if self._running <= self._started:
-                begun.append(self._executor.submit(work))
-            else:
-                self._started = self._running
-                await in_thread(_submit, self._executor, work, begun)
-            await asyncio.wait([_ended(begun[0])])
-        except asyncio.CancelledError:
-            stop()
-            for each in begun:
-                await until_done(_ended(each))
-            raise
-        finally:
-            self._running -= 1
-        return begun[0].result()
-
-    def end(self) -> None:
-        """Let the threads end; work that comes later starts new ones."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False)
-            self._executor = None
-            self._started = 0
-
-
-def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:
-    begun.append(executor.submit(work))
-
-
-def _ended(begun: Future[T]) -> asyncio.Future[None]:
-    """Give a future of the loop that is done when the other one is, however that ends."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    begun.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
-    return ended
 
 
 class Lanes:

@@ -1,0 +1,113 @@
+"""A read on the data plane: what was asked for, and the body that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from bucketry._core import checksums
+from bucketry._core.values import ByteRange
+from bucketry._wire.client import Call
+from bucketry._wire.failures import WireError
+from bucketry._wire.unary import Connection
+from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError
+
+if TYPE_CHECKING:
+    from bucketry._providers.s3_wire import WirePlane
+
+
+class Get(NamedTuple):
+    """A read, and what its answer is held against."""
+
+    call: Call
+    key: str
+    byte_range: ByteRange | None
+    if_match: str | None
+    if_none_match: str | None
+
+
+class WireBody:
+    """The body of one answer, and the context in which it is open."""
+
+    __slots__ = ("_connection", "_get", "_plane", "info")
+
+    def __init__(self, plane: WirePlane, get: Get) -> None:
+        self._plane = plane
+        self._get = get
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        """Make the request; a refusal may be repeated."""
+        plane, get = self._plane, self._get
+        self._connection = connection = await plane.bucket.repeat(lambda: plane.opened("get", get.call, get.key))
+        try:
+            self.info = plane.begun(get, connection.answer)
+        except BaseException:
+            plane.road.done(connection)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the connection back; it is used again if the body was read to its end."""
+        if self._connection is not None:
+            self._plane.road.done(self._connection)
+            self._connection = None
+
+    async def read(self) -> bytes:
+        """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
+        bucket = self._plane.bucket
+        try:
+            if bucket.endpoint.total_timeout is None:
+                data = await self._opened.body()
+            else:
+                async with bucket.in_time():
+                    data = await self._opened.body()
+        except WireError as exc:
+            raise self._plane.failed(exc, "get", self._get.key) from exc
+        except RequestTimeoutError as exc:
+            raise bucket.error(IncompleteBodyError, self._get.key, "get", str(exc)) from exc
+        if (algorithm := self._algorithm) is not None:
+            self._compare(algorithm, checksums.of(algorithm, data))
+        return data
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """Give the bytes as they come; before the last of them the checksum is compared."""
+        connection, algorithm = self._opened, self._algorithm
+        digest = checksums.new(algorithm) if algorithm is not None else None
+        left = self.info.size
+        while True:
+            try:
+                piece = await connection.piece()
+            except WireError as exc:
+                raise self._plane.failed(exc, "get", self._get.key) from exc
+            if not piece:
+                return
+            left -= len(piece)
+            if algorithm is not None and digest is not None:
+                digest.update(piece)
+                if not left:
+                    self._compare(algorithm, digest.hexdigest())
+            yield piece
+
+    @property
+    def _algorithm(self) -> str | None:
+        """The stored checksum that the bytes can be compared with: a whole body only has one."""
+        stored = self.info.checksums
+        if not stored or self._get.byte_range is not None:
+            return None
+        names = self._plane.bucket.vendor.capabilities.stored_checksums
+        return next((name for name in names if name in stored and checksums.available(name)), None)
+
+    def _compare(self, algorithm: str, computed: str) -> None:
+        stored = self.info.checksums[algorithm]
+        if computed != stored:
+            problem = f"the bytes are not those that were stored: their {algorithm} is {computed}, not {stored}"
+            raise self._plane.bucket.error(IntegrityError, self.info.key, "get", problem)
+
+    @property
+    def _opened(self) -> Connection:
+        assert self._connection is not None  # noqa: S101 - read inside the context
+        return self._connection
