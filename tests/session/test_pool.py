@@ -77,7 +77,8 @@ async def test_many_providers_share_few_sockets(
             assert len({plane.road.wire for plane in planes if isinstance(plane, WirePlane)}) == 1
             assert len([plane for plane in planes if isinstance(plane, WirePlane)]) == MANY
     assert len(opened) == (transport == "aiobotocore")
-    assert 1 < max(seen) <= limit + 2 * (transport == "aiobotocore")  # aiohttp opens before the old one is closed
+    # moto closes each connection after its answer, and aiohttp opens the next one before that one is gone.
+    assert 1 < max(seen) <= limit * (2 if transport == "aiobotocore" else 1)
     assert sockets_to(port) == 0
 
 
