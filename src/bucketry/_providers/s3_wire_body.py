@@ -68,6 +68,7 @@ class WireBody:
         except WireError as exc:
             raise self._plane.failed(exc, "get", self._get.key) from exc
         except RequestTimeoutError as exc:
+            self._opened.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
             raise bucket.error(IncompleteBodyError, self._get.key, "get", str(exc)) from exc
         if (algorithm := self._algorithm) is not None:
             self._compare(algorithm, checksums.of(algorithm, data))
@@ -79,6 +80,8 @@ class WireBody:
         digest = checksums.new(algorithm) if algorithm is not None else None
         left = self.info.size
         while True:
+            if self._connection is not connection:  # its bytes are perhaps another request's by now
+                raise self._plane.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
             try:
                 piece = await connection.piece()
             except WireError as exc:

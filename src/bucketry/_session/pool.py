@@ -126,7 +126,10 @@ class _Live:
         if endpoint not in self._wires:
             async with self._opening:
                 if endpoint not in self._wires:
-                    self._wires[endpoint] = await self._open(endpoint)
+                    wire = await self._open(endpoint)
+                    if self._closing and wire is not None:  # meanwhile: it serves this request, and no other
+                        wire.close()
+                    self._wires[endpoint] = wire
         return self._wires[endpoint]
 
     async def _open(self, endpoint: Endpoint) -> Wire | None:
@@ -183,8 +186,11 @@ class _Live:
             if wire is not None:
                 wire.close()
         self._wires.clear()
-        if self._watch is not None and (self._clients is None or not self._clients.users):
-            await self._watch.aclose()
+        if self._clients is None or not self._clients.users:
+            if self._watch is not None:
+                await self._watch.aclose()
+            if self._clients is not None:
+                await self._clients.close()
 
 
 def _new_clients() -> Clients:

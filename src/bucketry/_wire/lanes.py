@@ -25,7 +25,7 @@ from bucketry._core.values import Body, FileRange
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
-from bucketry._wire.pool import Pool
+from bucketry._wire.pool import Pool, Silence
 from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry._wire.threads import LaneThreads
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
@@ -77,7 +77,7 @@ class Lane:
         self._buffer = memoryview(bytearray(BUFFER))
         self._reader = AnswerReader("GET")
         self._waits_since: float | None = None
-        self._moved = 0
+        self._silence = Silence()
         self._stopped = False
         self._silent = 0.0
         self.in_use = False
@@ -202,6 +202,8 @@ class Lane:
 
     def usable(self) -> bool:
         """Tell whether nothing has come that nobody asked for: the server's closing, most of all."""
+        if not self._stream.clean():
+            return False
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
@@ -217,19 +219,14 @@ class Lane:
 
     def reusable(self) -> bool:
         """Tell whether the answer is complete and the connection can carry another request."""
-        return self._reader.reusable and not self._stopped
+        return self._reader.reusable and not self._stopped and self._stream.clean()
 
     def silence(self, now: float) -> float:
         """Give the seconds for which the thread has been waiting for the other side."""
         since = self._waits_since
         if since is None:
             return 0.0
-        if now - since > self._pool.timeouts.read:
-            count = moved(self._socket)
-            if count != self._moved:
-                self._moved, self._waits_since = count, now
-                return 0.0
-        return now - since
+        return self._silence.seconds(since, now, self._pool.timeouts.read, lambda: moved(self._socket))
 
     def expire(self, seconds: float) -> None:
         """Fail the request under way."""

@@ -54,6 +54,28 @@ class Pooled(Protocol):
         """End what waits on it, because the silence has lasted too long."""
 
 
+class Silence:
+    """Judges how long the other side has been silent, by what the kernel saw move."""
+
+    def __init__(self) -> None:
+        """Begin with no waiting."""
+        self._since = self._alive = 0.0
+        self._count: int | None = None
+
+    def seconds(self, since: float, now: float, limit: float, count: Callable[[], int]) -> float:
+        """Give the silence of a waiting that began at `since`; the kernel is asked only when half the limit is over."""
+        if since != self._since:
+            self._since, self._alive, self._count = since, since, None
+        waited = now - self._alive
+        if waited > limit / 2 and self._count is None:
+            self._count = count()
+            return min(waited, limit)
+        if waited > limit and (found := count()) != self._count:
+            self._count, self._alive = found, now
+            return 0.0
+        return waited
+
+
 class Pool:
     """Slots and idle connections of one endpoint, in one event loop.
 

@@ -24,6 +24,9 @@ class Stream(Protocol):
     def send(self, data: bytes | memoryview) -> None:
         """Send all of it."""
 
+    def clean(self) -> bool:
+        """Tell whether nothing was received that was not asked for; does not block."""
+
 
 class Plain:
     """The socket itself."""
@@ -43,6 +46,10 @@ class Plain:
         """See `Stream.send`."""
         self._socket.sendall(data)
 
+    def clean(self) -> bool:
+        """See `Stream.clean`: what is left is the kernel's."""
+        return True
+
 
 class Tls:
     """TLS by memory: many records come in one system call, where `SSLSocket` makes two for each, of 16 KiB at most.
@@ -56,6 +63,7 @@ class Tls:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._received = memoryview(bytearray(RECEIVED))
+        self._ended = False
 
     def start(self) -> None:
         """Make the handshake."""
@@ -90,6 +98,10 @@ class Tls:
         self._tls.write(data)
         self._flush()
 
+    def clean(self) -> bool:
+        """See `Stream.clean`: what follows a body may have been received with it."""
+        return not (self._ended or self._incoming.pending or self._tls.pending())
+
     def _more(self) -> None:
         """Take what has come, having sent what waits to be."""
         self._flush()
@@ -97,6 +109,7 @@ class Tls:
         if count:
             self._incoming.write(self._received[:count])
         else:
+            self._ended = True
             self._incoming.write_eof()
 
     def _flush(self) -> None:

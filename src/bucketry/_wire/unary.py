@@ -16,7 +16,7 @@ from bucketry._core.units import KiB, MiB
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
-from bucketry._wire.pool import Pool
+from bucketry._wire.pool import Pool, Silence
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 MAX_BODY = 256 * KiB  # larger ones go by the lanes: hashing and sending them here would hold the loop
@@ -63,7 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         self._failure: WireError | None = None
         self._reading = True
         self._since = 0.0
-        self._moved = 0
+        self._silence = Silence()
         self.heard = False
 
     # --- one request -------------------------------------------------------------------------------
@@ -128,8 +128,8 @@ class Connection(asyncio.BufferedProtocol):
             while (limit is None or size < limit) and (piece := await self.piece()):
                 pieces.append(piece)
                 size += len(piece)
-        except WireError:
-            self._pieces = pieces
+        except BaseException:
+            self._pieces[:0] = pieces  # what came is not lost, whatever ended the waiting
             raise
         return b"".join(pieces)[:limit]  # neither copies a body that came in one piece
 
@@ -180,13 +180,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def silence(self, now: float) -> float:
         """Give the seconds since the last byte, if somebody waits for one."""
-        if self._waiter is None or self._transport is None:
+        transport = self._transport
+        if self._waiter is None or transport is None:
             return 0.0
-        if now - self._since > self._pool.timeouts.read:
-            count = moved(self._transport.get_extra_info("socket"))
-            if count != self._moved:
-                self._moved, self._since = count, now
-        return now - self._since
+        limit = self._pool.timeouts.read
+        return self._silence.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
 
     def expire(self, seconds: float) -> None:
         """Fail what waits."""
