@@ -106,6 +106,7 @@ class Scripted:
         self.connections = 0
         self._server: asyncio.Server | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @property
     def url(self) -> str:
@@ -131,11 +132,16 @@ class Scripted:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()  # what a client left unread would keep it open beyond the loop
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
+        self._writers.append(writer)
         self.connections += 1
         try:
             while (request := await _read(reader, keep=self._keep)) is not None:
