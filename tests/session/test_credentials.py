@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import sys
@@ -117,6 +118,19 @@ async def test_of_a_process(ask_for_keys: Callable[[], int]) -> None:
     assert len(set(signers[:3])) > 1
     assert set(signers[3:]) == {"AKIAPROCESS4"}
     assert ask_for_keys() == 4
+
+
+@pytest.mark.slow
+async def test_a_process_is_asked_once_for_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However many requests wait for the first keys, the process that gives them is run once."""
+    asked, config, keys = tmp_path / "asked", tmp_path / "config", tmp_path / "keys"
+    keys.write_text('{"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "s"}')
+    config.write_text(f"[default]\ncredential_process = sh -c 'echo x >> {asked}; cat {keys}'\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    async with serving(script) as server, SessionPool() as pool:
+        provider = make(server, pool)
+        assert await asyncio.gather(*(provider.get("k") for _ in range(8))) == [DATA] * 8
+    assert asked.read_text() == "x\n"
 
 
 @pytest.mark.slow

@@ -195,6 +195,27 @@ async def test_the_service_model_is_read_off_the_loop(
     assert threading.current_thread() not in {reader for reader, found in readers if found}
 
 
+async def test_a_second_session_is_warmed_off_the_loop_too(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another session of the same pool reads its service model in a worker thread as well."""
+    load = JSONFileLoader.load_file
+    readers: set[threading.Thread] = set()
+
+    def spy(self: JSONFileLoader, path: str) -> Any:
+        readers.add(threading.current_thread())
+        return load(self, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", spy)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-chain")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-chain")
+    of_the_chain = {name: value for name, value in server.config.items() if "key" not in name}
+    async with SessionPool() as pool:
+        await S3Provider(server.config, pool=pool).presign("k")
+        readers.clear()
+        await S3Provider(of_the_chain, pool=pool).presign("k")
+    assert readers
+    assert threading.current_thread() not in readers
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, "8"])
 def test_a_malformed_limit_is_refused(limit: Any) -> None:
     """The pool's limit is a positive int, checked when the pool is made."""

@@ -77,6 +77,12 @@ class TestListing:
         assert taken == [f"k{number:02}" for number in range(10)]
         assert calls == [1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
 
+    async def test_it_is_asked_for_though_nobody_waits(self, bench: Bench) -> None:
+        """A consumer that only takes entries, and lets nothing else run, has the next page on its way as well."""
+        provider = FaultyProvider(await filled(bench, 10, max_list_keys=3))
+        calls = [provider.calls["list_page"] async for _ in provider.list()]
+        assert calls == [1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+
     async def test_a_look_at_the_first_entry_costs_one_request(self, bench: Bench) -> None:
         """Who wants to know whether there is anything below a prefix pays for no second page."""
         provider = FaultyProvider(await filled(bench, 10, max_list_keys=3))

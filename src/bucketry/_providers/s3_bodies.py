@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from bucketry._core import checksums
 from bucketry._core.file_bodies import read_body
 from bucketry._core.values import Body, FileRange
+from bucketry._providers.s3_headers import base64_of
 
 
 def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
@@ -19,5 +19,4 @@ def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | No
 def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
     if algorithm is None or digest is None:
         return {}
-    encoded = base64.b64encode(bytes.fromhex(digest)).decode()
-    return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": encoded}
+    return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": base64_of(digest)}

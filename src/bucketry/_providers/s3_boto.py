@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from io import BytesIO
@@ -32,7 +31,7 @@ from bucketry._providers.s3_answers import (
 )
 from bucketry._providers.s3_bodies import checksum_argument, load
 from bucketry._providers.s3_bucket import S3Bucket
-from bucketry._providers.s3_headers import expect_range
+from bucketry._providers.s3_headers import expect_range, hex_of
 from bucketry._session.botocore_errors import BORDER, exception_class, translate
 from bucketry._session.pool import SessionPool
 from bucketry.errors import (
@@ -317,7 +316,7 @@ class BotoPlane:
             problem = "the server does not copy parts; it answered without an etag"
             raise self._bucket.error(UnsupportedError, source, "copy_part", problem)
         checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
-        digest = base64.b64decode(checksum).hex() if checksum else None
+        digest = hex_of(checksum) if checksum else None
         return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
 
     # --- signed URLs -------------------------------------------------------------------------------

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
 from bucketry._core.loop_local import LoopLocal
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.provider import ReadsObjects, UploadsParts, WritesObjects
 from bucketry._core.threads import in_thread
-from bucketry._core.values import Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, WriteOptions
+from bucketry._core.values import ListPage
 from bucketry._providers.s3_answers import Deletions
 from bucketry._providers.s3_bucket import S3Bucket
 from bucketry._providers.s3_wire import WirePlane
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from bucketry._providers.s3_boto import BotoPlane
 
 
-class RequestsPlane(Protocol):
-    """What both transports do: the requests of `ObjectRequests`, their arguments checked."""
+class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
+    """What both transports do, their arguments checked; here a missing object or upload is an error of any request."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -37,45 +36,6 @@ class RequestsPlane(Protocol):
 
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
-
-    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """See `ReadsObjects.head`."""
-
-    def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AbstractAsyncContextManager[BodyReader]:
-        """See `ReadsObjects.open_body`."""
-
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`."""
-
-    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
-
-    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
-
-    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
-
-    async def complete_multipart(
-        self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None
-    ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`; the parts come in order."""
-
-    async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Abort; an upload that is gone is an error here."""
-
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
 
     async def list_page(
         self,
@@ -89,7 +49,7 @@ class RequestsPlane(Protocol):
         """See `ListsObjects.list_page`."""
 
     async def delete(self, key: str) -> None:
-        """Delete; a missing object may be an error here."""
+        """Delete."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry, and give what the answer says of each."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -268,8 +266,8 @@ class WirePlane:
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry, and give what the answer says of each."""
         body = deletion_request(keys)
-        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        call = Call("POST", self._root or "/", "delete=", {"content-md5": digest})
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)
+        call = Call("POST", self._root or "/", "delete=", headers)
         _, answer = await self._ask("delete_many", call, body=body)
         with self.reading(None, "delete_many"):
             return deletions(answer)

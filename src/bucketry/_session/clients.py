@@ -44,6 +44,7 @@ class Clients:
     def __init__(self) -> None:
         """Open nothing yet."""
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
+        self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
         self._clients: dict[Endpoint, AioBaseClient] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -80,12 +81,14 @@ class Clients:
         held: Any = None
         latest: Any = None
         made = Credentials("", "")
+        loading = asyncio.Lock()  # a process or a metadata service is asked once, however many requests wait for it
 
         async def ask() -> Credentials:
             nonlocal held, latest, made
             try:
                 if held is None:
-                    held = await session.get_credentials()
+                    async with loading:
+                        held = held or await session.get_credentials()
                 if held is None:
                     raise NoCredentialsError
                 frozen = await held.get_frozen_credentials()
@@ -112,8 +115,9 @@ class Clients:
 
     async def _open(self, endpoint: Endpoint) -> AioBaseClient:
         session = await self._session(endpoint)
-        if not self._clients:
+        if id(session) not in self._warm:
             await in_thread(_warm, session)
+            self._warm.add(id(session))
         client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
         # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
         client.meta.events.unregister("before-call.s3", add_expect_header)

@@ -134,6 +134,7 @@ async def every_object(
             if token is not None and token != marker:
                 # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
                 ahead = (asyncio.get_running_loop().create_task(page_from(token)),)
+                await asyncio.sleep(0)  # lets it begin: whoever only takes entries would not
             for entry in entries:
                 yield entry
             if token is None:

@@ -39,7 +39,7 @@ Write: TypeAlias = Callable[[memoryview], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRequest:
-    """What one lane is to do; all three functions run in its thread.
+    """What one lane is to do; both functions run in its thread.
 
     Attributes:
         method: In capitals.
@@ -241,7 +241,7 @@ class Lanes:
         origin: Where.
         pool: Its slots.
         tls: For `https`.
-        threads: Gives the executor, which has as many as there are slots.
+        threads: As many as there are slots.
     """
 
     def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: LaneThreads) -> None:

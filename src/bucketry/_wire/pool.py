@@ -136,7 +136,10 @@ class Pool:
                 with suppress(ValueError):
                     self._waiting.remove(turn)
             if isinstance(exc, TimeoutError):
-                problem = f"none of the {self.limit} connections became free within {self.timeouts.pool} s"
+                problem = (
+                    f"none of the {self.limit} connections became free within {self.timeouts.pool} s; "
+                    "an open body holds one until its context is left"
+                )
                 raise WireError(RequestTimeoutError, problem) from None
             raise
 

@@ -30,7 +30,7 @@ class Request(NamedTuple):
     Attributes:
         method: In capitals.
         head: Ready to be sent.
-        body: At most `MAX_BODY` here.
+        body: In memory; what may be large goes by a lane from `MAX_BODY` on.
         repeatable: Sending it twice does what sending it once does.
     """
 
