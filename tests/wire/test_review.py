@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bucketry import S3Provider, SessionPool
-from bucketry._wire.connect import Origin
+from bucketry._wire.connect import Origin, tls_context
+from bucketry._wire.lanes import BUFFER, Lane, LaneRequest
 from bucketry._wire.pool import Pool, Silence, Timeouts
 from bucketry._wire.unary import Connection, Request
 from bucketry.errors import IncompleteBodyError
+from tests.wire.certificates import certificate
 from tests.wire.scripted import Answer, serving
 
 CREDENTIALS = {"access_key_id": "AKID", "secret_access_key": "SECRET"}
@@ -84,6 +89,42 @@ async def test_a_pool_that_is_closed_while_it_opens_stays_closed() -> None:
         assert provider._planes.ready is None
         assert await provider.get("k") == b"1"
         await pool.close()
+
+
+@pytest.mark.parametrize("surplus", [b"", b"HTTP/1.1 408 Too late\r\n\r\n"])
+async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: bytes) -> None:
+    """A lane that received bytes behind a body is not used again, also when TLS still holds them."""
+    context, pem = certificate(tmp_path)
+    size = 2 * BUFFER + 1000
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        with context.wrap_socket(theirs, server_side=True) as peer:
+            peer.recv(1000)
+            peer.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size) + surplus)
+            gone.wait()
+
+    gone = threading.Event()
+    server = threading.Thread(target=serve)
+    server.start()
+    received = 0
+
+    def write(view: memoryview) -> None:
+        nonlocal received
+        received += len(view)
+
+    pool = Pool(1, Timeouts(connect=1, read=1))
+    lane = Lane(Origin.of("https://127.0.0.1:1"), pool, ours, tls_context(pem))
+    request = LaneRequest(method="GET", prepare=lambda _: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", accept=lambda _: write)
+    try:
+        lane.start()
+        await asyncio.to_thread(lane.exchange, request)
+        assert received == size
+        assert lane.reusable() == (not surplus)
+    finally:
+        lane.close()
+        gone.set()
+        server.join()
 
 
 def test_a_silence_is_as_long_as_it_lasts() -> None:
