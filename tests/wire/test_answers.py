@@ -308,7 +308,7 @@ class TestBodies:
         assert [request.headers.get("range") for request in server.requests] == [None, f"bytes={cut}-{len(DATA) - 1}"]
         assert server.requests[1].headers["if-match"] == '"e1"'
 
-    @pytest.mark.parametrize("cut", [0, 1, len(DATA) - 1])
+    @pytest.mark.parametrize("cut", [0, 1, 700, len(DATA) - 1])
     async def test_a_small_body_is_resumed(self, provide: Provide, cut: int) -> None:
         """The same for a small object that is read in one piece: what arrived of it is kept."""
         cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
@@ -348,7 +348,7 @@ class TestBodies:
             return Answer(whole.status, whole.body, whole.headers, cut=cut)
 
         async with serving(script) as server:
-            assert await streamed(provide(server), start=5, end=500) == DATA[5:500]
+            assert await provide(server).get_range("k", 5, 500) == DATA[5:500]
         assert [request.headers["range"] for request in server.requests] == [
             "bytes=5-499",
             "bytes=15-499",
@@ -432,7 +432,7 @@ class TestBodies:
         """A body of which nothing more comes is given up within `read_timeout`, and resumed."""
         stalled = Answer(200, DATA, {"ETag": '"e1"'}, cut=10, stall=True)
         async with serving(first(stalled, then=of())) as server:
-            assert await streamed(provide(server, read_timeout=0.1)) == DATA
+            assert await provide(server, read_timeout=0.1).get("k") == DATA
         assert server.requests[1].headers["range"] == f"bytes=10-{len(DATA) - 1}"
         async with serving(
             lambda request: Answer(**{**as_dict(content(DATA, request)), "cut": 0, "stall": True})
@@ -466,7 +466,7 @@ class TestBodies:
         """Bytes that are not those of the stored checksum are neither published nor given to anybody."""
         headers = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "FULL_OBJECT"}
         async with serving(of(DATA, **headers)) as server:
-            with pytest.raises(IntegrityError, match=r"not those that were stored|the object's is 00000000"):
+            with pytest.raises(IntegrityError, match="not those that were stored"):
                 await provide(server).download("k", tmp_path / "t")
         assert os.listdir(tmp_path) == []
         async with serving(of(DATA, **headers)) as server:

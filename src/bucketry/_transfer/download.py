@@ -216,7 +216,7 @@ class Download:
     def _compare(self, algorithm: str, stored: str, computed: str) -> None:
         if stored != computed:
             message = (
-                f"{self.provider.locate(self.key)}: the bytes received have {algorithm} {computed}, the object's is "
-                f"{stored}; nothing was published, try again"
+                f"{self.provider.locate(self.key)}: the bytes are not those that were stored: their {algorithm} is "
+                f"{computed}, not {stored}; nothing was published, try again"
             )
             raise IntegrityError(message, provider=self.provider.name, key=self.key, operation="download")
