@@ -14,7 +14,7 @@ from bucketry import S3Provider, SessionPool
 from bucketry._wire.connect import Origin, tls_context
 from bucketry._wire.lanes import BUFFER, Lane, LaneRequest
 from bucketry._wire.pool import Pool, Silence, Timeouts
-from bucketry._wire.unary import Connection, Request
+from bucketry._wire.unary import Connection, Outbox, Request
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
 from tests.wire.scripted import Answer, serving
@@ -39,7 +39,7 @@ class Still:
 async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
     """A body whose reading is cancelled gives its first bytes first when it is read again."""
     pool = Pool(1, Timeouts(connect=1, read=1))
-    connection = Connection(pool, Origin.of("http://127.0.0.1:1"))
+    connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox(pool))
     connection.connection_made(Still())  # type: ignore[arg-type]
     connection.begin(Request("GET", b""))
 

@@ -29,6 +29,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9][ \r]")
 _OLD = b"HTTP/1.0"
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked *\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
+_NOBODY = object()  # whom the parser tells nothing
 _NO_BODY = frozenset({204, 304})
 _SWITCHING = 101
 
@@ -105,7 +106,6 @@ class AnswerReader:
 
     __slots__ = (
         "_body",
-        "_chunked",
         "_fed",
         "_has_body",
         "_interim",
@@ -128,11 +128,11 @@ class AnswerReader:
         self._has_body = method != "HEAD"
         self._remaining: int | None = None
         self._pending = b""
-        self._chunked = False
         self._interim = 0
         self._fed = 0
         self._tail = b""
         self._body: list[bytes] = []
+        self._parser: HttpResponseParser | None = None  # of chunks, until the last; it refers back to this reader
 
     @property
     def remaining(self) -> int | None:
@@ -160,8 +160,8 @@ class AnswerReader:
             data = self._read_head(data)
             if self.head is None:
                 return b""
-        if self._chunked:
-            return self._read_chunks(data)
+        if self._parser is not None:
+            return self._read_chunks(self._parser, data)
         if self.done:
             self.surplus = self.surplus or len(data) > 0
             return b""
@@ -178,7 +178,7 @@ class AnswerReader:
 
     def feed_eof(self) -> bool:
         """Take the connection's end; `False`: the answer is not complete."""
-        if self.head is not None and self._remaining is None and not self._chunked:
+        if self.head is not None and self._remaining is None and self._parser is None:
             self.done = True
         return self.done
 
@@ -216,10 +216,8 @@ class AnswerReader:
         """Have a head checked by the parser, and take it apart: calls back for each header cost more than that."""
         if not _STATUS_LINE.match(head):
             raise ProtocolError(f"it begins {head[:20]!r}")
-        self._body = []
-        self._parser = parser = HttpResponseParser(self)
         try:
-            parser.feed_data(head)
+            HttpResponseParser(_NOBODY).feed_data(head)
         except HttpParserUpgrade:
             raise ProtocolError("it switches to another protocol") from None
         except HttpParserError as exc:
@@ -249,7 +247,8 @@ class AnswerReader:
         if not self._has_body or status in _NO_BODY:
             self.done = True
         elif coding is not None:
-            self._chunked = True
+            self._parser = HttpResponseParser(self)
+            self._parser.feed_data(head)
         elif size is None:
             keep_alive = False
         else:
@@ -257,17 +256,19 @@ class AnswerReader:
             self.done = size == 0
         self.head = AnswerHead(status, headers, size, keep_alive=keep_alive)
 
-    def _read_chunks(self, data: bytes | memoryview) -> bytes:
+    def _read_chunks(self, parser: HttpResponseParser, data: bytes | memoryview) -> bytes:
         self._fed += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
             if not self.done:
                 raise ProtocolError(str(exc)) from exc
             self.surplus = True
         self._tail = (self._tail + bytes(data[-5:]))[-5:]
-        if self.done and (not self._tail.endswith(_END) or self._tail[0] in b"\r\n"):
-            self.surplus = True  # empty lines, which the parser passes over
+        if self.done:
+            self._parser = None
+            if not self._tail.endswith(_END) or self._tail[0] in b"\r\n":
+                self.surplus = True  # empty lines, which the parser passes over
         body, self._body = self._body, []
         found = body[0] if len(body) == 1 else b"".join(body)
         self.received += len(found)

@@ -40,6 +40,35 @@ class Request(NamedTuple):
     repeatable: bool = True
 
 
+class Outbox:
+    """Small requests of one round of the event loop, which go out together at its end.
+
+    Between two requests lies the work on one, in which a server goes to sleep; to wake it again costs the sender 5 to
+    10 µs each time.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        """Begin empty."""
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def send(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Send at the end of the round; at once, where no other request is under way."""
+        if self._pool.busy == 1:
+            transport.write(data)
+            return
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append((transport, data))
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport, data in waiting:
+            if not transport.is_closing():
+                transport.write(data)
+
+
 class Connection(asyncio.BufferedProtocol):
     """One connection; it carries one request at a time.
 
@@ -50,9 +79,10 @@ class Connection(asyncio.BufferedProtocol):
         heard: Whether any byte of the present answer has come.
     """
 
-    def __init__(self, pool: Pool, origin: Origin) -> None:
+    def __init__(self, pool: Pool, origin: Origin, outbox: Outbox) -> None:
         """Begin unconnected."""
         self._pool = pool
+        self._outbox = outbox
         self._origin = origin
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -79,9 +109,9 @@ class Connection(asyncio.BufferedProtocol):
         self.heard = False
         self._since = time.monotonic()
         if not request.body:
-            transport.write(request.head)
+            self._outbox.send(transport, request.head)
         elif len(request.body) <= _SMALL:
-            transport.write(request.head + request.body)
+            self._outbox.send(transport, request.head + request.body)
         else:
             transport.writelines((request.head, request.body))
 
@@ -259,6 +289,7 @@ class Unary:
         self._origin = origin
         self._pool = pool
         self._tls = tls
+        self._outbox = Outbox(pool)
         self._kind = object()
 
     async def send(self, request: Request) -> Connection:
@@ -320,6 +351,9 @@ class Unary:
         """Make a connection of a socket; from here on the socket is the loop's, which alone may close it."""
         host = self._origin.host if self._tls is not None else None
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self._pool, self._origin), sock=connected, ssl=self._tls, server_hostname=host
+            lambda: Connection(self._pool, self._origin, self._outbox),
+            sock=connected,
+            ssl=self._tls,
+            server_hostname=host,
         )
         return connection

@@ -1,0 +1,125 @@
+"""What a small request costs the program beside its own time: rounds of the loop, and garbage."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from bucketry import ObjectInfo, S3Provider
+from bucketry._wire.pool import Pool, Timeouts
+from bucketry._wire.unary import Outbox
+from bucketry.errors import NotFoundError
+from tests.wire.scripted import Answer, Request, content, error, serving
+
+OK = Answer(headers={"ETag": '"e1"'})
+
+
+class Noting:
+    """A transport that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        """Note it."""
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        """Tell whether it was closed."""
+        return self.closing
+
+
+async def test_requests_of_one_round_go_out_together() -> None:
+    """They wait for the end of the round, in their order; those whose connection was closed meanwhile are dropped."""
+    pool = Pool(3, Timeouts(connect=1, read=1))
+    outbox = Outbox(pool)
+    first, closed, last = Noting(), Noting(), Noting()
+    pool.busy = 3
+    for transport in (first, closed, last):
+        outbox.send(transport, b"GET")  # type: ignore[arg-type]
+    assert first.written == []
+    closed.closing = True
+    await asyncio.sleep(0)
+    assert (first.written, closed.written, last.written) == ([b"GET"], [], [b"GET"])
+
+
+async def test_a_request_alone_goes_out_at_once() -> None:
+    """Nobody is waited for."""
+    pool = Pool(3, Timeouts(connect=1, read=1))
+    transport = Noting()
+    pool.busy = 1
+    Outbox(pool).send(transport, b"GET")  # type: ignore[arg-type]
+    assert transport.written == [b"GET"]
+
+
+def answer(request: Request) -> Answer:
+    """Answer as a small bucket does; one object comes in chunks, one is not there."""
+    if request.path.endswith("/missing"):
+        return error("NoSuchKey", 404)
+    if request.path.endswith("/chunked"):
+        return Answer(
+            200, b"some bytes", {"ETag": '"e1"', "Last-Modified": "Wed, 21 Oct 2026 07:28:00 GMT"}, chunked=True
+        )
+    return content(b"some bytes", request) if request.method in {"GET", "HEAD"} else OK
+
+
+async def head(provider: S3Provider) -> ObjectInfo:
+    """HEAD."""
+    return await provider.head("key")
+
+
+async def get(provider: S3Provider) -> bytes:
+    """GET."""
+    return await provider.get("key")
+
+
+async def put(provider: S3Provider) -> ObjectInfo:
+    """PUT."""
+    return await provider.put("key", b"some bytes")
+
+
+async def missing(provider: S3Provider) -> None:
+    """GET that is refused."""
+    with suppress(NotFoundError):
+        await provider.get("missing")
+
+
+async def chunked(provider: S3Provider) -> None:
+    """DELETE whose answer comes in chunks."""
+    await provider.delete("chunked")
+
+
+@pytest.mark.parametrize("request_once", [head, get, put, missing, chunked])
+async def test_leaves_nothing_for_the_garbage_collector(
+    request_once: Callable[[S3Provider], Awaitable[object]],
+) -> None:
+    """No cycles: else every few thousand requests the collector walks the whole program, which stops the loop."""
+    async with serving(answer) as server:
+        provider = S3Provider(
+            {
+                "bucket_name": "bkt",
+                "access_key_id": "AKID",
+                "secret_access_key": "SECRET",
+                "endpoint_url": server.url,
+            }
+        )
+        async with provider:
+            await request_once(provider)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(20):
+                    await request_once(provider)
+                gc.set_debug(gc.DEBUG_SAVEALL)
+                gc.collect()
+                modules = {type(each).__module__ for each in gc.garbage}
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+                gc.enable()
+    assert not {name for name in modules if name.startswith(("bucketry", "httptools"))}
