@@ -315,7 +315,8 @@ class WirePlane:
             data = await in_thread(read_body, body, where) if isinstance(body, FileRange) else bytes(body)
             digest = checksums.of(algorithm, data) if algorithm else None
             headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
-            head, _ = await self._ask(doing, call._replace(headers=headers), key, data, creates=creates)
+            full = Call(call.method, call.path, call.query, headers, call.repeatable)  # half the time of _replace
+            head, _ = await self._ask(doing, full, key, data, creates=creates)
             return head, digest
 
         async def once() -> tuple[AnswerHead, str | None]:
