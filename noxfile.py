@@ -54,7 +54,7 @@ def contract(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """Run the property tests on 20 times as many examples as `tests` does, and on new ones each time."""
-    session.install(".[tests]")
+    session.install(".[fast,tests]")
     # Hypothesis marks what it drives. Some take minutes then, where the suite allows seconds.
     arguments = ("-m", "hypothesis", "--timeout=3600", *session.posargs)
     session.run("python", "-m", "pytest", *arguments, env={"HYPOTHESIS_PROFILE": "nightly"})

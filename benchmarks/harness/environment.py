@@ -26,6 +26,7 @@ _PACKAGES = (
     "s3transfer",
     "httptools",
     "awscrt",
+    "isal",
 )
 _SECOND = ("aioboto3", "aiobotocore")
 

@@ -160,8 +160,6 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
         UnsupportedError: The vendor's row does not say that the condition is enforced.
         InvalidRequestError: `if_none_match` is something other than `"*"`, or both conditions are given.
     """
-    if not options.conditional:
-        return
     doing = "completing a multipart upload" if multipart else "putting an object"
     none_match = limits.complete_if_none_match if multipart else limits.put_if_none_match
     match = limits.complete_if_match if multipart else limits.put_if_match

@@ -130,7 +130,8 @@ class S3Requests:
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        check_write(options, self._bucket.vendor.capabilities, self.locate(key), multipart=False)
+        if options.conditional:
+            check_write(options, self._bucket.vendor.capabilities, self.locate(key), multipart=False)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 

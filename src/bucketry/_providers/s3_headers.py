@@ -14,6 +14,7 @@ from bucketry.errors import IntegrityError
 
 _META = "x-amz-meta-"
 ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+_CHECKSUMS = [(name, f"x-amz-checksum-{name}") for name in ALGORITHMS]
 _MONTHS = {name: month for month, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" "), 1)}  # noqa: SIM905 - as it reads
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DATE_LENGTH = len("Wed, 21 Oct 2026 07:28:00 GMT")
@@ -50,14 +51,14 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
 
 def write_headers(options: WriteOptions) -> dict[str, str]:
     """Give the headers for what goes with a write."""
-    given = {
-        "content-type": options.content_type,
-        "x-amz-storage-class": options.storage_class,
-        "if-none-match": options.if_none_match,
-        "if-match": options.if_match,
-    }
-    headers = {name: value for name, value in given.items() if value is not None}
-    return headers | {_META + name: value for name, value in options.metadata.items()}
+    given = (
+        ("content-type", options.content_type),
+        ("x-amz-storage-class", options.storage_class),
+        ("if-none-match", options.if_none_match),
+        ("if-match", options.if_match),
+    )
+    headers = {name: value for name, value in given if value is not None}
+    return headers | {_META + name: value for name, value in options.metadata.items()} if options.metadata else headers
 
 
 def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) -> dict[str, str]:
@@ -113,8 +114,8 @@ def stored_checksums(headers: Mapping[str, str]) -> dict[str, str]:
     if headers.get("x-amz-checksum-type") == "COMPOSITE":
         return {}
     found: dict[str, str] = {}
-    for name in ALGORITHMS:
-        value = headers.get(f"x-amz-checksum-{name}")
+    for name, header in _CHECKSUMS:
+        value = headers.get(header)
         if value and "-" not in value and (digest := hex_of(value)):
             found[name] = digest
     return found

@@ -22,6 +22,8 @@ from bucketry._transfer.upload import Upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import ConfigError
 
+_NO_OPTIONS = WriteOptions()  # what most writes have
+
 
 class TransferManager:
     """Moves objects of any size, with bounded requests, memory and bandwidth over all its transfers.
@@ -291,15 +293,17 @@ def write_options(
     if_match: str | None,
 ) -> WriteOptions:
     """Check what goes with a write, before any byte moves."""
-    headers = {
-        "content_type": content_type,
-        "storage_class": storage_class,
-        "if_none_match": if_none_match,
-        "if_match": if_match,
-    }
-    for name, value in headers.items():
-        if value is not None:
-            check_header(name, value, provider.locate(str(key)))
+    headers = (
+        ("content_type", content_type),
+        ("storage_class", storage_class),
+        ("if_none_match", if_none_match),
+        ("if_match", if_match),
+    )
+    given = [(name, value) for name, value in headers if value is not None]
+    if not given and not metadata:
+        return _NO_OPTIONS
+    for name, value in given:
+        check_header(name, value, provider.locate(str(key)))
     return WriteOptions(
         metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))) if metadata else NOTHING,
         content_type=content_type,

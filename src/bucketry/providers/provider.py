@@ -263,7 +263,8 @@ class StorageProvider(ObjectRequests):
             if_match=if_match,
         )
         if isinstance(data, (bytes, bytearray, memoryview)):
-            check_write(options, self.capabilities, self.locate(key), multipart=False)
+            if options.conditional:
+                check_write(options, self.capabilities, self.locate(key), multipart=False)
             info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
             return info
         if not isinstance(data, AsyncIterable):
