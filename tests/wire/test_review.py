@@ -41,6 +41,7 @@ async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
     pool = Pool(1, Timeouts(connect=1, read=1))
     connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox(pool))
     connection.connection_made(Still())  # type: ignore[arg-type]
+    pool.busy = 1
     connection.begin(Request("GET", b""))
 
     def arrive(data: bytes) -> None:

@@ -10,10 +10,13 @@ from contextlib import suppress
 import pytest
 
 from bucketry import ObjectInfo, S3Provider
+from bucketry._wire.connect import Origin
+from bucketry._wire.failures import WireError
 from bucketry._wire.pool import Pool, Timeouts
-from bucketry._wire.unary import Outbox
-from bucketry.errors import NotFoundError
-from tests.wire.scripted import Answer, Request, content, error, serving
+from bucketry._wire.unary import Connection, Outbox, Request
+from bucketry.errors import ConnectionFailedError, NotFoundError
+from tests.wire import scripted
+from tests.wire.scripted import Answer, content, error, serving
 
 OK = Answer(headers={"ETag": '"e1"'})
 
@@ -33,31 +36,61 @@ class Noting:
         """Tell whether it was closed."""
         return self.closing
 
+    def abort(self) -> None:
+        """Close it."""
+        self.closing = True
+
+
+def connected(pool: Pool, outbox: Outbox) -> tuple[Connection, Noting]:
+    """Give a connection, and the transport below it."""
+    connection, transport = Connection(pool, Origin.of("http://127.0.0.1:1"), outbox), Noting()
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    return connection, transport
+
 
 async def test_requests_of_one_round_go_out_together() -> None:
     """They wait for the end of the round, in their order; those whose connection was closed meanwhile are dropped."""
     pool = Pool(3, Timeouts(connect=1, read=1))
     outbox = Outbox(pool)
-    first, closed, last = Noting(), Noting(), Noting()
     pool.busy = 3
-    for transport in (first, closed, last):
-        outbox.send(transport, b"GET")  # type: ignore[arg-type]
-    assert first.written == []
-    closed.closing = True
+    made = [connected(pool, outbox) for _ in range(3)]
+    for connection, _ in made:
+        connection.begin(Request("GET", b"GET"))
+    assert [transport.written for _, transport in made] == [[], [], []]
+    made[1][0].close()
     await asyncio.sleep(0)
-    assert (first.written, closed.written, last.written) == ([b"GET"], [], [b"GET"])
+    assert [transport.written for _, transport in made] == [[b"GET"], [], [b"GET"]]
 
 
 async def test_a_request_alone_goes_out_at_once() -> None:
     """Nobody is waited for."""
     pool = Pool(3, Timeouts(connect=1, read=1))
-    transport = Noting()
+    connection, transport = connected(pool, Outbox(pool))
     pool.busy = 1
-    Outbox(pool).send(transport, b"GET")  # type: ignore[arg-type]
+    connection.begin(Request("GET", b"GET"))
     assert transport.written == [b"GET"]
 
 
-def answer(request: Request) -> Answer:
+async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> None:
+    """Such as a 408 for having been idle: the connection is closed, and the request not sent on it."""
+    pool = Pool(3, Timeouts(connect=1, read=1))
+    connection, transport = connected(pool, Outbox(pool))
+    pool.busy = 2
+    connection.begin(Request("GET", b"GET"))
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    connection.get_buffer(-1)[: len(late)] = late
+    connection.buffer_updated(len(late))
+    connection.connection_lost(None)
+    with pytest.raises(WireError) as caught:
+        await connection.answered()
+    assert caught.value.kind is ConnectionFailedError
+    assert not connection.heard  # so that it may be repeated
+    assert transport.closing
+    await asyncio.sleep(0)
+    assert transport.written == []
+
+
+def answer(request: scripted.Request) -> Answer:
     """Answer as a small bucket does; one object comes in chunks, one is not there."""
     if request.path.endswith("/missing"):
         return error("NoSuchKey", 404)

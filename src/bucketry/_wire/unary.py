@@ -51,22 +51,21 @@ class Outbox:
         """Begin empty."""
         self._pool = pool
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+        self._waiting: list[tuple[Connection, bytes]] = []
 
-    def send(self, transport: asyncio.Transport, data: bytes) -> None:
+    def send(self, connection: Connection, data: bytes) -> None:
         """Send at the end of the round; at once, where no other request is under way."""
         if self._pool.busy == 1:
-            transport.write(data)
+            connection.write(data)
             return
         if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._waiting.append((transport, data))
+        self._waiting.append((connection, data))
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for transport, data in waiting:
-            if not transport.is_closing():
-                transport.write(data)
+        for connection, data in waiting:
+            connection.write(data)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -92,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._failure: WireError | None = None
         self._reading = True
+        self._sent = False
         self._since = 0.0
         self._silence = Silence()
         self.heard = False
@@ -107,13 +107,21 @@ class Connection(asyncio.BufferedProtocol):
         self._pieces.clear()
         self._held = 0
         self.heard = False
+        self._sent = False
         self._since = time.monotonic()
         if not request.body:
-            self._outbox.send(transport, request.head)
+            self._outbox.send(self, request.head)
         elif len(request.body) <= _SMALL:
-            self._outbox.send(transport, request.head + request.body)
+            self._outbox.send(self, request.head + request.body)
         else:
+            self._sent = True
             transport.writelines((request.head, request.body))
+
+    def write(self, data: bytes) -> None:
+        """Send a request that has begun, if the connection is still open."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._sent = True
+            self._transport.write(data)
 
     async def answered(self) -> None:
         """Wait for the answer's head."""
@@ -240,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Read what came, and wake who waits for it."""
         reader = self._reader
-        if reader is None or reader.done:  # nobody asked
+        if reader is None or reader.done or not self._sent:  # nobody asked
             self._pool.forget(self)
             self.close()
             return
