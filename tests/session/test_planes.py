@@ -198,3 +198,11 @@ async def test_a_bundle_that_is_not_there_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.pem").write_text("no certificate")
     with pytest.raises(StorageError, match=r"broken\.pem"):
         await plane_of(ca_bundle=str(tmp_path / "broken.pem"))
+
+
+async def test_a_bundle_that_is_not_there_says_so_by_aiobotocore(server: EmbeddedS3, tmp_path: Path) -> None:
+    """The same error by the other transport, which alone would repeat the request as if a connection had been lost."""
+    config = server.config | {"ca_bundle": str(tmp_path / "no-such-bundle.pem"), "transport": "aiobotocore"}
+    async with SessionPool() as pool:
+        with pytest.raises(ConfigError, match="no-such-bundle"):
+            await S3Provider(config, pool=pool).head("k")

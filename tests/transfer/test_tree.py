@@ -288,6 +288,16 @@ class TestUpload:
         assert set(result.failed) == {"d/up"}
         assert await all_of(memory) == {"d/k": b"x"}
 
+    async def test_what_a_killed_download_left_is_passed_over(
+        self, bench: Bench, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """A staged file is no file of the user's; one that is only called alike is."""
+        memory, root = bench.memory(), tmp_path_factory.mktemp("left")
+        for name in (".bucketry-0123456789abcdef.part", ".bucketry-mine.part", "file"):
+            (root / name).write_bytes(b"x")
+        result = await bench.manager(memory).upload_tree(root, "p/")
+        assert sorted(result.succeeded) == sorted(await all_of(memory)) == ["p/.bucketry-mine.part", "p/file"]
+
     async def test_an_empty_directory(self, bench: Bench) -> None:
         """There is nothing to do, and that is a success."""
         (bench.place / "in").mkdir()

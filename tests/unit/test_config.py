@@ -333,7 +333,7 @@ class TestS3:
 
     def test_refuses_an_unknown_server(self) -> None:
         """The kind of server is one of three words."""
-        with pytest.raises(ConfigError, match="s3: server: did you mean 'generic'"):
+        with pytest.raises(ConfigError, match="s3: server: 'genric' is unknown; did you mean 'generic'"):
             S3Config(bucket_name="my-bucket", server="genric")
 
     def test_refuses_no_region(self) -> None:

@@ -55,7 +55,8 @@ class TransferConfig:
         multipart_threshold: Size in bytes from which parts are used; `None`: the vendor's row decides.
         max_concurrency: Body requests in flight at once, over all transfers of the manager.
         memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager.
-        max_bandwidth: Bytes per second over all transfers of the manager; `None`: no limit.
+        max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
+            fast as it can, and those after it wait for their turn; `None`: no limit.
         max_attempts: How often one body is begun before its transfer fails.
         verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
         resume: Reserved for journalled transfers; only `False` is accepted in this version.
@@ -150,8 +151,9 @@ class ProviderConfig:
         return cls.of(cls.entries(environ))
 
     def _one_of(self, name: str, words: tuple[str, ...]) -> None:
-        if getattr(self, name) not in words:
-            raise _fail(self.provider, name, nearest(str(getattr(self, name)), words))
+        value = getattr(self, name)
+        if value not in words:
+            raise _fail(self.provider, name, f"{value!r} is unknown; {nearest(str(value), words)}")
 
     def _number(self, name: str, high: int) -> None:
         value = getattr(self, name)
@@ -184,7 +186,9 @@ class S3FamilyConfig(ProviderConfig):
         connect_timeout: Seconds to open a connection.
         read_timeout: Longest silence of the server, seconds.
         pool_timeout: Seconds to wait for a free connection; `None`: as long as it takes. Not by aiobotocore.
-        total_timeout: Seconds for one request, its body included; `None`: as long as bytes keep moving.
+        total_timeout: Seconds for one request: until its answer begins, and as many for the answer's body. What came by
+            then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
+            bytes keep moving.
         max_attempts: How often one request is made at most.
         max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
     """
@@ -221,7 +225,7 @@ class S3FamilyConfig(ProviderConfig):
             if value is None and name in {"pool_timeout", "total_timeout"}:
                 continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 3_600:  # noqa: PLR2004
-                raise _fail(self.provider, name, f"must be a number of seconds within 0 and 3600, not {value!r}")
+                raise _fail(self.provider, name, f"must be a number of seconds above 0, 3600 at most, not {value!r}")
         self._number("max_attempts", 100)
         if self.max_connections is not None:
             self._number("max_connections", 10_000)

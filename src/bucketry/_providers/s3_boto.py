@@ -30,13 +30,14 @@ from bucketry._providers.s3_answers import (
     written_info,
 )
 from bucketry._providers.s3_bodies import checksum_argument, load
-from bucketry._providers.s3_bucket import S3Bucket
+from bucketry._providers.s3_bucket import Patience, S3Bucket
 from bucketry._providers.s3_headers import expect_range, hex_of
 from bucketry._session.botocore_errors import BORDER, exception_class, translate
 from bucketry._session.pool import SessionPool
 from bucketry.errors import (
     IncompleteBodyError,
     IntegrityError,
+    RequestTimeoutError,
     StorageError,
     UnsupportedError,
 )
@@ -426,12 +427,15 @@ class BotoBody:
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         done = 0
+        patience = Patience(self._bucket)
         for kept in self._read:
             done += len(kept)
             yield kept
         while True:
             try:
-                chunk: bytes = await self._stream.read(CHUNK)
+                chunk: bytes = await patience.wait(self._stream.read(CHUNK))
+            except RequestTimeoutError as exc:
+                raise self._broken("took longer than total_timeout", done) from exc
             except BORDER as exc:
                 if exception_class(exc) is IntegrityError:
                     problem = f"the bytes are not those that were stored: {exc}"

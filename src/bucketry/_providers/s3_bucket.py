@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
@@ -14,6 +16,8 @@ from bucketry._core.values import ObjectInfo
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._vendors.row import Vendor
 from bucketry.errors import InvalidRequestError, PreconditionFailedError, RequestTimeoutError, StorageError
+
+_log = logging.getLogger("bucketry")
 
 T = TypeVar("T")
 _NO_LIMIT: AbstractAsyncContextManager[None] = nullcontext()
@@ -84,6 +88,7 @@ class S3Bucket:
                 delay = self._retry.delay(error, attempt) if may_repeat else None
                 if delay is None or not budget.spend(error):
                     raise
+                _log.debug("attempt %d failed, the next one in %.1f s: %s", attempt, delay, error)
                 await asyncio.sleep(delay)
             else:
                 budget.refund()
@@ -96,22 +101,56 @@ class S3Bucket:
             RequestTimeoutError: It took longer.
         """
         seconds = self.endpoint.total_timeout
-        return _NO_LIMIT if seconds is None else self._within(seconds)
+        return _NO_LIMIT if seconds is None else self.within(seconds)
 
     @asynccontextmanager
-    async def _within(self, seconds: float) -> AsyncIterator[None]:
+    async def within(self, seconds: float) -> AsyncIterator[None]:
+        """End what is inside after so many seconds, which are what is left of `total_timeout`.
+
+        Raises:
+            RequestTimeoutError: It took longer.
+        """
         try:
             async with asyncio.timeout(seconds) as limit:
                 yield
         except TimeoutError as exc:
             if not limit.expired():
                 raise
-            problem = f"a request took longer than total_timeout, {seconds:g} s"
+            at = self.endpoint.url or "AWS"
+            problem = f"a request to {at} took longer than total_timeout, {self.endpoint.total_timeout:g} s"
             raise self.error(RequestTimeoutError, None, "", problem) from exc
 
     async def _timed(self, once: Callable[[], Awaitable[T]]) -> T:
         async with self.in_time():
             return await once()
+
+
+class Patience:
+    """What is left of an endpoint's `total_timeout` for one body.
+
+    Only the waiting for its bytes counts, not what is done with them meanwhile.
+    """
+
+    __slots__ = ("_bucket", "_left")
+
+    def __init__(self, bucket: S3Bucket) -> None:
+        self._bucket = bucket
+        self._left = bucket.endpoint.total_timeout
+
+    async def wait(self, coming: Awaitable[T]) -> T:
+        """Wait for the next bytes.
+
+        Raises:
+            RequestTimeoutError: Nothing is left.
+        """
+        if self._left is None:
+            return await coming
+        began = time.monotonic()
+        try:
+            async with self._bucket.within(self._left):
+                return await coming
+        finally:
+            self._left -= time.monotonic() - began
 
 
 def _is_text(value: str) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bucketry._core import checksums
 from bucketry._core.values import ByteRange
+from bucketry._providers.s3_bucket import Patience
 from bucketry._wire.client import Call
 from bucketry._wire.failures import WireError
 from bucketry._wire.unary import Connection
-from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError
+from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError, StorageError
 
 if TYPE_CHECKING:
     from bucketry._providers.s3_wire import WirePlane
@@ -58,18 +59,12 @@ class WireBody:
 
     async def read(self) -> bytes:
         """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
-        bucket = self._plane.bucket
+        connection, bucket = self._opened, self._plane.bucket
         try:
-            if bucket.endpoint.total_timeout is None:
-                data = await self._opened.body()
-            else:
-                async with bucket.in_time():
-                    data = await self._opened.body()
-        except WireError as exc:
-            raise self._plane.failed(exc, "get", self._get.key) from exc
-        except RequestTimeoutError as exc:
-            self._opened.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
-            raise bucket.error(IncompleteBodyError, self._get.key, "get", str(exc)) from exc
+            coming = connection.body()
+            data = await (coming if bucket.endpoint.total_timeout is None else Patience(bucket).wait(coming))
+        except (WireError, RequestTimeoutError) as exc:
+            raise self._broken(exc, connection) from exc
         if (algorithm := self._algorithm) is not None:
             self._compare(algorithm, checksums.of(algorithm, data))
         return data
@@ -78,14 +73,15 @@ class WireBody:
         """Give the bytes as they come; before the last of them the checksum is compared."""
         connection, algorithm = self._opened, self._algorithm
         digest = checksums.new(algorithm) if algorithm is not None else None
+        patience = Patience(self._plane.bucket)
         left = self.info.size
         while True:
             if self._connection is not connection:  # its bytes are perhaps another request's by now
                 raise self._plane.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
             try:
-                piece = await connection.piece()
-            except WireError as exc:
-                raise self._plane.failed(exc, "get", self._get.key) from exc
+                piece = await patience.wait(connection.piece())
+            except (WireError, RequestTimeoutError) as exc:
+                raise self._broken(exc, connection) from exc
             if not piece:
                 return
             left -= len(piece)
@@ -94,6 +90,14 @@ class WireBody:
                 if not left:
                     self._compare(algorithm, digest.hexdigest())
             yield piece
+
+    def _broken(self, exc: WireError | RequestTimeoutError, connection: Connection) -> StorageError:
+        """Give the error for a body that did not come whole: one that resuming can mend."""
+        if isinstance(exc, WireError):
+            return self._plane.failed(exc, "get", self._get.key)
+        bucket = self._plane.bucket
+        connection.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
+        return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
 
     @property
     def _algorithm(self) -> str | None:

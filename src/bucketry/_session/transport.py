@@ -7,9 +7,12 @@ finds the object of its own first try. A test of each fails when these hooks sto
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
+
+_log = logging.getLogger("bucketry")
 
 
 class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
@@ -28,7 +31,9 @@ class _Direct:
         self._session = session
 
     async def request(self, method: str, **options: Any) -> Any:  # noqa: ANN401 - handed on as they come
-        return await self._session.request(method, allow_redirects=False, **options)
+        answer = await self._session.request(method, allow_redirects=False, **options)
+        _log.debug("%s %s: %d", method, options.get("url"), answer.status)
+        return answer
 
 
 def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
@@ -15,6 +16,14 @@ from bucketry._core.checksums import Buffer, Digest
 from bucketry._core.os_errors import local_error
 from bucketry._core.threads import in_thread
 from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError
+
+_TOKEN = 8  # bytes of chance in a staged file's name
+_STAGED = re.compile(rf"\.bucketry-[0-9a-f]{{{2 * _TOKEN}}}\.part")
+
+
+def is_staged(name: str) -> bool:
+    """Tell whether a file of this name is what a download has staged, or left when it was killed."""
+    return _STAGED.fullmatch(name) is not None
 
 
 class FileSink:
@@ -133,7 +142,7 @@ class StagedFile:
     def _open(self) -> None:
         check_target(self.path)
         directory = os.path.dirname(self.path)
-        name = os.path.join(directory, f".bucketry-{secrets.token_hex(8)}.part")
+        name = os.path.join(directory, f".bucketry-{secrets.token_hex(_TOKEN)}.part")
         try:
             try:
                 self.fd = _make(name)

@@ -17,6 +17,7 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.threads import in_thread
 from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
+from bucketry._transfer.staging import is_staged
 from bucketry._transfer.workers import stop
 from bucketry.errors import (
     InvalidKeyError,
@@ -82,7 +83,7 @@ def _walk(root: str, prefix: str) -> Iterator[Found]:
             yield Found(below, directory, local_error(exc, directory, "listing the directory to upload"))
             continue
         for entry in ordered:
-            if not entry.is_dir(follow_symlinks=False):
+            if not entry.is_dir(follow_symlinks=False) and not is_staged(entry.name):
                 yield _found(entry, below + entry.name)
         pending.extend(
             (entry.path, f"{below}{entry.name}/") for entry in reversed(ordered) if entry.is_dir(follow_symlinks=False)

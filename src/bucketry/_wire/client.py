@@ -7,6 +7,7 @@ A `Wire` is what one endpoint's users share in one event loop: slots, connection
 from __future__ import annotations
 
 import hashlib
+import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -23,6 +24,8 @@ from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
+
+_log = logging.getLogger("bucketry")
 
 USER_AGENT = "bucketry"
 KEPT_MEMORY = 4 * MiB
@@ -119,6 +122,7 @@ class Road:
     def __init__(self, wire: Wire, origin: Origin) -> None:
         """Open nothing yet."""
         self.wire = wire
+        self._origin = origin
         self._secure = origin.secure
         self._host = origin.header
         self._unary = Unary(origin, wire.pool, wire.tls)
@@ -140,7 +144,9 @@ class Road:
         else:
             payload_hash = EMPTY_SHA256
         head = self.wire.sign(await self.wire.who(), self._host, call, payload_hash, len(body))
-        return await self._unary.send(Request(call.method, head, body, call.repeatable))
+        connection = await self._unary.send(Request(call.method, head, body, call.repeatable))
+        self._note(call, connection.answer)
+        return connection
 
     def done(self, connection: Connection) -> None:
         """Take a connection back."""
@@ -171,9 +177,10 @@ class Road:
         def prepare(_: Iterable[memoryview]) -> bytes:
             return self.wire.sign(credentials, self._host, call, EMPTY_SHA256, 0)
 
-        return await self._lanes.exchange(
-            LaneRequest(method=call.method, prepare=prepare, accept=accept, repeatable=call.repeatable)
-        )
+        request = LaneRequest(method=call.method, prepare=prepare, accept=accept, repeatable=call.repeatable)
+        head, answer = await self._lanes.exchange(request)
+        self._note(call, head)
+        return head, answer
 
     async def carry_up(
         self, call: Call, body: Body, algorithm: str | None, describe: Describe, where: str
@@ -219,4 +226,11 @@ class Road:
             repeatable=call.repeatable,
             where=where,
         )
-        return *await self._lanes.exchange(request), digest
+        head, answer = await self._lanes.exchange(request)
+        self._note(call, head)
+        return head, answer, digest
+
+    def _note(self, call: Call, head: AnswerHead) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            query = f"?{call.query}" if call.query else ""
+            _log.debug("%s %s%s%s: %d", call.method, self._origin, call.path, query, head.status)

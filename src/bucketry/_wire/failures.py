@@ -249,6 +249,8 @@ def refusal_error(
         hint = f"there is no bucket {bucket!r} there"
         if vendor.wrong_region_as_missing_bucket:
             hint += " (or it is in another region)"
+        if code is None:
+            hint += ", or the endpoint is not that of an S3 server"
     elif kind is NotFoundError and not hint:
         hint = "there is no such object"
     said = fields.get("Message", "").strip()
