@@ -188,7 +188,8 @@ class TransferManager:
         """Upload every file below a directory; `prefix` is taken as a directory of keys.
 
         Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are
-        reported as failed. Empty directories have no key.
+        reported as failed. Empty directories have no key. What a download has staged there, or left when it was
+        killed (`.bucketry-<16 hex digits>.part`), is passed over.
 
         Raises:
             LocalFileNotFoundError: There is no such directory.
