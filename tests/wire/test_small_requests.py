@@ -13,7 +13,7 @@ from bucketry import ObjectInfo, S3Provider
 from bucketry._wire.connect import Origin
 from bucketry._wire.failures import WireError
 from bucketry._wire.pool import Pool, Timeouts
-from bucketry._wire.unary import Connection, Outbox, Request
+from bucketry._wire.unary import Connection, Outbox, Request, Unary
 from bucketry.errors import ConnectionFailedError, NotFoundError
 from tests.wire import scripted
 from tests.wire.scripted import Answer, content, error, serving
@@ -88,6 +88,31 @@ async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> No
     assert transport.closing
     await asyncio.sleep(0)
     assert transport.written == []
+
+
+async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> None:
+    """Also one that may not be repeated: the server that closed this connection has seen nothing of it."""
+    pool = Pool(3, Timeouts(connect=1, read=1))
+    unary = Unary(Origin.of("http://127.0.0.1:1"), pool, None)
+    outbox = Outbox(pool)
+    (idle, first), (new, second) = connected(pool, outbox), connected(pool, outbox)
+
+    async def connect() -> Connection:
+        return new
+
+    unary._connect = connect  # type: ignore[method-assign]
+    pool.busy = 2  # another one is under way, and one is about to become idle
+    pool.release(unary._kind, idle)
+    sending = asyncio.create_task(unary.send(Request("POST", b"POST", repeatable=False)))
+    await asyncio.sleep(0)
+    idle.connection_lost(None)  # between beginning and the end of the round
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (first.written, second.written) == ([], [b"POST"])
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    new.get_buffer(-1)[: len(said)] = said
+    new.buffer_updated(len(said))
+    assert await sending is new
 
 
 def answer(request: scripted.Request) -> Answer:

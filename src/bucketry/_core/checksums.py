@@ -50,7 +50,7 @@ class _Crc:
         self._value = self._step(data, self._value)
 
     def hexdigest(self) -> str:
-        return f"{self._value:0{2 * self._width}x}"
+        return _hex(self._value, self._width)
 
 
 def available(name: str) -> bool:
@@ -75,7 +75,7 @@ def of(name: str, data: Buffer) -> str:
     if name == "md5":
         return hashlib.md5(data, usedforsecurity=False).hexdigest()
     step, width = _CRCS[name]
-    return f"{step(data, 0):0{2 * width}x}"
+    return _hex(step(data, 0), width)
 
 
 def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
@@ -94,7 +94,11 @@ def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
     total = 0
     for value, length in parts:
         total = joined[name](total, int(value, 16), length)
-    return f"{total:0{2 * width}x}"
+    return _hex(total, width)
+
+
+def _hex(value: int, width: int) -> str:
+    return f"{value:0{2 * width}x}"
 
 
 _POLYNOMIAL = 0xEDB88320  # CRC-32, bits reversed

@@ -75,6 +75,7 @@ class Connection(asyncio.BufferedProtocol):
     page faults and 17 µs of system time for each answer.
 
     Attributes:
+        sent: Whether the present request has gone out, or begun to.
         heard: Whether any byte of the present answer has come.
     """
 
@@ -91,36 +92,34 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._failure: WireError | None = None
         self._reading = True
-        self._sent = False
         self._since = 0.0
         self._silence = Silence()
-        self.heard = False
+        self.sent = self.heard = False
 
     # --- one request -------------------------------------------------------------------------------
 
     def begin(self, request: Request) -> None:
         """Send a request."""
+        self.sent = self.heard = False
         transport = self._transport
         if transport is None or transport.is_closing():
             raise self._failure or self._broken(None)
         self._reader = AnswerReader(request.method)
         self._pieces.clear()
         self._held = 0
-        self.heard = False
-        self._sent = False
         self._since = time.monotonic()
         if not request.body:
             self._outbox.send(self, request.head)
         elif len(request.body) <= _SMALL:
             self._outbox.send(self, request.head + request.body)
         else:
-            self._sent = True
+            self.sent = True
             transport.writelines((request.head, request.body))
 
     def write(self, data: bytes) -> None:
         """Send a request that has begun, if the connection is still open."""
         if self._transport is not None and not self._transport.is_closing():
-            self._sent = True
+            self.sent = True
             self._transport.write(data)
 
     async def answered(self) -> None:
@@ -248,7 +247,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Read what came, and wake who waits for it."""
         reader = self._reader
-        if reader is None or reader.done or not self._sent:  # nobody asked
+        if reader is None or reader.done or not self.sent:  # nobody asked
             self._pool.forget(self)
             self.close()
             return
@@ -304,7 +303,8 @@ class Unary:
         """Send a request and wait for the head of its answer; `done` gives the connection back.
 
         A connection that the server closed while it was idle is noticed at the first write, or only when no answer
-        comes: then, if no byte of one was seen and the request may be repeated, it is sent once more, on a new one.
+        comes: then, if no byte of one was seen, and the request may be repeated or had not gone out yet, it is sent on
+        a new one.
 
         Raises:
             WireError: No answer came.
@@ -318,7 +318,8 @@ class Unary:
                 connection.begin(request)
                 await connection.answered()
             except WireError as exc:
-                if connection.heard or not request.repeatable or exc.kind is not ConnectionFailedError:
+                may_repeat = request.repeatable or not connection.sent
+                if connection.heard or not may_repeat or exc.kind is not ConnectionFailedError:
                     self._pool.discard(connection)
                     raise
                 self._pool.drop(connection)
