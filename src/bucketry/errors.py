@@ -11,6 +11,7 @@ The tree, with the builtin that each also is in brackets::
     ├── AlreadyExistsError [FileExistsError]
     ├── AccessDeniedError [PermissionError]
     ├── AuthenticationError [PermissionError]
+    ├── PoolTimeoutError [TimeoutError]
     ├── PreconditionFailedError
     ├── InvalidRangeError [ValueError]
     ├── InvalidKeyError [ValueError]
@@ -28,6 +29,7 @@ The tree, with the builtin that each also is in brackets::
         ├── ThrottledError
         ├── RequestTimeoutError [TimeoutError]
         └── ConnectionFailedError [ConnectionError]
+            ├── UnreachableError
             └── IncompleteBodyError
 
 Retrying asks `error.retryable`, never a message. Errors pickle, and neither `str` nor `repr` of
@@ -59,11 +61,13 @@ __all__ = [
     "LocalNotADirectoryError",
     "LocalPermissionError",
     "NotFoundError",
+    "PoolTimeoutError",
     "PreconditionFailedError",
     "RequestTimeoutError",
     "StorageError",
     "ThrottledError",
     "TransientError",
+    "UnreachableError",
     "UnsafeKeyError",
     "UnsupportedError",
     "UploadNotFoundError",
@@ -166,6 +170,10 @@ class AuthenticationError(StorageError, PermissionError):
     """The credentials are missing, wrong or expired, or the clock is off."""
 
 
+class PoolTimeoutError(StorageError, TimeoutError):
+    """No connection became free: what holds them, such as open streams, does not move. Waiting on would not help."""
+
+
 class PreconditionFailedError(StorageError):
     """`if_match` or `if_none_match` did not hold, or the object changed during a transfer."""
 
@@ -250,6 +258,10 @@ class RequestTimeoutError(TransientError, TimeoutError):
 
 class ConnectionFailedError(TransientError, ConnectionError):
     """The connection could not be made, or broke."""
+
+
+class UnreachableError(ConnectionFailedError):
+    """No connection could be made: the host has no address, or nothing listens there."""
 
 
 class IncompleteBodyError(ConnectionFailedError):

@@ -14,10 +14,10 @@ from botocore import exceptions as boto
 
 from bucketry import errors
 from bucketry._core.retry import MAX_RETRY_AFTER, RetryPolicy
-from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, exception_class, translate
+from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, exception_class, refusal_of, said_by
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
-from bucketry._wire.failures import CODES, HINTS, STATUSES, error_class
+from bucketry._wire.failures import CODES, HINTS, STATUSES, error_class, refusal_error
 from bucketry.errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -36,6 +36,7 @@ from bucketry.errors import (
     StorageError,
     ThrottledError,
     TransientError,
+    UnreachableError,
     UnsupportedError,
     UploadNotFoundError,
 )
@@ -134,7 +135,9 @@ def answer(code: str | None, status: int, message: str = "", **headers: str) -> 
 def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> StorageError:
     """Translate an exception of a read of `s3://logs/a.bin`."""
     given = {"operation": "get", "bucket": "logs", "key": "a.bin"} | facts
-    return translate(exc, vendor, "s3://logs/a.bin", **given)
+    if (refusal := refusal_of(exc)) is not None:
+        return refusal_error(refusal, vendor, "s3://logs/a.bin", **given)
+    return exception_class(exc)(said_by(exc), provider=vendor.name)
 
 
 def below(kind: type[BaseException]) -> set[type[BaseException]]:
@@ -270,11 +273,11 @@ class TestExceptions:
     @pytest.mark.parametrize(
         ("exc", "kind"),
         [
-            (boto.EndpointConnectionError(endpoint_url="https://h", error="refused"), ConnectionFailedError),
+            (boto.EndpointConnectionError(endpoint_url="https://h", error="refused"), UnreachableError),
             (boto.ConnectTimeoutError(endpoint_url="https://h"), RequestTimeoutError),
             (boto.ReadTimeoutError(endpoint_url="https://h"), RequestTimeoutError),
             (boto.ConnectionClosedError(endpoint_url="https://h"), ConnectionFailedError),
-            (boto.ProxyConnectionError(proxy_url="https://h"), ConnectionFailedError),
+            (boto.ProxyConnectionError(proxy_url="https://h"), UnreachableError),
             (boto.SSLError(endpoint_url="https://h", error="expired"), ConfigError),
             (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), IncompleteBodyError),
             (boto.ResponseStreamingError(error="cut"), IncompleteBodyError),

@@ -36,6 +36,7 @@ from bucketry.errors import (
     StorageError,
     ThrottledError,
     TransientError,
+    UnreachableError,
     UnsupportedError,
 )
 from tests.wire.conftest import Provide
@@ -162,12 +163,12 @@ class TestRepeats:
         assert len(server.requests) == 2
 
     async def test_nobody_listens(self, provide: Provide) -> None:
-        """A refused connection is a ConnectionFailedError after all tries."""
+        """A refused connection is an UnreachableError after all tries."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         with pytest.raises(ConnectionFailedError) as caught:
             await provide(f"http://127.0.0.1:{port}").get("k")
-        assert type(caught.value) is ConnectionFailedError
+        assert type(caught.value) is UnreachableError
 
     async def test_a_server_that_says_nothing(self, provide: Provide) -> None:
         """No answer within `read_timeout` is a timeout, after all tries."""

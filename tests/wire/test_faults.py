@@ -21,10 +21,12 @@ from bucketry.errors import (
     ConnectionFailedError,
     IncompleteBodyError,
     NotFoundError,
+    PoolTimeoutError,
     RequestTimeoutError,
     StorageError,
     ThrottledError,
     TransientError,
+    UnreachableError,
 )
 from tests.wire.raw import DATA, LIST, READ_TIMEOUT, Peer, bytes_of, faulty, make, sockets_to, wire_of
 from tests.wire.scripted import Answer, error
@@ -616,7 +618,7 @@ class TestTimeouts:
             provider = make(port, pool)
             with within(0), pytest.raises(ConnectionFailedError, match="cannot connect") as caught:
                 await kind(provider, fd)
-            assert type(caught.value) is ConnectionFailedError
+            assert type(caught.value) is UnreachableError
             assert (await wire_of(provider)).pool.busy == 0
 
     @ALL
@@ -678,7 +680,7 @@ class TestTimeouts:
         async with faulty(slowly, max_connections=1, pool_timeout=0.1, read_timeout=5) as (provider, server):
             first = asyncio.create_task(provider.head("k"))
             await server.asked_once()
-            with within(0.1, least=0.1), pytest.raises(RequestTimeoutError, match="none of the 1 connections"):
+            with within(0.1, least=0.1), pytest.raises(PoolTimeoutError, match="none of the 1 connections"):
                 await kind(provider, fd)
             await first
             assert server.asked == ["HEAD"]

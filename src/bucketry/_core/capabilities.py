@@ -34,8 +34,9 @@ class Capabilities:
         complete_if_match: The same for completing a multipart upload.
         get_if_match: `if_match=` holds on reads (the etag of every answer is compared as well).
         copy_source_if_match: A copy can be pinned to the source's etag.
-        put_checksum: Checksum sent with, and checked by the vendor on, a single PUT; `None`: none.
-        multipart_checksum: The same for each part.
+        put_checksum: Checksum sent with, and checked by the vendor on, a single PUT; `"sha256"`: the payload's hash in
+            the signature; `None`: none.
+        multipart_checksum: The same for each part: the proof that it arrived whole.
         full_object_checksum: Multipart uploads declare a checksum of the whole object, combined from the parts'.
         stored_checksums: Algorithms that reads can be verified with, best first.
         stable_multipart_etag: HEAD after completion answers the etag that completion answered.

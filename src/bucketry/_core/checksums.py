@@ -1,7 +1,7 @@
 """Checksums by name, incremental and combinable, in hex.
 
-`zlib` gives CRC-32 and `hashlib` MD5. Where the extra `fast` is installed, CRC-32C and CRC-64/NVME come from `awscrt`,
-and CRC-32 from `isal`: 50 GB/s, where zlib's takes 1 to 6, by what it was built from, and awscrt's 3.
+`zlib` gives CRC-32, `hashlib` MD5 and SHA-256. Where the extra `fast` is installed, CRC-32C and CRC-64/NVME come from
+`awscrt`, and CRC-32 from `isal`: 50 GB/s, where zlib's takes 1 to 6, by what it was built from, and awscrt's 3.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Buffer = bytes | bytearray | memoryview
 _Step = Callable[[Buffer, int], int]
 
 
+_HASHES = frozenset({"md5", "sha256"})
 _CRCS: dict[str, tuple[_Step, int]] = {"crc32": (_crc32, 4)}
 if _crt is not None:
     _CRCS |= {"crc32c": (_crt.crc32c, 4), "crc64nvme": (_crt.crc64nvme, 8)}
@@ -55,7 +56,7 @@ class _Crc:
 
 def available(name: str) -> bool:
     """Tell whether this installation can compute the checksum."""
-    return name in _CRCS or name == "md5"
+    return name in _CRCS or name in _HASHES
 
 
 def combinable(name: str) -> bool:
@@ -65,15 +66,15 @@ def combinable(name: str) -> bool:
 
 def new(name: str) -> Digest:
     """Begin a checksum; `name` is one that is `available`."""
-    if name == "md5":
-        return hashlib.md5(usedforsecurity=False)
+    if name in _HASHES:
+        return hashlib.new(name, usedforsecurity=False)
     return _Crc(*_CRCS[name])
 
 
 def of(name: str, data: Buffer) -> str:
     """Give the checksum of bytes in memory."""
-    if name == "md5":
-        return hashlib.md5(data, usedforsecurity=False).hexdigest()
+    if name in _HASHES:
+        return hashlib.new(name, data, usedforsecurity=False).hexdigest()
     step, width = _CRCS[name]
     return _hex(step(data, 0), width)
 

@@ -185,7 +185,8 @@ class S3FamilyConfig(ProviderConfig):
         allow_http: Allow `http://` endpoints that are not on the loopback.
         connect_timeout: Seconds to open a connection.
         read_timeout: Longest silence of the server, seconds.
-        pool_timeout: Seconds to wait for a free connection; `None`: as long as it takes. Not by aiobotocore.
+        pool_timeout: Seconds that a call waits for a connection while none becomes free and no byte moves on any: then
+            something holds them and does not read, such as open streams. `None`: `read_timeout`.
         total_timeout: Seconds for one request: until its answer begins, and as many for the answer's body. What came by
             then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
             bytes keep moving.

@@ -304,6 +304,20 @@ class UploadsParts(Protocol):
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
 
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """Give the stored parts of an open upload, in order of their numbers; 1,000 at the most, without checksums.
+
+        Args:
+            upload: The open upload.
+            after: Only parts whose number is higher.
+
+        Raises:
+            UploadNotFoundError: The upload was completed or aborted.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+        """
+
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """Give the open uploads of keys that begin with `prefix`, 1,000 at the most.
 

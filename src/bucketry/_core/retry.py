@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bucketry._core.units import KiB
-from bucketry.errors import StorageError, ThrottledError
+from bucketry.errors import RequestTimeoutError, StorageError, ThrottledError, UnreachableError
 
 FIRST_DELAY = 0.1  # a blip of a load balancer is over by then
 MAX_DELAY = 20.0  # botocore's ceiling; long enough for a throttled prefix to scale
-MAX_ATTEMPTS = 5  # 1 + 4 repeats: about 3 s of back-off in all on average
+MAX_ATTEMPTS = 10  # where each answer fails one time in four, one call in a million ends without success
+MAX_SILENT = 5  # a server that cannot be reached, or says nothing, is asked no more often: each try takes long
 MAX_RETRY_AFTER = 60.0  # a vendor that asks for more is out of service: say so instead of sleeping
 GOOD_PROGRESS = 64 * KiB  # what a slow line brings in a second or two
 BUDGET = 500  # tokens a client may have out in repeats, as in botocore's standard mode
 COST = 5
-RESIGNED = frozenset({"RequestTimeTooSkewed", "ExpiredToken"})  # signing anew may settle these, once
 COST_OF_THROTTLING = 10
+GAIN = 5  # for each success: so one failure in four never uses the budget up, however many requests are under way
+ONE_REPEAT = frozenset(
+    {
+        # A new signature may settle these.
+        "RequestTimeTooSkewed",
+        "ExpiredToken",
+        # The body was damaged on its way: nothing was stored.
+        "BadDigest",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    }
+)
+"""Codes of refusals that one repeat, at once, may settle; also of a write that may not be sent twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often a request is made at most; the wait before each repeat has full jitter.
 
@@ -28,6 +41,8 @@ class RetryPolicy:
     """
 
     max_attempts: int = MAX_ATTEMPTS
+    first_delay: float = field(default_factory=lambda: FIRST_DELAY)
+    max_delay: float = MAX_DELAY
     uniform: Callable[[float, float], float] = random.uniform
 
     def delay(self, error: StorageError, attempt: int) -> float | None:
@@ -37,13 +52,14 @@ class RetryPolicy:
             error: What the last attempt ended with.
             attempt: How many attempts were made, 1 after the first.
         """
-        if error.code in RESIGNED and attempt == 1 < self.max_attempts:
+        if error.code in ONE_REPEAT and attempt == 1 < self.max_attempts:
             return 0.0
-        if not error.retryable or attempt >= self.max_attempts:
+        silent = error.status is None and isinstance(error, (RequestTimeoutError, UnreachableError))
+        if not error.retryable or attempt >= (min(self.max_attempts, MAX_SILENT) if silent else self.max_attempts):
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= MAX_RETRY_AFTER else None
-        return self.uniform(0, min(MAX_DELAY, FIRST_DELAY * 2**attempt))
+        return self.uniform(0, min(self.max_delay, self.first_delay * 2**attempt))
 
 
 def body_attempt(attempt: int, progress: int) -> int:
@@ -55,21 +71,25 @@ def body_attempt(attempt: int, progress: int) -> int:
 
 
 class RetryBudget:
-    """A bound on repeats over all requests of one client, so that an outage is not answered with a storm."""
+    """A bound on repeats over all requests to one endpoint, so that an outage is not answered with a storm.
+
+    A repeat that leads to a success costs nothing in the end, and each success earns a little. So a server that
+    refuses some requests is asked again without end, and one that refuses all of them is not.
+    """
 
     def __init__(self, tokens: int = BUDGET) -> None:
         """Begin with a full budget."""
         self._limit = tokens
         self._tokens = tokens
 
-    def spend(self, error: StorageError) -> bool:
-        """Take the price of one repeat; `False` when the budget is used up."""
+    def spend(self, error: StorageError) -> int:
+        """Take the price of one repeat, and give it; 0 when the budget is used up."""
         cost = COST_OF_THROTTLING if isinstance(error, ThrottledError) else COST
         if cost > self._tokens:
-            return False
+            return 0
         self._tokens -= cost
-        return True
+        return cost
 
-    def refund(self) -> None:
-        """Give a token back for a request that succeeded."""
-        self._tokens = min(self._limit, self._tokens + 1)
+    def succeed(self, spent: int) -> None:
+        """Give back what a request's repeats cost, now that it has succeeded, and what a success earns."""
+        self._tokens = min(self._limit, self._tokens + spent + GAIN)

@@ -181,6 +181,7 @@ class WriteOptions:
         storage_class: The vendor's word; its default when `None`.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.
+        part_checksums: The parts of a multipart upload come with checksums; `False`: the server copies them.
     """
 
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
@@ -188,6 +189,7 @@ class WriteOptions:
     storage_class: str | None = None
     if_none_match: str | None = None
     if_match: str | None = None
+    part_checksums: bool = True
 
     @property
     def conditional(self) -> bool:

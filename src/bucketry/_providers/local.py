@@ -185,6 +185,10 @@ class LocalRequests:
         """See `UploadsParts.abort_multipart`."""
         await in_thread(local_uploads.abort, self._place, upload)
 
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        return await in_thread(local_uploads.list_parts, self._place, upload, after)
+
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         return await in_thread(local_uploads.list_open, self._place, prefix)

@@ -120,6 +120,24 @@ def abort(place: Place, upload: MultipartUpload) -> None:
         shutil.rmtree(_close(place, upload), ignore_errors=True)
 
 
+def list_parts(place: Place, upload: MultipartUpload, after: int) -> tuple[Part, ...]:
+    """Give the parts of an open upload whose numbers are higher than `after`.
+
+    Raises:
+        UploadNotFoundError: The upload was completed or aborted.
+    """
+    _open_record(place, upload)
+    found = []
+    try:
+        names = sorted(os.listdir(place.own("uploads", upload.upload_id)))
+        for name in [name for name in names if name.isdecimal() and int(name) > after][:MAX_LISTED]:
+            status = os.stat(_part_path(place, upload, int(name)))
+            found.append(Part(part_number=int(name), size=status.st_size, etag=etag_of(status)))
+    except FileNotFoundError as error:
+        raise _gone(place, upload) from error
+    return tuple(found)
+
+
 def list_open(place: Place, prefix: str) -> tuple[MultipartUpload, ...]:
     """Give the open uploads of keys that begin with `prefix`, in order of key and time."""
     try:

@@ -265,6 +265,11 @@ class MemoryRequests:
         """See `UploadsParts.abort_multipart`."""
         self._uploads.pop(upload.upload_id, None)
 
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        parts = self._find(upload).parts
+        return tuple(parts[number][0] for number in sorted(parts) if number > after)[:MAX_LISTED_UPLOADS]
+
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         found = [entry.upload for entry in self._uploads.values() if entry.upload.key.startswith(prefix)]

@@ -12,6 +12,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import S3FamilyConfig
 from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import (
     BatchResult,
     Body,
@@ -52,7 +53,8 @@ class S3Requests:
         self._config = config
         self._owns_pool = pool is None
         self._pool = SessionPool() if pool is None else pool
-        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, config.max_attempts)
+        retry = RetryPolicy(max_attempts=config.max_attempts)
+        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry)
         self._planes = Planes(self._bucket, self._pool, config.transport)
 
     @property
@@ -82,10 +84,10 @@ class S3Requests:
         else:
             return
         try:
-            await plane.list_page(max_keys=1)
+            await plane.list_page(max_keys=1, doing="connect")
         except AccessDeniedError as refused:
             try:
-                await plane.head(PROBE_KEY)
+                await plane.head(PROBE_KEY, doing="connect")
             except NotFoundError:
                 return
             except AccessDeniedError:
@@ -167,6 +169,11 @@ class S3Requests:
         except UploadNotFoundError:
             return
 
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        plane = await self._planes.data()
+        return await plane.list_parts(upload, after=after)
+
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         plane = await self._planes.data()
@@ -225,8 +232,8 @@ class S3Requests:
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
         check_key(source, self._bucket.vendor.capabilities, self.locate())
-        control = await self._planes.control()
-        await control.copy_object(source, destination, if_match=if_match, options=options)
+        plane = await self._planes.data()
+        await plane.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
 
     async def copy_part(
@@ -234,8 +241,8 @@ class S3Requests:
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
         check_key(source, self._bucket.vendor.capabilities, self.locate())
-        control = await self._planes.control()
-        return await control.copy_part(upload, part_number, source, byte_range, if_match=if_match)
+        plane = await self._planes.data()
+        return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
 
     # --- signed URLs -------------------------------------------------------------------------------
 
@@ -246,7 +253,7 @@ class S3Requests:
             known = ", ".join(self.capabilities.presign_methods)
             problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
             raise self._bucket.error(UnsupportedError, key, "presign", problem)
-        return await (await self._planes.control()).presign(key, method, expires_in)
+        return await (await self._planes.signing()).presign(key, method, expires_in)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
@@ -254,7 +261,7 @@ class S3Requests:
         if not self.capabilities.presign_post:
             problem = "this provider has no browser uploads by a signed form; use presign"
             raise self._bucket.error(UnsupportedError, key, "presign_post", problem)
-        return await (await self._planes.control()).presign_post(key, expires_in, max_size)
+        return await (await self._planes.signing()).presign_post(key, expires_in, max_size)
 
     def _check_presign(self, key: str, expires_in: int) -> None:
         check_key(key, self._bucket.vendor.capabilities, self.locate())

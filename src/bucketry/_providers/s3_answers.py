@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
@@ -18,38 +17,21 @@ Deletions: TypeAlias = tuple[list[str], list[dict[str, str]]]
 """What a bulk delete's answer says: keys deleted, and `Key`, `Code` and `Message` of those that were not."""
 
 
-@contextmanager
-def reading(where: str) -> Iterator[None]:
-    """Turn what an answer that is no S3 server's does to its reader into an error of ours.
-
-    Raises:
-        TransientError: A field is missing or malformed.
-    """
-    try:
-        yield
-    except (LookupError, TypeError, ValueError) as exc:
-        if isinstance(exc, StorageError):
-            raise
-        message = f"{where}: the answer cannot be read, it is perhaps no S3 server's: {type(exc).__name__}: {exc}"
-        raise TransientError(message) from exc
-
-
-def required(answer: Mapping[str, Any], name: str, where: str) -> Any:  # noqa: ANN401 - botocore border
+def required(answer: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - botocore border
     """Give a field that every right answer has.
 
     Raises:
-        TransientError: It is missing: a proxy's page, or an answer cut short.
+        ValueError: It is missing: a proxy's page, or an answer cut short.
     """
     if answer.get(name) is None:
-        message = f"{where}: the answer has no {name}: it does not come from an S3 server, or it was cut short"
-        raise TransientError(message)
+        raise ValueError(f"it has no {name}")
     return answer[name]
 
 
 def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
     """Give the object of a HEAD or GET answer; `size` is the whole object's."""
     if not answer.get("ETag"):  # a page of some proxy: every S3 server sends at least one of them
-        required(answer, "LastModified", key)
+        required(answer, "LastModified")
     return ObjectInfo(
         key=key,
         size=size,
@@ -78,11 +60,11 @@ def written_info(key: str, answer: Mapping[str, Any], size: int, options: WriteO
     )
 
 
-def list_page(answer: Mapping[str, Any], token: str | None, where: str) -> ListPage:
+def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
     """Give a listing's page, its entries in UTF-8 binary order.
 
     Raises:
-        TransientError: The page is cut and says no way on, or leads back to itself.
+        ValueError: The page is cut and says no way on, or leads back to itself.
     """
     objects = [
         ObjectInfo(
@@ -98,9 +80,8 @@ def list_page(answer: Mapping[str, Any], token: str | None, where: str) -> ListP
     entries: list[ObjectInfo | CommonPrefix] = [*objects, *prefixes]
     entries.sort(key=lambda entry: (entry.key if isinstance(entry, ObjectInfo) else entry.prefix).encode())
     following = answer.get("NextContinuationToken")
-    if required(answer, "IsTruncated", where) and (not following or following == token):
-        message = f"{where}: the listing is cut and its answer does not say how to go on"
-        raise TransientError(message)
+    if required(answer, "IsTruncated") and (not following or following == token):
+        raise ValueError("the listing is cut, and it does not say how to go on")
     return ListPage(tuple(entries), following if answer.get("IsTruncated") else None)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from bucketry._core.provider import RangeSink
 from bucketry._core.threads import in_thread
-from bucketry._core.units import MiB
 from bucketry._core.values import (
     Body,
     ByteRange,
@@ -25,25 +23,23 @@ from bucketry._providers.s3_answers import (
     Deletions,
     list_page,
     object_info,
-    reading,
     required,
     written_info,
 )
 from bucketry._providers.s3_bodies import checksum_argument, load
-from bucketry._providers.s3_bucket import Patience, S3Bucket
-from bucketry._providers.s3_headers import expect_range, hex_of
-from bucketry._session.botocore_errors import BORDER, exception_class, translate
+from bucketry._providers.s3_boto_body import CHUNK, BotoBody
+from bucketry._providers.s3_bucket import S3Bucket
+from bucketry._providers.s3_headers import expect_range, expect_status, hex_of, is_header_checksum
+from bucketry._session.botocore_errors import BORDER, exception_class, refusal_of, said_by
 from bucketry._session.pool import SessionPool
-from bucketry.errors import (
-    IncompleteBodyError,
-    IntegrityError,
-    RequestTimeoutError,
-    StorageError,
-    UnsupportedError,
-)
+from bucketry._wire.failures import WireError
+from bucketry._wire.slots import Slots
+from bucketry.errors import IncompleteBodyError, IntegrityError, UnsupportedError
+
+T = TypeVar("T")
 
 _PRESIGNED = {"GET": "get_object", "PUT": "put_object", "HEAD": "head_object", "DELETE": "delete_object"}
-CHUNK = MiB  # one hop to a worker thread for each
+_HEAD = 200
 
 
 class BotoPlane:
@@ -62,16 +58,21 @@ class BotoPlane:
 
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
-        await self._send("connect", "head_bucket")
+        await self._send("connect", "head_bucket", _nothing)
 
     # --- reads -------------------------------------------------------------------------------------
 
-    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+    async def head(self, key: str, *, version_id: str | None = None, doing: str = "head") -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        answer = await self._send(
-            "head", "head_object", key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
+
+        def read(answer: dict[str, Any]) -> ObjectInfo:
+            if (status := _status(answer)) != _HEAD:
+                raise ValueError(f"its status is {status}")
+            return object_info(key, answer, required(answer, "ContentLength"))
+
+        return await self._send(
+            doing, "head_object", read, key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
         )
-        return object_info(key, answer, required(answer, "ContentLength", self._bucket.locate(key)))
 
     @asynccontextmanager
     async def open_body(
@@ -84,31 +85,33 @@ class BotoPlane:
         if_none_match: str | None = None,
     ) -> AsyncIterator[BotoBody]:
         """See `ReadsObjects.open_body`."""
-        where = self._bucket.locate(key)
-        async with self._lend():  # the client outlives its open bodies
-            answer = await self._send(
+
+        def read(answer: dict[str, Any], slots: Slots) -> BotoBody:
+            length = int(required(answer, "ContentLength"))
+            try:
+                expect_status(_status(answer), byte_range)
+                size = expect_range(answer.get("ContentRange", ""), length, byte_range)
+            except IntegrityError as exc:
+                raise self._bucket.error(IntegrityError, key, "get", str(exc)) from None
+            info = object_info(key, answer, size)
+            self._bucket.hold(info, if_match, if_none_match)
+            return BotoBody(info, answer["Body"], length, self._bucket, slots)
+
+        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        conditions = self.capabilities.get_if_match
+        async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
+            yield await self._send(
                 "get",
                 "get_object",
+                read,
                 key=key,
+                held=held,
                 VersionId=version_id,
                 Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
-                # Where the row does not say that the header is honoured, the answer's etag alone decides.
-                IfMatch=if_match if self.capabilities.get_if_match else None,
-                IfNoneMatch=if_none_match if self.capabilities.get_if_match else None,
+                IfMatch=if_match if conditions and if_match != "*" else None,
+                IfNoneMatch=if_none_match if conditions and if_none_match != "*" else None,
                 ChecksumMode=self._checksum_mode if byte_range is None else None,
             )
-            stream = answer["Body"]
-            try:
-                length = int(required(answer, "ContentLength", where))
-                try:
-                    size = expect_range(answer.get("ContentRange", ""), length, byte_range)
-                except IntegrityError as exc:
-                    raise self._bucket.error(IntegrityError, key, "get", str(exc)) from None
-                info = object_info(key, answer, size)
-                self._bucket.hold(info, if_match, if_none_match)
-                yield BotoBody(info, stream, length, self._bucket)
-            finally:
-                stream.close()
 
     async def fetch_range(
         self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
@@ -135,11 +138,18 @@ class BotoPlane:
         """See `WritesObjects.put_object`."""
         algorithm = self.capabilities.put_checksum
         data, digest = await in_thread(load, body, algorithm, self._bucket.locate(key))
-        answer = await self._send(
+
+        def read(answer: dict[str, Any]) -> ObjectInfo:
+            required(answer, "ETag")
+            return written_info(key, answer, body_size(body), options)
+
+        return await self._send(
             "put",
             "put_object",
+            read,
             key=key,
             repeatable=not options.conditional,
+            options=options,
             Body=data,
             Metadata=dict(options.metadata),
             ContentType=options.content_type,
@@ -149,43 +159,49 @@ class BotoPlane:
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
             **checksum_argument(algorithm, digest),
         )
-        required(answer, "ETag", self._bucket.locate(key))
-        return written_info(key, answer, body_size(body), options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
-        full = self.capabilities.full_object_checksum
-        answer = await self._send(
+        algorithm, full = self.capabilities.multipart_checksum or "", self.capabilities.full_object_checksum
+        declared = is_header_checksum(algorithm) and (full or options.part_checksums)
+
+        def read(answer: dict[str, Any]) -> MultipartUpload:
+            return MultipartUpload(key=key, upload_id=required(answer, "UploadId"))
+
+        return await self._send(
             "create_multipart",
             "create_multipart_upload",
+            read,
             key=key,
+            # What a lost answer has opened has to be looked for, see _transfer.cleanup.
+            repeatable=False,
+            options=options,
             Metadata=dict(options.metadata),
             ContentType=options.content_type,
             StorageClass=options.storage_class,
-            ChecksumAlgorithm=self._sdk_checksum(self.capabilities.multipart_checksum),
+            ChecksumAlgorithm=algorithm.upper() if declared else None,
             ChecksumType="FULL_OBJECT" if full else None,
         )
-        return MultipartUpload(key=key, upload_id=required(answer, "UploadId", self._bucket.locate(key)))
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
         algorithm = self.capabilities.multipart_checksum
         data, digest = await in_thread(load, body, algorithm, self._bucket.locate(upload.key))
-        answer = await self._send(
+
+        def read(answer: dict[str, Any]) -> Part:
+            etag = required(answer, "ETag")
+            return Part(part_number=part_number, size=body_size(body), etag=etag, checksum=digest)
+
+        return await self._send(
             "put_part",
             "upload_part",
+            read,
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumber=part_number,
             Body=data,
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
             **checksum_argument(algorithm, digest),
-        )
-        return Part(
-            part_number=part_number,
-            size=body_size(body),
-            etag=required(answer, "ETag", self._bucket.locate(upload.key)),
-            checksum=digest,
         )
 
     async def complete_multipart(
@@ -197,14 +213,21 @@ class BotoPlane:
         checksum: str | None = None,
     ) -> ObjectInfo:
         """See `UploadsParts.complete_multipart`."""
-        full = self.capabilities.full_object_checksum
-        algorithm = self.capabilities.multipart_checksum if full else None
-        answer = await self._send(
+        algorithm = self.capabilities.multipart_checksum
+        full = checksum is not None and self.capabilities.full_object_checksum
+
+        def read(answer: dict[str, Any]) -> ObjectInfo:
+            required(answer, "ETag")  # an empty 200 published nothing
+            return written_info(upload.key, answer, sum(part.size for part in parts), options)
+
+        return await self._send(
             "complete_multipart",
             "complete_multipart_upload",
+            read,
             key=upload.key,
             # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
             repeatable=False,
+            options=options,
             UploadId=upload.upload_id,
             MultipartUpload={
                 "Parts": [
@@ -218,24 +241,45 @@ class BotoPlane:
             },
             IfNoneMatch=options.if_none_match,
             IfMatch=options.if_match,
-            ChecksumType="FULL_OBJECT" if algorithm and checksum else None,
-            **checksum_argument(algorithm, checksum),
+            ChecksumType="FULL_OBJECT" if full else None,
+            **checksum_argument(algorithm if full else None, checksum),
         )
-        required(answer, "ETag", self._bucket.locate(upload.key))  # an empty 200 published nothing
-        return written_info(upload.key, answer, sum(part.size for part in parts), options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """See `UploadsParts.abort_multipart`."""
-        await self._send("abort_multipart", "abort_multipart_upload", key=upload.key, UploadId=upload.upload_id)
+        await self._send(
+            "abort_multipart", "abort_multipart_upload", _nothing, key=upload.key, UploadId=upload.upload_id
+        )
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+
+        def read(answer: dict[str, Any]) -> tuple[Part, ...]:
+            return tuple(
+                Part(part_number=entry["PartNumber"], size=entry["Size"], etag=entry.get("ETag", ""))
+                for entry in answer.get("Parts", ())
+            )
+
+        return await self._send(
+            "list_parts",
+            "list_parts",
+            read,
+            key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumberMarker=after or None,
+        )
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        answer = await self._send("list_multiparts", "list_multipart_uploads", Prefix=prefix)
-        required(answer, "Bucket", self._bucket.locate(prefix))
-        return tuple(
-            MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
-            for entry in answer.get("Uploads", ())
-        )
+
+        def read(answer: dict[str, Any]) -> tuple[MultipartUpload, ...]:
+            required(answer, "Bucket")
+            return tuple(
+                MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
+                for entry in answer.get("Uploads", ())
+            )
+
+        return await self._send("list_multiparts", "list_multipart_uploads", read, Prefix=prefix)
 
     # --- listing, deleting, copying ----------------------------------------------------------------
 
@@ -247,29 +291,33 @@ class BotoPlane:
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
+        doing: str = "list",
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
-        answer = await self._send(
-            "list",
+        return await self._send(
+            doing,
             "list_objects_v2",
+            lambda answer: list_page(answer, token),
             Prefix=prefix,
             Delimiter=delimiter,
             StartAfter=start_after,
             ContinuationToken=token,
             MaxKeys=max_keys,
         )
-        with reading(self._bucket.locate(prefix)):
-            return list_page(answer, token, self._bucket.locate(prefix))
 
     async def delete(self, key: str) -> None:
         """See `DeletesObjects.delete`."""
-        await self._send("delete", "delete_object", key=key)
+        await self._send("delete", "delete_object", _nothing, key=key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry in one request, and give what the answer says of each."""
-        answer = await self._send("delete_many", "delete_objects", Delete={"Objects": [{"Key": key} for key in keys]})
-        deleted = [entry.get("Key", "") for entry in answer.get("Deleted", ())]
-        return deleted, [dict(entry) for entry in answer.get("Errors", ())]
+
+        def read(answer: dict[str, Any]) -> Deletions:
+            deleted = [entry.get("Key", "") for entry in answer.get("Deleted", ())]
+            return deleted, [dict(entry) for entry in answer.get("Errors", ())]
+
+        named = {"Objects": [{"Key": key} for key in keys]}
+        return await self._send("delete_many", "delete_objects", read, Delete=named)
 
     async def copy_object(
         self,
@@ -288,23 +336,38 @@ class BotoPlane:
                 "ContentType": options.content_type,
                 "StorageClass": options.storage_class,
             }
-        answer = await self._send(
+
+        def read(answer: dict[str, Any]) -> None:
+            required(answer.get("CopyObjectResult", {}), "ETag")
+
+        await self._send(
             "copy",
             "copy_object",
+            read,
             key=destination,
             CopySource={"Bucket": self._bucket.name, "Key": source},
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
             **replaced,
         )
-        required(answer.get("CopyObjectResult", {}), "ETag", self._bucket.locate(destination))
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
-        answer = await self._send(
+
+        def read(answer: dict[str, Any]) -> Part:
+            result = answer["CopyPartResult"]
+            if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
+                problem = "the server does not copy parts; it answered without an etag"
+                raise self._bucket.error(UnsupportedError, source, "copy_part", problem)
+            checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
+            digest = hex_of(checksum) if checksum else None
+            return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
+
+        return await self._send(
             "copy_part",
             "upload_part_copy",
+            read,
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumber=part_number,
@@ -312,13 +375,6 @@ class BotoPlane:
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
         )
-        result = answer["CopyPartResult"]
-        if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
-            problem = "the server does not copy parts; it answered without an etag"
-            raise self._bucket.error(UnsupportedError, source, "copy_part", problem)
-        checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
-        digest = hex_of(checksum) if checksum else None
-        return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
 
     # --- signed URLs -------------------------------------------------------------------------------
 
@@ -342,116 +398,81 @@ class BotoPlane:
     def _sdk_checksum(self, algorithm: str | None) -> str | None:
         return algorithm.upper() if algorithm and self._bucket.vendor.sdk_checksum_header else None
 
-    def _lend(self) -> AbstractAsyncContextManager[Any]:
-        return self._pool.client(self._bucket.endpoint)
-
     async def _send(
         self,
         doing: str,
         operation: str,
+        read: Callable[..., T],
         *,
         key: str | None = None,
         repeatable: bool = True,
+        options: WriteOptions | None = None,
+        held: AsyncExitStack | None = None,
         **params: Any,  # noqa: ANN401 - botocore border
-    ) -> dict[str, Any]:
-        """Make a request, and make it again where that is safe and may help.
+    ) -> T:
+        """Make a request, and again where that is safe and may help, and give what `read` makes of its answer.
 
         Args:
             doing: The provider's method, for errors.
             operation: The client's method.
+            read: Reads the answer; what it cannot read is asked for again.
             key: The object concerned.
             repeatable: See `S3Bucket.repeat`.
+            options: Of a write: its conditions say what a refusal means.
+            held: Takes over client, slot and body of the answer, which `read` then gets the slots for, too.
             params: The operation's parameters; `None` leaves one out.
         """
-        arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": self._bucket.name}
+        bucket = self._bucket
+        arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": bucket.name}
         if key is not None:
             arguments["Key"] = key
-        self._bucket.check(doing, key, **{name: value for name, value in params.items() if isinstance(value, str)})
-        creates = arguments.get("IfNoneMatch") == "*" and operation != "get_object"
-        body = arguments.get("Body")
+        bucket.check(doing, key, **{name: value for name, value in params.items() if isinstance(value, str)})
+        body = arguments.pop("Body", None)
 
-        async def once() -> dict[str, Any]:
-            sent = BytesIO(body) if body is not None else None  # each attempt reads its own
-            if sent is not None:
-                arguments["Body"] = sent
+        async def once() -> T:
+            sent = {"Body": BytesIO(body)} if body is not None else {}  # each attempt reads its own
             try:
-                async with self._translating(doing, key, creates=creates), self._lend() as client:
-                    with reading(self._bucket.locate(key or "")):
-                        answer: dict[str, Any] = await getattr(client, operation)(**arguments)
-                        return answer
+                async with self._translating(doing, key, options), AsyncExitStack() as stack:
+                    client, slots = await stack.enter_async_context(self._pool.request(bucket.endpoint))
+                    with bucket.reading(doing, key):
+                        answer = await getattr(client, operation)(**arguments, **sent)
+                        if held is None:
+                            return read(answer)
+                        stack.callback(answer["Body"].close)
+                        found = read(answer, slots)
+                    await held.enter_async_context(stack.pop_all())
+                    return found
             finally:
-                if sent is not None:
+                for each in sent.values():
                     with suppress(BufferError):
-                        sent.close()  # the client's cycles would keep its bytes until they are collected
+                        each.close()  # the client's cycles would keep its bytes until they are collected
 
-        return await self._bucket.repeat(once, repeatable=repeatable)
+        return await bucket.repeat(once, doing, key, repeatable=repeatable)
 
     async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's signers, which make no request."""
-        async with self._translating("presign", key), self._lend() as client:
+        async with self._translating("presign", key), self._pool.client(self._bucket.endpoint) as client:
             return await getattr(client, method)(*args, **options)
 
     @asynccontextmanager
-    async def _translating(self, doing: str, key: str | None, *, creates: bool = False) -> AsyncIterator[None]:
+    async def _translating(
+        self, doing: str, key: str | None, options: WriteOptions | None = None
+    ) -> AsyncIterator[None]:
         bucket = self._bucket
         try:
             yield
+        except WireError as exc:
+            raise bucket.error(exc.kind, key, doing, f"{doing} failed: {exc.problem}") from exc
         except BORDER as exc:
-            where = bucket.locate(key or "")
-            raise translate(
-                exc, bucket.vendor, where, operation=doing, bucket=bucket.name, key=key, creates=creates
-            ) from exc
+            if (refusal := refusal_of(exc)) is not None:
+                raise bucket.refused(refusal, doing, key, options) from exc
+            raise bucket.error(exception_class(exc), key, doing, f"{doing} failed: {said_by(exc)}") from exc
 
 
-class BotoBody:
-    """The body of one answer, counted against its length."""
+def _nothing(answer: dict[str, Any]) -> None:
+    """Read nothing: that the answer is a good one says all."""
 
-    def __init__(self, info: ObjectInfo, stream: Any, length: int, bucket: S3Bucket) -> None:  # noqa: ANN401 - botocore border
-        self.info = info
-        self._stream = stream
-        self._length = length
-        self._bucket = bucket
-        self._read: list[bytes] = []
 
-    async def read(self) -> bytes:
-        """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
-        chunks: list[bytes] = []
-        try:
-            async with aclosing(self.__aiter__()) as each:
-                async for chunk in each:
-                    chunks.append(chunk)  # noqa: PERF401 - kept when the body breaks
-        except IncompleteBodyError:
-            self._read = chunks
-            raise
-        return b"".join(chunks)
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        done = 0
-        patience = Patience(self._bucket)
-        for kept in self._read:
-            done += len(kept)
-            yield kept
-        while True:
-            try:
-                chunk: bytes = await patience.wait(self._stream.read(CHUNK))
-            except RequestTimeoutError as exc:
-                raise self._broken("took longer than total_timeout", done) from exc
-            except BORDER as exc:
-                if exception_class(exc) is IntegrityError:
-                    problem = f"the bytes are not those that were stored: {exc}"
-                    raise self._bucket.error(IntegrityError, self.info.key, "get", problem) from exc
-                raise self._broken("stalled" if isinstance(exc, asyncio.TimeoutError) else "broke", done) from exc
-            if not chunk:
-                break
-            done += len(chunk)
-            if done > self._length:
-                problem = f"the body is longer than its {self._length} bytes"
-                raise self._bucket.error(IntegrityError, self.info.key, "get", problem)
-            yield chunk
-        if done < self._length:
-            raise self._broken("ended", done)
-
-    def _broken(self, how: str, done: int) -> StorageError:
-        """Give the error for a body that did not come whole: always one that resuming can mend."""
-        problem = f"the body {how} after {done} of {self._length} bytes"
-        return self._bucket.error(IncompleteBodyError, self.info.key, "get", problem)
+def _status(answer: dict[str, Any]) -> int | None:
+    status: int | None = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status

@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from bucketry._core.checks import check_key, etag_matches
-from bucketry._core.retry import RESIGNED, RetryBudget, RetryPolicy
-from bucketry._core.values import ObjectInfo
+from bucketry._core.retry import ONE_REPEAT, RetryPolicy
+from bucketry._core.values import ObjectInfo, WriteOptions
+from bucketry._session.state import EndpointState
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._vendors.row import Vendor
-from bucketry.errors import InvalidRequestError, PreconditionFailedError, RequestTimeoutError, StorageError
+from bucketry._wire.dates import seconds_of
+from bucketry._wire.failures import Refusal, refusal_error
+from bucketry.errors import (
+    InvalidRequestError,
+    PreconditionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    TransientError,
+)
 
 _log = logging.getLogger("bucketry")
 
 T = TypeVar("T")
 _NO_LIMIT: AbstractAsyncContextManager[None] = nullcontext()
+_FORBIDDEN = 403
+_SKEWED = "RequestTimeTooSkewed"
 
 
 class S3Bucket:
@@ -30,16 +42,18 @@ class S3Bucket:
         vendor: The row: limits, and what throttling looks like.
         name: The bucket's.
         endpoint: Where, and as whom.
-        max_attempts: How often one request is made at most.
+        state: The endpoint's clock and retry budget.
+        retry: How often one request is made at most.
     """
 
-    def __init__(self, vendor: Vendor, name: str, endpoint: Endpoint, max_attempts: int) -> None:
+    def __init__(self, vendor: Vendor, name: str, endpoint: Endpoint, state: EndpointState, retry: RetryPolicy) -> None:
         """Remember where requests go; no I/O."""
         self.vendor = vendor
         self.name = name
         self.endpoint = endpoint
-        self._retry = RetryPolicy(max_attempts=max_attempts)
-        self._budget = RetryBudget()  # counts only, so event loops and threads may share it
+        self.clock = state.clock
+        self._budget = state.budget
+        self._retry = retry
 
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
@@ -49,6 +63,55 @@ class S3Bucket:
         """Give an error about an object, or about the bucket, with its facts."""
         message = f"{self.locate(key or '')}: {problem}"
         return kind(message, provider=self.vendor.name, bucket=self.name, key=key, operation=operation)
+
+    def refused(
+        self, refusal: Refusal, doing: str, key: str | None, options: WriteOptions | None = None
+    ) -> StorageError:
+        """Give the error for an answer that is one; where it refuses this machine's clock, the server's is followed.
+
+        Args:
+            refusal: The answer.
+            doing: The provider's method.
+            key: The object concerned, if one is.
+            options: Of a write: its conditions say what a refusal means.
+        """
+        moment = seconds_of(refusal.headers.get("date"))
+        fields = refusal.fields
+        if moment is not None and refusal.status == _FORBIDDEN:
+            if not fields.get("Code") and self.clock.is_off(moment):  # an answer to HEAD cannot say so
+                refusal = replace(refusal, fields={**fields, "Code": _SKEWED})
+            if refusal.fields.get("Code") == _SKEWED:
+                self.clock.follow(moment)
+        return refusal_error(
+            refusal,
+            self.vendor,
+            self.locate(key or ""),
+            operation=doing,
+            bucket=self.name,
+            key=key,
+            creates=options is not None and options.if_none_match is not None,
+            replaces=options is not None and options.if_match is not None,
+        )
+
+    @contextmanager
+    def reading(self, doing: str, key: str | None) -> Iterator[None]:
+        """Turn what an answer that is no S3 server's does to its reader into an error of ours.
+
+        Raises:
+            TransientError: A field is missing or malformed.
+        """
+        try:
+            yield
+        except (LookupError, TypeError, ValueError) as exc:
+            if isinstance(exc, StorageError):
+                raise
+            said = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
+            raise self.unreadable(said, doing, key) from exc
+
+    def unreadable(self, said: str, doing: str, key: str | None) -> StorageError:
+        """Give the error for an answer that cannot be read."""
+        problem = f"the answer to {doing} cannot be read, it is perhaps no S3 server's: {said}"
+        return self.error(TransientError, key, doing, problem)
 
     def check(self, doing: str, key: str | None, **texts: str | None) -> None:
         """Refuse a key that no vendor could store, and parameters that are no text."""
@@ -66,45 +129,56 @@ class S3Bucket:
             problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
             raise self.error(PreconditionFailedError, info.key, "get", problem)
 
-    async def repeat(self, once: Callable[[], Awaitable[T]], *, repeatable: bool = True, timed: bool = True) -> T:
+    async def repeat(
+        self,
+        once: Callable[[], Awaitable[T]],
+        doing: str,
+        key: str | None,
+        *,
+        repeatable: bool = True,
+        timed: bool = True,
+    ) -> T:
         """Make a request, and make it again where that is safe and may help.
 
         Args:
-            once: Makes it.
+            once: Makes it, and reads its answer: what cannot be read is asked for again, too.
+            doing: The provider's method, for errors.
+            key: The object concerned.
             repeatable: Whether a second try after a lost answer does the same as the first. Where not, the
-                transfer looks what became of it; only a refused signature is made again here.
+                transfer looks what became of it; only what was surely refused is made again here.
             timed: Whether the endpoint's `total_timeout` ends each try; else `once` sees to it.
         """
         budget = self._budget
         if timed and self.endpoint.total_timeout is not None:
-            once = partial(self._timed, once)
-        attempt = 0
+            once = partial(self._timed, once, doing, key)
+        attempt = spent = 0
         while True:
             attempt += 1
             try:
                 answer = await once()
             except StorageError as error:
-                may_repeat = repeatable or error.code in RESIGNED
+                may_repeat = repeatable or error.code in ONE_REPEAT
                 delay = self._retry.delay(error, attempt) if may_repeat else None
-                if delay is None or not budget.spend(error):
+                if delay is None or not (cost := budget.spend(error)):
                     raise
+                spent += cost
                 _log.debug("attempt %d failed, the next one in %.1f s: %s", attempt, delay, error)
                 await asyncio.sleep(delay)
             else:
-                budget.refund()
+                budget.succeed(spent)
                 return answer
 
-    def in_time(self) -> AbstractAsyncContextManager[None]:
+    def in_time(self, doing: str, key: str | None) -> AbstractAsyncContextManager[None]:
         """End what is inside after `total_timeout`, if there is one.
 
         Raises:
             RequestTimeoutError: It took longer.
         """
         seconds = self.endpoint.total_timeout
-        return _NO_LIMIT if seconds is None else self.within(seconds)
+        return _NO_LIMIT if seconds is None else self.within(seconds, doing, key)
 
     @asynccontextmanager
-    async def within(self, seconds: float) -> AsyncIterator[None]:
+    async def within(self, seconds: float, doing: str, key: str | None) -> AsyncIterator[None]:
         """End what is inside after so many seconds, which are what is left of `total_timeout`.
 
         Raises:
@@ -117,11 +191,11 @@ class S3Bucket:
             if not limit.expired():
                 raise
             at = self.endpoint.url or "AWS"
-            problem = f"a request to {at} took longer than total_timeout, {self.endpoint.total_timeout:g} s"
-            raise self.error(RequestTimeoutError, None, "", problem) from exc
+            problem = f"{doing} at {at} took longer than total_timeout, {self.endpoint.total_timeout:g} s"
+            raise self.error(RequestTimeoutError, key, doing, problem) from exc
 
-    async def _timed(self, once: Callable[[], Awaitable[T]]) -> T:
-        async with self.in_time():
+    async def _timed(self, once: Callable[[], Awaitable[T]], doing: str, key: str | None) -> T:
+        async with self.in_time(doing, key):
             return await once()
 
 
@@ -131,10 +205,11 @@ class Patience:
     Only the waiting for its bytes counts, not what is done with them meanwhile.
     """
 
-    __slots__ = ("_bucket", "_left")
+    __slots__ = ("_bucket", "_key", "_left")
 
-    def __init__(self, bucket: S3Bucket) -> None:
+    def __init__(self, bucket: S3Bucket, key: str) -> None:
         self._bucket = bucket
+        self._key = key
         self._left = bucket.endpoint.total_timeout
 
     async def wait(self, coming: Awaitable[T]) -> T:
@@ -147,7 +222,7 @@ class Patience:
             return await coming
         began = time.monotonic()
         try:
-            async with self._bucket.within(self._left):
+            async with self._bucket.within(self._left, "get", self._key):
                 return await coming
         finally:
             self._left -= time.monotonic() - began

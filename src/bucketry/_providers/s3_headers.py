@@ -6,18 +6,16 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 
 from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions, plain_info
+from bucketry._wire.dates import http_date
 from bucketry.errors import IntegrityError
 
 _META = "x-amz-meta-"
 ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
+_ALL, _PART = 200, 206
 _CHECKSUMS = [(name, f"x-amz-checksum-{name}") for name in ALGORITHMS]
-_MONTHS = {name: month for month, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" "), 1)}  # noqa: SIM905 - as it reads
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_DATE_LENGTH = len("Wed, 21 Oct 2026 07:28:00 GMT")
 
 
 def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
@@ -61,15 +59,20 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
     return headers | {_META + name: value for name, value in options.metadata.items()} if options.metadata else headers
 
 
+def is_header_checksum(algorithm: str) -> bool:
+    """Tell whether a checksum has a header `x-amz-checksum-…` of its own; SHA-256 goes as the signed payload's hash."""
+    return algorithm in ALGORITHMS
+
+
 def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) -> dict[str, str]:
     """Give the headers that say a body's checksum.
 
     Args:
-        algorithm: Its name; `None`: no header.
+        algorithm: Its name; `None`, and `"sha256"`, which the signature holds: no header.
         digest: In hex.
         sdk: The server wants to be told the algorithm as well.
     """
-    if algorithm is None or digest is None:
+    if algorithm is None or digest is None or algorithm == "sha256":
         return {}
     encoded = base64_of(digest)
     if algorithm == "md5":
@@ -81,6 +84,19 @@ def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) ->
 def range_header(byte_range: ByteRange) -> str:
     """Give the value of `Range`: there the last byte is named, not the one after."""
     return f"bytes={byte_range.start}-{byte_range.end - 1}"
+
+
+def expect_status(status: int | None, byte_range: ByteRange | None) -> None:
+    """Refuse a read's answer whose status says that its body is not what was asked for.
+
+    Raises:
+        IntegrityError: It is another one than 200 for all of an object, or 206 for a range.
+    """
+    if byte_range is None and status != _ALL:
+        raise IntegrityError(f"all of the object was asked for, and the answer's status is {status}, not {_ALL}")
+    if byte_range is not None and status != _PART:
+        asked = f"bytes {byte_range.start} to {byte_range.end} were asked for"
+        raise IntegrityError(f"{asked}, and the answer names no range: its status is {status}, not {_PART}")
 
 
 def expect_range(content_range: str, length: int, byte_range: ByteRange | None) -> int:
@@ -138,20 +154,3 @@ def version_of(headers: Mapping[str, str]) -> str | None:
     """Give the version, where versions are kept."""
     version = headers.get("x-amz-version-id")
     return None if version in (None, "", "null") else version
-
-
-@lru_cache(maxsize=64)
-def http_date(text: str) -> datetime:
-    """Read an HTTP date; the answers of one second have the same. A usual one takes 1 µs, 10 in the standard library.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if len(text) == _DATE_LENGTH and text.endswith(" GMT") and (month := _MONTHS.get(text[8:11])):
-        return datetime(
-            int(text[12:16]), month, int(text[5:7]), int(text[17:19]), int(text[20:22]), int(text[23:25]), tzinfo=UTC
-        )
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except TypeError as exc:
-        raise ValueError(f"{text!r} is no date") from exc

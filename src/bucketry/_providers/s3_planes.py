@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
@@ -11,7 +11,7 @@ from bucketry._core.config import Transport
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ReadsObjects, UploadsParts, WritesObjects
 from bucketry._core.threads import in_thread
-from bucketry._core.values import ListPage
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, WriteOptions
 from bucketry._providers.s3_answers import Deletions
 from bucketry._providers.s3_bucket import S3Bucket
 from bucketry._providers.s3_wire import WirePlane
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
-    """What both transports do, their arguments checked; here a missing object or upload is an error of any request."""
+    """What both transports do, their arguments checked; here a missing object or upload is an error of any request.
+
+    What `doing` says is the user's call, for errors.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
@@ -38,6 +41,9 @@ class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
 
+    async def head(self, key: str, *, version_id: str | None = None, doing: str = "head") -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+
     async def list_page(
         self,
         prefix: str = "",
@@ -46,6 +52,7 @@ class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
+        doing: str = "list",
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
 
@@ -54,6 +61,27 @@ class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry, and give what the answer says of each."""
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> None:
+        """Copy; what was made has to be looked at."""
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+
+    async def presign(self, key: str, method: str, expires_in: int) -> str:
+        """Sign a URL."""
+
+    async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
+        """Sign a form."""
 
 
 class _Chosen:
@@ -79,7 +107,8 @@ class Planes:
         """Remember; no I/O."""
         self._bucket = bucket
         self._pool = pool
-        self._plain = transport == "auto" and is_plain(bucket.endpoint, bucket.name)
+        self._transport = transport
+        self._plain = is_plain(bucket.endpoint, bucket.name)
         self._chosen = LoopLocal(_Chosen)
         self.capabilities = bucket.vendor.capabilities
         self._control: BotoPlane | None = None
@@ -96,10 +125,14 @@ class Planes:
         """Give the transport of what programs do a million times."""
         if (plane := self.ready) is not None:
             return plane
-        plane = await self._wire() or await self.control()
+        plane = (await self._wire() if self._transport == "auto" else None) or await self.control()
         self._chosen.get().plane = plane
         self.capabilities = plane.capabilities
         return plane
+
+    async def signing(self) -> RequestsPlane:
+        """Give what signs URLs, which makes no request: wherever the way is plain, no aiobotocore is loaded for it."""
+        return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
         if not self._plain:

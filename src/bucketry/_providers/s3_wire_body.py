@@ -40,14 +40,19 @@ class WireBody:
 
     async def __aenter__(self) -> Self:
         """Make the request; a refusal may be repeated."""
+        self._connection = await self._plane.bucket.repeat(self._once, "get", self._get.key)
+        return self
+
+    async def _once(self) -> Connection:
+        """Make the request once, and read its answer's head."""
         plane, get = self._plane, self._get
-        self._connection = connection = await plane.bucket.repeat(lambda: plane.opened("get", get.call, get.key))
+        connection = await plane.opened("get", get.call, get.key)
         try:
             self.info = plane.begun(get, connection.answer)
         except BaseException:
             plane.road.done(connection)
             raise
-        return self
+        return connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -62,7 +67,8 @@ class WireBody:
         connection, bucket = self._opened, self._plane.bucket
         try:
             coming = connection.body()
-            data = await (coming if bucket.endpoint.total_timeout is None else Patience(bucket).wait(coming))
+            timed = bucket.endpoint.total_timeout is not None
+            data = await (Patience(bucket, self._get.key).wait(coming) if timed else coming)
         except (WireError, RequestTimeoutError) as exc:
             raise self._broken(exc, connection) from exc
         if (algorithm := self._algorithm) is not None:
@@ -73,7 +79,7 @@ class WireBody:
         """Give the bytes as they come; before the last of them the checksum is compared."""
         connection, algorithm = self._opened, self._algorithm
         digest = checksums.new(algorithm) if algorithm is not None else None
-        patience = Patience(self._plane.bucket)
+        patience = Patience(self._plane.bucket, self._get.key)
         left = self.info.size
         while True:
             if self._connection is not connection:  # its bytes are perhaps another request's by now

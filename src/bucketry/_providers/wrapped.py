@@ -210,6 +210,11 @@ class WrappedRequests:
         inside = self._upload(upload)
         await self.around("abort_multipart", lambda: self.inner.abort_multipart(inside))
 
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        inside = self._upload(upload)
+        return await self.around("list_parts", lambda: self.inner.list_parts(inside, after=after))
+
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         found = await self.around("list_multiparts", lambda: self.inner.list_multiparts(self.prefix + prefix))

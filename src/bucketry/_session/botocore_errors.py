@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import aiohttp
 from botocore import exceptions as boto
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
-from bucketry._vendors.row import Vendor
-from bucketry._wire.failures import Refusal, refusal_error
+from bucketry._wire.failures import Refusal
 from bucketry.errors import (
     AuthenticationError,
     ConfigError,
@@ -22,6 +20,7 @@ from bucketry.errors import (
     RequestTimeoutError,
     StorageError,
     TransientError,
+    UnreachableError,
     UnsupportedError,
 )
 
@@ -105,6 +104,8 @@ EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
     boto.ResponseStreamingError: IncompleteBodyError,
     boto.IncompleteReadError: IncompleteBodyError,
     boto.ConnectionError: ConnectionFailedError,
+    boto.EndpointConnectionError: UnreachableError,
+    boto.ProxyConnectionError: UnreachableError,
     boto.ConnectionClosedError: ConnectionFailedError,
     boto.HTTPClientError: ConnectionFailedError,
     boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays so: no repeat helps
@@ -157,38 +158,17 @@ def said_by(exc: BaseException) -> str:
     return f"{type(exc).__name__}{': ' if said else ''}{said}"
 
 
-def translate(
-    exc: BaseException,
-    vendor: Vendor,
-    where: str,
-    *,
-    operation: str,
-    bucket: str,
-    key: str | None,
-    creates: bool = False,
-) -> StorageError:
-    """Give our error for one of botocore's.
-
-    Args:
-        exc: What the call raised.
-        vendor: The row whose throttle signals count.
-        where: Begins the message, such as `"s3://bucket/key"`.
-        operation: The provider's method.
-        bucket: The bucket.
-        key: The object concerned, if one is.
-        creates: The call was sent with `if_none_match="*"`: a failed precondition then means that the object exists.
-    """
-    facts: dict[str, Any] = {"provider": vendor.name, "bucket": bucket, "key": key, "operation": operation}
+def refusal_of(exc: BaseException) -> Refusal | None:
+    """Give the answer that an exception is about; `None`: no answer came."""
     if not isinstance(exc, boto.ClientError):
-        return exception_class(exc)(f"{where}: {operation} failed: {said_by(exc)}", **facts)
+        return None
     answer = exc.response
     error, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
     fields = {name: str(value) for name, value in error.items()}
     if fields.get("Code", "").isdigit():  # botocore puts the status there when there was no body
         del fields["Code"]
-    refusal = Refusal(
+    return Refusal(
         status=meta.get("HTTPStatusCode"),
         headers=meta.get("HTTPHeaders", {}),
         fields=fields | {"RequestId": meta.get("RequestId") or ""},
     )
-    return refusal_error(refusal, vendor, where, operation=operation, bucket=bucket, key=key, creates=creates)

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
@@ -16,8 +17,9 @@ from botocore.handlers import add_expect_header
 
 from bucketry._core.threads import in_thread
 from bucketry._session.botocore_errors import exception_class, said_by
-from bucketry._session.transport import Transport, refuse_region_redirects
+from bucketry._session.transport import Transport, refuse_region_redirects, sign_by
 from bucketry._vendors.endpoint import Endpoint
+from bucketry._wire.clock import Clock
 from bucketry._wire.failures import WireError
 from bucketry._wire.pool import KEEP_ALIVE
 from bucketry._wire.sigv4 import Credentials
@@ -51,14 +53,14 @@ class Clients:
         self.users = 0
 
     @asynccontextmanager
-    async def lend(self, endpoint: Endpoint) -> AsyncIterator[AioBaseClient]:
-        """Lend the client of an endpoint."""
+    async def lend(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
+        """Lend the client of an endpoint, which signs by `clock`."""
         self.users += 1
         try:
             client = self._clients.get(endpoint)
             if client is None:
                 async with self._opening:
-                    client = self._clients.get(endpoint) or await self._open(endpoint)
+                    client = self._clients.get(endpoint) or await self._open(endpoint, clock)
             yield client
         finally:
             self.users -= 1
@@ -113,7 +115,7 @@ class Clients:
             session = self._sessions.setdefault(identity, session)
         return session
 
-    async def _open(self, endpoint: Endpoint) -> AioBaseClient:
+    async def _open(self, endpoint: Endpoint, clock: Clock) -> AioBaseClient:
         session = await self._session(endpoint)
         if id(session) not in self._warm:
             await in_thread(_warm, session)
@@ -122,6 +124,7 @@ class Clients:
         # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
+        client.meta.events.register("before-sign.s3", partial(sign_by, clock))
         self._clients[endpoint] = client
         return client
 
@@ -200,8 +203,8 @@ def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN
             user_agent_extra="bucketry",
             s3={
                 "addressing_style": endpoint.addressing_style,
-                # Over TLS the body is protected by it and by the checksum header.
-                "payload_signing_enabled": endpoint.url is not None and endpoint.url.startswith("http://"),
+                # Over TLS the body is protected by it and by the checksum header, where the server checks one.
+                "payload_signing_enabled": endpoint.signs_bodies or (endpoint.url or "").startswith("http://"),
             },
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.threads import in_thread
 from bucketry._session.plain import is_proxied, is_usual
+from bucketry._session.state import EndpointState
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.client import Road, Who, Wire
 from bucketry._wire.connect import Origin, tls_context
 from bucketry._wire.pool import Timeouts
 from bucketry._wire.sigv4 import Credentials
+from bucketry._wire.slots import Slots
 from bucketry.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ class SessionPool:
             message = f"SessionPool: max_connections: must be a positive int, not {max_connections!r}"
             raise ConfigError(message)
         self.max_connections = max_connections
-        self._live: LoopLocal[_Live] = LoopLocal(_Live)
+        self._live: LoopLocal[_Live] = LoopLocal(lambda: _Live(self.state))
+        self._states: dict[Endpoint, EndpointState] = {}
 
     async def __aenter__(self) -> Self:
         """Give the pool itself; connections open on first use."""
@@ -69,6 +72,23 @@ class SessionPool:
         async with self._live.get().lend(self._limited(endpoint)) as client:
             yield client
 
+    @asynccontextmanager
+    async def request(self, endpoint: Endpoint) -> AsyncIterator[tuple[Any, Slots]]:
+        """Lend aiobotocore's client for one request, which holds one of the given slots until the context is left.
+
+        Raises:
+            WireError: No slot became free, and nothing moved.
+        """
+        endpoint = self._limited(endpoint)
+        async with self._live.get().lend(endpoint) as client:
+            slots = self._live.get().slots(endpoint)
+            if not slots.take_slot():
+                await slots.wait_for_slot()
+            try:
+                yield client, slots
+            finally:
+                slots.give_slot()
+
     async def road(self, endpoint: Endpoint, host: str) -> Road | None:
         """Give the data plane's road to a host of an endpoint; `None`: the way there is not a plain one.
 
@@ -84,6 +104,10 @@ class SessionPool:
             return None
         origin = Origin.of(endpoint.plain_url)
         return wire.road(replace(origin, host=f"{host}.{origin.host}") if host else origin)
+
+    def state(self, endpoint: Endpoint) -> EndpointState:
+        """Give what all users of an endpoint share in this process: its clock and its retry budget."""
+        return self._states.setdefault(self._limited(endpoint), EndpointState())
 
     def _limited(self, endpoint: Endpoint) -> Endpoint:
         return endpoint if self.max_connections is None else replace(endpoint, max_connections=self.max_connections)
@@ -104,9 +128,11 @@ class SessionPool:
 class _Live:
     """What is open in one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Callable[[Endpoint], EndpointState]) -> None:
+        self._state = state
         self._wires: dict[Endpoint, Wire | None] = {}
         self._clients: Clients | None = None
+        self._slots: dict[Endpoint, Slots] = {}
         self._opening = asyncio.Lock()
         self._closing = False
         self._watch: AsyncGenerator[None, None] | None = None
@@ -115,11 +141,17 @@ class _Live:
     async def lend(self, endpoint: Endpoint) -> AsyncIterator[Any]:
         clients = self._clients or await self._load_clients()
         try:
-            async with clients.lend(endpoint) as client:
+            async with clients.lend(endpoint, self._state(endpoint).clock) as client:
                 yield client
         finally:
             if self._closing:
                 await self.close()
+
+    def slots(self, endpoint: Endpoint) -> Slots:
+        """Give the slots of the requests to an endpoint that go through aiobotocore."""
+        if endpoint not in self._slots:
+            self._slots[endpoint] = Slots(endpoint.max_connections, endpoint.pool_timeout)
+        return self._slots[endpoint]
 
     async def wire(self, endpoint: Endpoint) -> Wire | None:
         """Give the wire to an endpoint; `None`: it is not plain."""
@@ -155,6 +187,7 @@ class _Live:
             limit=endpoint.max_connections,
             timeouts=Timeouts(connect=endpoint.connect_timeout, read=endpoint.read_timeout, pool=endpoint.pool_timeout),
             tls=await in_thread(tls_context, ca_bundle) if secure else None,
+            clock=self._state(endpoint).clock,
         )
 
     async def _load_clients(self) -> Clients:

@@ -8,9 +8,12 @@ finds the object of its own first try. A test of each fails when these hooks sto
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
+
+from bucketry._wire.clock import Clock
 
 _log = logging.getLogger("bucketry")
 
@@ -39,3 +42,22 @@ class _Direct:
 def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
     """Tell botocore's region redirector that it has followed already: the error names the region instead."""
     request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
+
+
+def sign_by(clock: Clock, request: Any, **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
+    """Have a request signed by the endpoint's clock, where that is not this machine's."""
+    if clock.ahead:
+        request.context = _Signing(request.context, clock)
+
+
+class _Signing(dict[str, Any]):
+    """A request's context, into which botocore's signers put the time that they sign with."""
+
+    def __init__(self, context: dict[str, Any], clock: Clock) -> None:
+        super().__init__(context)
+        self._clock = clock
+
+    def __setitem__(self, name: str, value: object) -> None:
+        if name == "timestamp":
+            value = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.now()))
+        super().__setitem__(name, value)

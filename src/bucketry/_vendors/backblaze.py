@@ -35,7 +35,7 @@ VENDOR = Vendor(
         copy_source_if_match=True,  # 412 (live, 2026-10)
         # Taken as a header since mid-2025, a wrong one is answered BadDigest (live, 2026-10).
         put_checksum="crc32",
-        multipart_checksum="md5",  # Content-MD5; a crc32 of the whole from parts is unverified
+        multipart_checksum="crc32",  # of each part; one of the whole, made from the parts', is unverified
         stored_checksums=(),  # unverified: nobody reported that reads answer one
         stable_multipart_etag=False,  # unverified
         presign_methods=("GET", "PUT"),

@@ -48,7 +48,8 @@ class Endpoint:
         read_timeout: Seconds.
         max_connections: Sockets at most.
         plain_url: Where plain requests go; `None`: only botocore can tell.
-        pool_timeout: Seconds to wait for a free connection; `None`: no limit.
+        signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
+        pool_timeout: Seconds to wait for a connection while nothing moves.
         total_timeout: Seconds for one request, all in all; `None`: no limit.
     """
 
@@ -63,8 +64,9 @@ class Endpoint:
     connect_timeout: float
     read_timeout: float
     max_connections: int
+    pool_timeout: float
+    signs_bodies: bool = False
     plain_url: str | None = None
-    pool_timeout: float | None = None
     total_timeout: float | None = None
 
     @property
@@ -104,8 +106,9 @@ def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> 
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
         max_connections=config.max_connections or max(MAX_CONNECTIONS, concurrency),
+        signs_bodies="sha256" in (vendor.capabilities.put_checksum, vendor.capabilities.multipart_checksum),
         plain_url=url or _plain_aws_url(vendor, region),
-        pool_timeout=config.pool_timeout,
+        pool_timeout=config.pool_timeout or config.read_timeout,
         total_timeout=config.total_timeout,
     )
 

@@ -34,9 +34,8 @@ VENDOR = Vendor(
         get_if_match=True,
         copy_source_if_match=True,
         put_checksum="crc32",
-        # R2 keeps a multipart crc32 as COMPOSITE only, which says nothing about the whole object: so
-        # Content-MD5 on each part.
-        multipart_checksum="md5",
+        # Kept as COMPOSITE, which says nothing about the whole object, and checked for each part all the same.
+        multipart_checksum="crc32",
         full_object_checksum=False,
         # crc32 only where the answer's type is FULL_OBJECT, that is, after a single PUT.
         stored_checksums=("crc64nvme", "crc32"),

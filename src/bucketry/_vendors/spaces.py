@@ -31,9 +31,9 @@ VENDOR = Vendor(
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP would have it
         copy_source_if_match=False,  # ignored on CopyObject and UploadPartCopy (live, 2026-10)
-        # Content-MD5: a wrong x-amz-checksum-crc32 is accepted and the object stored (live, 2026-10).
-        put_checksum="md5",
-        multipart_checksum="md5",
+        # The signed payload hash: a wrong x-amz-checksum-crc32 is accepted and the object stored (live, 2026-10).
+        put_checksum="sha256",
+        multipart_checksum="sha256",
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         presign_methods=("GET", "PUT"),

@@ -32,7 +32,7 @@ VENDOR = Vendor(
         copy_source_if_match=False,  # ignored (live, 2026-10)
         # crc64nvme: the vendor's page says rejected, a live run saw it accepted; crc32 is not in dispute.
         put_checksum="crc32",
-        multipart_checksum="md5",  # Content-MD5 is documented; a crc32 of the whole from parts is unverified
+        multipart_checksum="crc32",  # of each part; one of the whole, made from the parts', is unverified
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         presign_methods=("GET", "PUT"),

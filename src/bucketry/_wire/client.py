@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -17,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 from bucketry._core import checksums
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, body_size
+from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin
 from bucketry._wire.http1 import AnswerHead, request_head
 from bucketry._wire.lanes import LaneRequest, Lanes, Write
@@ -32,7 +32,6 @@ KEPT_MEMORY = 4 * MiB
 """A block that was freed once tells glibc to keep freed memory of that order, instead of giving each body's back and
 mapping it anew, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
 https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
-MAX_SKEW = 900.0  # seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, RequestTimeTooSkewed
 
 Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]]
 Describe: TypeAlias = Callable[[str], Mapping[str, str]]
@@ -65,21 +64,26 @@ class Wire:
         limit: Connections at most.
         timeouts: Of connecting, waiting and silence.
         tls: For `https`.
+        clock: Signed with.
 
     Attributes:
         pool: The slots and idle connections.
         threads: What lanes run in; they end when the wire is closed and its last request done.
+        signer: Signs for the endpoint's region.
+        clock: The time to sign with.
     """
 
-    def __init__(self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None, clock: Clock
+    ) -> None:
         """Open nothing yet."""
         bytes(KEPT_MEMORY)  # made and dropped at once
         self.threads = LaneThreads(limit)
         self.pool = Pool(limit, timeouts, self.threads.end)
         self.tls = tls
         self._who = who
-        self._signer = Signer(region)
-        self._ahead = 0.0
+        self.signer = Signer(region)
+        self.clock = clock
         self._roads: dict[Origin, Road] = {}
 
     def road(self, origin: Origin) -> Road:
@@ -95,21 +99,13 @@ class Wire:
     def sign(self, credentials: Credentials, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
         headers = {"host": host, **call.headers}
-        signed = self._signer.headers(
-            credentials, time.time() + self._ahead, call.method, call.path, call.query, headers, payload_hash
+        signed = self.signer.headers(
+            credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
         )
         signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
         if length or call.method in {"PUT", "POST"}:
             signed["content-length"] = str(length)
         return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
-
-    def is_off(self, server: float) -> bool:
-        """Tell whether requests are signed with a time that a server with this clock refuses."""
-        return abs(time.time() + self._ahead - server) > MAX_SKEW
-
-    def set_clock(self, server: float) -> None:
-        """Sign by the server's clock from now on: this machine's is wrong."""
-        self._ahead = server - time.time()
 
     def close(self, *, at_once: bool = False) -> None:
         """Close idle connections now and the others when their requests are done, or all of them at once."""
@@ -117,12 +113,17 @@ class Wire:
 
 
 class Road:
-    """The way to one origin."""
+    """The way to one origin.
+
+    Attributes:
+        wire: What it shares with the roads to other origins of the endpoint.
+        origin: Where it leads.
+    """
 
     def __init__(self, wire: Wire, origin: Origin) -> None:
         """Open nothing yet."""
         self.wire = wire
-        self._origin = origin
+        self.origin = origin
         self._secure = origin.secure
         self._host = origin.header
         self._unary = Unary(origin, wire.pool, wire.tls)
@@ -133,16 +134,21 @@ class Road:
         """Whether the wire is closed."""
         return self.wire.pool.closed
 
-    async def open(self, call: Call, body: bytes = b"") -> Connection:
+    async def open(self, call: Call, body: bytes = b"", payload_hash: str | None = None) -> Connection:
         """Make a request on the loop, and give the connection with its answer's head; `done` takes it back.
+
+        Args:
+            call: The request.
+            body: At most `unary.MAX_BODY` bytes.
+            payload_hash: SHA-256 of the body, in hex, to be signed; `None`: made here, where TLS does not protect it.
 
         Raises:
             WireError: No answer came.
         """
-        if body:
-            payload_hash = UNSIGNED_PAYLOAD if self._secure else hashlib.sha256(body).hexdigest()
-        else:
+        if not body:
             payload_hash = EMPTY_SHA256
+        elif payload_hash is None:
+            payload_hash = UNSIGNED_PAYLOAD if self._secure else hashlib.sha256(body).hexdigest()
         head = self.wire.sign(await self.wire.who(), self._host, call, payload_hash, len(body))
         connection = await self._unary.send(Request(call.method, head, body, call.repeatable))
         self._note(call, connection.answer)
@@ -152,15 +158,18 @@ class Road:
         """Take a connection back."""
         self._unary.done(connection)
 
-    async def ask(self, call: Call, body: bytes = b"", *, limit: int | None = None) -> tuple[AnswerHead, bytes]:
+    async def ask(
+        self, call: Call, body: bytes = b"", payload_hash: str | None = None, *, limit: int | None = None
+    ) -> tuple[AnswerHead, bytes]:
         """Make a request on the loop, and give its whole answer.
 
         Args:
             call: The request.
             body: At most `unary.MAX_BODY` bytes.
+            payload_hash: As for `open`.
             limit: Bytes of the answer's body to take at most.
         """
-        connection = await self.open(call, body)
+        connection = await self.open(call, body, payload_hash)
         try:
             return connection.answer, await connection.body(limit)
         finally:
@@ -192,8 +201,8 @@ class Road:
         Args:
             call: The request, without the headers that depend on the body.
             body: Any size.
-            algorithm: Of the checksum that goes with it; `None`: none.
-            describe: Gives the header for that checksum, in hex.
+            algorithm: Of the checksum that goes with it; `"sha256"`: in the signature; `None`: none.
+            describe: Gives the headers for that checksum, in hex.
             where: Begins messages about the body's file.
 
         Raises:
@@ -205,9 +214,9 @@ class Road:
 
         def prepare(slices: Iterable[memoryview]) -> bytes:
             nonlocal digest
-            payload = None if self._secure else hashlib.sha256()
-            checksum = checksums.new(algorithm) if algorithm else None
-            sums = [each for each in (payload, checksum) if each is not None]
+            payload = hashlib.sha256() if not self._secure or algorithm == "sha256" else None
+            checksum = payload if algorithm == "sha256" else checksums.new(algorithm) if algorithm else None
+            sums = {each for each in (payload, checksum) if each is not None}  # one hash may be both
             for view in slices if sums else ():
                 for each in sums:
                     each.update(view)
@@ -230,7 +239,18 @@ class Road:
         self._note(call, head)
         return head, answer, digest
 
+    async def presign(self, call: Call, expires: int) -> str:
+        """Give a URL by which anybody may make the request for `expires` seconds; makes none itself."""
+        wire, credentials = self.wire, await self.wire.who()
+        headers = {"host": self._host}
+        query = wire.signer.query(credentials, wire.clock.now(), call.method, call.path, call.query, headers, expires)
+        return f"{self.origin}{call.path}?{query}"
+
+    async def sign_form(self, conditions: list[object], expires: int) -> dict[str, str]:
+        """Give the fields by which a browser's form may be sent for `expires` seconds, on these conditions."""
+        return self.wire.signer.form(await self.wire.who(), self.wire.clock.now(), conditions, expires)
+
     def _note(self, call: Call, head: AnswerHead) -> None:
         if _log.isEnabledFor(logging.DEBUG):
             query = f"?{call.query}" if call.query else ""
-            _log.debug("%s %s%s%s: %d", call.method, self._origin, call.path, query, head.status)
+            _log.debug("%s %s%s%s: %d", call.method, self.origin, call.path, query, head.status)

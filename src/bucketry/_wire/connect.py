@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohappyeyeballs
 
 from bucketry._wire.failures import WireError
-from bucketry.errors import ConfigError, ConnectionFailedError, RequestTimeoutError
+from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 
 ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -92,7 +92,7 @@ def refused(origin: Origin, exc: OSError) -> WireError:
             "ca_bundle names the authorities to trust"
         )
         return WireError(ConfigError, problem)
-    return WireError(ConnectionFailedError, f"cannot connect to {origin}: {exc}")
+    return WireError(UnreachableError, f"cannot connect to {origin}: {exc}")
 
 
 def too_slow(origin: Origin, seconds: float) -> WireError:

@@ -7,11 +7,13 @@ https://www.backblaze.com/docs/cloud-storage-s3-compatible-api.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bucketry._vendors.row import Vendor
+from bucketry._wire.dates import seconds_of
 from bucketry.errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -178,6 +180,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
 )
 
 _SERVER_ERRORS = range(500, 600)
+_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # what they do not find is no object
 
 
 def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[StorageError]:
@@ -220,6 +223,7 @@ def refusal_error(
     bucket: str,
     key: str | None,
     creates: bool = False,
+    replaces: bool = False,
 ) -> StorageError:
     """Give the error for an answer.
 
@@ -230,16 +234,15 @@ def refusal_error(
         operation: The provider's method.
         bucket: The bucket.
         key: The object concerned, if one is.
-        creates: The call was sent with `if_none_match="*"`: a failed precondition then means that the object exists.
+        creates: The write has `if_none_match="*"`: a failed precondition then means that the object exists.
+        replaces: The write has `if_match`: a missing object then is a failed precondition.
     """
     status, headers, fields = refusal.status, refusal.headers, refusal.fields
     code = fields.get("Code") or None
-    kind = error_class(code, status, vendor)
+    kind, hint = _meaning(error_class(code, status, vendor), operation, creates=creates, replaces=replaces)
     if code is None and status == 404 and key is None:  # noqa: PLR2004
         kind = BucketNotFoundError
-    if kind is PreconditionFailedError and creates:
-        kind = AlreadyExistsError
-    hint = HINTS.get(code or "", "")
+    hint = hint or HINTS.get(code or "", "")
     region = headers.get("x-amz-bucket-region") or fields.get("Region")
     if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
         hint = f"the bucket is in region {region!r}; set region to it"
@@ -264,12 +267,31 @@ def refusal_error(
         status=status,
         code=code,
         request_id=headers.get("x-amz-request-id") or fields.get("RequestId"),
-        retry_after=_seconds(headers) if issubclass(kind, TransientError) else None,
+        retry_after=_retry_after(headers) if issubclass(kind, TransientError) else None,
     )
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
+def _meaning(
+    kind: type[StorageError], operation: str, *, creates: bool, replaces: bool
+) -> tuple[type[StorageError], str]:
+    """Give what a class of error means as the answer to a write, and a hint."""
+    if kind is PreconditionFailedError and creates:
+        return AlreadyExistsError, ""
+    if kind is NotFoundError and replaces:
+        return PreconditionFailedError, "there is no object to replace, and nothing was written"
+    if kind is NotFoundError and operation in _MAKES_OBJECTS:
+        return BucketNotFoundError, "there is no such bucket there, or it takes no key of this form"
+    return kind, ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Give the seconds that the server asks to wait: RFC 9110 § 10.2.3, a number or a date, by the server's clock."""
+    said = headers.get("retry-after", "")
     try:
-        return max(0.0, float(headers.get("retry-after", "")))
+        wait = float(said)
     except ValueError:
-        return None  # a date, which no known vendor sends: the policy's own delay serves
+        then, now = seconds_of(said), seconds_of(headers.get("date"))
+        if then is None:
+            return None
+        wait = then - (time.time() if now is None else now)
+    return max(0.0, wait)

@@ -228,6 +228,10 @@ class Lane:
             return 0.0
         return self._silence.seconds(since, now, self._pool.timeouts.read, lambda: moved(self._socket))
 
+    def moved(self) -> int:
+        """Give a number that changes when bytes move."""
+        return self._reader.received + moved(self._socket)
+
     def expire(self, seconds: float) -> None:
         """Fail the request under way."""
         self._silent = seconds

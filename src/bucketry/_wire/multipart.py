@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import chain
 
+from bucketry._core.values import Part
 from bucketry._wire.xml import NAMESPACE, AnswerIsErrorError, MalformedXMLError, XMLReader, escaped, keep_error_field
 
 
@@ -64,6 +65,30 @@ def open_uploads(body: bytes) -> list[tuple[str, str, datetime | None]]:
     if reader.root == "Error":
         raise AnswerIsErrorError(error)
     return found
+
+
+def stored_parts(body: bytes) -> tuple[Part, ...]:
+    """Give the parts that a `<ListPartsResult>` names, in order of their numbers; checksums are left out.
+
+    Raises:
+        AnswerIsErrorError: It is an `<Error>`.
+        MalformedXMLError: It is anything else.
+    """
+    reader = XMLReader("ListPartsResult", "Error", fields=("PartNumber", "Size", "ETag"))
+    found = []
+    error: dict[str, str] = {}
+    for child in chain(reader.feed(body), reader.close()):
+        name = reader.name(child)
+        if reader.root == "Error":
+            keep_error_field(error, name, child)
+        elif name == "Part":
+            number, size, etag = reader.texts(child)
+            if not (number or "").isdecimal() or not (size or "").isdecimal():
+                raise MalformedXMLError("a part of the answer has no number or no size")
+            found.append(Part(part_number=int(number or 0), size=int(size or 0), etag=etag or ""))
+    if reader.root == "Error":
+        raise AnswerIsErrorError(error)
+    return tuple(found)
 
 
 def _moment(text: str | None) -> datetime | None:

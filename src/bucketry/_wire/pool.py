@@ -1,4 +1,4 @@
-"""How many connections to an endpoint are open, who waits for one, and how long a silence may last.
+"""Which connections to an endpoint are open, and how long a silence may last.
 
 One pool serves both drivers: a slot is one request under way, and sockets, idle ones included, are never
 more than slots. What a connection is (a protocol of the loop, a socket of a thread) the drivers know.
@@ -10,13 +10,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from bucketry._core.units import KiB
-from bucketry._wire.failures import WireError
-from bucketry.errors import RequestTimeoutError
+from bucketry._wire.slots import Slots
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
 BUFFER = 256 * KiB
@@ -30,7 +28,7 @@ class Timeouts:
     Attributes:
         connect: From the first packet to the end of the TLS handshake.
         read: The longest silence of a server that has a request.
-        pool: Waiting for a free slot.
+        pool: Waiting for a slot while nothing moves; see `Slots`.
     """
 
     connect: float
@@ -52,6 +50,9 @@ class Pooled(Protocol):
 
     def expire(self, seconds: float) -> None:
         """End what waits on it, because the silence has lasted too long."""
+
+    def moved(self) -> int:
+        """Give a number that changes when bytes of the present request or answer move."""
 
 
 class Silence:
@@ -76,12 +77,10 @@ class Silence:
         return waited
 
 
-class Pool:
+class Pool(Slots):
     """Slots and idle connections of one endpoint, in one event loop.
 
     Attributes:
-        limit: Requests under way, and sockets open, at most.
-        busy: Slots taken.
         closed: Whether connections are kept no more.
         buffer: What connections of the loop receive into, one after the other.
     """
@@ -94,54 +93,20 @@ class Pool:
             timeouts: Of waiting and silence.
             drained: Called when the pool is closed and no request is under way.
         """
-        self.limit = limit
+        Slots.__init__(self, limit, timeouts.pool, lambda: sum(each.moved() for each in self._watched))
         self.timeouts = timeouts
         self._drained = drained
-        self.busy = 0
         self.closed = False
         self.buffer = memoryview(bytearray(BUFFER))
-        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: deque[tuple[float, object, Pooled]] = deque()  # least recently used first
         self._watched: set[Pooled] = set()
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker: asyncio.TimerHandle | None = None
 
     @property
     def idle(self) -> int:
         """How many connections wait to be used again."""
         return len(self._idle)
-
-    def take_slot(self) -> bool:
-        """Take a slot, if one is free and nobody waits for it; `release` or `discard` gives it back."""
-        free = self.busy < self.limit and not self._waiting
-        self.busy += free
-        return free
-
-    async def wait_for_slot(self) -> None:
-        """Take a slot when it is this caller's turn, in the order of asking.
-
-        Raises:
-            WireError: None became free in time.
-        """
-        turn: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(turn)
-        try:
-            async with asyncio.timeout(self.timeouts.pool):
-                await turn
-        except BaseException as exc:
-            if turn.done() and not turn.cancelled():
-                self._give_slot()
-            else:
-                turn.cancel()
-                with suppress(ValueError):
-                    self._waiting.remove(turn)
-            if isinstance(exc, TimeoutError):
-                problem = (
-                    f"none of the {self.limit} connections became free within {self.timeouts.pool} s; "
-                    "an open body holds one until its context is left"
-                )
-                raise WireError(RequestTimeoutError, problem) from None
-            raise
 
     def take(self, kind: object) -> Pooled | None:
         """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
@@ -166,13 +131,13 @@ class Pool:
             return
         self._watched.discard(connection)
         self._idle.append((time.monotonic(), kind, connection))
-        self._give_slot()
+        self.give_slot()
 
     def discard(self, connection: Pooled | None) -> None:
         """Give the slot back, and close the connection, if there is one."""
         if connection is not None:
             self.drop(connection)
-        self._give_slot()
+        self.give_slot()
 
     def drop(self, connection: Pooled) -> None:
         """Close a connection, and keep the slot."""
@@ -189,8 +154,8 @@ class Pool:
     def watch(self, connection: Pooled) -> None:
         """Begin to look after a connection that is being used."""
         self._watched.add(connection)
-        if self._timer is None:
-            self._timer = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
+        if self._ticker is None:
+            self._ticker = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
 
     def close(self, *, at_once: bool) -> None:
         """Close idle connections now, and the others when their requests are done, or `at_once`: those then fail."""
@@ -201,18 +166,14 @@ class Pool:
         if at_once:
             for connection in self._watched:
                 connection.close()
-            if self._timer is not None:
-                self._timer.cancel()
+            if self._ticker is not None:
+                self._ticker.cancel()
         if not self.busy:
             self._drained()
 
-    def _give_slot(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)  # the slot passes on
-                return
-        self.busy -= 1
+    def give_slot(self) -> None:
+        """Give a slot back, to whoever waits first; the last one of a closed pool ends it."""
+        Slots.give_slot(self)
         if self.closed and not self.busy:
             self._drained()
 
@@ -224,6 +185,6 @@ class Pool:
             silence = connection.silence(now)
             if silence > self.timeouts.read:
                 connection.expire(silence)
-        self._timer = None
+        self._ticker = None
         if self._idle or self._watched:
-            self._timer = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
+            self._ticker = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)

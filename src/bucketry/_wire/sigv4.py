@@ -9,8 +9,10 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-re
 from __future__ import annotations
 
 import hmac
+import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -128,6 +130,32 @@ class Signer:
         query = _joined([*((name, value) for name, _, value in asked), *_encoded(signing)])
         request = f"{method}\n{path}\n{query}\n{_canonical(headers, names)}\n{signed}\n{UNSIGNED_PAYLOAD}"
         return f"{query}&X-Amz-Signature={_signature(now, request)}"
+
+    def form(self, credentials: Credentials, moment: float, conditions: list[object], expires: int) -> dict[str, str]:
+        """Give the signed fields of a form by which whoever has it may upload.
+
+        Args:
+            credentials: Who signs.
+            moment: From when the form is good, in seconds since 1970.
+            conditions: Of the policy, beside those for the fields that are given here.
+            expires: For how long, in seconds.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+        """
+        now = self._at(credentials, moment)
+        fields = {
+            "x-amz-algorithm": _ALGORITHM,
+            "x-amz-credential": f"{credentials.access_key}/{now.scope}",
+            "x-amz-date": now.amz_date,
+        }
+        if credentials.token:
+            fields["x-amz-security-token"] = credentials.token
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now.second + expires))
+        policy = {"expiration": end, "conditions": [*conditions, *({name: value} for name, value in fields.items())]}
+        fields["policy"] = b64encode(json.dumps(policy).encode()).decode()
+        mac = now.mac.copy()
+        mac.update(fields["policy"].encode())
+        return fields | {"x-amz-signature": mac.hexdigest()}
 
     def _at(self, credentials: Credentials, moment: float) -> _Second:
         second = int(moment)

@@ -223,6 +223,11 @@ class Connection(asyncio.BufferedProtocol):
         limit = self._pool.timeouts.read
         return self._silence.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
 
+    def moved(self) -> int:
+        """Give a number that changes when bytes move: what was read, and what the kernel saw."""
+        received = self._reader.received if self._reader is not None else 0
+        return received + (moved(self._transport.get_extra_info("socket")) if self._transport is not None else 0)
+
     def expire(self, seconds: float) -> None:
         """Fail what waits."""
         reader = self._reader

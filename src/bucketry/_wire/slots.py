@@ -1,0 +1,105 @@
+"""How many requests to an endpoint may be under way, and who waits for one to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from bucketry._wire.failures import WireError
+from bucketry.errors import PoolTimeoutError
+
+
+class Slots:
+    """Slots for requests under way, given out in the order they were asked for.
+
+    Who waits is refused when for `patience` seconds no slot was given back and no byte moved on any of them: then
+    whoever holds them does not read, and perhaps waits for this very request. A queue that moves may take any time.
+
+    Attributes:
+        limit: Slots in all.
+        busy: Slots taken.
+    """
+
+    def __init__(self, limit: int, patience: float | None, moved: Callable[[], int] = lambda: 0) -> None:
+        """Begin with all slots free.
+
+        Args:
+            limit: Slots in all.
+            patience: Seconds in which nothing moves; `None`: wait for ever.
+            moved: Gives a number that changes when bytes move on a request under way.
+        """
+        self.limit = limit
+        self.busy = 0
+        self._patience = patience
+        self._moved = moved
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._given = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take_slot(self) -> bool:
+        """Take a slot, if one is free and nobody waits for it; `give_slot` gives it back."""
+        free = self.busy < self.limit and not self._waiting
+        self.busy += free
+        return free
+
+    async def wait_for_slot(self) -> None:
+        """Take a slot when it is this caller's turn.
+
+        Raises:
+            WireError: Nothing moved for too long.
+        """
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        if self._timer is None and self._patience is not None:
+            self._look_later(loop, self._seen(), self._patience)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.give_slot()
+            else:
+                turn.cancel()
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
+            raise
+
+    def give_slot(self) -> None:
+        """Give a slot back, to whoever waits first."""
+        self._given += 1
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)  # the slot passes on
+                return
+        self.busy -= 1
+
+    def note(self) -> None:
+        """Note that bytes moved on one of the requests under way."""
+        self._given += 1
+
+    def _seen(self) -> tuple[int, int]:
+        return self._given, self._moved()
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], patience: float) -> None:
+        self._timer = loop.call_later(patience, self._look, loop, seen, patience)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], patience: float) -> None:
+        """Refuse all who wait if nothing has moved since `seen`."""
+        self._timer = None
+        if not self._waiting:
+            return
+        now = self._seen()
+        if now != seen:
+            self._look_later(loop, now, patience)
+            return
+        problem = (
+            f"none of the {self.limit} connections became free, and no byte moved on them for {patience:g} s "
+            "(pool_timeout): an open stream holds one until its context is left; leave it, or raise max_connections"
+        )
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(WireError(PoolTimeoutError, problem))
