@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 import sys
 import textwrap
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -172,11 +175,15 @@ class Ahead:
         return Answer(answer.status, answer.body, {**answer.headers, **date})
 
 
+BOTH = pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
+
+
+@BOTH
 @pytest.mark.parametrize("seconds", [3_600, -86_400 * 400])
-async def test_a_clock_that_is_off(seconds: float) -> None:
+async def test_a_clock_that_is_off(seconds: float, transport: str) -> None:
     """After a refusal for the time, requests are signed by the server's clock: that one again, and all others."""
     async with serving(Ahead(seconds)) as server, SessionPool() as pool:
-        provider = make(server, pool, access_key_id="a", secret_access_key="b")
+        provider = make(server, pool, access_key_id="a", secret_access_key="b", transport=transport)
         assert await provider.get("k") == DATA
         assert len(server.requests) == 2
         await provider.put("k", bytes(400_000))
@@ -185,6 +192,29 @@ async def test_a_clock_that_is_off(seconds: float) -> None:
     assert len(server.requests) == 5
 
 
+@BOTH
+@pytest.mark.parametrize("seconds", [3_600, -86_400])
+async def test_every_signature_is_of_the_same_clock(seconds: float, transport: str) -> None:
+    """A server's clock that one transport has learned holds for the other, and for signed URLs and forms."""
+    async with serving(Ahead(seconds)) as server, SessionPool() as pool:
+        config = {"access_key_id": "a", "secret_access_key": "b", "transport": transport}
+        await make(server, pool, **config).get("k")
+        assert len(server.requests) == 2
+        other = make(server, pool, **config | {"transport": "aiobotocore" if transport == "auto" else "auto"})
+        await other.get("k")
+        assert len(server.requests) == 3
+        url = await other.presign("k")
+        (signed,) = parse_qs(urlsplit(url).query)["X-Amz-Date"]
+        form = await other.presign_post("k")
+        now = datetime.now(UTC) + timedelta(seconds=seconds)
+        for each in (signed, form["fields"]["x-amz-date"]):
+            assert abs(datetime.strptime(each, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) - now) < timedelta(minutes=1)
+        policy = json.loads(b64decode(form["fields"]["policy"]))
+        end = datetime.fromisoformat(policy["expiration"])
+        assert abs(end - now - timedelta(seconds=3_600)) < timedelta(minutes=1)
+
+
+@BOTH
 @pytest.mark.parametrize(
     "first",
     [
@@ -192,11 +222,14 @@ async def test_a_clock_that_is_off(seconds: float) -> None:
         lambda provider: provider.put("k", b"small"),
         lambda provider: provider.put("k", b"small", if_none_match="*"),
         lambda provider: provider.delete("k"),
+        lambda provider: provider.head("k"),
     ],
-    ids=["large", "small", "create-only", "delete"],
+    ids=["large", "small", "create-only", "delete", "head"],
 )
-async def test_a_clock_that_is_off_at_a_write(first: Callable[[S3Provider], Awaitable[object]]) -> None:
-    """The same where the first request is a write: a refused signature did nothing."""
+async def test_a_clock_that_is_off_at_another_request(
+    first: Callable[[S3Provider], Awaitable[object]], transport: str
+) -> None:
+    """The same where the first request is a write, or HEAD, whose refusal has no body: what was refused did nothing."""
     async with serving(Ahead(3_600)) as server, SessionPool() as pool:
-        await first(make(server, pool, access_key_id="a", secret_access_key="b"))
+        await first(make(server, pool, access_key_id="a", secret_access_key="b", transport=transport))
     assert len(server.requests) == 2

@@ -206,11 +206,38 @@ class TestAnswers:
         assert error.retry_after == 7
 
     @pytest.mark.parametrize(
-        ("text", "seconds"), [("3", 3.0), ("0", 0.0), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)]
+        ("text", "seconds"),
+        [
+            ("3", 3.0),
+            ("0", 0.0),
+            ("-1", 0.0),
+            ("Wed, 21 Oct 2026 07:28:09 GMT", 9.0),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", 0.0),
+            ("tomorrow", None),
+            ("", None),
+        ],
     )
     def test_retry_after(self, text: str, seconds: float | None) -> None:
-        """Seconds are read; a date or nothing leaves the wait to the policy; no wait is negative."""
-        assert translated(answer("SlowDown", 503, **{"retry-after": text})).retry_after == seconds
+        """Seconds are read, and dates by the server's own clock; nonsense leaves the wait to the policy."""
+        headers = {"retry-after": text, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+        assert translated(answer("SlowDown", 503, **headers)).retry_after == seconds
+
+    def test_a_date_without_the_servers_clock(self) -> None:
+        """A date of the past is no wait, by this machine's clock."""
+        headers = {"retry-after": "Wed, 21 Oct 2020 07:28:00 GMT"}
+        assert translated(answer("SlowDown", 503, **headers)).retry_after == 0
+
+    @pytest.mark.parametrize("operation", ["put", "create_multipart"])
+    def test_a_write_that_finds_nothing(self, operation: str) -> None:
+        """A write looks for no object: 404 is the bucket or the key's form, and with `if_match` a failed condition."""
+        error = translated(answer(None, 404), operation=operation)
+        assert type(error) is BucketNotFoundError
+        assert "bucket" in str(error)
+        assert "form" in str(error)
+        assert "no such object" not in str(error)
+        held = translated(answer("NoSuchKey", 404), operation=operation, replaces=True)
+        assert type(held) is PreconditionFailedError
+        assert "nothing was written" in str(held)
 
     @pytest.mark.parametrize("text", ["nan", "inf", "1e400", "99999999"])
     def test_a_nonsense_wait_is_not_slept(self, text: str) -> None:

@@ -15,11 +15,20 @@ from bucketry._core.retry import (
     GOOD_PROGRESS,
     MAX_DELAY,
     MAX_RETRY_AFTER,
+    MAX_SILENT,
     RetryBudget,
     RetryPolicy,
     body_attempt,
 )
-from bucketry.errors import AuthenticationError, StorageError, ThrottledError, TransientError
+from bucketry.errors import (
+    AuthenticationError,
+    IntegrityError,
+    RequestTimeoutError,
+    StorageError,
+    ThrottledError,
+    TransientError,
+    UnreachableError,
+)
 
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 TRANSIENT = [kind for kind in CLASSES if issubclass(kind, TransientError)]
@@ -80,6 +89,22 @@ class TestPolicy:
         assert RetryPolicy().delay(error, 2) is None
         assert RetryPolicy(max_attempts=1).delay(error, 1) is None
 
+    @pytest.mark.parametrize("code", ["BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"])
+    def test_a_damaged_body_is_sent_once_more(self, code: str) -> None:
+        """A body that was damaged on its way is sent again, at once; the second time it is an error."""
+        error = IntegrityError("x", code=code)
+        assert RetryPolicy().delay(error, 1) == 0
+        assert RetryPolicy().delay(error, 2) is None
+
+    @pytest.mark.parametrize("kind", [UnreachableError, RequestTimeoutError])
+    def test_a_server_that_says_nothing_is_asked_less_often(self, kind: type[StorageError]) -> None:
+        """Each try at it takes long; an answer that says so, such as a 408, is repeated as often as others."""
+        policy = RetryPolicy()
+        assert policy.delay(kind("x"), MAX_SILENT - 1) is not None
+        assert policy.delay(kind("x"), MAX_SILENT) is None
+        assert policy.delay(kind("x", status=408), policy.max_attempts - 1) is not None
+        assert RetryPolicy(max_attempts=2).delay(kind("x"), 2) is None
+
     def test_a_wrong_secret_is_not_repeated(self) -> None:
         """Other refusals of the credentials stay what they are."""
         assert RetryPolicy().delay(AuthenticationError("x", code="SignatureDoesNotMatch"), 1) is None
@@ -101,13 +126,13 @@ class TestBudget:
     def test_an_outage_is_not_answered_with_a_storm(self) -> None:
         """Repeats end when the budget is spent, however many requests ask for one."""
         budget = RetryBudget()
-        granted = sum(budget.spend(TransientError("x")) for _ in range(10 * BUDGET))
+        granted = sum(budget.spend(TransientError("x")) > 0 for _ in range(10 * BUDGET))
         assert granted == BUDGET // COST
 
     def test_throttling_costs_more(self) -> None:
         """A vendor that asks for fewer requests gets fewer repeats."""
         budget = RetryBudget()
-        granted = sum(budget.spend(ThrottledError("x")) for _ in range(10 * BUDGET))
+        granted = sum(budget.spend(ThrottledError("x")) > 0 for _ in range(10 * BUDGET))
         assert granted == BUDGET // COST_OF_THROTTLING < BUDGET // COST
 
     def test_successes_pay_back(self) -> None:
@@ -116,6 +141,14 @@ class TestBudget:
         assert budget.spend(TransientError("x"))
         assert not budget.spend(TransientError("x"))
         for _ in range(3 * COST):
-            budget.refund()
+            budget.succeed(0)
         assert budget.spend(TransientError("x"))
         assert not budget.spend(TransientError("x"))
+
+    def test_a_repeat_that_leads_to_a_success_costs_nothing(self) -> None:
+        """What a request's repeats took is there again once it has succeeded."""
+        budget = RetryBudget(3 * COST_OF_THROTTLING)
+        spent = sum(budget.spend(ThrottledError("x")) for _ in range(3))
+        assert not budget.spend(TransientError("x"))
+        budget.succeed(spent)
+        assert sum(budget.spend(ThrottledError("x")) > 0 for _ in range(10)) == 3

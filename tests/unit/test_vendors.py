@@ -29,7 +29,7 @@ CONDITIONS = (
     "get_if_match",
     "copy_source_if_match",
 )
-CHECKSUMS = {"crc64nvme", "crc32c", "crc32", "md5"}
+CHECKSUMS = {"crc64nvme", "crc32c", "crc32", "sha256"}
 GB = 10**9
 TB = 10**12
 
@@ -186,11 +186,11 @@ class TestChecksums:
         ("module", "put", "part", "stored"),
         [
             ("aws", "crc32", "crc32", ("crc64nvme", "crc32c", "crc32")),
-            ("spaces", "md5", "md5", ()),
-            ("wasabi", "crc32", "md5", ()),
-            ("backblaze", "crc32", "md5", ()),
-            ("r2", "crc32", "md5", ("crc64nvme", "crc32")),
-            ("generic", "md5", "md5", ()),
+            ("spaces", "sha256", "sha256", ()),
+            ("wasabi", "crc32", "crc32", ()),
+            ("backblaze", "crc32", "crc32", ()),
+            ("r2", "crc32", "crc32", ("crc64nvme", "crc32")),
+            ("generic", "sha256", "sha256", ()),
             ("local", None, None, ()),
             ("memory", "crc32", "crc32", ("crc32",)),
         ],

@@ -13,10 +13,12 @@ from bucketry._providers.s3_headers import base64_of
 def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
     """Bring a body into memory and sum it. Blocks: runs in a worker thread."""
     data = read_body(body, where) if isinstance(body, FileRange) else bytes(body)
-    return data, checksums.of(algorithm, data) if algorithm else None
+    summed = algorithm is not None and algorithm != "sha256"  # botocore makes that one itself
+    return data, checksums.of(algorithm, data) if summed else None
 
 
 def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
-    if algorithm is None or digest is None:
+    """Give the parameter that says a body's checksum; SHA-256 goes as the signed payload's hash, without one."""
+    if algorithm is None or digest is None or algorithm == "sha256":
         return {}
     return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": base64_of(digest)}

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
+from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth
 
 from bucketry._wire.clock import Clock
 
@@ -44,10 +45,27 @@ def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # 
     request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
-def sign_by(clock: Clock, request: Any, **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
-    """Have a request signed by the endpoint's clock, where that is not this machine's."""
-    if clock.ahead:
-        request.context = _Signing(request.context, clock)
+_PLAIN_SIGNERS = {
+    "s3v4": S3SigV4Auth,
+    "s3v4-query": S3SigV4QueryAuth,
+    "s3v4-presign-post": S3SigV4PostAuth,
+}
+_OURS = "bucketry-"  # before the names by which botocore finds its own signers in Python, where awscrt has others
+AUTH_TYPE_MAPS.update({_OURS + name: signer for name, signer in _PLAIN_SIGNERS.items()})
+
+
+def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore border
+    """Have a client's requests signed by the endpoint's clock, where that is not this machine's."""
+
+    def choose(signature_version: str, **_: object) -> str | None:
+        return _OURS + signature_version if clock.ahead and signature_version in _PLAIN_SIGNERS else None
+
+    def prepare(request: Any, **_: object) -> None:  # noqa: ANN401 - as above
+        if clock.ahead:
+            request.context = _Signing(request.context, clock)
+
+    client.meta.events.register("choose-signer.s3", choose)
+    client.meta.events.register("before-sign.s3", prepare)
 
 
 class _Signing(dict[str, Any]):
