@@ -34,7 +34,7 @@ def main() -> None:
             sys.exit(f"benchmarks: {arguments.results} holds no results")
         report(arguments.results)
     elif arguments.rows == ["serve"]:
-        with open_bench(QUICK if arguments.quick else Scale(), {}) as bench:
+        with open_bench(QUICK if arguments.quick else Scale(), {}, arguments.server) as bench:
             serve(bench)
     else:
         run(arguments)
@@ -44,15 +44,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure the chosen rows, and write the report after each; ends with 1 if one could not be measured."""
     pythons = {"aioboto3": arguments.aioboto3_python} if arguments.aioboto3_python else {}
     quick: bool = arguments.quick
-    directory: Path | None = arguments.results if not quick or arguments.results != RESULTS else None
+    # What is published is measured in full, with the row of facts that a custom endpoint gets by default.
+    published = not quick and arguments.server == "generic"
+    directory: Path | None = arguments.results if published or arguments.results != RESULTS else None
     rows = results.load(directory / "latest.json") if directory else {}
     try:
         selected = chosen(arguments.rows, rows)
-        described = environment(pythons)
+        described = environment(pythons, arguments.server)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks: {error}")
     failed = []
-    with open_bench(QUICK if quick else Scale(), pythons) as bench:
+    with open_bench(QUICK if quick else Scale(), pythons, arguments.server) as bench:
         for row in selected:
             bench.earlier = {number: known.series for number, known in rows.items()}
             try:
@@ -107,6 +109,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all, if none is named; or: report, serve")
     parser.add_argument(
         "--quick", action="store_true", help="one pair of small sizes, to see that all works; keeps no results"
+    )
+    parser.add_argument(
+        "--server",
+        choices=("generic", "aws"),
+        default="generic",
+        help="bucketry's row of facts: what a custom endpoint gets by default, or AWS's, which keeps no results",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory of latest.json, .md and .svg")
     parser.add_argument("--aioboto3-python", help="interpreter that has aioboto3, which pins an older aiobotocore")

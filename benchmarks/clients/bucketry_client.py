@@ -19,8 +19,7 @@ class BucketryClient:
             "access_key_id": ACCESS_KEY,
             "secret_access_key": SECRET_KEY,
             "region": REGION,
-            # The limit server promises what AWS does; of rclone the contract tests say how little holds.
-            "server": "generic" if task.real else "aws",
+            "server": task.server,
             "ca_bundle": task.ca_bundle or None,
             "max_connections": task.concurrency,
         }

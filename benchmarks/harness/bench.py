@@ -85,6 +85,7 @@ class Bench:
     Attributes:
         scale: How much to measure.
         pythons: Interpreters of clients that cannot live in this one's environment.
+        server: Which row of facts bucketry's client goes by, where a task does not say.
         directory: For files that are to be in memory.
         roomy: For files that may be larger than that.
         series: What the row under way has measured.
@@ -93,6 +94,7 @@ class Bench:
 
     scale: Scale
     pythons: dict[str, str]
+    server: str
     directory: Path
     roomy: Path
     stack: ExitStack
@@ -131,7 +133,8 @@ class Bench:
             RuntimeError: It failed; says its error output.
         """
         python = self.pythons.get(client, sys.executable)
-        command = [python, "-m", "benchmarks.harness.child", replace(task, client=client).dumps()]
+        task = replace(task, client=client, server=task.server or self.server)
+        command = [python, "-m", "benchmarks.harness.child", task.dumps()]
         done = subprocess.run(
             command,
             capture_output=True,
@@ -178,7 +181,7 @@ class Bench:
 
 
 @contextmanager
-def open_bench(scale: Scale, pythons: dict[str, str]) -> Iterator[Bench]:
+def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[Bench]:
     """Give a bench whose servers and files end with the block."""
     with ExitStack() as stack:
 
@@ -190,7 +193,7 @@ def open_bench(scale: Scale, pythons: dict[str, str]) -> Iterator[Bench]:
             return path
 
         big = 3 * max(scale.download, scale.upload)
-        yield Bench(scale, pythons, room(big), room(big + scale.huge + GiB), stack)
+        yield Bench(scale, pythons, server, room(big), room(big + scale.huge + GiB), stack)
 
 
 def clean_environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ from benchmarks.harness.task import Sample, Task
 
 CLIENTS = {
     "bucketry": "BucketryClient",
+    "bucketry_aws": "BucketryAwsClient",
     "aiobotocore": "AiobotocoreClient",
     "obstore": "ObstoreClient",
     "s3fs": "S3fsClient",

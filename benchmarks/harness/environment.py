@@ -31,8 +31,8 @@ _PACKAGES = (
 _SECOND = ("aioboto3", "aiobotocore")
 
 
-def environment(pythons: dict[str, str]) -> dict[str, Any]:
-    """Give machine and versions for the results file."""
+def environment(pythons: dict[str, str], server: str) -> dict[str, Any]:
+    """Give machine, versions and the row of facts that bucketry went by for the results file."""
     versions = {name: found for name in _PACKAGES if (found := _version(name))}
     if "aioboto3" in pythons:
         versions["aioboto3"] = _versions_in(pythons["aioboto3"])
@@ -48,6 +48,7 @@ def environment(pythons: dict[str, str]) -> dict[str, Any]:
         },
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "openssl": ssl.OPENSSL_VERSION,
+        "server": server,
         "versions": versions,
     }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from pathlib import Path
 
 from benchmarks.harness.task import MiB
 
 PAGE = 1_000
 _SIZE = 16_384
+_CHUNK = re.compile(rb"([0-9a-f]+)(?:;[^\r\n]*)?\r\n")
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
     "<Name>{bucket}</Name><Prefix></Prefix>{token}{following}<KeyCount>{count}</KeyCount><MaxKeys>1000</MaxKeys>"
@@ -78,14 +80,27 @@ def _entry(number: int) -> str:
     )
 
 
-def digest(*paths: Path) -> str:
-    """Give the checksum of files, one after the other."""
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(4 * MiB):
-                total.update(chunk)
-    return total.hexdigest()
+def digest(path: Path) -> str:
+    """Give the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stored_digest(paths: list[Path]) -> str:
+    """Give the checksum of the bytes that stored bodies carry, one after the other."""
+    return hashlib.sha256(b"".join(_payload(path.read_bytes()) for path in paths)).hexdigest()
+
+
+def _payload(body: bytes) -> bytes:
+    """Take `aws-chunked` away, in which aiobotocore sends parts over TLS; what `write_big` writes begins otherwise."""
+    if not (first := _CHUNK.match(body)):
+        return body
+    pieces = []
+    while size := int(first[1], 16):
+        pieces.append(body[first.end() : first.end() + size])
+        first = _CHUNK.match(body, first.end() + size + len(b"\r\n"))
+        assert first is not None
+    return b"".join(pieces)
 
 
 def tree_digest(directory: Path) -> str:

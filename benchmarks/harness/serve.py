@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.nginx import LISTING_BUCKET
@@ -21,50 +22,51 @@ def serve(bench: Bench) -> None:
     write_big(big, bench.scale.download)
     count, size = write_pages(bench.limit.root / "-" / "pages", LISTING_BUCKET, bench.scale.pages)
     target = str(bench.directory / "downloaded")
-    http, https, bundle = bench.limit.http, bench.limit.https, bench.limit.ca_bundle
+    places = ((bench.limit.http, ""), (bench.limit.https, bench.limit.ca_bundle))
     client, seconds = "bucketry", 5.0
     tasks = [
         Task(
             work=work,
             client=client,
-            endpoint=http,
+            endpoint=endpoint,
+            ca_bundle=authority,
             key="small/",
             keys=_KEYS,
             size=_SIZE,
             concurrency=SMALL,
             seconds=seconds,
         )
+        for endpoint, authority in places
         for work in ("get", "head", "put")
     ]
     tasks += [
         Task(
-            work="download",
+            work=work,
             client=client,
             endpoint=endpoint,
-            ca_bundle=bundle if endpoint == https else "",
-            key=big.name,
-            path=target,
+            ca_bundle=authority,
+            key=key,
+            path=path,
             size=bench.scale.download,
             count=1,
             concurrency=BIG,
         )
-        for endpoint in (http, https)
+        for endpoint, authority in places
+        for work, key, path in (("download", big.name, target), ("upload", "uploaded", str(big)))
     ]
-    tasks += [
+    tasks.append(
         Task(
-            work="upload",
+            work="list",
             client=client,
-            endpoint=http,
-            key="uploaded",
-            path=str(big),
-            size=bench.scale.download,
-            count=1,
-            concurrency=BIG,
-        ),
-        Task(work="list", client=client, endpoint=http, bucket=LISTING_BUCKET, count=count, size=size, concurrency=1),
-    ]
+            endpoint=bench.limit.http,
+            bucket=LISTING_BUCKET,
+            count=count,
+            size=size,
+            concurrency=1,
+        )
+    )
     for task in tasks:
-        print(task.dumps(), flush=True)
+        print(replace(task, server=bench.server).dumps(), flush=True)
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -74,9 +74,10 @@ def _environments(rows: list[RowResult]) -> list[str]:
         assert isinstance(versions, dict)
         which = f"Rows {', '.join(numbers)}: " if len(told) > 1 else ""
         libraries = ", ".join(f"{name} {found}" for name, found in versions.items())
+        server = f'; bucketry with `server="{environment["server"]}"`' if "server" in environment else ""
         lines.append(
             f"- {which}{machine['cpu']}, {machine['cores']} cores, {machine['memory_GiB']} GiB, {machine['system']}; "
-            f"{environment['python']}, {environment['openssl']}; {libraries}"
+            f"{environment['python']}, {environment['openssl']}; {libraries}{server}"
         )
     return lines
 

@@ -26,6 +26,7 @@ class Task:
         endpoint: URL of the server.
         ca_bundle: PEM file to trust, for an `https` endpoint.
         real: The server is a whole S3 server, not the limit server.
+        server: Which row of facts bucketry's client goes by, its setting of that name; empty: the run's choice.
         bucket: The bucket.
         key: An object, or a prefix ending in `/`.
         keys: How many objects `<key>0`, `<key>1`, … are asked for in turn.
@@ -42,6 +43,7 @@ class Task:
     endpoint: str
     ca_bundle: str = ""
     real: bool = False
+    server: str = ""
     bucket: str = "bench"
     key: str = ""
     keys: int = 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.figures import Pair
-from benchmarks.harness.objects import digest, parts, write_big
+from benchmarks.harness.objects import digest, parts, stored_digest, write_big
 from benchmarks.harness.task import BIG, MiB, Sample, Task
 
 _CHECKED = 45 * MiB  # five parts and an odd one; more than any client's own threshold
@@ -46,20 +47,33 @@ def download_pairs(bench: Bench, work: str, peer: str, *, tls: bool = False, ext
     return bench.pairs(work, task, peer, extra=extra, after=check)
 
 
-def upload_pairs(bench: Bench, work: str, peer: str, *, extra: bool = False) -> list[Pair]:
-    """Run uploads of the big file; what each client stores is compared once, by a smaller file."""
-    for client in ("bucketry", peer):
-        _check_upload(bench, client)
+def upload_pairs(
+    bench: Bench, work: str, peer: str, *, tls: bool = False, server: str = "", extra: bool = False
+) -> list[Pair]:
+    """Run uploads of the big file; what each client stores is compared once, by a smaller file.
+
+    Args:
+        bench: Measures.
+        work: The name under which the pairs are kept.
+        peer: The other client.
+        tls: The server speaks TLS.
+        server: See `Task`.
+        extra: The peer is shown for information.
+    """
     source = big_object(bench, bench.scale.upload)
     task = Task(
         work="upload",
-        endpoint=bench.limit.http,
+        endpoint=bench.limit.https if tls else bench.limit.http,
+        ca_bundle=bench.limit.ca_bundle if tls else "",
+        server=server,
         key="uploaded",
         path=str(source),
         size=bench.scale.upload,
         count=1,
         concurrency=BIG,
     )
+    for client in ("bucketry", peer):
+        _check_upload(bench, task, client)
     return bench.pairs(work, task, peer, extra=extra)
 
 
@@ -73,20 +87,12 @@ def cpu(sample: Sample) -> float:
     return sample.cpu
 
 
-def _check_upload(bench: Bench, client: str) -> None:
+def _check_upload(bench: Bench, task: Task, client: str) -> None:
     source = big_object(bench, _CHECKED)
-    task = Task(
-        work="upload",
-        endpoint=bench.limit.http,
-        bucket="check",
-        key=f"big-{client}",
-        path=str(source),
-        size=_CHECKED,
-        concurrency=BIG,
-    )
+    task = replace(task, bucket="check", key=f"big-{client}", path=str(source), size=_CHECKED)
     bench.run(task, client)
     stored = parts(bench.limit.root / "check", task.key)
     assert len(stored) > 1, f"{client} did not upload in parts"
-    assert digest(*stored) == digest(source), f"{client} stored other bytes"
+    assert stored_digest(stored) == digest(source), f"{client} stored other bytes"
     for path in stored:
         path.unlink()

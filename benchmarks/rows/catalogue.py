@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from benchmarks.rows import (
     download,
     download_tls,
+    facts,
     get_medium,
     get_small,
     head,
@@ -17,6 +18,7 @@ from benchmarks.rows import (
     start,
     tree,
     upload,
+    upload_tls,
 )
 from benchmarks.rows.row import Row
 
@@ -33,6 +35,8 @@ _SCRIPTS = (
     loop,
     memory,
     start,
+    upload_tls,
+    facts,
 )
 ROWS: dict[str, Row] = {script.ROW.number: script.ROW for script in _SCRIPTS}
 

@@ -10,7 +10,7 @@ from benchmarks.rows.small_requests import small_requests
 
 def measure(bench: Bench) -> list[Measure]:
     """Measure it."""
-    return small_requests(bench, "GET 128 KiB", "get", 131_072, {"aiobotocore": 8.0, "obstore": 1.8})
+    return small_requests(bench, "GET 128 KiB", "get", 131_072, {"aiobotocore": 12.0, "obstore": 2.5})
 
 
 ROW = Row("1b", "GET of 128 KiB, 32 at once", measure)

@@ -7,7 +7,7 @@ from benchmarks.harness.figures import Measure
 from benchmarks.rows.row import Row
 from benchmarks.rows.small_requests import small_requests
 
-_TARGETS = {"aiobotocore": 10.0, "obstore": 2.5}
+_TARGETS = {"aiobotocore": 15.0, "obstore": 3.0}
 
 
 def measure(bench: Bench) -> list[Measure]:

@@ -10,7 +10,7 @@ from benchmarks.rows.small_requests import small_requests
 
 def measure(bench: Bench) -> list[Measure]:
     """Measure it."""
-    return small_requests(bench, "HEAD", "head", 4_096, {"aiobotocore": 10.0})
+    return small_requests(bench, "HEAD", "head", 4_096, {"aiobotocore": 20.0, "obstore": 2.5})
 
 
 ROW = Row("2", "HEAD, 32 at once", measure)

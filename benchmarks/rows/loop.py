@@ -8,7 +8,7 @@ from benchmarks.harness.task import Sample
 from benchmarks.rows import download, get_small, listing, upload
 from benchmarks.rows.row import Row
 
-LIMIT = 10.0  # milliseconds
+LIMIT = 3.0  # milliseconds
 _WORKS = {get_small.ROW.number: "GET 4 KiB", download.ROW.number: download.WORK}
 _WORKS |= {upload.ROW.number: upload.WORK, listing.ROW.number: listing.WORK}
 _PEER = "aiobotocore"

@@ -8,7 +8,7 @@ from benchmarks.harness.objects import write_sparse
 from benchmarks.harness.task import BIG, MiB, Task
 from benchmarks.rows.row import Row
 
-_LIMIT = 64.0  # MiB
+_LIMIT = 16.0  # MiB
 _GROWTH = 8.0  # MiB; "the same for both sizes", one more part of noise allowed
 
 

@@ -13,9 +13,16 @@ KEYS = 256
 
 
 def small_requests(
-    bench: Bench, name: str, work: str, size: int, targets: Mapping[str, float], *, tls: bool = False
+    bench: Bench,
+    name: str,
+    work: str,
+    size: int,
+    targets: Mapping[str, float],
+    *,
+    tls: bool = False,
+    server: str = "",
 ) -> list[Measure]:
-    """Measure `work` on objects of `size` bytes against each peer named in `targets`."""
+    """Measure `work` on objects of `size` bytes against each peer named in `targets`; `server`: see `Task`."""
     key = f"small/{size}-"
     bucket = bench.limit.root / "bench"
     if not (bucket / f"{key}0").exists():
@@ -24,6 +31,7 @@ def small_requests(
         work=work,
         endpoint=bench.limit.https if tls else bench.limit.http,
         ca_bundle=bench.limit.ca_bundle if tls else "",
+        server=server,
         key=key,
         keys=KEYS,
         size=size,

@@ -13,8 +13,7 @@ from benchmarks.rows.row import Row
 from benchmarks.rows.small_requests import rate
 
 _SIZE = 16_384
-_TARGETS = {"s3fs": 3.0, "rclone": 1.0}
-_SHOWN = ("obstore",)
+_TARGETS = {"s3fs": 4.0, "rclone": 1.2, "obstore": 1.0}
 _DOWN = "directory of 16 KiB files, down"
 _UP = "directory of 16 KiB files, up"
 
@@ -26,10 +25,10 @@ def measure(bench: Bench) -> list[Measure]:
     (source.parent / "warm").write_bytes(b"warm")
     wanted = tree_digest(source)
     measures = []
-    for peer in (*_TARGETS, *_SHOWN):
+    for peer, target in _TARGETS.items():
         for name, work in ((_DOWN, "download_tree"), (_UP, "upload_tree")):
             pairs = _pairs(bench, name, work, peer, wanted)
-            measures.append(compare(name, "files/s", peer, pairs, rate, target=_TARGETS.get(peer)))
+            measures.append(compare(name, "files/s", peer, pairs, rate, target=target))
     return measures
 
 
@@ -43,6 +42,7 @@ def _pairs(bench: Bench, name: str, work: str, peer: str, wanted: str) -> list[P
         work=work,
         endpoint=bench.real,
         real=True,
+        server="generic",  # the contract tests say how little of AWS's row holds there
         key="tree/" if down else f"{made.name}/",
         path=str(local),
         size=bench.scale.files * _SIZE,
@@ -54,7 +54,7 @@ def _pairs(bench: Bench, name: str, work: str, peer: str, wanted: str) -> list[P
         assert tree_digest(made) == wanted, f"{client} made another directory"
         _clear(made)
 
-    return bench.pairs(name, task, peer, extra=peer not in _TARGETS, after=check)
+    return bench.pairs(name, task, peer, after=check)
 
 
 def _clear(directory: Path) -> None:

@@ -8,8 +8,8 @@ from benchmarks.rows.big_objects import cpu, throughput, upload_pairs
 from benchmarks.rows.row import Row
 
 WORK = "PUT 512 MiB from a file"
-_TARGETS = {"aiobotocore": 2.5, "obstore": 1.0}
-_CPU_TARGETS = {"obstore": 0.9}
+_TARGETS = {"aiobotocore": 2.0, "obstore": 1.0}
+_CPU_TARGETS = {"obstore": 0.8}
 _SHOWN = ("s3fs", "boto3", "aioboto3")
 
 

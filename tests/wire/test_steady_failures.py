@@ -1,0 +1,88 @@
+"""A server that refuses for long: programs get all their objects from a busy one, and do not storm a dead one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bucketry import S3Provider
+from bucketry._core.retry import MAX_ATTEMPTS
+from bucketry.errors import StorageError, ThrottledError
+from tests.wire.conftest import ACCESS, SECRET
+from tests.wire.scripted import Answer, Request, Scripted, content, error, serving
+
+GETS = 10_000
+SHARE = 0.25  # of the requests that are refused
+DATA = b"a small object"
+
+
+class Busy:
+    """Refuses a share of the requests, but never all that are made for one object.
+
+    By chance alone 10 of 10,000 objects would be refused five times, which is as often as one is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._random = random.Random(7)
+        self._refused: Counter[str] = Counter()
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer SlowDown by chance, else the object."""
+        if self._refused[request.path] < MAX_ATTEMPTS - 1 and self._random.random() < SHARE:
+            self._refused[request.path] += 1
+            return error("SlowDown", 503)
+        return content(DATA, request)
+
+
+@asynccontextmanager
+async def provider_of(server: Scripted) -> AsyncIterator[S3Provider]:
+    """Give a provider with all settings as they are by default; it makes no request of its own."""
+    provider = S3Provider(
+        {"bucket_name": "bkt", "endpoint_url": server.url, "access_key_id": ACCESS, "secret_access_key": SECRET}
+    )
+    try:
+        yield provider
+    finally:
+        await provider.disconnect()
+
+
+async def get_all(provider: S3Provider, count: int, *, at_once: int) -> list[StorageError]:
+    """Get so many objects; give the errors."""
+    keys = iter(range(count))
+    errors: list[StorageError] = []
+
+    async def worker() -> None:
+        for key in keys:
+            try:
+                assert await provider.get(f"k{key}") == DATA
+            except StorageError as failed:
+                errors.append(failed)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(worker())
+    return errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [32, 1_000])
+async def test_a_busy_server(at_once: int) -> None:
+    """Of 10,000 reads from a server that refuses every fourth request none fails, whatever their number at once."""
+    async with serving(Busy()) as server, provider_of(server) as provider:
+        errors = await get_all(provider, GETS, at_once=at_once)
+    assert not errors, f"{len(errors)} failed, the first one: {errors[0]}"
+    assert len(server.requests) > GETS * (1 + SHARE)
+
+
+@pytest.mark.slow
+async def test_a_dead_server() -> None:
+    """1,000 reads at once from a server that refuses everything fail, and bring it few requests more than one each."""
+    async with serving(lambda _: error("SlowDown", 503)) as server, provider_of(server) as provider:
+        errors = await get_all(provider, 1_000, at_once=1_000)
+    assert [type(failed) for failed in errors] == [ThrottledError] * 1_000
+    assert 1_000 <= len(server.requests) <= 1_100  # a budget of 500 tokens pays for 50 repeats, at 10 each
