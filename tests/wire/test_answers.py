@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from tests.wire.conftest import Provide
-from tests.wire.scripted import Answer, Request, content, error, serving
+from tests.wire.scripted import Answer, Request, completed, content, created, error, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,6 +60,10 @@ def first(*answers: Answer, then: Callable[[Request], Answer]) -> Callable[[Requ
     """Give these answers, then those of a script."""
     remaining = iter(answers)
     return lambda request: next(remaining, None) or then(request)
+
+
+async def _all_of(found: AsyncIterator[Any]) -> list[Any]:
+    return [each async for each in found]
 
 
 async def streamed(provider: Any, **options: int) -> bytes:
@@ -218,6 +223,15 @@ class TestNotFound:
             with pytest.raises(AuthenticationError):
                 await provide(server).connect()
 
+    async def test_connect_names_what_was_asked_for(self, provide: Provide) -> None:
+        """Whatever request told it, the error is of `connect`."""
+        refusals = [Answer(403), error("InvalidAccessKeyId", 403)]
+        async with serving(refusals) as server:
+            with pytest.raises(AuthenticationError, match="connect was answered InvalidAccessKeyId") as caught:
+                await provide(server).connect()
+        assert caught.value.operation == "connect"
+        assert len(server.requests) == 2
+
     async def test_connect_that_may_do_nothing(self, provide: Provide) -> None:
         """A token that may neither look, list nor read is refused with the listing's own words."""
         async with serving([Answer(403), error("AccessDenied", 403, "not yours"), Answer(403)]) as server:
@@ -288,6 +302,36 @@ class TestSuccessThatIsNone:
         async with serving([Answer(200)]) as server:
             with pytest.raises(StorageError):
                 await provide(server, max_attempts=1).put_part(UPLOAD, 1, b"x")
+
+    @pytest.mark.parametrize("size", [1, 300_000], ids=["by the loop", "by a lane"])
+    async def test_a_part_without_an_etag_is_sent_again(self, provide: Provide, size: int) -> None:
+        """One answer without an etag is a fault that passes, and does not end an upload."""
+        async with serving([Answer(200), Answer(200, b"", {"ETag": '"p1"'})]) as server:
+            part = await provide(server).put_part(UPLOAD, 1, bytes(size))
+        assert part.etag == '"p1"'
+        assert server.asked == ["PUT /bkt/k"] * 2
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda provider: provider.get("k"),
+            lambda provider: provider.head("k"),
+            lambda provider: provider.get_range("k", 3, 9),
+            streamed,
+        ],
+        ids=["get", "head", "range", "stream"],
+    )
+    async def test_a_proxys_page_is_asked_past(self, provide: Provide, ask: Callable[[Any], Awaitable[object]]) -> None:
+        """A page that is no S3 server's is followed by another try; two of them are an error."""
+        page = Answer(200, b"<html>wait a moment</html>", {"Content-Type": "text/html"})
+        async with serving(first(page, then=of())) as server:
+            await ask(provide(server))
+            assert len(server.requests) == 2
+        async with serving(lambda _: page) as server:
+            with pytest.raises(StorageError) as caught:
+                await ask(provide(server, max_attempts=2))
+            assert caught.value.key == "k"
+            assert caught.value.operation in {"get", "head"}
 
     async def test_an_upload_without_an_id(self, provide: Provide) -> None:
         """An upload that was opened without an id is an error of ours."""
@@ -486,6 +530,53 @@ def as_dict(answer: Answer) -> dict[str, object]:
     return {name: getattr(answer, name) for name in answer.__slots__}
 
 
+class TestWholeReads:
+    """All of an object, and nothing else."""
+
+    PART = DATA[100:200]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            Answer(206, PART, {"ETag": '"e1"', "Content-Range": f"bytes 100-199/{len(DATA)}"}),
+            Answer(206, PART, {"ETag": '"e1"'}),
+            Answer(204, b"", {"ETag": '"e1"', "Content-Length": None}),
+            Answer(203, DATA, {"ETag": '"e1"'}),
+        ],
+        ids=["206", "206 without a range", "204", "203"],
+    )
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda provider, _: provider.get("k"),
+            lambda provider, _: streamed(provider),
+            lambda provider, _: _all_of(provider.transfer.get_many(["k"])),
+            lambda provider, path: provider.download("k", path),
+        ],
+        ids=["get", "stream", "get_many", "download"],
+    )
+    async def test_another_answer(
+        self, provide: Provide, tmp_path: Path, wrong: Answer, ask: Callable[[Any, Path], Awaitable[object]]
+    ) -> None:
+        """A part of an object, or nothing of it, is never given out as the object."""
+        whole = content(DATA, Request("GET", "/", {}, b""))
+
+        def script(request: Request) -> Answer:
+            return wrong if request.method == "GET" else whole
+
+        async with serving(script) as server:
+            with pytest.raises((IntegrityError, TransientError)) as caught:
+                await ask(provide(server, max_attempts=1), tmp_path / "file")
+        assert caught.value.key == "k"
+        assert not (tmp_path / "file").exists()
+
+    async def test_a_head_that_is_none(self, provide: Provide) -> None:
+        """An answer to HEAD with another status than 200 says nothing about the object."""
+        async with serving(lambda _: Answer(206, b"", {"ETag": '"e1"', "Content-Length": "5"})) as server:
+            with pytest.raises(TransientError, match="206"):
+                await provide(server, max_attempts=1).head("k")
+
+
 class TestRedirects:
     """Answers that lead elsewhere."""
 
@@ -604,6 +695,77 @@ class TestListing:
         assert len(result.succeeded) == 2_005
 
 
+def _no_uploads(request: Request) -> Answer:
+    assert "uploads" in request.query
+    return Answer(200, b"<ListMultipartUploadsResult><Bucket>bkt</Bucket></ListMultipartUploadsResult>")
+
+
+class TestLostCreations:
+    """CreateMultipartUpload, whose first answer was lost."""
+
+    NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
+
+    def listing(self, *uploads: tuple[str, str, float]) -> Answer:
+        """List open uploads: key, id, and how long before the present one they were opened."""
+        entries = "".join(
+            f"<Upload><Key>{key}</Key><UploadId>{upload_id}</UploadId>"
+            f"<Initiated>{(self.NOW - timedelta(seconds=before)).isoformat()}</Initiated></Upload>"
+            for key, upload_id, before in uploads
+        )
+        return Answer(
+            200, f"<ListMultipartUploadsResult><Bucket>bkt</Bucket>{entries}</ListMultipartUploadsResult>".encode()
+        )
+
+    @pytest.mark.parametrize(
+        "lost", [Answer(drop=True), error("InternalError", 500), Answer(200, b"")], ids=["dropped", "500", "empty"]
+    )
+    async def test_what_it_opened_is_aborted(self, provide: Provide, tmp_path: Path, lost: Answer) -> None:
+        """The orphan goes; what others have open stays: older uploads, other keys, and those that have parts."""
+        source = tmp_path / "source"
+        source.write_bytes(bytes(6 * MiB))
+        answers = iter([lost, created("ours")])
+        listed = [("k", "orphan", 0), ("k", "ours", 0), ("k", "older", 60), ("k-2", "other", 0), ("k", "busy", 0)]
+        aborted: list[str] = []
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST":
+                return next(answers) if "uploads" in request.query else completed('"e-2"')
+            if request.method == "DELETE":
+                aborted.append(request.query)
+                listed[:] = [each for each in listed if each[1] not in request.query]
+                return Answer(204)
+            if request.method == "GET" and "uploads" in request.query:
+                return self.listing(*listed)
+            if request.method == "GET":
+                part = "<Part><PartNumber>1</PartNumber><Size>5</Size><ETag>e</ETag></Part>"
+                inside = part if "busy" in request.query else ""
+                return Answer(200, f"<ListPartsResult>{inside}</ListPartsResult>".encode())
+            if request.method == "HEAD":
+                return Answer(200, b"", {"ETag": '"e-2"', "Content-Length": str(6 * MiB)})
+            return Answer(200, b"", {"ETag": '"p"'})
+
+        async with serving(script) as server:
+            await provide(server).upload(source, "k")
+        assert aborted == ["uploadId=orphan"]
+
+    async def test_a_refused_one_opened_nothing(self, provide: Provide, tmp_path: Path) -> None:
+        """A server that asks for fewer requests has opened no upload: nothing is looked for."""
+        source = tmp_path / "source"
+        source.write_bytes(bytes(6 * MiB))
+        answers = iter([error("SlowDown", 503), created("ours")])
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST":
+                return next(answers) if "uploads" in request.query else completed('"e-2"')
+            if request.method == "HEAD":
+                return Answer(200, b"", {"ETag": '"e-2"', "Content-Length": str(6 * MiB)})
+            return Answer(200, b"", {"ETag": '"p"'})
+
+        async with serving(script) as server:
+            await provide(server).upload(source, "k")
+        assert "GET" not in {request.method for request in server.requests}
+
+
 class TestConditionalWrites:
     """Writes that must happen once, or not at all."""
 
@@ -697,6 +859,55 @@ class TestConditionalWrites:
         async with serving([Answer(200, b"")]) as server:
             with pytest.raises(TransientError, match="ETag"):
                 await provide(server).complete_multipart(UPLOAD, [PARTS[0]], WriteOptions())
+
+    async def test_an_upload_that_another_write_got_into_is_begun_anew(self, provide: Provide, tmp_path: Path) -> None:
+        """After 409 ConditionalRequestConflict all parts go to a new upload, as AWS asks for; the first is aborted."""
+        source = tmp_path / "source"
+        source.write_bytes(bytes(6 * MiB))
+        opened = iter(["u1", "u2"])
+        asked: list[str] = []
+
+        def script(request: Request) -> Answer:
+            upload_id, number = re.search("u[12]", request.query), re.search("partNumber=.", request.query)
+            what = " ".join([request.method, *(found[0] for found in (number, upload_id) if found)])
+            if request.method == "POST" and "uploads" in request.query:
+                asked.append("create")
+                return created(next(opened))
+            if request.method == "POST":
+                asked.append(what)
+                return completed('"e-2"') if "u2" in request.query else error("ConditionalRequestConflict", 409)
+            if request.method == "HEAD":
+                return Answer(404)
+            if request.method in {"PUT", "DELETE"}:
+                asked.append(what)
+                return Answer(200, b"", {"ETag": '"p"'})
+            return _no_uploads(request)
+
+        async with serving(script) as server:
+            result = await provide(server).transfer.upload(source, "k", if_none_match="*")
+        assert (result.etag, result.retries) == ('"e-2"', 1)
+        assert sorted(asked[:3]) == ["PUT partNumber=1 u1", "PUT partNumber=2 u1", "create"]
+        assert asked[3:5] == ["POST u1", "DELETE u1"]
+        assert asked[5] == "create"
+        assert asked[-1] == "POST u2"
+
+    async def test_a_stream_that_another_write_got_into_cannot_be_begun_anew(self, provide: Provide) -> None:
+        """What has been read of a stream is gone: the error says so."""
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST":
+                return created("u1") if "uploads" in request.query else error("ConditionalRequestConflict", 409)
+            if request.method == "HEAD":
+                return Answer(404)
+            return _no_uploads(request) if request.method == "GET" else Answer(200, b"", {"ETag": '"p"'})
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield bytes(6 * MiB)
+
+        async with serving(script) as server:
+            with pytest.raises(TransientError) as caught:
+                await provide(server).put("k", chunks(), if_none_match="*")
+        assert "stream" in "".join(caught.value.__notes__)
 
     async def test_an_expired_token_at_the_end_is_signed_anew(self, provide: Provide) -> None:
         """An answer that refuses the signature did nothing: the completion is made again once."""

@@ -77,3 +77,4 @@ async def test_the_error_names_limit_and_server(provide: Provide) -> None:
         with pytest.raises(RequestTimeoutError, match=r"total_timeout, 0\.2 s") as caught:
             await provider.head("key")
         assert server.url in str(caught.value)
+        assert (caught.value.key, caught.value.operation) == ("key", "head")

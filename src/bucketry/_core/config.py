@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
+from bucketry._core.retry import MAX_ATTEMPTS
 from bucketry._core.units import GiB, KiB, MiB
 from bucketry.errors import ConfigError
 
@@ -17,7 +18,6 @@ Server: TypeAlias = Literal["auto", "aws", "generic"]
 
 CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
 READ_TIMEOUT = 60.0  # longest silence of a server that is still working
-MAX_ATTEMPTS = 5  # see _core.retry
 MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
 PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
 MAX_CONCURRENCY = 16  # saturates 10 Gbit/s at 8 MiB a part; below every vendor's per-account rate

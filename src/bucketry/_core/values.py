@@ -214,7 +214,8 @@ class Part:
         part_number: 1 to the vendor's limit (10 000).
         size: Length in bytes.
         etag: As the vendor gave it.
-        checksum: Hex digest in the vendor row's multipart checksum algorithm; `None` where the row has none.
+        checksum: Hex digest in the vendor row's multipart checksum algorithm; `None` where the row has none that the
+            vendor keeps.
     """
 
     part_number: int

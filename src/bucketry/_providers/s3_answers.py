@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, WriteOptions
 from bucketry._providers.s3_bucket import S3Bucket
-from bucketry._providers.s3_headers import ALGORITHMS, stored_checksums
+from bucketry._providers.s3_headers import ALGORITHMS, expect_object, stored_checksums
 from bucketry._wire.failures import error_class
 from bucketry.errors import NotFoundError, StorageError, TransientError
 
@@ -30,8 +30,7 @@ def required(answer: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - bot
 
 def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
     """Give the object of a HEAD or GET answer; `size` is the whole object's."""
-    if not answer.get("ETag"):  # a page of some proxy: every S3 server sends at least one of them
-        required(answer, "LastModified")
+    expect_object(answer.get("ETag"), answer.get("LastModified"))
     return ObjectInfo(
         key=key,
         size=size,

@@ -13,8 +13,9 @@ from bucketry._providers.s3_headers import base64_of
 def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
     """Bring a body into memory and sum it. Blocks: runs in a worker thread."""
     data = read_body(body, where) if isinstance(body, FileRange) else bytes(body)
-    summed = algorithm is not None and algorithm != "sha256"  # botocore makes that one itself
-    return data, checksums.of(algorithm, data) if summed else None
+    if algorithm is None or algorithm == "sha256":  # which botocore makes itself
+        return data, None
+    return data, checksums.of(algorithm, data)
 
 
 def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from bucketry._providers.s3_answers import (
 from bucketry._providers.s3_bodies import checksum_argument, load
 from bucketry._providers.s3_boto_body import CHUNK, BotoBody
 from bucketry._providers.s3_bucket import S3Bucket
-from bucketry._providers.s3_headers import expect_range, expect_status, hex_of, is_header_checksum
+from bucketry._providers.s3_headers import expect_object, expect_range, expect_status, hex_of, is_header_checksum
 from bucketry._session.botocore_errors import BORDER, exception_class, refusal_of, said_by
 from bucketry._session.pool import SessionPool
 from bucketry._wire.failures import WireError
@@ -87,6 +87,7 @@ class BotoPlane:
         """See `ReadsObjects.open_body`."""
 
         def read(answer: dict[str, Any], slots: Slots) -> BotoBody:
+            expect_object(answer.get("ETag"), answer.get("LastModified"))
             length = int(required(answer, "ContentLength"))
             try:
                 expect_status(_status(answer), byte_range)

@@ -18,6 +18,16 @@ _CHECKSUMS = [(name, f"x-amz-checksum-{name}") for name in ALGORITHMS]
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
+def expect_object(etag: str | None, modified: object | None) -> None:
+    """Refuse an answer of which no object can be known: every S3 server sends at least one of the two.
+
+    Raises:
+        ValueError: It is no S3 server's: a page of some proxy.
+    """
+    if not etag and modified is None:
+        raise ValueError("it has neither ETag nor Last-Modified")
+
+
 def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     """Give the object of a HEAD or GET answer; `size` is the whole object's.
 
@@ -25,8 +35,7 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         ValueError: It is no S3 server's answer.
     """
     etag, modified = headers.get("etag"), headers.get("last-modified")
-    if not etag and modified is None:  # a page of some proxy: every S3 server sends at least one of them
-        raise ValueError("it has neither ETag nor Last-Modified")
+    expect_object(etag, modified)
     moment = _EPOCH if modified is None else http_date(modified)
     storage_class, content_type = headers.get("x-amz-storage-class"), headers.get("content-type")
     version, checksums = version_of(headers), stored_checksums(headers)
@@ -90,13 +99,12 @@ def expect_status(status: int | None, byte_range: ByteRange | None) -> None:
     """Refuse a read's answer whose status says that its body is not what was asked for.
 
     Raises:
-        IntegrityError: It is another one than 200 for all of an object, or 206 for a range.
+        IntegrityError: It is another one than 200 for all of an object, or 206 for a range. `rclone serve s3` sends 200
+            for a range, too, with the right `Content-Range`.
     """
-    if byte_range is None and status != _ALL:
-        raise IntegrityError(f"all of the object was asked for, and the answer's status is {status}, not {_ALL}")
-    if byte_range is not None and status != _PART:
-        asked = f"bytes {byte_range.start} to {byte_range.end} were asked for"
-        raise IntegrityError(f"{asked}, and the answer names no range: its status is {status}, not {_PART}")
+    if status != _ALL and (byte_range is None or status != _PART):
+        asked = "the whole object" if byte_range is None else f"the range [{byte_range.start}, {byte_range.end})"
+        raise IntegrityError(f"{asked} was asked for, and the answer has status {status}: it is of something else")
 
 
 def expect_range(content_range: str, length: int, byte_range: ByteRange | None) -> int:

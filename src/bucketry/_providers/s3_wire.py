@@ -26,6 +26,7 @@ from bucketry._providers.s3_bucket import S3Bucket
 from bucketry._providers.s3_headers import (
     base64_of,
     checksum_headers,
+    expect_object,
     expect_range,
     expect_status,
     hex_of,
@@ -129,6 +130,7 @@ class WirePlane(WireCalls):
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
         """Give the object, having checked that the answer is exactly the one that was asked for."""
         try:
+            expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
             expect_status(head.status, get.byte_range)
             size = expect_range(head.headers.get("content-range", ""), length_of(head), get.byte_range)
             info = info_of(get.key, head.headers, size)
@@ -173,12 +175,14 @@ class WirePlane(WireCalls):
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
+        algorithm = self._row.multipart_checksum
 
         def read(head: AnswerHead, digest: str | None) -> Part:
-            return Part(part_number=part_number, size=body_size(body), etag=etag_of(head), checksum=digest)
+            kept = digest if algorithm is not None and is_header_checksum(algorithm) else None
+            return Part(part_number=part_number, size=body_size(body), etag=etag_of(head), checksum=kept)
 
         call = Call("PUT", self.path(upload.key), upload_query(upload, partNumber=str(part_number)))
-        return await self.send("put_part", call, read, upload.key, body, self._row.multipart_checksum)
+        return await self.send("put_part", call, read, upload.key, body, algorithm)
 
     async def complete_multipart(
         self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None

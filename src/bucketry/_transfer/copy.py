@@ -43,12 +43,17 @@ async def copy(
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
             return await provider.copy_object(source, destination, if_match=info.etag)
-    options = WriteOptions(metadata=info.metadata, content_type=info.content_type, storage_class=info.storage_class)
+    options = WriteOptions(
+        metadata=info.metadata,
+        content_type=info.content_type,
+        storage_class=info.storage_class,
+        part_checksums=False,
+    )
     row = provider.capabilities
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options) as (upload, marked):
+    async with multipart(provider, destination, options, attempts=config.max_attempts) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
@@ -111,7 +116,7 @@ async def copy_between(
             None, info.size, lambda data: put_settled(other, destination, data, options, attempts=config.max_attempts)
         )
     else:
-        async with multipart(other, destination, options) as (upload, marked):
+        async with multipart(other, destination, options, attempts=config.max_attempts) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered

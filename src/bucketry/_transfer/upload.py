@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable
@@ -11,6 +12,7 @@ from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.file_bodies import check_unchanged
 from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.retry import RetryPolicy
 from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import (
@@ -31,12 +33,8 @@ from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.read import SMALL
 from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out
-from bucketry._transfer.write import complete_settled, put_settled, whole_checksum
-from bucketry.errors import (
-    IntegrityError,
-    StorageError,
-    UnsupportedError,
-)
+from bucketry._transfer.write import CONFLICT, complete_settled, put_settled, whole_checksum
+from bucketry.errors import IntegrityError, StorageError, TransientError, UnsupportedError
 
 
 @dataclass(slots=True)
@@ -145,7 +143,27 @@ class Upload:
         return info
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options) as (upload, marked):
+        """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
+        policy = RetryPolicy(max_attempts=self.config.max_attempts)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._all_parts(source, plan, meter)
+            except TransientError as error:
+                delay = policy.delay(error, attempt) if error.code == CONFLICT else None
+                if delay is None:
+                    raise
+            self.retries += 1
+            self._parts.clear()
+            meter.add(-meter.transferred)
+            await asyncio.sleep(delay)
+
+    async def _all_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
+        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
+            upload,
+            marked,
+        ):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
@@ -160,7 +178,10 @@ class Upload:
             return await self._complete(upload, marked)
 
     async def _stream_parts(self, source: Slicer, meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options) as (upload, marked):
+        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
+            upload,
+            marked,
+        ):
 
             async def one(part: _StreamPart) -> None:
                 try:
@@ -172,7 +193,12 @@ class Upload:
                     self.limits.memory.give(part.held)
 
             await fan_out(self._cut(source), one, width=self.config.max_concurrency)
-            return await self._complete(upload, marked)
+            try:
+                return await self._complete(upload, marked)
+            except TransientError as error:
+                if error.code == CONFLICT:
+                    error.add_note("another write got in between, and a stream cannot be read twice: put it again")
+                raise
 
     async def _cut(self, source: Slicer) -> AsyncGenerator[_StreamPart, None]:
         """Cut a stream into parts; whoever takes one gives its memory back."""

@@ -21,6 +21,11 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
+CONFLICT = "ConditionalRequestConflict"
+"""Another write got in between: AWS wants a put to be made again, and an upload in parts to be begun anew.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+
 
 def with_token(options: WriteOptions) -> WriteOptions:
     """Mark a write, so that it can be told from anybody else's; readers do not see the mark."""
@@ -64,6 +69,9 @@ async def complete_settled(
         checksum: Of the whole object, where the row has one.
         attempts: How often to try at most.
 
+    Raises:
+        TransientError: With the code `CONFLICT`: the upload has to be begun anew.
+
     Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer.
     """
     return await _settle(
@@ -73,6 +81,7 @@ async def complete_settled(
         options,
         sum(part.size for part in parts),
         attempts,
+        final=CONFLICT,
     )
 
 
@@ -83,7 +92,10 @@ async def _settle(
     options: WriteOptions,
     size: int,
     attempts: int,
+    *,
+    final: str | None = None,
 ) -> tuple[ObjectInfo, int]:
+    """Make a write until its outcome is known; an error with the code `final` is not followed by another try."""
     policy = RetryPolicy(max_attempts=attempts)
     settled = 0
     lost: TransientError | None = None
@@ -100,7 +112,7 @@ async def _settle(
                 raise failed from unseen
             if landed is not None:
                 return landed, settled + 1
-            if not isinstance(error, TransientError):
+            if not isinstance(error, TransientError) or (final is not None and error.code == final):
                 raise
             lost = error
             settled += 1

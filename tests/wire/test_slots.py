@@ -1,0 +1,78 @@
+"""Connections that nobody gives back: who waits for one is told, and a queue that moves is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from bucketry._core.units import MiB
+from bucketry._wire.failures import WireError
+from bucketry._wire.slots import Slots
+from bucketry.errors import PoolTimeoutError
+from tests.wire.conftest import Provide
+from tests.wire.scripted import content, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_open_streams_are_no_silent_hang(provide: Provide) -> None:
+    """With every connection held by a stream that nobody reads, the next call ends, and says which limit to raise."""
+    async with serving(lambda request: content(bytes(8 * MiB), request)) as server:
+        provider = provide(server, max_connections=2, pool_timeout=0.1)
+        async with AsyncExitStack() as streams:
+            for _ in range(2):
+                await streams.enter_async_context(provider.stream("k"))
+            with pytest.raises(PoolTimeoutError, match="max_connections") as caught:
+                await provider.get("k")
+        assert "none of the 2 connections" in str(caught.value)
+        assert (caught.value.key, caught.value.operation) == ("k", "get")
+        assert not caught.value.retryable
+        assert len(await provider.get("k")) == 8 * MiB
+
+
+async def test_the_default_is_bounded(provide: Provide) -> None:
+    """Without a word in the configuration the wait lasts as long as a silent server is waited for."""
+    endpoint = provide("http://127.0.0.1:1", read_timeout=7)._bucket.endpoint
+    assert endpoint.pool_timeout == 7
+    assert provide("http://127.0.0.1:1", pool_timeout=3)._bucket.endpoint.pool_timeout == 3
+
+
+async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
+    """As long as bytes move on a connection, who waits for one is not refused, however long that takes."""
+    async with serving(lambda request: content(bytes(16 * MiB), request)) as server:
+        provider = provide(server, max_connections=2, pool_timeout=0.2)
+        async with provider.stream("k"), provider.stream("k") as chunks:
+            waiting = asyncio.create_task(provider.head("k"))
+            async for _ in chunks:
+                await asyncio.sleep(0.03)  # for all of them together longer than the wait without movement
+            assert not waiting.done()
+        assert (await waiting).size == 16 * MiB
+
+
+async def test_a_slot_that_passes_on_is_movement() -> None:
+    """Each slot that is given back begins the wait of the others anew."""
+    slots = Slots(1, 0.1)
+    assert slots.take_slot()
+    waiting = [asyncio.create_task(slots.wait_for_slot()) for _ in range(4)]
+    for task in waiting:
+        await asyncio.sleep(0.06)
+        slots.give_slot()
+        await task
+    slots.give_slot()
+    assert slots.busy == 0
+
+
+async def test_who_was_refused_holds_nothing() -> None:
+    """After a refusal the slot goes to the next who asks, and a cancelled wait leaves the queue."""
+    slots = Slots(1, 0.05)
+    assert slots.take_slot()
+    cancelled = asyncio.create_task(slots.wait_for_slot())
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(WireError):
+        await slots.wait_for_slot()
+    slots.give_slot()
+    assert slots.busy == 0
+    assert slots.take_slot()
