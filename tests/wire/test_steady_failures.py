@@ -24,7 +24,7 @@ DATA = b"a small object"
 class Busy:
     """Refuses a share of the requests, but never all that are made for one object.
 
-    By chance alone 10 of 10,000 objects would be refused five times, which is as often as one is asked for.
+    By chance alone one run in 100 would have an object that is refused as often as it is asked for.
     """
 
     def __init__(self) -> None:
