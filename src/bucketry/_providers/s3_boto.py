@@ -35,6 +35,7 @@ from bucketry._providers.s3_headers import expect_range, hex_of
 from bucketry._session.botocore_errors import BORDER, exception_class, translate
 from bucketry._session.pool import SessionPool
 from bucketry.errors import (
+    ChecksumMismatchError,
     IncompleteBodyError,
     IntegrityError,
     RequestTimeoutError,
@@ -439,7 +440,7 @@ class BotoBody:
             except BORDER as exc:
                 if exception_class(exc) is IntegrityError:
                     problem = f"the bytes are not those that were stored: {exc}"
-                    raise self._bucket.error(IntegrityError, self.info.key, "get", problem) from exc
+                    raise self._bucket.error(ChecksumMismatchError, self.info.key, "get", problem) from exc
                 raise self._broken("stalled" if isinstance(exc, asyncio.TimeoutError) else "broke", done) from exc
             if not chunk:
                 break

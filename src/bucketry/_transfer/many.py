@@ -10,9 +10,9 @@ from itertools import islice, takewhile
 
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, TransferResult
+from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits, Quota
-from bucketry._transfer.read import SMALL, ResumingStream, read
+from bucketry._transfer.read import SMALL, ResumingStream, once_more, read
 from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
@@ -152,15 +152,9 @@ class _Ahead:
 
     async def _read(self, one: _Object) -> bytes:
         try:
-            async with (
-                self._limits.slots.hold(1),
-                ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
-            ):
-                info = reader.info
-                await self._limits.pace.wait(info.size)
-                if info.size <= SMALL:
-                    self._decide(one)
-                    return await reader.read()
+            (info, data), _ = await once_more(lambda: self._read_small(one))
+            if data is not None:
+                return data
             # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
             while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
                 await self._decided.wait()
@@ -171,6 +165,19 @@ class _Ahead:
             return data
         finally:
             self._decide(one)
+
+    async def _read_small(self, one: _Object) -> tuple[ObjectInfo, bytes | None]:
+        """Open an object, and read it if it is small."""
+        async with (
+            self._limits.slots.hold(1),
+            ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
+        ):
+            info = reader.info
+            await self._limits.pace.wait(info.size)
+            if info.size > SMALL:
+                return info, None
+            self._decide(one)
+            return info, await reader.read()
 
     def _decide(self, one: _Object) -> None:
         one.decided = True
