@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import TypeVar
 
-from bucketry._core.checks import check_key, etag_matches
+from bucketry._core.checks import check_key, etag_matches, version_named
 from bucketry._core.retry import RESIGNED, RetryBudget, RetryPolicy
 from bucketry._core.values import ObjectInfo
 from bucketry._vendors.endpoint import Endpoint
@@ -63,7 +63,8 @@ class S3Bucket:
         changed = if_match is not None and not etag_matches(info.etag, if_match)
         unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
         if changed or unchanged:
-            problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
+            found = f"the object {version_named(info.etag)}"
+            problem = f"{found}, and if_match names {if_match}" if changed else f"{found}, as you have it"
             raise self.error(PreconditionFailedError, info.key, "get", problem)
 
     async def repeat(self, once: Callable[[], Awaitable[T]], *, repeatable: bool = True, timed: bool = True) -> T:

@@ -145,7 +145,8 @@ class TransferManager:
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object was replaced meanwhile.
-            IntegrityError: The bytes are not those that were stored.
+            ChecksumMismatchError: The bytes are not those that were stored, twice: all is fetched once more first.
+            IntegrityError: Another number of bytes came than was promised.
             LocalFileError: The file cannot be written, or is a directory.
 
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
@@ -189,7 +190,8 @@ class TransferManager:
 
         Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are
         reported as failed. Empty directories have no key. What a download has staged there, or left when it was
-        killed (`.bucketry-<16 hex digits>.part`), is passed over.
+        killed (`.bucketry-<16 hex digits>.part`), is passed over, and so are directories named `.bucketry`, in which
+        a local provider keeps what is not an object.
 
         Raises:
             LocalFileNotFoundError: There is no such directory.
