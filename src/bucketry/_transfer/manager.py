@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+from typing import Literal, overload
 
 from bucketry._core.checks import check_header, check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
@@ -20,7 +22,7 @@ from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import ConfigError
+from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
 _NO_OPTIONS = WriteOptions()  # what most writes have
 
@@ -35,7 +37,11 @@ class TransferManager:
 
     Args:
         provider: Any provider; the manager opens and closes nothing of it.
-        config: Part sizes, limits, verification.
+        config: Part sizes, limits, verification. `None`: the defaults, and no more requests at once than the provider
+            has connections, if it says so in an attribute `max_connections`.
+
+    Raises:
+        ConfigError: `config.max_concurrency` is more than the provider's connections.
     """
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
@@ -44,7 +50,7 @@ class TransferManager:
             message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
             raise ConfigError(message)
         self.provider = provider
-        self.config = config if config is not None else TransferConfig()
+        self.config = default_config(provider) if config is None else check_connections(provider, config)
         self.policy = RetryPolicy(max_attempts=self.config.max_attempts)  # how often a body that breaks is begun
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
@@ -184,7 +190,12 @@ class TransferManager:
         return tally.result()
 
     async def upload_tree(
-        self, local_dir: StrPath, prefix: str, *, progress: ProgressCallback | None = None
+        self,
+        local_dir: StrPath,
+        prefix: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> BatchResult:
         """Upload every file below a directory; `prefix` is taken as a directory of keys.
 
@@ -193,7 +204,14 @@ class TransferManager:
         killed (`.bucketry-<16 hex digits>.part`), is passed over, and so are directories named `.bucketry`, in which
         a local provider keeps what is not an object.
 
+        Args:
+            local_dir: The directory.
+            prefix: The directory of keys; empty: the keys begin with the files' names.
+            metadata: User metadata of each object, printable ASCII.
+            progress: Called with `Progress` at most some 10 times a second for each file.
+
         Raises:
+            InvalidMetadataError: The metadata cannot be stored; nothing was uploaded.
             LocalFileNotFoundError: There is no such directory.
             LocalNotADirectoryError: It is a file.
 
@@ -205,8 +223,9 @@ class TransferManager:
             if found.error is not None:
                 tally.fail(found.key, found.error)
             else:
-                await tally.note(found.key, self.upload(found.path, found.key, progress=progress))
+                await tally.note(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
 
+        check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
         await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
         return tally.result()
 
@@ -217,6 +236,9 @@ class TransferManager:
 
         Keys that are no safe relative path, lead through a symbolic link, or are one name with another
         key on this file system are reported as failed with `UnsafeKeyError`; the others are downloaded.
+
+        Raises:
+            NotFoundError: There is no object below the prefix.
 
         Cost: 1 request for each 1,000 keys, 1 for each object of one part, and as `download` for larger ones.
         """
@@ -229,23 +251,52 @@ class TransferManager:
                 await tally.note(entry.key, self._land(entry, landing, progress))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
-        return tally.result()
+        batch = tally.result()
+        if not batch.succeeded and not batch.failed:
+            message = f"{self.provider.locate(below)}: there is no object below it"
+            raise NotFoundError(message, provider=self.provider.name, key=below, operation="download_tree")
+        return batch
 
-    def get_many(self, keys: Iterable[str], *, ordered: bool = True) -> AsyncIterator[tuple[str, bytes]]:
+    @overload
+    def get_many(
+        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise"] = "raise"
+    ) -> AsyncIterator[tuple[str, bytes]]: ...
+
+    @overload
+    def get_many(
+        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["yield"]
+    ) -> AsyncIterator[tuple[str, bytes | StorageError]]: ...
+
+    def get_many(
+        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise", "yield"] = "raise"
+    ) -> AsyncIterator[tuple[str, bytes | StorageError]]:
         """Iterate over `(key, bytes)`, prefetching within a memory budget.
 
         Args:
             keys: Taken as they are needed; an endless iterable is fine.
             ordered: In the order of `keys`, or as they arrive.
+            on_error: `"raise"`: the first error ends the iteration. `"yield"`: a key that failed gives
+                `(key, error)`, and the iteration goes on.
 
         Raises:
-            NotFoundError: A key has no object; the iteration ends.
+            NotFoundError: A key has no object, and `on_error` is `"raise"`.
+            InvalidRequestError: `on_error` is neither.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
         refuse_string(keys, self.provider.locate())
-        width = self.config.max_concurrency
-        return get_many(self.provider, self._limits.get(), self.policy, keys, ordered=ordered, width=width)
+        if on_error not in ("raise", "yield"):
+            message = f"get_many: on_error={on_error!r}: give 'raise' or 'yield'"
+            raise InvalidRequestError(message, provider=self.provider.name, operation="get_many")
+        return get_many(
+            self.provider,
+            self._limits.get(),
+            self.policy,
+            keys,
+            ordered=ordered,
+            width=self.config.max_concurrency,
+            raises=on_error == "raise",
+        )
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size, pinned to the source's version.
@@ -283,6 +334,36 @@ class TransferManager:
 
     def _download(self, key: str, progress: ProgressCallback | None) -> Download:
         return Download(self.provider, self.config, self._limits.get(), key, progress)
+
+
+def default_config(provider: ObjectRequests) -> TransferConfig:
+    """Give the configuration for a provider where nobody gave one: no more requests at once than connections."""
+    config = TransferConfig()
+    connections = _connections(provider)
+    if connections is None or connections >= config.max_concurrency:
+        return config
+    return replace(config, max_concurrency=connections)
+
+
+def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
+    """Give the configuration back.
+
+    Raises:
+        ConfigError: It means more requests at once than the provider has connections.
+    """
+    connections = _connections(provider)
+    if connections is not None and connections < config.max_concurrency:
+        message = (
+            f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
+            f"{config.max_concurrency}; raise the one or lower the other"
+        )
+        raise ConfigError(message, provider=provider.name)
+    return config
+
+
+def _connections(provider: ObjectRequests) -> int | None:
+    connections: int | None = getattr(provider, "max_connections", None)
+    return connections
 
 
 def write_options(

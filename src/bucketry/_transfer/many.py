@@ -74,11 +74,19 @@ async def delete_settled(provider: ObjectRequests, keys: Sequence[str], tally: T
 
 
 async def get_many(
-    provider: ObjectRequests, limits: Limits, policy: RetryPolicy, keys: Iterable[str], *, ordered: bool, width: int
-) -> AsyncGenerator[tuple[str, bytes], None]:
+    provider: ObjectRequests,
+    limits: Limits,
+    policy: RetryPolicy,
+    keys: Iterable[str],
+    *,
+    ordered: bool,
+    width: int,
+    raises: bool,
+) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
     """Give `(key, bytes)` of each key, prefetching ahead of the consumer within a memory budget.
 
-    The budget is this iteration's own, so that a consumer may use the same manager meanwhile.
+    The budget is this iteration's own, so that a consumer may use the same manager meanwhile. A key that fails
+    raises its error, or gives `(key, error)`.
     """
     source = iter(keys)
     ahead = _Ahead(provider, limits, policy, width)
@@ -89,7 +97,12 @@ async def get_many(
             if not ahead.objects:
                 return
             done = await ahead.ended(ordered=ordered)
-            yield done.key, done.task.result()
+            error = done.task.exception()
+            if isinstance(error, StorageError) and not raises:
+                yield done.key, error
+            else:
+                yield done.key, done.task.result()
+            del error
             ahead.memory.give(done.held)
             del done  # its bytes are the consumer's alone
     finally:
