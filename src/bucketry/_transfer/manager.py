@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal, overload
 
 from bucketry._core.checks import check_header, check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
+from bucketry._core.content_types import content_type_of
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
@@ -24,7 +26,11 @@ from bucketry._transfer.upload import Upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
-_NO_OPTIONS = WriteOptions()  # what most writes have
+
+@lru_cache(maxsize=256)
+def _only(content_type: str | None) -> WriteOptions:
+    """Give the options of most writes."""
+    return WriteOptions(content_type=content_type)
 
 
 class TransferManager:
@@ -83,7 +89,7 @@ class TransferManager:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
             metadata: User metadata, printable ASCII.
-            content_type: Media type; the provider's default when `None`.
+            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
             storage_class: The vendor's word; its default when `None`.
             if_none_match: `"*"`: only create.
             if_match: An etag: only replace exactly this version.
@@ -384,8 +390,10 @@ def write_options(
         ("if_match", if_match),
     )
     given = [(name, value) for name, value in headers if value is not None]
+    if content_type is None and isinstance(key, str):  # what is no key is refused with the request
+        content_type = content_type_of(key)
     if not given and not metadata:
-        return _NO_OPTIONS
+        return _only(content_type)
     for name, value in given:
         check_header(name, value, provider.locate(str(key)))
     return WriteOptions(

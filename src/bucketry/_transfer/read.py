@@ -94,9 +94,10 @@ class ResumingStream:
             return self
         try:
             await self._open()
-        except InvalidRangeError:
-            if self._range is None or await self._look(self._range):
+        except InvalidRangeError as refused:
+            if self._range is None:
                 raise
+            await self._look(self._range, refused)
         return self
 
     async def __aexit__(
@@ -163,8 +164,8 @@ class ResumingStream:
             # What follows a break must be of this version.
             self._if_match, self._if_none_match = self._info.etag or None, None
 
-    async def _look(self, byte_range: ByteRange) -> bool:
-        """Take a HEAD for the answer to a range without bytes; tell whether the object has some.
+    async def _look(self, byte_range: ByteRange, refused: InvalidRangeError | None = None) -> None:
+        """Take a HEAD for the answer to a range without bytes, or to one that was refused.
 
         Raises:
             PreconditionFailedError: A condition does not hold.
@@ -173,11 +174,12 @@ class ResumingStream:
         info = await self._provider.head(self._key, version_id=self._version_id)
         where = self._provider.locate(self._key)
         judge_read(info, if_match=self._if_match, if_none_match=self._if_none_match, where=where)
+        if info.size and refused is not None:
+            raise refused
         check_start(info, byte_range.start, where)
         self._info = info
         self._body = _NoBytes(info)
         self._position, self._range = 0, ByteRange(0, 0)
-        return info.size > 0
 
     def _opened_body(self) -> BodyReader:
         if self._body is None:

@@ -266,7 +266,7 @@ class StorageProvider(ObjectRequests):
             key: The object.
             data: `bytes`, `bytearray`, `memoryview`, or an asynchronous iterable of bytes.
             metadata: User metadata, printable ASCII.
-            content_type: Media type; the provider's default when `None`.
+            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
             if_none_match: `"*"`: only create.
             if_match: An etag: only replace exactly this version.
             storage_class: The vendor's word; its default when `None`.
