@@ -41,6 +41,11 @@ class TransferManager:
     cancelled. Every error is a `StorageError`. Memory is at most `config.memory_budget` plus 1 MiB
     for each of `config.max_concurrency` bodies; an open `get_many` has a budget of its own.
 
+    With `config.max_bandwidth` the bytes of all uploads, downloads and `get_many` pass at that rate on average: each
+    request's body goes as fast as it can, and the next one waits until it is paid for. So files of more than two
+    parts go in parts and ranges everywhere, also on the local disk; a smaller `part_size` makes the flow more even.
+    An object of `get_many` is one body. `get`, `put` of bytes and `stream` are no transfers and are not slowed.
+
     Args:
         provider: Any provider; the manager opens and closes nothing of it.
         config: Part sizes, limits, verification. `None`: the defaults, and no more requests at once than the provider
