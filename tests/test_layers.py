@@ -52,6 +52,7 @@ LAZY = (
     "providers/factory.py",
     "_cli/",
     "testing.py",
+    "_core/content_types.py",  # mimetypes reads the machine's files, and reading objects needs none of them
     "_session/pool.py",  # aiobotocore: half a second that most programs never need
     "_providers/s3_planes.py",  # as above
 )

@@ -19,6 +19,7 @@ The tree, with the builtin that each also is in brackets::
     ├── InvalidMetadataError [ValueError]
     ├── InvalidRequestError
     ├── IntegrityError
+    │   └── ChecksumMismatchError
     ├── LocalFileError [OSError]
     │   ├── LocalFileNotFoundError [FileNotFoundError]
     │   ├── LocalIsADirectoryError [IsADirectoryError]
@@ -46,6 +47,7 @@ __all__ = [
     "AlreadyExistsError",
     "AuthenticationError",
     "BucketNotFoundError",
+    "ChecksumMismatchError",
     "ConfigError",
     "ConnectionFailedError",
     "DiskFullError",
@@ -72,8 +74,6 @@ __all__ = [
     "UnsupportedError",
     "UploadNotFoundError",
 ]
-
-_FACTS = ("provider", "bucket", "key", "operation", "status", "code", "request_id", "retry_after", "path")
 
 
 class StorageError(Exception):
@@ -129,13 +129,11 @@ class StorageError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by message and facts, so that errors cross process pools."""
-        facts = {name: getattr(self, name) for name in _FACTS if getattr(self, name) is not None}
-        return _rebuild, (type(self), self.message, facts)
-
-
-def _rebuild(kind: type[StorageError], message: str, facts: dict[str, Any]) -> StorageError:
-    return kind(message, **facts)
+        """Pickle by message, facts and notes, so that errors cross process pools; a copy has notes of its own."""
+        state = dict(vars(self))
+        if notes := state.get("__notes__"):
+            state["__notes__"] = list(notes)
+        return type(self), (self.message,), state
 
 
 class ConfigError(StorageError, ValueError):
@@ -202,6 +200,10 @@ class IntegrityError(StorageError):
     """Bytes differ from what was sent or stored; nothing was published."""
 
 
+class ChecksumMismatchError(IntegrityError):
+    """The checksum of the bytes that came is not the stored one; a read that can be made again already was, once."""
+
+
 class LocalFileError(StorageError, OSError):
     """A local file could not be read or written; see `path`."""
 
@@ -210,6 +212,11 @@ class LocalFileError(StorageError, OSError):
     def __init__(self, message: str, **facts: Any) -> None:  # noqa: ANN401 - the facts of StorageError
         super().__init__(message, **facts)
         self.errno = self.errno_value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the operating system's number too."""
+        kind, arguments, state = super().__reduce__()
+        return kind, arguments, state | {"errno": self.errno}
 
 
 class LocalFileNotFoundError(LocalFileError, FileNotFoundError):

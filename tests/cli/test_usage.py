@@ -15,6 +15,7 @@ VERBS = ("list", "info", "delete", "cat", "upload", "download", "demo")
 EXIT_CODES = {
     1: {
         errors.AlreadyExistsError,
+        errors.ChecksumMismatchError,
         errors.DiskFullError,
         errors.IntegrityError,
         errors.InvalidRequestError,

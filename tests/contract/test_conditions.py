@@ -102,6 +102,26 @@ async def test_compare_and_swap_of_nothing(provider: StorageProvider, write: Wri
     assert await provider.list_files() == []
 
 
+async def test_put_if_match_of_a_missing_object(provider: StorageProvider) -> None:
+    """`put` with `if_match` where there is no object is `PreconditionFailedError` everywhere, and creates nothing."""
+    if not provider.capabilities.put_if_match:
+        pytest.skip("the row says no")
+    with pytest.raises(PreconditionFailedError):
+        await provider.put("key", b"x", if_match=WRONG)
+    assert await provider.list_files() == []
+
+
+@WRITES
+async def test_a_write_needs_an_etag(provider: StorageProvider, write: Write, row: str) -> None:
+    """`if_match="*"` is refused for a write, with what to give, before anything is sent."""
+    del row
+    await provider.put("key", b"first")
+    with pytest.raises(InvalidRequestError, match="etag"):
+        await write(provider, "key", b"second", WriteOptions(if_match="*"))
+    assert await provider.get("key") == b"first"
+    assert await provider.list_multiparts() == ()
+
+
 async def test_public_put_passes_conditions(provider: StorageProvider) -> None:
     """`put` holds or refuses conditions as the requests do, and the mark of its write is not seen."""
     if not provider.capabilities.conditional_put:

@@ -409,3 +409,41 @@ async def test_broken_bodies_of_a_batch(bench: Bench, monkeypatch: pytest.Monkey
     assert not result.failed
     assert all([bench.target(key).read_bytes() == await memory.get(key) for key in keys(6)])
     assert sum(one.retries for one in result.results.values()) == 7
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("large", [100, MiB + 1])
+async def test_get_many_may_go_on_after_an_error(bench: Bench, ordered: bool, large: int) -> None:
+    """With `on_error="yield"` each key is given once: with its bytes, or with what went wrong."""
+    memory = bench.memory()
+    for number in range(0, 10, 2):
+        await memory.put(f"k{number}", noise(large, number))
+    faults = (Fault(operation="open_body", nth=1, error=AccessDeniedError("k0: denied", key="k0")),)
+    manager = bench.manager(FaultyProvider(memory, faults), memory_budget=6 * MiB)
+    given = [pair async for pair in manager.get_many(keys(10), ordered=ordered, on_error="yield")]
+    assert sorted(key for key, _ in given) == keys(10)
+    if ordered:
+        assert [key for key, _ in given] == keys(10)
+    found = dict(given)
+    assert isinstance(found["k0"], AccessDeniedError)
+    for number in range(1, 10):
+        expected = found[f"k{number}"]
+        assert isinstance(expected, NotFoundError) if number % 2 else expected == noise(large, number)
+
+
+async def test_get_many_ends_at_the_first_error_unless_told_otherwise(bench: Bench) -> None:
+    """Without `on_error` the first missing key ends the iteration; a bug always does; a wrong word is refused."""
+    memory = bench.memory()
+    await memory.put("k0", b"0")
+    manager = bench.manager(memory)
+    given = manager.get_many(["k0", "k1", "k2"])
+    assert await anext(given) == ("k0", b"0")
+    with pytest.raises(NotFoundError):
+        await anext(given)
+    with pytest.raises(StopAsyncIteration):
+        await anext(given)
+    faults = (Fault(operation="open_body", error=ZeroDivisionError()),)
+    with pytest.raises(ZeroDivisionError):
+        _ = [key async for key, _ in bench.manager(FaultyProvider(memory, faults)).get_many(["k0"], on_error="yield")]
+    with pytest.raises(InvalidRequestError, match="on_error='skip'"):
+        manager.get_many(["k0"], on_error="skip")  # type: ignore[call-overload]  # what a user may write

@@ -15,9 +15,11 @@ from bucketry._core.values import Progress
 from bucketry.errors import (
     AccessDeniedError,
     InvalidKeyError,
+    InvalidMetadataError,
     LocalFileError,
     LocalFileNotFoundError,
     LocalNotADirectoryError,
+    NotFoundError,
     UnsafeKeyError,
 )
 from bucketry.testing import Fault, FaultyProvider
@@ -101,6 +103,7 @@ class TestDownload:
                 min_size=1,
                 max_size=7,
             ).map("".join),
+            min_size=1,
             max_size=6,
             unique=True,
         )
@@ -364,3 +367,35 @@ async def test_no_file_is_left_out_however_many_there_are(bench: Bench, tmp_path
     result = await manager.download_tree("tree", tmp_path / "target")
     assert (len(result.succeeded), dict(result.failed)) == (count, {})
     assert files_of(tmp_path / "target") == wanted
+
+
+class TestBoth:
+    """What directories have in common with single objects."""
+
+    @pytest.mark.parametrize("prefix", ["absent", "absent/", "k", ""])
+    async def test_nothing_below_a_prefix(self, bench: Bench, prefix: str) -> None:
+        """A prefix without any object is `NotFoundError`; a placeholder or a failed key is something."""
+        memory = bench.memory()
+        if prefix:
+            await memory.put("k", b"an object, and no directory")
+        manager = bench.manager(memory)
+        with pytest.raises(NotFoundError, match="there is no object below it") as caught:
+            await manager.download_tree(prefix, bench.target("tree"))
+        assert caught.value.key == (f"{prefix.rstrip('/')}/" if prefix else "")
+        await memory.put("placeholder/", b"")
+        await memory.put("failed/a//b", b"1")
+        assert (await manager.download_tree("placeholder", bench.target("tree"))).succeeded == ("placeholder/",)
+        assert set((await manager.download_tree("failed", bench.target("tree"))).failed) == {"failed/a//b"}
+
+    async def test_metadata_of_a_tree(self, bench: Bench) -> None:
+        """Each file of a directory gets the same metadata; what cannot be stored is refused before any file."""
+        memory = bench.memory()
+        manager = bench.manager(memory)
+        for name in ("tree/a", "tree/b/c"):
+            bench.file(b"1", name)
+        with pytest.raises(InvalidMetadataError):
+            await manager.upload_tree(bench.place / "in" / "tree", "t", metadata={"a": "\u00e9"})
+        assert await memory.list_files() == []
+        await manager.upload_tree(bench.place / "in" / "tree", "t", metadata={"Version": "1.0"})
+        for key in ("t/a", "t/b/c"):
+            assert (await memory.head(key)).metadata == {"version": "1.0"}

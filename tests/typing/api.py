@@ -173,10 +173,14 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
     assert_type(await manager.upload_many([("a", "a"), (Path("b"), "b")]), BatchResult)
     assert_type(await manager.download_many([("a", "a"), ("b", Path("b"))]), BatchResult)
     await manager.upload_tree("data", "data/")
+    await manager.upload_tree("data", "data/", metadata={"version": "1.0"})
     await manager.download_tree("data/", Path("data"))
     async for key, body in manager.get_many(["a", "b"], ordered=False):
         assert_type(key, str)
         assert_type(body, bytes)
+    async for key, found in manager.get_many(["a", "b"], on_error="yield"):
+        assert_type(key, str)
+        assert_type(found, bytes | StorageError)
     await manager.copy_to(other, "source", "destination")
 
 

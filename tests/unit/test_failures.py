@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import errno
 import importlib
 import pickle
 import pkgutil
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -13,6 +16,7 @@ import pytest
 from botocore import exceptions as boto
 
 from bucketry import errors
+from bucketry._core.os_errors import local_error
 from bucketry._core.retry import MAX_RETRY_AFTER, RetryPolicy
 from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, exception_class, refusal_of, said_by
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
@@ -338,10 +342,26 @@ class TestErrors:
             "request_id": "R", "retry_after": 1.5, "path": "/tmp/x",  # noqa: S108 - never opened
         }  # fmt: skip
         error = kind("s3://b/k: failed", **facts)
-        copy = pickle.loads(pickle.dumps(error))
-        assert type(copy) is kind
-        assert str(copy) == str(error) == "s3://b/k: failed"
-        assert {name: getattr(copy, name) for name in facts} == facts
+        cloned = pickle.loads(pickle.dumps(error))
+        assert type(cloned) is kind
+        assert str(cloned) == str(error) == "s3://b/k: failed"
+        assert {name: getattr(cloned, name) for name in facts} == facts
+
+    @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+    @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+    def test_they_keep_their_notes(self, kind: type[StorageError], clone: Callable[[Any], Any]) -> None:
+        """A pickled or copied error has the same notes, and those of its own that are added later."""
+        error = kind("s3://b/k: failed", key="k")
+        error.add_note("and 3 more failed")
+        cloned = clone(error)
+        cloned.add_note("here")
+        assert (type(cloned), cloned.key) == (kind, "k")
+        assert (error.__notes__, cloned.__notes__) == (["and 3 more failed"], ["and 3 more failed", "here"])
+
+    def test_a_local_error_keeps_its_number(self) -> None:
+        """What the operating system said is there after pickling too."""
+        error = local_error(OSError(errno.ENAMETOOLONG, "File name too long"), "/x")
+        assert pickle.loads(pickle.dumps(error)).errno == errno.ENAMETOOLONG
 
     @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
     def test_they_are_documented_and_rooted(self, kind: type[StorageError]) -> None:

@@ -31,6 +31,7 @@ from bucketry.errors import (
     DiskFullError,
     IncompleteBodyError,
     IntegrityError,
+    LocalFileError,
     LocalNotADirectoryError,
     LocalPermissionError,
     NotFoundError,
@@ -844,3 +845,30 @@ def test_etags_differ_within_a_tick_of_the_clock(base: Path) -> None:
         return {(await local.put_object("key", b"same", PLAIN)).etag for _ in range(200)}
 
     assert len(asyncio.run(write())) == 200
+
+
+async def test_what_is_no_upload_is_passed_over(local: LocalRequests, base: Path) -> None:
+    """Files and directories of others among the open uploads are neither listed nor an error."""
+    upload = await local.create_multipart("key", PLAIN)
+    uploads = base / ".bucketry" / "uploads"
+    (uploads / "stray").write_bytes(b"x")
+    (uploads / ("0" * 32)).write_bytes(b"a file with an upload's name")
+    for number, record in enumerate(("{", "[]", '{"key": 1}', '{"key": "key", "initiated": 5}'), start=1):
+        directory = uploads / f"{number:032x}"
+        directory.mkdir()
+        (directory / "upload.json").write_text(record)
+    (uploads / "stray directory").mkdir()
+    assert [found.upload_id for found in await local.list_multiparts()] == [upload.upload_id]
+    with pytest.raises(UploadNotFoundError):
+        await local.put_part(MultipartUpload(key="key", upload_id=f"{1:032x}"), 1, b"x")
+
+
+async def test_uploads_that_cannot_be_read_are_an_error(local: LocalRequests, base: Path) -> None:
+    """What the disk refuses is an error of the package that names the path."""
+    own = base / ".bucketry"
+    own.mkdir(parents=True, exist_ok=True)
+    if (own / "uploads").exists():
+        (own / "uploads").rmdir()
+    (own / "uploads").write_bytes(b"x")
+    with pytest.raises(LocalFileError, match="uploads"):
+        await local.list_multiparts()

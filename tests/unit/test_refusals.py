@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageProviderFactory, TransferManager
+from bucketry._core.values import ObjectInfo
 from bucketry.errors import (
     AuthenticationError,
     ConfigError,
     InvalidKeyError,
     LocalNotADirectoryError,
+    PreconditionFailedError,
     UnsupportedError,
 )
 from bucketry.providers import StorageProvider
@@ -143,3 +146,10 @@ def test_the_bucket_in_front_of_an_aws_endpoint_is_refused() -> None:
     """An endpoint that already holds the bucket would name it twice."""
     with pytest.raises(ConfigError, match="holds the bucket"):
         S3Provider(KEYS | {"endpoint_url": "https://my-bucket.s3.eu-west-1.amazonaws.com"})
+
+
+def test_an_answer_without_an_etag_is_said_to_have_none() -> None:
+    """A read that is held to a version says that the object has no etag, instead of naming nothing."""
+    bare = ObjectInfo(key="k", size=1, etag="", last_modified=datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(PreconditionFailedError, match='the object has no etag, and if_match names "e1"'):
+        S3Provider(KEYS)._bucket.hold(bare, '"e1"', None)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from bucketry._cli.args import Arguments
-from bucketry._core.config import MAX_CONCURRENCY, MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
+from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.provider import IStorageProvider
+from bucketry._transfer.manager import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
 from bucketry.providers.factory import open_storage, storage_provider_from_env
 
@@ -32,15 +33,16 @@ def make_provider(arguments: Arguments) -> IStorageProvider:
     return storage_provider_from_env({**os.environ, **chosen}, pool=pool)
 
 
-def transfer_config(arguments: Arguments) -> TransferConfig:
+def transfer_config(provider: IStorageProvider, arguments: Arguments) -> TransferConfig:
     """Turn the transfer options into a configuration.
 
     Raises:
         ConfigError: A number is out of range.
     """
+    usual = default_config(provider).max_concurrency
     return TransferConfig(
         part_size=arguments.part_size,
-        max_concurrency=MAX_CONCURRENCY if arguments.concurrency is None else arguments.concurrency,
+        max_concurrency=usual if arguments.concurrency is None else arguments.concurrency,
         # Who asks for larger parts means it: then one of them may be in flight.
         memory_budget=max(MEMORY_BUDGET, arguments.part_size or 0),
     )

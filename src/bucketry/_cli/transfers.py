@@ -26,7 +26,7 @@ from bucketry.errors import LocalNotADirectoryError, NotFoundError
 async def upload(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:
     """Store a file, a directory or standard input, and report."""
     assert arguments.local is not None  # noqa: S101 - the parser requires it
-    manager = TransferManager(provider, transfer_config(arguments))
+    manager = TransferManager(provider, transfer_config(provider, arguments))
     local, remote = arguments.local, arguments.remote
     name, tree = ("", False) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
@@ -73,14 +73,14 @@ async def download(provider: IStorageProvider, arguments: Arguments, output: Out
     """Fetch an object, or all objects below a prefix, and report."""
     assert arguments.local is not None  # noqa: S101 - the parser requires it
     assert arguments.remote is not None  # noqa: S101 - the parser requires it
-    manager = TransferManager(provider, transfer_config(arguments))
+    manager = TransferManager(provider, transfer_config(provider, arguments))
     local, remote = arguments.local, arguments.remote
     started = time.monotonic()
     async with in_use(provider, prove="reads"):
         if local == STREAM:
             return await _to_stdout(provider, remote, output)
         if not remote or remote.endswith("/"):
-            batch = await _download_tree(provider, manager, remote, local, output)
+            batch = await _download_tree(manager, remote, local, output)
         else:
             target = await in_thread(_file_for, remote, local)
             try:
@@ -89,22 +89,16 @@ async def download(provider: IStorageProvider, arguments: Arguments, output: Out
             except NotFoundError:
                 if not await _any_below(provider, f"{remote}/"):
                     raise
-                batch = await _download_tree(provider, manager, f"{remote}/", local, output)
+                batch = await _download_tree(manager, f"{remote}/", local, output)
             else:
                 local = target
     return _report(output, "download", (provider.locate(remote), local), batch, time.monotonic() - started)
 
 
-async def _download_tree(
-    provider: IStorageProvider, manager: TransferManager, prefix: str, local: str, output: Output
-) -> BatchResult:
+async def _download_tree(manager: TransferManager, prefix: str, local: str, output: Output) -> BatchResult:
     await in_thread(_check_directory, local)
     with progress(output, "download", many=True) as report:
-        batch = await manager.download_tree(prefix, local, progress=report)
-    if not batch.succeeded and not batch.failed:
-        message = f"{provider.locate(prefix)}: there is no object below it"
-        raise NotFoundError(message, provider=provider.name, key=prefix, operation="download")
-    return batch
+        return await manager.download_tree(prefix, local, progress=report)
 
 
 async def _to_stdout(provider: IStorageProvider, key: str, output: Output) -> int:

@@ -15,6 +15,9 @@ from bucketry.errors import (
     UnsupportedError,
 )
 
+OWN = ".bucketry"
+"""The directory below a local provider's base that holds staged files, open uploads, metadata and locks."""
+
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DRIVE = re.compile(r"[^/\\]:")  # Windows takes any character before a colon
 _TOKEN_SIZE = len(WRITE_TOKEN) + 32  # what _transfer.write adds
@@ -158,13 +161,16 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
 
     Raises:
         UnsupportedError: The vendor's row does not say that the condition is enforced.
-        InvalidRequestError: `if_none_match` is something other than `"*"`, or both conditions are given.
+        InvalidRequestError: `if_none_match` is something other than `"*"`, `if_match` is `"*"`, or both are given.
     """
     doing = "completing a multipart upload" if multipart else "putting an object"
     none_match = limits.complete_if_none_match if multipart else limits.put_if_none_match
     match = limits.complete_if_match if multipart else limits.put_if_match
     if options.if_none_match not in (None, "*"):
         message = f"{where}: if_none_match={options.if_none_match!r}: a write takes only '*' (create, never replace)"
+        raise InvalidRequestError(message)
+    if options.if_match == "*":
+        message = f"{where}: if_match='*': a write replaces the version that an etag names; give the object's etag"
         raise InvalidRequestError(message)
     if options.if_none_match is not None and options.if_match is not None:
         message = f"{where}: if_match and if_none_match exclude each other; give one"
@@ -181,3 +187,8 @@ def same_etag(one: str, other: str) -> bool:
 def etag_matches(etag: str, condition: str) -> bool:
     """Tell whether a read's `if_match` or `if_none_match` names the etag; `"*"` names any."""
     return condition == "*" or same_etag(etag, condition)
+
+
+def version_named(etag: str) -> str:
+    """Say which version an object is, for messages that begin with "the object"."""
+    return f"is {etag}" if etag else "has no etag"

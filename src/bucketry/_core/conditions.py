@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bucketry._core.checks import etag_matches
+from bucketry._core.checks import etag_matches, same_etag, version_named
 from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions
 from bucketry.errors import AlreadyExistsError, InvalidRangeError, PreconditionFailedError, UnsupportedError
 
@@ -14,10 +14,10 @@ def judge_read(info: ObjectInfo, *, if_match: str | None, if_none_match: str | N
         PreconditionFailedError: The object is another version than `if_match`, or still is `if_none_match`.
     """
     if if_match is not None and not etag_matches(info.etag, if_match):
-        message = f"{where}: the object is {info.etag} now, not {if_match}; read it anew"
+        message = f"{where}: the object {version_named(info.etag)} now, and if_match names {if_match}; read it anew"
         raise PreconditionFailedError(message, key=info.key)
     if if_none_match is not None and etag_matches(info.etag, if_none_match):
-        message = f"{where}: the object still is {info.etag}: what you have is current"
+        message = f"{where}: the object still {version_named(info.etag)}: what you have is current"
         raise PreconditionFailedError(message, key=info.key)
 
 
@@ -31,9 +31,9 @@ def judge_write(etag: str | None, options: WriteOptions, *, key: str, where: str
     if options.if_none_match is not None and etag is not None:
         message = f"{where}: the object exists already, and was left as it is"
         raise AlreadyExistsError(message, key=key)
-    if options.if_match is not None and (etag is None or not etag_matches(etag, options.if_match)):
-        now = "does not exist" if etag is None else f"is {etag} now"
-        message = f"{where}: the object {now}, not {options.if_match}; nothing was written"
+    if options.if_match is not None and (etag is None or not same_etag(etag, options.if_match)):
+        now = "does not exist" if etag is None else f"{version_named(etag)} now"
+        message = f"{where}: the object {now}, and if_match names {options.if_match}; nothing was written"
         raise PreconditionFailedError(message, key=key)
 
 
@@ -41,14 +41,28 @@ def cut_range(info: ObjectInfo, byte_range: ByteRange | None, where: str) -> Byt
     """Give the bytes of the object that a read asks for: all of them, or a range cut at the object's end.
 
     Raises:
-        InvalidRangeError: The range begins at or beyond the end.
+        InvalidRangeError: The range begins at or beyond the end, also of an empty object: so does S3.
     """
     if byte_range is None:
         return ByteRange(0, info.size)
     if byte_range.start >= info.size:
-        message = f"{where}: the range begins at byte {byte_range.start}, the object ends before {info.size}"
-        raise InvalidRangeError(message, key=info.key)
+        raise _beyond(info, byte_range.start, where)
     return ByteRange(byte_range.start, min(byte_range.end, info.size))
+
+
+def check_start(info: ObjectInfo, start: int, where: str) -> None:
+    """Refuse a range by where it begins; every range of an empty object is empty.
+
+    Raises:
+        InvalidRangeError: At or beyond the end of an object that is not empty.
+    """
+    if info.size and start >= info.size:
+        raise _beyond(info, start, where)
+
+
+def _beyond(info: ObjectInfo, start: int, where: str) -> InvalidRangeError:
+    message = f"{where}: the range begins at byte {start}, the object has {info.size}"
+    return InvalidRangeError(message, key=info.key)
 
 
 def refuse_version(version_id: str | None, where: str) -> None:

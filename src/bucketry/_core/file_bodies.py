@@ -51,15 +51,17 @@ def ended_early(body: FileRange, at: int, where: str) -> IntegrityError:
     return IntegrityError(f"{where}: the file ended at byte {at}, {body.end - at} bytes early; nothing was stored")
 
 
+def file_state(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Give what changes whenever a file is written: a program can set `st_mtime_ns` back, and not `st_ctime_ns`."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def check_unchanged(body: FileRange, where: str) -> None:
     """Refuse a file that was written to since it was opened.
 
     Raises:
-        IntegrityError: Its size or time is not `as_of` any more.
+        IntegrityError: Its state is not `as_of` any more.
     """
-    if body.as_of is None:
-        return
-    found = os.fstat(body.fd)
-    if (found.st_size, found.st_mtime_ns) != body.as_of:
+    if body.as_of is not None and file_state(os.fstat(body.fd)) != body.as_of:
         message = f"{where}: the file changed while it was uploaded, and nothing was stored; upload it again"
         raise IntegrityError(message)

@@ -43,3 +43,17 @@ def local_error(exc: OSError, path: str | os.PathLike[str], where: str = "") -> 
     error = kind(f"{where}{': ' if where else ''}{name} {meaning}", path=name)
     error.errno = exc.errno or error.errno
     return error
+
+
+def check_path(path: str) -> None:
+    """Refuse what no local path can be, before anything is asked of the disk or of a provider.
+
+    Raises:
+        LocalFileError: It is empty, or holds a NUL.
+    """
+    if not path:
+        message = "the local path is empty; name a file or a directory ('.' is the current one)"
+        raise LocalFileError(message, path=path)
+    if "\0" in path:
+        message = f"{path!r}: no path holds a NUL"
+        raise LocalFileError(message, path=path)

@@ -41,13 +41,14 @@ class FileRange:
         fd: The open file.
         start: First byte.
         end: One after the last byte.
-        as_of: Size and `st_mtime_ns` that the file must still have once it is read, before anything is published.
+        as_of: What `file_state` of `_core.file_bodies` gave when the file was opened; it must be the same once the
+            range is read, before anything is published.
     """
 
     fd: int
     start: int
     end: int
-    as_of: tuple[int, int] | None = None
+    as_of: tuple[int, int, int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -251,7 +252,8 @@ class TransferResult:
         etag: Of the object read or written.
         version_id: Where versions are kept.
         parts: Number of body requests (1 for a single request, 0 for an empty object).
-        retries: Bodies resumed and writes settled by the transfer; repeats of single requests do not count.
+        retries: Bodies resumed, reads made once more because their checksum differed, and writes settled by the
+            transfer; repeats of single requests do not count.
         resumed_bytes: Bytes not moved because an earlier, interrupted transfer had moved them.
         verified: What the bytes were compared by: a checksum's name such as `"crc32"`, `"crc64nvme"`, `"md5"`
             (for uploads: the provider checked every body against it), or `"length"`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import BufferedReader
 from typing import Any
 
@@ -257,7 +258,8 @@ class LocalRequests:
         fd, info, details = local_store.open_object(self._place, source)
         try:
             judge_read(info, if_match=if_match, if_none_match=None, where=self.locate(source))
-            options = details.options if options is None else options
+            if options is None:
+                options = replace(details.options, content_type=info.content_type)
             with local_store.staged(self._place) as file:
                 copied = yield from copy_steps(fd, 0, info.size, file.fd, 0)
                 _check_read(fd, info, info.size - copied, self.locate(source))

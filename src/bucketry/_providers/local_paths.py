@@ -8,12 +8,9 @@ import stat
 from dataclasses import dataclass
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, local_parts
+from bucketry._core.checks import OWN, check_key, local_parts
 from bucketry._core.os_errors import local_error
 from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
-
-OWN = ".bucketry"
-"""The directory below the base that holds staged files, open uploads, metadata and locks."""
 
 # O_NONBLOCK: opening a named pipe must not wait for a writer. It changes nothing for regular files.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -10,19 +10,18 @@ import errno
 import fcntl
 import hashlib
 import os
-import posixpath
 import secrets
 import shutil
 import stat
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from mimetypes import guess_type
 from types import MappingProxyType
 
 from bucketry._core.conditions import judge_write
+from bucketry._core.content_types import content_type_of
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo, WriteOptions
 from bucketry._providers import local_details
@@ -124,6 +123,8 @@ def publish(
 def publish_locked(place: Place, file: StagedFile, size: int, key: str, options: WriteOptions) -> ObjectInfo:
     """Do what `publish` does, for a caller that has the lock."""
     path, details = place.path(key), Details.of(options)
+    if details.content_type == _usual(key):
+        details = replace(details, content_type=None)  # need not be written down
     status = seal(file, size, place.locate(key))
     version = fingerprint(status)
     try:
@@ -195,10 +196,15 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
         size=status.st_size,
         etag=etag_of(status),
         last_modified=modified(status),
-        content_type=details.content_type or _guess(key),
+        content_type=details.content_type or _usual(key),
         storage_class=details.storage_class,
         metadata=MappingProxyType(dict(details.metadata)),
     )
+
+
+def _usual(key: str) -> str:
+    """Give the content type of an object whose details say none: other programs' files have no details."""
+    return content_type_of(key) or DEFAULT_CONTENT_TYPE
 
 
 def modified(status: os.stat_result) -> datetime:
@@ -301,7 +307,3 @@ def _prune(place: Place, directory: str) -> None:
         except OSError:  # not empty, or gone, or not ours to remove
             return
         directory = os.path.dirname(directory)
-
-
-def _guess(key: str) -> str:
-    return guess_type("name" + posixpath.splitext(key)[1])[0] or DEFAULT_CONTENT_TYPE

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -139,20 +139,34 @@ def list_parts(place: Place, upload: MultipartUpload, after: int) -> tuple[Part,
 
 
 def list_open(place: Place, prefix: str) -> tuple[MultipartUpload, ...]:
-    """Give the open uploads of keys that begin with `prefix`, in order of key and time."""
+    """Give the open uploads of keys that begin with `prefix`, in order of key and time; what is none is passed over.
+
+    Raises:
+        LocalFileError: The directory of the uploads, or a record in it, cannot be read.
+    """
+    directory = place.own("uploads")
     try:
-        names = os.listdir(place.own("uploads"))
+        entries = (_listed(place, name) for name in os.listdir(directory) if _UPLOAD_ID.fullmatch(name))
+        found = [upload for upload in entries if upload is not None and upload.key.startswith(prefix)]
     except FileNotFoundError:
         return ()
-    found = []
-    for name in names:
-        with suppress(FileNotFoundError, ValueError, KeyError):  # just closed, or just being opened
-            record = _read_record(place, name)
-            if record["key"].startswith(prefix):
-                initiated = datetime.fromisoformat(record["initiated"])
-                found.append(MultipartUpload(key=record["key"], upload_id=name, initiated=initiated))
+    except OSError as error:
+        raise local_error(error, error.filename or directory, place.locate()) from error
     found.sort(key=lambda upload: (upload.key, str(upload.initiated)))
     return tuple(found[:MAX_LISTED])
+
+
+def _listed(place: Place, upload_id: str) -> MultipartUpload | None:
+    try:
+        record = _read_record(place, upload_id)
+        initiated = datetime.fromisoformat(record["initiated"])
+        return MultipartUpload(key=str(record["key"]), upload_id=upload_id, initiated=initiated)
+    except OSError as error:
+        if error.errno not in ABSENT:  # else just closed, or just being opened
+            raise
+    except (ValueError, LookupError, TypeError):
+        pass  # no record of ours
+    return None
 
 
 def _gone(place: Place, upload: MultipartUpload) -> UploadNotFoundError:
@@ -190,6 +204,8 @@ def _open_record(place: Place, upload: MultipartUpload) -> dict[str, Any]:
         if error.errno in ABSENT:
             raise _gone(place, upload) from error
         raise local_error(error, place.own("uploads", upload.upload_id), place.locate(upload.key)) from error
+    except ValueError as error:  # no record of ours
+        raise _gone(place, upload) from error
     if record["key"] != upload.key:
         raise _gone(place, upload)
     return record

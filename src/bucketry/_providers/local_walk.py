@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from bucketry._core.checks import OWN
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo
-from bucketry._providers.local_paths import ABSENT, OWN, Place, etag_of
+from bucketry._providers.local_paths import ABSENT, Place, etag_of
 from bucketry._providers.local_store import modified
 from bucketry.errors import InvalidKeyError
 

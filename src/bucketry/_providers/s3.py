@@ -67,6 +67,11 @@ class S3Requests:
         """The vendor's limits and promises; once the transport is known, what that adds."""
         return self._planes.capabilities
 
+    @property
+    def max_connections(self) -> int:
+        """Sockets to the endpoint at most: as many requests can be under way at once."""
+        return self._pool.max_connections or self._bucket.endpoint.max_connections
+
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
         return self._bucket.locate(key)

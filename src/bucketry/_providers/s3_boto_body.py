@@ -12,7 +12,13 @@ from bucketry._core.values import ObjectInfo
 from bucketry._providers.s3_bucket import Patience, S3Bucket
 from bucketry._session.botocore_errors import BORDER, exception_class
 from bucketry._wire.slots import Slots
-from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError, StorageError
+from bucketry.errors import (
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    RequestTimeoutError,
+    StorageError,
+)
 
 CHUNK = MiB  # one hop to a worker thread for each
 
@@ -54,7 +60,7 @@ class BotoBody:
             except BORDER as exc:
                 if exception_class(exc) is IntegrityError:
                     problem = f"the bytes are not those that were stored: {exc}"
-                    raise self._bucket.error(IntegrityError, self.info.key, "get", problem) from exc
+                    raise self._bucket.error(ChecksumMismatchError, self.info.key, "get", problem) from exc
                 raise self._broken("stalled" if isinstance(exc, asyncio.TimeoutError) else "broke", done) from exc
             if not chunk:
                 break

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from bucketry._core.checks import check_key, etag_matches
+from bucketry._core.checks import check_key, etag_matches, version_named
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
 from bucketry._core.values import ObjectInfo, WriteOptions
 from bucketry._session.state import EndpointState
@@ -126,7 +126,8 @@ class S3Bucket:
         changed = if_match is not None and not etag_matches(info.etag, if_match)
         unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
         if changed or unchanged:
-            problem = f"the object is {info.etag}, " + (f"not {if_match}" if changed else "as you have it")
+            found = f"the object {version_named(info.etag)}"
+            problem = f"{found}, and if_match names {if_match}" if changed else f"{found}, as you have it"
             raise self.error(PreconditionFailedError, info.key, "get", problem)
 
     async def repeat(

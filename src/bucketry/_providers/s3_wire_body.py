@@ -12,7 +12,7 @@ from bucketry._providers.s3_bucket import Patience
 from bucketry._wire.client import Call
 from bucketry._wire.failures import WireError
 from bucketry._wire.unary import Connection
-from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError, StorageError
+from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 if TYPE_CHECKING:
     from bucketry._providers.s3_wire import WirePlane
@@ -118,7 +118,7 @@ class WireBody:
         stored = self.info.checksums[algorithm]
         if computed != stored:
             problem = f"the bytes are not those that were stored: their {algorithm} is {computed}, not {stored}"
-            raise self._plane.bucket.error(IntegrityError, self.info.key, "get", problem)
+            raise self._plane.bucket.error(ChecksumMismatchError, self.info.key, "get", problem)
 
     @property
     def _opened(self) -> Connection:

@@ -53,6 +53,12 @@ class WrappedRequests:
         """The wrapped provider's limits and promises."""
         return self.inner.capabilities
 
+    @property
+    def max_connections(self) -> int | None:
+        """The wrapped provider's connections; `None`: it does not say, or has no limit."""
+        connections: int | None = getattr(self.inner, "max_connections", None)
+        return connections
+
     def locate(self, key: str = "") -> str:
         """Give the URL of the object itself."""
         return self.inner.locate(self.prefix + key)

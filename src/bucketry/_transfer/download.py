@@ -16,11 +16,11 @@ from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
-from bucketry._transfer.read import SMALL, ResumingStream
+from bucketry._transfer.read import SMALL, ResumingStream, once_more
 from bucketry._transfer.staging import FileSink, StagedFile, check_target
 from bucketry._transfer.tree import Landing
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import IncompleteBodyError, IntegrityError
+from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError
 
 READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
 
@@ -34,7 +34,7 @@ class Download:
         config: How.
         limits: What it shares with the manager's other transfers.
         key: The object.
-        retries: Bodies that broke and were resumed.
+        retries: Bodies that broke and were resumed, and downloads made once more because the checksum differed.
     """
 
     provider: ObjectRequests
@@ -61,13 +61,19 @@ class Download:
         algorithm = None if small else self._algorithm(info)
         async with StagedFile(path, info.size, fsync=self.config.fsync) as staged:
             meter = Meter(self.progress, self.key, info.size)
-            if small or plan.count <= 1 or not info.etag:  # without an etag ranges cannot be held to one version
-                info, verified = await self._whole(staged, info, meter)
-            else:
-                verified = await self._ranges(staged, info, plan, algorithm, meter)
+            whole = small or plan.count <= 1 or not info.etag  # without an etag ranges cannot be held to one version
+
+            async def attempt() -> tuple[ObjectInfo, str]:
+                meter.take_back()
+                if whole:
+                    return await self._whole(staged, info, meter)
+                return info, await self._ranges(staged, info, plan, algorithm, meter)
+
+            (got, verified), repeated = await once_more(attempt)
             await in_thread(staged.publish)
+        self.retries += repeated
         meter.finish()
-        return self._result(info, plan.count, verified, started)
+        return self._result(got, plan.count, verified, started)
 
     async def land(self, listed: ObjectInfo, landing: Landing) -> TransferResult:
         """Download a listed object; a small one by way of memory: one request, and one hop to a thread for the rest.
@@ -82,7 +88,8 @@ class Download:
             await in_thread(landing.make_way, self.key, path)
             return await self.to(path, listed)
         meter = Meter(self.progress, self.key, listed.size)
-        async with self.limits.memory.hold(listed.size):
+
+        async def attempt() -> tuple[ObjectInfo, str]:
             async with self.limits.slots.hold(1):
                 await self.limits.pace.wait(listed.size)
                 async with ResumingStream(self.provider, self.key, None, policy=self._policy) as reader:
@@ -90,8 +97,12 @@ class Download:
                     self._check_listed(listed, info.size)  # more than what is held would come
                     data = await reader.read()
             self._check_listed(listed, len(data))
-            self.retries = reader.retries
-            verified = await self.limits.hops.run(self._put_down, data, info, landing, path)
+            self.retries += reader.retries
+            return info, await self.limits.hops.run(self._put_down, data, info, landing, path)
+
+        async with self.limits.memory.hold(listed.size):
+            (info, verified), repeated = await once_more(attempt)
+        self.retries += repeated
         meter.add(info.size)
         meter.finish()
         return self._result(info, 1 if info.size else 0, verified, started)
@@ -167,6 +178,8 @@ class Download:
         if algorithm is not None and not checksums.combinable(algorithm):
             algorithm = None
 
+        self._sums.clear()
+
         async def one(byte_range: ByteRange) -> None:
             sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
             await self._fetch(sink, byte_range, info, meter)
@@ -217,6 +230,6 @@ class Download:
         if stored != computed:
             message = (
                 f"{self.provider.locate(self.key)}: the bytes are not those that were stored: their {algorithm} is "
-                f"{computed}, not {stored}; nothing was published, try again"
+                f"{computed}, not {stored}; nothing was published"
             )
-            raise IntegrityError(message, provider=self.provider.name, key=self.key, operation="download")
+            raise ChecksumMismatchError(message, provider=self.provider.name, key=self.key, operation="download")

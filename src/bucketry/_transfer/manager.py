@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal, overload
 
 from bucketry._core.checks import check_header, check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
+from bucketry._core.content_types import content_type_of
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
@@ -20,9 +24,13 @@ from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import ConfigError
+from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
-_NO_OPTIONS = WriteOptions()  # what most writes have
+
+@lru_cache(maxsize=256)
+def _only(content_type: str | None) -> WriteOptions:
+    """Give the options of most writes."""
+    return WriteOptions(content_type=content_type)
 
 
 class TransferManager:
@@ -33,9 +41,18 @@ class TransferManager:
     cancelled. Every error is a `StorageError`. Memory is at most `config.memory_budget` plus 1 MiB
     for each of `config.max_concurrency` bodies; an open `get_many` has a budget of its own.
 
+    With `config.max_bandwidth` the bytes of all uploads, downloads and `get_many` pass at that rate on average: each
+    request's body goes as fast as it can, and the next one waits until it is paid for. So files of more than two
+    parts go in parts and ranges everywhere, also on the local disk; a smaller `part_size` makes the flow more even.
+    An object of `get_many` is one body. `get`, `put` of bytes and `stream` are no transfers and are not slowed.
+
     Args:
         provider: Any provider; the manager opens and closes nothing of it.
-        config: Part sizes, limits, verification.
+        config: Part sizes, limits, verification. `None`: the defaults, and no more requests at once than the provider
+            has connections, if it says so in an attribute `max_connections`.
+
+    Raises:
+        ConfigError: `config.max_concurrency` is more than the provider's connections.
     """
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
@@ -44,7 +61,7 @@ class TransferManager:
             message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
             raise ConfigError(message)
         self.provider = provider
-        self.config = config if config is not None else TransferConfig()
+        self.config = default_config(provider) if config is None else check_connections(provider, config)
         self.policy = RetryPolicy(max_attempts=self.config.max_attempts)  # how often a body that breaks is begun
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
@@ -77,7 +94,7 @@ class TransferManager:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
             metadata: User metadata, printable ASCII.
-            content_type: Media type; the provider's default when `None`.
+            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
             storage_class: The vendor's word; its default when `None`.
             if_none_match: `"*"`: only create.
             if_match: An etag: only replace exactly this version.
@@ -145,7 +162,8 @@ class TransferManager:
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object was replaced meanwhile.
-            IntegrityError: The bytes are not those that were stored.
+            ChecksumMismatchError: The bytes are not those that were stored, twice: all is fetched once more first.
+            IntegrityError: Another number of bytes came than was promised.
             LocalFileError: The file cannot be written, or is a directory.
 
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
@@ -183,15 +201,28 @@ class TransferManager:
         return tally.result()
 
     async def upload_tree(
-        self, local_dir: StrPath, prefix: str, *, progress: ProgressCallback | None = None
+        self,
+        local_dir: StrPath,
+        prefix: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> BatchResult:
         """Upload every file below a directory; `prefix` is taken as a directory of keys.
 
         Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are
         reported as failed. Empty directories have no key. What a download has staged there, or left when it was
-        killed (`.bucketry-<16 hex digits>.part`), is passed over.
+        killed (`.bucketry-<16 hex digits>.part`), is passed over, and so are directories named `.bucketry`, in which
+        a local provider keeps what is not an object.
+
+        Args:
+            local_dir: The directory.
+            prefix: The directory of keys; empty: the keys begin with the files' names.
+            metadata: User metadata of each object, printable ASCII.
+            progress: Called with `Progress` at most some 10 times a second for each file.
 
         Raises:
+            InvalidMetadataError: The metadata cannot be stored; nothing was uploaded.
             LocalFileNotFoundError: There is no such directory.
             LocalNotADirectoryError: It is a file.
 
@@ -203,8 +234,9 @@ class TransferManager:
             if found.error is not None:
                 tally.fail(found.key, found.error)
             else:
-                await tally.note(found.key, self.upload(found.path, found.key, progress=progress))
+                await tally.note(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
 
+        check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
         await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
         return tally.result()
 
@@ -215,6 +247,9 @@ class TransferManager:
 
         Keys that are no safe relative path, lead through a symbolic link, or are one name with another
         key on this file system are reported as failed with `UnsafeKeyError`; the others are downloaded.
+
+        Raises:
+            NotFoundError: There is no object below the prefix.
 
         Cost: 1 request for each 1,000 keys, 1 for each object of one part, and as `download` for larger ones.
         """
@@ -227,23 +262,52 @@ class TransferManager:
                 await tally.note(entry.key, self._land(entry, landing, progress))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
-        return tally.result()
+        batch = tally.result()
+        if not batch.succeeded and not batch.failed:
+            message = f"{self.provider.locate(below)}: there is no object below it"
+            raise NotFoundError(message, provider=self.provider.name, key=below, operation="download_tree")
+        return batch
 
-    def get_many(self, keys: Iterable[str], *, ordered: bool = True) -> AsyncIterator[tuple[str, bytes]]:
+    @overload
+    def get_many(
+        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise"] = "raise"
+    ) -> AsyncIterator[tuple[str, bytes]]: ...
+
+    @overload
+    def get_many(
+        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["yield"]
+    ) -> AsyncIterator[tuple[str, bytes | StorageError]]: ...
+
+    def get_many(
+        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise", "yield"] = "raise"
+    ) -> AsyncIterator[tuple[str, bytes | StorageError]]:
         """Iterate over `(key, bytes)`, prefetching within a memory budget.
 
         Args:
             keys: Taken as they are needed; an endless iterable is fine.
             ordered: In the order of `keys`, or as they arrive.
+            on_error: `"raise"`: the first error ends the iteration. `"yield"`: a key that failed gives
+                `(key, error)`, and the iteration goes on.
 
         Raises:
-            NotFoundError: A key has no object; the iteration ends.
+            NotFoundError: A key has no object, and `on_error` is `"raise"`.
+            InvalidRequestError: `on_error` is neither.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
         refuse_string(keys, self.provider.locate())
-        width = self.config.max_concurrency
-        return get_many(self.provider, self._limits.get(), self.policy, keys, ordered=ordered, width=width)
+        if on_error not in ("raise", "yield"):
+            message = f"get_many: on_error={on_error!r}: give 'raise' or 'yield'"
+            raise InvalidRequestError(message, provider=self.provider.name, operation="get_many")
+        return get_many(
+            self.provider,
+            self._limits.get(),
+            self.policy,
+            keys,
+            ordered=ordered,
+            width=self.config.max_concurrency,
+            raises=on_error == "raise",
+        )
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size, pinned to the source's version.
@@ -283,6 +347,36 @@ class TransferManager:
         return Download(self.provider, self.config, self._limits.get(), key, progress)
 
 
+def default_config(provider: ObjectRequests) -> TransferConfig:
+    """Give the configuration for a provider where nobody gave one: no more requests at once than connections."""
+    config = TransferConfig()
+    connections = _connections(provider)
+    if connections is None or connections >= config.max_concurrency:
+        return config
+    return replace(config, max_concurrency=connections)
+
+
+def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
+    """Give the configuration back.
+
+    Raises:
+        ConfigError: It means more requests at once than the provider has connections.
+    """
+    connections = _connections(provider)
+    if connections is not None and connections < config.max_concurrency:
+        message = (
+            f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
+            f"{config.max_concurrency}; raise the one or lower the other"
+        )
+        raise ConfigError(message, provider=provider.name)
+    return config
+
+
+def _connections(provider: ObjectRequests) -> int | None:
+    connections: int | None = getattr(provider, "max_connections", None)
+    return connections
+
+
 def write_options(
     provider: ObjectRequests,
     key: str,
@@ -301,8 +395,10 @@ def write_options(
         ("if_match", if_match),
     )
     given = [(name, value) for name, value in headers if value is not None]
+    if content_type is None and isinstance(key, str):  # what is no key is refused with the request
+        content_type = content_type_of(key)
     if not given and not metadata:
-        return _NO_OPTIONS
+        return _only(content_type)
     for name, value in given:
         check_header(name, value, provider.locate(str(key)))
     return WriteOptions(

@@ -10,9 +10,9 @@ from itertools import islice, takewhile
 
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, TransferResult
+from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits, Quota
-from bucketry._transfer.read import SMALL, ResumingStream, read
+from bucketry._transfer.read import SMALL, ResumingStream, once_more, read
 from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
@@ -74,11 +74,19 @@ async def delete_settled(provider: ObjectRequests, keys: Sequence[str], tally: T
 
 
 async def get_many(
-    provider: ObjectRequests, limits: Limits, policy: RetryPolicy, keys: Iterable[str], *, ordered: bool, width: int
-) -> AsyncGenerator[tuple[str, bytes], None]:
+    provider: ObjectRequests,
+    limits: Limits,
+    policy: RetryPolicy,
+    keys: Iterable[str],
+    *,
+    ordered: bool,
+    width: int,
+    raises: bool,
+) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
     """Give `(key, bytes)` of each key, prefetching ahead of the consumer within a memory budget.
 
-    The budget is this iteration's own, so that a consumer may use the same manager meanwhile.
+    The budget is this iteration's own, so that a consumer may use the same manager meanwhile. A key that fails
+    raises its error, or gives `(key, error)`.
     """
     source = iter(keys)
     ahead = _Ahead(provider, limits, policy, width)
@@ -89,7 +97,12 @@ async def get_many(
             if not ahead.objects:
                 return
             done = await ahead.ended(ordered=ordered)
-            yield done.key, done.task.result()
+            error = done.task.exception()
+            if isinstance(error, StorageError) and not raises:
+                yield done.key, error
+            else:
+                yield done.key, done.task.result()
+            del error
             ahead.memory.give(done.held)
             del done  # its bytes are the consumer's alone
     finally:
@@ -152,15 +165,9 @@ class _Ahead:
 
     async def _read(self, one: _Object) -> bytes:
         try:
-            async with (
-                self._limits.slots.hold(1),
-                ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
-            ):
-                info = reader.info
-                await self._limits.pace.wait(info.size)
-                if info.size <= SMALL:
-                    self._decide(one)
-                    return await reader.read()
+            (info, data), _ = await once_more(lambda: self._read_small(one))
+            if data is not None:
+                return data
             # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
             while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
                 await self._decided.wait()
@@ -171,6 +178,19 @@ class _Ahead:
             return data
         finally:
             self._decide(one)
+
+    async def _read_small(self, one: _Object) -> tuple[ObjectInfo, bytes | None]:
+        """Open an object, and read it if it is small."""
+        async with (
+            self._limits.slots.hold(1),
+            ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
+        ):
+            info = reader.info
+            await self._limits.pace.wait(info.size)
+            if info.size > SMALL:
+                return info, None
+            self._decide(one)
+            return info, await reader.read()
 
     def _decide(self, one: _Object) -> None:
         one.decided = True

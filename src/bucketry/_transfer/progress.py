@@ -30,6 +30,11 @@ class Meter:
         if self._callback is not None and time.monotonic() - self._last >= INTERVAL:
             self._report()
 
+    def take_back(self) -> None:
+        """Forget the bytes counted so far: they come again."""
+        if self.transferred:
+            self.add(-self.transferred)
+
     def finish(self) -> None:
         """Report what was not reported yet."""
         if self._callback is not None and (self.transferred != self._reported or not self._total):

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from bucketry._core.conditions import check_start, judge_read
 from bucketry._core.provider import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import IncompleteBodyError, IntegrityError, InvalidRangeError, UnsupportedError
+from bucketry.errors import (
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidRangeError,
+    InvalidRequestError,
+    UnsupportedError,
+)
 
+T = TypeVar("T")
 COALESCE = MiB  # at 100 MB/s a gap of 1 MiB costs the 10 ms that another request would
 CHUNK = MiB
 SMALL = MiB  # up to here a body is read in one piece, and held for an object before its size is known
@@ -23,6 +32,9 @@ SMALL = MiB  # up to here a body is read in one piece, and held for an object be
 
 class ResumingStream:
     """`async with ResumingStream(…) as reader:` the bytes of one version of an object; a body that breaks is resumed.
+
+    A range is cut at the object's end. One that brings no bytes, because it or the object is empty, is judged by a
+    HEAD: S3 refuses every range of an empty object, and has no way to write an empty range.
 
     Attributes:
         retries: Bodies that broke and were asked for again.
@@ -58,8 +70,13 @@ class ResumingStream:
 
     @property
     def info(self) -> ObjectInfo:
-        """The object that the bytes are of; `size` is the whole object's."""
-        assert self._info is not None  # noqa: S101 - set by _open()
+        """The object that the bytes are of; `size` is the whole object's.
+
+        Raises:
+            InvalidRequestError: The stream is not open.
+        """
+        if self._info is None:
+            raise self._not_open()
         return self._info
 
     @property
@@ -67,22 +84,40 @@ class ResumingStream:
         return min(self._range.end, self.info.size) if self._range else self.info.size
 
     async def __aenter__(self) -> Self:
-        """Make the first request."""
-        await self._open()
+        """Make the first request.
+
+        Raises:
+            InvalidRangeError: The range begins at or beyond the end of an object that is not empty.
+        """
+        if self._range is not None and not self._range.size:
+            await self._look(self._range)
+            return self
+        try:
+            await self._open()
+        except InvalidRangeError as refused:
+            if self._range is None:
+                raise
+            await self._look(self._range, refused)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Release the connection."""
+        self._body = None
         await self._close()
 
     async def read(self) -> bytes:
-        """Give all the bytes."""
-        assert self._body is not None  # noqa: S101 - set by _open()
+        """Give all the bytes.
+
+        Raises:
+            ChecksumMismatchError: They are not those that were stored.
+            InvalidRequestError: The stream is not open.
+        """
+        body = self._opened_body()
         if self._end - self._position <= SMALL:
             with suppress(IncompleteBodyError):  # iterating gives what did come, and breaks again
-                return await self._body.read()
+                return await body.read()
         wanted = self._end - self._position
         async with aclosing(self.__aiter__()) as chunks:
             data = b"".join([chunk async for chunk in chunks])
@@ -92,12 +127,16 @@ class ResumingStream:
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of at most the chunk size; a body that breaks is resumed where it broke."""
+        """Give the bytes in chunks of at most the chunk size; a body that breaks is resumed where it broke.
+
+        Raises:
+            ChecksumMismatchError: They are not those that were stored; what was given cannot be taken back.
+            InvalidRequestError: The stream is not open.
+        """
         while True:
             before = self._position
             try:
-                assert self._body is not None  # noqa: S101 - set by _open()
-                async with aclosing(self._body.__aiter__()) as chunks:
+                async with aclosing(self._opened_body().__aiter__()) as chunks:
                     async for chunk in chunks:
                         self._position += len(chunk)
                         for piece in _pieces(chunk, self._chunk_size):
@@ -125,6 +164,33 @@ class ResumingStream:
             # What follows a break must be of this version.
             self._if_match, self._if_none_match = self._info.etag or None, None
 
+    async def _look(self, byte_range: ByteRange, refused: InvalidRangeError | None = None) -> None:
+        """Take a HEAD for the answer to a range without bytes, or to one that was refused.
+
+        Raises:
+            PreconditionFailedError: A condition does not hold.
+            InvalidRangeError: The range begins at or beyond the end of an object that is not empty.
+        """
+        info = await self._provider.head(self._key, version_id=self._version_id)
+        where = self._provider.locate(self._key)
+        judge_read(info, if_match=self._if_match, if_none_match=self._if_none_match, where=where)
+        if info.size and refused is not None:
+            raise refused
+        check_start(info, byte_range.start, where)
+        self._info = info
+        self._body = _NoBytes(info)
+        self._position, self._range = 0, ByteRange(0, 0)
+
+    def _opened_body(self) -> BodyReader:
+        if self._body is None:
+            raise self._not_open()
+        return self._body
+
+    def _not_open(self) -> InvalidRequestError:
+        where = self._provider.locate(self._key)
+        message = f"{where}: the stream is not open; read it in `async with provider.stream(key) as chunks:`"
+        return InvalidRequestError(message, provider=self._provider.name, key=self._key, operation="stream")
+
     async def _close(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
@@ -134,7 +200,7 @@ class ResumingStream:
         """Ask for what is missing of a body that broke; `False` where it broke after its last byte."""
         self._attempt = body_attempt(self._attempt, self._position - before)
         delay = self._policy.delay(error, self._attempt)
-        if delay is None:
+        if delay is None or self._body is None:  # given up, or the stream was left meanwhile
             raise error
         self.retries += 1
         if self._position >= self._end:
@@ -147,6 +213,35 @@ class ResumingStream:
         return True
 
 
+class _NoBytes:
+    """The body of a range that holds no bytes, for which no body was asked."""
+
+    def __init__(self, info: ObjectInfo) -> None:
+        self.info = info
+
+    async def read(self) -> bytes:
+        return b""
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        none: tuple[bytes, ...] = ()
+        for chunk in none:
+            yield chunk
+
+
+async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    """Read, and read once more where the checksum differs: a bit that flipped on the way does not flip again.
+
+    Gives what was read, and how many reads were in vain.
+
+    Raises:
+        ChecksumMismatchError: It differs again.
+    """
+    try:
+        return await attempt(), 0
+    except ChecksumMismatchError:
+        return await attempt(), 1
+
+
 async def read(
     provider: ObjectRequests,
     key: str,
@@ -157,11 +252,22 @@ async def read(
     if_none_match: str | None = None,
     policy: RetryPolicy | None = None,
 ) -> tuple[ObjectInfo, bytes]:
-    """Give an object's bytes, or a range of them, whole."""
-    async with ResumingStream(
-        provider, key, byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match, policy=policy
-    ) as reader:
-        return reader.info, await reader.read()
+    """Give an object's bytes, or a range of them, whole; bytes whose checksum differs are asked for once more."""
+
+    async def attempt() -> tuple[ObjectInfo, bytes]:
+        async with ResumingStream(
+            provider,
+            key,
+            byte_range,
+            version_id=version_id,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            policy=policy,
+        ) as reader:
+            return reader.info, await reader.read()
+
+    found, _ = await once_more(attempt)
+    return found
 
 
 async def read_ranges(
@@ -174,24 +280,35 @@ async def read_ranges(
     if_match: str | None,
     policy: RetryPolicy | None = None,
 ) -> list[bytes]:
-    """Give several ranges of one version of an object; near ones share a request."""
+    """Give several ranges of one version of an object; near ones share a request.
+
+    Raises:
+        InvalidRangeError: One of them begins at or beyond the end of an object that is not empty.
+    """
     wanted = [ByteRange(start, end) for start, end in ranges]
+    where = provider.locate(key)
     if coalesce < 0:
         message = f"coalesce={coalesce}: give the largest gap to read across, 0 or more bytes"
         raise InvalidRangeError(message, key=key)
-    groups = coalesced(wanted, coalesce)
+    if not wanted:
+        return []
+    last = max(wanted, key=lambda one: one.start)
+    groups = coalesced(wanted, coalesce) or [last]
     found: dict[ByteRange, bytes] = {}
+
+    async def one(group: ByteRange) -> ObjectInfo:
+        info, found[group] = await read(provider, key, group, if_match=if_match, policy=policy)
+        check_start(info, last.start, where)  # a range that shares a request, or is empty, may begin beyond the end
+        return info
+
     if if_match is None and len(groups) > 1:  # the first answer names the version of all the others
-        first = groups.pop(0)
-        info, found[first] = await read(provider, key, first, policy=policy)
+        info = await one(groups.pop(0))
+        if not info.size:
+            return [b""] * len(wanted)
         if_match = info.etag
         if not if_match:
-            message = f"{provider.locate(key)}: the object has no etag, so its ranges cannot be held to one version"
+            message = f"{where}: the object has no etag, so its ranges cannot be held to one version"
             raise UnsupportedError(message, provider=provider.name, key=key, operation="get_ranges")
-
-    async def one(group: ByteRange) -> None:
-        _, found[group] = await read(provider, key, group, if_match=if_match, policy=policy)
-
     await fan_out(groups, one, width=min(width, len(groups)))
     ordered = sorted(found, key=lambda group: group.start)
     return [_cut(found, ordered, each) for each in wanted]

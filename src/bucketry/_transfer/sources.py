@@ -8,8 +8,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bucketry._core.file_bodies import read_body
-from bucketry._core.os_errors import local_error
+from bucketry._core.file_bodies import file_state, read_body
+from bucketry._core.os_errors import check_path, local_error
 from bucketry._core.values import FileRange
 from bucketry._transfer.hops import Hops
 from bucketry.errors import LocalFileError, LocalIsADirectoryError
@@ -70,18 +70,18 @@ class Source:
     Attributes:
         fd: The open file; closed already where there is `data`.
         size: Its length in bytes.
-        mtime_ns: When it was last changed.
+        as_of: Its state, as `file_state` gives it.
         data: All of its bytes, where it is small.
     """
 
     fd: int
     size: int
-    mtime_ns: int
+    as_of: tuple[int, int, int, int]
     data: bytes | None = None
 
     def range(self, start: int, end: int) -> FileRange:
         """Give a range of it as the body of a request, which fails where the file has changed by then."""
-        return FileRange(self.fd, start, end, as_of=(self.size, self.mtime_ns))
+        return FileRange(self.fd, start, end, as_of=self.as_of)
 
 
 @asynccontextmanager
@@ -92,7 +92,7 @@ async def opened(path: str, at_once: int, where: str, hops: Hops) -> AsyncIterat
         LocalFileNotFoundError: There is none.
         LocalIsADirectoryError: It is a directory.
         LocalPermissionError: It may not be read.
-        LocalFileError: It is a device, a FIFO or a socket.
+        LocalFileError: It is a device, a FIFO or a socket, has bytes and says that it has none, or no name is given.
         IntegrityError: It changed while it was read.
     """
     descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
@@ -104,9 +104,7 @@ async def opened(path: str, at_once: int, where: str, hops: Hops) -> AsyncIterat
 
 
 def _open(path: str, at_once: int, where: str, descriptors: list[int]) -> Source:
-    if "\0" in path:
-        message = f"{path!r}: no path holds a NUL"
-        raise LocalFileError(message, path=path)
+    check_path(path)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block here
         descriptors.append(fd)
@@ -119,8 +117,18 @@ def _open(path: str, at_once: int, where: str, descriptors: list[int]) -> Source
     if not stat.S_ISREG(found.st_mode):
         message = f"{path}: is not a regular file; put its bytes as a stream"
         raise LocalFileError(message, path=path)
-    source = Source(fd, found.st_size, found.st_mtime_ns)
+    if not found.st_size and _has_bytes(fd, path):
+        message = f"{path}: says that it has 0 bytes, and has some, as in /proc; put its bytes as a stream"
+        raise LocalFileError(message, path=path)
+    source = Source(fd, found.st_size, file_state(found))
     if source.size <= at_once:
         source.data = read_body(source.range(0, source.size), where)
         os.close(descriptors.pop())
     return source
+
+
+def _has_bytes(fd: int, path: str) -> bool:
+    try:
+        return bool(os.pread(fd, 1, 0))
+    except OSError as exc:
+        raise local_error(exc, path, "reading the file to upload") from exc

@@ -13,7 +13,7 @@ from typing import Self
 
 from bucketry._core import checksums
 from bucketry._core.checksums import Buffer, Digest
-from bucketry._core.os_errors import local_error
+from bucketry._core.os_errors import check_path, local_error
 from bucketry._core.threads import in_thread
 from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError
 
@@ -198,11 +198,9 @@ def check_target(path: str) -> None:
 
     Raises:
         LocalIsADirectoryError: It is a directory.
-        LocalFileError: It is a device, a FIFO or a socket.
+        LocalFileError: It is a device, a FIFO or a socket, or no name is given.
     """
-    if "\0" in path:
-        message = f"{path!r}: no path holds a NUL"
-        raise LocalFileError(message, path=path)
+    check_path(path)
     try:
         mode = os.lstat(path).st_mode
     except OSError:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from bucketry._core.checks import local_parts
-from bucketry._core.os_errors import local_error
+from bucketry._core.checks import OWN, local_parts
+from bucketry._core.os_errors import check_path, local_error
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.threads import in_thread
 from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
@@ -50,7 +50,8 @@ async def local_files(root: str, prefix: str) -> AsyncGenerator[Found, None]:
     """Give every file below `root`, in the order of their keys' names, read in worker threads.
 
     Symbolic links to files are followed; what cannot be uploaded (links to directories, broken links, sockets,
-    names that are not UTF-8) is given with its error, so that nothing is left out silently.
+    names that are not UTF-8) is given with its error, so that nothing is left out silently: only staged files, and
+    what a local provider keeps for itself in `.bucketry`, are no files of the user's.
 
     Raises:
         LocalFileNotFoundError: `root` does not exist.
@@ -67,6 +68,7 @@ def _take(walk: Iterator[Found]) -> list[Found]:
 
 
 def _walk(root: str, prefix: str) -> Iterator[Found]:
+    check_path(root)
     if not os.path.isdir(root):
         if os.path.lexists(root):
             message = f"{root}: is not a directory; upload a single file with upload"
@@ -86,7 +88,9 @@ def _walk(root: str, prefix: str) -> Iterator[Found]:
             if not entry.is_dir(follow_symlinks=False) and not is_staged(entry.name):
                 yield _found(entry, below + entry.name)
         pending.extend(
-            (entry.path, f"{below}{entry.name}/") for entry in reversed(ordered) if entry.is_dir(follow_symlinks=False)
+            (entry.path, f"{below}{entry.name}/")
+            for entry in reversed(ordered)
+            if entry.is_dir(follow_symlinks=False) and entry.name.casefold() != OWN
         )
 
 
@@ -157,9 +161,7 @@ class Landing:
 
     def __init__(self, root: str, prefix: str) -> None:
         """Look where the directory really is. Blocks."""
-        if "\0" in root:
-            message = f"{root!r}: no path holds a NUL"
-            raise LocalFileError(message, path=root)
+        check_path(root)
         self._root = os.path.abspath(root)
         self._real = os.path.realpath(root)  # the root itself may be a link: that is the user's choice
         self._prefix = prefix

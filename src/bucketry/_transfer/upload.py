@@ -36,6 +36,8 @@ from bucketry._transfer.workers import fan_out
 from bucketry._transfer.write import CONFLICT, complete_settled, put_settled, whole_checksum
 from bucketry.errors import IntegrityError, StorageError, TransientError, UnsupportedError
 
+PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, as in the clouds' rows
+
 
 @dataclass(slots=True)
 class Upload:
@@ -122,7 +124,11 @@ class Upload:
         """Give the largest size that goes in one request."""
         limits = self.provider.capabilities
         wanted = self.config.multipart_threshold
-        single = min(limits.multipart_threshold if wanted is None else wanted, limits.max_put_size)
+        if wanted is None:
+            wanted = limits.multipart_threshold
+            if self.config.max_bandwidth is not None:  # a body goes as fast as it can: what is large needs several
+                wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
+        single = min(wanted, limits.max_put_size)
         return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
 
     def _memory(self, size: int) -> int:

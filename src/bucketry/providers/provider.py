@@ -153,11 +153,12 @@ class StorageProvider(ObjectRequests):
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> bytes:
-        """Give the whole object; a body that breaks is resumed.
+        """Give the whole object; a body that breaks is resumed, one whose checksum differs is read once more.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: A condition does not hold.
+            ChecksumMismatchError: The bytes are not those that were stored, twice.
 
         Cost: 1 request, the object's bytes down and in memory.
         """
@@ -172,17 +173,23 @@ class StorageProvider(ObjectRequests):
         return data
 
     async def get_range(self, key: str, start: int, end: int, *, if_match: str | None = None) -> bytes:
-        """Give the bytes `[start, end)`; fewer where the object ends before `end`.
+        """Give the bytes `[start, end)`; fewer where the object ends before `end`, none of an empty object.
+
+        Args:
+            key: The object.
+            start: First byte.
+            end: One after the last byte.
+            if_match: An etag: only read exactly this version.
 
         Raises:
-            InvalidRangeError: The range runs backwards, or begins at or beyond the object's end.
+            NotFoundError: There is no such object.
+            PreconditionFailedError: `if_match` does not hold.
+            InvalidRangeError: The range runs backwards, or begins at or beyond the end of an object that is not empty,
+                also where it is empty itself.
 
-        Cost: 1 request, the range's bytes down; none for an empty range.
+        Cost: 1 request, the range's bytes down; 1 HEAD for an empty range, 1 HEAD more where S3 refuses the range.
         """
-        byte_range = ByteRange(start, end)
-        if not byte_range.size:
-            return b""
-        _, data = await read(self, key, byte_range, if_match=if_match, policy=self.transfer.policy)
+        _, data = await read(self, key, ByteRange(start, end), if_match=if_match, policy=self.transfer.policy)
         return data
 
     async def get_ranges(
@@ -190,7 +197,20 @@ class StorageProvider(ObjectRequests):
     ) -> list[bytes]:
         """Give several ranges `[start, end)` of one version; those at most `coalesce` bytes apart share a request.
 
-        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down.
+        Each is cut at the object's end, or refused, as by `get_range`.
+
+        Args:
+            key: The object.
+            ranges: Pairs of first byte and one after the last, in any order.
+            coalesce: Largest gap to read across, bytes.
+            if_match: An etag: only read exactly this version.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: `if_match` does not hold, or the object was replaced meanwhile.
+            InvalidRangeError: One of the ranges is refused.
+
+        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down; 1 HEAD where all are empty.
         """
         width = self.transfer.config.max_concurrency
         return await read_ranges(
@@ -203,13 +223,21 @@ class StorageProvider(ObjectRequests):
         """Open the object for reading: `async with provider.stream(key) as chunks: async for chunk in chunks: …`.
 
         The connection is held, and its client kept open, until the context is left. A body that breaks is resumed
-        where it broke, from the same version.
+        where it broke, from the same version. A range is cut at the object's end, or refused, as by `get_range`.
+        Where a whole object is read and the provider keeps its checksum, that is compared before the last chunk is
+        given: the chunks before it cannot be taken back, so a difference is raised and not repaired.
 
         Args:
             key: The object.
             start: First byte.
             end: One after the last byte; `None`: the object's end.
             chunk_size: Bytes of a chunk at most.
+
+        Raises:
+            NotFoundError: There is no such object.
+            InvalidRangeError: The range is refused.
+            ChecksumMismatchError: The bytes are not those that were stored.
+            InvalidRequestError: The stream is read outside `async with`.
 
         Cost: 1 request, the bytes down; about 1 MiB of memory.
         """
@@ -219,9 +247,6 @@ class StorageProvider(ObjectRequests):
         byte_range = None
         if start or end is not None:
             byte_range = ByteRange(start, self.capabilities.max_object_size if end is None else end)
-            if not byte_range.size:
-                message = f"{self.locate(key)}: the range [{start}, {end}) is empty; there is nothing to stream"
-                raise InvalidRangeError(message, key=key)
         return ResumingStream(self, key, byte_range, chunk_size=chunk_size, policy=self.transfer.policy)
 
     async def put(
@@ -241,7 +266,7 @@ class StorageProvider(ObjectRequests):
             key: The object.
             data: `bytes`, `bytearray`, `memoryview`, or an asynchronous iterable of bytes.
             metadata: User metadata, printable ASCII.
-            content_type: Media type; the provider's default when `None`.
+            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
             if_none_match: `"*"`: only create.
             if_match: An etag: only replace exactly this version.
             storage_class: The vendor's word; its default when `None`.

@@ -19,7 +19,6 @@ from bucketry._providers.s3 import S3Requests
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
-from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider
 
 
@@ -51,13 +50,6 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency)
         StorageProvider.__init__(self, transfer)
         self._transfer_as_given = transfer  # what was not given is not checked against the connections
-        connections = self._pool.max_connections or checked.max_connections
-        if transfer is not None and connections is not None and connections < concurrency:
-            message = (
-                f"{self.name}: max_connections {connections} is less than the transfer's max_concurrency "
-                f"{concurrency}; raise the one or lower the other"
-            )
-            raise ConfigError(message)
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
         return self.vendor

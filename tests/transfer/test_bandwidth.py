@@ -1,0 +1,94 @@
+"""With a bandwidth, what is large goes in several bodies, of which each waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bucketry import LocalProvider, TransferConfig, TransferManager
+from bucketry._core.provider import RangeSink
+from bucketry._core.units import MiB
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
+from tests.transfer.doubles import PART, noise
+
+UNLIMITED = 10**12
+"""Bytes per second: a bound that nothing here reaches, so that nothing waits."""
+
+
+class Counted(LocalProvider):
+    """A local disk that notes the length of each body."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__({"base_path": base})
+        self.bodies: list[int] = []
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """Note the body."""
+        self.bodies.append(body_size(body))
+        return await super().put_object(key, body, options)
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """Note the body."""
+        self.bodies.append(body_size(body))
+        return await super().put_part(upload, part_number, body)
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """Note the range."""
+        self.bodies.append(sink.end - sink.position)  # type: ignore[attr-defined]  # the transfer's own sink has it
+        return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+
+
+def file_of(place: Path, size: int) -> Path:
+    """Make a file."""
+    path = place / f"file-{size}"
+    path.write_bytes(noise(size))
+    return path
+
+
+@pytest.mark.parametrize("part_size", [None, PART])
+async def test_a_large_file_goes_in_parts_on_the_disk(tmp_path: Path, part_size: int | None) -> None:
+    """Under a bandwidth no body to or from the disk is longer than two parts; without one a file is one body."""
+    part = part_size or 8 * MiB
+    provider = Counted(tmp_path / "base")
+    source = file_of(tmp_path, 5 * part // 2)
+    paced = TransferManager(provider, TransferConfig(max_bandwidth=UNLIMITED, part_size=part_size))
+    assert (await paced.upload(source, "k")).parts == 3
+    assert sorted(provider.bodies) == [part // 2, part, part]
+    provider.bodies.clear()
+    await paced.download("k", tmp_path / "target")
+    assert sorted(provider.bodies) == [part // 2, part, part]
+    assert (tmp_path / "target").read_bytes() == source.read_bytes() == await provider.get("k")
+    provider.bodies.clear()
+    await paced.upload(file_of(tmp_path, 2 * part), "k")
+    await TransferManager(provider, TransferConfig(part_size=part_size)).upload(source, "k")
+    assert provider.bodies == [2 * part, 5 * part // 2]
+
+
+async def test_a_threshold_that_is_given_holds(tmp_path: Path) -> None:
+    """Who gives a threshold decides how long a body may be."""
+    provider = Counted(tmp_path / "base")
+    config = TransferConfig(max_bandwidth=UNLIMITED, part_size=PART, multipart_threshold=10 * PART)
+    await TransferManager(provider, config).upload(file_of(tmp_path, 9 * PART), "k")
+    assert provider.bodies == [9 * PART]
+
+
+async def test_the_pace_holds_over_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of one large file begin as far apart as the bandwidth says."""
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def fake_sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    manager = TransferManager(Counted(tmp_path / "base"), TransferConfig(max_bandwidth=PART, part_size=PART))
+    source = file_of(tmp_path, 5 * PART)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 100.0)
+    monkeypatch.setattr("bucketry._transfer.limits.asyncio.sleep", fake_sleep)
+    await manager.upload(source, "k")
+    monkeypatch.undo()
+    assert sorted(wait for wait in waits if wait) == pytest.approx([1, 2, 3, 4])

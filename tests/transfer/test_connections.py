@@ -1,0 +1,53 @@
+"""A manager asks for no more requests at once than its provider has connections."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from bucketry import LocalProvider, MemoryProvider, S3Provider, SessionPool, TransferConfig, TransferManager
+from bucketry.errors import ConfigError
+from bucketry.providers import PrefixedProvider, StorageProvider
+from bucketry.testing import FaultyProvider
+
+KEYS: dict[str, Any] = {"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"}
+
+
+def of_four() -> list[StorageProvider]:
+    """Give providers of four connections, by their own limit or by the pool's, and one seen through another."""
+    own = S3Provider(KEYS | {"max_connections": 4})
+    pooled = S3Provider(KEYS, pool=SessionPool(max_connections=4))
+    return [own, pooled, PrefixedProvider(own, "a/"), FaultyProvider(PrefixedProvider(pooled, "a/"))]
+
+
+@pytest.mark.parametrize("provider", of_four(), ids=repr)
+def test_more_requests_than_connections_are_refused(provider: StorageProvider) -> None:
+    """A configuration with more requests at once than connections is refused, with both numbers."""
+    with pytest.raises(ConfigError, match=r"max_connections 4 .* max_concurrency 16"):
+        TransferManager(provider, TransferConfig(max_concurrency=16))
+    assert TransferManager(provider, TransferConfig(max_concurrency=4)).config.max_concurrency == 4
+
+
+@pytest.mark.parametrize("provider", of_four(), ids=repr)
+def test_without_a_configuration_there_are_as_many_as_fit(provider: StorageProvider) -> None:
+    """A manager without a configuration of its own, a provider's too, makes no more requests than fit."""
+    manager = TransferManager(provider)
+    assert manager.config == provider.transfer.config == TransferConfig(max_concurrency=4)
+    assert pickle.loads(pickle.dumps(provider)).transfer.config == manager.config
+
+
+def test_the_default_number_of_connections_counts_too() -> None:
+    """A provider has 32 connections unless it says otherwise, or its own transfers need more."""
+    with pytest.raises(ConfigError, match=r"max_connections 32 .* max_concurrency 64"):
+        TransferManager(S3Provider(KEYS), TransferConfig(max_concurrency=64))
+    wide = TransferConfig(max_concurrency=64)
+    assert TransferManager(S3Provider(KEYS, transfer=wide), wide).config is wide
+
+
+def test_what_has_no_connections_limits_nothing() -> None:
+    """Memory and disk take any number of requests."""
+    for provider in (MemoryProvider(), LocalProvider({"base_path": "."}), FaultyProvider(MemoryProvider())):
+        assert TransferManager(provider, TransferConfig(max_concurrency=999)).config.max_concurrency == 999
+        assert TransferManager(provider).config == TransferConfig()

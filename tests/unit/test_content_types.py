@@ -1,0 +1,62 @@
+"""Content types by suffix: the same on every machine, and for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bucketry import LocalProvider
+from bucketry._core.content_types import content_type_of
+
+SCRIPT = """
+import asyncio, mimetypes, sys
+mimetypes.init([sys.argv[1]])
+from bucketry._core.content_types import content_type_of
+print(mimetypes.guess_type("a.html")[0], content_type_of("a.html"), content_type_of("a.odd"))
+"""
+READS = """
+import asyncio, sys
+from bucketry import MemoryProvider
+async def main():
+    provider = MemoryProvider()
+    await provider.put("key", b"1")
+    await provider.get("key")
+asyncio.run(main())
+print("mimetypes" in sys.modules)
+"""
+
+
+def run(script: str, *arguments: str) -> str:
+    """Run a script in a process of its own."""
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_machines_own_types_do_not_count(tmp_path: Path) -> None:
+    """A `mime.types` of the machine changes nothing."""
+    own = tmp_path / "mime.types"
+    own.write_text("text/own html odd\n")
+    assert run(SCRIPT, str(own)) == "text/own text/html None"
+
+
+def test_reading_loads_no_table() -> None:
+    """A program that reads, or writes keys without a suffix, does not load the table."""
+    assert run(READS) == "False"
+
+
+@pytest.mark.parametrize("key", ["", ".", "a.", "a/.html", "a.html/", "a.html/b", "x.\0", "data:,x.y:z"])
+def test_names_without_a_suffix(key: str) -> None:
+    """A leading or a last dot, and one in a directory's name, is no suffix."""
+    assert content_type_of(key) is None
+
+
+async def test_the_usual_type_takes_no_file(tmp_path: Path) -> None:
+    """On the disk a content type that the suffix stands for is not written down; another one is."""
+    provider = LocalProvider({"base_path": tmp_path})
+    await provider.put("page.html", b"1")
+    assert list((tmp_path / ".bucketry").glob("meta/*")) == []
+    await provider.put("page.html", b"1", content_type="text/plain")
+    assert len(list((tmp_path / ".bucketry").glob("meta/*/*"))) == 1
