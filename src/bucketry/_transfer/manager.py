@@ -11,6 +11,7 @@ from typing import Literal, overload
 from bucketry._core.checks import check_header, check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.content_types import content_type_of
+from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
@@ -33,6 +34,7 @@ def _only(content_type: str | None) -> WriteOptions:
     return WriteOptions(content_type=content_type)
 
 
+@fills_in_facts
 class TransferManager:
     """Moves objects of any size, with bounded requests, memory and bandwidth over all its transfers.
 
@@ -232,7 +234,7 @@ class TransferManager:
 
         async def one(found: Found) -> None:
             if found.error is not None:
-                tally.fail(found.key, found.error)
+                tally.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
             else:
                 await tally.note(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
 
@@ -265,7 +267,7 @@ class TransferManager:
         batch = tally.result()
         if not batch.succeeded and not batch.failed:
             message = f"{self.provider.locate(below)}: there is no object below it"
-            raise NotFoundError(message, provider=self.provider.name, key=below, operation="download_tree")
+            raise NotFoundError(message, key=below)
         return batch
 
     @overload
@@ -295,10 +297,11 @@ class TransferManager:
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
-        refuse_string(keys, self.provider.locate())
-        if on_error not in ("raise", "yield"):
-            message = f"get_many: on_error={on_error!r}: give 'raise' or 'yield'"
-            raise InvalidRequestError(message, provider=self.provider.name, operation="get_many")
+        with Facts(self.provider.name, "get_many"):
+            refuse_string(keys, self.provider.locate())
+            if on_error not in ("raise", "yield"):
+                message = f"{self.provider.locate()}: on_error={on_error!r}: give 'raise' or 'yield'"
+                raise InvalidRequestError(message)
         return get_many(
             self.provider,
             self._limits.get(),
@@ -335,10 +338,11 @@ class TransferManager:
     async def _land(
         self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None
     ) -> TransferResult | None:
-        if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
-            await in_thread(landing.make_directory, entry.key)
-            return None
-        return await self._download(entry.key, progress).land(entry, landing)
+        with Facts(self.provider.name, "download", entry.key):
+            if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
+                await in_thread(landing.make_directory, entry.key)
+                return None
+            return await self._download(entry.key, progress).land(entry, landing)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
         return Upload(self.provider, self.config, self._limits.get(), key, options, progress)
@@ -368,7 +372,7 @@ def check_connections(provider: ObjectRequests, config: TransferConfig) -> Trans
             f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
             f"{config.max_concurrency}; raise the one or lower the other"
         )
-        raise ConfigError(message, provider=provider.name)
+        raise ConfigError(message)
     return config
 
 
