@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
 from typing import Literal, overload
 
-from bucketry._core.checks import check_header, check_metadata, refuse_string
+from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
-from bucketry._core.content_types import content_type_of
 from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.threads import in_thread
-from bucketry._core.values import NOTHING, BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
+from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
 from bucketry._transfer.copy import copy, copy_between
 from bucketry._transfer.download import Download
-from bucketry._transfer.limits import Limits
+from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.many import Tally, get_many
+from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
-
-
-@lru_cache(maxsize=256)
-def _only(content_type: str | None) -> WriteOptions:
-    """Give the options of most writes."""
-    return WriteOptions(content_type=content_type)
 
 
 @fills_in_facts
@@ -349,66 +341,3 @@ class TransferManager:
 
     def _download(self, key: str, progress: ProgressCallback | None) -> Download:
         return Download(self.provider, self.config, self._limits.get(), key, progress)
-
-
-def default_config(provider: ObjectRequests) -> TransferConfig:
-    """Give the configuration for a provider where nobody gave one: no more requests at once than connections."""
-    config = TransferConfig()
-    connections = _connections(provider)
-    if connections is None or connections >= config.max_concurrency:
-        return config
-    return replace(config, max_concurrency=connections)
-
-
-def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
-    """Give the configuration back.
-
-    Raises:
-        ConfigError: It means more requests at once than the provider has connections.
-    """
-    connections = _connections(provider)
-    if connections is not None and connections < config.max_concurrency:
-        message = (
-            f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
-            f"{config.max_concurrency}; raise the one or lower the other"
-        )
-        raise ConfigError(message)
-    return config
-
-
-def _connections(provider: ObjectRequests) -> int | None:
-    connections: int | None = getattr(provider, "max_connections", None)
-    return connections
-
-
-def write_options(
-    provider: ObjectRequests,
-    key: str,
-    *,
-    metadata: Mapping[str, str] | None,
-    content_type: str | None,
-    storage_class: str | None,
-    if_none_match: str | None,
-    if_match: str | None,
-) -> WriteOptions:
-    """Check what goes with a write, before any byte moves."""
-    headers = (
-        ("content_type", content_type),
-        ("storage_class", storage_class),
-        ("if_none_match", if_none_match),
-        ("if_match", if_match),
-    )
-    given = [(name, value) for name, value in headers if value is not None]
-    if content_type is None and isinstance(key, str):  # what is no key is refused with the request
-        content_type = content_type_of(key)
-    if not given and not metadata:
-        return _only(content_type)
-    for name, value in given:
-        check_header(name, value, provider.locate(str(key)))
-    return WriteOptions(
-        metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))) if metadata else NOTHING,
-        content_type=content_type,
-        storage_class=storage_class,
-        if_none_match=if_none_match,
-        if_match=if_match,
-    )

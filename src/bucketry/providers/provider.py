@@ -14,8 +14,9 @@ from bucketry._core.facts import Facts, fills_in_facts
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
-from bucketry._transfer.manager import TransferManager, write_options
+from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import Tally, delete_settled
+from bucketry._transfer.options import write_options
 from bucketry._transfer.read import ResumingStream, read, read_ranges
 from bucketry._transfer.tree import every_object
 from bucketry._transfer.write import put_settled
