@@ -86,9 +86,11 @@ async def test_copies_between_buckets_do_not_wait_for_their_own_connections(size
         target = S3Provider(server.config, pool=pool, transfer=transfer)
         data = noise(size)
         await source.put("k", data, metadata={"run": "7"}, content_type="text/x")
-        manager = TransferManager(source, TransferConfig(max_concurrency=4, part_size=5 * MiB))
+        managers = [TransferManager(source, transfer) for _ in range(3)]  # none knows what the others do
         async with asyncio.timeout(15):
-            await asyncio.gather(*(manager.copy_to(target, "k", f"copy-{number}") for number in range(3)))
+            await asyncio.gather(
+                *(manager.copy_to(target, "k", f"copy-{number}") for number, manager in enumerate(managers))
+            )
         for number in range(3):
             assert await target.get(f"copy-{number}") == data
         facts = await target.get_metadata("copy-0")

@@ -11,7 +11,7 @@ from typing import Literal
 from bucketry._cli.args import Arguments
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.provider import IStorageProvider
-from bucketry._transfer.manager import default_config
+from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
 from bucketry.providers.factory import open_storage, storage_provider_from_env
 

@@ -19,6 +19,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_write
 from bucketry._core.conditions import cut_range, judge_read, refuse_version
 from bucketry._core.config import LocalConfig
+from bucketry._core.facts import Facts, fills_in_facts
 from bucketry._core.listing import last_seen, take_page
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import BodyReader, RangeSink
@@ -49,6 +50,7 @@ from bucketry.errors import (
 _DELETES_AT_ONCE = 100  # between two chances to be cancelled
 
 
+@fills_in_facts
 class LocalRequests:
     """The requests of one directory. Holds configuration only; what is live belongs to one call."""
 
@@ -221,7 +223,7 @@ class LocalRequests:
         judge_read(info, if_match=if_match, if_none_match=if_none_match, where=self.locate(key))
         wanted = cut_range(info, byte_range, self.locate(key))
         file.seek(wanted.start)
-        body = _LocalBody(info, file, wanted.size, self.locate(key))
+        body = _LocalBody(info, file, wanted.size, self.locate(key), Facts(self.name, "get", key))
         if wanted.size <= BLOCK:
             body.read_now()
             file.close()
@@ -298,8 +300,9 @@ class LocalRequests:
 class _LocalBody:
     """The open body of a local object, read in threads."""
 
-    def __init__(self, info: ObjectInfo, file: BufferedReader, size: int, where: str) -> None:
+    def __init__(self, info: ObjectInfo, file: BufferedReader, size: int, where: str, facts: Facts) -> None:
         self.info = info
+        self._facts = facts
         self._file = file
         self._missing = size
         self._where = where
@@ -321,13 +324,14 @@ class _LocalBody:
                 yield self._read
             return
         reader = on_the_loop(self._file)
-        try:
-            while self._missing and (chunk := await reader.read(min(BLOCK, self._missing))):
-                self._missing -= len(chunk)
-                yield chunk
-        except OSError as error:
-            raise local_error(error, self._where.removeprefix("file://"), self._where) from error
-        await in_thread(_check_read, self._file.fileno(), self.info, self._missing, self._where)
+        with self._facts:
+            try:
+                while self._missing and (chunk := await reader.read(min(BLOCK, self._missing))):
+                    self._missing -= len(chunk)
+                    yield chunk
+            except OSError as error:
+                raise local_error(error, self._where.removeprefix("file://"), self._where) from error
+            await in_thread(_check_read, self._file.fileno(), self.info, self._missing, self._where)
 
 
 def _check_read(fd: int, info: ObjectInfo, missing: int, where: str) -> None:

@@ -109,7 +109,7 @@ class Place:
 
     def not_found(self, key: str) -> NotFoundError:
         """Give the error for a key without an object."""
-        return NotFoundError(f"{self.locate(key)}: there is no such object", provider="local", key=key)
+        return NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
 
     def error(self, exc: OSError, path: str, key: str) -> StorageError:
         """Give the error for what the operating system said about the key's file."""
@@ -121,16 +121,13 @@ class Place:
         elif exc.errno == errno.ENAMETOOLONG:
             problem = "its path is longer than the file system allows; shorten it"
         if problem:
-            return UnsafeKeyError(
-                f"{self.locate()}: key {key!r} cannot be a file: {problem}", provider="local", key=key
-            )
+            return UnsafeKeyError(f"{self.locate()}: key {key!r} cannot be a file: {problem}", key=key)
         return local_error(exc, path, self.locate(key))
 
     def _inside(self, path: str, key: str) -> None:
         if not self.holds(path):
             raise UnsafeKeyError(
                 f"{self.locate()}: key {key!r} is refused: a symbolic link leads out of the base directory",
-                provider="local",
                 key=key,
             )
 

@@ -291,7 +291,6 @@ def _create(place: Place, staged_path: str, path: str, key: str) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from error
         raise AlreadyExistsError(
             f"{place.locate(key)}: the object exists already, and was left as it is",
-            provider="local",
             key=key,
         ) from error
     except OSError as error:

@@ -172,7 +172,6 @@ def _listed(place: Place, upload_id: str) -> MultipartUpload | None:
 def _gone(place: Place, upload: MultipartUpload) -> UploadNotFoundError:
     return UploadNotFoundError(
         f"{place.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never was",
-        provider="local",
         key=upload.key,
     )
 

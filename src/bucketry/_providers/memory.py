@@ -18,6 +18,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.conditions import cut_range, judge_read, judge_write, refuse_version
 from bucketry._core.config import MemoryConfig
+from bucketry._core.facts import fills_in_facts
 from bucketry._core.listing import last_seen, take_page
 from bucketry._core.multipart import check_part_number, in_order
 from bucketry._core.provider import BodyReader, RangeSink
@@ -66,6 +67,7 @@ class _Upload:
     parts: dict[int, tuple[Part, Content]] = field(default_factory=dict)
 
 
+@fills_in_facts
 class MemoryRequests:
     """The requests of one memory; each instance is its own, empty at first."""
 
@@ -292,13 +294,13 @@ class MemoryRequests:
             return self._objects[key]
         except KeyError:
             message = f"{self.locate(key)}: there is no such object"
-            raise NotFoundError(message, provider=self.name, key=key) from None
+            raise NotFoundError(message, key=key) from None
 
     def _find(self, upload: MultipartUpload) -> _Upload:
         found = self._uploads.get(upload.upload_id)
         if found is None or found.upload.key != upload.key:
             message = f"{self.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never was"
-            raise UploadNotFoundError(message, provider=self.name, key=upload.key)
+            raise UploadNotFoundError(message, key=upload.key)
         return found
 
     async def _take(self, body: Body, where: str) -> Content:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, TypeVar
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_key
+from bucketry._core.facts import fills_in_facts
 from bucketry._core.provider import BodyReader, ObjectRequests, RangeSink
 from bucketry._core.values import (
     BatchResult,
@@ -21,10 +23,12 @@ from bucketry._core.values import (
     Part,
     WriteOptions,
 )
+from bucketry.errors import StorageError
 
 T = TypeVar("T")
 
 
+@fills_in_facts
 class WrappedRequests:
     """The requests of another provider, its keys below `prefix` and named without it.
 
@@ -37,6 +41,7 @@ class WrappedRequests:
         """Remember what is wrapped; no I/O."""
         self.inner = inner
         self.prefix = prefix
+        self._named = _BareKeys(prefix)
 
     async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
         """Make one request; the place for a subclass to do something before or after it."""
@@ -63,6 +68,10 @@ class WrappedRequests:
         """Give the URL of the object itself."""
         return self.inner.locate(self.prefix + key)
 
+    async def _ask(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+        with self._named:
+            return await self.around(operation, request)
+
     def _full(self, key: str) -> str:
         check_key(key, self.capabilities, self.locate())
         return self.prefix + key
@@ -75,7 +84,7 @@ class WrappedRequests:
 
     async def connect(self) -> None:
         """Connect the wrapped provider."""
-        await self.around("connect", self.inner.connect)
+        await self._ask("connect", self.inner.connect)
 
     async def disconnect(self) -> None:
         """Disconnect the wrapped provider."""
@@ -84,7 +93,7 @@ class WrappedRequests:
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
         full = self._full(key)
-        return self._bare(await self.around("head", lambda: self.inner.head(full, version_id=version_id)))
+        return self._bare(await self._ask("head", lambda: self.inner.head(full, version_id=version_id)))
 
     @asynccontextmanager
     async def open_body(
@@ -105,8 +114,8 @@ class WrappedRequests:
             if_none_match=if_none_match,
         )
         async with AsyncExitStack() as stack:  # closes the body also where its answer is lost on the way here
-            body = await self.around("open_body", lambda: stack.enter_async_context(opening))
-            yield _Body(body, self._bare(body.info))
+            body = await self._ask("open_body", lambda: stack.enter_async_context(opening))
+            yield _Body(body, self._bare(body.info), self._named)
 
     async def fetch_range(
         self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
@@ -114,13 +123,13 @@ class WrappedRequests:
         """See `ReadsObjects.fetch_range`."""
         full = self._full(key)
         return self._bare(
-            await self.around("fetch_range", lambda: self.inner.fetch_range(full, byte_range, sink, if_match=if_match))
+            await self._ask("fetch_range", lambda: self.inner.fetch_range(full, byte_range, sink, if_match=if_match))
         )
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
         full = self._full(key)
-        return self._bare(await self.around("put_object", lambda: self.inner.put_object(full, body, options)))
+        return self._bare(await self._ask("put_object", lambda: self.inner.put_object(full, body, options)))
 
     async def list_page(
         self,
@@ -132,7 +141,7 @@ class WrappedRequests:
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
         after = self.prefix + start_after if start_after is not None else None
-        page = await self.around(
+        page = await self._ask(
             "list_page",
             lambda: self.inner.list_page(self.prefix + prefix, delimiter=delimiter, start_after=after, token=token),
         )
@@ -145,15 +154,15 @@ class WrappedRequests:
     async def delete(self, remote_path: str) -> None:
         """See `DeletesObjects.delete`."""
         full = self._full(remote_path)
-        await self.around("delete", lambda: self.inner.delete(full))
+        await self._ask("delete", lambda: self.inner.delete(full))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """See `DeletesObjects.delete_batch`."""
         full = [self.prefix + key for key in keys]  # what is malformed is reported as such, by itself
-        result = await self.around("delete_batch", lambda: self.inner.delete_batch(full))
+        result = await self._ask("delete_batch", lambda: self.inner.delete_batch(full))
         return BatchResult(
             succeeded=tuple(key.removeprefix(self.prefix) for key in result.succeeded),
-            failed={key.removeprefix(self.prefix): error for key, error in result.failed.items()},
+            failed={key.removeprefix(self.prefix): self._named.bare(error) for key, error in result.failed.items()},
         )
 
     async def copy_object(
@@ -167,7 +176,7 @@ class WrappedRequests:
         """See `CopiesObjects.copy_object`."""
         full, target = self._full(source), self._full(destination)
         return self._bare(
-            await self.around(
+            await self._ask(
                 "copy_object",
                 lambda: self.inner.copy_object(full, target, if_match=if_match, options=options),
             )
@@ -178,7 +187,7 @@ class WrappedRequests:
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
         full, inside = self._full(source), self._upload(upload)
-        return await self.around(
+        return await self._ask(
             "copy_part",
             lambda: self.inner.copy_part(inside, part_number, full, byte_range, if_match=if_match),
         )
@@ -186,13 +195,13 @@ class WrappedRequests:
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
         full = self._full(key)
-        upload = await self.around("create_multipart", lambda: self.inner.create_multipart(full, options))
+        upload = await self._ask("create_multipart", lambda: self.inner.create_multipart(full, options))
         return replace(upload, key=key)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
         inside = self._upload(upload)
-        return await self.around("put_part", lambda: self.inner.put_part(inside, part_number, body))
+        return await self._ask("put_part", lambda: self.inner.put_part(inside, part_number, body))
 
     async def complete_multipart(
         self,
@@ -205,7 +214,7 @@ class WrappedRequests:
         """See `UploadsParts.complete_multipart`."""
         inside = self._upload(upload)
         return self._bare(
-            await self.around(
+            await self._ask(
                 "complete_multipart",
                 lambda: self.inner.complete_multipart(inside, parts, options, checksum=checksum),
             )
@@ -214,7 +223,7 @@ class WrappedRequests:
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """See `UploadsParts.abort_multipart`."""
         inside = self._upload(upload)
-        await self.around("abort_multipart", lambda: self.inner.abort_multipart(inside))
+        await self._ask("abort_multipart", lambda: self.inner.abort_multipart(inside))
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """See `UploadsParts.list_parts`."""
@@ -223,27 +232,58 @@ class WrappedRequests:
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        found = await self.around("list_multiparts", lambda: self.inner.list_multiparts(self.prefix + prefix))
+        found = await self._ask("list_multiparts", lambda: self.inner.list_multiparts(self.prefix + prefix))
         return tuple(replace(upload, key=upload.key.removeprefix(self.prefix)) for upload in found)
 
     async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
         """See `Presigns.presign`."""
-        return await self.inner.presign(self._full(key), method=method, expires_in=expires_in)
+        full = self._full(key)
+        with self._named:
+            return await self.inner.presign(full, method=method, expires_in=expires_in)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
-        return await self.inner.presign_post(self._full(key), expires_in=expires_in, max_size=max_size)
+        full = self._full(key)
+        with self._named:
+            return await self.inner.presign_post(full, expires_in=expires_in, max_size=max_size)
 
 
 class _Body:
     """A body whose object is named without the prefix."""
 
-    def __init__(self, body: BodyReader, info: ObjectInfo) -> None:
+    def __init__(self, body: BodyReader, info: ObjectInfo, named: _BareKeys) -> None:
         self._body = body
+        self._named = named
         self.info = info
 
     async def read(self) -> bytes:
-        return await self._body.read()
+        with self._named:
+            return await self._body.read()
 
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        return self._body.__aiter__()
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        with self._named:
+            async with aclosing(self._body.__aiter__()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+
+class _BareKeys:
+    """`with _BareKeys(prefix):` errors that leave the block name their object as the caller does."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageError):
+            self.bare(error)
+
+    def bare(self, error: StorageError) -> StorageError:
+        """Take the prefix off the key that the error names."""
+        if error.key is not None:
+            error.key = error.key.removeprefix(self._prefix)
+        return error

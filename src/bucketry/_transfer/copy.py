@@ -35,10 +35,10 @@ async def copy(
     where = provider.locate(source)
     if _as_stored(source, provider) == _as_stored(destination, provider):
         message = f"{where}: source and destination are the same key"
-        raise InvalidRequestError(message, provider=provider.name, key=source, operation="copy")
+        raise InvalidRequestError(message, key=source)
     if not provider.capabilities.copy:
         message = f"{where}: this provider has no server-side copy"
-        raise UnsupportedError(message, provider=provider.name, key=source, operation="copy")
+        raise UnsupportedError(message, key=source)
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
@@ -75,7 +75,7 @@ def _as_stored(key: str, provider: ObjectRequests) -> str:
 async def _check_unchanged(provider: ObjectRequests, source: str, copied: ObjectInfo) -> None:
     if (await provider.head(source)).etag != copied.etag:
         message = f"{provider.locate(source)}: the object changed while it was copied; nothing was published"
-        raise PreconditionFailedError(message, provider=provider.name, key=source, operation="copy")
+        raise PreconditionFailedError(message, key=source)
 
 
 async def copy_between(
@@ -101,14 +101,14 @@ async def copy_between(
     parts: list[Part] = []
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
-        raise UnsupportedError(message, provider=provider.name, key=key, operation="copy_to")
+        raise UnsupportedError(message, key=key)
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
             _, data = await read(provider, key, byte_range, if_match=info.etag or None, policy=policy)
             if len(data) != size:
                 message = f"{provider.locate(key)}: {size} bytes were promised and {len(data)} came: it changed"
-                raise IntegrityError(message, provider=provider.name, key=key, operation="copy_to")
+                raise IntegrityError(message, key=key)
             return await send(data)
 
     if plan.count <= 1 or not info.etag:  # without an etag its ranges cannot be held to one version

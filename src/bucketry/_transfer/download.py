@@ -133,7 +133,7 @@ class Download:
     def _check_listed(self, listed: ObjectInfo, size: int) -> None:
         if size != listed.size:
             message = f"{self.provider.locate(self.key)}: {listed.size} bytes were listed and {size} sent: it changed"
-            raise IntegrityError(message, provider=self.provider.name, key=self.key)
+            raise IntegrityError(message, key=self.key)
 
     @property
     def _policy(self) -> RetryPolicy:
@@ -223,7 +223,7 @@ class Download:
             else:
                 if byte_range is not None and sink.position != sink.end:
                     message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
-                    raise IntegrityError(message, provider=self.provider.name, key=self.key)
+                    raise IntegrityError(message, key=self.key)
                 return got
 
     def _compare(self, algorithm: str, stored: str, computed: str) -> None:
@@ -232,4 +232,4 @@ class Download:
                 f"{self.provider.locate(self.key)}: the bytes are not those that were stored: their {algorithm} is "
                 f"{computed}, not {stored}; nothing was published"
             )
-            raise ChecksumMismatchError(message, provider=self.provider.name, key=self.key, operation="download")
+            raise ChecksumMismatchError(message, key=self.key)

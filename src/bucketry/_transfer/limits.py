@@ -6,12 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from bucketry._core.config import TransferConfig
+from bucketry._core.provider import ObjectRequests
 from bucketry._transfer.hops import Hops
+from bucketry.errors import ConfigError
 
 COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
 
@@ -133,3 +135,33 @@ class Limits:
         async with self.memory.hold(memory), self.slots.hold(1):
             await self.pace.wait(size)
             yield
+
+
+def default_config(provider: ObjectRequests) -> TransferConfig:
+    """Give the configuration for a provider where nobody gave one: no more requests at once than connections."""
+    config = TransferConfig()
+    connections = _connections(provider)
+    if connections is None or connections >= config.max_concurrency:
+        return config
+    return replace(config, max_concurrency=connections)
+
+
+def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
+    """Give the configuration back.
+
+    Raises:
+        ConfigError: It means more requests at once than the provider has connections.
+    """
+    connections = _connections(provider)
+    if connections is not None and connections < config.max_concurrency:
+        message = (
+            f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
+            f"{config.max_concurrency}; raise the one or lower the other"
+        )
+        raise ConfigError(message)
+    return config
+
+
+def _connections(provider: ObjectRequests) -> int | None:
+    connections: int | None = getattr(provider, "max_connections", None)
+    return connections

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
 from typing import Literal, overload
 
-from bucketry._core.checks import check_header, check_metadata, refuse_string
+from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
-from bucketry._core.content_types import content_type_of
+from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.threads import in_thread
-from bucketry._core.values import NOTHING, BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
+from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
 from bucketry._transfer.copy import copy, copy_between
 from bucketry._transfer.download import Download
-from bucketry._transfer.limits import Limits
+from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.many import Tally, get_many
+from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
 from bucketry._transfer.upload import Upload
@@ -27,12 +26,7 @@ from bucketry._transfer.workers import fan_out
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
 
-@lru_cache(maxsize=256)
-def _only(content_type: str | None) -> WriteOptions:
-    """Give the options of most writes."""
-    return WriteOptions(content_type=content_type)
-
-
+@fills_in_facts
 class TransferManager:
     """Moves objects of any size, with bounded requests, memory and bandwidth over all its transfers.
 
@@ -232,7 +226,7 @@ class TransferManager:
 
         async def one(found: Found) -> None:
             if found.error is not None:
-                tally.fail(found.key, found.error)
+                tally.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
             else:
                 await tally.note(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
 
@@ -265,7 +259,7 @@ class TransferManager:
         batch = tally.result()
         if not batch.succeeded and not batch.failed:
             message = f"{self.provider.locate(below)}: there is no object below it"
-            raise NotFoundError(message, provider=self.provider.name, key=below, operation="download_tree")
+            raise NotFoundError(message, key=below)
         return batch
 
     @overload
@@ -295,10 +289,11 @@ class TransferManager:
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
-        refuse_string(keys, self.provider.locate())
-        if on_error not in ("raise", "yield"):
-            message = f"get_many: on_error={on_error!r}: give 'raise' or 'yield'"
-            raise InvalidRequestError(message, provider=self.provider.name, operation="get_many")
+        with Facts(self.provider.name, "get_many"):
+            refuse_string(keys, self.provider.locate())
+            if on_error not in ("raise", "yield"):
+                message = f"{self.provider.locate()}: on_error={on_error!r}: give 'raise' or 'yield'"
+                raise InvalidRequestError(message)
         return get_many(
             self.provider,
             self._limits.get(),
@@ -335,76 +330,14 @@ class TransferManager:
     async def _land(
         self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None
     ) -> TransferResult | None:
-        if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
-            await in_thread(landing.make_directory, entry.key)
-            return None
-        return await self._download(entry.key, progress).land(entry, landing)
+        with Facts(self.provider.name, "download", entry.key):
+            if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
+                await in_thread(landing.make_directory, entry.key)
+                return None
+            return await self._download(entry.key, progress).land(entry, landing)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
         return Upload(self.provider, self.config, self._limits.get(), key, options, progress)
 
     def _download(self, key: str, progress: ProgressCallback | None) -> Download:
         return Download(self.provider, self.config, self._limits.get(), key, progress)
-
-
-def default_config(provider: ObjectRequests) -> TransferConfig:
-    """Give the configuration for a provider where nobody gave one: no more requests at once than connections."""
-    config = TransferConfig()
-    connections = _connections(provider)
-    if connections is None or connections >= config.max_concurrency:
-        return config
-    return replace(config, max_concurrency=connections)
-
-
-def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
-    """Give the configuration back.
-
-    Raises:
-        ConfigError: It means more requests at once than the provider has connections.
-    """
-    connections = _connections(provider)
-    if connections is not None and connections < config.max_concurrency:
-        message = (
-            f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
-            f"{config.max_concurrency}; raise the one or lower the other"
-        )
-        raise ConfigError(message, provider=provider.name)
-    return config
-
-
-def _connections(provider: ObjectRequests) -> int | None:
-    connections: int | None = getattr(provider, "max_connections", None)
-    return connections
-
-
-def write_options(
-    provider: ObjectRequests,
-    key: str,
-    *,
-    metadata: Mapping[str, str] | None,
-    content_type: str | None,
-    storage_class: str | None,
-    if_none_match: str | None,
-    if_match: str | None,
-) -> WriteOptions:
-    """Check what goes with a write, before any byte moves."""
-    headers = (
-        ("content_type", content_type),
-        ("storage_class", storage_class),
-        ("if_none_match", if_none_match),
-        ("if_match", if_match),
-    )
-    given = [(name, value) for name, value in headers if value is not None]
-    if content_type is None and isinstance(key, str):  # what is no key is refused with the request
-        content_type = content_type_of(key)
-    if not given and not metadata:
-        return _only(content_type)
-    for name, value in given:
-        check_header(name, value, provider.locate(str(key)))
-    return WriteOptions(
-        metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))) if metadata else NOTHING,
-        content_type=content_type,
-        storage_class=storage_class,
-        if_none_match=if_none_match,
-        if_match=if_match,
-    )

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 
+from bucketry._core.facts import Facts
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
@@ -164,20 +165,24 @@ class _Ahead:
             await self._ended.wait()
 
     async def _read(self, one: _Object) -> bytes:
-        try:
-            (info, data), _ = await once_more(lambda: self._read_small(one))
-            if data is not None:
-                return data
-            # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
-            while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
-                await self._decided.wait()
-            one.held = await self.memory.take(info.size)
-            self._decide(one)
-            async with self._limits.slots.hold(1):
-                _, data = await read(self._provider, one.key, if_match=info.etag or None, policy=self._policy)
+        with Facts(self._provider.name, "get_many", one.key):
+            try:
+                return await self._read_any(one)
+            finally:
+                self._decide(one)
+
+    async def _read_any(self, one: _Object) -> bytes:
+        (info, data), _ = await once_more(lambda: self._read_small(one))
+        if data is not None:
             return data
-        finally:
-            self._decide(one)
+        # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
+        while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
+            await self._decided.wait()
+        one.held = await self.memory.take(info.size)
+        self._decide(one)
+        async with self._limits.slots.hold(1):
+            _, data = await read(self._provider, one.key, if_match=info.etag or None, policy=self._policy)
+        return data
 
     async def _read_small(self, one: _Object) -> tuple[ObjectInfo, bytes | None]:
         """Open an object, and read it if it is small."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from bucketry._core.conditions import check_start, judge_read
+from bucketry._core.facts import Facts
 from bucketry._core.provider import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.units import MiB
@@ -54,6 +55,7 @@ class ResumingStream:
     ) -> None:
         """Remember what to read; entering the context makes the first request."""
         self.retries = 0
+        self._facts = Facts(provider.name, "get", key)
         self._provider = provider
         self._key = key
         self._range = byte_range
@@ -89,16 +91,17 @@ class ResumingStream:
         Raises:
             InvalidRangeError: The range begins at or beyond the end of an object that is not empty.
         """
-        if self._range is not None and not self._range.size:
-            await self._look(self._range)
+        with self._facts:
+            if self._range is not None and not self._range.size:
+                await self._look(self._range)
+                return self
+            try:
+                await self._open()
+            except InvalidRangeError as refused:
+                if self._range is None:
+                    raise
+                await self._look(self._range, refused)
             return self
-        try:
-            await self._open()
-        except InvalidRangeError as refused:
-            if self._range is None:
-                raise
-            await self._look(self._range, refused)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,7 +126,7 @@ class ResumingStream:
             data = b"".join([chunk async for chunk in chunks])
         if len(data) != wanted:
             message = f"{self._provider.locate(self._key)}: {wanted} bytes were asked for and {len(data)} came"
-            raise IntegrityError(message, provider=self._provider.name, key=self._key)
+            raise IntegrityError(message, key=self._key)
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
@@ -189,7 +192,7 @@ class ResumingStream:
     def _not_open(self) -> InvalidRequestError:
         where = self._provider.locate(self._key)
         message = f"{where}: the stream is not open; read it in `async with provider.stream(key) as chunks:`"
-        return InvalidRequestError(message, provider=self._provider.name, key=self._key, operation="stream")
+        return self._facts.fill(InvalidRequestError(message))
 
     async def _close(self) -> None:
         opened, self._opened = self._opened, None
@@ -308,7 +311,7 @@ async def read_ranges(
         if_match = info.etag
         if not if_match:
             message = f"{where}: the object has no etag, so its ranges cannot be held to one version"
-            raise UnsupportedError(message, provider=provider.name, key=key, operation="get_ranges")
+            raise UnsupportedError(message, key=key)
     await fan_out(groups, one, width=min(width, len(groups)))
     ordered = sorted(found, key=lambda group: group.start)
     return [_cut(found, ordered, each) for each in wanted]

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from bucketry._core.checks import OWN, local_parts
+from bucketry._core.facts import filled
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.threads import in_thread
@@ -146,7 +147,7 @@ async def every_object(
                 return
             if token == marker:
                 message = f"{provider.locate(prefix)}: the listing leads back to a page that it has given before"
-                raise TransientError(message, provider=provider.name, operation="list")
+                raise filled(TransientError(message), provider.name, "list")
             pages += 1
             if pages & (pages - 1) == 0:
                 marker = token  # the tokens at powers of two: sooner or later one of them comes again in any circle

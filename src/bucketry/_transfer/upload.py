@@ -231,7 +231,7 @@ class Upload:
                 f"{self.provider.locate(self.key)}: the stream is longer than {limits.max_parts} parts of this "
                 "part_size hold; give TransferConfig a larger part_size"
             )
-            raise UnsupportedError(message, provider=self.provider.name, key=self.key, operation="put")
+            raise UnsupportedError(message, key=self.key)
 
     async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
         limits = self.provider.capabilities
@@ -249,7 +249,7 @@ class Upload:
                 return info  # somebody has replaced it since
             if stored.size != info.size:
                 message = f"{self.provider.locate(self.key)}: {info.size} bytes were sent and {stored.size} are stored"
-                raise IntegrityError(message, provider=self.provider.name, key=self.key, operation="upload")
+                raise IntegrityError(message, key=self.key)
             return stored
         return info
 

@@ -10,11 +10,13 @@ from typing import Any, Self
 
 from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
+from bucketry._core.facts import Facts, fills_in_facts
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
-from bucketry._transfer.manager import TransferManager, write_options
+from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import Tally, delete_settled
+from bucketry._transfer.options import write_options
 from bucketry._transfer.read import ResumingStream, read, read_ranges
 from bucketry._transfer.tree import every_object
 from bucketry._transfer.write import put_settled
@@ -28,6 +30,7 @@ _REQUESTS = tuple(
 )
 
 
+@fills_in_facts
 class StorageProvider(ObjectRequests):
     """The base of every provider: a class that does `ObjectRequests` gets all of `IStorageProvider` from it.
 
@@ -241,12 +244,13 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request, the bytes down; about 1 MiB of memory.
         """
-        if chunk_size < 1:
-            message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
-            raise InvalidRangeError(message, key=key)
-        byte_range = None
-        if start or end is not None:
-            byte_range = ByteRange(start, self.capabilities.max_object_size if end is None else end)
+        with Facts(self.name, "get", key):
+            if chunk_size < 1:
+                message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
+                raise InvalidRangeError(message)
+            byte_range = None
+            if start or end is not None:
+                byte_range = ByteRange(start, self.capabilities.max_object_size if end is None else end)
         return ResumingStream(self, key, byte_range, chunk_size=chunk_size, policy=self.transfer.policy)
 
     async def put(

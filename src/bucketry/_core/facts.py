@@ -1,0 +1,158 @@
+"""Where errors get the facts that the code which raises them does not know: provider, operation and key.
+
+What checks a key or reads a local file knows neither. So the classes whose methods are called from outside fill in
+what is missing, and nobody else does: an error is raised with its message, and with a key or a path of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import wraps
+from inspect import iscoroutinefunction
+from types import FunctionType, TracebackType
+from typing import Any, Protocol, TypeVar
+
+from bucketry._core.values import BatchResult, MultipartUpload
+from bucketry.errors import StorageError
+
+C = TypeVar("C", bound=type)
+T = TypeVar("T")
+E = TypeVar("E", bound=StorageError)
+
+_OPERATIONS = {
+    "open_body": "get",
+    "fetch_range": "get",
+    "put_object": "put",
+    "put_stream": "put",
+    "list_page": "list",
+    "delete_batch": "delete_many",
+    "copy_object": "copy",
+}
+"""Methods whose errors name another one, which users know; the S3 providers name the same."""
+
+_KEYS = ("key", "remote_path", "upload", "source")
+"""Parameters that say which object is concerned; the first of them that a method has does."""
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+
+
+def filled(error: E, provider: str, operation: str, key: str | None = None) -> E:
+    """Fill in what an error does not say yet, and give it back."""
+    error.provider = error.provider or provider
+    error.operation = error.operation or operation
+    error.key = key if error.key is None else error.key
+    return error
+
+
+class Facts:
+    """`with Facts(provider, operation, key):` errors that leave the block say all three."""
+
+    __slots__ = ("_key", "_operation", "_provider")
+
+    def __init__(self, provider: str, operation: str, key: str | None = None) -> None:
+        """Remember them."""
+        self._provider = provider
+        self._operation = operation
+        self._key = key
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Fill in what the error does not say yet."""
+        if isinstance(error, StorageError):
+            self.fill(error)
+
+    def fill(self, error: E) -> E:
+        """Fill in what an error does not say yet, and give it back."""
+        return filled(error, self._provider, self._operation, self._key)
+
+
+def fills_in_facts(cls: C) -> C:
+    """Let the errors of every public coroutine method of the class, and of its `open_body`, say where they are from.
+
+    The class has a `name`, or a `provider` that has one.
+    """
+    for name, method in list(vars(cls).items()):
+        if name == "open_body":
+            setattr(cls, name, _opening(method))
+        elif not name.startswith("_") and iscoroutinefunction(method):
+            setattr(cls, name, _telling(method))
+    return cls
+
+
+def _telling(method: FunctionType) -> Callable[..., Awaitable[Any]]:
+    operation = _OPERATIONS.get(method.__name__, method.__name__)
+    key_of = _key_of(method)
+
+    @wraps(method)
+    async def telling(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the method's own
+        try:
+            result = await method(self, *args, **options)
+        except StorageError as error:
+            filled(error, _name_of(self), operation, key_of(args, options))
+            raise
+        if type(result) is BatchResult:
+            for key, failure in result.failed.items():
+                filled(failure, _name_of(self), operation, key)
+        return result
+
+    return telling
+
+
+def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    key_of = _key_of(method)
+
+    @wraps(method)
+    def opening(self: _Named, *args: Any, **options: Any) -> _Opening:  # noqa: ANN401 - as the method's own
+        return _Opening(self.name, key_of(args, options), method(self, *args, **options))
+
+    return opening
+
+
+class _Opening:
+    """A context of which only the beginning is looked at: what ends it is perhaps its user's error."""
+
+    __slots__ = ("_facts", "_opening")
+
+    def __init__(self, provider: str, key: str | None, opening: AbstractAsyncContextManager[Any]) -> None:
+        self._facts = Facts(provider, "get", key)
+        self._opening = opening
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401 - as the context's own
+        with self._facts:
+            return await self._opening.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._opening.__aexit__(kind, error, trace)
+
+
+def _key_of(method: FunctionType) -> Callable[[tuple[Any, ...], dict[str, Any]], str | None]:
+    """Give a function that finds the key in a call's arguments."""
+    code = getattr(method, "__wrapped__", method).__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    name = next((name for name in _KEYS if name in names), None)
+    if name is None:
+        return lambda _, __: None
+    at = names.index(name)
+
+    def key_of(args: tuple[Any, ...], options: dict[str, Any]) -> str | None:
+        given = args[at] if at < len(args) else options.get(name)
+        if isinstance(given, MultipartUpload):
+            return given.key
+        return given if isinstance(given, str) else None
+
+    return key_of
+
+
+def _name_of(owner: Any) -> str:  # noqa: ANN401 - of the classes above
+    return str(getattr(owner, "provider", owner).name)
