@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bucketry._core import config
+from bucketry._core.entries import ProviderConfig
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -124,7 +125,7 @@ def test_the_configuration_page_names_every_variable_and_entry() -> None:
     """What a configuration class takes, from a mapping or the environment, is on the page."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
-    providers = [kind for kind in classes if issubclass(kind, config.ProviderConfig) and kind.provider]
+    providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
     assert providers
     for kind in providers:
         for entry in fields(kind):
