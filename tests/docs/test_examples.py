@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 def run(command: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command without the settings and credentials of whoever runs the tests."""
-    ours = ("STORAGE_PROVIDER", "LOCAL_STORAGE_PATH", "AWS_")
+    ours = ("STORAGE_PROVIDER", "LOCAL_STORAGE_PATH", "AWS_", "BUCKETRY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = kept | {"HOME": str(cwd)} | variables
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
@@ -100,6 +101,13 @@ def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
     assert written
     for block in written:
         assert block.strip() in known, block
+
+
+def test_examples_are_type_checked() -> None:
+    """The strict type check covers every example, and so the README, whose Python is theirs."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert settings["strict"]
+    assert "docs/examples" in settings["files"]
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=relative)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 
 from bucketry._core.checks import check_header, check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
@@ -229,7 +229,7 @@ class TransferManager:
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         return tally.result()
 
-    def get_many(self, keys: Iterable[str], *, ordered: bool = True) -> AsyncIterator[tuple[str, bytes]]:
+    def get_many(self, keys: Iterable[str], *, ordered: bool = True) -> AsyncGenerator[tuple[str, bytes], None]:
         """Iterate over `(key, bytes)`, prefetching within a memory budget.
 
         Args:
