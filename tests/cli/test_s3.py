@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +171,28 @@ def test_an_error_names_the_verb(
         assert said.count("\n") == 1
     assert main(["list", "--json"]) == 3
     assert json.loads(capsys.readouterr().err)["error"]["verb"] == "list"
+
+
+def test_the_commands_of_the_page_on_servers_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of the page works as it is written, with the address of a server that runs here."""
+    page = (Path(__file__).parents[2] / "docs/how-to/self-hosted.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents/f").write_bytes(b"x")
+    with embedded_s3(bucket="my-bucket") as server:
+        lines = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")]
+        for line in lines:
+            program, *words = shlex.split(line.replace("http://minio:9000", server.endpoint_url))
+            if program == "export":
+                for word in words:
+                    monkeypatch.setenv(*word.replace("…", "example").split("=", 1))
+            else:
+                assert (program, main(words)) == ("bucketry", 0), capsys.readouterr().err
+        capsys.readouterr()
+        assert main(["list", "--url", "s3://my-bucket", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["key"] == "backups/documents/f"
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

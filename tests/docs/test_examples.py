@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bucketry._cli.args import ENTRIES
 from bucketry._core import config
 from bucketry._core.entries import ProviderConfig
 
@@ -138,9 +139,33 @@ def test_the_configuration_page_names_every_variable_and_entry() -> None:
     for kind in providers:
         for entry in fields(kind):
             assert f"`{entry.name}`" in page, f"{kind.__name__}: {entry.name} is not on the page"
-        for variables in kind.environment.values():
+        for variables in kind.variables().values():
             for variable in variables:
                 assert f"`{variable}`" in page, f"{kind.__name__}: {variable} is not on the page"
+
+
+def test_the_table_of_the_configuration_says_how_each_entry_is_given() -> None:
+    """Variables in their order, option and query of each row are those that the code knows."""
+    page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
+    known = {
+        kind.provider: kind
+        for kind in vars(config).values()
+        if isinstance(kind, type) and "Config" in kind.__name__ and issubclass(kind, ProviderConfig) and kind.provider
+    }
+    kind, seen = ProviderConfig, set()
+    for row in re.findall(r"^\| (.*?) \|$", page, re.MULTILINE):
+        provider, name, variables, option, query, *_ = (cell.strip(" `") for cell in row.split("|"))
+        if provider in known or provider == "each S3-compatible":
+            kind = known.get(provider, config.WasabiConfig)
+        if name not in {entry.name for entry in fields(kind)}:
+            continue
+        (secret,) = [not entry.repr for entry in fields(kind) if entry.name == name]
+        assert tuple(re.findall(r"[A-Z0-9_]+", variables)) == kind.variables()[name], row
+        assert (option == f"--{name.replace('_', '-')}") is (name in ENTRIES), row
+        assert (query == "no") is secret, row
+        seen.add((kind.provider, name))
+    missing = {(kind.provider, entry.name) for kind in known.values() for entry in fields(kind)} - seen
+    assert {name for _, name in missing} <= {name for provider, name in seen if provider == "wasabi"}, missing
 
 
 @pytest.mark.slow

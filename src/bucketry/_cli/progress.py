@@ -97,6 +97,7 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
         from rich.console import Console
         from rich.progress import BarColumn, ProgressColumn, Task
         from rich.progress import Progress as Bar
+        from rich.table import Column
         from rich.text import Text
     except ImportError:
         yield None
@@ -118,7 +119,7 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
 
     console = Console(stderr=True)
     width = max(5, min(_BAR_WIDTH, console.width - _TEXT_WIDTH))
-    columns = (Verb(), BarColumn(bar_width=width), Line())
+    columns = (Verb(), BarColumn(bar_width=width), Line(Column(no_wrap=True)))
     with Bar(*columns, console=console, transient=True) as bar:
         bar.add_task(verb, total=None)
         yield counts
