@@ -62,6 +62,7 @@ def providers_are_found(pool: SessionPool, environ: Mapping[str, str]) -> None:
     assert_type(storage_provider_from_env(environ, pool=pool), IStorageProvider)
     assert_type(open_storage("s3://logs/2026"), IStorageProvider)
     assert_type(open_storage("r2://logs", account_id="account"), IStorageProvider)
+    assert_type(open_storage("s3://logs", transfer=TransferConfig(), pool=pool), IStorageProvider)
 
 
 async def classic_methods(provider: IStorageProvider, path: os.PathLike[str]) -> None:

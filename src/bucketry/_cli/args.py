@@ -214,13 +214,13 @@ def _add_objects(
 ) -> None:
     listing.add_argument("--prefix", metavar="P", help="only keys that begin with P; * has no meaning")
     listing.add_argument("--delimiter", metavar="D", help="group keys at this text, such as /")
-    info.add_argument("key", metavar="KEY", nargs="?")
-    delete.add_argument("keys", metavar="KEY", nargs="*")
+    info.add_argument("key", metavar="KEY", nargs="?", help="of the object; default: show the provider")
+    delete.add_argument("keys", metavar="KEY", nargs="*", help="of an object; * has no meaning")
     delete.add_argument("--prefix", metavar="P", help="delete every key that begins with P; needs --recursive")
     delete.add_argument("--all", action="store_true", help="delete every object; needs --recursive")
     delete.add_argument("--recursive", action="store_true", help="confirm that --prefix or --all is meant")
     delete.add_argument("--strict", action="store_true", help="look first, and report keys that do not exist")
-    cat.add_argument("key", metavar="KEY")
+    cat.add_argument("key", metavar="KEY", help="of the object")
 
 
 def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentParser) -> None:

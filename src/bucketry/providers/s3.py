@@ -39,6 +39,9 @@ _PLACE = (
 class S3FamilyProvider(S3Requests, StorageProvider):
     """A bucket of an S3-compatible cloud; the base of its class for one more cloud, which names a row.
 
+    `anonymous=True` asks without credentials, for what is public. `server` says what a server of one's own behind
+    `endpoint_url` does: all that AWS does (`"aws"`), or little (`"generic"`).
+
     Args:
         config: A mapping with the entries of the configuration class, or an instance of it.
         pool: Shared sessions and connections; without one the provider makes its own.
