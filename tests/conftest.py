@@ -12,7 +12,7 @@ settings.register_profile("ci", max_examples=100, derandomize=True, deadline=Non
 settings.register_profile("nightly", max_examples=2_000, derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-_PREFIXES = ("AWS_", "B2_", "BACKBLAZE_", "CLOUDFLARE_R2_", "DO_SPACES_", "SPACES_", "WASABI_")
+_PREFIXES = ("AWS_", "B2_", "BACKBLAZE_", "BUCKETRY_", "CLOUDFLARE_R2_", "DO_SPACES_", "SPACES_", "WASABI_")
 _NAMES = ("LOCAL_STORAGE_PATH", "STORAGE_PROVIDER")
 
 

@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from bucketry import S3Provider, SessionPool, StorageProviderFactory, TransferConfig
+from bucketry import IStorageProvider, S3Provider, SessionPool, StorageProviderFactory, TransferConfig
 from bucketry.testing import embedded_s3
 
 DEFAULTS = {"endpoint_url": "https://objects.house.example", "server": "aws"}
@@ -33,7 +33,7 @@ class HouseProvider(S3Provider):
 
 
 # --8<-- [start:register]
-def make_one(**entries: str) -> S3Provider:
+def make_one(**entries: str) -> IStorageProvider:
     StorageProviderFactory.register("house", HouseProvider)
     return StorageProviderFactory.create({"provider_type": "house", **entries})
 

@@ -37,6 +37,7 @@ class ExampleConfig(S3FamilyConfig):
     """Example Cloud."""
 
     provider = "example"
+    credentials = ("access_key_id", "secret_access_key")
     environment = {  # noqa: RUF012 - a ClassVar of the base
         "bucket_name": ("EXAMPLE_BUCKET",),
         "access_key_id": ("EXAMPLE_KEY_ID",),
@@ -44,8 +45,8 @@ class ExampleConfig(S3FamilyConfig):
         "region": ("EXAMPLE_REGION",),
     }
 
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
     region: str = "north-1"
 
 
@@ -60,7 +61,7 @@ class ExampleProvider(S3FamilyProvider):
 
 
 async def main() -> None:
-    assert ExampleProvider({"bucket_name": "my-bucket", "access_key_id": "a", "secret_access_key": "b"})
+    ExampleProvider({"bucket_name": "my-bucket", "access_key_id": "a", "secret_access_key": "b"})
     with embedded_s3() as server:
         entries = {name: value for name, value in server.config.items() if name != "server"}
         async with ExampleProvider(entries) as storage:

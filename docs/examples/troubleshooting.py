@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ async def answers() -> None:
     ):
         with server_that_says(code, status) as config:
             async with _closing(S3Provider(config)) as storage:
-                await show(lambda storage=storage: storage.get("report.txt"))
+                await show(partial(storage.get, "report.txt"))
     gone = {"bucket_name": "my-bucket", "endpoint_url": "http://127.0.0.1:9", "max_attempts": 1} | KEYS
     async with _closing(S3Provider(gone)) as storage:
         await show(lambda: storage.get("report.txt"))

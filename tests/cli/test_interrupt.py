@@ -123,4 +123,4 @@ def test_an_error_while_cleaning_up_is_shown(bucketry: Shell) -> None:
         assert running.stdout.readline() == b"waiting\n"
         running.send_signal(signal.SIGINT)
         _, err = running.communicate()
-    assert (running.returncode, err) == (130, NOTE + b"error: no clean-up\n")
+    assert (running.returncode, err) == (130, NOTE + b"error: info: no clean-up\n")

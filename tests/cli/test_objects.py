@@ -123,13 +123,39 @@ def test_cat_into_a_file_gives_exactly_the_bytes(bucketry: Shell) -> None:
     assert (bucketry.directory / "out").read_bytes() == b"begin" + data
 
 
-def test_delete_removes_keys_and_missing_ones_are_fine(bucketry: Shell) -> None:
-    """Delete takes several keys, and one that does not exist counts as deleted."""
+def test_delete_removes_keys_and_says_no_more_than_it_knows(bucketry: Shell) -> None:
+    """Delete takes several keys; without a look nobody knows whether they were there, so it counts what was asked."""
     for key in ("a", "b", "c"):
         bucketry.write(f"data/storage/{key}", b"x")
-    assert bucketry("delete", "a", "nothing").text == "deleted 2 objects\n"
-    assert bucketry("delete", "b", "--json").document == {"deleted": 1, "failed": []}
+    ran = bucketry("delete", "a", "nothing", "a")
+    assert (ran.code, ran.text, ran.err) == (0, "asked to delete 2 keys\n", "")
+    assert bucketry("delete", "b", "--json").document == {"requested": 1, "deleted": None, "failed": []}
+    assert bucketry("delete", "nothing").text == "asked to delete 1 key\n"
     assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["c"]
+
+
+def test_delete_strict_looks_first(bucketry: Shell) -> None:
+    """With --strict a key that does not exist is named, and the counts are of what was there: code 1, or 3 for none."""
+    for key in ("a", "b", "c", "d"):
+        bucketry.write(f"data/storage/{key}", b"x")
+    ran = bucketry("delete", "a", "b", "--strict")
+    assert (ran.code, ran.text, ran.err) == (0, "deleted 2 objects\n", "")
+    ran = bucketry("delete", "c", "nope", "--strict")
+    assert (ran.code, ran.text) == (1, "deleted 1 object, 1 failed\n")
+    assert ran.err.startswith("failed: nope: ")
+    ran = bucketry("delete", "nope", "--strict", "--json")
+    assert (ran.code, ran.document["requested"], ran.document["deleted"]) == (3, 1, 0)
+    assert ran.document["failed"][0]["type"] == "NotFoundError"
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["d"]
+
+
+def test_delete_takes_a_star_literally_and_says_so(bucketry: Shell) -> None:
+    """A pattern that the shell did not expand deletes no other object, and stderr says why."""
+    bucketry.write("data/storage/mine/a", b"x")
+    ran = bucketry("delete", "mine/*")
+    assert (ran.code, ran.text) == (0, "asked to delete 1 key\n")
+    assert ran.err == "delete: the * in mine/* was taken literally; --prefix deletes what begins alike\n"
+    assert (bucketry.store / "mine/a").exists()
 
 
 def test_delete_below_a_prefix(bucketry: Shell) -> None:
@@ -137,7 +163,8 @@ def test_delete_below_a_prefix(bucketry: Shell) -> None:
     for number in range(1_005):
         bucketry.write(f"data/storage/many/{number}", b"")
     bucketry.write("data/storage/man", b"x")
-    assert bucketry("delete", "--prefix", "many/", "--recursive", "--json").document["deleted"] == 1_005
+    ran = bucketry("delete", "--prefix", "many/", "--recursive", "--json")
+    assert ran.document == {"requested": 1_005, "deleted": 1_005, "failed": []}
     assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["man"]
     assert bucketry("delete", "--all", "--recursive").text == "deleted 1 object\n"
 
@@ -152,6 +179,7 @@ def test_delete_below_a_prefix(bucketry: Shell) -> None:
         (("--prefix", "", "--recursive"), "write --all --recursive"),
         (("--prefix", "k", "--all", "--recursive"), "contradict"),
         (("k", "--prefix", "k", "--recursive"), "give keys, or"),
+        (("--prefix", "k", "--recursive", "--strict"), "--strict is for keys"),
         (("",), "the key is empty"),
         (("k", ""), "the key is empty"),
     ],
@@ -176,20 +204,23 @@ def test_a_failed_delete_is_listed(bucketry: Shell) -> None:
         "Factory.register('stubborn', Stubborn)"
     )
     ran = faulty("delete", "a", "b", "--provider", "stubborn")
-    assert (ran.code, ran.text, ran.err) == (1, "deleted 1 object, 1 failed\n", "failed: a: locked\n")
+    assert (ran.code, ran.text, ran.err) == (1, "asked to delete 2 keys, 1 failed\n", "failed: a: locked\n")
     ran = faulty("delete", "a", "b", "--provider", "stubborn", "--json")
+    assert (ran.document["requested"], ran.document["deleted"]) == (2, None)
     assert ran.document["failed"][0]["key"] == "a"
     assert ran.document["failed"][0]["type"] == "AccessDeniedError"
 
 
 def test_list_of_a_local_store_loads_no_s3_client(bucketry: Shell) -> None:
-    """Start-up stays cheap: neither botocore nor rich nor dotenv nor moto is imported for a local listing."""
+    """Start-up stays cheap: no botocore, rich, dotenv or moto is imported for the local disk without a terminal."""
     watched = bucketry.scripted(
         "import atexit, sys\n"
         "heavy = {'aiobotocore', 'botocore', 'rich', 'dotenv', 'moto', 'aiohttp'}\n"
         "atexit.register(lambda: print('loaded:', sorted(heavy & set(sys.modules)), file=sys.stderr))"
     )
     assert watched("list").err.endswith("loaded: []\n")
+    bucketry.write("f", b"x")
+    assert watched("upload", "--local", "f").err == "loaded: []\n"
 
 
 def test_a_reader_that_stops_reading_is_no_error(bucketry: Shell) -> None:
@@ -210,5 +241,5 @@ def test_a_full_disk_behind_stdout_is_reported(bucketry: Shell) -> None:
     for verb in ("list", "cat k"):
         ran = Shell(bucketry.directory, ("sh", "-c"))(f"{sys.executable} -m bucketry {verb} > /dev/full")
         assert ran.code == 1
-        assert "error: OSError: [Errno 28] No space left on device\n" in ran.err
+        assert f"error: {verb.split()[0]}: OSError: [Errno 28] No space left on device\n" in ran.err
         assert "Traceback" not in ran.err

@@ -10,13 +10,19 @@ pytestmark = pytest.mark.slow  # each test starts processes
 
 
 def test_which_provider_is_chosen(bucketry: Shell) -> None:
-    """--url wins over --provider, that over STORAGE_PROVIDER, and without all three it is the local disk."""
+    """--url and --provider win over STORAGE_PROVIDER, must agree, and without all three it is the local disk."""
     bucketry.environ["STORAGE_PROVIDER"] = "wasabi"
     assert bucketry("info", "--json").code == 2
     assert bucketry("info", "--json", "--provider", "memory").document["provider"] == "memory"
     url = f"file://{bucketry.directory}/elsewhere"
-    ran = bucketry("info", "--json", "--provider", "memory", "--url", url)
+    ran = bucketry("info", "--json", "--url", url)
     assert (ran.document["provider"], ran.document["place"]) == ("local", url)
+    assert bucketry("info", "--json", "--provider", "local", "--url", url).document["place"] == url
+    ran = bucketry("info", "--provider", "memory", "--url", url)
+    assert (ran.code, ran.err) == (
+        2,
+        "error: info: --provider memory is not the provider of --url; leave one of them out\n",
+    )
     bucketry.environ["STORAGE_PROVIDER"] = ""
     assert bucketry("info", "--json").document["place"] == f"file://{bucketry.store}"
 

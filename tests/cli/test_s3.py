@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_a_directory_through_s3(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out)["files"] == 2
     assert files_below(tmp_path / "out") == files_below(tmp_path / "in")
     assert main(["delete", "--prefix", "r/", "--recursive", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"deleted": 2, "failed": []}
+    assert json.loads(capsys.readouterr().out) == {"requested": 2, "deleted": 2, "failed": []}
 
 
 @pytest.mark.usefixtures("_configured")
@@ -77,6 +78,121 @@ def test_a_condition_that_the_server_does_not_promise(tmp_path: Path, capsys: py
     assert "not enforced" in capsys.readouterr().err
     assert main(["list", "--json"]) == 0
     assert capsys.readouterr().out == ""
+
+
+PLACES = {
+    "options": ["--url", "s3://{bucket}/p", "--endpoint-url", "{url}", "--region", "eu-1", "--server", "aws"],
+    "query": ["--url", "s3://{bucket}/p?endpoint_url={url}&server=aws&region=eu-1&addressing_style=path"],
+    "both": ["--url", "s3://{bucket}/p?endpoint_url={url}", "--server", "aws", "--addressing-style", "path"],
+    "provider": ["--provider", "s3", "--endpoint-url", "{url}", "--server", "aws"],
+    "variables": ["--url", "s3://{bucket}/p"],
+}
+"""Each way to say on the command line where a server of one's own is."""
+
+
+@pytest.mark.parametrize("way", PLACES)
+def test_a_server_of_ones_own_takes_one_line(
+    way: str,
+    server: EmbeddedS3,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Options, a URL's query or variables say where a server is and what it does; AWS's own variable gives way."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "embedded")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "embedded")
+    monkeypatch.setenv("AWS_BUCKET_NAME", server.bucket)
+    if way == "variables":
+        monkeypatch.setenv("BUCKETRY_ENDPOINT_URL", server.endpoint_url)
+        monkeypatch.setenv("BUCKETRY_SERVER", "aws")
+    else:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
+    place = [word.format(bucket=server.bucket, url=server.endpoint_url) for word in PLACES[way]]
+    (tmp_path / "f").write_bytes(b"x")
+    # A condition is kept by a server that does as AWS does, and refused of any other.
+    words = ["upload", "--local", str(tmp_path / "f"), "--remote", way, "--if-none-match", *place]
+    assert main(words) == 0, capsys.readouterr().err
+    assert main(words) == 1
+    assert main(["delete", way, "--strict", *place]) == 0
+    assert main(["delete", way, "--strict", *place]) == 3
+    assert "deleted 1 object\ndeleted 0 objects, 1 failed\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--url", "s3://bucket?region=a", "--region", "b"], "s3: region: the URL says another"),
+        (["--url", "s3://bucket?secret_access_key=canary"], "s3: secret_access_key: is a secret"),
+        (["--url", "s3://bucket?regin=a"], "did you mean 'region'"),
+        (["--url", "s3://bucket", "--endpoint-url", "http://minio:9000"], "--allow-http"),
+        (["--url", "s3://bucket", "--anonymous", "--profile", "work"], "s3: anonymous: profile is given too"),
+        (["--url", "memory://", "--region", "b"], "memory: region: unknown configuration entry"),
+        (["--region", "b"], "local: region: unknown configuration entry; known are base_path"),
+        (["--addressing-style", "host"], "invalid choice: 'host'"),
+        (["--region", "b", "--region", "b"], "--region is given twice"),
+        (["--regin", "b"], "--regin: did you mean '--region'"),
+    ],
+)
+def test_wrong_options_are_one_line(words: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options that disagree, are unknown, are doubled or hold a secret end in one line that says what to do."""
+    assert main(["list", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert hint in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("allowed", [["--allow-http"], []])
+def test_plain_http_can_be_allowed(
+    allowed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option or a variable allows plain HTTP to other machines: the command gets as far as the name's address."""
+    if not allowed:
+        monkeypatch.setenv("BUCKETRY_ALLOW_HTTP", "1")
+    monkeypatch.setenv("BUCKETRY_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://storage.invalid:9000")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert main(["list", "--url", "s3://bucket", *allowed]) == 5
+    assert "plain http" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_configured")
+def test_an_error_names_the_verb(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever request failed, the message begins with what the user asked for."""
+    (tmp_path / "f").write_bytes(b"x")
+    monkeypatch.setenv("AWS_BUCKET_NAME", "no-such-bucket")
+    for words in (["upload", "--local", "f"], ["list"], ["download", "--remote", "k", "--local", "k"]):
+        assert main(words) == 3
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {words[0]}: ")
+        assert said.count("\n") == 1
+    assert main(["list", "--json"]) == 3
+    assert json.loads(capsys.readouterr().err)["error"]["verb"] == "list"
+
+
+def test_the_commands_of_the_page_on_servers_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of the page works as it is written, with the address of a server that runs here."""
+    page = (Path(__file__).parents[2] / "docs/how-to/self-hosted.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents/f").write_bytes(b"x")
+    with embedded_s3(bucket="my-bucket") as server:
+        lines = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")]
+        for line in lines:
+            program, *words = shlex.split(line.replace("http://minio:9000", server.endpoint_url))
+            if program == "export":
+                for word in words:
+                    monkeypatch.setenv(*word.replace("…", "example").split("=", 1))
+            else:
+                assert (program, main(words)) == ("bucketry", 0), capsys.readouterr().err
+        capsys.readouterr()
+        assert main(["list", "--url", "s3://my-bucket", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["key"] == "backups/documents/f"
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ SUMMARY = [
     "source",
     "destination",
     "files",
+    "skipped",
     "bytes",
     "parts",
     "retries",
@@ -213,13 +214,75 @@ def test_what_cannot_be_moved(bucketry: Shell, words: tuple[str, ...], code: int
     assert not (bucketry.directory / "out").exists()
 
 
+def test_a_directory_as_the_parent_is_said(bucketry: Shell) -> None:
+    """A directory named as the target gets the file inside, and stderr says so; with a slash it was meant."""
+    bucketry.write("data/storage/a/f", b"new")
+    bucketry.write("docs/f", b"old")
+    assert bucketry("download", "--remote", "a/f", "--local", "docs").err == (
+        "download: docs is a directory: writing docs/f\n"
+    )
+    assert (bucketry.directory / "docs/f").read_bytes() == b"new"
+    assert bucketry("download", "--remote", "a/f", "--local", "docs/").err == ""
+    assert bucketry("download", "--remote", "a", "--local", "docs").err == ""
+
+
+def test_no_clobber_keeps_what_exists(bucketry: Shell) -> None:
+    """With --no-clobber existing files stay as they are and are counted, and the others are fetched."""
+    for name in ("one", "two", "sub/three"):
+        bucketry.write(f"data/storage/r/{name}", b"new")
+    bucketry.write("out/one", b"old")
+    ran = bucketry("download", "--remote", "r", "--local", "out", "--no-clobber")
+    assert ran.code == 0
+    assert "2 (1 skipped: there before)" in ran.text
+    assert files_below(bucketry.directory / "out") == {"one": b"old", "two": b"new", "sub/three": b"new"}
+    ran = bucketry("download", "--remote", "r/", "--local", "out", "--no-clobber", "--json")
+    assert (ran.document["files"], ran.document["skipped"]) == (0, 3)
+    for target in ("out/one", "out"):
+        ran = bucketry("download", "--remote", "r/one", "--local", target, "--no-clobber", "--json")
+        assert (ran.code, ran.document["files"], ran.document["skipped"], ran.err) == (0, 0, 1, "")
+    assert bucketry("download", "--remote", "none", "--local", "out/one", "--no-clobber").code == 3
+    assert (bucketry.directory / "out/one").read_bytes() == b"old"
+
+
+def test_no_clobber_fetches_nothing_of_what_exists(bucketry: Shell) -> None:
+    """What exists is not fetched first: a body that could not be read does no harm."""
+    broken = bucketry.scripted(
+        "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"
+        "from bucketry.testing import Fault, FaultyProvider\n"
+        "import asyncio\n"
+        "inner = MemoryProvider()\n"
+        "asyncio.run(inner.put('r/one', b'new'))\n"
+        "error = errors.IntegrityError('fetched')\n"
+        "faults = [Fault(operation=name, error=error) for name in ('fetch_range', 'open_body')]\n"
+        "StorageProviderFactory.register('broken', lambda config, **options: FaultyProvider(inner, faults))"
+    )
+    bucketry.write("out/one", b"old")
+    for remote in ("r/", "r/one"):
+        ran = broken("download", "--remote", remote, "--local", "out", "--no-clobber", "--provider", "broken")
+        assert (ran.code, ran.err) == (0, "")
+
+
 def test_progress_is_shown_on_a_terminal_only(bucketry: Shell) -> None:
     """A terminal on stderr gets a progress bar; with --json it gets nothing."""
     bucketry.write("f", bytes(100_000))
     pytest.importorskip("rich")
     assert "upload" in _on_a_terminal(bucketry, "upload", "--local", "f")
-    assert "files" in _on_a_terminal(bucketry, "download", "--remote", "f", "--local", "g")
+    shown = _on_a_terminal(bucketry, "download", "--remote", "f", "--local", "g")
+    assert "100 %  97.7 KiB of 97.7 KiB" in shown
+    assert "files 1 of 1" in shown
     assert _on_a_terminal(bucketry, "upload", "--local", "f", "--json") == ""
+
+
+def test_progress_of_a_directory_knows_its_end(bucketry: Shell) -> None:
+    """Of a directory the terminal shows files and bytes of all there are, and of a prefix of what is known so far."""
+    _tree(bucketry)
+    pytest.importorskip("rich")
+    shown = _on_a_terminal(bucketry, "upload", "--local", "tree", "--remote", "r")
+    assert "100 %  250.0 KiB of 250.0 KiB" in shown
+    assert "files 4 of 4" in shown
+    shown = _on_a_terminal(bucketry, "download", "--remote", "r/", "--local", "out")
+    assert "download" in shown
+    assert "files 4 of " in shown
 
 
 def _on_a_terminal(bucketry: Shell, *words: str) -> str:

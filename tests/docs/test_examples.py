@@ -10,13 +10,16 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bucketry._cli.args import ENTRIES
 from bucketry._core import config
+from bucketry._core.entries import ProviderConfig
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -37,7 +40,7 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 def run(command: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command without the settings and credentials of whoever runs the tests."""
-    ours = ("STORAGE_PROVIDER", "LOCAL_STORAGE_PATH", "AWS_")
+    ours = ("STORAGE_PROVIDER", "LOCAL_STORAGE_PATH", "AWS_", "BUCKETRY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = kept | {"HOME": str(cwd)} | variables
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
@@ -101,6 +104,13 @@ def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
         assert block.strip() in known, block
 
 
+def test_examples_are_type_checked() -> None:
+    """The strict type check covers every example, and so the README, whose Python is theirs."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert settings["strict"]
+    assert "docs/examples" in settings["files"]
+
+
 @pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
 def test_a_relative_link_leads_to_a_file(page: Path) -> None:
     """Every relative link of README and pages leads to a file of the repository."""
@@ -124,14 +134,38 @@ def test_the_configuration_page_names_every_variable_and_entry() -> None:
     """What a configuration class takes, from a mapping or the environment, is on the page."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
-    providers = [kind for kind in classes if issubclass(kind, config.ProviderConfig) and kind.provider]
+    providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
     assert providers
     for kind in providers:
         for entry in fields(kind):
             assert f"`{entry.name}`" in page, f"{kind.__name__}: {entry.name} is not on the page"
-        for variables in kind.environment.values():
+        for variables in kind.variables().values():
             for variable in variables:
                 assert f"`{variable}`" in page, f"{kind.__name__}: {variable} is not on the page"
+
+
+def test_the_table_of_the_configuration_says_how_each_entry_is_given() -> None:
+    """Variables in their order, option and query of each row are those that the code knows."""
+    page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
+    known = {
+        kind.provider: kind
+        for kind in vars(config).values()
+        if isinstance(kind, type) and "Config" in kind.__name__ and issubclass(kind, ProviderConfig) and kind.provider
+    }
+    kind, seen = ProviderConfig, set()
+    for row in re.findall(r"^\| (.*?) \|$", page, re.MULTILINE):
+        provider, name, variables, option, query, *_ = (cell.strip(" `") for cell in row.split("|"))
+        if provider in known or provider == "each S3-compatible":
+            kind = known.get(provider, config.WasabiConfig)
+        if name not in {entry.name for entry in fields(kind)}:
+            continue
+        (secret,) = [not entry.repr for entry in fields(kind) if entry.name == name]
+        assert tuple(re.findall(r"[A-Z0-9_]+", variables)) == kind.variables()[name], row
+        assert (option == f"--{name.replace('_', '-')}") is (name in ENTRIES), row
+        assert (query == "no") is secret, row
+        seen.add((kind.provider, name))
+    missing = {(kind.provider, entry.name) for kind in known.values() for entry in fields(kind)} - seen
+    assert {name for _, name in missing} <= {name for provider, name in seen if provider == "wasabi"}, missing
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_type
 
+import bucketry
+import bucketry.providers
 from bucketry import (
     BackblazeProvider,
     BatchResult,
@@ -21,7 +23,6 @@ from bucketry import (
     Progress,
     S3Provider,
     SessionPool,
-    StorageManager,
     StorageProviderFactory,
     TransferConfig,
     TransferManager,
@@ -61,6 +62,7 @@ def providers_are_found(pool: SessionPool, environ: Mapping[str, str]) -> None:
     assert_type(storage_provider_from_env(environ, pool=pool), IStorageProvider)
     assert_type(open_storage("s3://logs/2026"), IStorageProvider)
     assert_type(open_storage("r2://logs", account_id="account"), IStorageProvider)
+    assert_type(open_storage("s3://logs", transfer=TransferConfig(), pool=pool), IStorageProvider)
 
 
 async def classic_methods(provider: IStorageProvider, path: os.PathLike[str]) -> None:
@@ -79,7 +81,7 @@ async def classic_methods(provider: IStorageProvider, path: os.PathLike[str]) ->
     await provider.disconnect()
 
 
-async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes]) -> None:
+async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes], delimiter: str | None) -> None:
     """The byte-level methods return bytes and frozen values."""
     assert_type(await provider.get("key"), bytes)
     assert_type(await provider.get("key", version_id="1", if_match='"etag"', if_none_match=None), bytes)
@@ -94,6 +96,9 @@ async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes])
     await provider.put("key", b"", metadata={"a": "b"}, content_type="text/plain", if_none_match="*")
     await provider.put("key", b"", if_match='"etag"', storage_class="STANDARD")
     assert_type(await provider.head("key"), ObjectInfo)
+    assert_type(provider.list("models/", start_after="models/a"), AsyncIterator[ObjectInfo])
+    assert_type(provider.list(delimiter=None), AsyncIterator[ObjectInfo])
+    assert_type(provider.list(delimiter=delimiter), AsyncIterator[ObjectInfo | CommonPrefix])
     async for entry in provider.list("models/", delimiter="/", start_after="models/a"):
         if isinstance(entry, CommonPrefix):
             assert_type(entry.prefix, str)
@@ -126,6 +131,12 @@ def values(info: ObjectInfo, outcome: BatchResult, progress: Progress) -> None:
     assert_type(progress.transferred, int)
     assert_type(progress.total, int | None)
     assert_type(progress.key, str)
+
+
+def misspelt_names_are_refused() -> None:
+    """A name that does not exist is a type error: were it not, the ignores below would be errors."""
+    _ = bucketry.S3Provder  # type: ignore[attr-defined]  # misspelt
+    _ = bucketry.providers.S3Provder  # type: ignore[attr-defined]  # misspelt
 
 
 def values_are_frozen(info: ObjectInfo, config: TransferConfig) -> None:
@@ -199,16 +210,7 @@ def failures(error: StorageError) -> None:
     del transient, missing
 
 
-async def storage_manager(provider: IStorageProvider, transfer: TransferConfig) -> None:
-    """The storage manager plans before it acts."""
-    manager = StorageManager(provider, transfer=transfer)
-    plan = await manager.plan_sync("data", "data/", direction="upload", delete=True, exclude=("*.tmp",))
-    await manager.apply(plan)
-    await manager.sync("data", "data/", direction="download", compare="size", dry_run=True)
-    await manager.upload_dataset("images", "data")
-    await manager.ensure_dataset("images", Path("data"))
-    await manager.backup_model("model.pt", "resnet", version="1", metadata={"epoch": "3"})
-    await manager.restore_model("resnet", "model.pt", version="latest")
-    await manager.prune_models("resnet", keep=3)
-    async with manager.training_run(dataset="images", local_dir="data", model="resnet", output="model.pt"):
-        pass
+async def listing_of_a_class(storage: LocalProvider) -> None:
+    """A listing without a delimiter holds objects alone, on the classes as on the protocol."""
+    assert_type([entry.size async for entry in storage.list("models/")], list[int])
+    assert_type(storage.list(delimiter="/"), AsyncIterator[ObjectInfo | CommonPrefix])

@@ -18,13 +18,12 @@ from bucketry._core.config import (
     DigitalOceanConfig,
     LocalConfig,
     MemoryConfig,
-    ProviderConfig,
     S3Config,
     S3FamilyConfig,
     TransferConfig,
     WasabiConfig,
-    nearest,
 )
+from bucketry._core.entries import ProviderConfig, nearest
 from bucketry._core.units import GiB, KiB, MiB
 from bucketry.errors import ConfigError
 
@@ -104,6 +103,23 @@ VALUES = {
     "endpoint_url": "https://s3.us-west-004.backblazeb2.com",
 }
 """What the tests put into a variable where not any text will do."""
+
+GENERAL = (
+    "addressing_style",
+    "allow_http",
+    "anonymous",
+    "ca_bundle",
+    "connect_timeout",
+    "endpoint_url",
+    "max_attempts",
+    "max_connections",
+    "pool_timeout",
+    "read_timeout",
+    "server",
+    "total_timeout",
+    "transport",
+)
+"""The entries of each S3-compatible provider that a variable `BUCKETRY_…` gives."""
 
 S3_FAMILY = [kind for kind in COMPLETE if issubclass(kind, S3FamilyConfig)]
 ALL = pytest.mark.parametrize("kind", COMPLETE, ids=lambda kind: kind.__name__)
@@ -298,6 +314,23 @@ class TestEntries:
         """Values at the ends of each range are taken as they are."""
         assert getattr(kind(**{**COMPLETE[kind], entry: right}), entry) == right
 
+    @FAMILY
+    def test_anonymous_needs_no_credentials(self, kind: type[S3FamilyConfig]) -> None:
+        """Whoever asks as nobody gives none, and giving both is refused by name."""
+        place = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
+        config = kind.of({**place, "anonymous": True})
+        assert (config.access_key, config.secret_key) == (None, None)
+        with pytest.raises(ConfigError, match=rf"^{kind.provider}: anonymous: (access_key_id|key_id) is given too"):
+            kind.of({**COMPLETE[kind], "anonymous": True})
+
+    @FAMILY
+    def test_server_is_one_of_three_words(self, kind: type[S3FamilyConfig]) -> None:
+        """What a server of one's own does can be said of every provider."""
+        for server in ("auto", "aws", "generic"):
+            assert kind.of({**COMPLETE[kind], "server": server}).server == server
+        with pytest.raises(ConfigError, match=rf"^{kind.provider}: server: 'azure' is unknown"):
+            kind.of({**COMPLETE[kind], "server": "azure"})
+
     @pytest.mark.parametrize(
         "url", [f"https://user:{SECRET}@host", f"https://h/?X-Amz-Signature={SECRET}", f"https://h/#{SECRET}"]
     )
@@ -459,6 +492,57 @@ class TestEnvironment:
         with pytest.raises(ConfigError, match=rf"{kind.provider}: {entry}: required") as caught:
             kind.from_environment(environ)
         assert all(name in str(caught.value) for name in ENVIRONMENT[kind][entry])
+
+    @FAMILY
+    def test_general_variables(self, kind: type[S3FamilyConfig]) -> None:
+        """Each entry that no vendor has a variable for has one of ours, and the two that place a server do too."""
+        ours = {name for name, variables in kind.variables().items() if f"BUCKETRY_{name.upper()}" in variables}
+        assert ours >= {*GENERAL, *(("region",) if hasattr(kind, "region") else ())}
+        assert not ours & {"bucket_name", "profile", *kind.credentials}
+
+    @pytest.mark.parametrize(
+        ("variable", "text", "value"),
+        [
+            ("BUCKETRY_ENDPOINT_URL", "https://minio.example", "https://minio.example"),
+            ("BUCKETRY_REGION", "garage", "garage"),
+            ("BUCKETRY_ADDRESSING_STYLE", "virtual", "virtual"),
+            ("BUCKETRY_SERVER", "aws", "aws"),
+            ("BUCKETRY_CA_BUNDLE", "/ca.pem", "/ca.pem"),
+            ("BUCKETRY_ALLOW_HTTP", "1", True),
+            ("BUCKETRY_ALLOW_HTTP", "Yes", True),
+            ("BUCKETRY_ALLOW_HTTP", "off", False),
+            ("BUCKETRY_ANONYMOUS", "true", True),
+            ("BUCKETRY_TRANSPORT", "aiobotocore", "aiobotocore"),
+            ("BUCKETRY_CONNECT_TIMEOUT", "2.5", 2.5),
+            ("BUCKETRY_READ_TIMEOUT", "5", 5.0),
+            ("BUCKETRY_MAX_ATTEMPTS", "3", 3),
+            ("BUCKETRY_MAX_CONNECTIONS", "7", 7),
+        ],
+    )
+    def test_reads_a_general_variable(self, variable: str, text: str, value: object) -> None:
+        """The text of a variable becomes what its entry takes."""
+        config = S3Config.from_environment({"AWS_BUCKET_NAME": "bucket", variable: text})
+        found = getattr(config, variable.removeprefix("BUCKETRY_").lower())
+        assert (found, type(found)) == (value, type(value))
+
+    @pytest.mark.parametrize(
+        ("variable", "text"),
+        [
+            ("BUCKETRY_ALLOW_HTTP", "maybe"),
+            ("BUCKETRY_READ_TIMEOUT", "soon"),
+            ("BUCKETRY_MAX_ATTEMPTS", "2.5"),
+            ("BUCKETRY_MAX_CONNECTIONS", "many"),
+        ],
+    )
+    def test_names_a_variable_of_the_wrong_kind(self, variable: str, text: str) -> None:
+        """A text that is no such value is refused with the variable that holds it."""
+        with pytest.raises(ConfigError, match=f"^s3: {variable}: '{text}' is "):
+            S3Config.from_environment({"AWS_BUCKET_NAME": "bucket", variable: text})
+
+    def test_the_vendors_variable_wins(self) -> None:
+        """Where the vendor's own variable and ours are both set, the vendor's counts."""
+        environ = {"AWS_BUCKET_NAME": "b", "AWS_ENDPOINT_URL": "https://one", "BUCKETRY_ENDPOINT_URL": "https://two"}
+        assert S3Config.from_environment(environ).endpoint_url == "https://one"
 
     @ALL
     def test_table_is_complete(self, kind: type[ProviderConfig]) -> None:

@@ -62,6 +62,11 @@ def endpoint(cloud: str, **entries: object) -> Endpoint:
     return resolve(kind.of({**minimal, **entries}), vendor)
 
 
+def _known(cloud: str, entries: dict[str, Any]) -> dict[str, Any]:
+    """Keep the entries that a cloud has."""
+    return {name: value for name, value in entries.items() if name in CLOUDS[cloud][2]}
+
+
 class TestBuilt:
     """Endpoints made from the row's template."""
 
@@ -426,7 +431,7 @@ class TestCheckUrl:
     )
     def test_refuses_plain_http(self, host: str) -> None:
         """Plain http beyond the loopback is refused, and the way out is named."""
-        with pytest.raises(ConfigError, match=r"plain http .* set allow_http"):
+        with pytest.raises(ConfigError, match=r"plain http .* allow_http=True, --allow-http or BUCKETRY_ALLOW_HTTP=1"):
             check_url(f"http://{host}", allow_http=False, owner="s3")
         assert check_url(f"http://{host}", allow_http=True, owner="s3").hostname == host
 
@@ -593,6 +598,8 @@ class TestAddressing:
             ("s3", ARN, "virtual", "virtual"),
             ("generic", "my-bucket", "auto", "path"),
             ("generic", "my-bucket", "virtual", "virtual"),
+            ("minio as aws", "my-bucket", "auto", "path"),
+            ("minio as aws", "my-bucket", "virtual", "virtual"),
             ("spaces", "my-bucket", "auto", "path"),
             ("wasabi", "my-bucket", "auto", "path"),
             ("b2", "my-bucket", "virtual", "virtual"),
@@ -600,8 +607,10 @@ class TestAddressing:
         ],
     )
     def test_style(self, cloud: str, bucket: str, asked: str, style: str) -> None:
-        """The row decides where the configuration does not, and a dot in the name forces the path."""
-        assert endpoint(cloud, bucket_name=bucket, addressing_style=asked).addressing_style == style
+        """The row decides on the vendor's hosts where the configuration does not; a dot or another host is a path."""
+        elsewhere = {"endpoint_url": "https://minio.example"} if cloud == "minio as aws" else {}
+        cloud = "s3" if elsewhere else cloud
+        assert endpoint(cloud, bucket_name=bucket, addressing_style=asked, **elsewhere).addressing_style == style
 
     @pytest.mark.parametrize("bucket", ["my.bucket", "My-Bucket", "my_bucket"])
     @EACH
@@ -622,6 +631,16 @@ class TestEndpoint:
         assert (found.ca_bundle, found.connect_timeout, found.read_timeout) == ("/ca.pem", 3, 4)
         assert found.max_connections == 5
         assert found.session_token == (TOKEN if cloud in {"s3", "generic"} else None)
+
+    @EACH
+    def test_anonymous(self, cloud: str) -> None:
+        """Whoever asks without credentials has no key in the identity, and the identity says why."""
+        nobody = dict.fromkeys(("access_key_id", "secret_access_key", "session_token", "key_id", "application_key"))
+        found = resolve(
+            CLOUDS[cloud][0].of({**CLOUDS[cloud][2], **_known(cloud, nobody), "anonymous": True}), CLOUDS[cloud][1]
+        )
+        assert (found.anonymous, found.access_key, found.secret_key) == (True, None, None)
+        assert not endpoint(cloud).anonymous
 
     def test_profile(self) -> None:
         """A profile of the shared configuration files is part of the identity."""

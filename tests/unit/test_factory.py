@@ -164,6 +164,15 @@ def test_a_url_takes_credentials_from_the_environment(monkeypatch: pytest.Monkey
         "s3://",
         "s3://user:canary@bucket",
         "s3://bucket?x=1",
+        "s3://bucket?canary",
+        "s3://bucket?region=a&region=b",
+        "s3://bucket#canary",
+        "s3://bucket?bucket_name=other",
+        "file:///x?region=a",
+        "memory://?base_path=a",
+        "user:canary@bucket",
+        "bucket?secret_access_key=canary",
+        "file://host?secret_access_key=canary",
         "file://host/x",
         "file://",
     ],
@@ -224,6 +233,118 @@ def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:
     assert provider.capabilities.conditional_put is enforced
     if url:
         assert S3Provider(KEYS | {"endpoint_url": url, "server": "aws"}).capabilities.conditional_put
+
+
+def test_a_servers_promises_may_be_said_of_every_provider() -> None:
+    """`server` chooses what holds behind an endpoint of one's own, and leaves name and place the class's."""
+    elsewhere = {"endpoint_url": "https://minio.example.org"}
+    for name, (kind, config) in NAMES.items():
+        if name in {"local", "memory"}:
+            continue
+        provider = kind({**config, **elsewhere, "server": "aws"})
+        assert (provider.name, provider.locate("k")) == (kind(config).name, kind(config).locate("k"))
+        assert provider.capabilities.conditional_put
+        assert not kind({**config, **elsewhere, "server": "generic"}).capabilities.conditional_put
+
+
+def test_a_vendors_own_servers_are_not_said_to_be_another() -> None:
+    """Nobody can promise more of a vendor's own endpoint than its row does."""
+    for entries in ({}, {"endpoint_url": "https://s3.us-east-1.wasabisys.com"}):
+        with pytest.raises(ConfigError, match="wasabi: server: 'aws' is for a server of your own"):
+            WasabiProvider({**KEYS, **entries, "server": "aws"})
+
+
+@pytest.mark.parametrize(
+    ("query", "entry", "value"),
+    [
+        ("endpoint_url=http://minio:9000&allow_http=true", "endpoint_url", "http://minio:9000"),
+        ("endpoint_url=http%3A%2F%2Fminio%3A9000&server=aws&allow_http=1", "server", "aws"),
+        ("region=eu-west-1", "region", "eu-west-1"),
+        ("addressing_style=path", "addressing_style", "path"),
+        ("anonymous=yes", "anonymous", True),
+        ("max_attempts=2", "max_attempts", 2),
+        ("read_timeout=2.5", "read_timeout", 2.5),
+        ("profile=work", "profile", "work"),
+    ],
+)
+def test_entries_stand_in_a_urls_query(query: str, entry: str, value: object) -> None:
+    """Each entry that is no secret may be given in the URL, and becomes what it takes."""
+    provider: Any = open_storage(f"s3://bucket/some/prefix?{query}")
+    assert provider.locate("k") == "s3://bucket/some/prefix/k"
+    assert getattr(provider.inner._config, entry) == value
+
+
+@pytest.mark.parametrize("name", ["access_key_id", "secret_access_key", "session_token", "application_key", "key_id"])
+def test_a_secret_in_a_query_is_refused_and_not_repeated(name: str) -> None:
+    """URLs are shown and logged, so the refusal names the entry alone."""
+    with pytest.raises(ConfigError, match=f"s3: {name}: is a secret") as caught:
+        open_storage(f"s3://bucket?{name}=canary")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "hint"),
+    [
+        ("endpoint=x", "s3: endpoint: unknown entry in the URL's query; did you mean 'endpoint_url'"),
+        ("secret_key=canary", "s3: secret_key: unknown entry"),
+        ("allow_http=perhaps", "s3: allow_http in the URL's query: 'perhaps' is neither yes nor no"),
+        ("max_attempts=few", "s3: max_attempts in the URL's query: 'few' is not a whole number"),
+        ("canary", "name=value"),
+        ("region=a&region=b", "gives 'region' twice"),
+    ],
+)
+def test_a_wrong_query_is_refused(query: str, hint: str) -> None:
+    """A query that cannot be understood is refused with the part that is wrong, or the nearest entry."""
+    with pytest.raises(ConfigError) as caught:
+        open_storage(f"s3://bucket?{query}")
+    assert hint in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_what_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several that give one entry, it is the query, then the vendor's variable, then ours."""
+
+    def region(url: str, **entries: str) -> str:
+        provider: Any = open_storage(url, **KEYS | {"bucket_name": "bucket"} | entries)
+        found: str = provider._config.region
+        return found
+
+    assert region("s3://bucket") == "us-east-1"
+    monkeypatch.setenv("BUCKETRY_REGION", "eu-west-1")
+    assert region("s3://bucket") == "eu-west-1"
+    monkeypatch.setenv("AWS_REGION", "eu-west-2")
+    assert region("s3://bucket") == "eu-west-2"
+    assert region("s3://bucket?region=eu-west-3") == "eu-west-3"
+    assert region("s3://bucket?region=eu-west-3", region="eu-west-3") == "eu-west-3"
+    assert region("s3://bucket", region="eu-central-1") == "eu-central-1"
+    with pytest.raises(ConfigError, match="s3: region: the URL says another"):
+        region("s3://bucket?region=eu-west-3", region="eu-central-1")
+    with pytest.raises(ConfigError, match="s3: bucket_name: the URL says another"):
+        region("s3://other")
+
+
+def test_who_asks_is_said_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`anonymous` or a profile beside the environment's keys replaces them, and keys given replace `anonymous`."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    nobody: Any = open_storage("s3://bucket?anonymous=1")
+    assert (nobody._config.anonymous, nobody._config.access_key) == (True, None)
+    somebody: Any = open_storage("s3://bucket", profile="work")
+    assert (somebody._config.profile, somebody._config.access_key) == ("work", None)
+    monkeypatch.setenv("BUCKETRY_ANONYMOUS", "1")
+    with pytest.raises(ConfigError, match="s3: anonymous: access_key_id is given too"):
+        open_storage("s3://bucket")
+    given: Any = open_storage("s3://bucket", access_key_id="other", secret_access_key="canary")
+    assert (given._config.anonymous, given._config.access_key) == (False, "other")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/prefix", "file:///tmp/there", "memory://", "memory://a"])
+def test_a_url_takes_how_to_transfer(url: str) -> None:
+    """`transfer` reaches the provider of every scheme, also through a prefix."""
+    transfer = TransferConfig(max_concurrency=3)
+    provider: Any = open_storage(url, transfer=transfer, **({"anonymous": True} if url.startswith("s3") else {}))
+    assert provider.transfer.config == transfer
+    assert getattr(provider, "inner", provider).transfer.config == transfer
 
 
 def test_connections_follow_the_concurrency() -> None:

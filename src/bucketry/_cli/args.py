@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Sequence
-from typing import NoReturn
+from itertools import takewhile
+from typing import NoReturn, get_args
 
 from bucketry import __version__
+from bucketry._core.config import AddressingStyle, Server
+from bucketry._core.entries import nearest
 from bucketry._core.units import GiB, KiB, MiB, TiB
 from bucketry.errors import ConfigError
 
@@ -23,11 +27,25 @@ _UNITS = {
     "gb": 1_000_000_000,
     "tb": 1_000_000_000_000,
 }
+ENTRIES = (
+    "endpoint_url",
+    "region",
+    "profile",
+    "addressing_style",
+    "server",
+    "ca_bundle",
+    "allow_http",
+    "anonymous",
+)
+"""The options that are entries of the provider's configuration."""
+
+_REPEATABLE = frozenset({"--debug", "--json", "--metadata"})
+_OPTION = re.compile(r"--[a-z][a-z-]*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
 
 _EXIT_CODES = """\
 exit codes: 0 done, 1 some items failed, 2 usage or configuration, 3 not found, 4 access refused,
-5 a passing fault (try again), 130 interrupted"""
+5 a fault that may pass (try again), 130 interrupted"""
 
 
 class UsageError(ConfigError):
@@ -41,6 +59,14 @@ class Arguments(argparse.Namespace):
     provider: str | None = None
     url: str | None = None
     env_file: str | None = None
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    addressing_style: str | None = None
+    server: str | None = None
+    ca_bundle: str | None = None
+    allow_http: bool = False
+    anonymous: bool = False
     json: bool = False
     debug: bool = False
     local: str | None = None
@@ -56,6 +82,8 @@ class Arguments(argparse.Namespace):
     keys: Sequence[str] = ()
     recursive: bool = False
     all: bool = False
+    strict: bool = False
+    no_clobber: bool = False
     keep: bool = False
 
 
@@ -71,14 +99,31 @@ def parse(words: Sequence[str]) -> Arguments:
     """Understand the words of a command line.
 
     Raises:
-        UsageError: They cannot be understood.
+        UsageError: They cannot be understood; names the option that was probably meant.
         SystemExit: Help or the version was asked for, and printed.
     """
-    return _parser().parse_args(words, namespace=Arguments())
+    options = [word.partition("=")[0] for word in takewhile(lambda word: word != "--", words) if word[:2] == "--"]
+    twice = next((option for option, times in Counter(options).items() if times > 1), None)
+    if twice is not None and twice not in _REPEATABLE:
+        text = f"{twice} is given twice; give it once"
+        raise UsageError(text)
+    parser, verbs = _parser()
+    try:
+        return parser.parse_args(words, namespace=Arguments())
+    except UsageError as error:
+        helps = [verb.format_help() for name, verb in verbs.items() if name in words] or [parser.format_help()]
+        known = tuple(sorted({option for text in helps for option in _OPTION.findall(text)}))
+        unknown = next((option for option in options if option not in known), None)
+        hint = nearest(unknown, known) if unknown is not None else ""
+        if not hint.startswith("did you mean"):
+            raise
+        text = f"{error}; {unknown}: {hint}"
+        raise UsageError(text) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     common = _common()
+    made: dict[str, argparse.ArgumentParser] = {}
     parser: argparse.ArgumentParser = _Parser(
         prog="bucketry",
         description="Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk.",
@@ -91,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="command", required=True, metavar="VERB")
 
     def verb(name: str, text: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        return verbs.add_parser(
+        made[name] = verbs.add_parser(
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
@@ -99,43 +144,65 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,
         )
+        return made[name]
 
     _add_objects(
-        verb("list", "list objects, in the order of their keys"),
+        verb("list", "list objects in the order of their keys"),
         verb("info", "show what is known about an object, or about the provider"),
-        verb("delete", "delete objects; a missing one counts as deleted"),
+        verb("delete", "delete objects; it is no error if there is none, unless --strict is given"),
         verb("cat", "write an object's bytes to standard output"),
     )
     transfer = _transfer()
     _add_transfers(
         verb("upload", "store a file, a directory or standard input", transfer),
-        verb("download", "fetch an object, or all below a prefix", transfer),
+        verb("download", "fetch an object, or all objects below a prefix", transfer),
     )
-    demo = verb("demo", "run the whole job against an S3 server on this machine, and compare every byte")
-    demo.add_argument("--local", metavar="DIR", help="move these files instead of made ones")
-    demo.add_argument("--keep", action="store_true", help="keep the directories, and say where they are")
-    return parser
+    demo = verb("demo", "start an S3 server on this machine, move files to it and back, and compare them")
+    demo.add_argument("--local", metavar="DIR", help="move the files of this directory instead of sample files")
+    demo.add_argument("--keep", action="store_true", help="keep the directories, and print their paths")
+    return parser, made
 
 
 def _common() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("common options")
-    group.add_argument("--url", help="s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…")
     group.add_argument(
-        "--provider", metavar="NAME", help="configured by its environment variables; else STORAGE_PROVIDER"
+        "--url", help="where the objects are: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…"
     )
-    group.add_argument("--env-file", metavar="FILE", help="more variables; those of the environment win")
-    group.add_argument("--json", action="store_true", help="print JSON (JSON Lines for list)")
-    group.add_argument("--debug", action="store_true", help="log requests and show tracebacks")
+    group.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="such as s3 or local; environment variables configure it (default: STORAGE_PROVIDER, else local)",
+    )
+    group.add_argument(
+        "--env-file", metavar="FILE", help="read more environment variables from a file; those that are set win"
+    )
+    group.add_argument("--json", action="store_true", help="print JSON (for list: JSON Lines)")
+    group.add_argument("--debug", action="store_true", help="log every request, and show tracebacks")
     group.add_argument("--version", action="version", version=f"bucketry {__version__}")
+    _add_entries(parser)
     return parser
+
+
+def _add_entries(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("provider options (each can also be given in the URL or by a variable)")
+    group.add_argument("--endpoint-url", metavar="URL", help="a server of your own, such as https://minio.example:9000")
+    group.add_argument("--region", metavar="NAME", help="such as eu-central-1")
+    group.add_argument("--profile", metavar="NAME", help="a profile of the AWS configuration files")
+    group.add_argument("--addressing-style", choices=get_args(AddressingStyle), help="where the bucket stands in URLs")
+    group.add_argument(
+        "--server", choices=get_args(Server), help="what a server of your own does: all that AWS does, or little"
+    )
+    group.add_argument("--ca-bundle", metavar="FILE", help="a file with the certificate authorities to trust")
+    group.add_argument("--allow-http", action="store_true", help="allow http:// to other machines, without protection")
+    group.add_argument("--anonymous", action="store_true", help="use no credentials, for public objects")
 
 
 def _transfer() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("transfer options")
-    group.add_argument("--part-size", type=size, metavar="SIZE", help="such as 8MiB")
-    group.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at once")
+    group.add_argument("--part-size", type=size, metavar="SIZE", help="bytes of a part, such as 8MiB")
+    group.add_argument("--concurrency", type=int, metavar="N", help="how many requests run at once")
     return parser
 
 
@@ -145,20 +212,25 @@ def _add_objects(
     delete: argparse.ArgumentParser,
     cat: argparse.ArgumentParser,
 ) -> None:
-    listing.add_argument("--prefix", metavar="P", help="only keys that begin with P, taken literally")
-    listing.add_argument("--delimiter", metavar="D", help="group keys at D, such as /")
-    info.add_argument("key", metavar="KEY", nargs="?")
-    delete.add_argument("keys", metavar="KEY", nargs="*")
-    delete.add_argument("--prefix", metavar="P", help="every key that begins with P; needs --recursive")
-    delete.add_argument("--recursive", action="store_true", help="yes, everything below")
-    delete.add_argument("--all", action="store_true", help="every object there is; needs --recursive")
-    cat.add_argument("key", metavar="KEY")
+    listing.add_argument("--prefix", metavar="P", help="only keys that begin with P; * has no meaning")
+    listing.add_argument("--delimiter", metavar="D", help="group keys at this text, such as /")
+    info.add_argument("key", metavar="KEY", nargs="?", help="of the object; default: show the provider")
+    delete.add_argument("keys", metavar="KEY", nargs="*", help="of an object; * has no meaning")
+    delete.add_argument("--prefix", metavar="P", help="delete every key that begins with P; needs --recursive")
+    delete.add_argument("--all", action="store_true", help="delete every object; needs --recursive")
+    delete.add_argument("--recursive", action="store_true", help="confirm that --prefix or --all is meant")
+    delete.add_argument("--strict", action="store_true", help="look first, and report keys that do not exist")
+    cat.add_argument("key", metavar="KEY", help="of the object")
 
 
 def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentParser) -> None:
-    upload.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for stdin")
-    upload.add_argument("--remote", metavar="R", help="key, or prefix of a directory; default: the name of L")
-    upload.add_argument("--metadata", action="append", type=pair, metavar="NAME=VALUE", help="repeatable")
+    upload.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard input")
+    upload.add_argument(
+        "--remote", metavar="R", help="the key of a file, or the prefix of a directory; default: the name of L"
+    )
+    upload.add_argument(
+        "--metadata", action="append", type=pair, metavar="NAME=VALUE", help="user metadata; may be given several times"
+    )
     upload.add_argument("--content-type", metavar="TYPE", help="media type, such as text/csv")
     upload.add_argument(
         "--if-none-match",
@@ -166,12 +238,13 @@ def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentP
         const="*",
         choices=("*",),
         metavar="*",
-        help="only create, never replace",
+        help="store only if there is no such object",
     )
     download.add_argument(
-        "--remote", required=True, metavar="R", help="a key, or a prefix: all below it (R/ is always a prefix)"
+        "--remote", required=True, metavar="R", help="a key, or a prefix (R/ always is one): all objects below it"
     )
-    download.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for stdout")
+    download.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard output")
+    download.add_argument("--no-clobber", action="store_true", help="keep files that exist, and fetch the others")
 
 
 def size(text: str) -> int:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str], output: Output) -> int:
     arguments = parse(words)
-    output.as_json, output.debug = arguments.json, arguments.debug
+    output.as_json, output.debug, output.verb = arguments.json, arguments.debug, arguments.command
     check(arguments)
     warnings.showwarning = lambda message, *_rest: output.note(f"warning: {message}")
     if arguments.debug:

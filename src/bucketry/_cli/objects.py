@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 
 from bucketry._cli.args import Arguments
-from bucketry._cli.exits import DONE, FAILED
+from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
 from bucketry._cli.output import Output, counted, error_facts, printable, shown, shown_size, shown_time
 from bucketry._cli.place import in_use
 from bucketry._cli.streams import write_stdout
 from bucketry._core.checks import check_key
+from bucketry._core.config import MAX_CONCURRENCY
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo
+from bucketry._transfer.many import Tally
+from bucketry._transfer.workers import fan_out
+from bucketry.errors import NotFoundError, StorageError
 
 
 async def list_objects(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:
@@ -76,21 +80,39 @@ async def info(provider: IStorageProvider, arguments: Arguments, output: Output)
 
 
 async def delete(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:
-    """Delete the keys, or everything below the prefix, and report."""
-    for key in arguments.keys:
+    """Delete the keys, or everything below the prefix, and report.
+
+    A server answers alike whether there was an object or not: how many were deleted is known of keys that were
+    listed, or with `--strict` looked at, before.
+    """
+    keys = list(dict.fromkeys(arguments.keys))
+    for key in keys:
         check_key(key, provider.capabilities, provider.locate())
-    deleted = 0
+    if star := next((key for key in keys if "*" in key), None):
+        output.note(f"delete: the * in {shown(star)} was taken literally; --prefix deletes what begins alike")
+    requested = done = 0
+    absent = BatchResult()
     failed: list[dict[str, object]] = []
-    async with in_use(provider):
-        async for batch in _deleted(provider, arguments):
-            deleted += len(batch.succeeded)
+    async with in_use(provider, prove="reads" if arguments.strict else "nothing"):
+        if arguments.strict:
+            absent = await _absent(provider, keys)
+            output.failures(absent)
+        present = [key for key in keys if key not in absent.failed]
+        async for batch in _deleted(provider, present, None if keys else arguments.prefix or ""):
+            requested += len(batch.succeeded) + len(batch.failed)
+            done += len(batch.succeeded)
             failed += [{"key": key, **error_facts(error)} for key, error in batch.failed.items()]
             output.failures(batch)
+    requested += len(absent.failed)
+    known = arguments.strict or not keys
+    failed += [{"key": key, **error_facts(error)} for key, error in absent.failed.items()]
     if output.as_json:
-        output.document({"deleted": deleted, "failed": failed})
+        output.document({"requested": requested, "deleted": done if known else None, "failed": failed})
     else:
-        output.line(f"deleted {counted(deleted, 'object')}{f', {len(failed)} failed' if failed else ''}")
-    return FAILED if failed else DONE
+        said = f"deleted {counted(done, 'object')}" if known else f"asked to delete {counted(requested, 'key')}"
+        output.line(f"{said}{f', {len(failed)} failed' if failed else ''}")
+    nothing = bool(keys) and all(isinstance(absent.failed.get(key), NotFoundError) for key in keys)
+    return NOT_FOUND if nothing else FAILED if failed else DONE
 
 
 async def cat(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:  # noqa: ARG001 - as every verb
@@ -101,26 +123,37 @@ async def cat(provider: IStorageProvider, arguments: Arguments, output: Output) 
     return DONE
 
 
-async def _deleted(provider: IStorageProvider, arguments: Arguments) -> AsyncIterator[BatchResult]:
-    """Delete batch after batch: a prefix may have more keys than fit memory."""
-    if arguments.keys:
-        yield await provider.delete_many(arguments.keys)
-        return
-    keys: list[str] = []
-    async with aclosing(_listed_keys(provider, arguments.prefix or "")) as found:
-        async for key in found:
-            keys.append(key)
-            if len(keys) == provider.capabilities.max_delete_keys:
-                yield await provider.delete_many(keys)
-                keys.clear()
-    if keys:
-        yield await provider.delete_many(keys)
+async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResult:
+    """Look at each key, several at once, and give those without an object, or that cannot be looked at."""
+    tally = Tally()
+
+    async def one(key: str) -> None:
+        try:
+            await provider.head(key)
+        except StorageError as error:
+            tally.fail(key, error)
+
+    await fan_out(keys, one, width=MAX_CONCURRENCY)
+    return tally.result()
+
+
+async def _deleted(provider: IStorageProvider, keys: Sequence[str], prefix: str | None) -> AsyncIterator[BatchResult]:
+    """Delete the keys, and with a prefix batch after batch: it may have more keys than fit memory."""
+    waiting = list(keys)
+    if prefix is not None:
+        async with aclosing(_listed_keys(provider, prefix)) as found:
+            async for key in found:
+                waiting.append(key)
+                if len(waiting) == provider.capabilities.max_delete_keys:
+                    yield await provider.delete_many(waiting)
+                    waiting.clear()
+    if waiting:
+        yield await provider.delete_many(waiting)
 
 
 async def _listed_keys(provider: IStorageProvider, prefix: str) -> AsyncGenerator[str, None]:
     async for entry in provider.list(prefix):
-        if isinstance(entry, ObjectInfo):
-            yield entry.key
+        yield entry.key
 
 
 def _listed(entry: ObjectInfo) -> dict[str, object]:

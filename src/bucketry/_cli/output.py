@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -24,11 +25,13 @@ class Output:
     Args:
         as_json: For machines: JSON on both streams.
         debug: Show tracebacks.
+        verb: What the user asked for; empty while that is not known.
     """
 
-    def __init__(self, *, as_json: bool, debug: bool) -> None:
+    def __init__(self, *, as_json: bool, debug: bool, verb: str = "") -> None:
         self.as_json = as_json
         self.debug = debug
+        self.verb = verb
 
     def line(self, text: str) -> None:
         """Print a line of the result."""
@@ -58,7 +61,11 @@ class Output:
         """Say what went wrong, in one line."""
         if self.debug:
             self.note("".join(traceback.format_exception(error)).rstrip())
-        self.note(_json({"error": error_facts(error)}) if self.as_json else f"error: {error_text(error)}")
+        text = error_text(error)
+        if self.verb and not text.startswith(f"{self.verb}: "):
+            text = f"{self.verb}: {text}"
+        facts = {**({"verb": self.verb} if self.verb else {}), **error_facts(error)}
+        self.note(_json({"error": facts}) if self.as_json else f"error: {text}")
 
     def failures(self, batch: BatchResult) -> None:
         """Say what went wrong with each item of a batch."""
@@ -109,6 +116,13 @@ def shown_size(size: float) -> str:
             break
         size /= _STEP
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def shown_duration(seconds: float) -> str:
+    """Give a duration in hours, minutes and whole seconds: `1:02:03`, `0:04`."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def shown_rate(size: int, seconds: float) -> str:

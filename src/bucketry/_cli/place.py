@@ -8,29 +8,36 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from bucketry._cli.args import Arguments
+from bucketry._cli.args import ENTRIES, Arguments
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.provider import IStorageProvider
 from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
-from bucketry.providers.factory import open_storage, storage_provider_from_env
+from bucketry.providers.factory import is_same_class, provider_from, provider_of_url
+from bucketry.providers.url import read_url
 
 
 def make_provider(arguments: Arguments) -> IStorageProvider:
     """Make the provider that `--url`, else `--provider`, else the environment names; no I/O.
 
     Raises:
-        ConfigError: It is unknown, or its configuration is missing or malformed.
+        ConfigError: It is unknown, or its configuration is missing, malformed or contradictory.
     """
+    options = {name: getattr(arguments, name) for name in ENTRIES}
+    entries = {name: value for name, value in options.items() if value is not None and value is not False}
     pool = None
     if (arguments.concurrency or 0) > MAX_CONNECTIONS:
         from bucketry import SessionPool
 
         pool = SessionPool(max_connections=arguments.concurrency)
     if arguments.url is not None:
-        return open_storage(arguments.url, pool=pool)
+        url = read_url(arguments.url)
+        if arguments.provider and not is_same_class(arguments.provider, url.kind):
+            message = f"--provider {arguments.provider} is not the provider of --url; leave one of them out"
+            raise ConfigError(message)
+        return provider_of_url(url, os.environ, entries, pool=pool)
     chosen = {} if arguments.provider is None else {"STORAGE_PROVIDER": arguments.provider}
-    return storage_provider_from_env({**os.environ, **chosen}, pool=pool)
+    return provider_from({**os.environ, **chosen}, entries, pool=pool)
 
 
 def transfer_config(provider: IStorageProvider, arguments: Arguments) -> TransferConfig:

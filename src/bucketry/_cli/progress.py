@@ -1,48 +1,125 @@
-"""The progress bar: on a terminal's standard error, where rich is installed, and nowhere else."""
+"""The progress display: on a terminal's standard error, where rich is installed, and nowhere else."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bucketry._cli.output import Output
+from bucketry._cli.output import Output, shown_duration, shown_size
 from bucketry._core.values import Progress
+
+_WINDOW = 10.0  # seconds that the rate is of: steady enough to read, soon true after a stall
+_STEP = 0.25  # seconds between two samples of it
+_TEXT_WIDTH = 75  # letters beside the bar, at most
+_BAR_WIDTH = 40
+
+
+class Counts:
+    """What a transfer has moved so far, and of how much.
+
+    Args:
+        clock: Gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._whole: set[str] = set()  # keys that are there as a whole; a part that is sent again takes one out
+        self.moved = 0
+        self.size: int | None = None
+        self._files: int | None = None
+        self._complete = True
+
+    def expect(self, size: int, files: int, *, complete: bool = True) -> None:
+        """Note how much there is to move, as far as it is known."""
+        self.size, self._files, self._complete = size, files, complete
+
+    def report(self, step: Progress) -> None:
+        """Note what a transfer reports."""
+        if self._files is None and self._complete and step.total is not None:
+            self.expect(step.total, 1)  # one object, whose size the first answer tells
+        self.moved += step.increment
+        if step.transferred == step.total:
+            self._whole.add(step.key)
+        else:
+            self._whole.discard(step.key)
+        now = self._clock()
+        if now - self._samples[-1][0] >= _STEP:
+            self._samples.append((now, self.moved))
+
+    def text(self) -> str:
+        """Say bytes, percent, rate, time left and files."""
+        more = "" if self._complete else "+"
+        rate = self._rate()
+        words = []
+        if self.size:
+            words.append(f"{min(100, 100 * self.moved // self.size)} %")
+        known = self.size is not None and (self.size or self._complete)
+        words.append(
+            f"{shown_size(self.moved)} of {shown_size(self.size or 0)}{more}" if known else shown_size(self.moved)
+        )
+        if rate is not None:
+            words.append(f"{shown_size(rate)}/s")
+        if rate and self.size:
+            words.append(f"{shown_duration(max(0, self.size - self.moved) / rate)} left{more}")
+        if self._files is not None:
+            words.append(f"files {len(self._whole):,} of {self._files:,}{more}")
+        return "  ".join(words)
+
+    def _rate(self) -> float | None:
+        now = self._clock()
+        while len(self._samples) > 1 and now - self._samples[1][0] >= _WINDOW:
+            self._samples.popleft()
+        then, moved = self._samples[0]
+        return max(0, self.moved - moved) / (now - then) if now > then else None
+
+
+def reporter(counts: Counts | None) -> Callable[[Progress], None] | None:
+    """Give what a transfer calls; `None` where nobody looks."""
+    return None if counts is None else counts.report
 
 
 @contextmanager
-def progress(output: Output, verb: str, *, many: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show bytes, rate and files while the context is open; gives what a transfer reports to.
+def progress(output: Output, verb: str) -> Iterator[Counts | None]:
+    """Show what is moved while the context is open; gives what a transfer reports to, `None`: nobody looks.
 
     Args:
         output: Says whether a machine reads.
         verb: Such as `"upload"`.
-        many: Of how many objects is not known: then there is no end to show.
     """
     if output.as_json or not sys.stderr.isatty():
         yield None
         return
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, ProgressColumn, Task
         from rich.progress import Progress as Bar
+        from rich.table import Column
+        from rich.text import Text
     except ImportError:
         yield None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[files]} files"),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=None, files=0)
-        done = 0
+    counts = Counts()
 
-        def report(step: Progress) -> None:
-            nonlocal done
-            done += step.transferred == step.total
-            bar.update(task, total=None if many else step.total, advance=step.increment, files=done)
+    class Verb(ProgressColumn):
+        """The first column: before the others are drawn, it tells the bar how far it is."""
 
-        yield report
+        def render(self, task: Task) -> Text:
+            task.completed, task.total = counts.moved, counts.size or None
+            return Text(task.description)
+
+    class Line(ProgressColumn):
+        """The text beside the bar."""
+
+        def render(self, task: Task) -> Text:
+            return Text(counts.text())
+
+    console = Console(stderr=True)
+    width = max(5, min(_BAR_WIDTH, console.width - _TEXT_WIDTH))
+    columns = (Verb(), BarColumn(bar_width=width), Line(Column(no_wrap=True)))
+    with Bar(*columns, console=console, transient=True) as bar:
+        bar.add_task(verb, total=None)
+        yield counts

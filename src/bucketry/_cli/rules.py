@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bucketry._cli.args import Arguments, UsageError
+from bucketry._cli.args import ENTRIES, Arguments, UsageError
 
 STREAM = "-"
 """The local path that means standard input or output."""
@@ -37,6 +37,8 @@ def _download(arguments: Arguments) -> str | None:
         return "--local is empty"
     if arguments.local != STREAM:
         return None
+    if arguments.no_clobber:
+        return "--no-clobber is for files, and standard output is none"
     if not arguments.remote or arguments.remote.endswith("/"):
         return "many objects do not fit standard output: give one key, or a directory with --local"
     if arguments.json:
@@ -52,20 +54,27 @@ def _delete(arguments: Arguments) -> str | None:
     wide = arguments.all or arguments.prefix is not None
     if arguments.keys and wide:
         return "give keys, or --prefix, or --all"
-    if not arguments.keys and not wide:
-        return "says nothing to delete: give keys, or --prefix P --recursive"
+    if arguments.keys:
+        return None
+    return _delete_many(arguments) if wide else "says nothing to delete: give keys, or --prefix P --recursive"
+
+
+def _delete_many(arguments: Arguments) -> str | None:
     if arguments.all and arguments.prefix:
         return "--all and --prefix contradict each other"
     if arguments.prefix == "" and not arguments.all:
         return "an empty prefix is every object there is; if that is meant, write --all --recursive"
-    if wide and not arguments.recursive:
+    if arguments.strict:
+        return "--strict is for keys; --prefix and --all delete what they find"
+    if not arguments.recursive:
         return "would delete every object that matches; if that is meant, add --recursive (list shows them)"
     return None
 
 
 def _demo(arguments: Arguments) -> str | None:
-    if arguments.url or arguments.provider:
-        return "brings its own server: leave --url and --provider out"
+    for name in ("url", "provider", *ENTRIES):
+        if getattr(arguments, name):
+            return f"brings its own server: leave --{name.replace('_', '-')} out"
     return None
 
 

@@ -10,14 +10,15 @@ from contextlib import aclosing
 
 from bucketry._cli.args import Arguments, UsageError
 from bucketry._cli.exits import DONE, FAILED
+from bucketry._cli.expected import counting, measure
 from bucketry._cli.output import Output, counted, error_facts, shown, shown_rate, shown_size
 from bucketry._cli.place import in_use, transfer_config
-from bucketry._cli.progress import progress
+from bucketry._cli.progress import progress, reporter
 from bucketry._cli.rules import STREAM
 from bucketry._cli.streams import read_stdin, write_stdout
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
-from bucketry._core.threads import in_thread
+from bucketry._core.threads import in_steps, in_thread
 from bucketry._core.values import BatchResult, TransferResult
 from bucketry._transfer.manager import TransferManager
 from bucketry.errors import LocalNotADirectoryError, NotFoundError
@@ -28,27 +29,37 @@ async def upload(provider: IStorageProvider, arguments: Arguments, output: Outpu
     assert arguments.local is not None  # noqa: S101 - the parser requires it
     manager = TransferManager(provider, transfer_config(provider, arguments))
     local, remote = arguments.local, arguments.remote
-    name, tree = ("", False) if local == STREAM else await in_thread(_look_at, local)
+    name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
     if tree:
         _refuse_object_options(arguments)
         target = name if remote is None else remote
         async with in_use(provider, prove="writes"):
-            with progress(output, "upload", many=True) as report:
-                batch = await manager.upload_tree(local, target, progress=report)
+            with progress(output, "upload") as counts:
+                if counts is not None:
+                    counts.expect(*await in_steps(measure(local)))
+                batch = await manager.upload_tree(local, target, progress=reporter(counts))
     else:
         target = remote if remote and not remote.endswith("/") else f"{remote or ''}{name}"
-        batch = _one(await _upload_one(provider, manager, arguments, output, target))
+        batch = _one(await _upload_one(provider, manager, arguments, output, target, size))
     return _report(output, "upload", (local, provider.locate(target)), batch, time.monotonic() - started)
 
 
 async def _upload_one(
-    provider: IStorageProvider, manager: TransferManager, arguments: Arguments, output: Output, key: str
+    provider: IStorageProvider,
+    manager: TransferManager,
+    arguments: Arguments,
+    output: Output,
+    key: str,
+    size: int | None,
 ) -> TransferResult:
     metadata = dict(arguments.metadata) or None
     content_type, if_none_match = arguments.content_type, arguments.if_none_match
     async with in_use(provider, prove="writes"):
-        with progress(output, "upload", many=False) as report:
+        with progress(output, "upload") as counts:
+            if counts is not None and size is not None:
+                counts.expect(size, 1)
+            report = reporter(counts)
             if arguments.local != STREAM:
                 return await manager.upload(
                     str(arguments.local),
@@ -80,25 +91,46 @@ async def download(provider: IStorageProvider, arguments: Arguments, output: Out
         if local == STREAM:
             return await _to_stdout(provider, remote, output)
         if not remote or remote.endswith("/"):
-            batch = await _download_tree(manager, remote, local, output)
+            batch = await _download_tree(provider, manager, remote, arguments, output)
         else:
             target = await in_thread(_file_for, remote, local)
             try:
-                with progress(output, "download", many=False) as report:
-                    batch = _one(await manager.download(remote, target, progress=report))
+                batch = await _download_one(provider, manager, target, arguments, output)
             except NotFoundError:
                 if not await _any_below(provider, f"{remote}/"):
                     raise
-                batch = await _download_tree(manager, f"{remote}/", local, output)
+                batch = await _download_tree(provider, manager, f"{remote}/", arguments, output)
             else:
                 local = target
     return _report(output, "download", (provider.locate(remote), local), batch, time.monotonic() - started)
 
 
-async def _download_tree(manager: TransferManager, prefix: str, local: str, output: Output) -> BatchResult:
+async def _download_one(
+    provider: IStorageProvider, manager: TransferManager, target: str, arguments: Arguments, output: Output
+) -> BatchResult:
+    key, local = str(arguments.remote), str(arguments.local)
+    into_directory = target != local and not local.endswith("/") and not await in_thread(os.path.isdir, target)
+    exists = arguments.no_clobber and await in_thread(os.path.lexists, target)
+    if into_directory or exists:
+        await provider.head(key)  # before anything is said of a key that may be a prefix, or missing
+    if exists:
+        return BatchResult(succeeded=(key,))
+    if into_directory:
+        output.note(f"download: {shown(local)} is a directory: writing {shown(target)}")
+    with progress(output, "download") as counts:
+        return _one(await manager.download(key, target, progress=reporter(counts)))
+
+
+async def _download_tree(
+    provider: IStorageProvider, manager: TransferManager, prefix: str, arguments: Arguments, output: Output
+) -> BatchResult:
+    local = str(arguments.local)
     await in_thread(_check_directory, local)
-    with progress(output, "download", many=True) as report:
-        return await manager.download_tree(prefix, local, progress=report)
+    with progress(output, "download") as counts:
+        async with counting(provider, prefix, counts):
+            return await manager.download_tree(
+                prefix, local, overwrite=not arguments.no_clobber, progress=reporter(counts)
+            )
 
 
 async def _to_stdout(provider: IStorageProvider, key: str, output: Output) -> int:
@@ -114,10 +146,11 @@ async def _any_below(provider: IStorageProvider, prefix: str) -> bool:
     return bool((await provider.list_page(prefix)).entries)
 
 
-def _look_at(path: str) -> tuple[str, bool]:
-    """Give the last part of the path, and whether it is a directory."""
+def _look_at(path: str) -> tuple[str, bool, int]:
+    """Give the last part of the path, whether it is a directory, and its size."""
     try:
-        return os.path.basename(os.path.abspath(path)), stat.S_ISDIR(os.stat(path).st_mode)
+        found = os.stat(path)
+        return os.path.basename(os.path.abspath(path)), stat.S_ISDIR(found.st_mode), found.st_size
     except OSError as error:
         raise local_error(error, path) from error
 
@@ -153,6 +186,8 @@ def _report(output: Output, verb: str, way: tuple[str, str], batch: BatchResult,
     results = list(batch.results.values())
     size, parts = sum(one.size for one in results), sum(one.parts for one in results)
     verified = Counter(one.verified for one in results)
+    # What succeeded without a result stayed as it was; keys that end in / are directories that were made.
+    skipped = sum(key not in batch.results and not key.endswith("/") for key in batch.succeeded)
     output.failures(batch)
     if output.as_json:
         output.document(
@@ -161,6 +196,7 @@ def _report(output: Output, verb: str, way: tuple[str, str], batch: BatchResult,
                 "source": way[0],
                 "destination": way[1],
                 "files": len(results),
+                "skipped": skipped,
                 "bytes": size,
                 "parts": parts,
                 "retries": sum(one.retries for one in results),
@@ -173,8 +209,10 @@ def _report(output: Output, verb: str, way: tuple[str, str], batch: BatchResult,
         )
     else:
         output.line(f"{verb}: {shown(way[0])} → {shown(way[1])}")
+        rest = [f"{len(batch.failed):,} more failed"] if batch.failed else []
+        rest += [f"{skipped:,} skipped: there before"] if skipped else []
         rows = [
-            ("files", f"{len(results):,}{f' ({len(batch.failed):,} more failed)' if batch.failed else ''}"),
+            ("files", " ".join([f"{len(results):,}", *(f"({text})" for text in rest)])),
             ("bytes", f"{size:,} ({shown_size(size)})"),
             ("parts", f"{parts:,}"),
             ("verified", ", ".join(f"{kind} ({counted(n, 'file')})" for kind, n in verified.items()) or "–"),

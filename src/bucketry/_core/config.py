@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
+from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
 from bucketry._core.retry import MAX_ATTEMPTS
 from bucketry._core.units import GiB, KiB, MiB
-from bucketry.errors import ConfigError
 
 AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
 Transport: TypeAlias = Literal["auto", "aiobotocore"]
@@ -24,22 +22,6 @@ MAX_CONCURRENCY = 16  # saturates 10 Gbit/s at 8 MiB a part; below every vendor'
 MEMORY_BUDGET = 256 * MiB  # 16 parts of 8 MiB in flight, twice
 MIN_PART_SIZE = 1 * KiB  # lets tests make many parts; the vendor's own minimum is checked against its row
 MAX_PART_SIZE = 5 * GiB
-
-
-def _fail(owner: str, name: str, problem: str) -> ConfigError:
-    return ConfigError(f"{owner}: {name}: {problem}")
-
-
-def _path(owner: str, name: str, value: object) -> None:
-    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise _fail(owner, name, f"must be a path, not {value!r}")
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Give the end of an error message: the nearest known word, or all of them."""
-    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
-    return f"did you mean {' or '.join(map(repr, close))}?" if close else f"known are {', '.join(known)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +69,11 @@ class TransferConfig:
             if value is None and name in {"part_size", "multipart_threshold", "max_bandwidth"}:
                 continue
             if not isinstance(value, int) or isinstance(value, bool):
-                raise _fail("TransferConfig", name, f"must be an int, not {type(value).__name__}")
+                raise wrong_entry("TransferConfig", name, f"must be an int, not {type(value).__name__}")
             if value < low or (high is not None and value > high):
-                raise _fail("TransferConfig", name, f"{value} is not within {low} and {high or 'no upper limit'}")
+                raise wrong_entry("TransferConfig", name, f"{value} is not within {low} and {high or 'no upper limit'}")
         if self.part_size is not None and self.part_size > self.memory_budget:
-            raise _fail(
+            raise wrong_entry(
                 "TransferConfig",
                 "part_size",
                 f"{self.part_size} is more than memory_budget {self.memory_budget}",
@@ -99,77 +81,11 @@ class TransferConfig:
         for name in ("verify", "resume", "fsync"):
             if not isinstance(getattr(self, name), bool):
                 problem = f"must be a bool, not {type(getattr(self, name)).__name__}"
-                raise _fail("TransferConfig", name, problem)
+                raise wrong_entry("TransferConfig", name, problem)
         if self.resume:
-            raise _fail("TransferConfig", "resume", "resuming across processes is not in this version; leave it False")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderConfig:
-    """What every provider's configuration shares: reading a mapping or the environment, once, at the door."""
-
-    provider: ClassVar[str] = ""
-    environment: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """For each entry the environment variables that give it; the first that is set wins."""
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any] | Self) -> Self:
-        """Turn a mapping into the dataclass; `provider_type` in it is the factory's and is ignored.
-
-        Raises:
-            ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
-        """
-        if isinstance(config, cls):
-            return config
-        if not isinstance(config, Mapping):
-            raise _fail(cls.provider, "config", f"must be a mapping or {cls.__name__}, not {type(config).__name__}")
-        known = tuple(entry.name for entry in fields(cls))
-        given = {name: value for name, value in config.items() if name != "provider_type"}
-        for name in given:
-            if name not in known:
-                raise _fail(cls.provider, str(name), f"unknown configuration entry; {nearest(str(name), known)}")
-        for entry in fields(cls):
-            required = entry.default is MISSING and entry.default_factory is MISSING
-            if required and given.get(entry.name) in (None, ""):
-                variables = cls.environment.get(entry.name, ())
-                hint = f" (in the environment: {' or '.join(variables)})" if variables else ""
-                raise _fail(cls.provider, entry.name, f"required configuration entry is missing{hint}")
-        return cls(**{name: value for name, value in given.items() if value is not None})
-
-    @classmethod
-    def entries(cls, environ: Mapping[str, str]) -> dict[str, str]:
-        """Give the entries that environment variables set; an empty variable counts as not set."""
-        return {
-            name: next(environ[variable] for variable in variables if environ.get(variable))
-            for name, variables in cls.environment.items()
-            if any(environ.get(variable) for variable in variables)
-        }
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Make the configuration from environment variables alone."""
-        return cls.of(cls.entries(environ))
-
-    def _one_of(self, name: str, words: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in words:
-            raise _fail(self.provider, name, f"{value!r} is unknown; {nearest(str(value), words)}")
-
-    def _number(self, name: str, high: int) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
-            raise _fail(self.provider, name, f"must be an int within 1 and {high}, not {value!r}")
-
-    def _text(self, *names: str) -> None:
-        defaults = {entry.name: entry.default for entry in fields(self)}
-        for name in names:
-            value = getattr(self, name)
-            if value is None and defaults[name] is None:
-                continue  # where no default says so, None would silently mean the credential chain of AWS
-            if not isinstance(value, str):
-                raise _fail(self.provider, name, f"must be a str, not {type(value).__name__}")
-            if not value or value != value.strip() or not value.isprintable():
-                raise _fail(self.provider, name, "is empty, or holds blanks at its ends or control characters")
+            raise wrong_entry(
+                "TransferConfig", "resume", "resuming across processes is not in this version; leave it False"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +108,10 @@ class S3FamilyConfig(ProviderConfig):
             bytes keep moving.
         max_attempts: How often one request is made at most.
         max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
+        server: What the server behind a custom `endpoint_url` is known to do: `"auto"` (the row of the class; of
+            `S3Provider` `"aws"` for AWS's own hosts, else `"generic"`), `"aws"` (all that AWS does), or `"generic"`
+            (little: no conditional writes).
+        anonymous: Ask without credentials, for what is public; none may be given then.
     """
 
     bucket_name: str
@@ -206,6 +126,8 @@ class S3FamilyConfig(ProviderConfig):
     total_timeout: float | None = None
     max_attempts: int = MAX_ATTEMPTS
     max_connections: int | None = None
+    server: Server = "auto"
+    anonymous: bool = False
 
     def __post_init__(self) -> None:
         """Check types and ranges; host parts are checked where a URL is built."""
@@ -213,23 +135,26 @@ class S3FamilyConfig(ProviderConfig):
         if self.endpoint_url is not None and set(self.endpoint_url) & set("@?#"):
             # Refused here already, and not shown: what is before an @ or in a query may be secret.
             problem = "holds user info, a query or a fragment; give credentials as configuration entries"
-            raise _fail(self.provider, "endpoint_url", problem)
+            raise wrong_entry(self.provider, "endpoint_url", problem)
         # An empty path would turn the check of certificates off.
         if self.ca_bundle is not None:
-            _path(self.provider, "ca_bundle", self.ca_bundle)
+            check_path(self.provider, "ca_bundle", self.ca_bundle)
         self._one_of("addressing_style", get_args(AddressingStyle))
         self._one_of("transport", get_args(Transport))
-        if not isinstance(self.allow_http, bool):
-            raise _fail(self.provider, "allow_http", f"must be a bool, not {type(self.allow_http).__name__}")
+        self._one_of("server", get_args(Server))
+        self._bool("allow_http", "anonymous")
         for name in ("connect_timeout", "read_timeout", "pool_timeout", "total_timeout"):
             value = getattr(self, name)
             if value is None and name in {"pool_timeout", "total_timeout"}:
                 continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 3_600:  # noqa: PLR2004
-                raise _fail(self.provider, name, f"must be a number of seconds above 0, 3600 at most, not {value!r}")
+                raise wrong_entry(
+                    self.provider, name, f"must be a number of seconds above 0, 3600 at most, not {value!r}"
+                )
         self._number("max_attempts", 100)
         if self.max_connections is not None:
             self._number("max_connections", 10_000)
+        self._check_credentials()
 
     @property
     def access_key(self) -> str | None:
@@ -240,6 +165,14 @@ class S3FamilyConfig(ProviderConfig):
     def secret_key(self) -> str | None:
         """The secret half of the credentials."""
         return getattr(self, "secret_access_key", None)
+
+    def _check_credentials(self) -> None:
+        given = [name for name in self.credentials if getattr(self, name) is not None]
+        if self.anonymous and given:
+            raise wrong_entry(self.provider, "anonymous", f"{given[0]} is given too; leave one of them out")
+        for name in () if self.anonymous else self._required_credentials():
+            if name not in given:
+                raise self._missing(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,12 +185,11 @@ class S3Config(S3FamilyConfig):
         session_token: Of temporary credentials.
         profile: A profile of the shared AWS configuration files.
         region: Such as `"eu-central-1"`.
-        server: Which row of facts holds behind a custom `endpoint_url`: `"generic"` promises little
-            (no conditional writes), `"aws"` all that AWS does; `"auto"`: `"aws"` for AWS hosts, else
-            `"generic"`.
     """
 
     provider = "s3"
+    credentials = ("access_key_id", "secret_access_key", "session_token", "profile")
+    needs_credentials = False
     environment = {  # noqa: RUF012 - a ClassVar of the base
         "bucket_name": ("AWS_BUCKET_NAME",),
         "access_key_id": ("AWS_ACCESS_KEY_ID",),
@@ -273,7 +205,6 @@ class S3Config(S3FamilyConfig):
     session_token: str | None = field(default=None, repr=False)
     profile: str | None = None
     region: str = "us-east-1"
-    server: Server = "auto"
 
     def __post_init__(self) -> None:
         """Check that credentials come in pairs."""
@@ -281,10 +212,9 @@ class S3Config(S3FamilyConfig):
         self._text("access_key_id", "secret_access_key", "session_token", "profile", "region")
         if (self.access_key_id is None) != (self.secret_access_key is None):
             missing = "secret_access_key" if self.secret_access_key is None else "access_key_id"
-            raise _fail(self.provider, missing, "is missing: give both halves of the credentials, or neither")
+            raise wrong_entry(self.provider, missing, "is missing: give both halves of the credentials, or neither")
         if self.session_token is not None and self.access_key_id is None:
-            raise _fail(self.provider, "session_token", "needs access_key_id and secret_access_key beside it")
-        self._one_of("server", get_args(Server))
+            raise wrong_entry(self.provider, "session_token", "needs access_key_id and secret_access_key beside it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +222,7 @@ class DigitalOceanConfig(S3FamilyConfig):
     """DigitalOcean Spaces; `region` is the datacenter slug."""
 
     provider = "digitalocean"
+    credentials = ("access_key_id", "secret_access_key")
     environment = {  # noqa: RUF012 - a ClassVar of the base
         "bucket_name": ("DO_SPACES_NAME",),
         "access_key_id": ("DO_SPACES_KEY", "SPACES_ACCESS_KEY_ID"),
@@ -299,8 +230,8 @@ class DigitalOceanConfig(S3FamilyConfig):
         "region": ("DO_SPACES_REGION",),
     }
 
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
     region: str = "nyc3"
 
     def __post_init__(self) -> None:
@@ -314,6 +245,7 @@ class WasabiConfig(S3FamilyConfig):
     """Wasabi Hot Cloud Storage."""
 
     provider = "wasabi"
+    credentials = ("access_key_id", "secret_access_key")
     environment = {  # noqa: RUF012 - a ClassVar of the base
         "bucket_name": ("WASABI_BUCKET",),
         "access_key_id": ("WASABI_ACCESS_KEY", "WASABI_ACCESS_KEY_ID"),
@@ -321,8 +253,8 @@ class WasabiConfig(S3FamilyConfig):
         "region": ("WASABI_REGION",),
     }
 
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
     region: str = "us-east-1"
 
     def __post_init__(self) -> None:
@@ -342,6 +274,7 @@ class BackblazeConfig(S3FamilyConfig):
     """
 
     provider = "backblaze"
+    credentials = ("key_id", "application_key")
     environment = {  # noqa: RUF012 - a ClassVar of the base
         "bucket_name": ("BACKBLAZE_BUCKET", "B2_BUCKET_NAME"),
         "key_id": ("BACKBLAZE_KEY_ID", "B2_APPLICATION_KEY_ID"),
@@ -350,8 +283,8 @@ class BackblazeConfig(S3FamilyConfig):
         "region": ("B2_REGION",),
     }
 
-    key_id: str = field(repr=False)
-    application_key: str = field(repr=False)
+    key_id: str | None = field(default=None, repr=False)
+    application_key: str | None = field(default=None, repr=False)
     region: str | None = None
 
     def __post_init__(self) -> None:
@@ -359,19 +292,19 @@ class BackblazeConfig(S3FamilyConfig):
         S3FamilyConfig.__post_init__(self)
         self._text("key_id", "application_key", "region")
         if self.endpoint_url is None and self.region is None:
-            raise _fail(
+            raise wrong_entry(
                 self.provider,
                 "endpoint_url",
                 "is missing: give endpoint_url or region (see the bucket's page)",
             )
 
     @property
-    def access_key(self) -> str:
+    def access_key(self) -> str | None:
         """The key id is what S3 calls the access key."""
         return self.key_id
 
     @property
-    def secret_key(self) -> str:
+    def secret_key(self) -> str | None:
         """The application key is what S3 calls the secret key."""
         return self.application_key
 
@@ -386,6 +319,7 @@ class CloudflareR2Config(S3FamilyConfig):
     """
 
     provider = "cloudflare_r2"
+    credentials = ("access_key_id", "secret_access_key")
     environment = {  # noqa: RUF012 - a ClassVar of the base
         "bucket_name": ("CLOUDFLARE_R2_BUCKET",),
         "account_id": ("CLOUDFLARE_R2_ACCOUNT_ID",),
@@ -395,8 +329,8 @@ class CloudflareR2Config(S3FamilyConfig):
     }
 
     account_id: str
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
     jurisdiction: str | None = None
 
     def __post_init__(self) -> None:
@@ -404,9 +338,11 @@ class CloudflareR2Config(S3FamilyConfig):
         S3FamilyConfig.__post_init__(self)
         self._text("account_id", "access_key_id", "secret_access_key", "jurisdiction")
         if len(self.account_id) != 32 or set(self.account_id.lower()) - set("0123456789abcdef"):  # noqa: PLR2004
-            raise _fail(self.provider, "account_id", "is not 32 hexadecimal digits; copy it from the R2 dashboard")
+            raise wrong_entry(
+                self.provider, "account_id", "is not 32 hexadecimal digits; copy it from the R2 dashboard"
+            )
         if self.jurisdiction not in (None, "eu", "fedramp"):
-            raise _fail(self.provider, "jurisdiction", nearest(self.jurisdiction, ("eu", "fedramp")))
+            raise wrong_entry(self.provider, "jurisdiction", nearest(self.jurisdiction, ("eu", "fedramp")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,7 +356,7 @@ class LocalConfig(ProviderConfig):
 
     def __post_init__(self) -> None:
         """Check the type."""
-        _path(self.provider, "base_path", self.base_path)
+        check_path(self.provider, "base_path", self.base_path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, overload, runtime_checkable
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.values import (
@@ -441,10 +441,20 @@ class IStorageProvider(ObjectRequests, Protocol):
     ) -> ObjectInfo:
         """Store bytes, or an asynchronous iterable of unknown length, under the key."""
 
+    @overload
+    def list(
+        self, prefix: str = "", *, delimiter: None = None, start_after: str | None = None
+    ) -> AsyncIterator[ObjectInfo]: ...
+
+    @overload
+    def list(
+        self, prefix: str = "", *, delimiter: str | None, start_after: str | None = None
+    ) -> AsyncIterator[ObjectInfo | CommonPrefix]: ...
+
     def list(
         self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
-        """Iterate over the objects whose keys begin with the literal prefix."""
+        """Iterate over the objects whose keys begin with the literal prefix; with a delimiter also common prefixes."""
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
         """Remove any number of objects and report on each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import Literal, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
@@ -235,12 +235,24 @@ class TransferManager:
         return tally.result()
 
     async def download_tree(
-        self, prefix: str, local_dir: StrPath, *, progress: ProgressCallback | None = None
+        self,
+        prefix: str,
+        local_dir: StrPath,
+        *,
+        overwrite: bool = True,
+        progress: ProgressCallback | None = None,
     ) -> BatchResult:
         """Download every object below a prefix, taken as a directory of keys; nothing lands outside `local_dir`.
 
         Keys that are no safe relative path, lead through a symbolic link, or are one name with another
         key on this file system are reported as failed with `UnsafeKeyError`; the others are downloaded.
+
+        Args:
+            prefix: Taken as a directory of keys: `"models"` means `"models/"`.
+            local_dir: Made if it is missing.
+            overwrite: `False`: what exists where an object's file would be stays, and its key is in `succeeded`
+                without a result; looked at before the object is fetched.
+            progress: Called with `Progress` at most some 10 times a second.
 
         Raises:
             NotFoundError: There is no object below the prefix.
@@ -253,7 +265,7 @@ class TransferManager:
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                await tally.note(entry.key, self._land(entry, landing, progress))
+                await tally.note(entry.key, self._land(entry, landing, progress, overwrite=overwrite))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = tally.result()
@@ -265,16 +277,16 @@ class TransferManager:
     @overload
     def get_many(
         self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise"] = "raise"
-    ) -> AsyncIterator[tuple[str, bytes]]: ...
+    ) -> AsyncGenerator[tuple[str, bytes], None]: ...
 
     @overload
     def get_many(
         self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["yield"]
-    ) -> AsyncIterator[tuple[str, bytes | StorageError]]: ...
+    ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]: ...
 
     def get_many(
         self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise", "yield"] = "raise"
-    ) -> AsyncIterator[tuple[str, bytes | StorageError]]:
+    ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
         """Iterate over `(key, bytes)`, prefetching within a memory budget.
 
         Args:
@@ -328,11 +340,13 @@ class TransferManager:
         return upload.made
 
     async def _land(
-        self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None
+        self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None, *, overwrite: bool
     ) -> TransferResult | None:
         with Facts(self.provider.name, "download", entry.key):
             if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
                 await in_thread(landing.make_directory, entry.key)
+                return None
+            if not overwrite and await in_thread(os.path.lexists, landing.path_of(entry.key)):
                 return None
             return await self._download(entry.key, progress).land(entry, landing)
 

@@ -51,6 +51,7 @@ class Endpoint:
         signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
         pool_timeout: Seconds to wait for a connection while nothing moves.
         total_timeout: Seconds for one request, all in all; `None`: no limit.
+        anonymous: Requests are not signed, and no credentials are looked for.
     """
 
     url: str | None
@@ -68,6 +69,7 @@ class Endpoint:
     signs_bodies: bool = False
     plain_url: str | None = None
     total_timeout: float | None = None
+    anonymous: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -110,6 +112,7 @@ def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> 
         plain_url=url or _plain_aws_url(vendor, region),
         pool_timeout=config.pool_timeout or config.read_timeout,
         total_timeout=config.total_timeout,
+        anonymous=config.anonymous,
     )
 
 
@@ -176,7 +179,10 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
     if address is not None and (address.is_link_local or address in _SECRET_ADDRESSES):
         return "it is a link-local address, where clouds keep instance secrets"
     if plain and not _is_loopback(host):
-        return "plain http would send data and signatures unprotected; use https, or set allow_http"
+        return (
+            "plain http would send data and signatures unprotected; use https, or allow it: "
+            "allow_http=True, --allow-http or BUCKETRY_ALLOW_HTTP=1"
+        )
     return None
 
 
@@ -236,10 +242,21 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     return url.rstrip("/")
 
 
+def is_own_endpoint(config: S3FamilyConfig, vendor: Vendor) -> bool:
+    """Tell whether requests go to the vendor's own servers; an endpoint with the bucket in front counts, too."""
+    if config.endpoint_url is None:
+        return True
+    host = re.sub(r"^[a-z]+://", "", config.endpoint_url).partition("/")[0].partition(":")[0]
+    return _own_host(host.removeprefix(f"{config.bucket_name}."), vendor) is not None
+
+
+def _own_host(host: str, vendor: Vendor) -> re.Match[str] | None:
+    return re.fullmatch(vendor.endpoint_host, host.removesuffix(".")) if vendor.endpoint_host else None
+
+
 def _named_by(url: str | None, vendor: Vendor) -> dict[str, str | None]:
     """Give what the vendor's own host says of its region, account and jurisdiction."""
-    host = (urlsplit(url).hostname or "").removesuffix(".") if url is not None else ""
-    match = re.fullmatch(vendor.endpoint_host, host) if vendor.endpoint_host else None
+    match = _own_host(urlsplit(url).hostname or "", vendor) if url is not None else None
     return match.groupdict() if match else {}
 
 
@@ -302,8 +319,9 @@ def _addressing_style(config: S3FamilyConfig, vendor: Vendor, url: str | None) -
         raise _fail(vendor, "addressing_style", f"'virtual' needs a host with a name, and {url!r} has an address")
     if config.addressing_style != "auto":
         return config.addressing_style
-    # A dot in the name breaks the certificate of the virtual host.
-    return vendor.addressing_style if is_label and not is_address else "path"
+    # A dot in the name breaks the certificate of the virtual host, and servers of one's own seldom have such hosts.
+    elsewhere = url is not None and _own_host(urlsplit(url).hostname or "", vendor) is None
+    return vendor.addressing_style if is_label and not is_address and not elsewhere else "path"
 
 
 def _fail(vendor: Vendor, name: str, problem: str) -> ConfigError:

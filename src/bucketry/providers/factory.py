@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote, urlsplit
 
 from bucketry._core.config import (
     BackblazeConfig,
@@ -15,13 +15,13 @@ from bucketry._core.config import (
     DigitalOceanConfig,
     LocalConfig,
     MemoryConfig,
-    ProviderConfig,
     S3Config,
     TransferConfig,
     WasabiConfig,
-    nearest,
 )
+from bucketry._core.entries import ProviderConfig, nearest
 from bucketry.errors import ConfigError
+from bucketry.providers.url import StorageURL, read_url
 
 if TYPE_CHECKING:
     from bucketry._core.provider import IStorageProvider
@@ -151,75 +151,107 @@ def storage_provider_from_env(
     Raises:
         ConfigError: The name is unknown, or a variable is missing or malformed; names it.
     """
-    environ = os.environ if environ is None else environ
-    kind = environ.get("STORAGE_PROVIDER") or "local"
-    name = kind.lower()
-    if name not in _BUILTIN:
-        return StorageProviderFactory.from_environment(kind, environ, pool=pool)
-    module, class_name, config_class = _BUILTIN[name]
-    provider: IStorageProvider = getattr(import_module(module), class_name)(
-        config_class.from_environment(environ), pool=pool
-    )
-    return provider
+    return provider_from(os.environ if environ is None else environ, {}, pool=pool)
 
 
-_SCHEMES = {
-    "s3": "s3",
-    "r2": "r2",
-    "b2": "b2",
-    "wasabi": "wasabi",
-    "spaces": "spaces",
-    "file": "local",
-    "memory": "memory",
-}
+def open_storage(
+    url: str,
+    *,
+    pool: SessionPool | None = None,
+    transfer: TransferConfig | None = None,
+    **config: Any,  # noqa: ANN401 - entries
+) -> IStorageProvider:
+    """Make a provider from a URL: `s3://bucket/prefix`, `r2://…`, `b2://…`, `wasabi://…`, `spaces://…`, `file:///…`, `memory://…`.
 
-
-def open_storage(url: str, *, pool: SessionPool | None = None, **config: Any) -> IStorageProvider:  # noqa: ANN401 - entries
-    """Make a provider from a URL: `s3://bucket/prefix`, `r2://…`, `b2://…`, `wasabi://…`, `spaces://…`, `file:///…`, `memory://`.
-
-    With a prefix, keys are named below it. What the URL does not say comes from `config`, else from the provider's
-    environment variables.
+    With a prefix, keys are named below it. Entries may stand in the query, but no secrets:
+    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. What neither the URL nor `config` says comes from the
+    provider's environment variables.
 
     Args:
-        url: Scheme, bucket and prefix; for `file` an absolute directory.
+        url: Scheme, bucket, prefix and entries; for `file` an absolute directory.
         pool: Shared sessions and connections.
+        transfer: How the provider transfers.
         config: The provider's configuration entries.
 
     Raises:
-        ConfigError: The URL is malformed or its scheme unknown, or an entry is missing or wrong.
+        ConfigError: The URL is malformed or its scheme unknown, an entry is missing or wrong, the query holds a
+            secret, or URL and `config` disagree.
     """
-    try:
-        parts = urlsplit(url) if isinstance(url, str) else None
-    except ValueError:  # brackets that are no address
-        parts = None
-    if parts is None or not parts.scheme or "://" not in url:
-        message = f"open_storage: {url!r} is not a URL such as s3://bucket/prefix or file:///directory"
+    return provider_of_url(read_url(url), os.environ, config, pool=pool, transfer=transfer)
+
+
+def provider_from(
+    environ: Mapping[str, str],
+    entries: Mapping[str, Any],
+    *,
+    pool: SessionPool | None = None,
+    transfer: TransferConfig | None = None,
+) -> IStorageProvider:
+    """Make the provider that `STORAGE_PROVIDER` names; `entries` count before its variables.
+
+    Raises:
+        ConfigError: As `storage_provider_from_env`, or an entry is wrong or not one of this provider.
+    """
+    kind = environ.get("STORAGE_PROVIDER") or "local"
+    if kind.lower() in _BUILTIN:
+        config_class = _BUILTIN[kind.lower()][2]
+        found = config_class.laid_over(config_class.entries(environ), entries)
+        return StorageProviderFactory.create({**found, "provider_type": kind}, pool=pool, transfer=transfer)
+    if entries:
+        message = f"{kind}: {next(iter(entries))}: this provider takes its entries from its own variables only"
         raise ConfigError(message)
-    if parts.scheme not in _SCHEMES:
-        message = f"open_storage: scheme {parts.scheme!r} is unknown; {nearest(parts.scheme, tuple(_SCHEMES))}"
-        raise ConfigError(message)
-    if parts.username is not None or parts.query or parts.fragment:
-        message = "open_storage: the URL holds user info, a query or a fragment; give entries as arguments"
-        raise ConfigError(message)
-    kind = _SCHEMES[parts.scheme]
-    path = unquote(parts.path)
-    if kind == "local":
-        if parts.netloc not in {"", "localhost"} or not path:
-            message = f"open_storage: {url!r}: give file:///absolute/directory, with three slashes"
+    return StorageProviderFactory.from_environment(kind, environ, pool=pool)
+
+
+def provider_of_url(
+    url: StorageURL,
+    environ: Mapping[str, str],
+    entries: Mapping[str, Any],
+    *,
+    pool: SessionPool | None = None,
+    transfer: TransferConfig | None = None,
+) -> IStorageProvider:
+    """Make the provider of a URL; its entries and `entries` count before the provider's variables.
+
+    Raises:
+        ConfigError: As `open_storage`.
+    """
+    config_class = _BUILTIN[url.kind][2]
+    said = url.place | _query_entries(url, config_class)
+    for name, value in said.items():
+        if entries.get(name, value) not in (None, value):
+            message = (
+                f"{config_class.provider}: {name}: the URL says another than what is given beside it; leave one out"
+            )
             raise ConfigError(message)
-        return StorageProviderFactory.create({"provider_type": kind, "base_path": path, **config}, pool=pool)
-    prefix = path.lstrip("/")
-    if kind == "memory":
-        prefix = f"{parts.netloc}/{prefix}" if parts.netloc else prefix
-        inner = StorageProviderFactory.create({"provider_type": kind, **config}, pool=pool)
-    else:
-        found = _BUILTIN[kind][2].entries(os.environ)
-        inner = StorageProviderFactory.create(
-            {**found, "provider_type": kind, "bucket_name": parts.netloc, **config}, pool=pool
-        )
-    if not prefix:
+    # A file URL names its directory whole.
+    found = {} if url.kind == "local" else config_class.entries(environ)
+    found = config_class.laid_over(config_class.laid_over(found, said), entries)
+    inner = StorageProviderFactory.create({**found, "provider_type": url.kind}, pool=pool, transfer=transfer)
+    if not url.prefix:
         return inner
-    prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(
-        inner, prefix if prefix.endswith("/") else f"{prefix}/"
-    )
+    prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(inner, url.prefix)
     return prefixed
+
+
+def is_same_class(one: str, other: str) -> bool:
+    """Tell whether two names are of one built-in provider."""
+    return _BUILTIN.get(one.lower(), one)[:2] == _BUILTIN.get(other.lower(), other)[:2]
+
+
+def _query_entries(url: StorageURL, config_class: type[ProviderConfig]) -> dict[str, Any]:
+    secret = {entry.name for _, _, kind in _BUILTIN.values() for entry in fields(kind) if not entry.repr}
+    known = tuple(entry.name for entry in fields(config_class) if entry.name not in {*secret, *url.place})
+    found = {}
+    for name, text in url.query.items():
+        if name in secret:
+            message = (
+                f"{config_class.provider}: {name}: is a secret, and URLs are shown and logged; "
+                "give it as a variable or an argument"
+            )
+            raise ConfigError(message)
+        if name not in known:
+            message = f"{config_class.provider}: {name}: unknown entry in the URL's query; {nearest(name, known)}"
+            raise ConfigError(message)
+        found[name] = config_class.from_text(name, text, f"{name} in the URL's query")
+    return found

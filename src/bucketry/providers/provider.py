@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
@@ -104,7 +104,7 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request for each 1,000 keys; memory for all of them (`list` gives them one by one).
         """
-        return sorted([entry.key async for entry in self.list(prefix or "") if isinstance(entry, ObjectInfo)])
+        return sorted([entry.key async for entry in self.list(prefix or "")])
 
     async def exists(self, remote_path: str) -> bool:
         """Tell whether there is such an object.
@@ -304,6 +304,16 @@ class StorageProvider(ObjectRequests):
         return await self.transfer.put_stream(key, data, options)
 
     # --- keys ----------------------------------------------------------------------------------------
+
+    @overload
+    def list(
+        self, prefix: str = "", *, delimiter: None = None, start_after: str | None = None
+    ) -> AsyncIterator[ObjectInfo]: ...
+
+    @overload
+    def list(
+        self, prefix: str = "", *, delimiter: str | None, start_after: str | None = None
+    ) -> AsyncIterator[ObjectInfo | CommonPrefix]: ...
 
     def list(
         self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from bucketry._core.config import (
@@ -18,12 +18,29 @@ from bucketry._core.config import (
 from bucketry._providers.s3 import S3Requests
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
+from bucketry._vendors.endpoint import is_own_endpoint
 from bucketry._vendors.row import Vendor
+from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider
+
+_PLACE = (
+    "name",
+    "title",
+    "scheme",
+    "endpoint_template",
+    "endpoint_host",
+    "regions",
+    "signing_region",
+    "addressing_style",
+)
+"""What a row says of the vendor's name and places, and not of what its servers do."""
 
 
 class S3FamilyProvider(S3Requests, StorageProvider):
     """A bucket of an S3-compatible cloud; the base of its class for one more cloud, which names a row.
+
+    `anonymous=True` asks without credentials, for what is public. `server` says what a server of one's own behind
+    `endpoint_url` does: all that AWS does (`"aws"`), or little (`"generic"`).
 
     Args:
         config: A mapping with the entries of the configuration class, or an instance of it.
@@ -52,7 +69,17 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         self._transfer_as_given = transfer  # what was not given is not checked against the connections
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
-        return self.vendor
+        """Give the row of facts: what the server does may be configured, its name and place stay the class's."""
+        if config.server == "auto":
+            return self.vendor
+        if config.server == "aws" and is_own_endpoint(config, self.vendor):
+            message = (
+                f"{self.vendor.name}: server: 'aws' is for a server of your own behind endpoint_url; "
+                f"what {self.vendor.title} does is known, so leave it out"
+            )
+            raise ConfigError(message)
+        row = aws.VENDOR if config.server == "aws" else generic.VENDOR
+        return replace(row, **{name: getattr(self.vendor, name) for name in _PLACE})
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; a pool of the provider's own is made anew."""
@@ -75,12 +102,9 @@ class S3Provider(S3FamilyProvider):
     vendor = aws.VENDOR
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
-        server = getattr(config, "server", "auto")
+        server = config.server
         if server == "auto":
-            url = config.endpoint_url or ""
-            host = re.sub(r"^[a-z]+://", "", url).partition("/")[0].partition(":")[0]
-            host = host.removeprefix(f"{config.bucket_name}.")  # refused as such, by AWS's row
-            server = "aws" if not url or re.fullmatch(aws.VENDOR.endpoint_host, host) else "generic"
+            server = "aws" if is_own_endpoint(config, aws.VENDOR) else "generic"
         return aws.VENDOR if server == "aws" else generic.VENDOR
 
 

@@ -1,0 +1,58 @@
+"""How much there is to move, for the progress display: of a directory before, of a prefix meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, suppress
+
+from bucketry._cli.progress import Counts
+from bucketry._core.provider import IStorageProvider
+from bucketry._transfer.staging import is_staged
+from bucketry._transfer.workers import stop
+
+_BATCH = 1_000  # files that a thread looks at before it can be interrupted
+
+
+def measure(root: str) -> Generator[None, None, tuple[int, int]]:
+    """Give bytes and number of the files that an upload of the directory finds. Blocks: run it `in_steps`."""
+    size = files = 0
+    for directory, _, names in os.walk(root):
+        for number, name in enumerate(names, start=1):
+            if number % _BATCH == 0:
+                yield
+            with suppress(OSError):  # the upload itself reports what cannot be read
+                found = os.stat(os.path.join(directory, name))
+                if stat.S_ISREG(found.st_mode) and not is_staged(name):
+                    size, files = size + found.st_size, files + 1
+        yield
+    return size, files
+
+
+@asynccontextmanager
+async def counting(provider: IStorageProvider, prefix: str, counts: Counts | None) -> AsyncIterator[None]:
+    """Count the objects below a prefix while the context is open; a failure to do so only leaves them uncounted.
+
+    Cost: 1 request for each 1,000 keys; none where nobody looks.
+    """
+    if counts is None:
+        yield
+        return
+    counts.expect(0, 0, complete=False)
+    # A plain task, not a group: its error must not end the download. `stop` ends it.
+    task = asyncio.get_running_loop().create_task(_count(provider, prefix, counts))
+    try:
+        yield
+    finally:
+        await stop([task])
+
+
+async def _count(provider: IStorageProvider, prefix: str, counts: Counts) -> None:
+    size = files = 0
+    async for entry in provider.list(prefix):
+        if entry.size or not entry.key.endswith("/"):  # else it stands for a directory
+            size, files = size + entry.size, files + 1
+            counts.expect(size, files, complete=False)
+    counts.expect(size, files)

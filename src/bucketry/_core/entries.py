@@ -1,0 +1,184 @@
+"""The entries of a provider's configuration: from a mapping, variables or a URL's query to a checked value."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from bucketry.errors import ConfigError
+
+_YES = ("1", "true", "yes", "on")
+_NO = ("0", "false", "no", "off")
+
+
+def wrong_entry(owner: str, name: str, problem: str) -> ConfigError:
+    """Make the error about one entry."""
+    return ConfigError(f"{owner}: {name}: {problem}")
+
+
+def check_path(owner: str, name: str, value: object) -> None:
+    """Refuse what is no path, is empty, or holds a NUL."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise wrong_entry(owner, name, f"must be a path, not {value!r}")
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """Give the end of an error message: the nearest known word, or all of them."""
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return f"known are {', '.join(known)}" if known else "none is known here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderConfig:
+    """What every provider's configuration shares: reading a mapping or the environment, once, at the door."""
+
+    provider: ClassVar[str] = ""
+    environment: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The vendor's own variables of each entry; the first that is set wins."""
+    credentials: ClassVar[tuple[str, ...]] = ()
+    """The entries that say who asks."""
+    needs_credentials: ClassVar[bool] = True
+    """Whether each of them must be given, unless the provider asks as nobody (`anonymous`)."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | Self) -> Self:
+        """Turn a mapping into the dataclass; `provider_type` in it is the factory's and is ignored.
+
+        Raises:
+            ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
+        """
+        if isinstance(config, cls):
+            return config
+        if not isinstance(config, Mapping):
+            problem = f"must be a mapping or {cls.__name__}, not {type(config).__name__}"
+            raise wrong_entry(cls.provider, "config", problem)
+        known = tuple(entry.name for entry in fields(cls))
+        given = {name: value for name, value in config.items() if name != "provider_type"}
+        for name in given:
+            if name not in known:
+                raise wrong_entry(cls.provider, str(name), f"unknown configuration entry; {nearest(str(name), known)}")
+        for entry in fields(cls):
+            required = entry.default is MISSING and entry.default_factory is MISSING
+            required = required or (entry.name in cls._required_credentials() and given.get("anonymous") is not True)
+            if required and given.get(entry.name) in (None, ""):
+                raise cls._missing(entry.name)
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @classmethod
+    def variables(cls) -> dict[str, tuple[str, ...]]:
+        """Give the variables of each entry, the vendor's own first; the first that is set wins.
+
+        `BUCKETRY_` and the entry's name is a variable of every entry that has none of the vendor's, and of the
+        two that say where a server is.
+        """
+        found = {}
+        for entry in fields(cls):
+            own = tuple(cls.environment.get(entry.name, ()))
+            general = not own or entry.name in {"endpoint_url", "region"}
+            found[entry.name] = (*own, f"BUCKETRY_{entry.name.upper()}") if general else own
+        return found
+
+    @classmethod
+    def entries(cls, environ: Mapping[str, str]) -> dict[str, Any]:
+        """Give the entries that environment variables set; an empty variable counts as not set.
+
+        Raises:
+            ConfigError: A variable's text is not what its entry takes; names the variable.
+        """
+        found = {}
+        for name, variables in cls.variables().items():
+            variable = next((variable for variable in variables if environ.get(variable)), None)
+            if variable is not None:
+                found[name] = cls.from_text(name, environ[variable], variable)
+        return found
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Make the configuration from environment variables alone."""
+        return cls.of(cls.entries(environ))
+
+    @classmethod
+    def from_text(cls, name: str, text: str, said_by: str) -> str | bool | float:
+        """Turn the text of a variable, a query or an option into what the entry takes.
+
+        Args:
+            name: The entry.
+            text: What was written.
+            said_by: The variable, query entry or option that holds it, for the message.
+
+        Raises:
+            ConfigError: It is no such value.
+        """
+        hint = next(entry.type for entry in fields(cls) if entry.name == name)
+        kinds = re.findall(r"\w+", hint.__name__ if isinstance(hint, type) else str(hint))
+        if "bool" in kinds:
+            word = text.strip().lower()
+            if word not in (*_YES, *_NO):
+                raise wrong_entry(cls.provider, said_by, f"{text!r} is neither yes nor no; give 1 or 0")
+            return word in _YES
+        for kind, what in ((int, "a whole number"), (float, "a number")):
+            if kind.__name__ in kinds:
+                try:
+                    return kind(text)
+                except ValueError:
+                    raise wrong_entry(cls.provider, said_by, f"{text!r} is not {what}") from None
+        return text
+
+    @classmethod
+    def laid_over(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the entries of both; where both have one, `upper` counts.
+
+        Where `upper` says who asks by `profile` or `anonymous`, no credentials are taken from `lower`, and where
+        it has credentials, `lower` does not take them away.
+        """
+        hidden: tuple[str, ...] = ()
+        if upper.get("anonymous") or upper.get("profile"):
+            hidden = (*cls.credentials, "anonymous")
+        elif any(upper.get(name) for name in cls.credentials):
+            hidden = ("anonymous",)
+        return {**{name: value for name, value in lower.items() if name not in hidden}, **upper}
+
+    @classmethod
+    def _required_credentials(cls) -> tuple[str, ...]:
+        return cls.credentials if cls.needs_credentials else ()
+
+    @classmethod
+    def _missing(cls, name: str) -> ConfigError:
+        variables = cls.variables()[name]
+        hint = f" (in the environment: {' or '.join(variables)})" if variables else ""
+        return wrong_entry(cls.provider, name, f"required configuration entry is missing{hint}")
+
+    def _one_of(self, name: str, words: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in words:
+            raise wrong_entry(self.provider, name, f"{value!r} is unknown; {nearest(str(value), words)}")
+
+    def _number(self, name: str, high: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
+            raise wrong_entry(self.provider, name, f"must be an int within 1 and {high}, not {value!r}")
+
+    def _bool(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise wrong_entry(self.provider, name, f"must be a bool, not {type(value).__name__}")
+
+    def _text(self, *names: str) -> None:
+        defaults = {entry.name: entry.default for entry in fields(self)}
+        for name in names:
+            value = getattr(self, name)
+            if value is None and defaults[name] is None:
+                continue  # where no default says so, None would silently mean the credential chain of AWS
+            if not isinstance(value, str):
+                raise wrong_entry(self.provider, name, f"must be a str, not {type(value).__name__}")
+            if not value or value != value.strip() or not value.isprintable():
+                problem = "is empty, or holds blanks at its ends or control characters"
+                raise wrong_entry(self.provider, name, problem)

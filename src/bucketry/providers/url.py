@@ -1,0 +1,94 @@
+"""Storage URLs: which provider, which place, which prefix and which entries one says; makes no provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from bucketry._core.entries import nearest
+from bucketry.errors import ConfigError
+
+SCHEMES = {
+    "s3": "s3",
+    "r2": "r2",
+    "b2": "b2",
+    "wasabi": "wasabi",
+    "spaces": "spaces",
+    "file": "local",
+    "memory": "memory",
+}
+"""The factory's name for each scheme."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageURL:
+    """What a URL says.
+
+    Attributes:
+        kind: The factory's name of the provider.
+        place: The entries that its host and path are, such as `bucket_name`.
+        prefix: Of keys, ends in `/`; empty: none.
+        query: Entries and their texts, none twice.
+    """
+
+    kind: str
+    place: dict[str, str]
+    prefix: str
+    query: dict[str, str]
+
+
+def read_url(url: str) -> StorageURL:
+    """Take a URL apart.
+
+    Raises:
+        ConfigError: It is malformed or its scheme unknown; nothing that may be secret is repeated.
+    """
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError:  # brackets that are no address
+        parts = None
+    if parts is None or not parts.scheme or "://" not in url:
+        message = f"open_storage: {_shown(url)} is not a URL such as s3://bucket/prefix or file:///directory"
+        raise ConfigError(message)
+    if parts.scheme not in SCHEMES:
+        message = f"open_storage: scheme {parts.scheme!r} is unknown; {nearest(parts.scheme, tuple(SCHEMES))}"
+        raise ConfigError(message)
+    if parts.username is not None or parts.fragment:
+        message = "open_storage: the URL holds user info or a fragment; write # as %23, and give no credentials in it"
+        raise ConfigError(message)
+    kind, path, query = SCHEMES[parts.scheme], unquote(parts.path), _query(parts.query)
+    if kind == "local":
+        if parts.netloc not in {"", "localhost"} or not path:
+            message = f"open_storage: {_shown(url)}: give file:///absolute/directory, with three slashes"
+            raise ConfigError(message)
+        return StorageURL(kind=kind, place={"base_path": path}, prefix="", query=query)
+    prefix = path.lstrip("/")
+    place = {} if kind == "memory" else {"bucket_name": parts.netloc}
+    if kind == "memory" and parts.netloc:
+        prefix = f"{parts.netloc}/{prefix}"
+    return StorageURL(
+        kind=kind, place=place, prefix=prefix if not prefix or prefix.endswith("/") else f"{prefix}/", query=query
+    )
+
+
+def _query(text: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+    except ValueError:
+        message = "open_storage: the URL's query is not name=value&name=value; write ? in a prefix as %3F"
+        raise ConfigError(message) from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            message = f"open_storage: the URL's query gives {name!r} twice"
+            raise ConfigError(message)
+        found[name] = value
+    return found
+
+
+def _shown(url: object) -> str:
+    """Quote a URL without what may be secret in it."""
+    if not isinstance(url, str):
+        return f"a {type(url).__name__}"
+    plain = url.partition("?")[0].partition("#")[0]
+    return repr(plain) if "@" not in plain else "what holds an @"

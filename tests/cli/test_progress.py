@@ -1,0 +1,189 @@
+"""What the progress display says, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bucketry import MemoryProvider
+from bucketry._cli.expected import counting, measure
+from bucketry._cli.output import shown_duration
+from bucketry._cli.progress import Counts
+from bucketry._core.threads import in_steps
+from bucketry._core.units import KiB, MiB
+from bucketry._core.values import Progress
+from bucketry.errors import AccessDeniedError
+from bucketry.testing import Fault, FaultyProvider
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that stands still."""
+    return Clock()
+
+
+def reporting(counts: Counts, key: str, total: int | None) -> Callable[[int], None]:
+    """Give what reports a key's further bytes as a transfer does; it begins at zero."""
+    transferred = 0
+
+    def add(count: int) -> None:
+        nonlocal transferred
+        transferred += count
+        counts.report(Progress(transferred, total, key, count))
+
+    add(0)
+    return add
+
+
+def test_a_file_shows_bytes_percent_rate_and_time_left(clock: Clock) -> None:
+    """The size is there before the first byte, and rate and time left follow what was moved."""
+    counts = Counts(clock)
+    counts.expect(8 * MiB, 1)
+    assert counts.text() == "0 %  0 B of 8.0 MiB  files 0 of 1"
+    add = reporting(counts, "k", 8 * MiB)
+    clock.now = 2.0
+    add(2 * MiB)
+    assert counts.text() == "25 %  2.0 MiB of 8.0 MiB  1.0 MiB/s  0:06 left  files 0 of 1"
+    add(6 * MiB)
+    assert counts.text() == "100 %  8.0 MiB of 8.0 MiB  4.0 MiB/s  0:00 left  files 1 of 1"
+
+
+def test_a_download_learns_its_size_from_the_first_report(clock: Clock) -> None:
+    """One object, of which nothing is known before, has its size as soon as it begins."""
+    counts = Counts(clock)
+    reporting(counts, "k", 3 * KiB)
+    assert counts.text() == "0 %  0 B of 3.0 KiB  files 0 of 1"
+
+
+def test_a_stream_of_unknown_length_has_no_end(clock: Clock) -> None:
+    """Without a size there are bytes and rate, and nothing is made up."""
+    counts = Counts(clock)
+    add = reporting(counts, "k", None)
+    clock.now = 1.0
+    add(KiB)
+    assert counts.text() == "1.0 KiB  1.0 KiB/s"
+
+
+def test_a_part_that_is_sent_again_counts_once(clock: Clock) -> None:
+    """A negative increment takes bytes back, and the file that was whole is not."""
+    counts = Counts(clock)
+    counts.expect(2 * KiB, 2)
+    one, two = reporting(counts, "a", KiB), reporting(counts, "b", KiB)
+    one(KiB)
+    two(KiB)
+    assert counts.text().endswith("files 2 of 2")
+    two(-KiB)
+    assert (counts.moved, counts.text().partition("%")[0]) == (KiB, "50 ")
+    assert counts.text().endswith("files 1 of 2")
+
+
+@pytest.mark.parametrize("reports", [1, 2])
+def test_an_empty_file_counts_once(reports: int, clock: Clock) -> None:
+    """An object without bytes is whole when it begins, and when it ends it is no other."""
+    counts = Counts(clock)
+    counts.expect(0, 1)
+    for _ in range(reports):
+        counts.report(Progress(0, 0, "k", 0))
+    assert counts.text() == "0 B of 0 B  files 1 of 1"
+
+
+def test_a_total_that_grows_has_a_plus(clock: Clock) -> None:
+    """While a listing still counts, total, time left and files are marked as the least that they can be."""
+    counts = Counts(clock)
+    counts.expect(0, 0, complete=False)
+    assert counts.text() == "0 B  files 0 of 0+"
+    counts.expect(4 * KiB, 4, complete=False)
+    add = reporting(counts, "k", KiB)
+    clock.now = 1.0
+    add(KiB)
+    assert counts.text() == "25 %  1.0 KiB of 4.0 KiB+  1.0 KiB/s  0:03 left+  files 1 of 4+"
+    counts.expect(4 * KiB, 4)
+    assert "+" not in counts.text()
+
+
+def test_the_rate_is_of_the_last_seconds(clock: Clock) -> None:
+    """A transfer that stalls says so within ten seconds, whatever it did before."""
+    counts = Counts(clock)
+    counts.expect(100 * MiB, 1)
+    add = reporting(counts, "k", 100 * MiB)
+    for second in range(1, 31):
+        clock.now = float(second)
+        add(MiB)
+    assert "1.0 MiB/s" in counts.text()
+    clock.now = 60.0
+    assert "  0 B/s" in counts.text()
+    assert "left" not in counts.text()
+
+
+@pytest.mark.parametrize("size", [999, 1_000, 10_000, 5 * MiB, 3 * 1024**3])
+def test_there_is_one_system_of_units(size: int, clock: Clock) -> None:
+    """Bytes and rates are binary, with the names that say so."""
+    counts = Counts(clock)
+    clock.now = 1.0
+    reporting(counts, "k", None)(size)
+    assert re.fullmatch(r"[\d.]+ (B|KiB|MiB|GiB)  [\d.]+ (B|KiB|MiB|GiB)/s", counts.text())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (0.1, "0:01"), (59.5, "1:00"), (61, "1:01"), (3_600, "1:00:00"), (3_723, "1:02:03")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    """Durations are whole seconds, minutes and hours, and never end too early."""
+    assert shown_duration(seconds) == text
+
+
+async def test_a_directory_is_measured_as_it_is_uploaded(tmp_path: Path) -> None:
+    """Links to files count, links to directories, broken ones and what a killed download left do not."""
+    (tmp_path / "sub/deep").mkdir(parents=True)
+    (tmp_path / "sub/deep/f").write_bytes(bytes(100))
+    (tmp_path / "empty").touch()
+    (tmp_path / "link").symlink_to("sub/deep/f")
+    (tmp_path / "tree").symlink_to("sub")
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / ".bucketry-0123456789abcdef.part").write_bytes(bytes(7))
+    assert await in_steps(measure(str(tmp_path))) == (200, 3)
+
+
+async def test_a_prefix_is_counted_meanwhile(clock: Clock) -> None:
+    """While the context is open a listing counts the objects, without the placeholders of directories."""
+    provider, counts = MemoryProvider(), Counts(clock)
+    for key, data in (("a/1", b"12"), ("a/2", b""), ("a/sub/", b""), ("b", b"1234")):
+        await provider.put(key, data)
+    async with counting(provider, "a/", counts):
+        assert counts.text() == "0 B  files 0 of 0+"
+        for _ in range(100):  # turns of the loop: the listing needs a few
+            await asyncio.sleep(0)
+    assert counts.text() == "0 %  0 B of 2 B  files 0 of 2"
+
+
+async def test_a_count_that_fails_or_is_left_is_no_error(clock: Clock) -> None:
+    """An error of the listing, and a transfer that ends before it, leave the total marked as not known."""
+    told = asyncio.Event()
+
+    async def tell() -> None:
+        told.set()
+
+    denied = Fault(operation="list_page", hook=tell, error=AccessDeniedError("no"))
+    for fault in (denied, Fault(operation="list_page", hook=tell, hang=True)):
+        told.clear()
+        counts = Counts(clock)
+        provider = FaultyProvider(MemoryProvider(), (fault,))
+        async with counting(provider, "", counts):
+            await told.wait()
+        assert counts.text() == "0 B  files 0 of 0+"
