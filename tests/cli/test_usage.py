@@ -44,9 +44,11 @@ EXIT_CODES = {
     5: {
         errors.ConnectionFailedError,
         errors.IncompleteBodyError,
+        errors.PoolTimeoutError,
         errors.RequestTimeoutError,
         errors.ThrottledError,
         errors.TransientError,
+        errors.UnreachableError,
     },
 }
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from bucketry import MemoryProvider
 from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.retry import MAX_ATTEMPTS
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo, Progress
 from bucketry._transfer.read import ResumingStream
@@ -367,7 +368,7 @@ class TestStreams:
         await memory.put("k", noise(100))
         with pytest.raises(IncompleteBodyError):
             await memory.get("k")
-        assert len(memory.opened) == 5
+        assert len(memory.opened) == MAX_ATTEMPTS
 
     async def test_replaced_before_the_rest(self, bench: Bench) -> None:
         """A stream never goes on with another version."""

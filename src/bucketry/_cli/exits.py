@@ -15,7 +15,7 @@ BY_SIGNAL = 128  # plus the signal's number, as shells say: 130 for SIGINT
 _CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
     (NOT_FOUND, (errors.NotFoundError, errors.BucketNotFoundError, errors.LocalFileNotFoundError)),
     (ACCESS, (errors.AccessDeniedError, errors.AuthenticationError, errors.LocalPermissionError)),
-    (TRANSIENT, (errors.TransientError,)),
+    (TRANSIENT, (errors.TransientError, errors.PoolTimeoutError)),
     (
         USAGE,
         (

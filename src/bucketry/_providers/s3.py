@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -49,6 +50,7 @@ class S3Requests:
         self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None, *, concurrency: int = 1
     ) -> None:
         """Check the configuration against the vendor's row; no I/O."""
+        vendor = _unsigned(vendor) if config.anonymous else vendor
         endpoint = resolve(config, vendor, concurrency=concurrency)
         self._config = config
         self._owns_pool = pool is None
@@ -274,6 +276,14 @@ class S3Requests:
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
             raise self._bucket.error(InvalidRequestError, key, "presign", problem)
+
+
+def _unsigned(vendor: Vendor) -> Vendor:
+    """Give the row of a vendor to whom nobody signs: a proof of bodies that is in the signature is none then."""
+    row = vendor.capabilities
+    put = None if row.put_checksum == "sha256" else row.put_checksum
+    part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
+    return replace(vendor, capabilities=replace(row, put_checksum=put, multipart_checksum=part))
 
 
 class _OpenBody:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
+from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.handlers import add_expect_header
 
@@ -107,7 +108,7 @@ class Clients:
         await self._stack.aclose()
 
     async def _session(self, endpoint: Endpoint) -> AioSession:
-        identity = (endpoint.profile, endpoint.access_key is None)
+        identity = (endpoint.profile, endpoint.access_key is None and not endpoint.anonymous)
         session = self._sessions.get(identity)
         if session is None:
             session = await in_thread(_load_session, *identity)
@@ -186,7 +187,8 @@ def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN
         verify=endpoint.ca_bundle,
         config=AioConfig(
             http_session_cls=Transport,
-            signature_version="s3v4",  # presigning would still choose version 2 in old regions
+            # Presigning would still choose version 2 in old regions.
+            signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
             max_pool_connections=endpoint.max_connections,
             # A proxy of the environment leads nowhere from here.

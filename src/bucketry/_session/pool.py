@@ -171,14 +171,16 @@ class _Live:
         if endpoint.url is None and not is_usual(os.environ):
             return None
         ca_bundle = endpoint.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or None
-        who: Who = Credentials(endpoint.access_key or "", endpoint.secret_key or "", endpoint.session_token)
-        if endpoint.access_key is None or endpoint.profile is not None:
+        who: Who = None
+        if endpoint.access_key is not None:
+            who = Credentials(endpoint.access_key, endpoint.secret_key or "", endpoint.session_token)
+        if (who is None and not endpoint.anonymous) or endpoint.profile is not None:
             clients = self._clients or await self._load_clients()
             facts = await clients.facts(endpoint)
             if endpoint.url is None and not facts.usual:
                 return None
             ca_bundle = ca_bundle or facts.ca_bundle
-            if endpoint.access_key is None:
+            if who is None and not endpoint.anonymous:
                 who = await clients.credentials(endpoint)
         secure = Origin.of(endpoint.plain_url).secure
         return Wire(

@@ -18,12 +18,14 @@ from bucketry._core.units import MiB
 from bucketry._core.values import Body, body_size
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin
+from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, request_head
 from bucketry._wire.lanes import LaneRequest, Lanes, Write
 from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
+from bucketry.errors import UnsupportedError
 
 _log = logging.getLogger("bucketry")
 
@@ -33,7 +35,7 @@ KEPT_MEMORY = 4 * MiB
 mapping it anew, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
 https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
 
-Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]]
+Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]] | None
 Describe: TypeAlias = Callable[[str], Mapping[str, str]]
 
 
@@ -60,7 +62,7 @@ class Wire:
 
     Args:
         region: Signed for.
-        who: Whose signature, or how to ask for it.
+        who: Whose signature, or how to ask for it; `None`: nobody's, for what is public.
         limit: Connections at most.
         timeouts: Of connecting, waiting and silence.
         tls: For `https`.
@@ -92,16 +94,18 @@ class Wire:
             self._roads[origin] = Road(self, origin)
         return self._roads[origin]
 
-    async def who(self) -> Credentials:
-        """Give the credentials, refreshed if they are about to expire."""
-        return self._who if isinstance(self._who, Credentials) else await self._who()
+    async def who(self) -> Credentials | None:
+        """Give the credentials, refreshed if they are about to expire; `None`: there are to be none."""
+        who = self._who
+        return who if who is None or isinstance(who, Credentials) else await who()
 
-    def sign(self, credentials: Credentials, host: str, call: Call, payload_hash: str, length: int) -> bytes:
+    def sign(self, credentials: Credentials | None, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
-        headers = {"host": host, **call.headers}
-        signed = self.signer.headers(
-            credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
-        )
+        signed = headers = {"host": host, **call.headers}
+        if credentials is not None:
+            signed = self.signer.headers(
+                credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
+            )
         signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
         if length or call.method in {"PUT", "POST"}:
             signed["content-length"] = str(length)
@@ -239,16 +243,26 @@ class Road:
         self._note(call, head)
         return head, answer, digest
 
+    async def _signing(self) -> Credentials:
+        """Give who signs.
+
+        Raises:
+            WireError: Nobody does.
+        """
+        if (credentials := await self.wire.who()) is None:
+            raise WireError(UnsupportedError, "anonymous=True has no credentials to sign with; give some")
+        return credentials
+
     async def presign(self, call: Call, expires: int) -> str:
         """Give a URL by which anybody may make the request for `expires` seconds; makes none itself."""
-        wire, credentials = self.wire, await self.wire.who()
+        wire, credentials = self.wire, await self._signing()
         headers = {"host": self._host}
         query = wire.signer.query(credentials, wire.clock.now(), call.method, call.path, call.query, headers, expires)
         return f"{self.origin}{call.path}?{query}"
 
     async def sign_form(self, conditions: list[object], expires: int) -> dict[str, str]:
         """Give the fields by which a browser's form may be sent for `expires` seconds, on these conditions."""
-        return self.wire.signer.form(await self.wire.who(), self.wire.clock.now(), conditions, expires)
+        return self.wire.signer.form(await self._signing(), self.wire.clock.now(), conditions, expires)
 
     def _note(self, call: Call, head: AnswerHead) -> None:
         if _log.isEnabledFor(logging.DEBUG):
