@@ -56,6 +56,10 @@ class Peer:
             raise ConnectionError("the client has gone")
         return found
 
+    async def body(self, size: int) -> None:
+        """Read a request's body."""
+        await self._reader.readexactly(size)
+
     async def send(self, *pieces: bytes, pause: float = 0.0) -> None:
         """Send bytes, with a pause behind each piece."""
         for piece in pieces:

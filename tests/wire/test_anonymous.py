@@ -52,7 +52,7 @@ async def test_nobody_cannot_sign_a_url(transport: str) -> None:
 
 
 def test_no_proof_is_promised_that_a_signature_holds() -> None:
-    """Where the proof of a body is in the signature, and there is none, the capabilities say that nothing is checked."""
+    """Where the proof of a body is in the signature, and there is none, the capabilities say so."""
     config = {"bucket_name": "bkt", "endpoint_url": "http://127.0.0.1:1", "anonymous": True}
     generic = S3Provider(config).capabilities
     assert (generic.put_checksum, generic.multipart_checksum) == (None, None)

@@ -33,6 +33,16 @@ class ByteRange:
         return self.end - self.start
 
 
+class ByteCounter:
+    """How many bytes of a body were sent in the present attempt; counted by the thread that sends, read by others."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self.count = 0
+
+
 @dataclass(frozen=True, slots=True)
 class FileRange:
     """The bytes `[start, end)` of an open file, as the body of a request; the reader never moves the file's offset.
@@ -43,12 +53,14 @@ class FileRange:
         end: One after the last byte.
         as_of: What `file_state` of `_core.file_bodies` gave when the file was opened; it must be the same once the
             range is read, before anything is published.
+        sent: Where the bytes are counted as they are sent, by a provider that can tell.
     """
 
     fd: int
     start: int
     end: int
     as_of: tuple[int, int, int, int] | None = None
+    sent: ByteCounter | None = field(default=None, repr=False, compare=False)
 
     @property
     def size(self) -> int:

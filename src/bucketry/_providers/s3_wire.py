@@ -152,7 +152,8 @@ class WirePlane(WireCalls):
         def read(head: AnswerHead, _: str | None) -> ObjectInfo:
             return written(key, head.headers, etag_of(head), body_size(data), options)
 
-        return await self.send("put", call, read, key, data, self._row.put_checksum, options=options)
+        sent = body.sent if isinstance(body, FileRange) else None
+        return await self.send("put", call, read, key, data, self._row.put_checksum, options=options, sent=sent)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
@@ -182,7 +183,8 @@ class WirePlane(WireCalls):
             return Part(part_number=part_number, size=body_size(body), etag=etag_of(head), checksum=kept)
 
         call = Call("PUT", self.path(upload.key), upload_query(upload, partNumber=str(part_number)))
-        return await self.send("put_part", call, read, upload.key, body, algorithm)
+        sent = body.sent if isinstance(body, FileRange) else None
+        return await self.send("put_part", call, read, upload.key, body, algorithm, sent=sent)
 
     async def complete_multipart(
         self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None

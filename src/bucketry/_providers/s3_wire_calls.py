@@ -10,7 +10,7 @@ from bucketry._core.checks import check_key
 from bucketry._core.file_bodies import read_body
 from bucketry._core.threads import in_thread
 from bucketry._core.units import KiB
-from bucketry._core.values import Body, FileRange, MultipartUpload, WriteOptions, body_size
+from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, WriteOptions, body_size
 from bucketry._providers.s3_bucket import S3Bucket
 from bucketry._providers.s3_headers import checksum_headers
 from bucketry._wire.client import Call, Road
@@ -108,6 +108,7 @@ class WireCalls:
         algorithm: str | None,
         *,
         options: WriteOptions | None = None,
+        sent: ByteCounter | None = None,
     ) -> T:
         """Send a body, and give what `read` makes of the answer's head and the body's checksum.
 
@@ -130,6 +131,7 @@ class WireCalls:
                     algorithm,
                     lambda digest: checksum_headers(algorithm, digest, sdk=self._sdk),
                     self.bucket.locate(key),
+                    sent,
                 )
             except WireError as exc:
                 raise self.failed(exc, doing, key) from exc

@@ -202,7 +202,8 @@ class Download:
             try:
                 async with self.limits.body(sink.end - sink.position, memory=READ_MEMORY):
                     try:
-                        got = await self.provider.fetch_range(self.key, byte_range, sink, if_match=pinned)
+                        with meter.watching(sink.moved_since(before)):
+                            got = await self.provider.fetch_range(self.key, byte_range, sink, if_match=pinned)
                     finally:
                         meter.add(sink.position - before)
             except IncompleteBodyError as error:

@@ -1,9 +1,11 @@
-"""Progress reports: at most some ten a second for each key, none lost at the end."""
+"""Progress reports: the total at once, then at most some ten a second for each key, none lost at the end."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bucketry._core.values import Progress
 
@@ -13,36 +15,80 @@ ProgressCallback = Callable[[Progress], object]
 
 
 class Meter:
-    """Counts one transfer's bytes and reports them to the user's callback."""
+    """Counts one transfer's bytes and reports them to the user's callback, in the event loop's thread."""
 
     def __init__(self, callback: ProgressCallback | None, key: str, total: int | None) -> None:
-        """Begin at zero."""
+        """Begin at zero, and report that."""
         self._callback = callback
         self._key = key
         self._total = total
+        self._done = 0
+        self._moving: dict[object, Callable[[], int]] = {}  # bodies under way, each with the bytes that it has moved
+        self._timer: asyncio.TimerHandle | None = None
+        self._failure: BaseException | None = None
         self._reported = 0
         self._last = float("-inf")
-        self.transferred = 0
+        if callback is not None:
+            self._report()
+
+    @property
+    def transferred(self) -> int:
+        """Bytes moved so far, those of bodies under way included."""
+        return self._done + sum(moved() for moved in self._moving.values())
 
     def add(self, count: int) -> None:
         """Count bytes and report if it is time."""
-        self.transferred += count
+        self._done += count
+        if self._failure is not None:
+            raise self._failure
         if self._callback is not None and time.monotonic() - self._last >= INTERVAL:
             self._report()
 
+    @contextmanager
+    def watching(self, moved: Callable[[], int]) -> Iterator[None]:
+        """Report what a body has moved while it is under way; `add` counts it afterwards.
+
+        Args:
+            moved: Gives the number of bytes; they are counted by another thread.
+        """
+        if self._callback is None:
+            yield
+            return
+        body = object()
+        self._moving[body] = moved
+        self._look_later()
+        try:
+            yield
+        finally:
+            del self._moving[body]
+
     def take_back(self) -> None:
         """Forget the bytes counted so far: they come again."""
-        if self.transferred:
-            self.add(-self.transferred)
+        self._done = 0
 
     def finish(self) -> None:
         """Report what was not reported yet."""
-        if self._callback is not None and (self.transferred != self._reported or not self._total):
+        if self._callback is not None and self.transferred != self._reported:
             self._report()
 
+    def _look_later(self) -> None:
+        if self._timer is None and self._failure is None:
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._moving:
+            return
+        try:
+            if self.transferred != self._reported and time.monotonic() - self._last >= INTERVAL / 2:
+                self._report()
+        except Exception as exc:  # noqa: BLE001 - the callback's own; it ends the transfer when that next counts
+            self._failure = exc
+        self._look_later()
+
     def _report(self) -> None:
-        assert self._callback is not None  # noqa: S101 - both callers have asked
-        increment = self.transferred - self._reported
-        self._reported = self.transferred
+        assert self._callback is not None  # noqa: S101 - the callers have asked
+        transferred = self.transferred
+        increment, self._reported = transferred - self._reported, transferred
         self._last = time.monotonic()
-        self._callback(Progress(self.transferred, self._total, self._key, increment))
+        self._callback(Progress(transferred, self._total, self._key, increment))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bucketry._core.file_bodies import file_state, read_body
 from bucketry._core.os_errors import check_path, local_error
-from bucketry._core.values import FileRange
+from bucketry._core.values import ByteCounter, FileRange
 from bucketry._transfer.hops import Hops
 from bucketry.errors import LocalFileError, LocalIsADirectoryError
 
@@ -79,9 +79,9 @@ class Source:
     as_of: tuple[int, int, int, int]
     data: bytes | None = None
 
-    def range(self, start: int, end: int) -> FileRange:
+    def range(self, start: int, end: int, sent: ByteCounter | None = None) -> FileRange:
         """Give a range of it as the body of a request, which fails where the file has changed by then."""
-        return FileRange(self.fd, start, end, as_of=self.as_of)
+        return FileRange(self.fd, start, end, as_of=self.as_of, sent=sent)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -48,6 +49,10 @@ class FileSink:
     def checksum(self) -> str | None:
         """Of the bytes written so far, in hex."""
         return self._digest.hexdigest() if self._digest else None
+
+    def moved_since(self, position: int) -> Callable[[], int]:
+        """Give a function that tells how many bytes were written from a position on."""
+        return lambda: self.position - position
 
     def rewind(self) -> None:
         """Forget all bytes and begin again."""

@@ -18,6 +18,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import (
     WRITE_TOKEN,
     Body,
+    ByteCounter,
     ByteRange,
     MultipartUpload,
     ObjectInfo,
@@ -84,8 +85,10 @@ class Upload:
                 info = await self._put(source.data)
                 meter.add(size)
             else:
+                sent = ByteCounter()
                 async with self.limits.memory.hold(self._memory(size)):
-                    info = await self._put(source.range(0, size))
+                    with meter.watching(lambda: sent.count):
+                        info = await self._put(source.range(0, size, sent))
                 meter.add(size)
         meter.finish()
         return self._result(info, plan.count if in_parts else 1, started)
@@ -162,7 +165,7 @@ class Upload:
                     raise
             self.retries += 1
             self._parts.clear()
-            meter.add(-meter.transferred)
+            meter.take_back()
             await asyncio.sleep(delay)
 
     async def _all_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
@@ -173,9 +176,11 @@ class Upload:
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
-                body = source.range(byte_range.start, byte_range.end)
+                sent = ByteCounter()
+                body = source.range(byte_range.start, byte_range.end, sent)
                 async with self.limits.body(byte_range.size, memory=self._part_memory(byte_range.size)):
-                    self._parts.append(await self.provider.put_part(upload, number, body))
+                    with meter.watching(lambda: sent.count):
+                        self._parts.append(await self.provider.put_part(upload, number, body))
                 meter.add(byte_range.size)
 
             width = min(self.config.max_concurrency, plan.count)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from bucketry._core import checksums
 from bucketry._core.units import MiB
-from bucketry._core.values import Body, body_size
+from bucketry._core.values import Body, ByteCounter, body_size
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin
 from bucketry._wire.failures import WireError
@@ -196,7 +196,13 @@ class Road:
         return head, answer
 
     async def carry_up(
-        self, call: Call, body: Body, algorithm: str | None, describe: Describe, where: str
+        self,
+        call: Call,
+        body: Body,
+        algorithm: str | None,
+        describe: Describe,
+        where: str,
+        sent: ByteCounter | None = None,
     ) -> tuple[AnswerHead, bytes, str | None]:
         """Make a request in a lane with a body from memory or from a file; give its answer, and the body's checksum.
 
@@ -208,6 +214,7 @@ class Road:
             algorithm: Of the checksum that goes with it; `"sha256"`: in the signature; `None`: none.
             describe: Gives the headers for that checksum, in hex.
             where: Begins messages about the body's file.
+            sent: Where the body's bytes are counted as they are sent.
 
         Raises:
             WireError: No whole answer came.
@@ -238,6 +245,7 @@ class Road:
             body=body,
             repeatable=call.repeatable,
             where=where,
+            sent=sent or ByteCounter(),
         )
         head, answer = await self._lanes.exchange(request)
         self._note(call, head)

@@ -15,13 +15,13 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 from bucketry._core.file_bodies import ended_early, read_some
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import Body, FileRange
+from bucketry._core.values import Body, ByteCounter, FileRange
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
@@ -48,6 +48,7 @@ class LaneRequest:
         accept: Looks at the answer's head, and gives what takes its body; `None`: the body is kept and given.
         repeatable: Sending it twice does what sending it once does.
         where: Begins messages about the body's file.
+        sent: Where the body's bytes are counted as they are sent.
     """
 
     method: str
@@ -56,6 +57,7 @@ class LaneRequest:
     body: Body = b""
     repeatable: bool = True
     where: str = ""
+    sent: ByteCounter = field(default_factory=ByteCounter)
 
 
 class Lane:
@@ -128,10 +130,12 @@ class Lane:
             at += count
 
     def _send_body(self, request: LaneRequest) -> None:
-        body = request.body
+        body, sent = request.body, request.sent
+        sent.count = 0
         if not isinstance(body, FileRange) or not self._sends_files:
             for view in self._slices(request):
                 self._call(self._stream.send, view)
+                sent.count += len(view)
             return
         at = body.start
         while at < body.end:
@@ -140,6 +144,7 @@ class Lane:
             if not count:
                 raise ended_early(body, at, request.where)
             at += count
+            sent.count += count
 
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
         """Read until the head is complete, and give it with what came of the body."""
