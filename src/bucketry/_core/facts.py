@@ -68,11 +68,7 @@ class Facts:
     ) -> None:
         """Fill in what the error does not say yet."""
         if isinstance(error, StorageError):
-            self.fill(error)
-
-    def fill(self, error: E) -> E:
-        """Fill in what an error does not say yet, and give it back."""
-        return filled(error, self._provider, self._operation, self._key)
+            filled(error, self._provider, self._operation, self._key)
 
 
 def fills_in_facts(cls: C) -> C:
@@ -112,7 +108,7 @@ def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[
 
     @wraps(method)
     def opening(self: _Named, *args: Any, **options: Any) -> _Opening:  # noqa: ANN401 - as the method's own
-        return _Opening(self.name, key_of(args, options), method(self, *args, **options))
+        return _Opening(self, key_of(args, options), method(self, *args, **options))
 
     return opening
 
@@ -120,15 +116,19 @@ def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[
 class _Opening:
     """A context of which only the beginning is looked at: what ends it is perhaps its user's error."""
 
-    __slots__ = ("_facts", "_opening")
+    __slots__ = ("_key", "_opening", "_provider")
 
-    def __init__(self, provider: str, key: str | None, opening: AbstractAsyncContextManager[Any]) -> None:
-        self._facts = Facts(provider, "get", key)
+    def __init__(self, provider: _Named, key: str | None, opening: AbstractAsyncContextManager[Any]) -> None:
+        self._provider = provider
+        self._key = key
         self._opening = opening
 
     async def __aenter__(self) -> Any:  # noqa: ANN401 - as the context's own
-        with self._facts:
+        try:
             return await self._opening.__aenter__()
+        except StorageError as error:
+            filled(error, self._provider.name, "get", self._key)
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -51,8 +51,8 @@ class FileRange:
         fd: The open file.
         start: First byte.
         end: One after the last byte.
-        as_of: What `file_state` of `_core.file_bodies` gave when the file was opened; it must be the same once the
-            range is read, before anything is published.
+        as_of: `st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` that the file must still have once the range is
+            read, before anything is published; `None`: whatever it has.
         sent: Where the bytes are counted as they are sent, by a provider that can tell.
     """
 

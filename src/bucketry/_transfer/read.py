@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from bucketry._core.conditions import check_start, judge_read
-from bucketry._core.facts import Facts
+from bucketry._core.facts import filled
 from bucketry._core.provider import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy, body_attempt
 from bucketry._core.units import MiB
@@ -22,6 +22,7 @@ from bucketry.errors import (
     IntegrityError,
     InvalidRangeError,
     InvalidRequestError,
+    StorageError,
     UnsupportedError,
 )
 
@@ -55,7 +56,6 @@ class ResumingStream:
     ) -> None:
         """Remember what to read; entering the context makes the first request."""
         self.retries = 0
-        self._facts = Facts(provider.name, "get", key)
         self._provider = provider
         self._key = key
         self._range = byte_range
@@ -91,7 +91,7 @@ class ResumingStream:
         Raises:
             InvalidRangeError: The range begins at or beyond the end of an object that is not empty.
         """
-        with self._facts:
+        try:
             if self._range is not None and not self._range.size:
                 await self._look(self._range)
                 return self
@@ -101,7 +101,10 @@ class ResumingStream:
                 if self._range is None:
                     raise
                 await self._look(self._range, refused)
-            return self
+        except StorageError as error:
+            filled(error, self._provider.name, "get", self._key)
+            raise
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -192,7 +195,7 @@ class ResumingStream:
     def _not_open(self) -> InvalidRequestError:
         where = self._provider.locate(self._key)
         message = f"{where}: the stream is not open; read it in `async with provider.stream(key) as chunks:`"
-        return self._facts.fill(InvalidRequestError(message))
+        return filled(InvalidRequestError(message), self._provider.name, "get", self._key)
 
     async def _close(self) -> None:
         opened, self._opened = self._opened, None
