@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from io import BytesIO
 from typing import Any
 
@@ -34,6 +34,8 @@ from bucketry._providers.s3_bucket import Patience, S3Bucket
 from bucketry._providers.s3_headers import expect_range, hex_of
 from bucketry._session.botocore_errors import BORDER, exception_class, translate
 from bucketry._session.pool import SessionPool
+from bucketry._session.versions import fitting
+from bucketry._wire.failures import WireError
 from bucketry.errors import (
     IncompleteBodyError,
     IntegrityError,
@@ -85,7 +87,9 @@ class BotoPlane:
     ) -> AsyncIterator[BotoBody]:
         """See `ReadsObjects.open_body`."""
         where = self._bucket.locate(key)
-        async with self._lend():  # the client outlives its open bodies
+        async with AsyncExitStack() as lent:
+            async with self._translating("get", key):
+                await lent.enter_async_context(self._lend())  # the client outlives its open bodies
             answer = await self._send(
                 "get",
                 "get_object",
@@ -376,7 +380,7 @@ class BotoPlane:
                 arguments["Body"] = sent
             try:
                 async with self._translating(doing, key, creates=creates), self._lend() as client:
-                    with reading(self._bucket.locate(key or "")):
+                    with fitting(), reading(self._bucket.locate(key or "")):
                         answer: dict[str, Any] = await getattr(client, operation)(**arguments)
                         return answer
             finally:
@@ -389,13 +393,16 @@ class BotoPlane:
     async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's signers, which make no request."""
         async with self._translating("presign", key), self._lend() as client:
-            return await getattr(client, method)(*args, **options)
+            with fitting():
+                return await getattr(client, method)(*args, **options)
 
     @asynccontextmanager
     async def _translating(self, doing: str, key: str | None, *, creates: bool = False) -> AsyncIterator[None]:
         bucket = self._bucket
         try:
             yield
+        except WireError as exc:
+            raise bucket.error(exc.kind, key, doing, exc.problem) from exc
         except BORDER as exc:
             where = bucket.locate(key or "")
             raise translate(

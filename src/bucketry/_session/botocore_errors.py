@@ -10,8 +10,9 @@ from botocore import exceptions as boto
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
+from bucketry._session.versions import present
 from bucketry._vendors.row import Vendor
-from bucketry._wire.failures import Refusal, refusal_error
+from bucketry._wire.failures import Refusal, WireError, refusal_error
 from bucketry.errors import (
     AuthenticationError,
     ConfigError,
@@ -53,11 +54,11 @@ _CONFIGURATION = (
     boto.UnknownCredentialError,
     boto.UnknownRegionError,
     boto.UnknownServiceStyle,
-    boto.UnknownTokenProviderError,
+    *present(boto, "UnknownTokenProviderError"),
 )
 _CREDENTIALS = (
     boto.CredentialRetrievalError,
-    boto.LoginError,
+    *present(boto, "LoginError"),
     boto.MetadataRetrievalError,
     boto.NoAuthTokenError,
     boto.NoCredentialsError,
@@ -179,6 +180,8 @@ def translate(
         creates: The call was sent with `if_none_match="*"`: a failed precondition then means that the object exists.
     """
     facts: dict[str, Any] = {"provider": vendor.name, "bucket": bucket, "key": key, "operation": operation}
+    if isinstance(exc.__context__, WireError):  # of one of our hooks, which aiobotocore takes for a lost connection
+        return exc.__context__.kind(f"{where}: {exc.__context__.problem}", **facts)
     if not isinstance(exc, boto.ClientError):
         return exception_class(exc)(f"{where}: {operation} failed: {said_by(exc)}", **facts)
     answer = exc.response

@@ -17,6 +17,7 @@ from botocore.handlers import add_expect_header
 from bucketry._core.threads import in_thread
 from bucketry._session.botocore_errors import exception_class, said_by
 from bucketry._session.transport import Transport, refuse_region_redirects
+from bucketry._session.versions import fitting
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.failures import WireError
 from bucketry._wire.pool import KEEP_ALIVE
@@ -71,7 +72,8 @@ class Clients:
         """
         try:
             session = await self._session(endpoint)
-            return await in_thread(_facts, session)
+            with fitting():
+                return await in_thread(_facts, session)
         except BotoCoreError as exc:
             raise WireError(exception_class(exc), said_by(exc)) from exc
 
@@ -109,19 +111,21 @@ class Clients:
         identity = (endpoint.profile, endpoint.access_key is None)
         session = self._sessions.get(identity)
         if session is None:
-            session = await in_thread(_load_session, *identity)
+            with fitting():
+                session = await in_thread(_load_session, *identity)
             session = self._sessions.setdefault(identity, session)
         return session
 
     async def _open(self, endpoint: Endpoint) -> AioBaseClient:
         session = await self._session(endpoint)
-        if id(session) not in self._warm:
-            await in_thread(_warm, session)
-            self._warm.add(id(session))
-        client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
-        # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
-        client.meta.events.unregister("before-call.s3", add_expect_header)
-        client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
+        with fitting():
+            if id(session) not in self._warm:
+                await in_thread(_warm, session)
+                self._warm.add(id(session))
+            client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
+            # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
+            client.meta.events.unregister("before-call.s3", add_expect_header)
+            client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
         self._clients[endpoint] = client
         return client
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.threads import in_thread
 from bucketry._session.plain import is_proxied, is_usual
+from bucketry._session.versions import fitting
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.client import Road, Who, Wire
 from bucketry._wire.connect import Origin, tls_context
@@ -194,6 +195,7 @@ class _Live:
 
 
 def _new_clients() -> Clients:
-    from bucketry._session.clients import Clients
+    with fitting():
+        from bucketry._session.clients import Clients
 
     return Clients()

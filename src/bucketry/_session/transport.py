@@ -12,6 +12,8 @@ from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
 
+from bucketry._session.versions import fitting
+
 _log = logging.getLogger("bucketry")
 
 
@@ -19,8 +21,9 @@ class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
     """A session that makes each request once, to the host it is for."""
 
     async def _get_session(self, proxy_url: str | None) -> _Direct:
-        session = await super()._get_session(proxy_url)
-        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public way; its own test client sets it too
+        with fitting():
+            session = await super()._get_session(proxy_url)
+            session._retry_connection = False  # noqa: SLF001 - aiohttp has no public way; its own test client sets it too
         return _Direct(session)
 
 
