@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from io import BytesIO
+from types import TracebackType
 from typing import Any
 
 from bucketry._core.provider import RangeSink
@@ -33,6 +34,7 @@ from bucketry._providers.s3_bodies import checksum_argument, load
 from bucketry._providers.s3_bucket import Patience, S3Bucket
 from bucketry._providers.s3_headers import expect_range, hex_of
 from bucketry._session.botocore_errors import BORDER, exception_class, translate
+from bucketry._session.frames import without_frames
 from bucketry._session.pool import SessionPool
 from bucketry._session.versions import fitting
 from bucketry._wire.failures import WireError
@@ -88,7 +90,7 @@ class BotoPlane:
         """See `ReadsObjects.open_body`."""
         where = self._bucket.locate(key)
         async with AsyncExitStack() as lent:
-            async with self._translating("get", key):
+            with self._translating("get", key):
                 await lent.enter_async_context(self._lend())  # the client outlives its open bodies
             answer = await self._send(
                 "get",
@@ -379,10 +381,11 @@ class BotoPlane:
             if sent is not None:
                 arguments["Body"] = sent
             try:
-                async with self._translating(doing, key, creates=creates), self._lend() as client:
-                    with fitting(), reading(self._bucket.locate(key or "")):
-                        answer: dict[str, Any] = await getattr(client, operation)(**arguments)
-                        return answer
+                with self._translating(doing, key, creates=creates):
+                    async with self._lend() as client:
+                        with fitting(), reading(self._bucket.locate(key or "")):
+                            answer: dict[str, Any] = await getattr(client, operation)(**arguments)
+                            return answer
             finally:
                 if sent is not None:
                     with suppress(BufferError):
@@ -392,21 +395,44 @@ class BotoPlane:
 
     async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's signers, which make no request."""
-        async with self._translating("presign", key), self._lend() as client:
-            with fitting():
-                return await getattr(client, method)(*args, **options)
+        with self._translating("presign", key):
+            async with self._lend() as client:
+                with fitting():
+                    return await getattr(client, method)(*args, **options)
 
-    @asynccontextmanager
-    async def _translating(self, doing: str, key: str | None, *, creates: bool = False) -> AsyncIterator[None]:
-        bucket = self._bucket
-        try:
-            yield
-        except WireError as exc:
+    def _translating(self, doing: str, key: str | None, *, creates: bool = False) -> _Translating:
+        return _Translating(self._bucket, doing, key, creates=creates)
+
+
+class _Translating:
+    """Turns what aiobotocore raises into errors of ours; what leaves it shows no frame of another library.
+
+    A class, as `contextmanager` would give the frames back to an exception that passes.
+    """
+
+    def __init__(self, bucket: S3Bucket, doing: str, key: str | None, *, creates: bool) -> None:
+        self._bucket = bucket
+        self._doing = doing
+        self._key = key
+        self._creates = creates
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Translate."""
+        if exc is None:
+            return
+        without_frames(exc)
+        bucket, key, doing = self._bucket, self._key, self._doing
+        if isinstance(exc, WireError):
             raise bucket.error(exc.kind, key, doing, exc.problem) from exc
-        except BORDER as exc:
+        if isinstance(exc, BORDER):
             where = bucket.locate(key or "")
             raise translate(
-                exc, bucket.vendor, where, operation=doing, bucket=bucket.name, key=key, creates=creates
+                exc, bucket.vendor, where, operation=doing, bucket=bucket.name, key=key, creates=self._creates
             ) from exc
 
 
@@ -442,8 +468,9 @@ class BotoBody:
             try:
                 chunk: bytes = await patience.wait(self._stream.read(CHUNK))
             except RequestTimeoutError as exc:
-                raise self._broken("took longer than total_timeout", done) from exc
+                raise self._broken("took longer than total_timeout", done) from without_frames(exc)
             except BORDER as exc:
+                without_frames(exc)
                 if exception_class(exc) is IntegrityError:
                     problem = f"the bytes are not those that were stored: {exc}"
                     raise self._bucket.error(IntegrityError, self.info.key, "get", problem) from exc

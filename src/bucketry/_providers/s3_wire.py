@@ -135,7 +135,9 @@ class WirePlane:
                 # The transfer asks for the rest.
                 return self.bucket.error(IncompleteBodyError, key, "get", str(error))
             if head.status not in _OK:
-                raise self.refused(head, body, "get", key)
+                error = self.refused(head, body, "get", key)
+                del body  # S3 quotes what was sent, and error reports show the locals of frames
+                raise error
             return None
 
         broken = await self.bucket.repeat(once, timed=False)
@@ -301,7 +303,9 @@ class WirePlane:
             except WireError as exc:
                 raise self.failed(exc, doing, key) from exc
             if head.status not in _OK:
-                raise self.refused(head, answer, doing, key, creates=creates)
+                error = self.refused(head, answer, doing, key, creates=creates)
+                del answer  # as in `fetch_range`
+                raise error
             return head, answer
 
         return await self.bucket.repeat(once, repeatable=call.repeatable)
@@ -331,7 +335,9 @@ class WirePlane:
             except WireError as exc:
                 raise self.failed(exc, doing, key) from exc
             if head.status not in _OK:
-                raise self.refused(head, answer, doing, key, creates=creates)
+                error = self.refused(head, answer, doing, key, creates=creates)
+                del answer  # as in `fetch_range`
+                raise error
             return head, digest
 
         return await self.bucket.repeat(once, repeatable=call.repeatable)

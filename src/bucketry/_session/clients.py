@@ -16,6 +16,8 @@ from botocore.handlers import add_expect_header
 
 from bucketry._core.threads import in_thread
 from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.frames import without_frames
+from bucketry._session.log_filter import keep_secrets
 from bucketry._session.transport import Transport, refuse_region_redirects
 from bucketry._session.versions import fitting
 from bucketry._vendors.endpoint import Endpoint
@@ -44,6 +46,7 @@ class Clients:
 
     def __init__(self) -> None:
         """Open nothing yet."""
+        keep_secrets()
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
         self._clients: dict[Endpoint, AioBaseClient] = {}
@@ -75,7 +78,7 @@ class Clients:
             with fitting():
                 return await in_thread(_facts, session)
         except BotoCoreError as exc:
-            raise WireError(exception_class(exc), said_by(exc)) from exc
+            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
         """Give a function that asks the session's credential chain, which refreshes what expires."""
@@ -95,7 +98,7 @@ class Clients:
                     raise NoCredentialsError
                 frozen = await held.get_frozen_credentials()
             except BotoCoreError as exc:
-                raise WireError(exception_class(exc), said_by(exc)) from exc
+                raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
             if frozen is not latest:
                 latest, made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
             return made
@@ -126,6 +129,7 @@ class Clients:
             # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
+        keep_secrets()  # of modules that were loaded meanwhile
         self._clients[endpoint] = client
         return client
 

@@ -11,6 +11,8 @@ import logging
 from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import ClientResponseError, RequestInfo
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from bucketry._session.versions import fitting
 
@@ -34,7 +36,13 @@ class _Direct:
         self._session = session
 
     async def request(self, method: str, **options: Any) -> Any:  # noqa: ANN401 - handed on as they come
-        answer = await self._session.request(method, allow_redirects=False, **options)
+        try:
+            answer = await self._session.request(method, allow_redirects=False, **options)
+        except ClientResponseError as exc:
+            sent = exc.request_info
+            exc.request_info = RequestInfo(sent.url, sent.method, CIMultiDictProxy(CIMultiDict()), sent.real_url)
+            exc.args = ()  # both showed the headers that were sent
+            raise
         _log.debug("%s %s: %d", method, options.get("url"), answer.status)
         return answer
 

@@ -11,6 +11,7 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
+from bucketry._session.frames import without_frames
 from bucketry._wire.failures import WireError
 from bucketry.errors import UnsupportedError
 
@@ -33,7 +34,7 @@ def fitting() -> Iterator[None]:
             f"bucketry does not work with {installed}, which are installed ({type(exc).__name__}: {exc}); "
             f'it needs {SUPPORTED}: python -m pip install "{SUPPORTED}"'
         )
-        raise WireError(UnsupportedError, problem) from exc
+        raise WireError(UnsupportedError, problem) from without_frames(exc)
 
 
 def present(module: ModuleType, *names: str) -> tuple[Any, ...]:

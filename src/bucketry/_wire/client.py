@@ -18,12 +18,14 @@ from bucketry._core import checksums
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, body_size
 from bucketry._wire.connect import Origin
+from bucketry._wire.failures import WireError
 from bucketry._wire.http1 import AnswerHead, request_head
 from bucketry._wire.lanes import LaneRequest, Lanes, Write
 from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
+from bucketry.errors import InvalidRequestError
 
 _log = logging.getLogger("bucketry")
 
@@ -94,14 +96,22 @@ class Wire:
 
     def sign(self, credentials: Credentials, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
-        headers = {"host": host, **call.headers}
-        signed = self._signer.headers(
-            credentials, time.time() + self._ahead, call.method, call.path, call.query, headers, payload_hash
-        )
-        signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
-        if length or call.method in {"PUT", "POST"}:
-            signed["content-length"] = str(length)
-        return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
+        signed: dict[str, str] = {}
+        try:
+            headers = {"host": host, **call.headers}
+            signed = self._signer.headers(
+                credentials, time.time() + self._ahead, call.method, call.path, call.query, headers, payload_hash
+            )
+            signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
+            if length or call.method in {"PUT", "POST"}:
+                signed["content-length"] = str(length)
+            return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
+        except WireError as exc:
+            problem = exc.problem
+        except UnicodeError:
+            problem = "the request cannot be sent: a header, or the session token, is not valid Unicode"
+        signed.clear()  # error reports show the locals of frames; those of the frames below, too, hold the token
+        raise WireError(InvalidRequestError, problem)
 
     def is_off(self, server: float) -> bool:
         """Tell whether requests are signed with a time that a server with this clock refuses."""
