@@ -13,7 +13,8 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "typing", "tests"]
 
 ROOT = Path(__file__).parent
-PYTHONS = nox.project.python_versions(nox.project.load_toml(ROOT / "pyproject.toml"))
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
 COVERAGE = 90  # percent of branches; checked here only, so that a run of a few tests is not called a failure
 
 
@@ -52,6 +53,16 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def oldest(session: nox.Session) -> None:
+    """Run what concerns aiobotocore on the oldest one that is supported, with the aioboto3 that pins it."""
+    (needed,) = (each for each in PROJECT["project"]["dependencies"] if each.startswith("aiobotocore>="))
+    lowest = needed.removeprefix("aiobotocore>=").partition(",")[0]
+    session.install(".[tests]", f"aiobotocore=={lowest}", "aioboto3")
+    session.run("python", "-m", "pytest", "tests/contract", "-k", "aiobotocore", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/session", *session.posargs)
+
+
+@nox.session
 def nightly(session: nox.Session) -> None:
     """Run the property tests on 20 times as many examples as `tests` does, and on new ones each time."""
     session.install(".[fast,tests]")
@@ -86,7 +97,7 @@ def build(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure against other clients; arguments are rows (`-- 1 4`; all, without) and options (`-- --quick`)."""
     session.install(".[bench]")
-    # aioboto3 pins an aiobotocore older than bucketry needs, so it lives beside it.
+    # aioboto3 pins an aiobotocore older than the one that is measured, so it lives beside it.
     beside = Path(session.create_tmp()).resolve() / "aioboto3"
     session.run("python", "-m", "venv", str(beside), silent=True)
     python = str(beside / "bin" / "python")

@@ -254,12 +254,15 @@ def test_plain_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> 
     assert run(script, server.config, str(source)) == "[]\n['aiobotocore', 'aiohttp', 'botocore']\n"
 
 
-async def test_an_unknown_profile_is_a_configuration_error(server: EmbeddedS3) -> None:
-    """What botocore says of a profile that is not there comes as our error."""
+@TRANSPORTS
+async def test_an_unknown_profile_is_a_configuration_error(server: EmbeddedS3, transport: str) -> None:
+    """What botocore says of a profile that is not there comes as our error, from any request."""
     config = {name: value for name, value in server.config.items() if "key" not in name}
-    provider = S3Provider(config | {"profile": "nobody-has-this"})
+    provider = S3Provider(config | {"profile": "nobody-has-this", "transport": transport})
     with pytest.raises(ConfigError, match="nobody-has-this"):
         await provider.list_files()
+    with pytest.raises(ConfigError, match="nobody-has-this"):
+        await provider.get("k")
     await provider.disconnect()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from io import BytesIO
+from types import TracebackType
 from typing import Any, TypeVar
 
 from bucketry._core.provider import RangeSink
@@ -31,7 +32,9 @@ from bucketry._providers.s3_boto_body import CHUNK, BotoBody
 from bucketry._providers.s3_bucket import S3Bucket
 from bucketry._providers.s3_headers import expect_object, expect_range, expect_status, hex_of, is_header_checksum
 from bucketry._session.botocore_errors import BORDER, exception_class, refusal_of, said_by
+from bucketry._session.frames import without_frames
 from bucketry._session.pool import SessionPool
+from bucketry._session.versions import fitting
 from bucketry._wire.failures import WireError
 from bucketry._wire.slots import Slots
 from bucketry.errors import IncompleteBodyError, IntegrityError, UnsupportedError
@@ -433,16 +436,17 @@ class BotoPlane:
         async def once() -> T:
             sent = {"Body": BytesIO(body)} if body is not None else {}  # each attempt reads its own
             try:
-                async with self._translating(doing, key, options), AsyncExitStack() as stack:
-                    client, slots = await stack.enter_async_context(self._pool.request(bucket.endpoint))
-                    with bucket.reading(doing, key):
-                        answer = await getattr(client, operation)(**arguments, **sent)
-                        if held is None:
-                            return read(answer)
-                        stack.callback(answer["Body"].close)
-                        found = read(answer, slots)
-                    await held.enter_async_context(stack.pop_all())
-                    return found
+                with self._translating(doing, key, options):
+                    async with AsyncExitStack() as stack:
+                        client, slots = await stack.enter_async_context(self._pool.request(bucket.endpoint))
+                        with fitting(), bucket.reading(doing, key):
+                            answer = await getattr(client, operation)(**arguments, **sent)
+                            if held is None:
+                                return read(answer)
+                            stack.callback(answer["Body"].close)
+                            found = read(answer, slots)
+                        await held.enter_async_context(stack.pop_all())
+                        return found
             finally:
                 for each in sent.values():
                     with suppress(BufferError):
@@ -452,21 +456,45 @@ class BotoPlane:
 
     async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's signers, which make no request."""
-        async with self._translating("presign", key), self._pool.client(self._bucket.endpoint) as client:
-            return await getattr(client, method)(*args, **options)
+        with self._translating("presign", key):
+            async with self._pool.client(self._bucket.endpoint) as client:
+                with fitting():
+                    return await getattr(client, method)(*args, **options)
 
-    @asynccontextmanager
-    async def _translating(
-        self, doing: str, key: str | None, options: WriteOptions | None = None
-    ) -> AsyncIterator[None]:
-        bucket = self._bucket
-        try:
-            yield
-        except WireError as exc:
-            raise bucket.error(exc.kind, key, doing, f"{doing} failed: {exc.problem}") from exc
-        except BORDER as exc:
+    def _translating(self, doing: str, key: str | None, options: WriteOptions | None = None) -> _Translating:
+        return _Translating(self._bucket, doing, key, options)
+
+
+class _Translating:
+    """Turns what aiobotocore raises into errors of ours; what leaves it shows no frame of another library.
+
+    A class, as `contextmanager` would give the frames back to an exception that passes.
+    """
+
+    def __init__(self, bucket: S3Bucket, doing: str, key: str | None, options: WriteOptions | None) -> None:
+        self._bucket = bucket
+        self._doing = doing
+        self._key = key
+        self._options = options
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Translate."""
+        if exc is None:
+            return
+        without_frames(exc)
+        bucket, key, doing = self._bucket, self._key, self._doing
+        hooks = exc.__context__  # an error of one of our hooks, which aiobotocore takes for a lost connection
+        failed = exc if isinstance(exc, WireError) else hooks if isinstance(hooks, WireError) else None
+        if failed is not None:
+            raise bucket.error(failed.kind, key, doing, f"{doing} failed: {failed.problem}") from exc
+        if isinstance(exc, BORDER):
             if (refusal := refusal_of(exc)) is not None:
-                raise bucket.refused(refusal, doing, key, options) from exc
+                raise bucket.refused(refusal, doing, key, self._options) from exc
             raise bucket.error(exception_class(exc), key, doing, f"{doing} failed: {said_by(exc)}") from exc
 
 

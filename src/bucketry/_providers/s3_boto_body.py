@@ -11,6 +11,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
 from bucketry._providers.s3_bucket import Patience, S3Bucket
 from bucketry._session.botocore_errors import BORDER, exception_class
+from bucketry._session.frames import without_frames
 from bucketry._wire.slots import Slots
 from bucketry.errors import (
     ChecksumMismatchError,
@@ -56,8 +57,9 @@ class BotoBody:
             try:
                 chunk: bytes = await patience.wait(self._stream.read(CHUNK))
             except RequestTimeoutError as exc:
-                raise self._broken("took longer than total_timeout", done) from exc
+                raise self._broken("took longer than total_timeout", done) from without_frames(exc)
             except BORDER as exc:
+                without_frames(exc)
                 if exception_class(exc) is IntegrityError:
                     problem = f"the bytes are not those that were stored: {exc}"
                     raise self._bucket.error(ChecksumMismatchError, self.info.key, "get", problem) from exc

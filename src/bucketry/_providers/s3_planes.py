@@ -17,6 +17,7 @@ from bucketry._providers.s3_bucket import S3Bucket
 from bucketry._providers.s3_wire import WirePlane
 from bucketry._session.plain import is_plain
 from bucketry._session.pool import SessionPool
+from bucketry._session.versions import fitting
 from bucketry._wire.connect import tls_context
 from bucketry._wire.failures import WireError
 
@@ -149,17 +150,18 @@ class Planes:
     async def control(self) -> BotoPlane:
         """Give aiobotocore, loaded off the loop: it takes a second and 60 MB, and many programs never need it."""
         if self._control is None:
-            loaded = await in_thread(_load)
-            if (authorities := self._bucket.endpoint.ca_bundle) is not None:
-                try:
+            try:
+                loaded = await in_thread(_load)
+                if (authorities := self._bucket.endpoint.ca_bundle) is not None:
                     await in_thread(tls_context, authorities)  # aiobotocore would tell of them as of a lost connection
-                except WireError as exc:
-                    raise self._bucket.error(exc.kind, None, "connect", exc.problem) from exc
+            except WireError as exc:
+                raise self._bucket.error(exc.kind, None, "connect", exc.problem) from exc
             self._control = loaded(self._bucket, self._pool)
         return self._control
 
 
 def _load() -> type[BotoPlane]:
-    from bucketry._providers.s3_boto import BotoPlane
+    with fitting():
+        from bucketry._providers.s3_boto import BotoPlane
 
     return BotoPlane

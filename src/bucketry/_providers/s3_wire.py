@@ -118,7 +118,9 @@ class WirePlane(WireCalls):
                 # The transfer asks for the rest.
                 return self.bucket.error(IncompleteBodyError, key, "get", str(error))
             if head.status not in OK:
-                raise self.refused(head, body, "get", key)
+                error = self.refused(head, body, "get", key)
+                del body  # S3 quotes what was sent, and error reports show the locals of frames
+                raise error
             return None
 
         broken = await self.bucket.repeat(once, "get", key, timed=False)

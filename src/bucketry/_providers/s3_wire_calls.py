@@ -90,7 +90,9 @@ class WireCalls:
             except WireError as exc:
                 raise self.failed(exc, doing, key) from exc
             if head.status not in OK:
-                raise self.refused(head, answer, doing, key, options)
+                error = self.refused(head, answer, doing, key, options)
+                del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                raise error
             try:
                 return read(head, answer)
             except ValueError as exc:
@@ -136,7 +138,9 @@ class WireCalls:
             except WireError as exc:
                 raise self.failed(exc, doing, key) from exc
             if head.status not in OK:
-                raise self.refused(head, answer, doing, key, options)
+                error = self.refused(head, answer, doing, key, options)
+                del answer  # as above
+                raise error
             try:
                 return read(head, digest)
             except ValueError as exc:

@@ -9,6 +9,7 @@ from botocore import exceptions as boto
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
+from bucketry._session.versions import present
 from bucketry._wire.failures import Refusal
 from bucketry.errors import (
     AuthenticationError,
@@ -52,11 +53,11 @@ _CONFIGURATION = (
     boto.UnknownCredentialError,
     boto.UnknownRegionError,
     boto.UnknownServiceStyle,
-    boto.UnknownTokenProviderError,
+    *present(boto, "UnknownTokenProviderError"),
 )
 _CREDENTIALS = (
     boto.CredentialRetrievalError,
-    boto.LoginError,
+    *present(boto, "LoginError"),
     boto.MetadataRetrievalError,
     boto.NoAuthTokenError,
     boto.NoCredentialsError,

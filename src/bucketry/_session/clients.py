@@ -17,7 +17,10 @@ from botocore.handlers import add_expect_header
 
 from bucketry._core.threads import in_thread
 from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.frames import without_frames
+from bucketry._session.log_filter import keep_secrets
 from bucketry._session.transport import Transport, refuse_region_redirects, sign_by
+from bucketry._session.versions import fitting
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.clock import Clock
 from bucketry._wire.failures import WireError
@@ -45,6 +48,7 @@ class Clients:
 
     def __init__(self) -> None:
         """Open nothing yet."""
+        keep_secrets()
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
         self._clients: dict[Endpoint, AioBaseClient] = {}
@@ -73,9 +77,10 @@ class Clients:
         """
         try:
             session = await self._session(endpoint)
-            return await in_thread(_facts, session)
+            with fitting():
+                return await in_thread(_facts, session)
         except BotoCoreError as exc:
-            raise WireError(exception_class(exc), said_by(exc)) from exc
+            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
         """Give a function that asks the session's credential chain, which refreshes what expires."""
@@ -95,7 +100,7 @@ class Clients:
                     raise NoCredentialsError
                 frozen = await held.get_frozen_credentials()
             except BotoCoreError as exc:
-                raise WireError(exception_class(exc), said_by(exc)) from exc
+                raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
             if frozen is not latest:
                 latest, made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
             return made
@@ -111,20 +116,23 @@ class Clients:
         identity = (endpoint.profile, endpoint.access_key is None and not endpoint.anonymous)
         session = self._sessions.get(identity)
         if session is None:
-            session = await in_thread(_load_session, *identity)
+            with fitting():
+                session = await in_thread(_load_session, *identity)
             session = self._sessions.setdefault(identity, session)
         return session
 
     async def _open(self, endpoint: Endpoint, clock: Clock) -> AioBaseClient:
         session = await self._session(endpoint)
-        if id(session) not in self._warm:
-            await in_thread(_warm, session)
-            self._warm.add(id(session))
-        client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
-        # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
-        client.meta.events.unregister("before-call.s3", add_expect_header)
-        client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
-        sign_by(client, clock)
+        with fitting():
+            if id(session) not in self._warm:
+                await in_thread(_warm, session)
+                self._warm.add(id(session))
+            client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
+            # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
+            client.meta.events.unregister("before-call.s3", add_expect_header)
+            client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
+            sign_by(client, clock)
+        keep_secrets()  # of modules that were loaded meanwhile
         self._clients[endpoint] = client
         return client
 

@@ -14,6 +14,7 @@ from bucketry._core.loop_local import LoopLocal
 from bucketry._core.threads import in_thread
 from bucketry._session.plain import is_proxied, is_usual
 from bucketry._session.state import EndpointState
+from bucketry._session.versions import fitting
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.client import Road, Who, Wire
 from bucketry._wire.connect import Origin, tls_context
@@ -229,6 +230,7 @@ class _Live:
 
 
 def _new_clients() -> Clients:
-    from bucketry._session.clients import Clients
+    with fitting():
+        from bucketry._session.clients import Clients
 
     return Clients()

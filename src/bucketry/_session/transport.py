@@ -12,8 +12,11 @@ import time
 from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import ClientResponseError, RequestInfo
 from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth
+from multidict import CIMultiDict, CIMultiDictProxy
 
+from bucketry._session.versions import fitting
 from bucketry._wire.clock import Clock
 
 _log = logging.getLogger("bucketry")
@@ -23,8 +26,9 @@ class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
     """A session that makes each request once, to the host it is for."""
 
     async def _get_session(self, proxy_url: str | None) -> _Direct:
-        session = await super()._get_session(proxy_url)
-        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public way; its own test client sets it too
+        with fitting():
+            session = await super()._get_session(proxy_url)
+            session._retry_connection = False  # noqa: SLF001 - aiohttp has no public way; its own test client sets it too
         return _Direct(session)
 
 
@@ -35,7 +39,13 @@ class _Direct:
         self._session = session
 
     async def request(self, method: str, **options: Any) -> Any:  # noqa: ANN401 - handed on as they come
-        answer = await self._session.request(method, allow_redirects=False, **options)
+        try:
+            answer = await self._session.request(method, allow_redirects=False, **options)
+        except ClientResponseError as exc:
+            sent = exc.request_info
+            exc.request_info = RequestInfo(sent.url, sent.method, CIMultiDictProxy(CIMultiDict()), sent.real_url)
+            exc.args = ()  # both showed the headers that were sent
+            raise
         _log.debug("%s %s: %d", method, options.get("url"), answer.status)
         return answer
 

@@ -25,7 +25,7 @@ from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
-from bucketry.errors import UnsupportedError
+from bucketry.errors import InvalidRequestError, UnsupportedError
 
 _log = logging.getLogger("bucketry")
 
@@ -101,15 +101,23 @@ class Wire:
 
     def sign(self, credentials: Credentials | None, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
-        signed = headers = {"host": host, **call.headers}
-        if credentials is not None:
-            signed = self.signer.headers(
-                credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
-            )
-        signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
-        if length or call.method in {"PUT", "POST"}:
-            signed["content-length"] = str(length)
-        return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
+        signed: dict[str, str] = {}
+        try:
+            signed = headers = {"host": host, **call.headers}
+            if credentials is not None:
+                signed = self.signer.headers(
+                    credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
+                )
+            signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
+            if length or call.method in {"PUT", "POST"}:
+                signed["content-length"] = str(length)
+            return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
+        except WireError as exc:
+            problem = exc.problem
+        except UnicodeError:
+            problem = "the request cannot be sent: a header, or the session token, is not valid Unicode"
+        signed.clear()  # error reports show the locals of frames; those of the frames below, too, hold the token
+        raise WireError(InvalidRequestError, problem)
 
     def close(self, *, at_once: bool = False) -> None:
         """Close idle connections now and the others when their requests are done, or all of them at once."""

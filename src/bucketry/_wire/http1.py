@@ -42,7 +42,17 @@ class ProtocolError(WireError):
         super().__init__(ConnectionFailedError, f"the answer is not to be understood: {problem}")
 
 
-def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+class RequestHead(bytes):
+    """The head of a request, which holds a signature: error reporters show the locals of frames by their repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show its size."""
+        return f"<head of {len(self)} bytes>"
+
+
+def request_head(method: str, target: str, headers: Mapping[str, str]) -> RequestHead:
     """Give the head of a request.
 
     Args:
@@ -62,7 +72,7 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     values_are_fine = content.isprintable() or not _CONTROL.search(content)  # the first is quick, and a bit too strict
     if not names_are_fine or not values_are_fine or method not in _METHODS or not _is_target(target):
         raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
-    return head.encode()
+    return RequestHead(head.encode())
 
 
 def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:

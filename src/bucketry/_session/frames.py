@@ -1,0 +1,40 @@
+"""Tracebacks without the frames of other libraries: error reports show locals, and there they hold signatures."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
+_OURS = __name__.partition(".")[0]
+
+
+def without_frames(exc: E) -> E:
+    """Cut the tracebacks of an exception, its causes and its contexts where they leave this package; give it back."""
+    waiting: list[BaseException | None] = [exc]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = _cut(one.__traceback__)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, UnicodeEncodeError):
+            one.object, one.args = "", ()  # all that was to be encoded, which may be a signed request
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return exc
+
+
+def _cut(trace: TracebackType | None) -> TracebackType | None:
+    first = last = None
+    while trace is not None and _is_ours(trace):
+        first, last, trace = first or trace, trace, trace.tb_next
+    if last is not None:
+        last.tb_next = None
+    return first
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] == _OURS

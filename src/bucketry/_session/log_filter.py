@@ -1,0 +1,53 @@
+"""What the loggers of botocore and aiobotocore tell at DEBUG, without what would let a reader of it sign requests.
+
+Both log every step with its data: the strings that are signed, signatures, session tokens, whole answers of the
+services that give credentials. The filter is the process's, as loggers are.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+
+_LIBRARIES = ("botocore", "aiobotocore")
+_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # what is signed, and what was answered
+_LEFT_OUT = "left out by bucketry: it may hold secrets"
+_HIDDEN = "***"
+_NAMES = r"[\w-]*(?:authorization|signature|token|secret|secret_?access_?key|assertion)(?:-?\d+)?"
+_SECRET = re.compile(
+    # A pair of a dict, of JSON, of a URL, of a header or of XML.
+    rf"""(?ix) (?P<name> (?<![\w-]) (?:{_NAMES}) (?![\w-]) )
+    (?P<between> ['"]? \s* (?: [:=] | %3d ) \s* b? | [^<>]* > )
+    (?P<value> '[^'\n]*' | "[^"\n]*" | (?<=>) [^<\n]+ | (?<![>'"]) [^\s&,;<>'"][^\n&<>'"]* )"""
+)
+
+
+class _Filter(logging.Filter):
+    """Replaces what is secret in a record, or the whole record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; let it pass."""
+        if record.name in _WHOLE:
+            record.msg, record.args, record.exc_info = _LEFT_OUT, None, None
+            return True
+        record.msg, record.args = redacted(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = redacted("".join(traceback.format_exception(*record.exc_info)).rstrip())
+            record.exc_info = None
+        return True
+
+
+def redacted(text: str) -> str:
+    """Give a text without the values of what is secret by its name."""
+    return _SECRET.sub(rf"\g<name>\g<between>{_HIDDEN}", text)
+
+
+_FILTER = _Filter()
+
+
+def keep_secrets() -> None:
+    """Filter the records of every logger that the two libraries have made up to now; a logger's own children too."""
+    for name, logger in list(logging.Logger.manager.loggerDict.items()):
+        if name.partition(".")[0] in _LIBRARIES and isinstance(logger, logging.Logger):
+            logger.addFilter(_FILTER)  # which does nothing where it is there already

@@ -1,0 +1,259 @@
+"""Where credentials and signatures may not be: logs of any library, errors, reports of errors, reprs."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+import socket
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from bucketry import SessionPool
+from bucketry._core.units import MiB
+from bucketry._core.values import WriteOptions
+from bucketry.errors import StorageError
+from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
+from tests.wire.scripted import Answer, Request, content, error, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OK = Answer(200, b"", {"ETag": '"e1"'})
+DATA = b"some bytes " * 100
+COPIED = Answer(200, b'<CopyObjectResult><ETag>"e1"</ETag></CopyObjectResult>')
+LISTED = Answer(200, b"<ListBucketResult><Name>bkt</Name><IsTruncated>false</IsTruncated></ListBucketResult>")
+
+
+def signature_of(request: Request) -> str:
+    """Give the signature that a request was sent with."""
+    return request.headers["authorization"].rpartition("Signature=")[2]
+
+
+def assert_none_of(secrets: set[str], texts: list[str]) -> None:
+    """Look for secrets as they are, and as they stand in a URL."""
+    text = "\n".join(texts)
+    found = [secret for secret in secrets if secret in text or quote(secret, safe="") in text]
+    places = [text[max(0, text.find(secret) - 300) : text.find(secret)] for secret in found]
+    assert not found, places[0]
+
+
+def reprs_of(value: object, depth: int = 4) -> list[str]:
+    """Give the reprs of a value and of all that it holds."""
+    held = vars(value).values() if depth and hasattr(value, "__dict__") else ()
+    return [repr(value), *(text for one in held for text in reprs_of(one, depth - 1))]
+
+
+async def test_nowhere_but_in_the_request(provide: Provide, caplog: pytest.LogCaptureFixture) -> None:
+    """Logs at DEBUG, errors with their causes, and reprs hold no secret, no token and no signature."""
+    seen: list[str] = []
+
+    def script(request: Request) -> Answer:
+        secrets.add(signature_of(request))
+        assert request.headers["x-amz-security-token"] == TOKEN
+        if request.method == "GET" and "list-type" not in request.query:
+            return Answer(200, DATA, {"ETag": '"e1"'}, cut=3)
+        return error("SignatureDoesNotMatch", 403) if request.method == "HEAD" else error("InternalError", 500)
+
+    secrets = {SECRET, TOKEN}
+    caplog.set_level(logging.DEBUG)
+    async with serving(script) as server:
+        provider = provide(server, session_token=TOKEN, max_attempts=2)
+        for request in (
+            provider.connect(),
+            provider.get("k"),
+            provider.put("k", DATA, if_none_match="*"),
+            provider.put("k", DATA),
+            provider.list_files(),
+            provider.delete_many(["k"]),
+            provider.copy("a", "b"),
+            provider.create_multipart("k", WriteOptions()),
+        ):
+            with pytest.raises(StorageError) as caught:
+                await request
+            seen += [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
+            seen.append(repr(pickle.loads(pickle.dumps(caught.value)).__dict__))
+        seen += reprs_of(provider)
+    assert len(secrets) > 8
+    assert_none_of(secrets, [*seen, caplog.text])
+    assert "authorization" not in "\n".join(seen).lower().replace("authorizationheader", "")
+
+
+async def test_not_in_the_log_of_what_succeeds(provide: Provide, caplog: pytest.LogCaptureFixture) -> None:
+    """No logger of any library tells them at DEBUG, in any kind of request or in a signed URL or form."""
+    secrets = {SECRET, TOKEN}
+
+    def script(request: Request) -> Answer:
+        secrets.add(signature_of(request))
+        if "x-amz-copy-source" in request.headers:
+            return COPIED
+        if "list-type" in request.query:
+            return LISTED
+        return content(DATA, request) if request.method in {"GET", "HEAD"} else OK
+
+    caplog.set_level(logging.DEBUG)
+    async with serving(script) as server:
+        provider = provide(server, session_token=TOKEN)
+        await provider.get("k")
+        await provider.put("k", DATA)
+        await provider.put("k", bytes(MiB))
+        await provider.copy("a", "b")
+        await provider.list_files()
+        await provider.delete("k")
+        url = await provider.presign("k")
+        form = await provider.presign_post("k")
+    secrets |= set(re.findall("X-Amz-Signature=([0-9a-f]+)", url))
+    secrets |= {value for name, value in form["fields"].items() if name.lower() in {"x-amz-signature", "policy"}}
+    assert len(secrets) > 9
+    assert [record for record in caplog.records if record.name.startswith("botocore")]
+    assert_none_of(secrets, [caplog.text])
+
+
+async def test_not_in_a_pickle_of_the_pool(provide: Provide, pool: SessionPool) -> None:
+    """A pool's pickle is its configuration: clients and what they know stay here."""
+    async with serving([OK]) as server:
+        await provide(server).put("k", b"x")
+        assert SECRET.encode() not in pickle.dumps(pool)
+
+
+def all_of(exc: BaseException | None) -> Iterator[BaseException]:
+    """Give an exception, its causes and its contexts, those that tracebacks do not show included."""
+    waiting, seen = [exc], set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def reported(error: BaseException) -> list[str]:
+    """Give all that a reporter which takes the locals of each frame tells of an error."""
+    texts = []
+    for one in all_of(error):
+        told = traceback.TracebackException.from_exception(one, capture_locals=True)
+        texts += [repr(one), repr(one.args), *told.format(chain=False)]
+    return texts
+
+
+async def outcome(request: Awaitable[object]) -> StorageError | None:
+    """Give the error that a request raises; its traceback begins here, and has none of the test's frames."""
+    try:
+        await request
+    except StorageError as exc:
+        return exc
+    return None
+
+
+def quoting(request: Request) -> Answer:
+    """Refuse a signature as AWS does: with what was sent."""
+    token = request.headers["x-amz-security-token"]
+    quoted = (
+        f"<SignatureProvided>{signature_of(request)}</SignatureProvided><CanonicalRequest>{token}</CanonicalRequest>"
+    )
+    body = f"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message>{quoted}<Token-0>{token}</Token-0></Error>"
+    return Answer(403, body.encode())
+
+
+FAULTS: dict[str, Callable[[Request], Answer]] = {
+    "no answer": lambda _: Answer(drop=True),
+    "cut body": lambda _: Answer(200, DATA, {"ETag": '"e1"'}, cut=3),
+    "cut large body": lambda _: Answer(200, bytes(3 * MiB), {"ETag": '"e1"'}, cut=2 * MiB),
+    "403": quoting,
+    "404": lambda _: error("NoSuchKey", 404),
+    "500": lambda _: error("InternalError", 500),
+    "timeout": lambda _: Answer(drop=True, stall=True),
+    "timeout in the body": lambda _: Answer(200, DATA, {"ETag": '"e1"'}, cut=3, stall=True),
+    "malformed": lambda _: Answer(200, DATA, {"a header": "of two words", "ETag": '"e1"'}),
+    "malformed length": lambda _: Answer(200, DATA, {"Content-Length": "many"}),
+    "no XML": lambda _: Answer(200, b"<html>"),
+}
+
+
+async def read_in_pieces(provider: Any) -> None:
+    """Read a body by a stream."""
+    async with provider.stream("k") as chunks:
+        async for _ in chunks:
+            pass
+
+
+class Nowhere:
+    """Where the bytes of a lane go here."""
+
+    position = 0
+    fd = -1
+    needs_bytes = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Count them."""
+        self.position += len(data)
+
+
+REQUESTS: dict[str, Callable[[Any, Path], Awaitable[object]]] = {
+    "get": lambda provider, _: provider.get("k"),
+    "stream": lambda provider, _: read_in_pieces(provider),
+    "download": lambda provider, path: provider.download("k", path / "file"),
+    "fetch": lambda provider, _: provider.fetch_range("k", None, Nowhere()),
+    "head": lambda provider, _: provider.head("k"),
+    "put": lambda provider, _: provider.put("k", DATA),
+    "large put": lambda provider, _: provider.put("k", bytes(MiB)),
+    "list": lambda provider, _: provider.list_files(),
+    "copy": lambda provider, _: provider.copy_object("a", "b"),
+}
+
+
+async def reports(provider: Any, path: Path) -> dict[str, list[str]]:
+    """Make every request, and give what is reported of those that fail."""
+    outcomes = {name: await outcome(request(provider, path)) for name, request in REQUESTS.items()}
+    return {name: reported(exc) for name, exc in outcomes.items() if exc is not None}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_not_in_a_report_with_locals(provide: Provide, tmp_path: Path, fault: str) -> None:
+    """The locals of a traceback's frames, and of the frames of all causes, hold no secret, token or signature."""
+    secrets = {SECRET, TOKEN}
+
+    def script(request: Request) -> Answer:
+        secrets.add(signature_of(request))
+        return FAULTS[fault](request)
+
+    async with serving(script) as server:
+        told = await reports(provide(server, session_token=TOKEN, max_attempts=1, total_timeout=0.3), tmp_path)
+    assert "list" in told
+    assert len(told) > 3
+    assert len(secrets) > 3
+    for texts in told.values():
+        assert_none_of(secrets, texts)
+
+
+async def test_not_in_a_report_of_a_refused_connection(provide: Provide, tmp_path: Path) -> None:
+    """The same where nothing listens: the signatures were made and never sent."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        told = await reports(provide(url, session_token=TOKEN, max_attempts=1), tmp_path)
+    assert told.keys() == REQUESTS.keys()
+    for texts in told.values():
+        assert_none_of({SECRET, TOKEN, "Signature="}, texts)
+
+
+@pytest.mark.parametrize("wrong", ["\x7f", "\udcff"], ids=["control", "no text"])
+async def test_not_in_a_report_of_a_request_that_cannot_be_sent(
+    provide: Provide, pool: SessionPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
+) -> None:
+    """The same where a token that was found elsewhere cannot stand in a header."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN + wrong)
+    await pool.close()  # it would know the other token
+    provider = provide("http://127.0.0.1:9", access_key_id=None, secret_access_key=None, max_attempts=1)
+    told = await reports(provider, tmp_path)
+    await pool.close()
+    assert told.keys() == REQUESTS.keys()
+    for texts in told.values():
+        assert_none_of({SECRET, TOKEN, "Signature="}, texts)
