@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import S3FamilyConfig
 from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.retry import RetryPolicy
@@ -140,7 +139,7 @@ class S3Requests:
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
         if options.conditional:
-            check_write(options, self._bucket.vendor.capabilities, self.locate(key), multipart=False)
+            self._bucket.check_write("put", key, options, multipart=False)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 
@@ -163,7 +162,7 @@ class S3Requests:
         checksum: str | None = None,
     ) -> ObjectInfo:
         """See `UploadsParts.complete_multipart`."""
-        check_write(options, self._bucket.vendor.capabilities, self.locate(upload.key), multipart=True)
+        self._bucket.check_write("complete_multipart", upload.key, options, multipart=True)
         plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
         return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
@@ -217,7 +216,7 @@ class S3Requests:
         named = []
         for key in keys:
             try:
-                check_key(key, self._bucket.vendor.capabilities, self.locate())
+                self._bucket.check_key("delete_many", key)
                 if _XML.fullmatch(key):
                     named.append(key)
                 else:
@@ -238,7 +237,7 @@ class S3Requests:
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
-        check_key(source, self._bucket.vendor.capabilities, self.locate())
+        self._bucket.check_key("copy", source)
         plane = await self._planes.data()
         await plane.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
@@ -247,7 +246,7 @@ class S3Requests:
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
-        check_key(source, self._bucket.vendor.capabilities, self.locate())
+        self._bucket.check_key("copy_part", source)
         plane = await self._planes.data()
         return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
 
@@ -255,7 +254,7 @@ class S3Requests:
 
     async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
         """See `Presigns.presign`."""
-        self._check_presign(key, expires_in)
+        self._check_presign("presign", key, expires_in)
         if method not in self.capabilities.presign_methods:
             known = ", ".join(self.capabilities.presign_methods)
             problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
@@ -264,18 +263,18 @@ class S3Requests:
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
-        self._check_presign(key, expires_in)
+        self._check_presign("presign_post", key, expires_in)
         if not self.capabilities.presign_post:
             problem = "this provider has no browser uploads by a signed form; use presign"
             raise self._bucket.error(UnsupportedError, key, "presign_post", problem)
         return await (await self._planes.signing()).presign_post(key, expires_in, max_size)
 
-    def _check_presign(self, key: str, expires_in: int) -> None:
-        check_key(key, self._bucket.vendor.capabilities, self.locate())
+    def _check_presign(self, doing: str, key: str, expires_in: int) -> None:
+        self._bucket.check_key(doing, key)
         longest = self.capabilities.max_presign_expiry
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
-            raise self._bucket.error(InvalidRequestError, key, "presign", problem)
+            raise self._bucket.error(InvalidRequestError, key, doing, problem)
 
 
 def _unsigned(vendor: Vendor) -> Vendor:

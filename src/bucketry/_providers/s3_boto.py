@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from io import BytesIO
-from types import TracebackType
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 from bucketry._core.provider import RangeSink
@@ -27,15 +25,10 @@ from bucketry._providers.s3_answers import (
     required,
     written_info,
 )
-from bucketry._providers.s3_bodies import checksum_argument, load
+from bucketry._providers.s3_bodies import checksum_argument
 from bucketry._providers.s3_boto_body import CHUNK, BotoBody
-from bucketry._providers.s3_bucket import S3Bucket
+from bucketry._providers.s3_boto_calls import BotoCalls
 from bucketry._providers.s3_headers import expect_object, expect_range, expect_status, hex_of, is_header_checksum
-from bucketry._session.botocore_errors import BORDER, exception_class, refusal_of, said_by
-from bucketry._session.frames import without_frames
-from bucketry._session.pool import SessionPool
-from bucketry._session.versions import fitting
-from bucketry._wire.failures import WireError
 from bucketry._wire.slots import Slots
 from bucketry.errors import IncompleteBodyError, IntegrityError, UnsupportedError
 
@@ -45,14 +38,8 @@ _PRESIGNED = {"GET": "get_object", "PUT": "put_object", "HEAD": "head_object", "
 _HEAD = 200
 
 
-class BotoPlane:
+class BotoPlane(BotoCalls):
     """The requests of one bucket through the pool's client for its endpoint; `S3Requests` has checked the arguments."""
-
-    def __init__(self, bucket: S3Bucket, pool: SessionPool) -> None:
-        """Remember both; no I/O."""
-        self._bucket = bucket
-        self._pool = pool
-        self.capabilities = bucket.vendor.capabilities
 
     @property
     def closed(self) -> bool:
@@ -61,7 +48,7 @@ class BotoPlane:
 
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
-        await self._send("connect", "head_bucket", _nothing)
+        await self.send("connect", "head_bucket", _nothing)
 
     # --- reads -------------------------------------------------------------------------------------
 
@@ -73,7 +60,7 @@ class BotoPlane:
                 raise ValueError(f"its status is {status}")
             return object_info(key, answer, required(answer, "ContentLength"))
 
-        return await self._send(
+        return await self.send(
             doing, "head_object", read, key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
         )
 
@@ -96,15 +83,15 @@ class BotoPlane:
                 expect_status(_status(answer), byte_range)
                 size = expect_range(answer.get("ContentRange", ""), length, byte_range)
             except IntegrityError as exc:
-                raise self._bucket.error(IntegrityError, key, "get", str(exc)) from None
+                raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
             info = object_info(key, answer, size)
-            self._bucket.hold(info, if_match, if_none_match)
-            return BotoBody(info, answer["Body"], length, self._bucket, slots)
+            self.bucket.hold(info, if_match, if_none_match)
+            return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
         # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
         conditions = self.capabilities.get_if_match
         async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
-            yield await self._send(
+            yield await self.send(
                 "get",
                 "get_object",
                 read,
@@ -141,13 +128,13 @@ class BotoPlane:
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
         algorithm = self.capabilities.put_checksum
-        data, digest = await in_thread(load, body, algorithm, self._bucket.locate(key))
+        data, digest = await self.load("put", key, body, algorithm)
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
             required(answer, "ETag")
             return written_info(key, answer, body_size(body), options)
 
-        return await self._send(
+        return await self.send(
             "put",
             "put_object",
             read,
@@ -172,7 +159,7 @@ class BotoPlane:
         def read(answer: dict[str, Any]) -> MultipartUpload:
             return MultipartUpload(key=key, upload_id=required(answer, "UploadId"))
 
-        return await self._send(
+        return await self.send(
             "create_multipart",
             "create_multipart_upload",
             read,
@@ -190,13 +177,13 @@ class BotoPlane:
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
         algorithm = self.capabilities.multipart_checksum
-        data, digest = await in_thread(load, body, algorithm, self._bucket.locate(upload.key))
+        data, digest = await self.load("put_part", upload.key, body, algorithm)
 
         def read(answer: dict[str, Any]) -> Part:
             etag = required(answer, "ETag")
             return Part(part_number=part_number, size=body_size(body), etag=etag, checksum=digest)
 
-        return await self._send(
+        return await self.send(
             "put_part",
             "upload_part",
             read,
@@ -224,7 +211,7 @@ class BotoPlane:
             required(answer, "ETag")  # an empty 200 published nothing
             return written_info(upload.key, answer, sum(part.size for part in parts), options)
 
-        return await self._send(
+        return await self.send(
             "complete_multipart",
             "complete_multipart_upload",
             read,
@@ -251,7 +238,7 @@ class BotoPlane:
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """See `UploadsParts.abort_multipart`."""
-        await self._send(
+        await self.send(
             "abort_multipart", "abort_multipart_upload", _nothing, key=upload.key, UploadId=upload.upload_id
         )
 
@@ -264,7 +251,7 @@ class BotoPlane:
                 for entry in answer.get("Parts", ())
             )
 
-        return await self._send(
+        return await self.send(
             "list_parts",
             "list_parts",
             read,
@@ -283,7 +270,7 @@ class BotoPlane:
                 for entry in answer.get("Uploads", ())
             )
 
-        return await self._send("list_multiparts", "list_multipart_uploads", read, Prefix=prefix)
+        return await self.send("list_multiparts", "list_multipart_uploads", read, Prefix=prefix)
 
     # --- listing, deleting, copying ----------------------------------------------------------------
 
@@ -298,7 +285,7 @@ class BotoPlane:
         doing: str = "list",
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
-        return await self._send(
+        return await self.send(
             doing,
             "list_objects_v2",
             lambda answer: list_page(answer, token),
@@ -311,7 +298,7 @@ class BotoPlane:
 
     async def delete(self, key: str) -> None:
         """See `DeletesObjects.delete`."""
-        await self._send("delete", "delete_object", _nothing, key=key)
+        await self.send("delete", "delete_object", _nothing, key=key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry in one request, and give what the answer says of each."""
@@ -321,7 +308,7 @@ class BotoPlane:
             return deleted, [dict(entry) for entry in answer.get("Errors", ())]
 
         named = {"Objects": [{"Key": key} for key in keys]}
-        return await self._send("delete_many", "delete_objects", read, Delete=named)
+        return await self.send("delete_many", "delete_objects", read, Delete=named)
 
     async def copy_object(
         self,
@@ -344,12 +331,12 @@ class BotoPlane:
         def read(answer: dict[str, Any]) -> None:
             required(answer.get("CopyObjectResult", {}), "ETag")
 
-        await self._send(
+        await self.send(
             "copy",
             "copy_object",
             read,
             key=destination,
-            CopySource={"Bucket": self._bucket.name, "Key": source},
+            CopySource={"Bucket": self.bucket.name, "Key": source},
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
             **replaced,
         )
@@ -363,19 +350,19 @@ class BotoPlane:
             result = answer["CopyPartResult"]
             if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
                 problem = "the server does not copy parts; it answered without an etag"
-                raise self._bucket.error(UnsupportedError, source, "copy_part", problem)
+                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
             checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
 
-        return await self._send(
+        return await self.send(
             "copy_part",
             "upload_part_copy",
             read,
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumber=part_number,
-            CopySource={"Bucket": self._bucket.name, "Key": source},
+            CopySource={"Bucket": self.bucket.name, "Key": source},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
         )
@@ -384,14 +371,14 @@ class BotoPlane:
 
     async def presign(self, key: str, method: str, expires_in: int) -> str:
         """See `Presigns.presign`."""
-        params = {"Bucket": self._bucket.name, "Key": key}
-        return str(await self._sign("generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in))
+        params = {"Bucket": self.bucket.name, "Key": key}
+        return str(await self.sign("generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in))
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
         conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
-        form: dict[str, Any] = await self._sign(
-            "generate_presigned_post", key, self._bucket.name, key, Conditions=conditions, ExpiresIn=expires_in
+        form: dict[str, Any] = await self.sign(
+            "generate_presigned_post", key, self.bucket.name, key, Conditions=conditions, ExpiresIn=expires_in
         )
         return form
 
@@ -400,102 +387,7 @@ class BotoPlane:
         return "ENABLED" if self.capabilities.stored_checksums else None
 
     def _sdk_checksum(self, algorithm: str | None) -> str | None:
-        return algorithm.upper() if algorithm and self._bucket.vendor.sdk_checksum_header else None
-
-    async def _send(
-        self,
-        doing: str,
-        operation: str,
-        read: Callable[..., T],
-        *,
-        key: str | None = None,
-        repeatable: bool = True,
-        options: WriteOptions | None = None,
-        held: AsyncExitStack | None = None,
-        **params: Any,  # noqa: ANN401 - botocore border
-    ) -> T:
-        """Make a request, and again where that is safe and may help, and give what `read` makes of its answer.
-
-        Args:
-            doing: The provider's method, for errors.
-            operation: The client's method.
-            read: Reads the answer; what it cannot read is asked for again.
-            key: The object concerned.
-            repeatable: See `S3Bucket.repeat`.
-            options: Of a write: its conditions say what a refusal means.
-            held: Takes over client, slot and body of the answer, which `read` then gets the slots for, too.
-            params: The operation's parameters; `None` leaves one out.
-        """
-        bucket = self._bucket
-        arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": bucket.name}
-        if key is not None:
-            arguments["Key"] = key
-        bucket.check(doing, key, **{name: value for name, value in params.items() if isinstance(value, str)})
-        body = arguments.pop("Body", None)
-
-        async def once() -> T:
-            sent = {"Body": BytesIO(body)} if body is not None else {}  # each attempt reads its own
-            try:
-                with self._translating(doing, key, options):
-                    async with AsyncExitStack() as stack:
-                        client, slots = await stack.enter_async_context(self._pool.request(bucket.endpoint))
-                        with fitting(), bucket.reading(doing, key):
-                            answer = await getattr(client, operation)(**arguments, **sent)
-                            if held is None:
-                                return read(answer)
-                            stack.callback(answer["Body"].close)
-                            found = read(answer, slots)
-                        await held.enter_async_context(stack.pop_all())
-                        return found
-            finally:
-                for each in sent.values():
-                    with suppress(BufferError):
-                        each.close()  # the client's cycles would keep its bytes until they are collected
-
-        return await bucket.repeat(once, doing, key, repeatable=repeatable)
-
-    async def _sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
-        """Call one of the client's signers, which make no request."""
-        with self._translating("presign", key):
-            async with self._pool.client(self._bucket.endpoint) as client:
-                with fitting():
-                    return await getattr(client, method)(*args, **options)
-
-    def _translating(self, doing: str, key: str | None, options: WriteOptions | None = None) -> _Translating:
-        return _Translating(self._bucket, doing, key, options)
-
-
-class _Translating:
-    """Turns what aiobotocore raises into errors of ours; what leaves it shows no frame of another library.
-
-    A class, as `contextmanager` would give the frames back to an exception that passes.
-    """
-
-    def __init__(self, bucket: S3Bucket, doing: str, key: str | None, options: WriteOptions | None) -> None:
-        self._bucket = bucket
-        self._doing = doing
-        self._key = key
-        self._options = options
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Translate."""
-        if exc is None:
-            return
-        without_frames(exc)
-        bucket, key, doing = self._bucket, self._key, self._doing
-        hooks = exc.__context__  # an error of one of our hooks, which aiobotocore takes for a lost connection
-        failed = exc if isinstance(exc, WireError) else hooks if isinstance(hooks, WireError) else None
-        if failed is not None:
-            raise bucket.error(failed.kind, key, doing, f"{doing} failed: {failed.problem}") from exc
-        if isinstance(exc, BORDER):
-            if (refusal := refusal_of(exc)) is not None:
-                raise bucket.refused(refusal, doing, key, self._options) from exc
-            raise bucket.error(exception_class(exc), key, doing, f"{doing} failed: {said_by(exc)}") from exc
+        return algorithm.upper() if algorithm and self.bucket.vendor.sdk_checksum_header else None
 
 
 def _nothing(answer: dict[str, Any]) -> None:

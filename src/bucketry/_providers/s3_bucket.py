@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from bucketry._core.checks import check_key, etag_matches, version_named
+from bucketry._core.checks import check_key, check_write, etag_matches, version_named
+from bucketry._core.facts import filled
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
 from bucketry._core.values import ObjectInfo, WriteOptions
 from bucketry._session.state import EndpointState
@@ -108,15 +109,34 @@ class S3Bucket:
             said = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
             raise self.unreadable(said, doing, key) from exc
 
+    def told(self, error: StorageError, doing: str, key: str | None) -> StorageError:
+        """Fill in what an error of a check, or of a local file, does not know; and give it back."""
+        error.bucket = error.bucket or self.name
+        return filled(error, self.vendor.name, doing, key)
+
     def unreadable(self, said: str, doing: str, key: str | None) -> StorageError:
         """Give the error for an answer that cannot be read."""
         problem = f"the answer to {doing} cannot be read, it is perhaps no S3 server's: {said}"
         return self.error(TransientError, key, doing, problem)
 
+    def check_key(self, doing: str, key: str) -> None:
+        """Refuse a key that no vendor could store."""
+        try:
+            check_key(key, self.vendor.capabilities, self.locate())
+        except StorageError as error:
+            raise self.told(error, doing, key if isinstance(key, str) else None) from None
+
+    def check_write(self, doing: str, key: str, options: WriteOptions, *, multipart: bool) -> None:
+        """Refuse a write whose precondition the vendor would not enforce."""
+        try:
+            check_write(options, self.vendor.capabilities, self.locate(key), multipart=multipart)
+        except StorageError as error:
+            raise self.told(error, doing, key) from None
+
     def check(self, doing: str, key: str | None, **texts: str | None) -> None:
         """Refuse a key that no vendor could store, and parameters that are no text."""
         if key is not None:
-            check_key(key, self.vendor.capabilities, self.locate())
+            self.check_key(doing, key)
         for name, value in texts.items():
             if value is not None and not _is_text(value):
                 raise self.error(InvalidRequestError, key, doing, f"{name} {value!r} is not valid Unicode")
@@ -158,6 +178,7 @@ class S3Bucket:
             try:
                 answer = await once()
             except StorageError as error:
+                self.told(error, doing, key)
                 may_repeat = repeatable or error.code in ONE_REPEAT
                 delay = self._retry.delay(error, attempt) if may_repeat else None
                 if delay is None or not (cost := budget.spend(error)):

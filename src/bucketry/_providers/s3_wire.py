@@ -7,9 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bucketry._core import checksums
-from bucketry._core.file_bodies import read_body
 from bucketry._core.provider import RangeSink
-from bucketry._core.threads import in_thread
 from bucketry._core.values import (
     Body,
     ByteRange,
@@ -78,7 +76,7 @@ class WirePlane(WireCalls):
                 raise ValueError(f"its status is {head.status}")
             return info_of(key, head.headers, length_of(head))
 
-        call = Call("HEAD", self.path(key), version_query(version_id), self._checksum_mode)
+        call = Call("HEAD", self.path(key, doing), version_query(version_id), self._checksum_mode)
         return await self.ask(doing, call, read, key)
 
     def open_body(
@@ -147,9 +145,9 @@ class WirePlane(WireCalls):
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        call = Call("PUT", self.path(key), "", write_headers(options), not options.conditional)
+        call = Call("PUT", self.path(key, "put"), "", write_headers(options), not options.conditional)
         # The file's bytes are held, so that those which were summed and looked at are those which are stored.
-        data = await in_thread(read_body, body, self.bucket.locate(key)) if isinstance(body, FileRange) else body
+        data = await self.bytes_of(body, "put", key)
 
         def read(head: AnswerHead, _: str | None) -> ObjectInfo:
             return written(key, head.headers, etag_of(head), body_size(data), options)
@@ -173,7 +171,7 @@ class WirePlane(WireCalls):
             return MultipartUpload(key=key, upload_id=upload_id)
 
         # Not to be repeated: what a lost answer has opened has to be looked for, see _transfer.cleanup.
-        call = Call("POST", self.path(key), "uploads=", headers, repeatable=False)
+        call = Call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
         return await self.ask("create_multipart", call, read, key, options=options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
@@ -184,7 +182,7 @@ class WirePlane(WireCalls):
             kept = digest if algorithm is not None and is_header_checksum(algorithm) else None
             return Part(part_number=part_number, size=body_size(body), etag=etag_of(head), checksum=kept)
 
-        call = Call("PUT", self.path(upload.key), upload_query(upload, partNumber=str(part_number)))
+        call = Call("PUT", self.path(upload.key, "put_part"), upload_query(upload, partNumber=str(part_number)))
         sent = body.sent if isinstance(body, FileRange) else None
         return await self.send("put_part", call, read, upload.key, body, algorithm, sent=sent)
 
@@ -210,18 +208,18 @@ class WirePlane(WireCalls):
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
         # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
-        call = Call("POST", self.path(key), upload_query(upload), headers, repeatable=False)
+        call = Call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
         return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """Abort; an upload that is gone is an error here."""
-        call = Call("DELETE", self.path(upload.key), upload_query(upload))
+        call = Call("DELETE", self.path(upload.key, "abort_multipart"), upload_query(upload))
         await self.ask("abort_multipart", call, _nothing, upload.key)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """See `UploadsParts.list_parts`."""
         query = upload_query(upload, **({"part-number-marker": str(after)} if after else {}))
-        call = Call("GET", self.path(upload.key), query)
+        call = Call("GET", self.path(upload.key, "list_parts"), query)
         return await self.ask("list_parts", call, lambda _, answer: stored_parts(answer), upload.key)
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
@@ -280,7 +278,7 @@ class WirePlane(WireCalls):
 
     async def delete(self, key: str) -> None:
         """Delete; a missing object may be an error here."""
-        await self.ask("delete", Call("DELETE", self.path(key)), _nothing, key)
+        await self.ask("delete", Call("DELETE", self.path(key, "delete")), _nothing, key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry, and give what the answer says of each."""
@@ -306,7 +304,7 @@ class WirePlane(WireCalls):
             if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 copied nothing
                 raise ValueError("it has no ETag")
 
-        await self.ask("copy", Call("PUT", self.path(destination), "", headers), read, destination)
+        await self.ask("copy", Call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
@@ -324,14 +322,15 @@ class WirePlane(WireCalls):
 
         headers = {**self._source(source, if_match), "x-amz-copy-source-range": range_header(byte_range)}
         query = upload_query(upload, partNumber=str(part_number))
-        return await self.ask("copy_part", Call("PUT", self.path(upload.key), query, headers), read, upload.key)
+        call = Call("PUT", self.path(upload.key, "copy_part"), query, headers)
+        return await self.ask("copy_part", call, read, upload.key)
 
     # --- signed URLs -------------------------------------------------------------------------------
 
     async def presign(self, key: str, method: str, expires_in: int) -> str:
         """See `Presigns.presign`."""
         try:
-            return await self.road.presign(Call(method, self.path(key)), expires_in)
+            return await self.road.presign(Call(method, self.path(key, "presign")), expires_in)
         except WireError as exc:
             raise self.failed(exc, "presign", key) from exc
 
@@ -371,7 +370,7 @@ class WirePlane(WireCalls):
                 headers["if-match"] = if_match
             if if_none_match is not None and if_none_match != "*":
                 headers["if-none-match"] = if_none_match
-        call = Call("GET", self.path(key), version_query(version_id), headers)
+        call = Call("GET", self.path(key, "get"), version_query(version_id), headers)
         return Get(call, key, byte_range, if_match, if_none_match)
 
 

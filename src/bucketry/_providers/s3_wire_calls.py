@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bucketry._core import checksums
-from bucketry._core.checks import check_key
 from bucketry._core.file_bodies import read_body
 from bucketry._core.threads import in_thread
 from bucketry._core.units import KiB
@@ -47,7 +46,6 @@ class WireCalls:
         self.road = road
         self.root = root
         self._row = bucket.vendor.capabilities
-        self._where = bucket.locate()
         self._sdk = bucket.vendor.sdk_checksum_header
 
     @property
@@ -117,8 +115,7 @@ class WireCalls:
         A small one goes by the loop, others by a lane.
         """
         if body_size(body) <= MAX_BODY:
-            where = self.bucket.locate(key)
-            data = await in_thread(read_body, body, where) if isinstance(body, FileRange) else bytes(body)
+            data = bytes(await self.bytes_of(body, doing, key))
             digest = checksums.of(algorithm, data) if algorithm else None
             headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
             full = Call(call.method, call.path, call.query, headers, call.repeatable)  # half the time of _replace
@@ -168,14 +165,23 @@ class WireCalls:
             return self.bucket.refused(Refusal(500, {}, exc.fields), doing, key, options)
         return exc if isinstance(exc, StorageError) else self.bucket.unreadable(str(exc), doing, key)
 
-    def path(self, key: str) -> str:
+    def path(self, key: str, doing: str) -> str:
         """Give the encoded path of an object.
 
         Raises:
             InvalidKeyError: No vendor could store it.
         """
-        check_key(key, self._row, self._where)
+        self.bucket.check_key(doing, key)
         return f"{self.root}/{encode_path(key)}"
+
+    async def bytes_of(self, body: Body, doing: str, key: str) -> bytes | bytearray | memoryview:
+        """Give a body in memory."""
+        if not isinstance(body, FileRange):
+            return body
+        try:
+            return await in_thread(read_body, body, self.bucket.locate(key))
+        except StorageError as error:
+            raise self.bucket.told(error, doing, key) from None
 
 
 def version_query(version_id: str | None) -> str:
