@@ -39,7 +39,7 @@ class TestPolicy:
 
     @given(attempt=st.integers(1, 60))
     def test_the_delay_is_drawn_from_zero_to_a_growing_ceiling(self, attempt: int) -> None:
-        """The jitter is full: the bounds are 0 and the ceiling, which doubles up to 20 s."""
+        """The jitter is full: the bounds are 0 and the ceiling, which doubles up to `MAX_DELAY`."""
         asked: list[tuple[float, float]] = []
 
         def uniform(low: float, high: float) -> float:

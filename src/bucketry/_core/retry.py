@@ -10,7 +10,7 @@ from bucketry._core.units import KiB
 from bucketry.errors import RequestTimeoutError, StorageError, ThrottledError, UnreachableError
 
 FIRST_DELAY = 0.1  # a blip of a load balancer is over by then
-MAX_DELAY = 20.0  # botocore's ceiling; long enough for a throttled prefix to scale
+MAX_DELAY = 5.0  # so ten tries at a server that always fails end after 13 s, on average
 MAX_ATTEMPTS = 10  # where each answer fails one time in four, one call in a million ends without success
 MAX_SILENT = 5  # a server that cannot be reached, or says nothing, is asked no more often: each try takes long
 MAX_RETRY_AFTER = 60.0  # a vendor that asks for more is out of service: say so instead of sleeping
