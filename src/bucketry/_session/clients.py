@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 
 from bucketry._core.threads import in_thread
 from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.chain import Chain
 from bucketry._session.frames import without_frames
 from bucketry._session.log_filter import keep_secrets
 from bucketry._session.transport import Transport, refuse_region_redirects
@@ -49,6 +50,7 @@ class Clients:
         keep_secrets()
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
+        self._chains: dict[int, Chain] = {}  # as above
         self._clients: dict[Endpoint, AioBaseClient] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -82,28 +84,7 @@ class Clients:
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
         """Give a function that asks the session's credential chain, which refreshes what expires."""
-        session = await self._session(endpoint)
-        held: Any = None
-        latest: Any = None
-        made = Credentials("", "")
-        loading = asyncio.Lock()  # a process or a metadata service is asked once, however many requests wait for it
-
-        async def ask() -> Credentials:
-            nonlocal held, latest, made
-            try:
-                if held is None:
-                    async with loading:
-                        held = held or await session.get_credentials()
-                if held is None:
-                    raise NoCredentialsError
-                frozen = await held.get_frozen_credentials()
-            except BotoCoreError as exc:
-                raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
-            if frozen is not latest:
-                latest, made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
-            return made
-
-        return ask
+        return self._chain(await self._session(endpoint)).ask
 
     async def close(self) -> None:
         """Close the clients."""
@@ -119,8 +100,13 @@ class Clients:
             session = self._sessions.setdefault(identity, session)
         return session
 
+    def _chain(self, session: AioSession) -> Chain:
+        return self._chains.setdefault(id(session), Chain(session))
+
     async def _open(self, endpoint: Endpoint) -> AioBaseClient:
         session = await self._session(endpoint)
+        if endpoint.access_key is None:
+            await self._chain(session).ask()  # making a client would look for them on the loop
         with fitting():
             if id(session) not in self._warm:
                 await in_thread(_warm, session)
