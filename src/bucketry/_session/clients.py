@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 
 from bucketry._core.threads import in_thread
+from bucketry._session.authorities import authorities
 from bucketry._session.botocore_errors import exception_class, said_by
 from bucketry._session.chain import Chain
 from bucketry._session.frames import without_frames
@@ -105,6 +106,10 @@ class Clients:
 
     async def _open(self, endpoint: Endpoint) -> AioBaseClient:
         session = await self._session(endpoint)
+        facts = await self.facts(endpoint)
+        trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
+        if trusted.path is not None:
+            await in_thread(trusted.context)  # aiobotocore would tell of a missing file as of a lost connection
         if endpoint.access_key is None:
             await self._chain(session).ask()  # making a client would look for them on the loop
         with fitting():
@@ -126,10 +131,12 @@ class SessionFacts:
 
     Attributes:
         usual: AWS is reached at the region's usual endpoint, in the usual way.
+        profile: Which profile is used, if it is not the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
 
     usual: bool
+    profile: str | None
     ca_bundle: str | None
 
 
@@ -138,7 +145,7 @@ def _facts(session: AioSession) -> SessionFacts:
     said = [session.get_config_variable(name) for name in ("use_fips_endpoint", "use_dualstack_endpoint")]
     said += [s3.get(name) for name in _UNUSUAL_S3]
     usual = not any(str(each).lower() == "true" for each in said)
-    return SessionFacts(usual=usual, ca_bundle=session.get_config_variable("ca_bundle"))
+    return SessionFacts(usual=usual, profile=session.profile, ca_bundle=session.get_config_variable("ca_bundle"))
 
 
 def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
