@@ -79,6 +79,12 @@ async def _chunks() -> AsyncIterator[bytes]:
     yield b"one chunk"
 
 
+async def another_aiobotocore() -> None:
+    async with _closing(S3Provider({"bucket_name": "my-bucket"} | KEYS)) as storage:
+        with patch.dict(sys.modules, {"aiobotocore.session": None}):
+            await storage.presign("report.txt")
+
+
 async def configuration() -> None:
     await show(lambda: WasabiProvider({"bucket_name": "my-bucket", "access_key_id": "example"}))
     await show(lambda: WasabiProvider({"bucket": "my-bucket"} | KEYS))
@@ -91,6 +97,9 @@ async def configuration() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         DigitalOceanProvider({"bucket_name": "my-space", "region": "nyc9"} | KEYS)
+    bundle = {"bucket_name": "my-bucket", "ca_bundle": "no-such-file.pem"}
+    async with _closing(S3Provider(bundle | KEYS)) as storage:
+        await show(lambda: storage.get("report.txt"))
     print(*[f"{warning.category.__name__}: {warning.message}" for warning in caught])
 
 
@@ -147,6 +156,7 @@ async def calls(work: Path) -> None:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
+        await show(another_aiobotocore)  # before something has loaded it
         await configuration()
         await answers()
         await streams()

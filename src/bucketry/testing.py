@@ -11,7 +11,7 @@ import contextlib
 import logging
 import urllib.request
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -127,9 +127,27 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
     Raises:
         UnsupportedError: moto is not installed.
     """
-    try:
+    with _moto() as url:
         from moto.core.models import DEFAULT_ACCOUNT_ID
         from moto.s3.models import s3_backends
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request otherwise
+        request = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310 - our own server
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to the loopback
+        with contextlib.closing(direct.open(request, timeout=10)):
+            pass
+        try:
+            yield EmbeddedS3(url, bucket)
+        finally:
+            # moto keeps its buckets for the life of the process: the next server begins empty all the same.
+            s3_backends.bucket_accounts.pop(bucket, None)
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.pop(bucket, None)
+
+
+@contextmanager
+def _moto() -> Iterator[str]:
+    """Run moto's server in a thread, and give its URL."""
+    try:
         from moto.server import ThreadedMotoServer
     except ImportError as exc:
         message = (
@@ -137,19 +155,31 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
         )
         raise UnsupportedError(message) from exc
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request otherwise
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
+        running = server._server  # noqa: SLF001 - moto has no public way to its application
+        assert running is not None  # noqa: S101 - it was started
+        running.app = _OneServer(running.app)
         host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
-        request = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310 - our own server
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to the loopback
-        with contextlib.closing(direct.open(request, timeout=10)):
-            pass
-        yield EmbeddedS3(url, bucket)
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
-        # moto keeps its buckets for the life of the process: the next server begins empty all the same.
-        s3_backends.bucket_accounts.pop(bucket, None)
-        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.pop(bucket, None)
+
+
+class _OneServer:
+    """A WSGI application without the header `Server`: the HTTP server sends its own.
+
+    Two of them are refused by aiohttp where it reads strictly, which it does in Python's development mode.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request."""
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:  # noqa: ANN401 - handed on
+            return start_response(status, [pair for pair in headers if pair[0].lower() != "server"], *error)
+
+        return self._app(environ, start)

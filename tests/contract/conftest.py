@@ -84,7 +84,9 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
             made = live(request.config.getoption("--live"), transfer)
         case _:
             config = request.getfixturevalue(server).new_bucket()
-            made = S3Provider(config | {"transport": transport or "auto", "max_attempts": 3}, pool=pool, transfer=transfer)
+            made = S3Provider(
+                config | {"transport": transport or "auto", "max_attempts": 3}, pool=pool, transfer=transfer
+            )
     async with made:
         yield made
         if request.param == "live":

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer
+
+from bucketry.testing import _moto
 
 ACCESS_KEY = "contract-access-key"
 SECRET_KEY = "contract-secret-key"
@@ -56,15 +57,12 @@ class S3Server:
 @contextmanager
 def moto() -> Iterator[S3Server]:
     """Run moto, which does what AWS does, conditions and checksums included."""
-    threaded = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    threaded.start()
-    host, port = threaded.get_host_and_port()
-    server = S3Server(f"http://{host}:{port}", row="aws")
-    try:
-        yield server
-    finally:
-        server.close()
-        threaded.stop()
+    with _moto() as url:
+        server = S3Server(url, row="aws")
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 @contextmanager

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 import textwrap
+import threading
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
 from bucketry._providers.s3_wire import WirePlane
@@ -134,6 +139,132 @@ async def test_a_process_is_asked_once_for_many(monkeypatch: pytest.MonkeyPatch,
         provider = make(server, pool)
         assert await asyncio.gather(*(provider.get("k") for _ in range(8))) == [DATA] * 8
     assert asked.read_text() == "x\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
+def test_files_are_read_off_the_loop(tmp_path: Path, transport: str) -> None:
+    """The files of AWS's configuration, and of botocore's models, are opened by worker threads only."""
+    script = """
+        import asyncio, sys, threading
+        from bucketry import S3Provider
+        from tests.wire.scripted import Answer, serving
+        opened = []
+        def note(event, arguments):
+            if event == "open":
+                opened.append((str(arguments[0]), threading.current_thread() is threading.main_thread()))
+        async def main():
+            given = {"bucket_name": "bkt", "server": "aws", "transport": sys.argv[2]}
+            async with serving(lambda _: Answer(200, b"", {"ETag": '"e1"'})) as server:
+                provider = S3Provider(given | {"endpoint_url": server.url})
+                sys.addaudithook(note)
+                await provider.put("k", b"1")
+                await provider.presign("k")
+                await provider.disconnect()
+                assert "AKIAFILE" in server.requests[0].headers["authorization"]
+        asyncio.run(main())
+        names = sys.argv[1], "service-2.json"
+        found = {(name, main) for path, main in opened for name in names if name in path}
+        assert found == {(name, False) for name in names}, found
+    """
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = secret\n")
+    variables = os.environ | {"AWS_SHARED_CREDENTIALS_FILE": str(file)}
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(file), transport]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=variables)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class Roles:
+    """A server of roles and of one object: the first two roles' keys are about to expire."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.status = 200
+
+    def __call__(self, request: Request) -> Answer:
+        """Give another role's keys each time."""
+        if b"Action=AssumeRole" not in request.body:
+            return script(request)
+        if self.status != 200:
+            return error("AccessDenied", self.status)
+        self.asked += 1
+        expires = datetime.now(UTC) + (timedelta(seconds=60) if self.asked < 3 else timedelta(hours=5))
+        keys = f"<AccessKeyId>AKIAROLE{self.asked}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
+        more = f"<SessionToken>t</SessionToken><Expiration>{expires.isoformat()}</Expiration>"
+        who = "<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn></AssumedRoleUser>"
+        result = f"<AssumeRoleResult><Credentials>{keys}{more}</Credentials>{who}</AssumeRoleResult>"
+        return Answer(200, f"<AssumeRoleResponse>{result}</AssumeRoleResponse>".encode())
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Configure a profile that assumes a role."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = source\nregion = us-east-1\n"
+        "[profile source]\naws_access_key_id = AKIASOURCE\naws_secret_access_key = secret\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("role")
+async def test_of_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role is assumed, and again when its keys are about to expire; no model is read in the loop's thread."""
+    load = JSONFileLoader.load_file
+    readers: set[threading.Thread] = set()
+
+    def spy(self: JSONFileLoader, path: str) -> Any:
+        readers.add(threading.current_thread())
+        return load(self, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", spy)
+    async with serving(Roles()) as server, SessionPool() as pool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        provider = make(server, pool)
+        for _ in range(4):
+            assert await provider.get("k") == DATA
+        assert await by_the_data_plane(provider)
+        signers = [signer(request) for request in server.requests if request.method == "GET"]
+    assert signers[0] != signers[-1] == "AKIAROLE3"
+    assert readers
+    assert threading.current_thread() not in readers
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("role")
+@pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
+async def test_of_a_role_that_may_not_be_assumed(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """What the service says is an error of authentication, and the next request asks again."""
+    roles = Roles()
+    roles.status = 403
+    async with serving(roles) as server, SessionPool() as pool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        provider = make(server, pool, transport=transport)
+        with pytest.raises(AuthenticationError, match="AssumeRole"):
+            await provider.get("k")
+        roles.status = 200
+        assert await provider.get("k") == DATA
+
+
+@pytest.mark.slow
+async def test_a_process_ends_with_who_waits_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who is cancelled while a process is asked for keys leaves neither the process nor a thread that waits."""
+    config, started = tmp_path / "config", tmp_path / "started"
+    os.mkfifo(started)
+    config.write_text(f"[default]\ncredential_process = sh -c 'echo $$ > {started}; exec sleep 60'\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    async with serving(script) as server, SessionPool() as pool, asyncio.timeout(15):
+        asking = asyncio.create_task(make(server, pool).get("k"))
+        number = int(await asyncio.to_thread(started.read_text))
+        os.kill(number, 0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+    gc.collect()  # what was left open would warn
 
 
 @pytest.mark.slow

@@ -200,9 +200,27 @@ async def test_a_bundle_that_is_not_there_says_so(tmp_path: Path) -> None:
         await plane_of(ca_bundle=str(tmp_path / "broken.pem"))
 
 
-async def test_a_bundle_that_is_not_there_says_so_by_aiobotocore(server: EmbeddedS3, tmp_path: Path) -> None:
-    """The same error by the other transport, which alone would repeat the request as if a connection had been lost."""
-    config = server.config | {"ca_bundle": str(tmp_path / "no-such-bundle.pem"), "transport": "aiobotocore"}
+@pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
+@pytest.mark.parametrize("place", ["provider's ca_bundle", "AWS_CA_BUNDLE", "profile 'mine'"])
+@pytest.mark.parametrize("own_keys", [True, False])
+async def test_a_bundle_that_is_not_there_says_who_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str, place: str, own_keys: bool
+) -> None:
+    """By both transports, wherever it is set; aiobotocore alone would tell of a lost connection, and repeat."""
+    bundle, file = tmp_path / "no-such-bundle.pem", tmp_path / "config"
+    config: dict[str, Any] = {"bucket_name": "bkt", "endpoint_url": "https://127.0.0.1:9", "transport": transport}
+    keys = "aws_access_key_id = a\naws_secret_access_key = b\n"
+    file.write_text(f"[profile mine]\n{keys}" + (f"ca_bundle = {bundle}\n" if place.startswith("profile") else ""))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    config |= KEYS if own_keys else {}
+    if place.startswith("profile") or not own_keys:
+        config["profile"] = "mine"
+    if place.startswith("provider"):
+        config["ca_bundle"] = str(bundle)
+    elif place.startswith("AWS"):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
     async with SessionPool() as pool:
-        with pytest.raises(ConfigError, match="no-such-bundle"):
-            await S3Provider(config, pool=pool).head("k")
+        for request in ("head", "presign"):
+            with pytest.raises(ConfigError, match="no-such-bundle") as caught:
+                await getattr(S3Provider(config, pool=pool), request)("k")
+            assert place in str(caught.value)

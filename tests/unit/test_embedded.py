@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
 from bucketry import S3Provider
 from bucketry.testing import embedded_s3
+
+
+def test_a_header_is_sent_once() -> None:
+    """`Server` is one header in every answer: two of them are refused by clients that read strictly."""
+    with embedded_s3("once") as server, closing(HTTPConnection(urlsplit(server.endpoint_url).netloc)) as connection:
+        for path, status in (("/once", 200), ("/once/missing", 404)):
+            connection.request("GET", path)
+            with connection.getresponse() as answer:
+                answer.read()
+                assert answer.status == status
+                assert len(answer.headers.get_all("Server", [])) == 1
 
 
 async def test_each_server_begins_empty() -> None:

@@ -18,7 +18,6 @@ from bucketry._providers.s3_wire import WirePlane
 from bucketry._session.plain import is_plain
 from bucketry._session.pool import SessionPool
 from bucketry._session.versions import fitting
-from bucketry._wire.connect import tls_context
 from bucketry._wire.failures import WireError
 
 if TYPE_CHECKING:
@@ -152,8 +151,6 @@ class Planes:
         if self._control is None:
             try:
                 loaded = await in_thread(_load)
-                if (authorities := self._bucket.endpoint.ca_bundle) is not None:
-                    await in_thread(tls_context, authorities)  # aiobotocore would tell of them as of a lost connection
             except WireError as exc:
                 raise self._bucket.error(exc.kind, None, "connect", exc.problem) from exc
             self._control = loaded(self._bucket, self._pool)

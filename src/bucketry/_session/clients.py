@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 
 from bucketry._core.threads import in_thread
+from bucketry._session.authorities import authorities
 from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.chain import Chain
 from bucketry._session.frames import without_frames
 from bucketry._session.log_filter import keep_secrets
 from bucketry._session.transport import Transport, refuse_region_redirects, sign_by
@@ -51,6 +53,7 @@ class Clients:
         keep_secrets()
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
+        self._chains: dict[int, Chain] = {}  # as above
         self._clients: dict[Endpoint, AioBaseClient] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -84,28 +87,7 @@ class Clients:
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
         """Give a function that asks the session's credential chain, which refreshes what expires."""
-        session = await self._session(endpoint)
-        held: Any = None
-        latest: Any = None
-        made = Credentials("", "")
-        loading = asyncio.Lock()  # a process or a metadata service is asked once, however many requests wait for it
-
-        async def ask() -> Credentials:
-            nonlocal held, latest, made
-            try:
-                if held is None:
-                    async with loading:
-                        held = held or await session.get_credentials()
-                if held is None:
-                    raise NoCredentialsError
-                frozen = await held.get_frozen_credentials()
-            except BotoCoreError as exc:
-                raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
-            if frozen is not latest:
-                latest, made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
-            return made
-
-        return ask
+        return self._chain(await self._session(endpoint)).ask
 
     async def close(self) -> None:
         """Close the clients."""
@@ -121,8 +103,17 @@ class Clients:
             session = self._sessions.setdefault(identity, session)
         return session
 
+    def _chain(self, session: AioSession) -> Chain:
+        return self._chains.setdefault(id(session), Chain(session))
+
     async def _open(self, endpoint: Endpoint, clock: Clock) -> AioBaseClient:
         session = await self._session(endpoint)
+        facts = await self.facts(endpoint)
+        trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
+        if trusted.path is not None:
+            await in_thread(trusted.context)  # aiobotocore would tell of a missing file as of a lost connection
+        if endpoint.access_key is None and not endpoint.anonymous:
+            await self._chain(session).ask()  # making a client would look for them on the loop
         with fitting():
             if id(session) not in self._warm:
                 await in_thread(_warm, session)
@@ -143,10 +134,12 @@ class SessionFacts:
 
     Attributes:
         usual: AWS is reached at the region's usual endpoint, in the usual way.
+        profile: Which profile is used, if it is not the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
 
     usual: bool
+    profile: str | None
     ca_bundle: str | None
 
 
@@ -155,7 +148,7 @@ def _facts(session: AioSession) -> SessionFacts:
     said = [session.get_config_variable(name) for name in ("use_fips_endpoint", "use_dualstack_endpoint")]
     said += [s3.get(name) for name in _UNUSUAL_S3]
     usual = not any(str(each).lower() == "true" for each in said)
-    return SessionFacts(usual=usual, ca_bundle=session.get_config_variable("ca_bundle"))
+    return SessionFacts(usual=usual, profile=session.profile, ca_bundle=session.get_config_variable("ca_bundle"))
 
 
 def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread

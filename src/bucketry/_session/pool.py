@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bucketry._core.loop_local import LoopLocal
 from bucketry._core.threads import in_thread
+from bucketry._session.authorities import authorities
 from bucketry._session.plain import is_proxied, is_usual
 from bucketry._session.state import EndpointState
 from bucketry._session.versions import fitting
 from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.client import Road, Who, Wire
-from bucketry._wire.connect import Origin, tls_context
+from bucketry._wire.connect import Origin
 from bucketry._wire.pool import Timeouts
 from bucketry._wire.sigv4 import Credentials
 from bucketry._wire.slots import Slots
@@ -171,7 +172,7 @@ class _Live:
         await self._watch_loop()
         if endpoint.url is None and not is_usual(os.environ):
             return None
-        ca_bundle = endpoint.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or None
+        trusted = authorities(endpoint)
         who: Who = None
         if endpoint.access_key is not None:
             who = Credentials(endpoint.access_key, endpoint.secret_key or "", endpoint.session_token)
@@ -180,7 +181,7 @@ class _Live:
             facts = await clients.facts(endpoint)
             if endpoint.url is None and not facts.usual:
                 return None
-            ca_bundle = ca_bundle or facts.ca_bundle
+            trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
             if who is None and not endpoint.anonymous:
                 who = await clients.credentials(endpoint)
         secure = Origin.of(endpoint.plain_url).secure
@@ -189,7 +190,7 @@ class _Live:
             who=who,
             limit=endpoint.max_connections,
             timeouts=Timeouts(connect=endpoint.connect_timeout, read=endpoint.read_timeout, pool=endpoint.pool_timeout),
-            tls=await in_thread(tls_context, ca_bundle) if secure else None,
+            tls=await in_thread(trusted.context) if secure else None,
             clock=self._state(endpoint).clock,
         )
 

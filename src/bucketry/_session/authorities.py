@@ -1,0 +1,50 @@
+"""Which certificate authorities are trusted, and who says so."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+
+from bucketry._vendors.endpoint import Endpoint
+from bucketry._wire.connect import tls_context
+from bucketry._wire.failures import WireError
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The file of authorities to trust.
+
+    Attributes:
+        path: Of the file; `None`: the system's.
+        set_by: Where that is said, for messages.
+    """
+
+    path: str | None
+    set_by: str
+
+    def context(self) -> ssl.SSLContext:
+        """Make a context that trusts them. Blocks.
+
+        Raises:
+            WireError: They cannot be read.
+        """
+        try:
+            return tls_context(self.path)
+        except WireError as exc:
+            raise WireError(exc.kind, f"{exc.problem} (set by {self.set_by})") from exc
+
+
+def authorities(endpoint: Endpoint, profile: str | None = None, configured: str | None = None) -> Authorities:
+    """Give the authorities for an endpoint: the provider's own setting comes first, AWS's variable next.
+
+    Args:
+        endpoint: Where.
+        profile: Of AWS's configuration file, whose setting comes last.
+        configured: That setting.
+    """
+    if endpoint.ca_bundle is not None:
+        return Authorities(endpoint.ca_bundle, "the provider's ca_bundle")
+    if variable := os.environ.get("AWS_CA_BUNDLE"):
+        return Authorities(variable, "the variable AWS_CA_BUNDLE")
+    return Authorities(configured, f"ca_bundle of the profile {profile or 'default'!r} in AWS's configuration file")

@@ -1,0 +1,64 @@
+"""Credentials of AWS's chain, as aiobotocore finds and refreshes them."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.frames import without_frames
+from bucketry._session.own_loop import in_own_loop
+from bucketry._session.versions import fitting
+from bucketry._wire.failures import WireError
+from bucketry._wire.sigv4 import Credentials
+from bucketry.errors import AuthenticationError
+
+
+class Chain:
+    """The credentials of one session: found once, whoever asks, and refreshed when they are about to expire."""
+
+    def __init__(self, session: AioSession) -> None:
+        """Remember the session; no I/O."""
+        self._session = session
+        self._held: Any = None
+        self._latest: Any = None
+        self._made = Credentials("", "")
+        self._finding = asyncio.Lock()  # a process or a metadata service is asked once, however many wait for it
+
+    async def ask(self) -> Credentials:
+        """Give the credentials.
+
+        Raises:
+            WireError: There are none, or they cannot be found or refreshed.
+        """
+        try:
+            with fitting():
+                frozen = await self._frozen()
+        except ClientError as exc:
+            raise WireError(AuthenticationError, f"AWS gave no credentials: {exc}") from without_frames(exc)
+        except BotoCoreError as exc:
+            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
+        if frozen is not self._latest:
+            self._latest, self._made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return self._made
+
+    async def _frozen(self) -> Any:  # noqa: ANN401 - botocore border
+        if self._held is None:
+            async with self._finding:
+                if self._held is None:
+                    # Files are read, and a service's model for assumed roles. What is found waits for nothing then,
+                    # so that its locks belong to no loop yet: it refreshes in this one.
+                    self._held, frozen = await in_own_loop(partial(_find, self._session))
+                    return frozen
+        return await self._held.get_frozen_credentials()
+
+
+async def _find(session: AioSession) -> tuple[Any, Any]:
+    held = await session.get_credentials()
+    if held is None:
+        raise NoCredentialsError
+    return held, await held.get_frozen_credentials()
