@@ -80,9 +80,9 @@ async def _chunks() -> AsyncIterator[bytes]:
 
 
 async def another_aiobotocore() -> None:
-    async with _closing(S3Provider({"bucket_name": "my-bucket"} | KEYS)) as storage:
+    async with _closing(S3Provider({"bucket_name": "my-bucket", "transport": "aiobotocore"} | KEYS)) as storage:
         with patch.dict(sys.modules, {"aiobotocore.session": None}):
-            await storage.presign("report.txt")
+            await storage.exists("report.txt")
 
 
 async def configuration() -> None:
