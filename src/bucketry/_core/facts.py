@@ -74,9 +74,12 @@ class Facts:
 def fills_in_facts(cls: C) -> C:
     """Let the errors of every public coroutine method of the class, and of its `open_body`, say where they are from.
 
-    The class has a `name`, or a `provider` that has one.
+    The class has a `name`, or a `provider` that has one. A method in its `FILLS_IN_FACTS` does so itself: a layer
+    around it costs 1 µs, which counts where programs make a million calls.
     """
     for name, method in list(vars(cls).items()):
+        if name in getattr(cls, "FILLS_IN_FACTS", ()):
+            continue
         if name == "open_body":
             setattr(cls, name, _opening(method))
         elif not name.startswith("_") and iscoroutinefunction(method):

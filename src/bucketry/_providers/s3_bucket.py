@@ -55,6 +55,7 @@ class S3Bucket:
         self.clock = state.clock
         self._budget = state.budget
         self._retry = retry
+        self._where = self.locate()
 
     def locate(self, key: str = "") -> str:
         """Give `scheme://bucket/key`."""
@@ -122,7 +123,7 @@ class S3Bucket:
     def check_key(self, doing: str, key: str) -> None:
         """Refuse a key that no vendor could store."""
         try:
-            check_key(key, self.vendor.capabilities, self.locate())
+            check_key(key, self.vendor.capabilities, self._where)
         except StorageError as error:
             raise self.told(error, doing, key if isinstance(key, str) else None) from None
 

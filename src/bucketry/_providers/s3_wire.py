@@ -147,7 +147,7 @@ class WirePlane(WireCalls):
         """See `WritesObjects.put_object`."""
         call = Call("PUT", self.path(key, "put"), "", write_headers(options), not options.conditional)
         # The file's bytes are held, so that those which were summed and looked at are those which are stored.
-        data = await self.bytes_of(body, "put", key)
+        data = await self.bytes_of(body, "put", key) if isinstance(body, FileRange) else body
 
         def read(head: AnswerHead, _: str | None) -> ObjectInfo:
             return written(key, head.headers, etag_of(head), body_size(data), options)

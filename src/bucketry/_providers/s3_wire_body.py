@@ -11,6 +11,7 @@ from bucketry._core.values import ByteRange
 from bucketry._providers.s3_bucket import Patience
 from bucketry._wire.client import Call
 from bucketry._wire.failures import WireError
+from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.unary import Connection
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, RequestTimeoutError, StorageError
 
@@ -40,19 +41,15 @@ class WireBody:
 
     async def __aenter__(self) -> Self:
         """Make the request; a refusal may be repeated."""
-        self._connection = await self._plane.bucket.repeat(self._once, "get", self._get.key)
+        plane, get = self._plane, self._get
+        self._connection = await plane.bucket.repeat(
+            lambda: plane.opened("get", get.call, get.key, self._begin), "get", get.key
+        )
         return self
 
-    async def _once(self) -> Connection:
-        """Make the request once, and read its answer's head."""
-        plane, get = self._plane, self._get
-        connection = await plane.opened("get", get.call, get.key)
-        try:
-            self.info = plane.begun(get, connection.answer)
-        except BaseException:
-            plane.road.done(connection)
-            raise
-        return connection
+    def _begin(self, head: AnswerHead) -> None:
+        """Read the answer's head."""
+        self.info = self._plane.begun(self._get, head)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -53,14 +53,29 @@ class WireCalls:
         """Whether the road is closed, so that another has to be asked for."""
         return self.road.closed
 
-    async def opened(self, doing: str, call: Call, key: str | None) -> Connection:
-        """Make a request once, and give the connection with the head of its answer, which is a good one."""
+    async def opened(
+        self, doing: str, call: Call, key: str | None, begin: Callable[[AnswerHead], None] | None = None
+    ) -> Connection:
+        """Make a request once, and give the connection with the head of its answer, which is a good one.
+
+        Args:
+            doing: The provider's method, for errors.
+            call: The request.
+            key: The object concerned.
+            begin: Reads the head; what it raises ends the request.
+        """
         try:
             connection = await self.road.open(call)
         except WireError as exc:
             raise self.failed(exc, doing, key) from exc
         head = connection.answer
         if head.status in OK:
+            if begin is not None:
+                try:
+                    begin(head)
+                except BaseException:
+                    self.road.done(connection)
+                    raise
             return connection
         try:
             raise self.refused(head, await connection.body(_ERROR_BODY), doing, key)
@@ -115,7 +130,7 @@ class WireCalls:
         A small one goes by the loop, others by a lane.
         """
         if body_size(body) <= MAX_BODY:
-            data = bytes(await self.bytes_of(body, doing, key))
+            data = await self.bytes_of(body, doing, key) if isinstance(body, FileRange) else bytes(body)
             digest = checksums.of(algorithm, data) if algorithm else None
             headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
             full = Call(call.method, call.path, call.query, headers, call.repeatable)  # half the time of _replace
@@ -174,10 +189,8 @@ class WireCalls:
         self.bucket.check_key(doing, key)
         return f"{self.root}/{encode_path(key)}"
 
-    async def bytes_of(self, body: Body, doing: str, key: str) -> bytes | bytearray | memoryview:
-        """Give a body in memory."""
-        if not isinstance(body, FileRange):
-            return body
+    async def bytes_of(self, body: FileRange, doing: str, key: str) -> bytes:
+        """Bring a body into memory."""
         try:
             return await in_thread(read_body, body, self.bucket.locate(key))
         except StorageError as error:

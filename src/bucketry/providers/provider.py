@@ -6,11 +6,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, ClassVar, Self, overload
 
 from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
-from bucketry._core.facts import Facts, fills_in_facts
+from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
@@ -20,7 +20,7 @@ from bucketry._transfer.options import write_options
 from bucketry._transfer.read import ResumingStream, read, read_ranges
 from bucketry._transfer.tree import every_object
 from bucketry._transfer.write import put_settled
-from bucketry.errors import InvalidRangeError, NotFoundError
+from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
 
 _REQUESTS = tuple(
     name
@@ -37,6 +37,8 @@ class StorageProvider(ObjectRequests):
     A provider holds configuration only. It pickles, and works after a fork, in a spawned process and
     in a second event loop; without `connect` its first call opens what it needs.
     """
+
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("get", "put")
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
         """Remember how `upload`, `download` and streams are transferred; no I/O.
@@ -165,14 +167,18 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request, the object's bytes down and in memory.
         """
-        _, data = await read(
-            self,
-            key,
-            version_id=version_id,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            policy=self.transfer.policy,
-        )
+        try:
+            _, data = await read(
+                self,
+                key,
+                version_id=version_id,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                policy=self.transfer.policy,
+            )
+        except StorageError as error:
+            filled(error, self.name, "get", key)
+            raise
         return data
 
     async def get_range(self, key: str, start: int, end: int, *, if_match: str | None = None) -> bytes:
@@ -282,26 +288,29 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request; a stream longer than a part: 1 for each part and 3 more.
         """
-        options = write_options(
-            self,
-            key,
-            metadata=metadata,
-            content_type=content_type,
-            storage_class=storage_class,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
-        if isinstance(data, (bytes, bytearray, memoryview)):
-            if options.conditional:
-                check_write(options, self.capabilities, self.locate(key), multipart=False)
-            info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
-            return info
-        if not isinstance(data, AsyncIterable):
-            message = (
-                f"{self.locate(key)}: put takes bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
+        try:
+            options = write_options(
+                self,
+                key,
+                metadata=metadata,
+                content_type=content_type,
+                storage_class=storage_class,
+                if_none_match=if_none_match,
+                if_match=if_match,
             )
-            raise TypeError(message)
-        return await self.transfer.put_stream(key, data, options)
+            if isinstance(data, (bytes, bytearray, memoryview)):
+                if options.conditional:
+                    check_write(options, self.capabilities, self.locate(key), multipart=False)
+                info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
+                return info
+            if not isinstance(data, AsyncIterable):
+                wanted = f"bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
+                message = f"{self.locate(key)}: put takes {wanted}"
+                raise TypeError(message)
+            return await self.transfer.put_stream(key, data, options)
+        except StorageError as error:
+            filled(error, self.name, "put", key)
+            raise
 
     # --- keys ----------------------------------------------------------------------------------------
 
