@@ -248,13 +248,14 @@ class TestMeter:
         assert [report.transferred for report in reports] == sorted({report.transferred for report in reports})
 
     def test_nothing_is_reported_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where the last count was reported, finishing adds no empty report."""
+        """The beginning is reported, then each count once: where the last was, finishing adds no empty report."""
         monkeypatch.setattr("bucketry._transfer.progress.time.monotonic", lambda: 50.0)
         reports = []
         meter = Meter(reports.append, "k", 5)
         meter.add(5)
         meter.finish()
-        assert [report.increment for report in reports] == [5]
+        meter.finish()
+        assert [report.increment for report in reports] == [0, 5]
 
     def test_an_empty_object_is_reported(self) -> None:
         """A transfer of no bytes ends with one report too."""
