@@ -238,3 +238,18 @@ async def test_a_part_made_of_another_object(provider: StorageProvider, part: by
     last = await provider.put_part(upload, 2, b"more")
     await provider.complete_multipart(upload, [first, last], WriteOptions())
     assert await provider.get("key") == part + b"more"
+
+
+async def test_the_parts_of_an_open_upload(provider: StorageProvider) -> None:
+    """Stored parts are listed in order of their numbers, as they were answered; and from any number on."""
+    upload = await provider.create_multipart("k", WriteOptions())
+    assert await provider.list_parts(upload) == ()
+    stored = {number: await provider.put_part(upload, number, bytes(number)) for number in (3, 1, 2)}
+    found = await provider.list_parts(upload)
+    assert [(part.part_number, part.size, part.etag) for part in found] == [
+        (number, number, stored[number].etag) for number in (1, 2, 3)
+    ]
+    assert [part.part_number for part in await provider.list_parts(upload, after=1)] == [2, 3]
+    await provider.abort_multipart(upload)
+    with pytest.raises(UploadNotFoundError):
+        await provider.list_parts(upload)

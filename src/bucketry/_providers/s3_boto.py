@@ -249,6 +249,7 @@ class BotoPlane(BotoCalls):
             return tuple(
                 Part(part_number=entry["PartNumber"], size=entry["Size"], etag=entry.get("ETag", ""))
                 for entry in answer.get("Parts", ())
+                if entry["PartNumber"] > after  # some servers ignore the marker
             )
 
         return await self.send(

@@ -220,7 +220,12 @@ class WirePlane(WireCalls):
         """See `UploadsParts.list_parts`."""
         query = upload_query(upload, **({"part-number-marker": str(after)} if after else {}))
         call = Call("GET", self.path(upload.key, "list_parts"), query)
-        return await self.ask("list_parts", call, lambda _, answer: stored_parts(answer), upload.key)
+
+        def read(_: AnswerHead, answer: bytes) -> tuple[Part, ...]:
+            # Some servers ignore the marker.
+            return tuple(part for part in stored_parts(answer) if part.part_number > after)
+
+        return await self.ask("list_parts", call, read, upload.key)
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""

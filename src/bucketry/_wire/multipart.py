@@ -9,6 +9,9 @@ from itertools import chain
 from bucketry._core.values import Part
 from bucketry._wire.xml import NAMESPACE, AnswerIsErrorError, MalformedXMLError, XMLReader, escaped, keep_error_field
 
+_UPLOAD_FIELDS = ("Key", "UploadId", "Initiated")
+_PART_FIELDS = ("PartNumber", "Size", "ETag")
+
 
 def answer_fields(body: bytes, *roots: str) -> dict[str, str]:
     """Give the texts right below the root of an answer, one of `roots`, by name; none of an empty answer.
@@ -50,20 +53,11 @@ def open_uploads(body: bytes) -> list[tuple[str, str, datetime | None]]:
         AnswerIsErrorError: It is an `<Error>`.
         MalformedXMLError: It is anything else.
     """
-    reader = XMLReader("ListMultipartUploadsResult", "Error", fields=("Key", "UploadId", "Initiated"))
     found = []
-    error: dict[str, str] = {}
-    for child in chain(reader.feed(body), reader.close()):
-        name = reader.name(child)
-        if reader.root == "Error":
-            keep_error_field(error, name, child)
-        elif name == "Upload":
-            key, upload_id, initiated = reader.texts(child)
-            if not key or not upload_id:
-                raise MalformedXMLError("an upload of the answer has no Key or no UploadId")
-            found.append((key, upload_id, _moment(initiated)))
-    if reader.root == "Error":
-        raise AnswerIsErrorError(error)
+    for key, upload_id, initiated in _texts(body, "ListMultipartUploadsResult", "Upload", _UPLOAD_FIELDS):
+        if not key or not upload_id:
+            raise MalformedXMLError("an upload of the answer has no Key or no UploadId")
+        found.append((key, upload_id, _moment(initiated)))
     return found
 
 
@@ -74,21 +68,33 @@ def stored_parts(body: bytes) -> tuple[Part, ...]:
         AnswerIsErrorError: It is an `<Error>`.
         MalformedXMLError: It is anything else.
     """
-    reader = XMLReader("ListPartsResult", "Error", fields=("PartNumber", "Size", "ETag"))
     found = []
+    for number, size, etag in _texts(body, "ListPartsResult", "Part", _PART_FIELDS, "ListPartsResponse"):
+        if number is None or size is None or not (number.isdecimal() and size.isdecimal()):
+            raise MalformedXMLError("a part of the answer has no number or no size")
+        found.append(Part(part_number=int(number), size=int(size), etag=etag or ""))
+    return tuple(found)
+
+
+def _texts(body: bytes, root: str, name: str, fields: tuple[str, str, str], *others: str) -> list[list[str | None]]:
+    """Give the texts of some fields of each element of one name in an answer; `others` are what servers call its root.
+
+    Raises:
+        AnswerIsErrorError: It is an `<Error>`.
+        MalformedXMLError: It is anything else.
+    """
+    reader = XMLReader(root, *others, "Error", fields=fields)
+    found: list[list[str | None]] = []
     error: dict[str, str] = {}
     for child in chain(reader.feed(body), reader.close()):
-        name = reader.name(child)
+        child_name = reader.name(child)
         if reader.root == "Error":
-            keep_error_field(error, name, child)
-        elif name == "Part":
-            number, size, etag = reader.texts(child)
-            if not (number or "").isdecimal() or not (size or "").isdecimal():
-                raise MalformedXMLError("a part of the answer has no number or no size")
-            found.append(Part(part_number=int(number or 0), size=int(size or 0), etag=etag or ""))
+            keep_error_field(error, child_name, child)
+        elif child_name == name:
+            found.append(list(reader.texts(child)))
     if reader.root == "Error":
         raise AnswerIsErrorError(error)
-    return tuple(found)
+    return found
 
 
 def _moment(text: str | None) -> datetime | None:
