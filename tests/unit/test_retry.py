@@ -85,8 +85,8 @@ class TestPolicy:
     def test_signing_anew_is_tried_once(self, code: str) -> None:
         """An answer that a new signature may settle is followed by one repeat, at once, and no second."""
         error = AuthenticationError("x", code=code)
-        assert RetryPolicy().delay(error, 1) == 0
-        assert RetryPolicy().delay(error, 2) is None
+        assert RetryPolicy().delay(error, 1) == RetryPolicy().delay(error, 3) == 0  # also behind other failures
+        assert RetryPolicy().delay(error, 2, {code}) is None
         assert RetryPolicy(max_attempts=1).delay(error, 1) is None
 
     @pytest.mark.parametrize("code", ["BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"])
@@ -94,7 +94,7 @@ class TestPolicy:
         """A body that was damaged on its way is sent again, at once; the second time it is an error."""
         error = IntegrityError("x", code=code)
         assert RetryPolicy().delay(error, 1) == 0
-        assert RetryPolicy().delay(error, 2) is None
+        assert RetryPolicy().delay(error, 2, {code}) is None
 
     @pytest.mark.parametrize("kind", [UnreachableError, RequestTimeoutError])
     def test_a_server_that_says_nothing_is_asked_less_often(self, kind: type[StorageError]) -> None:

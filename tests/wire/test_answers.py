@@ -748,11 +748,36 @@ class TestLostCreations:
             await provide(server).upload(source, "k")
         assert aborted == ["uploadId=orphan"]
 
-    async def test_a_refused_one_opened_nothing(self, provide: Provide, tmp_path: Path) -> None:
-        """A server that asks for fewer requests has opened no upload: nothing is looked for."""
+    async def test_more_than_were_lost_are_left_alone(
+        self, provide: Provide, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Where two are open that the one lost try may have opened, one is another writer's: none is aborted."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
-        answers = iter([error("SlowDown", 503), created("ours")])
+        answers = iter([Answer(drop=True), created("ours")])
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST":
+                return next(answers) if "uploads" in request.query else completed('"e-2"')
+            if request.method == "GET" and "uploads" in request.query:
+                return self.listing(("k", "one", 0), ("k", "ours", 0), ("k", "two", 0))
+            if request.method == "GET":
+                return Answer(200, b"<ListPartsResult></ListPartsResult>")
+            if request.method == "HEAD":
+                return Answer(200, b"", {"ETag": '"e-2"', "Content-Length": str(6 * MiB)})
+            return Answer(200, b"", {"ETag": '"p"'})
+
+        async with serving(script) as server:
+            await provide(server).upload(source, "k")
+        assert "DELETE" not in {request.method for request in server.requests}
+        assert "2 open multipart uploads may come from 1 lost answers" in caplog.text
+
+    @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("RequestTimeout", 400)])
+    async def test_a_refused_one_opened_nothing(self, provide: Provide, tmp_path: Path, code: str, status: int) -> None:
+        """A server that refuses the request has opened no upload: nothing is looked for."""
+        source = tmp_path / "source"
+        source.write_bytes(bytes(6 * MiB))
+        answers = iter([error(code, status), created("ours")])
 
         def script(request: Request) -> Answer:
             if request.method == "POST":

@@ -103,6 +103,7 @@ async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> Non
     unary._connect = connect  # type: ignore[method-assign]
     pool.busy = 2  # another one is under way, and one is about to become idle
     pool.release(unary._kind, idle)
+    assert pool.take_slot()
     sending = asyncio.create_task(unary.send(Request("POST", b"POST", repeatable=False)))
     await asyncio.sleep(0)
     idle.connection_lost(None)  # between beginning and the end of the round

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, suppress
 
 from bucketry._cli.progress import Counts
+from bucketry._core.checks import OWN
 from bucketry._core.provider import IStorageProvider
 from bucketry._transfer.staging import is_staged
 from bucketry._transfer.workers import stop
@@ -19,7 +20,8 @@ _BATCH = 1_000  # files that a thread looks at before it can be interrupted
 def measure(root: str) -> Generator[None, None, tuple[int, int]]:
     """Give bytes and number of the files that an upload of the directory finds. Blocks: run it `in_steps`."""
     size = files = 0
-    for directory, _, names in os.walk(root):
+    for directory, directories, names in os.walk(root):
+        directories[:] = [name for name in directories if name.casefold() != OWN]
         for number, name in enumerate(names, start=1):
             if number % _BATCH == 0:
                 yield

@@ -135,14 +135,12 @@ class ProviderConfig:
     def laid_over(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
         """Give the entries of both; where both have one, `upper` counts.
 
-        Where `upper` says who asks by `profile` or `anonymous`, no credentials are taken from `lower`, and where
-        it has credentials, `lower` does not take them away.
+        Where `upper` says who asks, by credentials, `profile` or `anonymous`, nothing of that is taken from `lower`:
+        the token and the profile of the environment belong to its own keys.
         """
         hidden: tuple[str, ...] = ()
-        if upper.get("anonymous") or upper.get("profile"):
-            hidden = (*cls.credentials, "anonymous")
-        elif any(upper.get(name) for name in cls.credentials):
-            hidden = ("anonymous",)
+        if any(upper.get(name) for name in (*cls.credentials, "anonymous", "profile")):
+            hidden = (*cls.credentials, "anonymous", "profile")
         return {**{name: value for name, value in lower.items() if name not in hidden}, **upper}
 
     @classmethod

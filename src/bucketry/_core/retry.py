@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from bucketry._core.units import KiB
@@ -45,14 +45,15 @@ class RetryPolicy:
     max_delay: float = MAX_DELAY
     uniform: Callable[[float, float], float] = random.uniform
 
-    def delay(self, error: StorageError, attempt: int) -> float | None:
+    def delay(self, error: StorageError, attempt: int, repeated: Collection[str | None] = ()) -> float | None:
         """Give the seconds to wait before the next attempt, or `None` to give up.
 
         Args:
             error: What the last attempt ended with.
             attempt: How many attempts were made, 1 after the first.
+            repeated: Codes of `ONE_REPEAT` that were followed by another attempt already.
         """
-        if error.code in ONE_REPEAT and attempt == 1 < self.max_attempts:
+        if error.code in ONE_REPEAT and error.code not in repeated and attempt < self.max_attempts:
             return 0.0
         silent = error.status is None and isinstance(error, (RequestTimeoutError, UnreachableError))
         if not error.retryable or attempt >= (min(self.max_attempts, MAX_SILENT) if silent else self.max_attempts):

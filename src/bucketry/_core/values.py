@@ -245,7 +245,7 @@ class Progress:
         transferred: Bytes of this key moved so far.
         total: Bytes in all; `None` for a stream of unknown length.
         key: The object concerned.
-        increment: Bytes since the last report of this key.
+        increment: Bytes since the last report of this key; negative where some have to be moved again.
     """
 
     transferred: int

@@ -271,6 +271,9 @@ class S3Requests:
 
     def _check_presign(self, doing: str, key: str, expires_in: int) -> None:
         self._bucket.check_key(doing, key)
+        if self._config.anonymous:
+            problem = "anonymous=True has no credentials to sign with; give some"
+            raise self._bucket.error(UnsupportedError, key, doing, problem)
         longest = self.capabilities.max_presign_expiry
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from io import BytesIO
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from bucketry._session.frames import without_frames
 from bucketry._session.pool import SessionPool
 from bucketry._session.versions import fitting
 from bucketry._wire.failures import WireError
+from bucketry._wire.slots import Slots
 from bucketry.errors import StorageError
 
 T = TypeVar("T")
@@ -76,23 +78,19 @@ class BotoCalls:
         body = arguments.pop("Body", None)
 
         async def once() -> T:
-            sent = {"Body": BytesIO(body)} if body is not None else {}  # each attempt reads its own
-            try:
-                with self._translating(doing, key, options):
-                    async with AsyncExitStack() as stack:
-                        client, slots = await stack.enter_async_context(self.pool.request(bucket.endpoint))
-                        with fitting(), bucket.reading(doing, key):
-                            answer = await getattr(client, operation)(**arguments, **sent)
-                            if held is None:
-                                return read(answer)
-                            stack.callback(answer["Body"].close)
-                            found = read(answer, slots)
-                        await held.enter_async_context(stack.pop_all())
-                        return found
-            finally:
-                for each in sent.values():
-                    with suppress(BufferError):
-                        each.close()  # the client's cycles would keep its bytes until they are collected
+            with self._translating(doing, key, options):
+                async with AsyncExitStack() as stack:
+                    client, slots = await stack.enter_async_context(self.pool.request(bucket.endpoint))
+                    sent = {"Body": stack.enter_context(_sending(body, slots))} if body is not None else {}
+                    with fitting(), bucket.reading(doing, key, (LookupError, ValueError)):
+                        answer = await getattr(client, operation)(**arguments, **sent)
+                    with bucket.reading(doing, key):
+                        if held is None:
+                            return read(answer)
+                        stack.callback(answer["Body"].close)
+                        found = read(answer, slots)
+                    await held.enter_async_context(stack.pop_all())
+                    return found
 
         return await bucket.repeat(once, doing, key, repeatable=repeatable)
 
@@ -107,6 +105,29 @@ class BotoCalls:
         return _Translating(self.bucket, doing, key, options)
 
 
+class _Sent(BytesIO):
+    """The body of one attempt, which notes that bytes move when some are taken."""
+
+    def __init__(self, data: bytes, slots: Slots) -> None:
+        super().__init__(data)
+        self._slots = slots
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Give the next bytes."""
+        self._slots.note()
+        return super().read(size)
+
+
+@contextmanager
+def _sending(data: bytes, slots: Slots) -> Iterator[_Sent]:
+    sent = _Sent(data, slots)
+    try:
+        yield sent
+    finally:
+        with suppress(BufferError):
+            sent.close()  # the client's cycles would keep its bytes until they are collected
+
+
 class _Translating:
     """Turns what aiobotocore raises into errors of ours; what leaves it shows no frame of another library.
 
@@ -118,9 +139,11 @@ class _Translating:
         self._doing = doing
         self._key = key
         self._options = options
+        self._outer: BaseException | None = None
 
     def __enter__(self) -> None:
         """Begin."""
+        self._outer = sys.exception()
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
@@ -128,7 +151,7 @@ class _Translating:
         """Translate."""
         if exc is None:
             return
-        without_frames(exc)
+        without_frames(exc, self._outer)
         if (error := self._translated(exc)) is not None:
             raise error from exc
 

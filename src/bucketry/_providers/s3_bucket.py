@@ -34,6 +34,7 @@ T = TypeVar("T")
 _NO_LIMIT: AbstractAsyncContextManager[None] = nullcontext()
 _FORBIDDEN = 403
 _SKEWED = "RequestTimeTooSkewed"
+_MALFORMED = (LookupError, TypeError, ValueError)
 
 
 class S3Bucket:
@@ -96,15 +97,20 @@ class S3Bucket:
         )
 
     @contextmanager
-    def reading(self, doing: str, key: str | None) -> Iterator[None]:
+    def reading(self, doing: str, key: str | None, kinds: tuple[type[Exception], ...] = _MALFORMED) -> Iterator[None]:
         """Turn what an answer that is no S3 server's does to its reader into an error of ours.
+
+        Args:
+            doing: The provider's method.
+            key: The object concerned.
+            kinds: The errors to take for it; by default those that a missing or malformed field makes.
 
         Raises:
             TransientError: A field is missing or malformed.
         """
         try:
             yield
-        except (LookupError, TypeError, ValueError) as exc:
+        except kinds as exc:
             if isinstance(exc, StorageError):
                 raise
             said = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
@@ -174,16 +180,21 @@ class S3Bucket:
         if timed and self.endpoint.total_timeout is not None:
             once = partial(self._timed, once, doing, key)
         attempt = spent = 0
+        repeated: set[str | None] = set()
         while True:
             attempt += 1
+            ahead = self.clock.ahead
             try:
                 answer = await once()
             except StorageError as error:
                 self.told(error, doing, key)
+                if error.status == _FORBIDDEN and error.code is None and self.clock.ahead != ahead:
+                    error.code = _SKEWED  # signed before another request's refusal corrected the clock
                 may_repeat = repeatable or error.code in ONE_REPEAT
-                delay = self._retry.delay(error, attempt) if may_repeat else None
+                delay = self._retry.delay(error, attempt, repeated) if may_repeat else None
                 if delay is None or not (cost := budget.spend(error)):
                     raise
+                repeated.add(error.code)
                 spent += cost
                 _log.debug("attempt %d failed, the next one in %.1f s: %s", attempt, delay, error)
                 await asyncio.sleep(delay)

@@ -111,6 +111,8 @@ class WirePlane(WireCalls):
                     head, body = await self.road.carry_down(get.call, accept)
             except (WireError, RequestTimeoutError) as exc:
                 error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
+                if info is None and error is exc:
+                    raise
                 if info is None:
                     raise error from exc
                 # The transfer asks for the rest.

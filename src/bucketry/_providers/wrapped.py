@@ -228,7 +228,7 @@ class WrappedRequests:
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """See `UploadsParts.list_parts`."""
         inside = self._upload(upload)
-        return await self.around("list_parts", lambda: self.inner.list_parts(inside, after=after))
+        return await self._ask("list_parts", lambda: self.inner.list_parts(inside, after=after))
 
     async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from functools import partial
 from typing import Any
 
@@ -35,13 +36,14 @@ class Chain:
         Raises:
             WireError: There are none, or they cannot be found or refreshed.
         """
+        outer = sys.exception()
         try:
             with fitting():
                 frozen = await self._frozen()
         except ClientError as exc:
-            raise WireError(AuthenticationError, f"AWS gave no credentials: {exc}") from without_frames(exc)
+            raise WireError(AuthenticationError, f"AWS gave no credentials: {exc}") from without_frames(exc, outer)
         except BotoCoreError as exc:
-            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
+            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
         if frozen is not self._latest:
             self._latest, self._made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
         return self._made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -78,12 +79,13 @@ class Clients:
         Raises:
             WireError: The configuration cannot be read.
         """
+        outer = sys.exception()
         try:
             session = await self._session(endpoint)
             with fitting():
                 return await in_thread(_facts, session)
         except BotoCoreError as exc:
-            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc)
+            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
         """Give a function that asks the session's credential chain, which refreshes what expires."""

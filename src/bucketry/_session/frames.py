@@ -9,10 +9,15 @@ E = TypeVar("E", bound=BaseException)
 _OURS = __name__.partition(".")[0]
 
 
-def without_frames(exc: E) -> E:
-    """Cut the tracebacks of an exception, its causes and its contexts where they leave this package; give it back."""
+def without_frames(exc: E, outer: BaseException | None = None) -> E:
+    """Cut the tracebacks of an exception, its causes and its contexts where they leave this package; give it back.
+
+    Args:
+        exc: What another library raised.
+        outer: What was being handled before, by `sys.exception()`: it and what is behind it are the user's.
+    """
     waiting: list[BaseException | None] = [exc]
-    seen: set[int] = set()
+    seen: set[int] = {id(outer)}
     while waiting:
         one = waiting.pop()
         if one is None or id(one) in seen:

@@ -14,11 +14,11 @@ _LIBRARIES = ("botocore", "aiobotocore")
 _WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # what is signed, and what was answered
 _LEFT_OUT = "left out by bucketry: it may hold secrets"
 _HIDDEN = "***"
-_NAMES = r"[\w-]*(?:authorization|signature|token|secret|secret_?access_?key|assertion)(?:-?\d+)?"
+_NAMES = r"[\w-]*(?:authorization|signature|token|secret|secret_?(?:access_?)?key|customer-?key|assertion)(?:-?\d+)?"
 _SECRET = re.compile(
     # A pair of a dict, of JSON, of a URL, of a header or of XML.
     rf"""(?ix) (?P<name> (?<![\w-]) (?:{_NAMES}) (?![\w-]) )
-    (?P<between> ['"]? \s* (?: [:=] | %3d ) \s* b? | [^<>]* > )
+    (?P<between> ['"]? \s* (?: [:=,] | %3d ) \s* b? | [^<>]* > )
     (?P<value> '[^'\n]*' | "[^"\n]*" | (?<=>) [^<\n]+ | (?<![>'"]) [^\s&,;<>'"][^\n&<>'"]* )"""
 )
 

@@ -82,8 +82,9 @@ class SessionPool:
             WireError: No slot became free, and nothing moved.
         """
         endpoint = self._limited(endpoint)
-        async with self._live.get().lend(endpoint) as client:
-            slots = self._live.get().slots(endpoint)
+        live = self._live.get()
+        async with live.lend(endpoint) as client:
+            slots = live.slots(endpoint)
             if not slots.take_slot():
                 await slots.wait_for_slot()
             try:

@@ -5,6 +5,7 @@ Nothing of aiobotocore or botocore is imported here: what is said of a version t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -26,6 +27,7 @@ def fitting() -> Iterator[None]:
     Raises:
         WireError: They lack a module, a name or an argument.
     """
+    outer = sys.exception()
     try:
         yield
     except (ImportError, AttributeError, TypeError) as exc:
@@ -34,7 +36,7 @@ def fitting() -> Iterator[None]:
             f"bucketry does not work with {installed}, which are installed ({type(exc).__name__}: {exc}); "
             f'it needs {SUPPORTED}: python -m pip install "{SUPPORTED}"'
         )
-        raise WireError(UnsupportedError, problem) from without_frames(exc)
+        raise WireError(UnsupportedError, problem) from without_frames(exc, outer)
 
 
 def present(module: ModuleType, *names: str) -> tuple[Any, ...]:

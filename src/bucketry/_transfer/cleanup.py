@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 from bucketry._core.finish import finish
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import MultipartUpload, WriteOptions
 from bucketry._transfer.write import with_token
-from bucketry.errors import StorageError, ThrottledError, TransientError
+from bucketry.errors import StorageError, ThrottledError, TransientError, UnreachableError
 
 ROUNDS = 3  # a part that lands just after the abort can bring an upload back: AWS documents it
 TIMEOUT = 30.0  # seconds a cancelled caller waits at most for the abort
 _CLOCK_STEP = 1.0  # of the times in listings, seconds
+_REFUSED = 4  # hundred: classes of status
+_NOTHING_DONE = (ThrottledError, UnreachableError)  # the request was refused, or never sent
 
 _logger = logging.getLogger("bucketry")
 
@@ -35,7 +36,8 @@ async def multipart(
         options: Of the write.
         attempts: How often to try to open it at most.
 
-    Cost: 1 request to open; after a lost answer 1 more for each try, and 2 to look for what the lost ones opened.
+    Cost: 1 request to open; after a lost answer 1 more for each try, and to look for what the lost ones opened 1,
+    and 1 for each upload to the same key of that time.
     """
     marked = with_token(options)
     upload = await _open(provider, key, marked, RetryPolicy(max_attempts=attempts))
@@ -59,16 +61,17 @@ async def _open(provider: ObjectRequests, key: str, options: WriteOptions, polic
 
 async def _create(provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy) -> MultipartUpload:
     """Create a multipart upload, and again after a passing fault; what a lost answer had opened is aborted."""
-    began = time.monotonic()
     attempt = 0
-    lost = False
+    lost: list[tuple[float, float]] = []  # when each try began and ended that may have opened one
     while True:
         attempt += 1
+        began = time.monotonic()
         try:
             upload = await provider.create_multipart(key, options)
-        except TransientError as error:
-            lost = lost or not isinstance(error, ThrottledError)  # a server that refuses the request opens nothing
-            delay = policy.delay(error, attempt)
+        except StorageError as error:
+            if _may_have_opened(error):
+                lost.append((began, time.monotonic()))
+            delay = policy.delay(error, attempt) if isinstance(error, TransientError) else None
             if delay is None:
                 if lost:
                     error.add_note("a multipart upload was perhaps opened, and may stay billed until it is aborted")
@@ -76,34 +79,64 @@ async def _create(provider: ObjectRequests, key: str, options: WriteOptions, pol
             await asyncio.sleep(delay)
         else:
             if lost:
-                await _abort_orphans(provider, upload, time.monotonic() - began)
+                now = time.monotonic()
+                await _abort_orphans(provider, upload, [(began - end, now - start) for start, end in lost])
             return upload
 
 
-async def _abort_orphans(provider: ObjectRequests, ours: MultipartUpload, seconds: float) -> None:
-    """Abort what lost answers have opened: same key, opened since the first try by the server's clock, without parts.
+def _may_have_opened(error: StorageError) -> bool:
+    """Tell whether the server may have done what it was asked to, although this is how the request ended."""
+    if not isinstance(error, TransientError) or isinstance(error, _NOTHING_DONE):
+        return False
+    return error.status is None or error.status // 100 != _REFUSED
 
-    S3 shows no metadata of open uploads, so the mark of the write cannot tell them. An upload of another writer is left
-    alone unless it was opened to the same key in these very seconds, and has no part yet.
+
+async def _abort_orphans(provider: ObjectRequests, ours: MultipartUpload, ages: Sequence[tuple[float, float]]) -> None:
+    """Abort what lost answers have opened: same key, opened in one of those tries by the server's clock, no parts.
+
+    S3 shows no metadata of open uploads, so the mark of the write cannot tell them. Where there are more such uploads
+    than lost answers, some are another writer's, and none is aborted.
+
+    Args:
+        provider: Where.
+        ours: The upload whose answer came.
+        ages: How many seconds before it, at least and at most, each lost one was opened.
     """
+    where = provider.locate(ours.key)
     try:
-        listed = await provider.list_multiparts(ours.key)
-        opened = {each.upload_id: each.initiated for each in listed if each.key == ours.key}
-        until = opened.pop(ours.upload_id, None)
-        for upload_id, initiated in opened.items():
-            orphan = MultipartUpload(key=ours.key, upload_id=upload_id)
-            if until is None or initiated is None or not _within(initiated, until, seconds):
-                continue
-            if not await provider.list_parts(orphan):
-                await abort(provider, orphan)
+        orphans = await _opened_before(provider, ours, ages)
     except StorageError as error:
-        where = provider.locate(ours.key)
         _logger.warning("%s: a multipart upload whose answer was lost may stay billed: %s", where, error)
+        return
+    if len(orphans) > len(ages):
+        _logger.warning(
+            "%s: %d open multipart uploads may come from %d lost answers; none was aborted, as some are of others",
+            where,
+            len(orphans),
+            len(ages),
+        )
+        return
+    for orphan in orphans:
+        await abort(provider, orphan)
 
 
-def _within(initiated: datetime, until: datetime, seconds: float) -> bool:
-    """Tell whether a time is of the last seconds; servers show whole seconds, or thousandths."""
-    return -_CLOCK_STEP <= (until - initiated).total_seconds() <= seconds + _CLOCK_STEP
+async def _opened_before(
+    provider: ObjectRequests, ours: MultipartUpload, ages: Sequence[tuple[float, float]]
+) -> list[MultipartUpload]:
+    """List the uploads to the same key that are without parts and of one of these ages; servers show whole seconds."""
+    listed = await provider.list_multiparts(ours.key)
+    opened = {each.upload_id: each.initiated for each in listed if each.key == ours.key}
+    until = opened.pop(ours.upload_id, None)
+    found: list[MultipartUpload] = []
+    for upload_id, initiated in opened.items():
+        if until is None or initiated is None:
+            continue
+        age = (until - initiated).total_seconds()
+        if any(least - _CLOCK_STEP <= age <= most + _CLOCK_STEP for least, most in ages):
+            upload = MultipartUpload(key=ours.key, upload_id=upload_id)
+            if not await provider.list_parts(upload):
+                found.append(upload)
+    return found
 
 
 async def _abort_created(provider: ObjectRequests, key: str, creating: asyncio.Task[MultipartUpload]) -> None:

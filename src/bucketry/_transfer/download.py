@@ -205,7 +205,7 @@ class Download:
                         with meter.watching(sink.moved_since(before)):
                             got = await self.provider.fetch_range(self.key, byte_range, sink, if_match=pinned)
                     finally:
-                        meter.add(sink.position - before)
+                        meter.count(sink.position - before)
             except IncompleteBodyError as error:
                 attempt = body_attempt(attempt, sink.position - before)
                 delay = self._policy.delay(error, attempt)
@@ -225,6 +225,7 @@ class Download:
                 if byte_range is not None and sink.position != sink.end:
                     message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
                     raise IntegrityError(message, key=self.key)
+                meter.add(0)
                 return got
 
     def _compare(self, algorithm: str, stored: str, computed: str) -> None:

@@ -57,11 +57,6 @@ class Slicer:
         self._chunk = memoryview(bytes(chunk))  # a buffer may be used again by who gave it
         return True
 
-    def give_back(self, piece: bytes) -> None:
-        """Put a piece back in front, to be taken again."""
-        self._buffer[:0] = piece
-        self.taken -= len(piece)
-
 
 @dataclass(slots=True)
 class Source:

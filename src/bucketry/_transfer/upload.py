@@ -103,19 +103,19 @@ class Upload:
         check_part_size(self.config.part_size, limits, self.provider.locate(self.key))
         meter = Meter(self.progress, self.key, None)
         source = Slicer(chunks)
-        first = stream_part_size(1, limits, self.config.part_size)
-        async with self.limits.memory.hold(self._memory(first)):
-            head = await source.take(first)
-            if source.ended:
-                info = await self._put(head)
-                meter.add(len(head))
-                meter.finish()
-                return self._result(info, 1, started)
-            source.give_back(head)
-            del head  # the stream's alone from here on
-        info = await self._stream_parts(source, meter)
+        first = await self._next_part(source, 1)
+        if source.ended:
+            try:
+                info = await self._put(first.data)
+            finally:
+                self.limits.memory.give(first.held)
+            meter.add(len(first.data))
+        else:
+            waiting = [first]
+            del first  # its memory is counted until it is sent
+            info = await self._stream_parts(source, waiting, meter)
         meter.finish()
-        return self._result(info, len(self._parts), started)
+        return self._result(info, len(self._parts) or 1, started)
 
     @property
     def made(self) -> ObjectInfo:
@@ -188,7 +188,15 @@ class Upload:
             await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
             return await self._complete(upload, marked)
 
-    async def _stream_parts(self, source: Slicer, meter: Meter) -> ObjectInfo:
+    async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
+        """Upload a stream, of which one part is taken already; its memory is given back, however this ends."""
+        try:
+            return await self._all_stream_parts(source, waiting, meter)
+        finally:
+            for part in waiting:
+                self.limits.memory.give(part.held)
+
+    async def _all_stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
         async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
             upload,
             marked,
@@ -203,7 +211,7 @@ class Upload:
                 finally:
                     self.limits.memory.give(part.held)
 
-            await fan_out(self._cut(source), one, width=self.config.max_concurrency)
+            await fan_out(self._cut(source, waiting), one, width=self.config.max_concurrency)
             try:
                 return await self._complete(upload, marked)
             except TransientError as error:
@@ -211,9 +219,11 @@ class Upload:
                     error.add_note("another write got in between, and a stream cannot be read twice: put it again")
                 raise
 
-    async def _cut(self, source: Slicer) -> AsyncGenerator[_StreamPart, None]:
-        """Cut a stream into parts; whoever takes one gives its memory back."""
-        number = 0
+    async def _cut(self, source: Slicer, waiting: list[_StreamPart]) -> AsyncGenerator[_StreamPart, None]:
+        """Cut a stream into parts, behind those that wait; whoever takes one gives its memory back."""
+        number = len(waiting)
+        while waiting:
+            yield waiting.pop(0)
         while not source.ended:
             number += 1
             yield await self._next_part(source, number)

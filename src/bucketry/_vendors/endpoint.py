@@ -50,7 +50,7 @@ class Endpoint:
         plain_url: Where plain requests go; `None`: only botocore can tell.
         signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
         pool_timeout: Seconds to wait for a connection while nothing moves.
-        total_timeout: Seconds for one request, all in all; `None`: no limit.
+        total_timeout: As in `S3FamilyConfig`.
         anonymous: Requests are not signed, and no credentials are looked for.
     """
 
@@ -246,7 +246,7 @@ def is_own_endpoint(config: S3FamilyConfig, vendor: Vendor) -> bool:
     """Tell whether requests go to the vendor's own servers; an endpoint with the bucket in front counts, too."""
     if config.endpoint_url is None:
         return True
-    host = re.sub(r"^[a-z]+://", "", config.endpoint_url).partition("/")[0].partition(":")[0]
+    host = re.sub(r"^[a-z]+://", "", config.endpoint_url.lower()).partition("/")[0].partition(":")[0]
     return _own_host(host.removeprefix(f"{config.bucket_name}."), vendor) is not None
 
 

@@ -25,7 +25,7 @@ from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
-from bucketry.errors import InvalidRequestError, UnsupportedError
+from bucketry.errors import InvalidRequestError
 
 _log = logging.getLogger("bucketry")
 
@@ -161,7 +161,14 @@ class Road:
             payload_hash = EMPTY_SHA256
         elif payload_hash is None:
             payload_hash = UNSIGNED_PAYLOAD if self._secure else hashlib.sha256(body).hexdigest()
-        head = self.wire.sign(await self.wire.who(), self._host, call, payload_hash, len(body))
+        pool = self.wire.pool
+        if not pool.take_slot():
+            await pool.wait_for_slot()
+        try:  # signed only now: who waited long would send an old signature
+            head = self.wire.sign(await self.wire.who(), self._host, call, payload_hash, len(body))
+        except BaseException:
+            pool.give_slot()
+            raise
         connection = await self._unary.send(Request(call.method, head, body, call.repeatable))
         self._note(call, connection.answer)
         return connection
@@ -260,13 +267,8 @@ class Road:
         return head, answer, digest
 
     async def _signing(self) -> Credentials:
-        """Give who signs.
-
-        Raises:
-            WireError: Nobody does.
-        """
-        if (credentials := await self.wire.who()) is None:
-            raise WireError(UnsupportedError, "anonymous=True has no credentials to sign with; give some")
+        credentials = await self.wire.who()
+        assert credentials is not None  # noqa: S101 - the provider refuses to sign for nobody
         return credentials
 
     async def presign(self, call: Call, expires: int) -> str:
