@@ -144,12 +144,12 @@ class Discarding(MemoryProvider):
 
     def __init__(self) -> None:
         super().__init__()
-        self.received = 0
+        self.received: Counter[str] = Counter()
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """Count the bytes and forget them."""
         await asyncio.sleep(0)
-        self.received += body_size(body)
+        self.received[upload.key] += body_size(body)
         return Part(part_number=part_number, size=body_size(body), etag='"-"', checksum="00000000")
 
     async def complete_multipart(
@@ -161,8 +161,8 @@ class Discarding(MemoryProvider):
         return replace(await self.head(upload.key), size=sum(part.size for part in parts))
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """Say the size of what was received."""
-        return replace(await super().head(key, version_id=version_id), size=self.received)
+        """Say the size of what was received for the key."""
+        return replace(await super().head(key, version_id=version_id), size=self.received[key])
 
 
 class Bench:

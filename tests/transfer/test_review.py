@@ -29,7 +29,7 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from bucketry.testing import Fault, FaultyProvider, embedded_s3
-from tests.transfer.doubles import PART, Bench, RowOf, noise
+from tests.transfer.doubles import PART, Bench, Discarding, RowOf, noise
 
 KEYS = {"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"}
 
@@ -222,6 +222,25 @@ async def test_small_chunks_cost_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 12 * MiB
+
+
+async def test_many_streams_stay_within_the_budget() -> None:
+    """The memory budget bounds all streams of a manager together, their first parts included."""
+
+    async def blocks() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            await asyncio.sleep(0)
+            yield bytes(MiB)
+
+    config = TransferConfig(part_size=2 * MiB, memory_budget=8 * MiB, max_concurrency=2)
+    manager = TransferManager(Discarding(), config)
+    tracemalloc.start()
+    try:
+        await asyncio.gather(*(manager.upload_stream(blocks(), f"k{number}") for number in range(24)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * MiB
 
 
 async def test_the_part_size_of_a_stream_is_checked_first() -> None:

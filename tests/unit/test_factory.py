@@ -331,6 +331,12 @@ def test_who_asks_is_said_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (nobody._config.anonymous, nobody._config.access_key) == (True, None)
     somebody: Any = open_storage("s3://bucket", profile="work")
     assert (somebody._config.profile, somebody._config.access_key) == ("work", None)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of the environment's keys")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    own: Any = open_storage("s3://bucket", access_key_id="other", secret_access_key="canary")
+    assert (own._config.access_key, own._config.session_token, own._config.profile) == ("other", None, None)
+    monkeypatch.delenv("AWS_SESSION_TOKEN")
+    monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.setenv("BUCKETRY_ANONYMOUS", "1")
     with pytest.raises(ConfigError, match="s3: anonymous: access_key_id is given too"):
         open_storage("s3://bucket")

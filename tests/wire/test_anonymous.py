@@ -46,8 +46,11 @@ async def test_nothing_is_signed(transport: str, monkeypatch: pytest.MonkeyPatch
 async def test_nobody_cannot_sign_a_url(transport: str) -> None:
     """A signed URL needs credentials: the error says what to give."""
     async with serving(script) as server, SessionPool() as pool:
+        provider = make(server, pool, transport)
         with pytest.raises(UnsupportedError, match="anonymous"):
-            await make(server, pool, transport).presign("k")
+            await provider.presign("k")
+        with pytest.raises(UnsupportedError, match="anonymous"):
+            await provider.presign_post("k")
     assert not server.requests
 
 

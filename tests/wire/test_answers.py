@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from bucketry import (
     CloudflareR2Provider,
     DigitalOceanProvider,
     S3Provider,
+    TransferManager,
     WasabiProvider,
 )
 from bucketry._core.units import MiB
@@ -40,6 +43,7 @@ from bucketry.errors import (
     UnreachableError,
     UnsupportedError,
 )
+from bucketry.testing import Fault, FaultyProvider
 from tests.wire.conftest import Provide
 from tests.wire.scripted import Answer, Request, completed, content, created, error, serving
 
@@ -166,6 +170,23 @@ class TestRepeats:
             with pytest.raises(AuthenticationError, match="clock"):
                 await provide(server, max_attempts=5).get("k")
         assert len(server.requests) == 2
+
+    async def test_a_wrong_clock_is_set_once_for_all(self, provide: Provide) -> None:
+        """Many requests under way with a wrong clock all succeed, also HEADs, whose refusal has no code."""
+        ahead = timedelta(hours=1)
+
+        def script(request: Request) -> Answer:
+            now = datetime.now(UTC) + ahead
+            signed = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            date = {"Date": format_datetime(now, usegmt=True)}
+            if abs(now - signed) > timedelta(minutes=15):
+                return Answer(403, b"", date)
+            return Answer(200, b"", {"ETag": '"e"', "Content-Length": "3", **date})
+
+        async with serving(script) as server:
+            provider = provide(server, max_attempts=3)
+            found = await asyncio.gather(*(provider.head("k") for _ in range(5)))
+        assert [info.size for info in found] == [3] * 5
 
     async def test_nobody_listens(self, provide: Provide) -> None:
         """A refused connection is an UnreachableError after all tries."""
@@ -747,6 +768,25 @@ class TestLostCreations:
         async with serving(script) as server:
             await provide(server).upload(source, "k")
         assert aborted == ["uploadId=orphan"]
+
+    async def test_a_try_that_never_arrived_opened_nothing(self, provide: Provide, tmp_path: Path) -> None:
+        """Where no connection was made, no request was lost: what others have just opened is not looked at."""
+        source = tmp_path / "source"
+        source.write_bytes(bytes(6 * MiB))
+
+        def script(request: Request) -> Answer:
+            if request.method == "POST":
+                return created("ours") if "uploads" in request.query else completed('"e-2"')
+            if request.method == "HEAD":
+                return Answer(200, b"", {"ETag": '"e-2"', "Content-Length": str(6 * MiB)})
+            return Answer(200, b"", {"ETag": '"p"'})
+
+        async with serving(script) as server:
+            provider = provide(server)
+            unreachable = Fault(operation="create_multipart", error=UnreachableError("the network is down"))
+            manager = TransferManager(FaultyProvider(provider, (unreachable,)), provider.transfer.config)
+            await manager.upload(source, "k")
+        assert "GET" not in {request.method for request in server.requests}
 
     async def test_more_than_were_lost_are_left_alone(
         self, provide: Provide, tmp_path: Path, caplog: pytest.LogCaptureFixture
