@@ -66,3 +66,30 @@ def test_credentials_are_never_printed(bucketry: Shell) -> None:
         ran = bucketry(*words, "--provider", "wasabi")
         assert "s3cr3t" not in ran.text + ran.err
         assert "AKID" not in ran.text + ran.err
+
+
+def test_options_of_a_cloud_need_one(bucketry: Shell) -> None:
+    """Without a name the store is the local directory, which has no region: the error says how to name another."""
+    bucketry.environ["STORAGE_PROVIDER"] = ""
+    ran = bucketry("list", "--region", "eu-west-1")
+    assert ran.code == 2
+    assert "--region is for a store in a cloud" in ran.err
+    assert "--url s3://BUCKET" in ran.err
+
+
+def test_a_cloud_that_is_set_up_and_not_named(bucketry: Shell) -> None:
+    """Who has set an endpoint and no provider is told that the local directory is used."""
+    bucketry.environ["STORAGE_PROVIDER"] = ""
+    bucketry.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9000"
+    ran = bucketry("list")
+    assert ran.code == 0
+    assert "warning: AWS_ENDPOINT_URL is set, and the local directory is used" in ran.err
+    ran = bucketry("list", "--provider", "local")
+    assert "warning" not in ran.err
+
+
+def test_a_url_as_an_argument(bucketry: Shell) -> None:
+    """A place that is given as a word is named with its option."""
+    ran = bucketry("list", "s3://bucket")
+    assert ran.code == 2
+    assert "--url s3://bucket" in ran.err

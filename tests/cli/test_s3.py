@@ -121,13 +121,13 @@ def test_a_server_of_ones_own_takes_one_line(
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["--url", "s3://bucket?region=a", "--region", "b"], "s3: region: the URL says another"),
+        (["--url", "s3://bucket?region=a", "--region", "b"], "s3: region: the URL gives one value"),
         (["--url", "s3://bucket?secret_access_key=canary"], "s3: secret_access_key: is a secret"),
         (["--url", "s3://bucket?regin=a"], "did you mean 'region'"),
         (["--url", "s3://bucket", "--endpoint-url", "http://minio:9000"], "--allow-http"),
         (["--url", "s3://bucket", "--anonymous", "--profile", "work"], "s3: anonymous: profile is given too"),
         (["--url", "memory://", "--region", "b"], "memory: region: unknown configuration entry"),
-        (["--region", "b"], "local: region: unknown configuration entry; known are base_path"),
+        (["--region", "b"], "--region is for a store in a cloud"),
         (["--addressing-style", "host"], "invalid choice: 'host'"),
         (["--region", "b", "--region", "b"], "--region is given twice"),
         (["--regin", "b"], "--regin: did you mean '--region'"),

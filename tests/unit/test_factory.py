@@ -317,9 +317,9 @@ def test_what_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert region("s3://bucket?region=eu-west-3") == "eu-west-3"
     assert region("s3://bucket?region=eu-west-3", region="eu-west-3") == "eu-west-3"
     assert region("s3://bucket", region="eu-central-1") == "eu-central-1"
-    with pytest.raises(ConfigError, match="s3: region: the URL says another"):
+    with pytest.raises(ConfigError, match="s3: region: the URL gives one value"):
         region("s3://bucket?region=eu-west-3", region="eu-central-1")
-    with pytest.raises(ConfigError, match="s3: bucket_name: the URL says another"):
+    with pytest.raises(ConfigError, match="s3: bucket_name: the URL gives one value"):
         region("s3://other")
 
 

@@ -257,6 +257,16 @@ class TestMeter:
         meter.finish()
         assert [report.increment for report in reports] == [0, 5]
 
+    def test_the_total_is_reported_at_the_end(self) -> None:
+        """Before the object is there, reports stay below its size: who draws a bar does not show it as done."""
+        reports = []
+        meter = Meter(reports.append, "k", 5)
+        meter._last = float("-inf")
+        meter.add(5)
+        assert [report.transferred for report in reports] == [0, 4]
+        meter.finish()
+        assert [report.transferred for report in reports] == [0, 4, 5]
+
     def test_an_empty_object_is_reported(self) -> None:
         """A transfer of no bytes ends with one report too."""
         reports = []

@@ -114,6 +114,10 @@ def parse(words: Sequence[str]) -> Arguments:
         helps = [verb.format_help() for name, verb in verbs.items() if name in words] or [parser.format_help()]
         known = tuple(sorted({option for text in helps for option in _OPTION.findall(text)}))
         unknown = next((option for option in options if option not in known), None)
+        url = next((word for word in words if "://" in word and word[:2] != "--"), None)
+        if url is not None and url in str(error):
+            text = f"{error}; the place is an option: --url {url}"
+            raise UsageError(text) from None
         hint = nearest(unknown, known) if unknown is not None else ""
         if not hint.startswith("did you mean"):
             raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
 from bucketry.providers.factory import is_same_class, provider_from, provider_of_url
 from bucketry.providers.url import read_url
+
+_OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
 def make_provider(arguments: Arguments) -> IStorageProvider:
@@ -37,7 +40,21 @@ def make_provider(arguments: Arguments) -> IStorageProvider:
             raise ConfigError(message)
         return provider_of_url(url, os.environ, entries, pool=pool)
     chosen = {} if arguments.provider is None else {"STORAGE_PROVIDER": arguments.provider}
+    if not chosen and not os.environ.get("STORAGE_PROVIDER"):
+        _check_that_local_is_meant(entries)
     return provider_from({**os.environ, **chosen}, entries, pool=pool)
+
+
+def _check_that_local_is_meant(entries: Mapping[str, object]) -> None:
+    """Tell who has not said where, and has set up a cloud: the directory is the default."""
+    say = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
+    if entries:
+        option = "--" + next(iter(entries)).replace("_", "-")
+        message = f"{option} is for a store in a cloud, and without a name it is the local directory; {say}"
+        raise ConfigError(message)
+    found = next((name for name in _OF_CLOUDS if os.environ.get(name)), None)
+    if found is not None:
+        warnings.warn(f"{found} is set, and the local directory is used; {say}", stacklevel=2)
 
 
 def transfer_config(provider: IStorageProvider, arguments: Arguments) -> TransferConfig:

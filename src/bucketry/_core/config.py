@@ -35,11 +35,11 @@ class TransferConfig:
         part_size: Bytes of a part; `None`: 8 MiB, or more where the object needs it to fit the vendor's
             part limit.
         multipart_threshold: Size in bytes from which parts are used; `None`: the vendor's row decides.
-        max_concurrency: Body requests in flight at once, over all transfers of the manager.
-        memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager.
+        max_concurrency: Body requests in flight at once, over all transfers of the manager; 16.
+        memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager; 256 MiB.
         max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
             fast as it can, and those after it wait for their turn; `None`: no limit.
-        max_attempts: How often one body is begun before its transfer fails.
+        max_attempts: How often one body is begun before its transfer fails; 10.
         verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
         resume: Reserved for journalled transfers; only `False` is accepted in this version.
         fsync: Flush a downloaded file to the disk before it takes its name.

@@ -268,7 +268,9 @@ class TransferResult:
             transfer; repeats of single requests do not count.
         resumed_bytes: Bytes not moved because an earlier, interrupted transfer had moved them.
         verified: What the bytes were compared by: a checksum's name such as `"crc32"`, `"crc64nvme"`, `"md5"`
-            (for uploads: the provider checked every body against it), or `"length"`.
+            (for uploads: the provider checked every body against it), `"sha256"` (the hash was part of each
+            request's signature, which a server that follows SigV4 checks; some servers for tests do not), or
+            `"length"`.
         seconds: Wall-clock duration.
     """
 

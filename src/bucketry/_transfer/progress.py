@@ -36,6 +36,11 @@ class Meter:
         """Bytes moved so far, those of bodies under way included."""
         return self._done + sum(moved() for moved in self._moving.values())
 
+    @property
+    def _unfinished(self) -> int:
+        """Bytes moved, less than the total: that is reported when the object is there."""
+        return min(self.transferred, self._total - 1) if self._total else self.transferred
+
     def count(self, count: int) -> None:
         """Count bytes, and call nobody: what ends a transfer must not be replaced by what a callback raises."""
         self._done += count
@@ -73,7 +78,7 @@ class Meter:
     def finish(self) -> None:
         """Report what was not reported yet."""
         if self._callback is not None and self.transferred != self._reported:
-            self._report()
+            self._report(whole=True)
 
     def _look_later(self) -> None:
         if self._timer is None and self._failure is None:
@@ -84,15 +89,15 @@ class Meter:
         if not self._moving:
             return
         try:
-            if self.transferred != self._reported and time.monotonic() - self._last >= INTERVAL / 2:
+            if self._unfinished != self._reported and time.monotonic() - self._last >= INTERVAL / 2:
                 self._report()
         except Exception as exc:  # noqa: BLE001 - the callback's own; it ends the transfer when that next counts
             self._failure = exc
         self._look_later()
 
-    def _report(self) -> None:
+    def _report(self, *, whole: bool = False) -> None:
         assert self._callback is not None  # noqa: S101 - the callers have asked
-        transferred = self.transferred
+        transferred = self.transferred if whole else self._unfinished
         increment, self._reported = transferred - self._reported, transferred
         self._last = time.monotonic()
         self._callback(Progress(transferred, self._total, self._key, increment))

@@ -254,6 +254,8 @@ def refusal_error(
             hint += " (or it is in another region)"
         if code is None:
             hint += ", or the endpoint is not that of an S3 server"
+    elif kind is ThrottledError and not hint:
+        hint = "make fewer requests at once, or try again later"
     elif kind is NotFoundError and not hint:
         hint = "there is no such object"
     said = fields.get("Message", "").strip()
@@ -276,7 +278,7 @@ def _meaning(
 ) -> tuple[type[StorageError], str]:
     """Give what a class of error means as the answer to a write, and a hint."""
     if kind is PreconditionFailedError and creates:
-        return AlreadyExistsError, ""
+        return AlreadyExistsError, "the object exists already, and was left as it is"
     if kind is NotFoundError and replaces:
         return PreconditionFailedError, "there is no object to replace, and nothing was written"
     if kind is NotFoundError and operation in _MAKES_OBJECTS:

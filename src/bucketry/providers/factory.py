@@ -19,7 +19,7 @@ from bucketry._core.config import (
     TransferConfig,
     WasabiConfig,
 )
-from bucketry._core.entries import ProviderConfig, nearest
+from bucketry._core.entries import ProviderConfig, nearest, wrong_entry
 from bucketry.errors import ConfigError
 from bucketry.providers.url import StorageURL, read_url
 
@@ -220,10 +220,8 @@ def provider_of_url(
     said = url.place | _query_entries(url, config_class)
     for name, value in said.items():
         if entries.get(name, value) not in (None, value):
-            message = (
-                f"{config_class.provider}: {name}: the URL says another than what is given beside it; leave one out"
-            )
-            raise ConfigError(message)
+            problem = "the URL gives one value, and another is given beside it; leave one out"
+            raise wrong_entry(config_class.provider, name, problem)
     # A file URL names its directory whole.
     found = {} if url.kind == "local" else config_class.entries(environ)
     found = config_class.laid_over(config_class.laid_over(found, said), entries)
