@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from bucketry._core.units import MiB
+from bucketry._core.values import WriteOptions
 from bucketry._wire.failures import WireError
 from bucketry._wire.slots import Slots
 from bucketry.errors import PoolTimeoutError
@@ -76,3 +77,30 @@ async def test_who_was_refused_holds_nothing() -> None:
     slots.give_slot()
     assert slots.busy == 0
     assert slots.take_slot()
+
+
+async def test_an_upload_that_is_sent_is_waited_for(provide: Provide) -> None:
+    """As long as a server takes a body, however slowly, who waits for the connection is not refused."""
+    body = bytes(20 * MiB)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                left = len(body) if head.startswith(b"PUT") else 0
+                while left:
+                    left -= len(await reader.read(64 * 1024))
+                    await asyncio.sleep(0.005)
+                length = b"3" if head.startswith(b"HEAD") else b"0"
+                writer.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: ' + length + b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        provider = provide(url, max_connections=2, pool_timeout=1)
+        putting = [asyncio.create_task(provider.put_object("k", body, WriteOptions())) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert (await provider.head("k")).size == 3
+        await asyncio.gather(*putting)
+        await provider.disconnect()

@@ -1,0 +1,18 @@
+"""Errors through a prefix name the key that was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from bucketry import MemoryProvider
+from bucketry._core.values import MultipartUpload
+from bucketry.errors import UploadNotFoundError
+from bucketry.providers.prefixed import PrefixedProvider
+
+
+async def test_the_parts_of_an_upload_that_is_gone() -> None:
+    """`list_parts` tells the key below the prefix, as every other method does."""
+    provider = PrefixedProvider(MemoryProvider(), "below/")
+    with pytest.raises(UploadNotFoundError) as caught:
+        await provider.list_parts(MultipartUpload(key="k", upload_id="gone"))
+    assert (caught.value.key, caught.value.operation) == ("k", "list_parts")
