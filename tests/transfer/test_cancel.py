@@ -14,7 +14,7 @@ import pytest
 
 from bucketry import MemoryProvider, S3Provider, TransferConfig
 from bucketry._core.units import MiB
-from bucketry.errors import AccessDeniedError, StorageError
+from bucketry.errors import AccessDeniedError, StorageError, ThrottledError
 from bucketry.testing import Fault, FaultyProvider, embedded_s3
 from tests.transfer.doubles import PART, Bench, CancelsAt, chunked, noise
 
@@ -215,6 +215,24 @@ async def test_while_the_upload_is_created(bench: Bench) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert provider.calls["abort_multipart"] == 1
+
+
+async def test_while_the_creation_waits_to_be_repeated(bench: Bench) -> None:
+    """Cancelled in the wait that the server asked for, no other try is made, and nobody waits for it."""
+    failed = asyncio.Event()
+
+    async def note() -> None:
+        failed.set()
+
+    error = ThrottledError("the server asks to wait", retry_after=20)
+    provider = FaultyProvider(bench.memory(), (Fault(operation="create_multipart", hook=note, error=error),))
+    task = asyncio.create_task(bench.manager(provider).upload(bench.file(NEW), "k"))
+    await failed.wait()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+    assert provider.calls["create_multipart"] == 1
 
 
 @pytest.mark.parametrize("operation", ["put_part", "fetch_range"])

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from bucketry._core.finish import finish
 from bucketry._core.provider import ObjectRequests
@@ -50,17 +50,24 @@ async def multipart(
 
 async def _open(provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy) -> MultipartUpload:
     """Create a multipart upload; when cancelled meanwhile, learn its id first and abort it."""
-    task = asyncio.get_running_loop().create_task(_create(provider, key, options, policy))
+    given_up = asyncio.Event()
+    task = asyncio.get_running_loop().create_task(_create(provider, key, options, policy, given_up))
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
+        given_up.set()
         await finish(lambda: _abort_created(provider, key, task))
         raise
     return task.result()
 
 
-async def _create(provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy) -> MultipartUpload:
-    """Create a multipart upload, and again after a passing fault; what a lost answer had opened is aborted."""
+async def _create(
+    provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy, given_up: asyncio.Event
+) -> MultipartUpload:
+    """Create a multipart upload, and again after a passing fault until `given_up` is set.
+
+    What a lost answer had opened is aborted.
+    """
     attempt = 0
     lost: list[tuple[float, float]] = []  # when each try began and ended that may have opened one
     while True:
@@ -72,16 +79,22 @@ async def _create(provider: ObjectRequests, key: str, options: WriteOptions, pol
             if _may_have_opened(error):
                 lost.append((began, time.monotonic()))
             delay = policy.delay(error, attempt) if isinstance(error, TransientError) else None
-            if delay is None:
+            if delay is None or await _is_set_within(given_up, delay):
                 if lost:
                     error.add_note("a multipart upload was perhaps opened, and may stay billed until it is aborted")
                 raise
-            await asyncio.sleep(delay)
         else:
             if lost:
                 now = time.monotonic()
                 await _abort_orphans(provider, upload, [(began - end, now - start) for start, end in lost])
             return upload
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def _may_have_opened(error: StorageError) -> bool:
@@ -144,8 +157,12 @@ async def _abort_created(provider: ObjectRequests, key: str, creating: asyncio.T
     if not creating.done() or creating.cancelled():
         creating.cancel()
         _logger.warning("%s: a multipart upload was perhaps opened, and may stay billed", provider.locate(key))
-    elif creating.exception() is None:
+        return
+    error = creating.exception()
+    if error is None:
         await abort(provider, creating.result())
+    elif isinstance(error, StorageError) and _may_have_opened(error):
+        _logger.warning("%s: a multipart upload was perhaps opened, and may stay billed", provider.locate(key))
 
 
 async def abort(provider: ObjectRequests, upload: MultipartUpload) -> None:
