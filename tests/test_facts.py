@@ -13,8 +13,8 @@ from bucketry import TransferManager, errors
 from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.values import BatchResult
-from bucketry._providers.local import LocalRequests
-from bucketry._providers.memory import MemoryRequests
+from bucketry._providers.local.requests import LocalRequests
+from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._providers.wrapped import WrappedRequests
 from bucketry.errors import InvalidKeyError, NotFoundError
 from bucketry.providers import StorageProvider

@@ -1,7 +1,7 @@
 """Imports go one way: this table is the architecture, and these tests hold the package to it.
 
 Read from the installed package's source, so the same tests judge a wheel. Imports for type checkers
-only (`if TYPE_CHECKING:`) are left out: they do not exist when the program runs.
+only (`if TYPE_CHECKING:`) count as all others: a reader follows them, too.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ import pytest
 
 PACKAGE = "bucketry"
 
-ABOVE_PROVIDERS = {"errors", "_core", "_vendors", "_session", "_providers", "_transfer", "providers"}
+BELOW_MANAGE = {"errors", "_core", "_runtime", "_vendors", "_session", "_providers", "_transfer", "providers"}
 
 MAY_IMPORT = {
     "errors": set(),
     "_core": {"errors"},
+    "_runtime": {"errors", "_core"},
     "_vendors": {"errors", "_core"},
-    "_wire": {"errors", "_core", "_vendors"},
-    "_session": {"errors", "_core", "_vendors", "_wire"},
-    "_providers": {"errors", "_core", "_vendors", "_wire", "_session"},
-    "_transfer": {"errors", "_core"},
-    "providers": {"errors", "_core", "_vendors", "_wire", "_session", "_providers", "_transfer"},
-    "testing": ABOVE_PROVIDERS | {"_wire"},
+    "_wire": {"errors", "_core", "_runtime"},
+    "_session": {"errors", "_core", "_runtime", "_wire"},
+    "_providers": {"errors", "_core", "_runtime", "_vendors", "_wire", "_session"},
+    "_transfer": {"errors", "_core", "_runtime"},
+    "providers": {"errors", "_core", "_vendors", "_session", "_providers", "_transfer"},
+    "testing": {"errors", "_core", "_providers", "providers"},
     "_cost": {"errors", "_core", "_vendors", "_transfer"},
-    "_manage": ABOVE_PROVIDERS | {"_cost"},
-    "_cli": ABOVE_PROVIDERS | {"_cost", "_manage", "testing", "__init__"},
+    "_manage": BELOW_MANAGE | {"_cost"},
+    "_cli": BELOW_MANAGE | {"_cost", "_manage", "testing", "__init__"},
     "__main__": {"_cli"},
-    "__init__": ABOVE_PROVIDERS | {"_cost", "_manage", "testing"},
+    "__init__": BELOW_MANAGE | {"_cost", "_manage", "testing"},
 }
 """Per top-level module or subpackage, what it may import of the package; `__init__` is `bucketry` itself."""
 
@@ -44,7 +45,9 @@ ONLY_IN = {
 """Libraries with a fixed place."""
 
 BACKENDS = {"s3", "local", "memory"}
-"""A module of `_providers` belongs to the backend that begins its name, and to none otherwise."""
+"""Folders of `_providers` that must not know each other; what they share lives beside them."""
+
+LONGEST_MODULE = 400  # lines; see STYLE.md: from there on a module is split by topic
 
 LAZY = (
     "__init__.py",
@@ -54,7 +57,7 @@ LAZY = (
     "testing.py",
     "_core/content_types.py",  # mimetypes reads the machine's files, and reading objects needs none of them
     "_session/pool.py",  # aiobotocore: half a second that most programs never need
-    "_providers/s3_planes.py",  # as above
+    "_providers/s3/planes.py",  # as above
 )
 """Where an import may wait until it is needed; everywhere else it would hide a cycle."""
 
@@ -87,10 +90,6 @@ class Import:
         return self.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
-def _is_for_type_checkers(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
-
-
 def _targets(node: ast.AST, package: list[str]) -> list[str]:
     """Name everything that one statement or call imports, absolutely."""
     match node:
@@ -112,14 +111,12 @@ def _walk(node: ast.AST, package: list[str], *, in_function: bool = False) -> It
     for target in _targets(node, package):
         yield getattr(node, "lineno", 0), target, in_function
     inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    # The `else` of a TYPE_CHECKING block is what runs.
-    children = node.orelse if _is_for_type_checkers(node) else ast.iter_child_nodes(node)
-    for child in children:
+    for child in ast.iter_child_nodes(node):
         yield from _walk(child, package, in_function=inside)
 
 
 def read_imports(root: Path) -> list[Import]:
-    """Return every import that a running program could reach, of all modules below `root`."""
+    """Return every import of all modules below `root`, those for type checkers included."""
     found = []
     for path in sorted(root.rglob("*.py")):
         file = path.relative_to(root)
@@ -167,29 +164,61 @@ def hidden(imports: list[Import]) -> list[str]:
     ]
 
 
-def _backend(module: str) -> str | None:
-    """Return the backend that `_providers.local_paths` belongs to, here `local`."""
-    word = module.partition(".")[2].partition("_")[0].partition(".")[0]
-    return word if word in BACKENDS else None
-
-
-def mixed_backends(imports: list[Import]) -> list[str]:
-    """Return ways, direct or through shared modules, from one backend of `_providers` to another."""
-    modules = {found.module for found in imports if found.layer == "_providers"}
+def _edges(imports: list[Import], modules: set[str]) -> dict[str, set[str]]:
+    """Return which module of the package imports which; `from a.b import c` names `a.b.c` or, if none, `a.b`."""
     edges: dict[str, set[str]] = {module: set() for module in modules}
     for found in imports:
-        if found.layer == "_providers" and found.target.startswith(f"{PACKAGE}._providers."):
-            below = found.target.removeprefix(f"{PACKAGE}.")
-            # `from bucketry._providers.local import X` names the module in its parent.
-            edges[found.module] |= {below, below.rpartition(".")[0]} - {"_providers", found.module}
-    ways = []
-    for start in sorted(module for module in modules if _backend(module)):
-        reached, queue = set(), [start]
-        while queue:
-            reached |= (new := edges.get(queue.pop(), set()) - reached)
-            queue += new
-        ways += [f"{start} reaches {end}" for end in sorted(reached) if _backend(end) not in {None, _backend(start)}]
-    return ways
+        if found.library == PACKAGE and found.module in modules:
+            below = found.target.removeprefix(PACKAGE).removeprefix(".")
+            imported = below if below in modules else below.rpartition(".")[0]
+            if imported in modules and imported != found.module:
+                edges[found.module].add(imported)
+    return edges
+
+
+def _reached(start: str, edges: dict[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    queue = [start]
+    while queue:
+        reached |= (new := edges.get(queue.pop(), set()) - reached)
+        queue += new
+    return reached
+
+
+def _modules(root: Path) -> set[str]:
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*.py")}
+    return {file.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for file in files}
+
+
+def _backend(module: str) -> str | None:
+    """Return the backend that `_providers.local.paths` belongs to, here `local`."""
+    package, _, below = module.partition(".")
+    word = below.partition(".")[0]
+    return word if package == "_providers" and word in BACKENDS else None
+
+
+def mixed_backends(root: Path) -> list[str]:
+    """Return ways, direct or through shared modules, from one backend of `_providers` to another."""
+    edges = _edges(read_imports(root), _modules(root))
+    return [
+        f"{start} reaches {end}"
+        for start in sorted(edges)
+        if _backend(start)
+        for end in sorted(_reached(start, edges))
+        if _backend(end) not in {None, _backend(start)}
+    ]
+
+
+def cycles(root: Path) -> list[str]:
+    """Return the modules that, by imports of any kind, reach themselves."""
+    edges = _edges(read_imports(root), _modules(root))
+    return [module for module in sorted(edges) if module in _reached(module, edges)]
+
+
+def too_long(root: Path) -> list[str]:
+    """Return the modules of more lines than a module may have."""
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(root.rglob("*.py"))}
+    return [f"{path.relative_to(root)}: {lines} lines" for path, lines in lengths.items() if lines > LONGEST_MODULE]
 
 
 def filled_inits(root: Path) -> list[str]:
@@ -241,9 +270,19 @@ def test_no_import_hides_in_a_function(imports: list[Import]) -> None:
     assert hidden(imports) == []
 
 
-def test_backends_do_not_know_each_other(imports: list[Import]) -> None:
+def test_backends_do_not_know_each_other(root: Path) -> None:
     """No backend reaches another one, neither directly nor through what they share."""
-    assert mixed_backends(imports) == []
+    assert mixed_backends(root) == []
+
+
+def test_there_is_no_cycle(root: Path) -> None:
+    """No module imports itself through others, not even for type checkers."""
+    assert cycles(root) == []
+
+
+def test_no_module_is_too_long(root: Path) -> None:
+    """A module that grows beyond the limit is split by topic."""
+    assert too_long(root) == []
 
 
 def test_private_packages_have_empty_inits(root: Path) -> None:
@@ -264,6 +303,8 @@ def _scratch(directory: Path, file: str, source: str) -> Path:
         ("errors.py", "import bucketry._core.units"),
         ("_core/values.py", "from bucketry import _vendors"),
         ("_core/values.py", "from .._vendors import rows"),
+        ("_core/values.py", "if TYPE_CHECKING:\n    import bucketry._wire.lanes"),
+        ("_wire/lanes.py", "from bucketry._vendors.row import Vendor"),
         ("_wire/lanes.py", "from bucketry._session.pool import SessionPool"),
         ("_transfer/plan.py", "from bucketry._vendors.rows import AWS"),
         ("_transfer/plan.py", "if True:\n    from bucketry._providers import local"),
@@ -284,10 +325,6 @@ def test_an_import_the_wrong_way_is_found(tmp_path: Path, file: str, source: str
     [
         ("_core/values.py", "from bucketry.errors import ConfigError"),
         ("_core/values.py", "from bucketry._core import units"),
-        (
-            "_core/values.py",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bucketry._wire.lanes",
-        ),
         ("_transfer/plan.py", "from bucketry import errors"),
         ("_cli/main.py", "from bucketry import SessionPool"),
     ],
@@ -327,13 +364,32 @@ def test_a_hidden_import_is_found(tmp_path: Path, source: str) -> None:
 
 def test_a_way_between_backends_is_found(tmp_path: Path) -> None:
     """The check sees a backend that knows another one, also through a module that both share."""
-    _scratch(tmp_path, "_providers/s3.py", "from bucketry._providers import listing")
-    _scratch(tmp_path, "_providers/local.py", "from bucketry._providers.local_paths import resolve")
-    _scratch(tmp_path, "_providers/local_paths.py", "import os")
-    _scratch(tmp_path, "_providers/listing.py", "import os")
-    assert mixed_backends(read_imports(tmp_path)) == []
-    _scratch(tmp_path, "_providers/listing.py", "from bucketry._providers.memory import MemoryBackend")
-    assert "_providers.s3 reaches _providers.memory" in mixed_backends(read_imports(tmp_path))
+    _scratch(tmp_path, "_providers/s3/requests.py", "from bucketry._providers.stored import listing")
+    _scratch(tmp_path, "_providers/local/requests.py", "from bucketry._providers.local.paths import resolve")
+    _scratch(tmp_path, "_providers/local/paths.py", "import os")
+    _scratch(tmp_path, "_providers/memory/requests.py", "import os")
+    _scratch(tmp_path, "_providers/stored/listing.py", "import os")
+    assert mixed_backends(tmp_path) == []
+    _scratch(tmp_path, "_providers/stored/listing.py", "from bucketry._providers.memory.requests import Requests")
+    assert mixed_backends(tmp_path) == ["_providers.s3.requests reaches _providers.memory.requests"]
+
+
+def test_a_cycle_is_found(tmp_path: Path) -> None:
+    """The check sees a cycle over several modules, also when one of its imports is for type checkers only."""
+    _scratch(tmp_path, "_core/one.py", "from bucketry._core import two")
+    _scratch(tmp_path, "_core/two.py", "from bucketry._core.three import Three")
+    _scratch(tmp_path, "_core/three.py", "import os")
+    assert cycles(tmp_path) == []
+    _scratch(tmp_path, "_core/three.py", "if TYPE_CHECKING:\n    from bucketry._core.one import One")
+    assert cycles(tmp_path) == ["_core.one", "_core.three", "_core.two"]
+
+
+def test_a_long_module_is_found(tmp_path: Path) -> None:
+    """The check counts lines."""
+    _scratch(tmp_path, "_core/long.py", "\n" * LONGEST_MODULE)
+    assert too_long(tmp_path) == []
+    _scratch(tmp_path, "_core/long.py", "\n" * (LONGEST_MODULE + 1))
+    assert too_long(tmp_path) == [f"_core/long.py: {LONGEST_MODULE + 1} lines"]
 
 
 def test_an_unlisted_module_and_a_filled_init_are_found(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from bucketry import MemoryProvider
 from bucketry._cli.expected import counting, measure
 from bucketry._cli.output import shown_duration
 from bucketry._cli.progress import Counts
-from bucketry._core.threads import in_steps
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Progress
+from bucketry._runtime.threads import in_steps
 from bucketry.errors import AccessDeniedError
 from bucketry.testing import Fault, FaultyProvider
 

@@ -51,7 +51,7 @@ NO_FILES = ("../up", "a/../b", "..", ".", "/lead", "//lead", "a//b", "a/./b", "d
 Transports: TypeAlias = tuple[S3Provider, S3Provider]
 
 
-class Place(NamedTuple):
+class LocalRoot(NamedTuple):
     """One bucket, by both transports."""
 
     server: str
@@ -61,7 +61,7 @@ class Place(NamedTuple):
 
 
 @pytest_asyncio.fixture(params=["moto", "rclone"], loop_scope="session")
-async def place(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncIterator[Place]:
+async def place(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncIterator[LocalRoot]:
     """Give an empty bucket of each server, and providers of it by both transports."""
     config = request.getfixturevalue(request.param).new_bucket()
 
@@ -69,7 +69,7 @@ async def place(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncItera
         one, two = (S3Provider(config | other | {"transport": transport}, pool=pool) for transport in TRANSPORTS)
         return one, two
 
-    yield Place(request.param, config, make(), make)
+    yield LocalRoot(request.param, config, make(), make)
 
 
 def facts(info: ObjectInfo, *without: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ async def same_error(both: Transports, request: Callable[[S3Provider], Awaitable
     return first
 
 
-async def test_the_object_is_the_same(place: Place) -> None:
+async def test_the_object_is_the_same(place: LocalRoot) -> None:
     """Whichever transport wrote an object, both read the same of it by head, get and list."""
     options = WriteOptions(metadata={"run": "7", "empty": ""}, content_type="text/csv")
     writes = [await provider.put_object("key", DATA, options) for provider in place.both]
@@ -127,7 +127,7 @@ async def test_the_object_is_the_same(place: Place) -> None:
         assert (listed[0]["key"], listed[0]["size"], listed[0]["etag"].strip('"')) == ("key", len(DATA), etag)
 
 
-async def test_parts_are_the_same(place: Place, open_file: OpenFile) -> None:
+async def test_parts_are_the_same(place: LocalRoot, open_file: OpenFile) -> None:
     """An upload begun by one transport is carried on and completed by the other, from memory and from a file."""
     part = os.urandom(max(place.both[0].capabilities.min_part_size, 1000))
     fd = open_file(part)
@@ -151,7 +151,7 @@ async def test_parts_are_the_same(place: Place, open_file: OpenFile) -> None:
 
 
 @pytest.mark.parametrize("key", [*HOSTILE, *NO_FILES], ids=ascii)
-async def test_hostile_keys(place: Place, key: str) -> None:
+async def test_hostile_keys(place: LocalRoot, key: str) -> None:
     """What one transport stores under a key, the other finds under that very key, lists and deletes."""
     if place.server == "rclone" and (key in NO_FILES or not key.isprintable() or key != key.strip()):
         pytest.skip("rclone keeps objects as files")
@@ -166,7 +166,7 @@ async def test_hostile_keys(place: Place, key: str) -> None:
         assert await one.list_files() == []
 
 
-async def test_a_missing_key(place: Place, open_file: OpenFile, tmp_path: Path) -> None:
+async def test_a_missing_key(place: LocalRoot, open_file: OpenFile, tmp_path: Path) -> None:
     """Every way to read a missing object ends in the same NotFoundError."""
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
@@ -182,7 +182,7 @@ async def test_a_missing_key(place: Place, open_file: OpenFile, tmp_path: Path) 
     assert not (tmp_path / "target").exists()
 
 
-async def test_a_missing_bucket(place: Place) -> None:
+async def test_a_missing_bucket(place: LocalRoot) -> None:
     """Requests to a bucket that is not there end in the same BucketNotFoundError, but for HEAD, which cannot tell."""
     both = place.make(bucket_name="there-is-no-such-bucket")
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
@@ -198,7 +198,7 @@ async def test_a_missing_bucket(place: Place) -> None:
     assert (await same_error(both, lambda provider: provider.head("key"))).status == 404
 
 
-async def test_a_wrong_secret(place: Place) -> None:
+async def test_a_wrong_secret(place: LocalRoot) -> None:
     """A secret that is not the key's is refused in the same words."""
     if place.server == "moto":
         pytest.skip("moto takes any")
@@ -214,7 +214,7 @@ async def test_a_wrong_secret(place: Place) -> None:
     assert type(await same_error(both, lambda provider: provider.head("key"))) is AccessDeniedError
 
 
-async def test_an_unknown_access_key(place: Place) -> None:
+async def test_an_unknown_access_key(place: LocalRoot) -> None:
     """An access key that nobody has is refused in the same words."""
     if place.server == "moto":
         pytest.skip("moto takes any")
@@ -223,7 +223,7 @@ async def test_an_unknown_access_key(place: Place) -> None:
         assert type(await same_error(both, request)) is AuthenticationError
 
 
-async def test_an_invalid_range(place: Place, open_file: OpenFile) -> None:
+async def test_an_invalid_range(place: LocalRoot, open_file: OpenFile) -> None:
     """A range that begins where the object ends is refused alike, into memory and into a file."""
     await place.both[0].put("key", DATA)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
@@ -237,7 +237,7 @@ async def test_an_invalid_range(place: Place, open_file: OpenFile) -> None:
     assert sink.position == 0
 
 
-async def test_a_version_that_was_replaced(place: Place, open_file: OpenFile) -> None:
+async def test_a_version_that_was_replaced(place: LocalRoot, open_file: OpenFile) -> None:
     """Reads pinned to a version that is not there any more fail alike."""
     await place.both[0].put("key", DATA)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
@@ -248,14 +248,14 @@ async def test_a_version_that_was_replaced(place: Place, open_file: OpenFile) ->
         assert type(await same_error(place.both, request)) is PreconditionFailedError
 
 
-async def test_what_is_known_already(place: Place) -> None:
+async def test_what_is_known_already(place: LocalRoot) -> None:
     """A read of a version that the caller has fails alike."""
     info = await place.both[0].put("key", DATA)
     error = await same_error(place.both, lambda provider: provider.get("key", if_none_match=info.etag))
     assert type(error) is PreconditionFailedError
 
 
-async def test_a_create_only_conflict(place: Place) -> None:
+async def test_a_create_only_conflict(place: LocalRoot) -> None:
     """Creating what is there already fails alike; so does replacing a version that is not there any more."""
     if not place.both[0].capabilities.put_if_none_match:
         pytest.skip("the row says no")
@@ -267,7 +267,7 @@ async def test_a_create_only_conflict(place: Place) -> None:
     assert await place.both[1].get("key") == DATA
 
 
-async def test_an_upload_that_is_gone(place: Place) -> None:
+async def test_an_upload_that_is_gone(place: LocalRoot) -> None:
     """Parts and completion of an upload that was aborted fail alike; aborting it again succeeds."""
     if place.server == "moto":
         pytest.skip("moto answers 500 where an upload is gone")

@@ -24,7 +24,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
-from bucketry._providers.s3_wire import WirePlane
+from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry.errors import AuthenticationError, ConfigError, StorageError
 from tests.wire.scripted import Answer, Request, Scripted, content, error, serving
 

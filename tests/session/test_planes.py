@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bucketry import S3Provider, SessionPool
-from bucketry._providers.s3_boto import BotoPlane
-from bucketry._providers.s3_wire import WirePlane
+from bucketry._providers.s3.boto.plane import BotoPlane
+from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry.errors import ConfigError, StorageError
 from bucketry.testing import EmbeddedS3
 
@@ -186,7 +186,7 @@ async def test_other_identities_have_other_wires(server: EmbeddedS3) -> None:
     async with SessionPool() as pool:
         configs = [server.config, server.config | {"bucket_name": "other"}, server.config | {"access_key_id": "else"}]
         planes = [await S3Provider(config, pool=pool)._planes.data() for config in configs]
-        wires = [plane.road.wire for plane in planes if isinstance(plane, WirePlane)]
+        wires = [plane.client.endpoint for plane in planes if isinstance(plane, WirePlane)]
         assert wires[0] is wires[1]
         assert wires[0] is not wires[2]
 

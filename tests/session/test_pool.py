@@ -20,7 +20,7 @@ from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
-from bucketry._providers.s3_wire import WirePlane
+from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry.errors import AuthenticationError, ConfigError, IncompleteBodyError
 from bucketry.testing import EmbeddedS3, embedded_s3
 
@@ -72,7 +72,7 @@ async def test_many_providers_share_few_sockets(
         await asyncio.gather(*(use(provider) for provider in providers for _ in range(3)))
         planes = [await provider._planes.data() for provider in providers]
         if transport == "auto":
-            assert len({plane.road.wire for plane in planes if isinstance(plane, WirePlane)}) == 1
+            assert len({plane.client.endpoint for plane in planes if isinstance(plane, WirePlane)}) == 1
             assert len([plane for plane in planes if isinstance(plane, WirePlane)]) == MANY
     assert len(opened) == (transport == "aiobotocore")
     assert 1 < max(seen) <= limit

@@ -28,7 +28,7 @@ Act = Callable[[Bench, CancelsAt], Awaitable[object]]
 @pytest.fixture(autouse=True)
 def _small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copy in many small parts instead of few large ones."""
-    monkeypatch.setattr("bucketry._transfer.copy.PART_SIZE", PART)
+    monkeypatch.setattr("bucketry._transfer.one.copy.PART_SIZE", PART)
 
 
 async def upload(bench: Bench, provider: CancelsAt) -> object:

@@ -23,7 +23,7 @@ from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.retry import MAX_ATTEMPTS
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo, Progress
-from bucketry._transfer.read import ResumingStream
+from bucketry._transfer.one.read import ResumingStream
 from bucketry.errors import (
     AccessDeniedError,
     ConnectionFailedError,

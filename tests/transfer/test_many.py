@@ -291,7 +291,7 @@ class TestCopy:
     @pytest.fixture(autouse=True)
     def _small_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Copy in parts of few bytes, and wait for nothing."""
-        monkeypatch.setattr("bucketry._transfer.copy.PART_SIZE", PART)
+        monkeypatch.setattr("bucketry._transfer.one.copy.PART_SIZE", PART)
         monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
 
     async def large(self, bench: Bench, **row: object):  # noqa: ANN201 - a memory

@@ -38,8 +38,8 @@ def test_an_ending_loop_waits_for_threads_and_cleanup() -> None:
     """When `asyncio.run` cancels everything, a thread is still waited for, and a clean-up runs to its end."""
     script = """
         import asyncio, time
-        from bucketry._core.finish import finish
-        from bucketry._core.threads import in_thread
+        from bucketry._runtime.finish import finish
+        from bucketry._runtime.threads import in_thread
         log = []
 
         def block():

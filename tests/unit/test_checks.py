@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import WRITE_TOKEN, check_key, check_metadata, check_write, etag_matches, local_parts
 from bucketry._core.values import ByteRange, WriteOptions
-from bucketry._transfer.tree import Landing
+from bucketry._transfer.tree.directories import DownloadDirectory
 from bucketry.errors import (
     InvalidKeyError,
     InvalidMetadataError,
@@ -136,7 +136,7 @@ class TestLocalParts:
             root = Path(place) / "root"
             root.mkdir()
             try:
-                path = Landing(str(root), "pre/").path_of(f"pre/{key}")
+                path = DownloadDirectory(str(root), "pre/").path_of(f"pre/{key}")
             except StorageError:
                 path = None
             if path is not None:

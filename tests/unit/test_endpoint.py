@@ -20,8 +20,9 @@ from bucketry._core.config import (
     S3FamilyConfig,
     WasabiConfig,
 )
+from bucketry._providers.s3.endpoint import check_bucket, check_url, resolve
+from bucketry._session.endpoint import Endpoint
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
-from bucketry._vendors.endpoint import Endpoint, check_bucket, check_url, resolve
 from bucketry.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from botocore import exceptions as boto
 from bucketry import errors
 from bucketry._core.os_errors import local_error
 from bucketry._core.retry import MAX_RETRY_AFTER, RetryPolicy
+from bucketry._providers.s3.failures import CODES, HINTS, STATUSES, error_class, refusal_error
 from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, exception_class, refusal_of, said_by
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
-from bucketry._wire.failures import CODES, HINTS, STATUSES, error_class, refusal_error
 from bucketry.errors import (
     AccessDeniedError,
     AlreadyExistsError,

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import MAX_HEAD, MAX_HEADERS, MAX_INTERIM, AnswerReader, ProtocolError, request_head
 from bucketry.errors import ConnectionFailedError, InvalidRequestError
 

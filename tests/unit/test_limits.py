@@ -9,7 +9,7 @@ import pytest
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import KiB, MiB
-from bucketry._transfer.limits import Limits, Pace, Quota
+from bucketry._transfer.limits import Limits, Quota, RateLimiter
 from bucketry._transfer.progress import Meter
 from bucketry.errors import ConfigError
 
@@ -192,7 +192,7 @@ class TestPace:
         """Give the moments at which bodies of these sizes may begin."""
 
         async def main() -> list[float]:
-            pace, loop = Pace(rate), asyncio.get_running_loop()
+            pace, loop = RateLimiter(rate), asyncio.get_running_loop()
             began = loop.time()
 
             async def one(size: int) -> float:
@@ -216,7 +216,7 @@ class TestPace:
         """After a pause the rate holds at once: there is no burst of the bytes not sent meanwhile."""
 
         async def main() -> list[float]:
-            pace, loop = Pace(1_000), asyncio.get_running_loop()
+            pace, loop = RateLimiter(1_000), asyncio.get_running_loop()
             await asyncio.sleep(100)
             began = loop.time()
             moments = []

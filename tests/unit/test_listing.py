@@ -18,9 +18,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
-from bucketry._providers.s3_answers import list_page
-from bucketry._wire.listing import MOST_ENTRIES, CutListingError, ListingParser, unquoted
-from bucketry._wire.xml import LARGEST_ANSWER, LARGEST_CHILD, MOST_MARKUP, AnswerIsErrorError, MalformedXMLError
+from bucketry._providers.s3.answers import list_page
+from bucketry._providers.s3.xml.documents import (
+    LARGEST_ANSWER,
+    LARGEST_CHILD,
+    MOST_MARKUP,
+    AnswerIsErrorError,
+    MalformedXMLError,
+)
+from bucketry._providers.s3.xml.listing import MOST_ENTRIES, CutListingError, ListingParser, unquoted
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 EPOCH = datetime.fromtimestamp(0, UTC)

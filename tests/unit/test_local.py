@@ -23,8 +23,9 @@ from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.config import LocalConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, CommonPrefix, FileRange, MultipartUpload, WriteOptions
-from bucketry._providers import local_bytes, local_store
-from bucketry._providers.local import LocalRequests
+from bucketry._providers.local import bytes as local_bytes
+from bucketry._providers.local import store as local_store
+from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import (
     AlreadyExistsError,
@@ -416,7 +417,7 @@ FULL_DISK = """
 import asyncio, resource, sys
 from bucketry._core.config import LocalConfig
 from bucketry._core.values import FileRange, WriteOptions
-from bucketry._providers.local import LocalRequests
+from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import DiskFullError
 
@@ -530,7 +531,7 @@ async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
 
 async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
     """A write that waits for another process's lock can be cancelled, and leaves nothing."""
-    with local_store.locked(local._place, "key") as lock:
+    with local_store.locked(local._root, "key") as lock:
         assert list(local_store.acquire(lock)) == []
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bucketry._core.config import S3Config
+from bucketry._providers.s3.endpoint import resolve
+from bucketry._session.endpoint import Endpoint
 from bucketry._session.plain import is_plain, is_proxied, is_usual
 from bucketry._vendors import aws, generic
-from bucketry._vendors.endpoint import Endpoint, resolve
 
 
 def endpoint(url: str | None = None, bucket: str = "bucket", **config: str | bool) -> Endpoint:

@@ -14,8 +14,8 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import MIN_PART_SIZE, PART_SIZE
 from bucketry._core.units import GiB, KiB, MiB
 from bucketry._core.values import ByteRange
+from bucketry._transfer.one.read import coalesced
 from bucketry._transfer.plan import PartPlan, plan_download, plan_upload, stream_part_size
-from bucketry._transfer.read import coalesced
 from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError, UnsupportedError
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketry._core.values import ByteRange, WriteOptions
-from bucketry._providers.s3_headers import (
+from bucketry._providers.s3.headers import (
     base64_of,
     checksum_headers,
     expect_range,

@@ -15,7 +15,7 @@ from botocore.session import Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bucketry._wire.xml import (
+from bucketry._providers.s3.xml.documents import (
     LARGEST_CHILD,
     NAMESPACE,
     AnswerIsErrorError,

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from bucketry import S3Provider, SessionPool
 from bucketry._core.units import MiB
-from bucketry._providers.s3_wire import WirePlane
+from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry._wire.client import Wire
 from tests.wire.conftest import ACCESS, SECRET
 from tests.wire.scripted import REASONS, Answer, Request, content
@@ -184,7 +184,7 @@ async def wire_of(provider: S3Provider) -> Wire:
     """Give the wire that a provider's requests go by."""
     plane = await provider._planes.data()
     assert isinstance(plane, WirePlane)
-    return plane.road.wire
+    return plane.client.endpoint
 
 
 def make(port: int, pool: SessionPool, *, scheme: str = "http", **config: Any) -> S3Provider:

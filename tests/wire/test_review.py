@@ -13,7 +13,7 @@ import pytest
 from bucketry import S3Provider, SessionPool
 from bucketry._wire.connect import Origin, tls_context
 from bucketry._wire.lanes import BUFFER, Lane, LaneRequest
-from bucketry._wire.pool import Pool, Silence, Timeouts
+from bucketry._wire.pool import IdleTimer, Pool, Timeouts
 from bucketry._wire.unary import Connection, Outbox, Request
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
@@ -130,7 +130,7 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
 
 def test_a_silence_is_as_long_as_it_lasts() -> None:
     """A server that never answers is given up after one read timeout, and one that moves is not."""
-    silent, moving = Silence(), Silence()
+    silent, moving = IdleTimer(), IdleTimer()
     counts = iter(range(100))
     for now in (1.0, 6.0, 9.0):
         assert silent.seconds(0.5, now, 10.0, lambda: 7) <= 10.0

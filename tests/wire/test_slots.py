@@ -9,7 +9,7 @@ import pytest
 
 from bucketry._core.units import MiB
 from bucketry._core.values import WriteOptions
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.slots import Slots
 from bucketry.errors import PoolTimeoutError
 from tests.wire.conftest import Provide

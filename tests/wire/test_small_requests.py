@@ -11,7 +11,7 @@ import pytest
 
 from bucketry import ObjectInfo, S3Provider
 from bucketry._wire.connect import Origin
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.pool import Pool, Timeouts
 from bucketry._wire.unary import Connection, Outbox, Request, Unary
 from bucketry.errors import ConnectionFailedError, NotFoundError

@@ -15,9 +15,9 @@ from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, shown, shown_rate, shown_size
 from bucketry._cli.sample import differences, files_below, make_sample
 from bucketry._core.config import TransferConfig
-from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ObjectInfo
+from bucketry._runtime.threads import in_thread
 from bucketry.errors import LocalFileNotFoundError, LocalNotADirectoryError
 
 if TYPE_CHECKING:

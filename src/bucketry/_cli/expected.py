@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from bucketry._cli.progress import Counts
 from bucketry._core.checks import OWN
 from bucketry._core.provider import IStorageProvider
-from bucketry._transfer.staging import is_staged
+from bucketry._transfer.one.staging import is_staged
 from bucketry._transfer.workers import stop
 
 _BATCH = 1_000  # files that a thread looks at before it can be interrupted

@@ -8,8 +8,8 @@ import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable
 
-from bucketry._core.threads import in_thread
 from bucketry._core.units import MiB
+from bucketry._runtime.threads import in_thread
 
 _PATIENCE = 0.1  # seconds a thread waits before it looks whether it was cancelled; nobody notices so little
 _CHUNK = MiB

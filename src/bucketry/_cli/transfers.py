@@ -18,8 +18,8 @@ from bucketry._cli.rules import STREAM
 from bucketry._cli.streams import read_stdin, write_stdout
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
-from bucketry._core.threads import in_steps, in_thread
 from bucketry._core.values import BatchResult, TransferResult
+from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.manager import TransferManager
 from bucketry.errors import LocalNotADirectoryError, NotFoundError
 

@@ -112,7 +112,7 @@ def check_header(name: str, value: str | None, where: str) -> None:
         raise InvalidRequestError(message)
 
 
-def check_condition(name: str, value: str | None, *, enforced: bool, where: str, doing: str) -> None:
+def check_condition(name: str, value: str | None, *, enforced: bool, where: str, operation: str) -> None:
     """Refuse a precondition that the provider would ignore, before any byte is sent.
 
     Raises:
@@ -120,7 +120,7 @@ def check_condition(name: str, value: str | None, *, enforced: bool, where: str,
     """
     if value is not None and not enforced:
         message = (
-            f"{where}: {name}={value!r} is not enforced by this provider when {doing}; "
+            f"{where}: {name}={value!r} is not enforced by this provider when {operation}; "
             "it would be ignored or refused, so nothing was sent"
         )
         raise UnsupportedError(message)
@@ -163,7 +163,7 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
         UnsupportedError: The vendor's row does not say that the condition is enforced.
         InvalidRequestError: `if_none_match` is something other than `"*"`, `if_match` is `"*"`, or both are given.
     """
-    doing = "completing a multipart upload" if multipart else "putting an object"
+    operation = "completing a multipart upload" if multipart else "putting an object"
     none_match = limits.complete_if_none_match if multipart else limits.put_if_none_match
     match = limits.complete_if_match if multipart else limits.put_if_match
     if options.if_none_match not in (None, "*"):
@@ -175,8 +175,8 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
     if options.if_none_match is not None and options.if_match is not None:
         message = f"{where}: if_match and if_none_match exclude each other; give one"
         raise InvalidRequestError(message)
-    check_condition("if_none_match", options.if_none_match, enforced=none_match, where=where, doing=doing)
-    check_condition("if_match", options.if_match, enforced=match, where=where, doing=doing)
+    check_condition("if_none_match", options.if_none_match, enforced=none_match, where=where, operation=operation)
+    check_condition("if_match", options.if_match, enforced=match, where=where, operation=operation)
 
 
 def same_etag(one: str, other: str) -> bool:

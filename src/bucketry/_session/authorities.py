@@ -6,9 +6,9 @@ import os
 import ssl
 from dataclasses import dataclass
 
-from bucketry._vendors.endpoint import Endpoint
+from bucketry._session.endpoint import Endpoint
 from bucketry._wire.connect import tls_context
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
 from bucketry._session.versions import present
-from bucketry._wire.failures import Refusal
+from bucketry._wire.errors import Refusal
 from bucketry.errors import (
     AuthenticationError,
     ConfigError,

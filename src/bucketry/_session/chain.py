@@ -14,7 +14,7 @@ from bucketry._session.botocore_errors import exception_class, said_by
 from bucketry._session.frames import without_frames
 from bucketry._session.own_loop import in_own_loop
 from bucketry._session.versions import fitting
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.sigv4 import Credentials
 from bucketry.errors import AuthenticationError
 

@@ -16,17 +16,17 @@ from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 
-from bucketry._core.threads import in_thread
+from bucketry._runtime.threads import in_thread
 from bucketry._session.authorities import authorities
 from bucketry._session.botocore_errors import exception_class, said_by
 from bucketry._session.chain import Chain
+from bucketry._session.endpoint import Endpoint
 from bucketry._session.frames import without_frames
 from bucketry._session.log_filter import keep_secrets
 from bucketry._session.transport import Transport, refuse_region_redirects, sign_by
 from bucketry._session.versions import fitting
-from bucketry._vendors.endpoint import Endpoint
 from bucketry._wire.clock import Clock
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.pool import KEEP_ALIVE
 from bucketry._wire.sigv4 import Credentials
 

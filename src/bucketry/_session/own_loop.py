@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from bucketry._core.finish import until_done
+from bucketry._runtime.finish import until_done
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from bucketry._vendors.endpoint import Endpoint
+from bucketry._session.endpoint import Endpoint
 
 _OTHER_BUCKETS = re.compile(r"arn:.*|.*--(?:x|op|ol|table)-s3")  # access points and express, outposts, … by their alias
 _OTHER_HOSTS = re.compile(r"(?:.*\.)?s3-(?:accelerate|fips|object-lambda|outposts)[.-].*|(?:.*\.)?s3express-.*")

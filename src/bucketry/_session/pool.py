@@ -10,14 +10,14 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from bucketry._core.loop_local import LoopLocal
-from bucketry._core.threads import in_thread
+from bucketry._runtime.loop_local import LoopLocal
+from bucketry._runtime.threads import in_thread
 from bucketry._session.authorities import authorities
+from bucketry._session.endpoint import Endpoint
 from bucketry._session.plain import is_proxied, is_usual
 from bucketry._session.state import EndpointState
 from bucketry._session.versions import fitting
-from bucketry._vendors.endpoint import Endpoint
-from bucketry._wire.client import Road, Who, Wire
+from bucketry._wire.client import CredentialSource, EndpointClient, OriginClient
 from bucketry._wire.connect import Origin
 from bucketry._wire.pool import Timeouts
 from bucketry._wire.sigv4 import Credentials
@@ -92,7 +92,7 @@ class SessionPool:
             finally:
                 slots.give_slot()
 
-    async def road(self, endpoint: Endpoint, host: str) -> Road | None:
+    async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
         """Give the data plane's road to a host of an endpoint; `None`: the way there is not a plain one.
 
         Args:
@@ -102,11 +102,11 @@ class SessionPool:
         Raises:
             WireError: Certificates or configuration files cannot be read.
         """
-        wire = await self._live.get().wire(self._limited(endpoint))
-        if wire is None or endpoint.plain_url is None:
+        client = await self._live.get().endpoint_client(self._limited(endpoint))
+        if client is None or endpoint.plain_url is None:
             return None
         origin = Origin.of(endpoint.plain_url)
-        return wire.road(replace(origin, host=f"{host}.{origin.host}") if host else origin)
+        return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
         """Give what all users of an endpoint share in this process: its clock and its retry budget."""
@@ -133,7 +133,7 @@ class _Live:
 
     def __init__(self, state: Callable[[Endpoint], EndpointState]) -> None:
         self._state = state
-        self._wires: dict[Endpoint, Wire | None] = {}
+        self._endpoints: dict[Endpoint, EndpointClient | None] = {}
         self._clients: Clients | None = None
         self._slots: dict[Endpoint, Slots] = {}
         self._opening = asyncio.Lock()
@@ -156,39 +156,39 @@ class _Live:
             self._slots[endpoint] = Slots(endpoint.max_connections, endpoint.pool_timeout)
         return self._slots[endpoint]
 
-    async def wire(self, endpoint: Endpoint) -> Wire | None:
-        """Give the wire to an endpoint; `None`: it is not plain."""
-        if endpoint not in self._wires:
+    async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
+        """Give the client to an endpoint; `None`: it is not plain."""
+        if endpoint not in self._endpoints:
             async with self._opening:
-                if endpoint not in self._wires:
-                    wire = await self._open(endpoint)
-                    if self._closing and wire is not None:  # meanwhile: it serves this request, and no other
-                        wire.close()
-                    self._wires[endpoint] = wire
-        return self._wires[endpoint]
+                if endpoint not in self._endpoints:
+                    client = await self._open(endpoint)
+                    if self._closing and client is not None:  # meanwhile: it serves this request, and no other
+                        client.close()
+                    self._endpoints[endpoint] = client
+        return self._endpoints[endpoint]
 
-    async def _open(self, endpoint: Endpoint) -> Wire | None:
+    async def _open(self, endpoint: Endpoint) -> EndpointClient | None:
         if endpoint.plain_url is None or await in_thread(is_proxied, endpoint):
             return None
         await self._watch_loop()
         if endpoint.url is None and not is_usual(os.environ):
             return None
         trusted = authorities(endpoint)
-        who: Who = None
+        source: CredentialSource = None
         if endpoint.access_key is not None:
-            who = Credentials(endpoint.access_key, endpoint.secret_key or "", endpoint.session_token)
-        if (who is None and not endpoint.anonymous) or endpoint.profile is not None:
+            source = Credentials(endpoint.access_key, endpoint.secret_key or "", endpoint.session_token)
+        if (source is None and not endpoint.anonymous) or endpoint.profile is not None:
             clients = self._clients or await self._load_clients()
             facts = await clients.facts(endpoint)
             if endpoint.url is None and not facts.usual:
                 return None
             trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
-            if who is None and not endpoint.anonymous:
-                who = await clients.credentials(endpoint)
+            if source is None and not endpoint.anonymous:
+                source = await clients.credentials(endpoint)
         secure = Origin.of(endpoint.plain_url).secure
-        return Wire(
+        return EndpointClient(
             region=endpoint.region,
-            who=who,
+            source=source,
             limit=endpoint.max_connections,
             timeouts=Timeouts(connect=endpoint.connect_timeout, read=endpoint.read_timeout, pool=endpoint.pool_timeout),
             tls=await in_thread(trusted.context) if secure else None,
@@ -212,18 +212,18 @@ class _Live:
         try:
             yield
         finally:
-            for wire in self._wires.values():
-                if wire is not None:
-                    wire.close(at_once=True)
+            for client in self._endpoints.values():
+                if client is not None:
+                    client.close(at_once=True)
             if self._clients is not None:
                 await self._clients.close()
 
     async def close(self) -> None:
         self._closing = True
-        for wire in self._wires.values():
-            if wire is not None:
-                wire.close()
-        self._wires.clear()
+        for client in self._endpoints.values():
+            if client is not None:
+                client.close()
+        self._endpoints.clear()
         if self._clients is None or not self._clients.users:
             if self._watch is not None:
                 await self._watch.aclose()

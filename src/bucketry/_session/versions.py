@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from bucketry._session.frames import without_frames
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry.errors import UnsupportedError
 
 SUPPORTED = "aiobotocore>=2.25.1,<4"

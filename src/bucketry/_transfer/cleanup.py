@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from bucketry._core.finish import finish
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import MultipartUpload, WriteOptions
-from bucketry._transfer.write import with_token
+from bucketry._runtime.finish import finish
+from bucketry._transfer.one.write import with_token
 from bucketry.errors import StorageError, ThrottledError, TransientError, UnreachableError
 
 ROUNDS = 3  # a part that lands just after the abort can bring an upload back: AWS documents it

@@ -12,7 +12,7 @@ from typing import Self
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.provider import ObjectRequests
-from bucketry._transfer.hops import Hops
+from bucketry._runtime.batcher import ThreadBatcher
 from bucketry.errors import ConfigError
 
 COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
@@ -93,7 +93,7 @@ class _Hold:
         self._quota.give(self._units)
 
 
-class Pace:
+class RateLimiter:
     """A bound on bytes per second: each body waits until the bytes before it are paid for."""
 
     def __init__(self, rate: int | None) -> None:
@@ -118,13 +118,18 @@ class Limits:
 
     slots: Quota
     memory: Quota
-    pace: Pace
-    hops: Hops
+    rate: RateLimiter
+    batcher: ThreadBatcher
 
     @classmethod
     def of(cls, config: TransferConfig) -> Limits:
         """Make them from the configuration."""
-        return cls(Quota(config.max_concurrency), Quota(config.memory_budget), Pace(config.max_bandwidth), Hops())
+        return cls(
+            Quota(config.max_concurrency),
+            Quota(config.memory_budget),
+            RateLimiter(config.max_bandwidth),
+            ThreadBatcher(),
+        )
 
     @asynccontextmanager
     async def body(self, size: int, *, memory: int) -> AsyncIterator[None]:
@@ -133,7 +138,7 @@ class Limits:
         Only single requests hold it, and they ask for nothing else meanwhile: no two can wait for each other.
         """
         async with self.memory.hold(memory), self.slots.hold(1):
-            await self.pace.wait(size)
+            await self.rate.wait(size)
             yield
 
 

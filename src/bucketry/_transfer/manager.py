@@ -9,19 +9,19 @@ from typing import Literal, overload
 from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.loop_local import LoopLocal
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.threads import in_thread
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
-from bucketry._transfer.copy import copy, copy_between
-from bucketry._transfer.download import Download
+from bucketry._runtime.loop_local import LoopLocal
+from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config
-from bucketry._transfer.many import Tally, get_many
+from bucketry._transfer.many import BatchCollector, get_many
+from bucketry._transfer.one.copy import copy, copy_between
+from bucketry._transfer.one.download import Download
+from bucketry._transfer.one.upload import Upload
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
-from bucketry._transfer.tree import Found, Landing, as_directory, every_object, local_files
-from bucketry._transfer.upload import Upload
+from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
@@ -171,13 +171,13 @@ class TransferManager:
 
         Cost: as `upload`, for each.
         """
-        tally = Tally()
+        collector = BatchCollector()
 
         async def one(pair: tuple[StrPath, str]) -> None:
-            await tally.note(pair[1], self.upload(pair[0], pair[1], progress=progress))
+            await collector.note(pair[1], self.upload(pair[0], pair[1], progress=progress))
 
         await fan_out(pairs, one, width=self.config.max_concurrency)
-        return tally.result()
+        return collector.result()
 
     async def download_many(
         self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
@@ -186,13 +186,13 @@ class TransferManager:
 
         Cost: as `download`, for each.
         """
-        tally = Tally()
+        collector = BatchCollector()
 
         async def one(pair: tuple[str, StrPath]) -> None:
-            await tally.note(pair[0], self.download(pair[0], pair[1], progress=progress))
+            await collector.note(pair[0], self.download(pair[0], pair[1], progress=progress))
 
         await fan_out(pairs, one, width=self.config.max_concurrency)
-        return tally.result()
+        return collector.result()
 
     async def upload_tree(
         self,
@@ -222,17 +222,19 @@ class TransferManager:
 
         Cost: as `upload`, for each file.
         """
-        tally = Tally()
+        collector = BatchCollector()
 
         async def one(found: Found) -> None:
             if found.error is not None:
-                tally.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
+                collector.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
             else:
-                await tally.note(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
+                await collector.note(
+                    found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress)
+                )
 
         check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
         await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
-        return tally.result()
+        return collector.result()
 
     async def download_tree(
         self,
@@ -260,15 +262,15 @@ class TransferManager:
         Cost: 1 request for each 1,000 keys, 1 for each object of one part, and as `download` for larger ones.
         """
         below = as_directory(prefix)
-        landing = await in_thread(Landing, os.fspath(local_dir), below)
-        tally = Tally()
+        directory = await in_thread(DownloadDirectory, os.fspath(local_dir), below)
+        collector = BatchCollector()
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                await tally.note(entry.key, self._land(entry, landing, progress, overwrite=overwrite))
+                await collector.note(entry.key, self._land(entry, directory, progress, overwrite=overwrite))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
-        batch = tally.result()
+        batch = collector.result()
         if not batch.succeeded and not batch.failed:
             message = f"{self.provider.locate(below)}: there is no object below it"
             raise NotFoundError(message, key=below)
@@ -340,15 +342,15 @@ class TransferManager:
         return upload.made
 
     async def _land(
-        self, entry: ObjectInfo, landing: Landing, progress: ProgressCallback | None, *, overwrite: bool
+        self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
     ) -> TransferResult | None:
         with Facts(self.provider.name, "download", entry.key):
             if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
-                await in_thread(landing.make_directory, entry.key)
+                await in_thread(directory.make_directory, entry.key)
                 return None
-            if not overwrite and await in_thread(os.path.lexists, landing.path_of(entry.key)):
+            if not overwrite and await in_thread(os.path.lexists, directory.path_of(entry.key)):
                 return None
-            return await self._download(entry.key, progress).land(entry, landing)
+            return await self._download(entry.key, progress).land(entry, directory)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
         return Upload(self.provider, self.config, self._limits.get(), key, options, progress)

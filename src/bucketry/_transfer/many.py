@@ -13,12 +13,12 @@ from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits, Quota
-from bucketry._transfer.read import SMALL, ResumingStream, once_more, read
+from bucketry._transfer.one.read import SMALL, ResumingStream, once_more, read
 from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
 
-class Tally:
+class BatchCollector:
     """Collects what became of each item of a batch."""
 
     def __init__(self) -> None:
@@ -52,7 +52,9 @@ class Tally:
         return BatchResult(succeeded=done, failed=self._failed, results=self._results)
 
 
-async def delete_settled(provider: ObjectRequests, keys: Sequence[str], tally: Tally, policy: RetryPolicy) -> None:
+async def delete_settled(
+    provider: ObjectRequests, keys: Sequence[str], collector: BatchCollector, policy: RetryPolicy
+) -> None:
     """Delete a batch, ask again for what failed in passing, and note what became of each key.
 
     Cost: 1 request, and 1 for each repeat.
@@ -62,12 +64,12 @@ async def delete_settled(provider: ObjectRequests, keys: Sequence[str], tally: T
         attempt += 1
         result = await provider.delete_batch(keys)
         for key in result.succeeded:
-            tally.succeed(key)
+            collector.succeed(key)
         passing = tuple(key for key, error in result.failed.items() if error.retryable)
         delay = policy.delay(result.failed[passing[0]], attempt) if passing else None
         for key, error in result.failed.items():
             if delay is None or key not in passing:
-                tally.fail(key, error)
+                collector.fail(key, error)
         if delay is None:
             return
         await asyncio.sleep(delay)
@@ -191,7 +193,7 @@ class _Ahead:
             ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
         ):
             info = reader.info
-            await self._limits.pace.wait(info.size)
+            await self._limits.rate.wait(info.size)
             if info.size > SMALL:
                 return info, None
             self._decide(one)

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bucketry._core.file_bodies import file_state, read_body
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._core.values import ByteCounter, FileRange
-from bucketry._transfer.hops import Hops
+from bucketry._runtime.batcher import ThreadBatcher
+from bucketry._runtime.file_bodies import file_state, read_body
 from bucketry.errors import LocalFileError, LocalIsADirectoryError
 
 
@@ -80,7 +80,7 @@ class Source:
 
 
 @asynccontextmanager
-async def opened(path: str, at_once: int, where: str, hops: Hops) -> AsyncIterator[Source]:
+async def opened(path: str, at_once: int, where: str, batcher: ThreadBatcher) -> AsyncIterator[Source]:
     """Open a regular file for reading; one of at most `at_once` bytes is read and closed in the same hop to a thread.
 
     Raises:
@@ -92,7 +92,7 @@ async def opened(path: str, at_once: int, where: str, hops: Hops) -> AsyncIterat
     """
     descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
     try:
-        yield await hops.run(_open, path, at_once, where, descriptors)
+        yield await batcher.run(_open, path, at_once, where, descriptors)
     finally:
         for fd in descriptors:
             os.close(fd)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Cor
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from bucketry._core.finish import until_done
+from bucketry._runtime.finish import until_done
 
 T = TypeVar("T")
 

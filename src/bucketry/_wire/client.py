@@ -1,7 +1,7 @@
 """Signed requests to a plain S3 endpoint: here a request is signed, and goes by the loop or by a lane.
 
-A `Wire` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. A
-`Road` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).
+An `EndpointClient` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. An
+`OriginClient` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteCounter, body_size
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, request_head
 from bucketry._wire.lanes import LaneRequest, Lanes, Write
 from bucketry._wire.pool import Pool, Timeouts
@@ -35,7 +35,7 @@ KEPT_MEMORY = 4 * MiB
 mapping it anew, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
 https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
 
-Who: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]] | None
+CredentialSource: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]] | None
 Describe: TypeAlias = Callable[[str], Mapping[str, str]]
 
 
@@ -57,7 +57,7 @@ class Call(NamedTuple):
     repeatable: bool = True
 
 
-class Wire:
+class EndpointClient:
     """What the users of one endpoint share in one event loop.
 
     Args:
@@ -76,28 +76,35 @@ class Wire:
     """
 
     def __init__(
-        self, *, region: str, who: Who, limit: int, timeouts: Timeouts, tls: ssl.SSLContext | None, clock: Clock
+        self,
+        *,
+        region: str,
+        source: CredentialSource,
+        limit: int,
+        timeouts: Timeouts,
+        tls: ssl.SSLContext | None,
+        clock: Clock,
     ) -> None:
         """Open nothing yet."""
         bytes(KEPT_MEMORY)  # made and dropped at once
         self.threads = LaneThreads(limit)
         self.pool = Pool(limit, timeouts, self.threads.end)
         self.tls = tls
-        self._who = who
+        self._source = source
         self.signer = Signer(region)
         self.clock = clock
-        self._roads: dict[Origin, Road] = {}
+        self._origins: dict[Origin, OriginClient] = {}
 
-    def road(self, origin: Origin) -> Road:
+    def at(self, origin: Origin) -> OriginClient:
         """Give the road to an origin."""
-        if origin not in self._roads:
-            self._roads[origin] = Road(self, origin)
-        return self._roads[origin]
+        if origin not in self._origins:
+            self._origins[origin] = OriginClient(self, origin)
+        return self._origins[origin]
 
-    async def who(self) -> Credentials | None:
+    async def credentials(self) -> Credentials | None:
         """Give the credentials, refreshed if they are about to expire; `None`: there are to be none."""
-        who = self._who
-        return who if who is None or isinstance(who, Credentials) else await who()
+        source = self._source
+        return source if source is None or isinstance(source, Credentials) else await source()
 
     def sign(self, credentials: Credentials | None, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
@@ -124,7 +131,7 @@ class Wire:
         self.pool.close(at_once=at_once)
 
 
-class Road:
+class OriginClient:
     """The way to one origin.
 
     Attributes:
@@ -132,19 +139,19 @@ class Road:
         origin: Where it leads.
     """
 
-    def __init__(self, wire: Wire, origin: Origin) -> None:
+    def __init__(self, endpoint: EndpointClient, origin: Origin) -> None:
         """Open nothing yet."""
-        self.wire = wire
+        self.endpoint = endpoint
         self.origin = origin
         self._secure = origin.secure
         self._host = origin.header
-        self._unary = Unary(origin, wire.pool, wire.tls)
-        self._lanes = Lanes(origin, wire.pool, wire.tls, wire.threads)
+        self._unary = Unary(origin, endpoint.pool, endpoint.tls)
+        self._lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads)
 
     @property
     def closed(self) -> bool:
         """Whether the wire is closed."""
-        return self.wire.pool.closed
+        return self.endpoint.pool.closed
 
     async def open(self, call: Call, body: bytes = b"", payload_hash: str | None = None) -> Connection:
         """Make a request on the loop, and give the connection with its answer's head; `done` takes it back.
@@ -161,11 +168,11 @@ class Road:
             payload_hash = EMPTY_SHA256
         elif payload_hash is None:
             payload_hash = UNSIGNED_PAYLOAD if self._secure else hashlib.sha256(body).hexdigest()
-        pool = self.wire.pool
+        pool = self.endpoint.pool
         if not pool.take_slot():
             await pool.wait_for_slot()
         try:  # signed only now: who waited long would send an old signature
-            head = self.wire.sign(await self.wire.who(), self._host, call, payload_hash, len(body))
+            head = self.endpoint.sign(await self.endpoint.credentials(), self._host, call, payload_hash, len(body))
         except BaseException:
             pool.give_slot()
             raise
@@ -200,10 +207,10 @@ class Road:
         Raises:
             WireError: No whole answer came.
         """
-        credentials = await self.wire.who()
+        credentials = await self.endpoint.credentials()
 
         def prepare(_: Iterable[memoryview]) -> bytes:
-            return self.wire.sign(credentials, self._host, call, EMPTY_SHA256, 0)
+            return self.endpoint.sign(credentials, self._host, call, EMPTY_SHA256, 0)
 
         request = LaneRequest(method=call.method, prepare=prepare, accept=accept, repeatable=call.repeatable)
         head, answer = await self._lanes.exchange(request)
@@ -235,7 +242,7 @@ class Road:
             WireError: No whole answer came.
             LocalFileError: The file cannot be read.
         """
-        credentials = await self.wire.who()
+        credentials = await self.endpoint.credentials()
         digest: str | None = None
 
         def prepare(slices: Iterable[memoryview]) -> bytes:
@@ -251,7 +258,7 @@ class Road:
                 digest = checksum.hexdigest()
                 full = call._replace(headers={**call.headers, **describe(digest)})
             payload_hash = UNSIGNED_PAYLOAD if payload is None else payload.hexdigest()
-            return self.wire.sign(credentials, self._host, full, payload_hash, body_size(body))
+            return self.endpoint.sign(credentials, self._host, full, payload_hash, body_size(body))
 
         request = LaneRequest(
             method=call.method,
@@ -267,20 +274,22 @@ class Road:
         return head, answer, digest
 
     async def _signing(self) -> Credentials:
-        credentials = await self.wire.who()
+        credentials = await self.endpoint.credentials()
         assert credentials is not None  # noqa: S101 - the provider refuses to sign for nobody
         return credentials
 
     async def presign(self, call: Call, expires: int) -> str:
         """Give a URL by which anybody may make the request for `expires` seconds; makes none itself."""
-        wire, credentials = self.wire, await self._signing()
+        endpoint, credentials = self.endpoint, await self._signing()
         headers = {"host": self._host}
-        query = wire.signer.query(credentials, wire.clock.now(), call.method, call.path, call.query, headers, expires)
+        query = endpoint.signer.query(
+            credentials, endpoint.clock.now(), call.method, call.path, call.query, headers, expires
+        )
         return f"{self.origin}{call.path}?{query}"
 
     async def sign_form(self, conditions: list[object], expires: int) -> dict[str, str]:
         """Give the fields by which a browser's form may be sent for `expires` seconds, on these conditions."""
-        return self.wire.signer.form(await self._signing(), self.wire.clock.now(), conditions, expires)
+        return self.endpoint.signer.form(await self._signing(), self.endpoint.clock.now(), conditions, expires)
 
     def _note(self, call: Call, head: AnswerHead) -> None:
         if _log.isEnabledFor(logging.DEBUG):

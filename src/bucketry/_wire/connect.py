@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 
 ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5

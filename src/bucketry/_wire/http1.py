@@ -14,7 +14,7 @@ from functools import lru_cache
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from bucketry._core.units import KiB
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry.errors import ConnectionFailedError, InvalidRequestError
 
 MAX_HEAD = 64 * KiB  # S3's own heads are below 10 KiB, metadata included

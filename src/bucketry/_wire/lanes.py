@@ -2,7 +2,7 @@
 
 A lane is a blocking connection and one buffer. The thread that uses it parks in system calls, where the
 interpreter's lock is free; the loop only starts it, and can end it at any moment by shutting the socket
-down, which wakes the thread at once. Silence is judged by the pool, from the kernel's counters.
+down, which wakes the thread at once. IdleTimer is judged by the pool, from the kernel's counters.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
-from bucketry._core.file_bodies import ended_early, read_some
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteCounter, FileRange
+from bucketry._runtime.file_bodies import ended_early, read_some
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
-from bucketry._wire.pool import Pool, Silence
+from bucketry._wire.pool import IdleTimer, Pool
 from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry._wire.threads import LaneThreads
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
@@ -79,7 +79,7 @@ class Lane:
         self._buffer = memoryview(bytearray(BUFFER))
         self._reader = AnswerReader("GET")
         self._waits_since: float | None = None
-        self._silence = Silence()
+        self._idle = IdleTimer()
         self._stopped = False
         self._silent = 0.0
         self.in_use = False
@@ -226,12 +226,12 @@ class Lane:
         """Tell whether the answer is complete and the connection can carry another request."""
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
-    def silence(self, now: float) -> float:
+    def idle(self, now: float) -> float:
         """Give the seconds for which the thread has been waiting for the other side."""
         since = self._waits_since
         if since is None:
             return 0.0
-        return self._silence.seconds(since, now, self._pool.timeouts.read, lambda: moved(self._socket))
+        return self._idle.seconds(since, now, self._pool.timeouts.read, lambda: moved(self._socket))
 
     def moved(self) -> int:
         """Give a number that changes when bytes move."""

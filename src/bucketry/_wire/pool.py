@@ -45,7 +45,7 @@ class Pooled(Protocol):
     def close(self) -> None:
         """Close it at once; whoever uses it finds it broken."""
 
-    def silence(self, now: float) -> float:
+    def idle(self, now: float) -> float:
         """Give the seconds for which the other side has been silent although it is its turn."""
 
     def expire(self, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Pooled(Protocol):
         """Give a number that changes when bytes of the present request or answer move."""
 
 
-class Silence:
+class IdleTimer:
     """Judges how long the other side has been silent, by what the kernel saw move."""
 
     def __init__(self) -> None:
@@ -182,9 +182,9 @@ class Pool(Slots):
         while self._idle and now - self._idle[0][0] > KEEP_ALIVE:
             self._idle.popleft()[2].close()
         for connection in [*self._watched]:
-            silence = connection.silence(now)
-            if silence > self.timeouts.read:
-                connection.expire(silence)
+            idle = connection.idle(now)
+            if idle > self.timeouts.read:
+                connection.expire(idle)
         self._ticker = None
         if self._idle or self._watched:
             self._ticker = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)

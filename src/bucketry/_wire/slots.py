@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry.errors import PoolTimeoutError
 
 
 class Slots:
     """Slots for requests under way, given out in the order they were asked for.
 
-    Who waits is refused when for `patience` seconds no slot was given back and no byte moved on any of them: then
+    Who waits is refused when for `longest_wait` seconds no slot was given back and no byte moved on any of them: then
     whoever holds them does not read, and perhaps waits for this very request. A queue that moves may take any time.
 
     Attributes:
@@ -22,17 +22,17 @@ class Slots:
         busy: Slots taken.
     """
 
-    def __init__(self, limit: int, patience: float | None, moved: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, limit: int, longest_wait: float | None, moved: Callable[[], int] = lambda: 0) -> None:
         """Begin with all slots free.
 
         Args:
             limit: Slots in all.
-            patience: Seconds in which nothing moves; `None`: wait for ever.
+            longest_wait: Seconds in which nothing moves; `None`: wait for ever.
             moved: Gives a number that changes when bytes move on a request under way.
         """
         self.limit = limit
         self.busy = 0
-        self._patience = patience
+        self._longest_wait = longest_wait
         self._moved = moved
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._given = 0
@@ -53,8 +53,8 @@ class Slots:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
-        if self._timer is None and self._patience is not None:
-            self._look_later(loop, self._seen(), self._patience)
+        if self._timer is None and self._longest_wait is not None:
+            self._look_later(loop, self._seen(), self._longest_wait)
         try:
             await turn
         except BaseException:
@@ -83,20 +83,20 @@ class Slots:
     def _seen(self) -> tuple[int, int]:
         return self._given, self._moved()
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], patience: float) -> None:
-        self._timer = loop.call_later(patience, self._look, loop, seen, patience)
+    def _look_later(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
+        self._timer = loop.call_later(longest_wait, self._look, loop, seen, longest_wait)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], patience: float) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
         """Refuse all who wait if nothing has moved since `seen`."""
         self._timer = None
         if not self._waiting:
             return
         now = self._seen()
         if now != seen:
-            self._look_later(loop, now, patience)
+            self._look_later(loop, now, longest_wait)
             return
         problem = (
-            f"none of the {self.limit} connections became free, and no byte moved on them for {patience:g} s "
+            f"none of the {self.limit} connections became free, and no byte moved on them for {longest_wait:g} s "
             "(pool_timeout): an open stream holds one until its context is left; leave it, or raise max_connections"
         )
         while self._waiting:

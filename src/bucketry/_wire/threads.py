@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from bucketry._core.finish import until_done
-from bucketry._core.threads import in_thread
+from bucketry._runtime.finish import until_done
+from bucketry._runtime.threads import in_thread
 
 T = TypeVar("T")
 

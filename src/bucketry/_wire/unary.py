@@ -14,9 +14,9 @@ from typing import NamedTuple, cast
 
 from bucketry._core.units import KiB, MiB
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
-from bucketry._wire.failures import WireError
+from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
-from bucketry._wire.pool import Pool, Silence
+from bucketry._wire.pool import IdleTimer, Pool
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 MAX_BODY = 256 * KiB  # larger ones go by the lanes: hashing and sending them here would hold the loop
@@ -92,7 +92,7 @@ class Connection(asyncio.BufferedProtocol):
         self._failure: WireError | None = None
         self._reading = True
         self._since = 0.0
-        self._silence = Silence()
+        self._idle = IdleTimer()
         self.sent = self.heard = False
 
     # --- one request -------------------------------------------------------------------------------
@@ -214,13 +214,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def silence(self, now: float) -> float:
+    def idle(self, now: float) -> float:
         """Give the seconds since the last byte, if somebody waits for one."""
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
         limit = self._pool.timeouts.read
-        return self._silence.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
+        return self._idle.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
 
     def moved(self) -> int:
         """Give a number that changes when bytes move: what was read, and what the kernel saw."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import LocalConfig, TransferConfig
-from bucketry._providers.local import LocalRequests
+from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.providers.provider import StorageProvider
 

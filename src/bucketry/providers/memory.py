@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import MemoryConfig, TransferConfig
-from bucketry._providers.memory import MemoryRequests
+from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._vendors.memory import VENDOR
 from bucketry.providers.provider import StorageProvider
 

@@ -15,11 +15,11 @@ from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPa
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._transfer.manager import TransferManager
-from bucketry._transfer.many import Tally, delete_settled
+from bucketry._transfer.many import BatchCollector, delete_settled
+from bucketry._transfer.one.read import ResumingStream, read, read_ranges
+from bucketry._transfer.one.write import put_settled
 from bucketry._transfer.options import write_options
-from bucketry._transfer.read import ResumingStream, read, read_ranges
-from bucketry._transfer.tree import every_object
-from bucketry._transfer.write import put_settled
+from bucketry._transfer.tree.directories import every_object
 from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
 
 _REQUESTS = tuple(
@@ -344,11 +344,11 @@ class StorageProvider(ObjectRequests):
         Cost: 1 request for each 1,000 keys.
         """
         refuse_string(keys, self.locate())
-        tally = Tally()
+        collector = BatchCollector()
         remaining = iter(dict.fromkeys(keys))
         while batch := tuple(islice(remaining, self.capabilities.max_delete_keys)):
-            await delete_settled(self, batch, tally, self.transfer.policy)
-        return tally.result()
+            await delete_settled(self, batch, collector, self.transfer.policy)
+        return collector.result()
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size, pinned to the source's version.

@@ -15,10 +15,10 @@ from bucketry._core.config import (
     TransferConfig,
     WasabiConfig,
 )
-from bucketry._providers.s3 import S3Requests
+from bucketry._providers.s3.endpoint import is_own_endpoint
+from bucketry._providers.s3.requests import S3Requests
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
-from bucketry._vendors.endpoint import is_own_endpoint
 from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider

@@ -1,0 +1,114 @@
+"""Moving bytes between memory and open files, in pieces small enough to be cancelled between them.
+
+Every offset is explicit: descriptors are shared, and their own offsets never move.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Generator
+
+from bucketry._core.provider import RangeSink
+from bucketry._core.units import MiB
+from bucketry._core.values import Body, FileRange, body_size
+from bucketry._runtime.file_bodies import check_unchanged
+from bucketry.errors import IntegrityError
+
+PIECE = 64 * MiB  # some 50 ms of copying: the longest a cancellation waits
+BLOCK = 1 * MiB  # larger reads are not faster
+_NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_copy_file_range = getattr(os, "copy_file_range", None)  # Linux
+
+
+def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
+    """Write a request's body at the beginning of the file `fd`, in steps, and give its length.
+
+    Raises:
+        IntegrityError: The file that it is a range of ends early.
+    """
+    if isinstance(body, FileRange):
+        copied = yield from copy_steps(body.fd, body.start, body.size, fd, 0)
+        check_unchanged(body, where)
+    else:
+        copied = yield from _write_steps(body, fd)
+    if copied != body_size(body):
+        raise IntegrityError(f"{where}: the source ended after {copied} of {body_size(body)} bytes; nothing was stored")
+    return copied
+
+
+def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
+    """Copy a range of one file into another, in steps; give the count, fewer where the source ends."""
+    copied = 0
+    while copied < count:
+        if copied:
+            yield
+        wanted = min(PIECE, count - copied)
+        step = copy_range(source, start + copied, target, position + copied, wanted)
+        copied += step
+        if step < wanted:
+            break
+    return copied
+
+
+def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None, None, int]:
+    """Put the bytes `[start, end)` of a file into a sink, in steps, and give the offset reached."""
+    reached = start
+    while reached < end:
+        if reached > start:
+            yield
+        piece_end = min(reached + PIECE, end)
+        if sink.needs_bytes:
+            reached = _feed(fd, reached, piece_end, sink)
+        else:
+            copied = copy_range(fd, reached, sink.fd, sink.position, piece_end - reached)
+            sink.skip(copied)
+            reached += copied
+        if reached < piece_end:
+            break
+    return reached
+
+
+def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
+    """Copy up to `count` bytes between files, in the kernel if it can; fewer only where the source ends."""
+    copied = 0
+    while _copy_file_range and copied < count:
+        try:
+            step = _copy_file_range(source, target, count - copied, start + copied, position + copied)
+        except OSError as error:
+            if error.errno not in _NO_KERNEL_COPY:
+                raise
+            break
+        if step == 0:  # the end, or a file system that cannot tell: reading decides
+            break
+        copied += step
+    while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):
+        write_at(target, data, position + copied)
+        copied += len(data)
+    return copied
+
+
+def write_at(fd: int, data: bytes | memoryview, position: int) -> None:
+    """Write all of `data` at `position`."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(fd, rest, position)
+        rest = rest[written:]
+        position += written
+
+
+def _feed(fd: int, start: int, end: int, sink: RangeSink) -> int:
+    while start < end and (data := os.pread(fd, min(BLOCK, end - start), start)):
+        sink.write(data)
+        start += len(data)
+    return start
+
+
+def _write_steps(body: bytes | bytearray | memoryview, fd: int) -> Generator[None, None, int]:
+    view = memoryview(body)
+    data = view.cast("B") if view.c_contiguous else memoryview(bytes(view))
+    for start in range(0, len(data), PIECE):
+        if start:
+            yield
+        write_at(fd, data[start : start + PIECE], start)
+    return len(data)

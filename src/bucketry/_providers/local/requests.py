@@ -1,0 +1,342 @@
+"""The local disk as object storage: one method, one request, all of it in worker threads.
+
+Objects are plain files: the key is the path below the base directory. What files cannot hold, and what is
+not an object yet, is in `.bucketry/` there. Works on POSIX systems, for any number of processes at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from io import BufferedReader
+from typing import Any
+
+from aiofiles.threadpool import wrap as on_the_loop
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.checks import check_write
+from bucketry._core.conditions import cut_range, judge_read, refuse_version
+from bucketry._core.config import LocalConfig
+from bucketry._core.facts import Facts, fills_in_facts
+from bucketry._core.os_errors import local_error
+from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    WriteOptions,
+)
+from bucketry._providers.local import store, uploads
+from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
+from bucketry._providers.local.paths import LocalRoot, etag_of
+from bucketry._providers.local.walk import NameCache, Walk
+from bucketry._providers.stored.listing import last_seen, take_page
+from bucketry._runtime.threads import in_steps, in_thread
+from bucketry._vendors.row import Vendor
+from bucketry.errors import (
+    IncompleteBodyError,
+    InvalidRequestError,
+    PreconditionFailedError,
+    StorageError,
+    UnsupportedError,
+)
+
+_DELETES_AT_ONCE = 100  # between two chances to be cancelled
+
+
+@fills_in_facts
+class LocalRequests:
+    """The requests of one directory. Holds configuration only; what is live belongs to one call."""
+
+    def __init__(self, config: LocalConfig, vendor: Vendor) -> None:
+        """Fix the base directory; no I/O."""
+        base = os.path.abspath(config.base_path)  # pickled, it must not follow another process's directory
+        self._root = LocalRoot(os.fsdecode(base), vendor.capabilities)
+        self._names = NameCache()
+        self._name = vendor.name
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The limits and promises of the vendor's row."""
+        return self._root.limits
+
+    def locate(self, key: str = "") -> str:
+        """Give `file:///base/key`."""
+        return self._root.locate(key)
+
+    async def connect(self) -> None:
+        """Make the base directory where there is none, and prove that it can be written to.
+
+        Raises:
+            LocalFileError: It cannot be made, is no directory, or may not be written to; `path` names it.
+        """
+        await in_thread(store.open_base, self._root)
+
+    async def disconnect(self) -> None:
+        """Do nothing: nothing is kept open."""
+
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+        refuse_version(version_id, self.locate(key))
+        return await in_thread(self._head, key)
+
+    @asynccontextmanager
+    async def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AsyncIterator[BodyReader]:
+        """See `ReadsObjects.open_body`."""
+        refuse_version(version_id, self.locate(key))
+        opened: list[BufferedReader] = []
+        try:
+            yield await in_thread(self._open_body, key, byte_range, (if_match, if_none_match), opened)
+        finally:
+            for file in opened:
+                if not file.closed:
+                    await in_thread(file.close)  # waits for a read that a cancellation left behind
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`; the kernel copies where the sink lets it."""
+        return await in_steps(self._fetch(key, byte_range, sink, if_match))
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+        check_write(options, self.capabilities, self.locate(key), multipart=False)
+        return await in_steps(self._put(key, body, options))
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+    ) -> ListPage:
+        """See `ListsObjects.list_page`; reads the directories that the page touches, not the whole tree."""
+        after = last_seen(start_after, token)
+        return await in_thread(self._page, prefix, delimiter, after)
+
+    async def delete(self, remote_path: str) -> None:
+        """See `DeletesObjects.delete`; directories that become empty go too."""
+        await in_steps(store.remove(self._root, remote_path))
+
+    async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
+        """See `DeletesObjects.delete_batch`."""
+        limit = self.capabilities.max_delete_keys
+        if len(keys) > limit:
+            raise InvalidRequestError(f"{self.locate()}: {len(keys)} keys in one batch; {limit} is the limit")
+        return await in_steps(self._delete_batch(keys))
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> ObjectInfo:
+        """See `CopiesObjects.copy_object`."""
+        if options is not None:
+            check_write(options, self.capabilities, self.locate(destination), multipart=False)
+        return await in_steps(self._copy(source, destination, if_match, options))
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+        return await in_steps(self._copy_part(upload, part_number, source, byte_range, if_match))
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+        return await in_thread(uploads.create, self._root, key, options)
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+        return await in_steps(uploads.put_part(self._root, upload, part_number, body))
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`; no checksum is kept, so none is compared."""
+        check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
+        return await in_steps(uploads.complete(self._root, upload, parts, options))
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """See `UploadsParts.abort_multipart`."""
+        await in_thread(uploads.abort, self._root, upload)
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        return await in_thread(uploads.list_parts, self._root, upload, after)
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+        return await in_thread(uploads.list_open, self._root, prefix)
+
+    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+        """Refuse: no server answers for a local directory."""
+        raise UnsupportedError(f"{self.locate(key)}: local files have no signed URLs; hand out the path", key=key)
+
+    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
+        """Refuse: no server answers for a local directory."""
+        raise UnsupportedError(f"{self.locate(key)}: local files have no signed forms; use put", key=key)
+
+    def _head(self, key: str) -> ObjectInfo:
+        fd, info, _ = store.open_object(self._root, key)
+        os.close(fd)
+        return info
+
+    def _open_body(
+        self,
+        key: str,
+        byte_range: ByteRange | None,
+        conditions: tuple[str | None, str | None],
+        opened: list[BufferedReader],
+    ) -> _LocalBody:
+        fd, info, _ = store.open_object(self._root, key)
+        file = os.fdopen(fd, "rb")
+        opened.append(file)  # at once: the caller closes it, also when it is cancelled meanwhile
+        if_match, if_none_match = conditions
+        judge_read(info, if_match=if_match, if_none_match=if_none_match, where=self.locate(key))
+        wanted = cut_range(info, byte_range, self.locate(key))
+        file.seek(wanted.start)
+        body = _LocalBody(info, file, wanted.size, self.locate(key), Facts(self.name, "get", key))
+        if wanted.size <= BLOCK:
+            body.read_now()
+            file.close()
+        return body
+
+    def _fetch(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, if_match: str | None
+    ) -> Generator[None, None, ObjectInfo]:
+        where = self.locate(key)
+        fd, info, _ = store.open_object(self._root, key)
+        try:
+            judge_read(info, if_match=if_match, if_none_match=None, where=where)
+            wanted = cut_range(info, byte_range, where)
+            reached = yield from fill_sink(fd, wanted.start, wanted.end, sink)
+            _check_read(fd, info, wanted.end - reached, where)
+        except StorageError:
+            raise
+        except OSError as error:
+            raise local_error(error, f"the file with descriptor {sink.fd}", where) from error
+        finally:
+            os.close(fd)
+        return info
+
+    def _put(self, key: str, body: Body, options: WriteOptions) -> Generator[None, None, ObjectInfo]:
+        self._root.path(key)
+        with store.staged(self._root) as file:
+            size = yield from write_body(body, file.fd, self.locate(key))
+            return (yield from store.publish(self._root, file, size, key, options))
+
+    def _copy(
+        self, source: str, destination: str, if_match: str | None, options: WriteOptions | None
+    ) -> Generator[None, None, ObjectInfo]:
+        self._root.path(destination)
+        fd, info, details = store.open_object(self._root, source)
+        try:
+            judge_read(info, if_match=if_match, if_none_match=None, where=self.locate(source))
+            if options is None:
+                options = replace(details.options, content_type=info.content_type)
+            with store.staged(self._root) as file:
+                copied = yield from copy_steps(fd, 0, info.size, file.fd, 0)
+                _check_read(fd, info, info.size - copied, self.locate(source))
+                return (yield from store.publish(self._root, file, copied, destination, options))
+        finally:
+            os.close(fd)
+
+    def _copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, if_match: str
+    ) -> Generator[None, None, Part]:
+        fd, info, _ = store.open_object(self._root, source)
+        try:
+            judge_read(info, if_match=if_match, if_none_match=None, where=self.locate(source))
+            wanted = cut_range(info, byte_range, self.locate(source))
+            return (yield from uploads.copy_part(self._root, upload, part_number, (fd, wanted)))
+        finally:
+            os.close(fd)
+
+    def _page(self, prefix: str, delimiter: str | None, after: str) -> ListPage:
+        walk = Walk(self._root, self._names, prefix=prefix, after=after)
+        limit = self.capabilities.max_list_keys
+        return take_page(walk, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+
+    def _delete_batch(self, keys: Sequence[str]) -> Generator[None, None, BatchResult]:
+        failed: dict[str, StorageError] = {}
+        for number, key in enumerate(keys, start=1):
+            try:
+                yield from store.remove(self._root, key)
+            except StorageError as error:
+                failed[key] = error
+            if number % _DELETES_AT_ONCE == 0:
+                yield
+        return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
+
+
+class _LocalBody:
+    """The open body of a local object, read in threads."""
+
+    def __init__(self, info: ObjectInfo, file: BufferedReader, size: int, where: str, facts: Facts) -> None:
+        self.info = info
+        self._facts = facts
+        self._file = file
+        self._missing = size
+        self._where = where
+        self._read: bytes | None = None
+
+    def read_now(self) -> None:
+        """Read all of it: a small body is not worth several hops to threads."""
+        self._read = self._file.read(self._missing)
+        _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
+
+    async def read(self) -> bytes:
+        """Give the whole body in one piece."""
+        return b"".join([chunk async for chunk in self]) if self._read is None else self._read
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """Give the bytes in chunks of 1 MiB."""
+        if self._read is not None:
+            if self._read:
+                yield self._read
+            return
+        reader = on_the_loop(self._file)
+        with self._facts:
+            try:
+                while self._missing and (chunk := await reader.read(min(BLOCK, self._missing))):
+                    self._missing -= len(chunk)
+                    yield chunk
+            except OSError as error:
+                raise local_error(error, self._where.removeprefix("file://"), self._where) from error
+            await in_thread(_check_read, self._file.fileno(), self.info, self._missing, self._where)
+
+
+def _check_read(fd: int, info: ObjectInfo, missing: int, where: str) -> None:
+    """Refuse bytes of a file that another program changed in place while they were read."""
+    if etag_of(os.fstat(fd)) != info.etag:
+        raise PreconditionFailedError(f"{where}: another program changed the file while it was read", key=info.key)
+    if missing:
+        raise IncompleteBodyError(f"{where}: the file ended {missing} bytes early", key=info.key)

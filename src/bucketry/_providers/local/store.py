@@ -1,0 +1,308 @@
+"""Objects of a local directory: staged, published, read and removed, each atomically for every reader.
+
+Blocking: everything here runs in worker threads. What can take long, or can wait, is a generator that
+may be closed at each `yield` and then leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from bucketry._core.conditions import judge_write
+from bucketry._core.content_types import content_type_of
+from bucketry._core.os_errors import local_error
+from bucketry._core.values import ObjectInfo, WriteOptions
+from bucketry._providers.local import details as stored_details
+from bucketry._providers.local.details import Details
+from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of, fingerprint
+from bucketry.errors import AlreadyExistsError, IntegrityError, StorageError
+
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+_RETRIES = 64  # a delete, or another program, may win a race a few times, not for ever
+_STALE = 24 * 3_600.0  # seconds without a write after which a staged file's process is taken for dead
+_LOCK_DIGITS = 2  # hexadecimal: 256 locks
+_LONGEST_PAUSE = 0.002  # seconds between looks at the lock, which is held for some 50 µs
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A new file that has no key yet."""
+
+    path: str
+    fd: int
+
+
+def open_base(root: LocalRoot) -> None:
+    """Make the base directory and prove that it can be written to; sweep what killed processes left staged.
+
+    Raises:
+        LocalFileError: It cannot be made, is no directory, or may not be written to.
+    """
+    try:
+        for name in ("staging", "uploads", "meta"):
+            os.makedirs(root.own(name), exist_ok=True)
+    except FileExistsError as error:
+        wrong = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        raise local_error(wrong, error.filename or root.base, root.locate()) from error
+    except OSError as error:
+        raise local_error(error, error.filename or root.base, root.locate()) from error
+    with staged(root):
+        pass
+    with os.scandir(root.own("staging")) as entries:
+        for entry in entries:
+            with suppress(OSError):  # another process sweeps too
+                if entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE:
+                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+
+
+@contextmanager
+def staged(root: LocalRoot) -> Iterator[StagedFile]:
+    """Open a new file in the staging directory; at the end it is closed, and removed unless it was published.
+
+    Raises:
+        LocalFileError: The disk refuses it.
+    """
+    path = root.own("staging", secrets.token_hex(16))
+    fd = _open_own(root, path, os.O_EXCL)
+    try:
+        yield StagedFile(path, fd)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise local_error(error, path, root.locate()) from error
+    finally:
+        os.close(fd)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def seal(file: StagedFile, size: int, where: str) -> os.stat_result:
+    """Give a complete staged file its time, and check its length.
+
+    Raises:
+        IntegrityError: It has another length.
+    """
+    # The kernel's own clock ticks every few milliseconds: within one tick a freed inode could be used again
+    # for a file of the same size, and two versions would share an etag.
+    now = time.time_ns()
+    os.utime(file.fd, ns=(now, now))
+    status = os.fstat(file.fd)
+    if status.st_size != size:
+        raise IntegrityError(f"{where}: {status.st_size} of {size} bytes arrived on the disk; nothing was stored")
+    return status
+
+
+def publish(
+    root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions
+) -> Generator[None, None, ObjectInfo]:
+    """Give a staged file its key if the preconditions hold: readers see the old object or the whole new one.
+
+    Raises:
+        AlreadyExistsError: `if_none_match="*"` and there is an object.
+        PreconditionFailedError: `if_match` does not hold.
+        UnsafeKeyError: The key is a directory, or below an object.
+    """
+    with locked(root, key) as lock:
+        yield from acquire(lock)
+        return publish_locked(root, file, size, key, options)
+
+
+def publish_locked(root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions) -> ObjectInfo:
+    """Do what `publish` does, for a caller that has the lock."""
+    path, details = root.path(key), Details.of(options)
+    if details.content_type == _usual(key):
+        details = replace(details, content_type=None)  # need not be written down
+    status = seal(file, size, root.locate(key))
+    version = fingerprint(status)
+    try:
+        if options.conditional:
+            judge_write(root.etag(path), options, key=key, where=root.locate(key))
+        stored_details.save(root, key, version, details)
+        try:
+            _take_name(root, file.path, path, key, create=options.if_none_match is not None)
+        except BaseException:
+            stored_details.drop(root, key, version)
+            raise
+    except StorageError:
+        raise
+    except OSError as error:
+        raise root.error(error, path, key) from error
+    stored_details.drop_all_but(root, key, version)
+    return describe(key, status, details)
+
+
+def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
+    """Remove an object, its details, and the directories that it leaves empty; there need not be one.
+
+    Raises:
+        LocalFileError: The file may not be removed.
+    """
+    path = root.path(key)
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            return  # no object: a directory, perhaps with other objects below it
+        with locked(root, key) as lock:
+            yield from acquire(lock)
+            os.unlink(path)
+            stored_details.drop_all_but(root, key, None)
+            _prune(root, os.path.dirname(path))
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise root.error(error, path, key) from error
+
+
+def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
+    """Open an object, with the details of exactly the version opened; the caller closes the descriptor.
+
+    Raises:
+        NotFoundError: There is no such object.
+    """
+    for attempt in range(_RETRIES):
+        fd, status = root.open(key)
+        try:
+            details = stored_details.load(root, key, fingerprint(status))
+            # No details: there never were any, unless a newer version has just replaced this one and them,
+            # or another program keeps writing to the file, and what it writes has none.
+            last = attempt == _RETRIES - 1
+            if details is not None or last or root.etag(root.path(key)) == etag_of(status):
+                details = details or Details()
+                return fd, describe(key, status, details), details
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise root.not_found(key)
+
+
+def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
+    """Say what is known about an object."""
+    return ObjectInfo(
+        key=key,
+        size=status.st_size,
+        etag=etag_of(status),
+        last_modified=modified(status),
+        content_type=details.content_type or _usual(key),
+        storage_class=details.storage_class,
+        metadata=MappingProxyType(dict(details.metadata)),
+    )
+
+
+def _usual(key: str) -> str:
+    """Give the content type of an object whose details say none: other programs' files have no details."""
+    return content_type_of(key) or DEFAULT_CONTENT_TYPE
+
+
+def modified(status: os.stat_result) -> datetime:
+    """Give the time of a file's last change."""
+    return datetime.fromtimestamp(status.st_mtime_ns // 1_000 / 1_000_000, UTC)
+
+
+@contextmanager
+def locked(root: LocalRoot, key: str) -> Iterator[int]:
+    """Open the lock that orders what is done to a key, over all processes; `acquire` takes it."""
+    # A lock for each key would be a file for each key; with one for all, concurrent writers wait for each other.
+    number = hashlib.sha256(key.encode()).hexdigest()[:_LOCK_DIGITS]
+    fd = _open_own(root, root.own("locks", number), 0)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def acquire(lock: int) -> Generator[None, None, None]:
+    """Take the lock, in steps: its holder may be a process that was stopped."""
+    pause = _LONGEST_PAUSE / 16
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            yield
+        else:
+            return
+
+
+def _open_own(root: LocalRoot, path: str, flags: int) -> int:
+    flags |= os.O_RDWR | os.O_CREAT
+    try:
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise local_error(error, root.base, root.locate()) from error
+
+
+def _take_name(root: LocalRoot, staged_path: str, path: str, key: str, *, create: bool) -> None:
+    for attempt in range(_RETRIES):
+        try:
+            if attempt:
+                _make_directories(os.path.dirname(path))
+            if create:
+                _create(root, staged_path, path, key)
+            else:
+                os.replace(staged_path, path)
+        except FileNotFoundError:  # no directory yet, or the delete of its last object took it away
+            if attempt == _RETRIES - 1:
+                raise
+        else:
+            return
+
+
+def _make_directories(directory: str) -> None:
+    """Make a directory and those above it.
+
+    Raises:
+        NotADirectoryError: An object is in the way.
+        FileNotFoundError: A delete took one of them away meanwhile; try again.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except FileExistsError as error:
+        # Also what `makedirs` says where a directory that was there is gone when it looks whether it is one.
+        in_the_way = error.filename or directory
+        if os.path.lexists(in_the_way) and not os.path.isdir(in_the_way):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), in_the_way) from error
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), in_the_way) from error
+
+
+def _create(root: LocalRoot, staged_path: str, path: str, key: str) -> None:
+    try:
+        os.link(staged_path, path)
+    except FileExistsError as error:
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from error
+        raise AlreadyExistsError(
+            f"{root.locate(key)}: the object exists already, and was left as it is",
+            key=key,
+        ) from error
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS or os.path.lexists(path):
+            raise
+        os.replace(staged_path, path)  # the lock keeps this package's other writers away
+
+
+def _prune(root: LocalRoot, directory: str) -> None:
+    while directory != root.base:
+        try:
+            os.rmdir(directory)
+        except OSError:  # not empty, or gone, or not ours to remove
+            return
+        directory = os.path.dirname(directory)

@@ -1,0 +1,240 @@
+"""Open multipart uploads of a local directory: a directory each, with a record and the parts as files.
+
+Blocking, as `store` is: generators are run step by step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bucketry._core.os_errors import local_error
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions
+from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
+from bucketry._providers.local.details import Details
+from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
+from bucketry._providers.local.store import StagedFile, acquire, locked, publish_locked, seal, staged
+from bucketry._providers.stored.multipart import check_part_number, in_order
+from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
+
+MAX_LISTED = 1_000
+_RECORD = "upload.json"
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def create(root: LocalRoot, key: str, options: WriteOptions) -> MultipartUpload:
+    """Open an upload."""
+    root.path(key)
+    upload = MultipartUpload(key=key, upload_id=secrets.token_hex(16), initiated=datetime.now(UTC))
+    record = {"key": key, "initiated": str(upload.initiated), **Details.of(options).record}
+    directory = root.own("uploads", upload.upload_id)
+    with staged(root) as file:
+        os.write(file.fd, json.dumps(record).encode())
+        os.makedirs(directory)
+        try:
+            os.replace(file.path, os.path.join(directory, _RECORD))
+        except BaseException:
+            os.rmdir(directory)
+            raise
+    return upload
+
+
+def put_part(root: LocalRoot, upload: MultipartUpload, part_number: int, body: Body) -> Generator[None, None, Part]:
+    """Store a part; it replaces an earlier one of the same number.
+
+    Raises:
+        UploadNotFoundError: The upload was completed or aborted.
+    """
+    _open_record(root, upload)
+    check_part_number(part_number, root.limits, root.locate(upload.key))
+    with staged(root) as file:
+        size = yield from write_body(body, file.fd, root.locate(upload.key))
+        return _keep_part(root, upload, part_number, file, size)
+
+
+def copy_part(
+    root: LocalRoot, upload: MultipartUpload, part_number: int, source: tuple[int, ByteRange]
+) -> Generator[None, None, Part]:
+    """Store a part made of a range of an open file.
+
+    Raises:
+        UploadNotFoundError: The upload was completed or aborted.
+    """
+    _open_record(root, upload)
+    where = root.locate(upload.key)
+    check_part_number(part_number, root.limits, where)
+    fd, wanted = source
+    with staged(root) as file:
+        copied = yield from copy_steps(fd, wanted.start, wanted.size, file.fd, 0)
+        if copied != wanted.size:
+            raise IncompleteBodyError(f"{where}: the source of part {part_number} shrank while it was copied")
+        return _keep_part(root, upload, part_number, file, copied)
+
+
+def complete(
+    root: LocalRoot, upload: MultipartUpload, parts: Sequence[Part], conditions: WriteOptions
+) -> Generator[None, None, ObjectInfo]:
+    """Publish the object made of the parts, then forget the upload.
+
+    Raises:
+        InvalidRequestError: A part is not the one that is stored.
+        UploadNotFoundError: The upload was completed or aborted.
+    """
+    record = _open_record(root, upload)
+    where = root.locate(upload.key)
+    details = Details(record["metadata"], record["content_type"], record["storage_class"])
+    options = replace(details.options, if_none_match=conditions.if_none_match, if_match=conditions.if_match)
+    ordered = in_order(parts, root.limits, where)
+    with staged(root) as file:
+        position = since = 0
+        for part in ordered:
+            if since >= PIECE:
+                since = 0
+                yield
+            with _part_file(root, upload, part) as fd:
+                copied = yield from copy_steps(fd, 0, part.size, file.fd, position)
+            position += copied
+            since += copied
+        total = sum(part.size for part in ordered)
+        with locked(root, upload.key) as lock:
+            yield from acquire(lock)
+            _open_record(root, upload)  # gone when another completion was faster
+            info = publish_locked(root, file, total, upload.key, options)
+            gone = _close(root, upload)
+    shutil.rmtree(gone, ignore_errors=True)
+    return info
+
+
+def abort(root: LocalRoot, upload: MultipartUpload) -> None:
+    """Throw an upload away; there need not be one."""
+    if _UPLOAD_ID.fullmatch(upload.upload_id):
+        shutil.rmtree(_close(root, upload), ignore_errors=True)
+
+
+def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Part, ...]:
+    """Give the parts of an open upload whose numbers are higher than `after`.
+
+    Raises:
+        UploadNotFoundError: The upload was completed or aborted.
+    """
+    _open_record(root, upload)
+    found = []
+    try:
+        names = sorted(os.listdir(root.own("uploads", upload.upload_id)))
+        for name in [name for name in names if name.isdecimal() and int(name) > after][:MAX_LISTED]:
+            status = os.stat(_part_path(root, upload, int(name)))
+            found.append(Part(part_number=int(name), size=status.st_size, etag=etag_of(status)))
+    except FileNotFoundError as error:
+        raise _gone(root, upload) from error
+    return tuple(found)
+
+
+def list_open(root: LocalRoot, prefix: str) -> tuple[MultipartUpload, ...]:
+    """Give the open uploads of keys that begin with `prefix`, in order of key and time; what is none is passed over.
+
+    Raises:
+        LocalFileError: The directory of the uploads, or a record in it, cannot be read.
+    """
+    directory = root.own("uploads")
+    try:
+        entries = (_listed(root, name) for name in os.listdir(directory) if _UPLOAD_ID.fullmatch(name))
+        found = [upload for upload in entries if upload is not None and upload.key.startswith(prefix)]
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise local_error(error, error.filename or directory, root.locate()) from error
+    found.sort(key=lambda upload: (upload.key, str(upload.initiated)))
+    return tuple(found[:MAX_LISTED])
+
+
+def _listed(root: LocalRoot, upload_id: str) -> MultipartUpload | None:
+    try:
+        record = _read_record(root, upload_id)
+        initiated = datetime.fromisoformat(record["initiated"])
+        return MultipartUpload(key=str(record["key"]), upload_id=upload_id, initiated=initiated)
+    except OSError as error:
+        if error.errno not in ABSENT:  # else just closed, or just being opened
+            raise
+    except (ValueError, LookupError, TypeError):
+        pass  # no record of ours
+    return None
+
+
+def _gone(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundError:
+    return UploadNotFoundError(
+        f"{root.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never was",
+        key=upload.key,
+    )
+
+
+def _close(root: LocalRoot, upload: MultipartUpload) -> str:
+    """Take an upload out of sight in one step: no part can arrive in a directory that is half gone."""
+    path, gone = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
+    try:
+        os.rename(path, gone)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise local_error(error, path, root.locate(upload.key)) from error
+    return gone
+
+
+def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
+    with open(root.own("uploads", upload_id, _RECORD), encoding="utf-8") as file:
+        record: dict[str, Any] = json.load(file)
+    return record
+
+
+def _open_record(root: LocalRoot, upload: MultipartUpload) -> dict[str, Any]:
+    if not _UPLOAD_ID.fullmatch(upload.upload_id):  # else it could name another directory
+        raise _gone(root, upload)
+    try:
+        record = _read_record(root, upload.upload_id)
+    except OSError as error:
+        if error.errno in ABSENT:
+            raise _gone(root, upload) from error
+        raise local_error(error, root.own("uploads", upload.upload_id), root.locate(upload.key)) from error
+    except ValueError as error:  # no record of ours
+        raise _gone(root, upload) from error
+    if record["key"] != upload.key:
+        raise _gone(root, upload)
+    return record
+
+
+def _part_path(root: LocalRoot, upload: MultipartUpload, part_number: int) -> str:
+    return root.own("uploads", upload.upload_id, f"{part_number:05}")
+
+
+def _keep_part(root: LocalRoot, upload: MultipartUpload, part_number: int, file: StagedFile, size: int) -> Part:
+    status = seal(file, size, root.locate(upload.key))
+    try:
+        os.replace(file.path, _part_path(root, upload, part_number))
+    except FileNotFoundError as error:
+        raise _gone(root, upload) from error
+    return Part(part_number=part_number, size=size, etag=etag_of(status))
+
+
+@contextmanager
+def _part_file(root: LocalRoot, upload: MultipartUpload, part: Part) -> Iterator[int]:
+    where = root.locate(upload.key)
+    try:
+        fd = os.open(_part_path(root, upload, part.part_number), os.O_RDONLY)
+    except FileNotFoundError as error:
+        _open_record(root, upload)
+        raise InvalidRequestError(f"{where}: part {part.part_number} was never stored", key=upload.key) from error
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or (status.st_size, etag_of(status)) != (part.size, part.etag):
+            raise InvalidRequestError(f"{where}: part {part.part_number} was replaced since; name the new one")
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,105 @@
+"""Bytes in memory: taken in with their digests, given out, and listed in key order."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from bucketry._core import checksums
+from bucketry._core.os_errors import local_error
+from bucketry._core.provider import RangeSink
+from bucketry._core.units import MiB
+from bucketry._core.values import Body, ByteRange, FileRange, ObjectInfo
+from bucketry._runtime.file_bodies import read_body
+from bucketry.errors import StorageError
+
+CHUNK = MiB
+CHECKSUM = "crc32"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes at rest, with their digests."""
+
+    data: bytes
+    md5: bytes
+    crc32: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object: what is known about it, and its bytes."""
+
+    info: ObjectInfo
+    data: bytes
+
+
+class SortedObjects:
+    """The objects in key order, from a prefix and a key on."""
+
+    def __init__(self, keys: Sequence[str], objects: Mapping[str, StoredObject], prefix: str, after: str) -> None:
+        self._keys = keys
+        self._objects = objects
+        self._prefix = prefix
+        self._index = max(bisect_left(keys, prefix), bisect_right(keys, after))
+
+    def __iter__(self) -> Self:
+        """Give itself: it is walked once."""
+        return self
+
+    def __next__(self) -> ObjectInfo:
+        """Give the next object, without metadata and content type, as listings do."""
+        if self._index >= len(self._keys) or not self._keys[self._index].startswith(self._prefix):
+            raise StopIteration
+        info = self._objects[self._keys[self._index]].info
+        self._index += 1
+        return ObjectInfo(
+            key=info.key,
+            size=info.size,
+            etag=info.etag,
+            last_modified=info.last_modified,
+            storage_class=info.storage_class,
+        )
+
+    def skip(self, prefix: str) -> None:
+        """Leave out what is still to come of the keys that begin with `prefix`."""
+        start = bisect_left(self._keys, prefix)
+        # Those that begin with the prefix follow each other: the first that does not is found by halving.
+        self._index = bisect_left(self._keys, 1, lo=start, key=lambda key: not key.startswith(prefix))
+
+
+def take_in(body: Body, where: str) -> Content:
+    """Take in a request's body; blocks where it is in a file.
+
+    Raises:
+        IntegrityError: The file ends early, or has changed.
+    """
+    return _digest(read_body(body, where) if isinstance(body, FileRange) else bytes(body))
+
+
+def _digest(data: bytes) -> Content:
+    return Content(data, hashlib.md5(data, usedforsecurity=False).digest(), checksums.of(CHECKSUM, data))
+
+
+def join(parts: Sequence[Content]) -> Content:
+    """Make the whole; its MD5 is that of the parts' MD5s, as S3 makes the etag of a multipart object."""
+    data = b"".join(part.data for part in parts)
+    md5 = hashlib.md5(b"".join(part.md5 for part in parts), usedforsecurity=False).digest()
+    return Content(data, md5, checksums.of(CHECKSUM, data))
+
+
+def fill_sink(data: bytes, wanted: ByteRange, sink: RangeSink, where: str) -> Generator[None, None, None]:
+    """Write a range of the bytes into a sink, in steps."""
+    view = memoryview(data)
+    try:
+        for start in range(wanted.start, wanted.end, CHUNK):
+            if start > wanted.start:
+                yield
+            sink.write(view[start : min(start + CHUNK, wanted.end)])
+    except StorageError:
+        raise
+    except OSError as error:
+        raise local_error(error, f"the file with descriptor {sink.fd}", where) from error

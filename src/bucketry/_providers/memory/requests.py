@@ -1,0 +1,345 @@
+"""A memory as object storage: the contract of a bucket, over a dictionary, for tests and small caches.
+
+One process and one event loop: what changes the dictionary never awaits, so nothing is locked.
+"""
+
+from __future__ import annotations
+
+import secrets
+from bisect import bisect_left, insort
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.checks import check_key, check_write
+from bucketry._core.conditions import cut_range, judge_read, judge_write, refuse_version
+from bucketry._core.config import MemoryConfig
+from bucketry._core.facts import fills_in_facts
+from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.units import KiB
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    FileRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    WriteOptions,
+    body_size,
+)
+from bucketry._providers.memory.bytes import (
+    CHECKSUM,
+    CHUNK,
+    Content,
+    SortedObjects,
+    StoredObject,
+    fill_sink,
+    join,
+    take_in,
+)
+from bucketry._providers.stored.listing import last_seen, take_page
+from bucketry._providers.stored.multipart import check_part_number, in_order
+from bucketry._runtime.threads import in_steps, in_thread
+from bucketry._vendors.row import Vendor
+from bucketry.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+
+MAX_LISTED_UPLOADS = 1_000
+_WORTH_A_THREAD = 64 * KiB  # hashing more would hold up the loop for longer than a hop to a thread takes
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    upload: MultipartUpload
+    options: WriteOptions
+    parts: dict[int, tuple[Part, Content]] = field(default_factory=dict)
+
+
+@fills_in_facts
+class MemoryRequests:
+    """The requests of one memory; each instance is its own, empty at first."""
+
+    def __init__(self, config: MemoryConfig, vendor: Vendor) -> None:
+        """Begin empty."""
+        self._vendor = vendor
+        self._objects: dict[str, StoredObject] = {}
+        self._keys: list[str] = []  # sorted; code points sort as their UTF-8 does
+        self._uploads: dict[str, _Upload] = {}
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle: a copy would be another memory.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(
+            "memory:// does not pickle: its objects are in this process alone; use a bucket or a directory"
+        )
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._vendor.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The limits and promises of the vendor's row."""
+        return self._vendor.capabilities
+
+    def locate(self, key: str = "") -> str:
+        """Give `memory:///key`."""
+        return f"memory:///{key}"
+
+    async def connect(self) -> None:
+        """Do nothing: the memory is there."""
+
+    async def disconnect(self) -> None:
+        """Do nothing: the objects stay until the instance goes."""
+
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+        refuse_version(version_id, self.locate(key))
+        return self._get(key).info
+
+    @asynccontextmanager
+    async def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AsyncIterator[BodyReader]:
+        """See `ReadsObjects.open_body`."""
+        refuse_version(version_id, self.locate(key))
+        stored = self._get(key)
+        judge_read(stored.info, if_match=if_match, if_none_match=if_none_match, where=self.locate(key))
+        yield _MemoryBody(stored, cut_range(stored.info, byte_range, self.locate(key)))
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`."""
+        stored = self._get(key)
+        judge_read(stored.info, if_match=if_match, if_none_match=None, where=self.locate(key))
+        wanted = cut_range(stored.info, byte_range, self.locate(key))
+        await in_steps(fill_sink(stored.data, wanted, sink, self.locate(key)))
+        return stored.info
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+        self._check(key)
+        check_write(options, self.capabilities, self.locate(key), multipart=False)
+        content = await self._take(body, self.locate(key))
+        return self._publish(key, content, f'"{content.md5.hex()}"', options)
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+    ) -> ListPage:
+        """See `ListsObjects.list_page`."""
+        after = last_seen(start_after, token)
+        objects = SortedObjects(self._keys, self._objects, prefix, after)
+        limit = self.capabilities.max_list_keys
+        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+
+    async def delete(self, remote_path: str) -> None:
+        """See `DeletesObjects.delete`."""
+        self._check(remote_path)
+        if self._objects.pop(remote_path, None) is not None:
+            del self._keys[bisect_left(self._keys, remote_path)]
+
+    async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
+        """See `DeletesObjects.delete_batch`."""
+        limit = self.capabilities.max_delete_keys
+        if len(keys) > limit:
+            raise InvalidRequestError(f"{self.locate()}: {len(keys)} keys in one batch; {limit} is the limit")
+        failed: dict[str, StorageError] = {}
+        for key in keys:
+            try:
+                await self.delete(key)
+            except StorageError as error:
+                failed[key] = error
+        return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> ObjectInfo:
+        """See `CopiesObjects.copy_object`."""
+        self._check(destination)
+        stored = self._get(source)
+        judge_read(stored.info, if_match=if_match, if_none_match=None, where=self.locate(source))
+        if options is None:
+            kept = stored.info
+            options = WriteOptions(
+                metadata=kept.metadata, content_type=kept.content_type, storage_class=kept.storage_class
+            )
+        check_write(options, self.capabilities, self.locate(destination), multipart=False)
+        content = await self._take(stored.data, self.locate(source))
+        return self._publish(destination, content, f'"{content.md5.hex()}"', options)
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+        stored = self._get(source)
+        judge_read(stored.info, if_match=if_match, if_none_match=None, where=self.locate(source))
+        wanted = cut_range(stored.info, byte_range, self.locate(source))
+        return await self.put_part(upload, part_number, memoryview(stored.data)[wanted.start : wanted.end])
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+        self._check(key)
+        upload = MultipartUpload(key=key, upload_id=secrets.token_hex(16), initiated=datetime.now(UTC))
+        self._uploads[upload.upload_id] = _Upload(upload, options)
+        return upload
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+        self._find(upload)
+        check_part_number(part_number, self.capabilities, self.locate(upload.key))
+        content = await self._take(body, self.locate(upload.key))
+        etag = f'"{content.md5.hex()}"'
+        part = Part(part_number=part_number, size=len(content.data), etag=etag, checksum=content.crc32)
+        self._find(upload).parts[part_number] = (part, content)
+        return part
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`.
+
+        Raises:
+            IntegrityError: The object's CRC-32 is not `checksum`; the upload stays open.
+        """
+        check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
+        where = self.locate(upload.key)
+        found = self._find(upload)
+        chosen = []
+        for part in in_order(parts, self.capabilities, where):
+            stored, content = found.parts.get(part.part_number, (None, None))
+            if content is None or stored is None or (stored.etag, stored.size) != (part.etag, part.size):
+                raise InvalidRequestError(f"{where}: part {part.part_number} is not the one that is stored")
+            chosen.append(content)
+        whole = await in_thread(join, chosen)
+        if checksum is not None and checksum.lower() != whole.crc32:
+            raise IntegrityError(f"{where}: the parts have CRC-32 {whole.crc32}, not {checksum}; nothing was stored")
+        self._find(upload)  # joining took a while: it may have been aborted
+        written = WriteOptions(
+            metadata=found.options.metadata,
+            content_type=found.options.content_type,
+            storage_class=found.options.storage_class,
+            if_none_match=options.if_none_match,
+            if_match=options.if_match,
+        )
+        info = self._publish(upload.key, whole, f'"{whole.md5.hex()}-{len(chosen)}"', written)
+        del self._uploads[upload.upload_id]
+        return info
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """See `UploadsParts.abort_multipart`."""
+        self._uploads.pop(upload.upload_id, None)
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        parts = self._find(upload).parts
+        return tuple(parts[number][0] for number in sorted(parts) if number > after)[:MAX_LISTED_UPLOADS]
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+        found = [entry.upload for entry in self._uploads.values() if entry.upload.key.startswith(prefix)]
+        return tuple(sorted(found, key=lambda upload: upload.key)[:MAX_LISTED_UPLOADS])
+
+    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+        """Refuse: no server answers for a memory."""
+        raise UnsupportedError(f"{self.locate(key)}: objects in memory have no signed URLs", key=key)
+
+    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
+        """Refuse: no server answers for a memory."""
+        raise UnsupportedError(f"{self.locate(key)}: objects in memory have no signed forms", key=key)
+
+    def _check(self, key: str) -> None:
+        check_key(key, self.capabilities, self.locate())
+
+    def _get(self, key: str) -> StoredObject:
+        self._check(key)
+        try:
+            return self._objects[key]
+        except KeyError:
+            message = f"{self.locate(key)}: there is no such object"
+            raise NotFoundError(message, key=key) from None
+
+    def _find(self, upload: MultipartUpload) -> _Upload:
+        found = self._uploads.get(upload.upload_id)
+        if found is None or found.upload.key != upload.key:
+            message = f"{self.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never was"
+            raise UploadNotFoundError(message, key=upload.key)
+        return found
+
+    async def _take(self, body: Body, where: str) -> Content:
+        if isinstance(body, FileRange) or body_size(body) > _WORTH_A_THREAD:
+            return await in_thread(take_in, body, where)
+        return take_in(body, where)
+
+    def _publish(self, key: str, content: Content, etag: str, options: WriteOptions) -> ObjectInfo:
+        old = self._objects.get(key)
+        judge_write(None if old is None else old.info.etag, options, key=key, where=self.locate(key))
+        info = ObjectInfo(
+            key=key,
+            size=len(content.data),
+            etag=etag,
+            last_modified=datetime.now(UTC),
+            content_type=options.content_type or "application/octet-stream",
+            storage_class=options.storage_class,
+            metadata=MappingProxyType(dict(options.metadata)),
+            checksums=MappingProxyType({CHECKSUM: content.crc32}),
+        )
+        if old is None:
+            insort(self._keys, key)
+        self._objects[key] = StoredObject(info, content.data)
+        return info
+
+
+class _MemoryBody:
+    """The open body of an object in memory."""
+
+    def __init__(self, stored: StoredObject, wanted: ByteRange) -> None:
+        self.info = stored.info
+        self._data = stored.data
+        self._wanted = wanted
+
+    async def read(self) -> bytes:
+        """Give the whole body in one piece."""
+        return self._data[self._wanted.start : self._wanted.end]
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """Give the bytes in chunks of 1 MiB."""
+        for start in range(self._wanted.start, self._wanted.end, CHUNK):
+            yield self._data[start : min(start + CHUNK, self._wanted.end)]

@@ -1,0 +1,25 @@
+"""What a write sends: its bytes, and their checksum as the vendor's row wants it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bucketry._core import checksums
+from bucketry._core.values import Body, FileRange
+from bucketry._providers.s3.headers import base64_of
+from bucketry._runtime.file_bodies import read_body
+
+
+def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
+    """Bring a body into memory and sum it. Blocks: runs in a worker thread."""
+    data = read_body(body, where) if isinstance(body, FileRange) else bytes(body)
+    if algorithm is None or algorithm == "sha256":  # which botocore makes itself
+        return data, None
+    return data, checksums.of(algorithm, data)
+
+
+def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
+    """Give the parameter that says a body's checksum; SHA-256 goes as the signed payload's hash, without one."""
+    if algorithm is None or digest is None or algorithm == "sha256":
+        return {}
+    return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": base64_of(digest)}

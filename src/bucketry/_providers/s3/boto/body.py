@@ -1,0 +1,81 @@
+"""The body of one answer that came through aiobotocore."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from bucketry._core.units import MiB
+from bucketry._core.values import ObjectInfo
+from bucketry._providers.s3.bucket import BodyTimeout, S3Bucket
+from bucketry._session.botocore_errors import BORDER, exception_class
+from bucketry._session.frames import without_frames
+from bucketry._wire.slots import Slots
+from bucketry.errors import (
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    RequestTimeoutError,
+    StorageError,
+)
+
+CHUNK = MiB  # one hop to a worker thread for each
+
+
+class BotoBody:
+    """The body of one answer, counted against its length."""
+
+    def __init__(self, info: ObjectInfo, stream: Any, length: int, bucket: S3Bucket, slots: Slots) -> None:  # noqa: ANN401 - botocore border
+        self.info = info
+        self._stream = stream
+        self._length = length
+        self._bucket = bucket
+        self._slots = slots
+        self._read: list[bytes] = []
+
+    async def read(self) -> bytes:
+        """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
+        chunks: list[bytes] = []
+        try:
+            async with aclosing(self.__aiter__()) as each:
+                async for chunk in each:
+                    chunks.append(chunk)  # noqa: PERF401 - kept when the body breaks
+        except IncompleteBodyError:
+            self._read = chunks
+            raise
+        return b"".join(chunks)
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        done = 0
+        timeout = BodyTimeout(self._bucket, self.info.key)
+        for kept in self._read:
+            done += len(kept)
+            yield kept
+        while True:
+            try:
+                chunk: bytes = await timeout.wait(self._stream.read(CHUNK))
+            except RequestTimeoutError as exc:
+                raise self._broken("took longer than total_timeout", done) from without_frames(exc)
+            except BORDER as exc:
+                without_frames(exc)
+                if exception_class(exc) is IntegrityError:
+                    problem = f"the bytes are not those that were stored: {exc}"
+                    raise self._bucket.error(ChecksumMismatchError, self.info.key, "get", problem) from exc
+                raise self._broken("stalled" if isinstance(exc, asyncio.TimeoutError) else "broke", done) from exc
+            if not chunk:
+                break
+            self._slots.note()
+            done += len(chunk)
+            if done > self._length:
+                problem = f"the body is longer than its {self._length} bytes"
+                raise self._bucket.error(IntegrityError, self.info.key, "get", problem)
+            yield chunk
+        if done < self._length:
+            raise self._broken("ended", done)
+
+    def _broken(self, how: str, done: int) -> StorageError:
+        """Give the error for a body that did not come whole: always one that resuming can mend."""
+        problem = f"the body {how} after {done} of {self._length} bytes"
+        return self._bucket.error(IncompleteBodyError, self.info.key, "get", problem)

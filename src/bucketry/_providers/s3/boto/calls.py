@@ -1,0 +1,169 @@
+"""One request through aiobotocore: made, repeated where that may help, and its answer read or its error told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from io import BytesIO
+from types import TracebackType
+from typing import Any, TypeVar
+
+from bucketry._core.values import Body, WriteOptions
+from bucketry._providers.s3.boto.bodies import load
+from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._runtime.threads import in_thread
+from bucketry._session.botocore_errors import BORDER, exception_class, refusal_of, said_by
+from bucketry._session.frames import without_frames
+from bucketry._session.pool import SessionPool
+from bucketry._session.versions import fitting
+from bucketry._wire.errors import WireError
+from bucketry._wire.slots import Slots
+from bucketry.errors import StorageError
+
+T = TypeVar("T")
+
+
+class BotoCalls:
+    """Requests to one bucket through the pool's client for its endpoint.
+
+    Attributes:
+        bucket: The bucket.
+        pool: Lends clients and slots.
+        capabilities: The vendor's.
+    """
+
+    def __init__(self, bucket: S3Bucket, pool: SessionPool) -> None:
+        """Remember both; no I/O."""
+        self.bucket = bucket
+        self.pool = pool
+        self.capabilities = bucket.vendor.capabilities
+
+    async def load(self, operation: str, key: str, body: Body, algorithm: str | None) -> tuple[bytes, str | None]:
+        """Give a body in memory, and its checksum."""
+        try:
+            return await in_thread(load, body, algorithm, self.bucket.locate(key))
+        except StorageError as error:
+            raise self.bucket.with_facts(error, operation, key) from None
+
+    async def send(
+        self,
+        operation: str,
+        method: str,
+        read: Callable[..., T],
+        *,
+        key: str | None = None,
+        repeatable: bool = True,
+        options: WriteOptions | None = None,
+        held: AsyncExitStack | None = None,
+        **params: Any,  # noqa: ANN401 - botocore border
+    ) -> T:
+        """Make a request, and again where that is safe and may help, and give what `read` makes of its answer.
+
+        Args:
+            operation: The provider's method, for errors.
+            method: The client's method.
+            read: Reads the answer; what it cannot read is asked for again.
+            key: The object concerned.
+            repeatable: See `S3Bucket.repeat`.
+            options: Of a write: its conditions say what a refusal means.
+            held: Takes over client, slot and body of the answer, which `read` then gets the slots for, too.
+            params: The method's parameters; `None` leaves one out.
+        """
+        bucket = self.bucket
+        arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": bucket.name}
+        if key is not None:
+            arguments["Key"] = key
+        bucket.check(operation, key, **{name: value for name, value in params.items() if isinstance(value, str)})
+        body = arguments.pop("Body", None)
+
+        async def once() -> T:
+            with self._translating(operation, key, options):
+                async with AsyncExitStack() as stack:
+                    client, slots = await stack.enter_async_context(self.pool.request(bucket.endpoint))
+                    sent = {"Body": stack.enter_context(_sending(body, slots))} if body is not None else {}
+                    with fitting(), bucket.reading(operation, key, (LookupError, ValueError)):
+                        answer = await getattr(client, method)(**arguments, **sent)
+                    with bucket.reading(operation, key):
+                        if held is None:
+                            return read(answer)
+                        stack.callback(answer["Body"].close)
+                        found = read(answer, slots)
+                    await held.enter_async_context(stack.pop_all())
+                    return found
+
+        return await bucket.repeat(once, operation, key, repeatable=repeatable)
+
+    async def sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
+        """Call one of the client's signers, which make no request."""
+        with self._translating("presign", key):
+            async with self.pool.client(self.bucket.endpoint) as client:
+                with fitting():
+                    return await getattr(client, method)(*args, **options)
+
+    def _translating(self, operation: str, key: str | None, options: WriteOptions | None = None) -> _Translating:
+        return _Translating(self.bucket, operation, key, options)
+
+
+class _Sent(BytesIO):
+    """The body of one attempt, which notes that bytes move when some are taken."""
+
+    def __init__(self, data: bytes, slots: Slots) -> None:
+        super().__init__(data)
+        self._slots = slots
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Give the next bytes."""
+        self._slots.note()
+        return super().read(size)
+
+
+@contextmanager
+def _sending(data: bytes, slots: Slots) -> Iterator[_Sent]:
+    sent = _Sent(data, slots)
+    try:
+        yield sent
+    finally:
+        with suppress(BufferError):
+            sent.close()  # the client's cycles would keep its bytes until they are collected
+
+
+class _Translating:
+    """Turns what aiobotocore raises into errors of ours; what leaves it shows no frame of another library.
+
+    A class, as `contextmanager` would give the frames back to an exception that passes.
+    """
+
+    def __init__(self, bucket: S3Bucket, operation: str, key: str | None, options: WriteOptions | None) -> None:
+        self._bucket = bucket
+        self._operation = operation
+        self._key = key
+        self._options = options
+        self._outer: BaseException | None = None
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._outer = sys.exception()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Translate."""
+        if exc is None:
+            return
+        without_frames(exc, self._outer)
+        if (error := self._translated(exc)) is not None:
+            raise error from exc
+
+    def _translated(self, exc: BaseException) -> StorageError | None:
+        """Give our error; `None`: it is none of aiobotocore's. What it looks at is gone before the error is raised."""
+        bucket, key, operation = self._bucket, self._key, self._operation
+        hooks = exc.__context__  # an error of one of our hooks, which aiobotocore takes for a lost connection
+        failed = exc if isinstance(exc, WireError) else hooks if isinstance(hooks, WireError) else None
+        if failed is not None:
+            return bucket.error(failed.kind, key, operation, f"{operation} failed: {failed.problem}")
+        if not isinstance(exc, BORDER):
+            return None
+        if (refusal := refusal_of(exc)) is not None:
+            return bucket.refused(refusal, operation, key, self._options)
+        return bucket.error(exception_class(exc), key, operation, f"{operation} failed: {said_by(exc)}")

@@ -1,0 +1,400 @@
+"""The S3 family through aiobotocore: one method, one request. Loaded when something first needs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, TypeVar
+
+from bucketry._core.provider import RangeSink
+from bucketry._core.values import (
+    Body,
+    ByteRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    WriteOptions,
+    body_size,
+)
+from bucketry._providers.s3.answers import (
+    Deletions,
+    list_page,
+    object_info,
+    required,
+    written_info,
+)
+from bucketry._providers.s3.boto.bodies import checksum_argument
+from bucketry._providers.s3.boto.body import CHUNK, BotoBody
+from bucketry._providers.s3.boto.calls import BotoCalls
+from bucketry._providers.s3.headers import expect_object, expect_range, expect_status, hex_of, is_header_checksum
+from bucketry._runtime.threads import in_thread
+from bucketry._wire.slots import Slots
+from bucketry.errors import IncompleteBodyError, IntegrityError, UnsupportedError
+
+T = TypeVar("T")
+
+_PRESIGNED = {"GET": "get_object", "PUT": "put_object", "HEAD": "head_object", "DELETE": "delete_object"}
+_HEAD = 200
+
+
+class BotoPlane(BotoCalls):
+    """The requests of one bucket through the pool's client for its endpoint; `S3Requests` has checked the arguments."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has to be asked for anew: never."""
+        return False
+
+    async def head_bucket(self) -> None:
+        """Ask for the bucket."""
+        await self.send("connect", "head_bucket", _nothing)
+
+    # --- reads -------------------------------------------------------------------------------------
+
+    async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+
+        def read(answer: dict[str, Any]) -> ObjectInfo:
+            if (status := _status(answer)) != _HEAD:
+                raise ValueError(f"its status is {status}")
+            return object_info(key, answer, required(answer, "ContentLength"))
+
+        return await self.send(
+            operation, "head_object", read, key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
+        )
+
+    @asynccontextmanager
+    async def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AsyncIterator[BotoBody]:
+        """See `ReadsObjects.open_body`."""
+
+        def read(answer: dict[str, Any], slots: Slots) -> BotoBody:
+            expect_object(answer.get("ETag"), answer.get("LastModified"))
+            length = int(required(answer, "ContentLength"))
+            try:
+                expect_status(_status(answer), byte_range)
+                size = expect_range(answer.get("ContentRange", ""), length, byte_range)
+            except IntegrityError as exc:
+                raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
+            info = object_info(key, answer, size)
+            self.bucket.hold(info, if_match, if_none_match)
+            return BotoBody(info, answer["Body"], length, self.bucket, slots)
+
+        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        conditions = self.capabilities.get_if_match
+        async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
+            yield await self.send(
+                "get",
+                "get_object",
+                read,
+                key=key,
+                held=held,
+                VersionId=version_id,
+                Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
+                IfMatch=if_match if conditions and if_match != "*" else None,
+                IfNoneMatch=if_none_match if conditions and if_none_match != "*" else None,
+                ChecksumMode=self._checksum_mode if byte_range is None else None,
+            )
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`."""
+        async with self.open_body(key, byte_range=byte_range, if_match=if_match) as body:
+            pending = bytearray()
+            try:
+                async with aclosing(body.__aiter__()) as chunks:
+                    async for chunk in chunks:
+                        pending += chunk
+                        if len(pending) >= CHUNK:
+                            await in_thread(sink.write, pending)
+                            pending = bytearray()
+            except IncompleteBodyError:
+                await in_thread(sink.write, pending)  # what did arrive need not be asked for again
+                raise
+            await in_thread(sink.write, pending)
+            return body.info
+
+    # --- writes ------------------------------------------------------------------------------------
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+        algorithm = self.capabilities.put_checksum
+        data, digest = await self.load("put", key, body, algorithm)
+
+        def read(answer: dict[str, Any]) -> ObjectInfo:
+            required(answer, "ETag")
+            return written_info(key, answer, body_size(body), options)
+
+        return await self.send(
+            "put",
+            "put_object",
+            read,
+            key=key,
+            repeatable=not options.conditional,
+            options=options,
+            Body=data,
+            Metadata=dict(options.metadata),
+            ContentType=options.content_type,
+            StorageClass=options.storage_class,
+            IfNoneMatch=options.if_none_match,
+            IfMatch=options.if_match,
+            ChecksumAlgorithm=self._sdk_checksum(algorithm),
+            **checksum_argument(algorithm, digest),
+        )
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+        algorithm, full = self.capabilities.multipart_checksum or "", self.capabilities.full_object_checksum
+        declared = is_header_checksum(algorithm) and (full or options.part_checksums)
+
+        def read(answer: dict[str, Any]) -> MultipartUpload:
+            return MultipartUpload(key=key, upload_id=required(answer, "UploadId"))
+
+        return await self.send(
+            "create_multipart",
+            "create_multipart_upload",
+            read,
+            key=key,
+            # What a lost answer has opened has to be looked for, see _transfer.cleanup.
+            repeatable=False,
+            options=options,
+            Metadata=dict(options.metadata),
+            ContentType=options.content_type,
+            StorageClass=options.storage_class,
+            ChecksumAlgorithm=algorithm.upper() if declared else None,
+            ChecksumType="FULL_OBJECT" if full else None,
+        )
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+        algorithm = self.capabilities.multipart_checksum
+        data, digest = await self.load("put_part", upload.key, body, algorithm)
+
+        def read(answer: dict[str, Any]) -> Part:
+            etag = required(answer, "ETag")
+            return Part(part_number=part_number, size=body_size(body), etag=etag, checksum=digest)
+
+        return await self.send(
+            "put_part",
+            "upload_part",
+            read,
+            key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=part_number,
+            Body=data,
+            ChecksumAlgorithm=self._sdk_checksum(algorithm),
+            **checksum_argument(algorithm, digest),
+        )
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`."""
+        algorithm = self.capabilities.multipart_checksum
+        full = checksum is not None and self.capabilities.full_object_checksum
+
+        def read(answer: dict[str, Any]) -> ObjectInfo:
+            required(answer, "ETag")  # an empty 200 published nothing
+            return written_info(upload.key, answer, sum(part.size for part in parts), options)
+
+        return await self.send(
+            "complete_multipart",
+            "complete_multipart_upload",
+            read,
+            key=upload.key,
+            # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
+            repeatable=False,
+            options=options,
+            UploadId=upload.upload_id,
+            MultipartUpload={
+                "Parts": [
+                    {
+                        "PartNumber": part.part_number,
+                        "ETag": part.etag,
+                        **checksum_argument(algorithm, part.checksum),
+                    }
+                    for part in parts
+                ]
+            },
+            IfNoneMatch=options.if_none_match,
+            IfMatch=options.if_match,
+            ChecksumType="FULL_OBJECT" if full else None,
+            **checksum_argument(algorithm if full else None, checksum),
+        )
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """See `UploadsParts.abort_multipart`."""
+        await self.send(
+            "abort_multipart", "abort_multipart_upload", _nothing, key=upload.key, UploadId=upload.upload_id
+        )
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+
+        def read(answer: dict[str, Any]) -> tuple[Part, ...]:
+            return tuple(
+                Part(part_number=entry["PartNumber"], size=entry["Size"], etag=entry.get("ETag", ""))
+                for entry in answer.get("Parts", ())
+                if entry["PartNumber"] > after  # some servers ignore the marker
+            )
+
+        return await self.send(
+            "list_parts",
+            "list_parts",
+            read,
+            key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumberMarker=after or None,
+        )
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+
+        def read(answer: dict[str, Any]) -> tuple[MultipartUpload, ...]:
+            required(answer, "Bucket")
+            return tuple(
+                MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
+                for entry in answer.get("Uploads", ())
+            )
+
+        return await self.send("list_multiparts", "list_multipart_uploads", read, Prefix=prefix)
+
+    # --- listing, deleting, copying ----------------------------------------------------------------
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+        operation: str = "list",
+    ) -> ListPage:
+        """See `ListsObjects.list_page`."""
+        return await self.send(
+            operation,
+            "list_objects_v2",
+            lambda answer: list_page(answer, token),
+            Prefix=prefix,
+            Delimiter=delimiter,
+            StartAfter=start_after,
+            ContinuationToken=token,
+            MaxKeys=max_keys,
+        )
+
+    async def delete(self, key: str) -> None:
+        """See `DeletesObjects.delete`."""
+        await self.send("delete", "delete_object", _nothing, key=key)
+
+    async def delete_named(self, keys: Sequence[str]) -> Deletions:
+        """Delete keys that XML can carry in one request, and give what the answer says of each."""
+
+        def read(answer: dict[str, Any]) -> Deletions:
+            deleted = [entry.get("Key", "") for entry in answer.get("Deleted", ())]
+            return deleted, [dict(entry) for entry in answer.get("Errors", ())]
+
+        named = {"Objects": [{"Key": key} for key in keys]}
+        return await self.send("delete_many", "delete_objects", read, Delete=named)
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> None:
+        """Copy; what was made has to be looked at."""
+        replaced: dict[str, Any] = {}
+        if options is not None:
+            replaced = {
+                "MetadataDirective": "REPLACE",
+                "Metadata": dict(options.metadata),
+                "ContentType": options.content_type,
+                "StorageClass": options.storage_class,
+            }
+
+        def read(answer: dict[str, Any]) -> None:
+            required(answer.get("CopyObjectResult", {}), "ETag")
+
+        await self.send(
+            "copy",
+            "copy_object",
+            read,
+            key=destination,
+            CopySource={"Bucket": self.bucket.name, "Key": source},
+            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            **replaced,
+        )
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+
+        def read(answer: dict[str, Any]) -> Part:
+            result = answer["CopyPartResult"]
+            if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
+                problem = "the server does not copy parts; it answered without an etag"
+                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+            checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
+            digest = hex_of(checksum) if checksum else None
+            return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
+
+        return await self.send(
+            "copy_part",
+            "upload_part_copy",
+            read,
+            key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=part_number,
+            CopySource={"Bucket": self.bucket.name, "Key": source},
+            CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
+            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+        )
+
+    # --- signed URLs -------------------------------------------------------------------------------
+
+    async def presign(self, key: str, method: str, expires_in: int) -> str:
+        """See `Presigns.presign`."""
+        params = {"Bucket": self.bucket.name, "Key": key}
+        return str(await self.sign("generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in))
+
+    async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
+        """See `Presigns.presign_post`."""
+        conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
+        form: dict[str, Any] = await self.sign(
+            "generate_presigned_post", key, self.bucket.name, key, Conditions=conditions, ExpiresIn=expires_in
+        )
+        return form
+
+    @property
+    def _checksum_mode(self) -> str | None:
+        return "ENABLED" if self.capabilities.stored_checksums else None
+
+    def _sdk_checksum(self, algorithm: str | None) -> str | None:
+        return algorithm.upper() if algorithm and self.bucket.vendor.sdk_checksum_header else None
+
+
+def _nothing(answer: dict[str, Any]) -> None:
+    """Read nothing: that the answer is a good one says all."""
+
+
+def _status(answer: dict[str, Any]) -> int | None:
+    status: int | None = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status

@@ -1,0 +1,268 @@
+"""What a vendor's answer means: one table from error code, and one from status, to an error class.
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
+https://developers.cloudflare.com/r2/api/error-codes/, https://docs.wasabi.com/docs/rest-api-introduction,
+https://www.backblaze.com/docs/cloud-storage-s3-compatible-api.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bucketry._providers.s3.dates import seconds_of
+from bucketry._vendors.row import Vendor
+from bucketry._wire.errors import Refusal
+from bucketry.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    AuthenticationError,
+    BucketNotFoundError,
+    IntegrityError,
+    InvalidKeyError,
+    InvalidMetadataError,
+    InvalidRangeError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+
+CODES: Mapping[str, type[StorageError]] = MappingProxyType(
+    {
+        # missing
+        "NoSuchKey": NotFoundError,
+        "NoSuchVersion": NotFoundError,
+        "NoSuchUpload": UploadNotFoundError,
+        "NoSuchBucket": BucketNotFoundError,
+        # who asks
+        "AccessDenied": AccessDeniedError,
+        "AllAccessDisabled": AccessDeniedError,
+        "AccountProblem": AccessDeniedError,
+        "AccountNotActivated": AccessDeniedError,
+        "Forbidden": AccessDeniedError,
+        "InvalidObjectState": AccessDeniedError,
+        "MethodNotAllowed": AccessDeniedError,
+        "NotEntitled": AccessDeniedError,
+        "ObjectLockedByBucketPolicy": AccessDeniedError,
+        "AuthenticationLockout": AuthenticationError,
+        "AuthorizationHeaderMalformed": AuthenticationError,
+        "ExpiredRequest": AuthenticationError,
+        "ExpiredToken": AuthenticationError,
+        "InvalidAccessKeyId": AuthenticationError,
+        "InvalidSecurity": AuthenticationError,
+        "InvalidToken": AuthenticationError,
+        "RequestExpired": AuthenticationError,
+        "RequestTimeTooSkewed": AuthenticationError,
+        "SignatureDoesNotMatch": AuthenticationError,
+        "TokenRefreshRequired": AuthenticationError,
+        "Unauthorized": AuthenticationError,
+        "UnauthorizedAccess": AuthenticationError,
+        # conditions
+        "PreconditionFailed": PreconditionFailedError,
+        "NotModified": PreconditionFailedError,
+        "ConditionalRequestConflict": TransientError,
+        "OperationAborted": TransientError,
+        "BucketAlreadyExists": AlreadyExistsError,
+        "BucketAlreadyOwnedByYou": AlreadyExistsError,
+        # what was sent
+        "BadDigest": IntegrityError,
+        "IncompleteBody": TransientError,
+        "InvalidDigest": IntegrityError,
+        "XAmzContentChecksumMismatch": IntegrityError,
+        "XAmzContentSHA256Mismatch": IntegrityError,
+        "EntityTooLarge": InvalidRequestError,
+        "EntityTooSmall": InvalidRequestError,
+        "IllegalLocationConstraintException": InvalidRequestError,
+        "InvalidArgument": InvalidRequestError,
+        "InvalidBucketName": InvalidRequestError,
+        "InvalidEncryptionAlgorithmError": InvalidRequestError,
+        "InvalidPart": InvalidRequestError,
+        "InvalidPartOrder": InvalidRequestError,
+        "InvalidRequest": InvalidRequestError,
+        "InvalidStorageClass": InvalidRequestError,
+        "InvalidTag": InvalidRequestError,
+        "InvalidURI": InvalidKeyError,
+        "InvalidObjectName": InvalidKeyError,
+        "KeyTooLongError": InvalidKeyError,
+        "MalformedXML": InvalidRequestError,
+        "MissingContentLength": InvalidRequestError,
+        "MissingSecurityHeader": InvalidRequestError,
+        "PermanentRedirect": BucketNotFoundError,
+        "Redirect": BucketNotFoundError,
+        "TemporaryRedirect": TransientError,
+        "InvalidRange": InvalidRangeError,
+        "MetadataTooLarge": InvalidMetadataError,
+        "NotImplemented": UnsupportedError,
+        # later
+        "Throttling": ThrottledError,
+        "ThrottlingException": ThrottledError,
+        "ThrottledException": ThrottledError,
+        "RequestThrottled": ThrottledError,
+        "RequestThrottledException": ThrottledError,
+        "RequestLimitExceeded": ThrottledError,
+        "BandwidthLimitExceeded": ThrottledError,
+        "ProvisionedThroughputExceededException": ThrottledError,
+        "SlowDown": ThrottledError,
+        "SlowDownRead": ThrottledError,
+        "SlowDownWrite": ThrottledError,
+        "TooManyRequests": ThrottledError,
+        "ServiceUnavailable": ThrottledError,
+        "Busy": ThrottledError,
+        "InternalError": TransientError,
+        "InternalServerError": TransientError,
+        "ClientDisconnect": TransientError,
+        "RequestTimeout": RequestTimeoutError,
+        "RequestTimeoutException": RequestTimeoutError,
+    }
+)
+
+STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
+    {
+        301: BucketNotFoundError,
+        304: PreconditionFailedError,
+        307: TransientError,
+        400: InvalidRequestError,
+        401: AuthenticationError,
+        403: AccessDeniedError,
+        404: NotFoundError,
+        405: AccessDeniedError,
+        408: RequestTimeoutError,
+        409: TransientError,
+        411: InvalidRequestError,
+        412: PreconditionFailedError,
+        413: InvalidRequestError,
+        416: InvalidRangeError,
+        429: ThrottledError,
+        500: TransientError,
+        501: UnsupportedError,
+        502: TransientError,
+        503: ThrottledError,
+        504: TransientError,
+        507: TransientError,
+        509: ThrottledError,
+    }
+)
+
+HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "RequestTimeTooSkewed": "this machine's clock is off by more than 15 minutes; set it",
+        "InvalidAccessKeyId": "the access key id is not known there; check the credentials and the endpoint",
+        "SignatureDoesNotMatch": "the secret does not belong to the access key id; check the credentials",
+        "ExpiredToken": "the temporary credentials have expired; get new ones",
+        "PermanentRedirect": "the bucket is in another region; set region to it",
+        "AuthorizationHeaderMalformed": "the bucket is in another region; set region to it",
+        "InvalidObjectState": "the object is archived; restore it first",
+        "EntityTooSmall": "a part but the last is smaller than the vendor allows",
+    }
+)
+
+_SERVER_ERRORS = range(500, 600)
+_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # what they do not find is no object
+
+
+def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[StorageError]:
+    """Give the class of error for an answer: by the vendor's row, then by code, then by status.
+
+    Args:
+        code: From the answer's XML; `None` or digits where there was no body (HEAD).
+        status: Of the HTTP answer.
+        vendor: The row, whose throttle signals come first.
+    """
+    if code in vendor.throttle_codes or (status in vendor.throttle_statuses and status is not None):
+        return ThrottledError
+    known = CODES.get(code or "") or STATUSES.get(status or 0)
+    if known is not None:
+        return known
+    return TransientError if status in _SERVER_ERRORS else InvalidRequestError
+
+
+def refusal_error(
+    refusal: Refusal,
+    vendor: Vendor,
+    where: str,
+    *,
+    operation: str,
+    bucket: str,
+    key: str | None,
+    creates: bool = False,
+    replaces: bool = False,
+) -> StorageError:
+    """Give the error for an answer.
+
+    Args:
+        refusal: The answer.
+        vendor: The row whose throttle signals and hints count.
+        where: Begins the message, such as `"s3://bucket/key"`.
+        operation: The provider's method.
+        bucket: The bucket.
+        key: The object concerned, if one is.
+        creates: The write has `if_none_match="*"`: a failed precondition then means that the object exists.
+        replaces: The write has `if_match`: a missing object then is a failed precondition.
+    """
+    status, headers, fields = refusal.status, refusal.headers, refusal.fields
+    code = fields.get("Code") or None
+    kind, hint = _meaning(error_class(code, status, vendor), operation, creates=creates, replaces=replaces)
+    if code is None and status == 404 and key is None:  # noqa: PLR2004
+        kind = BucketNotFoundError
+    hint = hint or HINTS.get(code or "", "")
+    region = headers.get("x-amz-bucket-region") or fields.get("Region")
+    if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
+        hint = f"the bucket is in region {region!r}; set region to it"
+    elif kind is AccessDeniedError and not hint:
+        hint = vendor.denied_hint
+    elif kind is BucketNotFoundError and not hint:
+        hint = f"there is no bucket {bucket!r} there"
+        if vendor.wrong_region_as_missing_bucket:
+            hint += " (or it is in another region)"
+        if code is None:
+            hint += ", or the endpoint is not that of an S3 server"
+    elif kind is ThrottledError and not hint:
+        hint = "make fewer requests at once, or try again later"
+    elif kind is NotFoundError and not hint:
+        hint = "there is no such object"
+    said = fields.get("Message", "").strip()
+    words = f"{code or f'status {status}'}" + (f" ({said})" if said and said != code else "")
+    return kind(
+        f"{where}: {operation} was answered {words}{'; ' if hint else ''}{hint}",
+        provider=vendor.name,
+        bucket=bucket,
+        key=key,
+        operation=operation,
+        status=status,
+        code=code,
+        request_id=headers.get("x-amz-request-id") or fields.get("RequestId"),
+        retry_after=_retry_after(headers) if issubclass(kind, TransientError) else None,
+    )
+
+
+def _meaning(
+    kind: type[StorageError], operation: str, *, creates: bool, replaces: bool
+) -> tuple[type[StorageError], str]:
+    """Give what a class of error means as the answer to a write, and a hint."""
+    if kind is PreconditionFailedError and creates:
+        return AlreadyExistsError, "the object exists already, and was left as it is"
+    if kind is NotFoundError and replaces:
+        return PreconditionFailedError, "there is no object to replace, and nothing was written"
+    if kind is NotFoundError and operation in _MAKES_OBJECTS:
+        return BucketNotFoundError, "there is no such bucket there, or it takes no key of this form"
+    return kind, ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Give the seconds that the server asks to wait: RFC 9110 § 10.2.3, a number or a date, by the server's clock."""
+    said = headers.get("retry-after", "")
+    try:
+        wait = float(said)
+    except ValueError:
+        then, now = seconds_of(said), seconds_of(headers.get("date"))
+        if then is None:
+            return None
+        wait = then - (time.time() if now is None else now)
+    return max(0.0, wait)

@@ -1,0 +1,164 @@
+"""Which transport a bucket's requests take: the data plane where its way is plain, else aiobotocore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.config import Transport
+from bucketry._core.provider import ReadsObjects, UploadsParts, WritesObjects
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, WriteOptions
+from bucketry._providers.s3.answers import Deletions
+from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._providers.s3.wire.plane import WirePlane
+from bucketry._runtime.loop_local import LoopLocal
+from bucketry._runtime.threads import in_thread
+from bucketry._session.plain import is_plain
+from bucketry._session.pool import SessionPool
+from bucketry._session.versions import fitting
+from bucketry._wire.errors import WireError
+
+if TYPE_CHECKING:
+    from bucketry._providers.s3.boto.plane import BotoPlane
+
+
+class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
+    """What both transports do, their arguments checked; here a missing object or upload is an error of any request.
+
+    What `operation` says is the user's call, for errors.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The vendor's, and what the transport adds."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has to be asked for anew."""
+
+    async def head_bucket(self) -> None:
+        """Ask for the bucket."""
+
+    async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+        operation: str = "list",
+    ) -> ListPage:
+        """See `ListsObjects.list_page`."""
+
+    async def delete(self, key: str) -> None:
+        """Delete."""
+
+    async def delete_named(self, keys: Sequence[str]) -> Deletions:
+        """Delete keys that XML can carry, and give what the answer says of each."""
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> None:
+        """Copy; what was made has to be looked at."""
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+
+    async def presign(self, key: str, method: str, expires_in: int) -> str:
+        """Sign a URL."""
+
+    async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
+        """Sign a form."""
+
+
+class _Chosen:
+    """What was found out in one event loop."""
+
+    def __init__(self) -> None:
+        self.plane: RequestsPlane | None = None
+
+
+class Planes:
+    """Chooses, once for each event loop.
+
+    Args:
+        bucket: The bucket.
+        pool: Opens connections.
+        transport: What the user wants.
+
+    Attributes:
+        capabilities: The vendor's; once a transport was chosen, what that adds.
+    """
+
+    def __init__(self, bucket: S3Bucket, pool: SessionPool, transport: Transport) -> None:
+        """Remember; no I/O."""
+        self._bucket = bucket
+        self._pool = pool
+        self._transport = transport
+        self._plain = is_plain(bucket.endpoint, bucket.name)
+        self._chosen = LoopLocal(_Chosen)
+        self.capabilities = bucket.vendor.capabilities
+        self._control: BotoPlane | None = None
+
+    @property
+    def ready(self) -> RequestsPlane | None:
+        """The data plane, where it was found already."""
+        chosen = self._chosen.peek()
+        if chosen is None or chosen.plane is None or chosen.plane.closed:
+            return None
+        return chosen.plane
+
+    async def data(self) -> RequestsPlane:
+        """Give the transport of what programs do a million times."""
+        if (plane := self.ready) is not None:
+            return plane
+        plane = (await self._wire() if self._transport == "auto" else None) or await self.control()
+        self._chosen.get().plane = plane
+        self.capabilities = plane.capabilities
+        return plane
+
+    async def signing(self) -> RequestsPlane:
+        """Give what signs URLs, which makes no request: wherever the way is plain, no aiobotocore is loaded for it."""
+        return await self._wire() or await self.control()
+
+    async def _wire(self) -> WirePlane | None:
+        if not self._plain:
+            return None
+        bucket, endpoint = self._bucket, self._bucket.endpoint
+        virtual = endpoint.addressing_style == "virtual"
+        try:
+            client = await self._pool.origin_client(endpoint, bucket.name if virtual else "")
+        except WireError as exc:
+            raise bucket.error(exc.kind, None, "connect", exc.problem) from exc
+        base = urlsplit(endpoint.plain_url or "").path.rstrip("/")
+        return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
+
+    async def control(self) -> BotoPlane:
+        """Give aiobotocore, loaded off the loop: it takes a second and 60 MB, and many programs never need it."""
+        if self._control is None:
+            try:
+                loaded = await in_thread(_load)
+            except WireError as exc:
+                raise self._bucket.error(exc.kind, None, "connect", exc.problem) from exc
+            self._control = loaded(self._bucket, self._pool)
+        return self._control
+
+
+def _load() -> type[BotoPlane]:
+    with fitting():
+        from bucketry._providers.s3.boto.plane import BotoPlane
+
+    return BotoPlane

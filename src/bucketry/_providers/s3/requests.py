@@ -1,0 +1,312 @@
+"""The S3 family: one method, one request, by the data plane or by aiobotocore."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.config import S3FamilyConfig
+from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.retry import RetryPolicy
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    WriteOptions,
+)
+from bucketry._providers.s3.answers import deletion_failures
+from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._providers.s3.endpoint import resolve
+from bucketry._providers.s3.planes import Planes
+from bucketry._session.pool import SessionPool
+from bucketry._vendors.row import Vendor
+from bucketry.errors import (
+    AccessDeniedError,
+    InvalidRequestError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+
+_XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XML 1.0, § 2.2, and no carriage return
+PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing else is allowed; never written
+
+
+class S3Requests:
+    """The requests of one bucket. Holds configuration only; what is live is in the pool."""
+
+    def __init__(
+        self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None, *, concurrency: int = 1
+    ) -> None:
+        """Check the configuration against the vendor's row; no I/O."""
+        vendor = _unsigned(vendor) if config.anonymous else vendor
+        endpoint = resolve(config, vendor, concurrency=concurrency)
+        self._config = config
+        self._owns_pool = pool is None
+        self._pool = SessionPool() if pool is None else pool
+        retry = RetryPolicy(max_attempts=config.max_attempts)
+        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry)
+        self._planes = Planes(self._bucket, self._pool, config.transport)
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._bucket.vendor.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The vendor's limits and promises; once the transport is known, what that adds."""
+        return self._planes.capabilities
+
+    @property
+    def max_connections(self) -> int:
+        """Sockets to the endpoint at most: as many requests can be under way at once."""
+        return self._pool.max_connections or self._bucket.endpoint.max_connections
+
+    def locate(self, key: str = "") -> str:
+        """Give `scheme://bucket/key`."""
+        return self._bucket.locate(key)
+
+    async def connect(self) -> None:
+        """Prove bucket and credentials: HeadBucket, else one listing, else one read that may find nothing.
+
+        Cost: 1 to 3 requests.
+        """
+        plane = await self._planes.data()
+        try:
+            await plane.head_bucket()
+        except (AccessDeniedError, InvalidRequestError):
+            pass  # many tokens of R2 and B2 may not HeadBucket; an answer to HEAD does not say why
+        else:
+            return
+        try:
+            await plane.list_page(max_keys=1, operation="connect")
+        except AccessDeniedError as refused:
+            try:
+                await plane.head(PROBE_KEY, operation="connect")
+            except NotFoundError:
+                return
+            except AccessDeniedError:
+                raise refused from None
+
+    async def disconnect(self) -> None:
+        """Close the provider's own pool; one that was handed in stays open."""
+        if self._owns_pool:
+            await self._pool.close()
+
+    # --- reads -------------------------------------------------------------------------------------
+
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+        plane = self._planes.ready or await self._planes.data()
+        return await plane.head(key, version_id=version_id)
+
+    def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AbstractAsyncContextManager[BodyReader]:
+        """See `ReadsObjects.open_body`."""
+        if (plane := self._planes.ready) is not None:
+            return plane.open_body(
+                key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+            )
+        return _OpenBody(self._planes, key, byte_range, version_id, if_match, if_none_match)
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`."""
+        plane = await self._planes.data()
+        return await plane.fetch_range(key, byte_range, sink, if_match=if_match)
+
+    # --- writes ------------------------------------------------------------------------------------
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+        if options.conditional:
+            self._bucket.check_write("put", key, options, multipart=False)
+        plane = self._planes.ready or await self._planes.data()
+        return await plane.put_object(key, body, options)
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+        plane = await self._planes.data()
+        return await plane.create_multipart(key, options)
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+        plane = await self._planes.data()
+        return await plane.put_part(upload, part_number, body)
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`."""
+        self._bucket.check_write("complete_multipart", upload.key, options, multipart=True)
+        plane = await self._planes.data()
+        ordered = sorted(parts, key=lambda part: part.part_number)
+        return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """See `UploadsParts.abort_multipart`."""
+        plane = await self._planes.data()
+        try:
+            await plane.abort_multipart(upload)
+        except UploadNotFoundError:
+            return
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        plane = await self._planes.data()
+        return await plane.list_parts(upload, after=after)
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+        plane = await self._planes.data()
+        try:
+            return await plane.list_multiparts(prefix)
+        except UploadNotFoundError:  # how `rclone serve s3` says that there are none
+            return ()
+
+    # --- listing, deleting, copying ----------------------------------------------------------------
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+    ) -> ListPage:
+        """See `ListsObjects.list_page`."""
+        plane = await self._planes.data()
+        return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
+
+    async def delete(self, remote_path: str) -> None:
+        """See `DeletesObjects.delete`."""
+        plane = self._planes.ready or await self._planes.data()
+        try:
+            await plane.delete(remote_path)
+        except NotFoundError:
+            return
+
+    async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
+        """See `DeletesObjects.delete_batch`; keys with control characters take a request each."""
+        failed: dict[str, StorageError] = {}
+        named = []
+        for key in keys:
+            try:
+                self._bucket.check_key("delete_many", key)
+                if _XML.fullmatch(key):
+                    named.append(key)
+                else:
+                    await self.delete(key)  # XML cannot carry it
+            except StorageError as error:
+                failed[key] = error
+        if named:
+            plane = await self._planes.data()
+            failed |= deletion_failures(await plane.delete_named(named), named, self._bucket)
+        return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> ObjectInfo:
+        """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
+        self._bucket.check_key("copy", source)
+        plane = await self._planes.data()
+        await plane.copy_object(source, destination, if_match=if_match, options=options)
+        return await self.head(destination)
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+        self._bucket.check_key("copy_part", source)
+        plane = await self._planes.data()
+        return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
+
+    # --- signed URLs -------------------------------------------------------------------------------
+
+    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+        """See `Presigns.presign`."""
+        self._check_presign("presign", key, expires_in)
+        if method not in self.capabilities.presign_methods:
+            known = ", ".join(self.capabilities.presign_methods)
+            problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
+            raise self._bucket.error(UnsupportedError, key, "presign", problem)
+        return await (await self._planes.signing()).presign(key, method, expires_in)
+
+    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
+        """See `Presigns.presign_post`."""
+        self._check_presign("presign_post", key, expires_in)
+        if not self.capabilities.presign_post:
+            problem = "this provider has no browser uploads by a signed form; use presign"
+            raise self._bucket.error(UnsupportedError, key, "presign_post", problem)
+        return await (await self._planes.signing()).presign_post(key, expires_in, max_size)
+
+    def _check_presign(self, operation: str, key: str, expires_in: int) -> None:
+        self._bucket.check_key(operation, key)
+        if self._config.anonymous:
+            problem = "anonymous=True has no credentials to sign with; give some"
+            raise self._bucket.error(UnsupportedError, key, operation, problem)
+        longest = self.capabilities.max_presign_expiry
+        if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
+            problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
+            raise self._bucket.error(InvalidRequestError, key, operation, problem)
+
+
+def _unsigned(vendor: Vendor) -> Vendor:
+    """Give the row of a vendor to whom nobody signs: a proof of bodies that is in the signature is none then."""
+    row = vendor.capabilities
+    put = None if row.put_checksum == "sha256" else row.put_checksum
+    part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
+    return replace(vendor, capabilities=replace(row, put_checksum=put, multipart_checksum=part))
+
+
+class _OpenBody:
+    """`open_body` of whichever transport it turns out to be, once there is time to look."""
+
+    __slots__ = ("_arguments", "_context", "_planes")
+
+    def __init__(self, planes: Planes, *arguments: Any) -> None:  # noqa: ANN401 - those of `open_body`
+        self._planes = planes
+        self._arguments = arguments
+        self._context: AbstractAsyncContextManager[BodyReader] | None = None
+
+    async def __aenter__(self) -> BodyReader:
+        key, byte_range, version_id, if_match, if_none_match = self._arguments
+        plane = self._planes.ready or await self._planes.data()
+        self._context = plane.open_body(
+            key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+        )
+        return await self._context.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, trace) if self._context is not None else None

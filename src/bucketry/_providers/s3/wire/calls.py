@@ -1,0 +1,231 @@
+"""One request of the data plane: made, repeated where that may help, and its answer read or its error told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from bucketry._core import checksums
+from bucketry._core.units import KiB
+from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, WriteOptions, body_size
+from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._providers.s3.headers import checksum_headers
+from bucketry._providers.s3.xml.documents import LARGEST_ANSWER, AnswerIsErrorError, error_fields
+from bucketry._runtime.file_bodies import read_body
+from bucketry._runtime.threads import in_thread
+from bucketry._wire.client import Call, OriginClient
+from bucketry._wire.errors import Refusal, WireError
+from bucketry._wire.http1 import AnswerHead
+from bucketry._wire.sigv4 import encode_path, encode_query
+from bucketry._wire.unary import MAX_BODY, Connection
+from bucketry.errors import StorageError
+
+T = TypeVar("T")
+
+OK = range(200, 300)
+_ERROR_BODY = 64 * KiB  # of an error's XML
+
+
+class WireCalls:
+    """Requests to one bucket on a client of the data plane.
+
+    Attributes:
+        bucket: The bucket.
+        client: Leads to its host.
+    """
+
+    def __init__(self, bucket: S3Bucket, client: OriginClient, root: str) -> None:
+        """Remember; no I/O.
+
+        Args:
+            bucket: The bucket.
+            client: Leads to its host.
+            root: The bucket's own path there, percent-encoded, without a slash at its end.
+        """
+        self.bucket = bucket
+        self.client = client
+        self.root = root
+        self._row = bucket.vendor.capabilities
+        self._sdk = bucket.vendor.sdk_checksum_header
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed, so that another has to be asked for."""
+        return self.client.closed
+
+    async def opened(
+        self, operation: str, call: Call, key: str | None, begin: Callable[[AnswerHead], None] | None = None
+    ) -> Connection:
+        """Make a request once, and give the connection with the head of its answer, which is a good one.
+
+        Args:
+            operation: The provider's method, for errors.
+            call: The request.
+            key: The object concerned.
+            begin: Reads the head; what it raises ends the request.
+        """
+        try:
+            connection = await self.client.open(call)
+        except WireError as exc:
+            raise self.failed(exc, operation, key) from exc
+        head = connection.answer
+        if head.status in OK:
+            if begin is not None:
+                try:
+                    begin(head)
+                except BaseException:
+                    self.client.done(connection)
+                    raise
+            return connection
+        try:
+            raise self.refused(head, await connection.body(_ERROR_BODY), operation, key)
+        except WireError as exc:
+            raise self.failed(exc, operation, key) from exc
+        finally:
+            self.client.done(connection)
+
+    async def ask(
+        self,
+        operation: str,
+        call: Call,
+        read: Callable[[AnswerHead, bytes], T],
+        key: str | None = None,
+        body: bytes = b"",
+        payload_hash: str | None = None,
+        *,
+        options: WriteOptions | None = None,
+    ) -> T:
+        """Make a small request, and again where that may help, and give what `read` makes of its answer."""
+
+        async def once() -> T:
+            try:
+                head, answer = await self.client.ask(call, body, payload_hash, limit=LARGEST_ANSWER)
+            except WireError as exc:
+                raise self.failed(exc, operation, key) from exc
+            if head.status not in OK:
+                error = self.refused(head, answer, operation, key, options)
+                del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                raise error
+            try:
+                return read(head, answer)
+            except ValueError as exc:
+                raise self.unreadable(exc, operation, key, options) from exc
+
+        return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+
+    async def send(
+        self,
+        operation: str,
+        call: Call,
+        read: Callable[[AnswerHead, str | None], T],
+        key: str,
+        body: Body,
+        algorithm: str | None,
+        *,
+        options: WriteOptions | None = None,
+        sent: ByteCounter | None = None,
+    ) -> T:
+        """Send a body, and give what `read` makes of the answer's head and the body's checksum.
+
+        A small one goes by the loop, others by a lane.
+        """
+        if body_size(body) <= MAX_BODY:
+            data = await self.bytes_of(body, operation, key) if isinstance(body, FileRange) else bytes(body)
+            digest = checksums.of(algorithm, data) if algorithm else None
+            headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
+            full = Call(call.method, call.path, call.query, headers, call.repeatable)  # half the time of _replace
+            signed = digest if algorithm == "sha256" else None
+            return await self.ask(
+                operation, full, lambda head, _: read(head, digest), key, data, signed, options=options
+            )
+
+        async def once() -> T:
+            try:
+                head, answer, digest = await self.client.carry_up(
+                    call,
+                    body,
+                    algorithm,
+                    lambda digest: checksum_headers(algorithm, digest, sdk=self._sdk),
+                    self.bucket.locate(key),
+                    sent,
+                )
+            except WireError as exc:
+                raise self.failed(exc, operation, key) from exc
+            if head.status not in OK:
+                error = self.refused(head, answer, operation, key, options)
+                del answer  # as above
+                raise error
+            try:
+                return read(head, digest)
+            except ValueError as exc:
+                raise self.unreadable(exc, operation, key, options) from exc
+
+        return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+
+    # --- errors ------------------------------------------------------------------------------------
+
+    def failed(self, exc: WireError, operation: str, key: str | None) -> StorageError:
+        """Give the error for a request that was not answered, or not to its end."""
+        return self.bucket.error(exc.kind, key, operation, f"{operation} failed: {exc.problem}")
+
+    def refused(
+        self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
+    ) -> StorageError:
+        """Give the error for an answer that is one."""
+        return self.bucket.refused(Refusal(head.status, head.headers, error_fields(body)), operation, key, options)
+
+    def unreadable(
+        self, exc: ValueError, operation: str, key: str | None, options: WriteOptions | None = None
+    ) -> StorageError:
+        """Give the error for what an answer did to its reader."""
+        if isinstance(exc, AnswerIsErrorError):  # S3 had begun to answer when it failed
+            return self.bucket.refused(Refusal(500, {}, exc.fields), operation, key, options)
+        return exc if isinstance(exc, StorageError) else self.bucket.unreadable(str(exc), operation, key)
+
+    def path(self, key: str, operation: str) -> str:
+        """Give the encoded path of an object.
+
+        Raises:
+            InvalidKeyError: No vendor could store it.
+        """
+        self.bucket.check_key(operation, key)
+        return f"{self.root}/{encode_path(key)}"
+
+    async def bytes_of(self, body: FileRange, operation: str, key: str) -> bytes:
+        """Bring a body into memory."""
+        try:
+            return await in_thread(read_body, body, self.bucket.locate(key))
+        except StorageError as error:
+            raise self.bucket.with_facts(error, operation, key) from None
+
+
+def version_query(version_id: str | None) -> str:
+    """Give the query that names a version."""
+    return encode_query({"versionId": version_id}) if version_id is not None else ""
+
+
+def upload_query(upload: MultipartUpload, **more: str) -> str:
+    """Give the query that names an open upload."""
+    return encode_query({"uploadId": upload.upload_id, **more})
+
+
+def etag_of(head: AnswerHead) -> str:
+    """Give the etag of an answer to a write.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if not (etag := head.headers.get("etag")):
+        raise ValueError("it has no ETag")
+    return etag
+
+
+def length_of(head: AnswerHead) -> int:
+    """Give the length of an answer's body.
+
+    Raises:
+        ValueError: It does not say.
+    """
+    if head.length is None:
+        raise ValueError("it has no Content-Length")
+    return head.length

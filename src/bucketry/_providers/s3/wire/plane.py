@@ -1,0 +1,385 @@
+"""The S3 family by the data plane: one method, one request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bucketry._core import checksums
+from bucketry._core.provider import RangeSink
+from bucketry._core.values import (
+    Body,
+    ByteRange,
+    FileRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    WriteOptions,
+    body_size,
+)
+from bucketry._providers.s3.answers import Deletions
+from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._providers.s3.headers import (
+    base64_of,
+    checksum_headers,
+    expect_object,
+    expect_range,
+    expect_status,
+    hex_of,
+    info_of,
+    is_header_checksum,
+    range_header,
+    write_headers,
+    written,
+)
+from bucketry._providers.s3.wire.body import Get, WireBody
+from bucketry._providers.s3.wire.calls import OK, WireCalls, etag_of, length_of, upload_query, version_query
+from bucketry._providers.s3.xml.documents import deletion_request, deletions
+from bucketry._providers.s3.xml.listing import ListingParser
+from bucketry._providers.s3.xml.multipart import answer_fields, completion_request, open_uploads, stored_parts
+from bucketry._wire.client import Call, OriginClient
+from bucketry._wire.errors import WireError
+from bucketry._wire.http1 import AnswerHead
+from bucketry._wire.lanes import Write
+from bucketry._wire.sigv4 import encode_path, encode_query
+from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError, StorageError, UnsupportedError
+
+_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # the second is what rclone's server says
+
+
+class WirePlane(WireCalls):
+    """The requests of one bucket on a client of the data plane; `S3Requests` has checked what belongs together.
+
+    Attributes:
+        capabilities: The vendor's, and what this transport adds.
+    """
+
+    def __init__(self, bucket: S3Bucket, client: OriginClient, root: str) -> None:
+        """Remember; no I/O. See `WireCalls`."""
+        WireCalls.__init__(self, bucket, client, root)
+        self.capabilities = replace(self._row, buffers_parts=False)
+        self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
+
+    async def head_bucket(self) -> None:
+        """Ask for the bucket."""
+        await self.ask("connect", Call("HEAD", self.root or "/"), _nothing)
+
+    # --- reads -------------------------------------------------------------------------------------
+
+    async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
+        """See `ReadsObjects.head`."""
+
+        def read(head: AnswerHead, _: bytes) -> ObjectInfo:
+            if head.status != 200:  # noqa: PLR2004 - the only one that says all of it
+                raise ValueError(f"its status is {head.status}")
+            return info_of(key, head.headers, length_of(head))
+
+        call = Call("HEAD", self.path(key, operation), version_query(version_id), self._checksum_mode)
+        return await self.ask(operation, call, read, key)
+
+    def open_body(
+        self,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> WireBody:
+        """See `ReadsObjects.open_body`."""
+        return WireBody(self, self._get(key, byte_range, version_id, if_match, if_none_match))
+
+    async def fetch_range(
+        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """See `ReadsObjects.fetch_range`."""
+        get = self._get(key, byte_range, None, if_match, None)
+        info: ObjectInfo | None = None
+
+        def accept(head: AnswerHead) -> Write | None:
+            nonlocal info
+            if head.status not in OK:
+                return None
+            info = self.begun(get, head)
+            return sink.write
+
+        async def once() -> StorageError | None:
+            try:
+                async with self.bucket.in_time("get", key):
+                    head, body = await self.client.carry_down(get.call, accept)
+            except (WireError, RequestTimeoutError) as exc:
+                error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
+                if info is None and error is exc:
+                    raise
+                if info is None:
+                    raise error from exc
+                # The transfer asks for the rest.
+                return self.bucket.error(IncompleteBodyError, key, "get", str(error))
+            if head.status not in OK:
+                error = self.refused(head, body, "get", key)
+                del body  # S3 quotes what was sent, and error reports show the locals of frames
+                raise error
+            return None
+
+        broken = await self.bucket.repeat(once, "get", key, timed=False)
+        if broken is not None:
+            raise broken
+        assert info is not None  # noqa: S101 - an answer was accepted
+        return info
+
+    def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
+        """Give the object, having checked that the answer is exactly the one that was asked for."""
+        try:
+            expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
+            expect_status(head.status, get.byte_range)
+            size = expect_range(head.headers.get("content-range", ""), length_of(head), get.byte_range)
+            info = info_of(get.key, head.headers, size)
+        except IntegrityError as exc:
+            raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
+        except ValueError as exc:
+            raise self.unreadable(exc, "get", get.key) from exc
+        self.bucket.hold(info, get.if_match, get.if_none_match)
+        return info
+
+    # --- writes ------------------------------------------------------------------------------------
+
+    async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        """See `WritesObjects.put_object`."""
+        call = Call("PUT", self.path(key, "put"), "", write_headers(options), not options.conditional)
+        # The file's bytes are held, so that those which were summed and looked at are those which are stored.
+        data = await self.bytes_of(body, "put", key) if isinstance(body, FileRange) else body
+
+        def read(head: AnswerHead, _: str | None) -> ObjectInfo:
+            return written(key, head.headers, etag_of(head), body_size(data), options)
+
+        sent = body.sent if isinstance(body, FileRange) else None
+        return await self.send("put", call, read, key, data, self._row.put_checksum, options=options, sent=sent)
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """See `UploadsParts.create_multipart`."""
+        headers = write_headers(options)
+        algorithm, full = self._row.multipart_checksum, self._row.full_object_checksum
+        if algorithm is not None and is_header_checksum(algorithm) and (full or options.part_checksums):
+            headers["x-amz-checksum-algorithm"] = algorithm.upper()
+        if full:
+            headers["x-amz-checksum-type"] = "FULL_OBJECT"
+
+        def read(_: AnswerHead, answer: bytes) -> MultipartUpload:
+            upload_id = answer_fields(answer, *_CREATED).get("UploadId")
+            if not upload_id:
+                raise ValueError("it has no UploadId")
+            return MultipartUpload(key=key, upload_id=upload_id)
+
+        # Not to be repeated: what a lost answer has opened has to be looked for, see _transfer.cleanup.
+        call = Call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
+        return await self.ask("create_multipart", call, read, key, options=options)
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """See `UploadsParts.put_part`."""
+        algorithm = self._row.multipart_checksum
+
+        def read(head: AnswerHead, digest: str | None) -> Part:
+            kept = digest if algorithm is not None and is_header_checksum(algorithm) else None
+            return Part(part_number=part_number, size=body_size(body), etag=etag_of(head), checksum=kept)
+
+        call = Call("PUT", self.path(upload.key, "put_part"), upload_query(upload, partNumber=str(part_number)))
+        sent = body.sent if isinstance(body, FileRange) else None
+        return await self.send("put_part", call, read, upload.key, body, algorithm, sent=sent)
+
+    async def complete_multipart(
+        self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None
+    ) -> ObjectInfo:
+        """See `UploadsParts.complete_multipart`."""
+        key, algorithm = upload.key, self._row.multipart_checksum or ""
+        listed = []
+        for part in parts:
+            fields = {"PartNumber": str(part.part_number), "ETag": part.etag}
+            if part.checksum is not None and is_header_checksum(algorithm):
+                fields[f"Checksum{algorithm.upper()}"] = base64_of(part.checksum)
+            listed.append(fields)
+        headers = write_headers(WriteOptions(if_match=options.if_match, if_none_match=options.if_none_match))
+        if checksum is not None and self._row.full_object_checksum:
+            headers |= checksum_headers(algorithm, checksum, sdk=False) | {"x-amz-checksum-type": "FULL_OBJECT"}
+
+        def read(head: AnswerHead, answer: bytes) -> ObjectInfo:
+            etag = answer_fields(answer, "CompleteMultipartUploadResult").get("ETag")
+            if not etag:  # an empty 200 published nothing
+                raise ValueError("it has no ETag")
+            return written(key, head.headers, etag, sum(part.size for part in parts), options)
+
+        # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
+        call = Call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
+        return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """Abort; an upload that is gone is an error here."""
+        call = Call("DELETE", self.path(upload.key, "abort_multipart"), upload_query(upload))
+        await self.ask("abort_multipart", call, _nothing, upload.key)
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """See `UploadsParts.list_parts`."""
+        query = upload_query(upload, **({"part-number-marker": str(after)} if after else {}))
+        call = Call("GET", self.path(upload.key, "list_parts"), query)
+
+        def read(_: AnswerHead, answer: bytes) -> tuple[Part, ...]:
+            # Some servers ignore the marker.
+            return tuple(part for part in stored_parts(answer) if part.part_number > after)
+
+        return await self.ask("list_parts", call, read, upload.key)
+
+    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+        """See `UploadsParts.list_multiparts`."""
+        self.bucket.check("list_multiparts", None, Prefix=prefix)
+        query = encode_query({"uploads": "", "prefix": prefix} if prefix else {"uploads": ""})
+
+        def read(_: AnswerHead, answer: bytes) -> tuple[MultipartUpload, ...]:
+            return tuple(
+                MultipartUpload(key=key, upload_id=upload_id, initiated=initiated)
+                for key, upload_id, initiated in open_uploads(answer)
+            )
+
+        return await self.ask("list_multiparts", Call("GET", self.root or "/", query), read)
+
+    # --- listing, deleting, copying ----------------------------------------------------------------
+
+    async def list_page(
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+        operation: str = "list",
+    ) -> ListPage:
+        """See `ListsObjects.list_page`; the page is read as its bytes arrive."""
+        given = {
+            "prefix": prefix or None,
+            "delimiter": delimiter,
+            "start-after": start_after,
+            "continuation-token": token,
+            "max-keys": None if max_keys is None else str(max_keys),
+        }
+        self.bucket.check(operation, None, **given)
+        pairs = {"list-type": "2", "encoding-type": "url"}
+        pairs |= {name: value for name, value in given.items() if value is not None}
+        call = Call("GET", self.root or "/", encode_query(pairs))
+
+        async def once() -> ListPage:
+            connection = await self.opened(operation, call, None)
+            try:
+                parser = ListingParser()
+                while piece := await connection.piece():
+                    parser.feed(piece)
+                return parser.close(token)
+            except WireError as exc:
+                raise self.failed(exc, operation, None) from exc
+            except ValueError as exc:
+                raise self.unreadable(exc, operation, None) from exc
+            finally:
+                self.client.done(connection)
+
+        return await self.bucket.repeat(once, operation, None)
+
+    async def delete(self, key: str) -> None:
+        """Delete; a missing object may be an error here."""
+        await self.ask("delete", Call("DELETE", self.path(key, "delete")), _nothing, key)
+
+    async def delete_named(self, keys: Sequence[str]) -> Deletions:
+        """Delete keys that XML can carry, and give what the answer says of each."""
+        body = deletion_request(keys)
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # the one that this request needs
+        call = Call("POST", self.root or "/", "delete=", headers)
+        return await self.ask("delete_many", call, lambda _, answer: deletions(answer), None, body)
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> None:
+        """Copy; what was made has to be looked at."""
+        headers = self._source(source, if_match)
+        if options is not None:
+            headers |= {"x-amz-metadata-directive": "REPLACE", **write_headers(options)}
+
+        def read(_: AnswerHead, answer: bytes) -> None:
+            if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 copied nothing
+                raise ValueError("it has no ETag")
+
+        await self.ask("copy", Call("PUT", self.path(destination, "copy"), "", headers), read, destination)
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """See `CopiesObjects.copy_part`."""
+
+        def read(_: AnswerHead, answer: bytes) -> Part:
+            fields = answer_fields(answer, "CopyPartResult")
+            if "ETag" not in fields:  # `rclone serve s3` ignores the source, and stores an empty part
+                problem = "the server does not copy parts; it answered without an etag"
+                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+            checksum = fields.get(f"Checksum{(self._row.multipart_checksum or '').upper()}")
+            digest = hex_of(checksum) if checksum else None
+            return Part(part_number=part_number, size=byte_range.size, etag=fields["ETag"], checksum=digest)
+
+        headers = {**self._source(source, if_match), "x-amz-copy-source-range": range_header(byte_range)}
+        query = upload_query(upload, partNumber=str(part_number))
+        call = Call("PUT", self.path(upload.key, "copy_part"), query, headers)
+        return await self.ask("copy_part", call, read, upload.key)
+
+    # --- signed URLs -------------------------------------------------------------------------------
+
+    async def presign(self, key: str, method: str, expires_in: int) -> str:
+        """See `Presigns.presign`."""
+        try:
+            return await self.client.presign(Call(method, self.path(key, "presign")), expires_in)
+        except WireError as exc:
+            raise self.failed(exc, "presign", key) from exc
+
+    async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
+        """See `Presigns.presign_post`."""
+        conditions: list[object] = [{"bucket": self.bucket.name}, {"key": key}]
+        if max_size is not None:
+            conditions.append(["content-length-range", 0, max_size])
+        try:
+            fields = await self.client.sign_form(conditions, expires_in)
+        except WireError as exc:
+            raise self.failed(exc, "presign_post", key) from exc
+        return {"url": f"{self.client.origin}{self.root or '/'}", "fields": {"key": key, **fields}}
+
+    def _source(self, source: str, if_match: str | None) -> dict[str, str]:
+        headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}"}
+        if if_match is not None and self._row.copy_source_if_match:
+            headers["x-amz-copy-source-if-match"] = if_match
+        return headers
+
+    def _get(
+        self,
+        key: str,
+        byte_range: ByteRange | None,
+        version_id: str | None,
+        if_match: str | None,
+        if_none_match: str | None,
+    ) -> Get:
+        headers = {}
+        if byte_range is not None:
+            headers["range"] = range_header(byte_range)
+        elif self._checksum_mode:
+            headers = {**self._checksum_mode}
+        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        if self._row.get_if_match:
+            if if_match is not None and if_match != "*":
+                headers["if-match"] = if_match
+            if if_none_match is not None and if_none_match != "*":
+                headers["if-none-match"] = if_none_match
+        call = Call("GET", self.path(key, "get"), version_query(version_id), headers)
+        return Get(call, key, byte_range, if_match, if_none_match)
+
+
+def _nothing(head: AnswerHead, answer: bytes) -> None:
+    """Read nothing: that the answer is a good one says all."""

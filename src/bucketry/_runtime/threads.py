@@ -1,0 +1,51 @@
+"""Blocking work in worker threads that a cancelled task waits for, in one call or step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TypeVar, TypeVarTuple
+
+from bucketry._runtime.finish import until_done
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
+    """Run a blocking function in a worker thread; when this returns or raises, the thread has left it.
+
+    A cancellation is raised only after the function has ended: until then it may use the descriptors
+    and buffers that the caller is about to close. What is awaited is a future of the loop's executor:
+    a task, which a library's thread helper needs, would itself be cancelled when the loop ends.
+    """
+    future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
+    cancelled = await until_done(future)
+    if cancelled is not None:
+        future.exception()  # fetched, so that the loop does not report it as lost
+        raise cancelled
+    return future.result()
+
+
+async def in_steps(steps: Generator[None, None, T]) -> T:
+    """Run a generator in worker threads from `yield` to `yield`, and give what it returns.
+
+    At each `yield` it can be cancelled: it is then closed, in a thread, so that its `finally`
+    clauses have run when the cancellation goes on.
+    """
+    try:
+        while (ended := await in_thread(_step, steps)) is None:
+            pass
+    except BaseException:
+        await in_thread(steps.close)
+        raise
+    return ended[0]
+
+
+def _step(steps: Generator[None, None, T]) -> tuple[T] | None:
+    try:
+        next(steps)
+    except StopIteration as stop:
+        return (stop.value,)
+    return None

@@ -1,0 +1,141 @@
+"""Copies: by the server where it can, in parts where the object is large, streamed between servers."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bucketry._core.checks import check_metadata
+from bucketry._core.config import TransferConfig
+from bucketry._core.provider import ObjectRequests
+from bucketry._core.retry import RetryPolicy
+from bucketry._core.units import GiB
+from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult, WriteOptions
+from bucketry._transfer.cleanup import multipart
+from bucketry._transfer.limits import COPIES, Limits
+from bucketry._transfer.one.read import read
+from bucketry._transfer.one.write import complete_settled, put_settled, whole_checksum
+from bucketry._transfer.plan import plan_upload
+from bucketry._transfer.workers import fan_out
+from bucketry.errors import IntegrityError, InvalidRequestError, PreconditionFailedError, UnsupportedError
+
+T = TypeVar("T")
+PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
+
+
+async def copy(
+    provider: ObjectRequests, limits: Limits, config: TransferConfig, source: str, destination: str
+) -> ObjectInfo:
+    """Copy within the bucket, server-side, any size, pinned to the source's version.
+
+    Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more.
+    """
+    where = provider.locate(source)
+    if _as_stored(source, provider) == _as_stored(destination, provider):
+        message = f"{where}: source and destination are the same key"
+        raise InvalidRequestError(message, key=source)
+    if not provider.capabilities.copy:
+        message = f"{where}: this provider has no server-side copy"
+        raise UnsupportedError(message, key=source)
+    info = await provider.head(source)
+    if info.size <= provider.capabilities.max_copy_size:
+        async with limits.slots.hold(1):
+            return await provider.copy_object(source, destination, if_match=info.etag)
+    options = WriteOptions(
+        metadata=info.metadata,
+        content_type=info.content_type,
+        storage_class=info.storage_class,
+        part_checksums=False,
+    )
+    row = provider.capabilities
+    part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
+    plan = plan_upload(info.size, row, part_size, where)
+    parts: list[Part] = []
+    async with multipart(provider, destination, options, attempts=config.max_attempts) as (upload, marked):
+
+        async def one(numbered: tuple[int, ByteRange]) -> None:
+            number, byte_range = numbered
+            async with limits.slots.hold(1):
+                parts.append(await provider.copy_part(upload, number, source, byte_range, if_match=info.etag))
+
+        await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
+        if not provider.capabilities.copy_source_if_match:
+            await _check_unchanged(provider, source, info)
+        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=config.max_attempts)
+    return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
+
+
+def _as_stored(key: str, provider: ObjectRequests) -> str:
+    form = provider.capabilities.key_normalization
+    return unicodedata.normalize(form, key) if form else key
+
+
+async def _check_unchanged(provider: ObjectRequests, source: str, copied: ObjectInfo) -> None:
+    if (await provider.head(source)).etag != copied.etag:
+        message = f"{provider.locate(source)}: the object changed while it was copied; nothing was published"
+        raise PreconditionFailedError(message, key=source)
+
+
+async def copy_between(
+    provider: ObjectRequests,
+    other: ObjectRequests,
+    limits: Limits,
+    config: TransferConfig,
+    key: str,
+    destination: str,
+) -> TransferResult:
+    """Copy an object to another provider through memory: part by part, each read whole before it is sent.
+
+    So no connection is held while another one is waited for, and the parts suit the destination's row.
+    """
+    started = time.monotonic()
+    policy = RetryPolicy(max_attempts=config.max_attempts)
+    info = await provider.head(key)
+    row = other.capabilities
+    plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
+    options = WriteOptions(
+        metadata=check_metadata(info.metadata, row, other.locate(destination)), content_type=info.content_type
+    )
+    parts: list[Part] = []
+    if not info.etag and COPIES * info.size > config.memory_budget:
+        message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
+        raise UnsupportedError(message, key=key)
+
+    async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
+        async with limits.body(size, memory=COPIES * size):
+            _, data = await read(provider, key, byte_range, if_match=info.etag or None, policy=policy)
+            if len(data) != size:
+                message = f"{provider.locate(key)}: {size} bytes were promised and {len(data)} came: it changed"
+                raise IntegrityError(message, key=key)
+            return await send(data)
+
+    if plan.count <= 1 or not info.etag:  # without an etag its ranges cannot be held to one version
+        made, retries = await piece(
+            None, info.size, lambda data: put_settled(other, destination, data, options, attempts=config.max_attempts)
+        )
+    else:
+        async with multipart(other, destination, options, attempts=config.max_attempts) as (upload, marked):
+
+            async def one(numbered: tuple[int, ByteRange]) -> None:
+                number, byte_range = numbered
+                parts.append(
+                    await piece(byte_range, byte_range.size, lambda data: other.put_part(upload, number, data))
+                )
+
+            await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
+            whole = whole_checksum(parts, row)
+            made, retries = await complete_settled(
+                other, upload, parts, marked, checksum=whole, attempts=config.max_attempts
+            )
+    return TransferResult(
+        key=destination,
+        size=made.size,
+        etag=made.etag,
+        version_id=made.version_id,
+        parts=len(parts) or 1,
+        retries=retries,
+        verified=(row.multipart_checksum if parts else row.put_checksum) or "length",
+        seconds=time.monotonic() - started,
+    )

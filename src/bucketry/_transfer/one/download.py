@@ -1,0 +1,237 @@
+"""One object into one local file: HEAD, plan, workers, verify, rename. The mirror image of `upload`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from bucketry._core import checksums
+from bucketry._core.config import TransferConfig
+from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.retry import RetryPolicy, body_attempt
+from bucketry._core.units import MiB
+from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.limits import Limits
+from bucketry._transfer.one.read import SMALL, ResumingStream, once_more
+from bucketry._transfer.one.staging import FileSink, StagedFile, check_target
+from bucketry._transfer.plan import PartPlan, plan_download
+from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.tree.directories import DownloadDirectory
+from bucketry._transfer.workers import fan_out
+from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError
+
+READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
+
+
+@dataclass(slots=True)
+class Download:
+    """One download under way.
+
+    Attributes:
+        provider: Where from.
+        config: How.
+        limits: What it shares with the manager's other transfers.
+        key: The object.
+        retries: Bodies that broke and were resumed, and downloads made once more because the checksum differed.
+    """
+
+    provider: ObjectRequests
+    config: TransferConfig
+    limits: Limits
+    key: str
+    progress: ProgressCallback | None = None
+    retries: int = 0
+    _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    async def to(self, local_path: StrPath, listed: ObjectInfo | None = None) -> TransferResult:
+        """Download to the path, atomically.
+
+        Args:
+            local_path: The file to make or replace.
+            listed: What a listing said of the object: a small one then needs no HEAD.
+        """
+        started = time.monotonic()
+        path = str(local_path) if isinstance(local_path, str) else local_path.__fspath__()
+        await in_thread(check_target, path)
+        small = listed is not None and listed.size <= self._part_size
+        info = listed if listed is not None and small else await self.provider.head(self.key)
+        plan = plan_download(info.size, self.config.part_size)
+        algorithm = None if small else self._algorithm(info)
+        async with StagedFile(path, info.size, fsync=self.config.fsync) as staged:
+            meter = Meter(self.progress, self.key, info.size)
+            whole = small or plan.count <= 1 or not info.etag  # without an etag ranges cannot be held to one version
+
+            async def attempt() -> tuple[ObjectInfo, str]:
+                meter.take_back()
+                if whole:
+                    return await self._whole(staged, info, meter)
+                return info, await self._ranges(staged, info, plan, algorithm, meter)
+
+            (got, verified), repeated = await once_more(attempt)
+            await in_thread(staged.publish)
+        self.retries += repeated
+        meter.finish()
+        return self._result(got, plan.count, verified, started)
+
+    async def land(self, listed: ObjectInfo, directory: DownloadDirectory) -> TransferResult:
+        """Download a listed object; a small one by way of memory: one request, and one hop to a thread for the rest.
+
+        Args:
+            listed: What a listing said of it.
+            directory: Where it gets its place.
+        """
+        started = time.monotonic()
+        path = directory.path_of(self.key)
+        if listed.size > min(SMALL, self._part_size, self.config.memory_budget):
+            await in_thread(directory.make_way, self.key, path)
+            return await self.to(path, listed)
+        meter = Meter(self.progress, self.key, listed.size)
+
+        async def attempt() -> tuple[ObjectInfo, str]:
+            async with self.limits.slots.hold(1):
+                await self.limits.rate.wait(listed.size)
+                async with ResumingStream(self.provider, self.key, None, policy=self._policy) as reader:
+                    info = reader.info
+                    self._check_listed(listed, info.size)  # more than what is held would come
+                    data = await reader.read()
+            self._check_listed(listed, len(data))
+            self.retries += reader.retries
+            return info, await self.limits.batcher.run(self._put_down, data, info, directory, path)
+
+        async with self.limits.memory.hold(listed.size):
+            (info, verified), repeated = await once_more(attempt)
+        self.retries += repeated
+        meter.add(info.size)
+        meter.finish()
+        return self._result(info, 1 if info.size else 0, verified, started)
+
+    def _put_down(self, data: bytes, info: ObjectInfo, directory: DownloadDirectory, path: str) -> str:
+        """Verify the bytes and make a file of them. Blocks."""
+        algorithm = self._algorithm(info)
+        if algorithm is not None:
+            self._compare(algorithm, info.checksums[algorithm], checksums.of(algorithm, data))
+        directory.make_way(self.key, path)
+        with StagedFile(path, 0, fsync=self.config.fsync) as staged:
+            FileSink(staged.fd, 0, info.size, None, path).write(data)
+            staged.publish()
+        return algorithm or "length"
+
+    def _result(self, info: ObjectInfo, parts: int, verified: str, started: float) -> TransferResult:
+        return TransferResult(
+            key=self.key,
+            size=info.size,
+            etag=info.etag,
+            version_id=info.version_id,
+            parts=parts,
+            retries=self.retries,
+            verified=verified,
+            seconds=time.monotonic() - started,
+        )
+
+    def _check_listed(self, listed: ObjectInfo, size: int) -> None:
+        if size != listed.size:
+            message = f"{self.provider.locate(self.key)}: {listed.size} bytes were listed and {size} sent: it changed"
+            raise IntegrityError(message, key=self.key)
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy(max_attempts=self.config.max_attempts)
+
+    @property
+    def _part_size(self) -> int:
+        return plan_download(0, self.config.part_size).part_size
+
+    def _algorithm(self, info: ObjectInfo) -> str | None:
+        """Choose the stored checksum to verify by; `None`: the length only."""
+        if not self.config.verify:
+            return None
+        usable = (name for name in self.provider.capabilities.stored_checksums if name in info.checksums)
+        return next((name for name in usable if checksums.available(name)), None)
+
+    async def _whole(self, staged: StagedFile, info: ObjectInfo, meter: Meter) -> tuple[ObjectInfo, str]:
+        """Fetch all in one request, whose answer also says by which checksum to verify it."""
+        names = self.provider.capabilities.stored_checksums if self.config.verify else ()
+        algorithm = next((name for name in names if checksums.available(name)), None)
+        if info.checksums and self.config.verify:
+            algorithm = self._algorithm(info)
+        sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
+        got = await self._fetch(sink, None, info, meter)
+        self._check_listed(info, sink.position)
+        self._check_listed(info, got.size)
+        stored = got.checksums.get(algorithm or "") or info.checksums.get(algorithm or "")
+        if algorithm is None or stored is None:
+            return got, "length"
+        self._compare(algorithm, stored, sink.checksum or "")
+        return got, algorithm
+
+    async def _ranges(
+        self,
+        staged: StagedFile,
+        info: ObjectInfo,
+        plan: PartPlan,
+        algorithm: str | None,
+        meter: Meter,
+    ) -> str:
+        """Fetch the ranges, several at once, all of the version that `info` names."""
+        if algorithm is not None and not checksums.combinable(algorithm):
+            algorithm = None
+
+        self._sums.clear()
+
+        async def one(byte_range: ByteRange) -> None:
+            sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
+            await self._fetch(sink, byte_range, info, meter)
+            if sink.checksum is not None:
+                self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+
+        await fan_out(plan.ranges(), one, width=min(self.config.max_concurrency, plan.count))
+        if algorithm is None:
+            return "length"
+        ordered = (self._sums[start] for start in sorted(self._sums))
+        self._compare(algorithm, info.checksums[algorithm], checksums.combine(algorithm, ordered))
+        return algorithm
+
+    async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
+        """Fetch one range into its sink; a body that breaks is asked for again from its first missing byte."""
+        pinned = info.etag if byte_range is not None else None
+        attempt = 0
+        while True:
+            before = sink.position
+            try:
+                async with self.limits.body(sink.end - sink.position, memory=READ_MEMORY):
+                    try:
+                        with meter.watching(sink.moved_since(before)):
+                            got = await self.provider.fetch_range(self.key, byte_range, sink, if_match=pinned)
+                    finally:
+                        meter.count(sink.position - before)
+            except IncompleteBodyError as error:
+                attempt = body_attempt(attempt, sink.position - before)
+                delay = self._policy.delay(error, attempt)
+                if delay is None:
+                    raise
+                self.retries += 1
+                if sink.position == sink.end:
+                    return info
+                if sink.position > sink.start and not info.etag:
+                    meter.add(sink.start - sink.position)
+                    sink.rewind()  # nothing can hold the rest to the version that the beginning is of
+                elif sink.position > sink.start:
+                    pinned = info.etag
+                    byte_range = ByteRange(sink.position, sink.end)
+                await asyncio.sleep(delay)
+            else:
+                if byte_range is not None and sink.position != sink.end:
+                    message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
+                    raise IntegrityError(message, key=self.key)
+                meter.add(0)
+                return got
+
+    def _compare(self, algorithm: str, stored: str, computed: str) -> None:
+        if stored != computed:
+            message = (
+                f"{self.provider.locate(self.key)}: the bytes are not those that were stored: their {algorithm} is "
+                f"{computed}, not {stored}; nothing was published"
+            )
+            raise ChecksumMismatchError(message, key=self.key)

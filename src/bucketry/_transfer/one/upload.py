@@ -1,0 +1,293 @@
+"""One local file, or one stream, into one object: plan, workers, complete, verify. The mirror image of `download`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass, field
+
+from bucketry._core.checks import check_key, check_write
+from bucketry._core.config import TransferConfig
+from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.retry import RetryPolicy
+from bucketry._core.units import MiB
+from bucketry._core.values import (
+    WRITE_TOKEN,
+    Body,
+    ByteCounter,
+    ByteRange,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    TransferResult,
+    WriteOptions,
+    body_size,
+)
+from bucketry._runtime.file_bodies import check_unchanged
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.cleanup import multipart
+from bucketry._transfer.limits import COPIES, Limits
+from bucketry._transfer.one.read import SMALL
+from bucketry._transfer.one.write import CONFLICT, complete_settled, put_settled, whole_checksum
+from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
+from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.sources import Slicer, Source, opened
+from bucketry._transfer.workers import fan_out
+from bucketry.errors import IntegrityError, StorageError, TransientError, UnsupportedError
+
+PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, as in the clouds' rows
+
+
+@dataclass(slots=True)
+class Upload:
+    """One upload under way.
+
+    Attributes:
+        provider: Where to.
+        config: How.
+        limits: What it shares with the manager's other transfers.
+        key: The object.
+        options: Metadata and preconditions.
+        retries: Writes whose outcome had to be settled.
+    """
+
+    provider: ObjectRequests
+    config: TransferConfig
+    limits: Limits
+    key: str
+    options: WriteOptions
+    progress: ProgressCallback | None = None
+    retries: int = 0
+    _parts: list[Part] = field(default_factory=list)
+    _made: ObjectInfo | None = None
+
+    async def of_file(self, local_path: StrPath) -> TransferResult:
+        """Upload a regular file, read in worker threads: a small one at once, a larger one by ranges."""
+        started = time.monotonic()
+        where = self.provider.locate(self.key)
+        check_key(self.key, self.provider.capabilities, self.provider.locate())
+        at_once = min(SMALL, self._single_limit(), self.config.memory_budget)
+        async with (
+            self.limits.memory.hold(self._memory(at_once)) as held,
+            opened(os.fspath(local_path), at_once, where, self.limits.batcher) as source,
+        ):
+            size = source.size
+            meter = Meter(self.progress, self.key, size)
+            plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
+            in_parts = size > self._single_limit()
+            check_write(self.options, self.provider.capabilities, where, multipart=in_parts)
+            held.keep(0 if source.data is None else self._memory(size))
+            if in_parts:
+                info = await self._in_parts(source, plan, meter)
+            elif source.data is not None:
+                info = await self._put(source.data)
+                meter.add(size)
+            else:
+                sent = ByteCounter()
+                async with self.limits.memory.hold(self._memory(size)):
+                    with meter.watching(lambda: sent.count):
+                        info = await self._put(source.range(0, size, sent))
+                meter.add(size)
+        meter.finish()
+        return self._result(info, plan.count if in_parts else 1, started)
+
+    async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
+        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded."""
+        started = time.monotonic()
+        limits = self.provider.capabilities
+        check_key(self.key, limits, self.provider.locate())
+        check_write(self.options, limits, self.provider.locate(self.key), multipart=False)
+        check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
+        check_part_size(self.config.part_size, limits, self.provider.locate(self.key))
+        meter = Meter(self.progress, self.key, None)
+        source = Slicer(chunks)
+        first = await self._next_part(source, 1)
+        if source.ended:
+            try:
+                info = await self._put(first.data)
+            finally:
+                self.limits.memory.give(first.held)
+            meter.add(len(first.data))
+        else:
+            waiting = [first]
+            del first  # its memory is counted until it is sent
+            info = await self._stream_parts(source, waiting, meter)
+        meter.finish()
+        return self._result(info, len(self._parts) or 1, started)
+
+    @property
+    def made(self) -> ObjectInfo:
+        """The object that the upload made."""
+        assert self._made is not None  # noqa: S101 - asked for once it is there
+        return self._made
+
+    def _single_limit(self) -> int:
+        """Give the largest size that goes in one request."""
+        limits = self.provider.capabilities
+        wanted = self.config.multipart_threshold
+        if wanted is None:
+            wanted = limits.multipart_threshold
+            if self.config.max_bandwidth is not None:  # a body goes as fast as it can: what is large needs several
+                wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
+        single = min(wanted, limits.max_put_size)
+        return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
+
+    def _memory(self, size: int) -> int:
+        """Give the bytes that sending a body of `size` holds in memory."""
+        return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
+
+    def _part_memory(self, size: int) -> int:
+        """Give the bytes that sending a part of `size` from a file holds in memory."""
+        return self._memory(size) if self.provider.capabilities.buffers_parts else min(size, MiB)
+
+    async def _put(self, body: Body) -> ObjectInfo:
+        """Send it in one request; the caller holds its memory."""
+        async with self.limits.slots.hold(1):
+            await self.limits.rate.wait(body_size(body))
+            info, self.retries = await put_settled(
+                self.provider, self.key, body, self.options, attempts=self.config.max_attempts
+            )
+        return info
+
+    async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
+        """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
+        policy = RetryPolicy(max_attempts=self.config.max_attempts)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._all_parts(source, plan, meter)
+            except TransientError as error:
+                delay = policy.delay(error, attempt) if error.code == CONFLICT else None
+                if delay is None:
+                    raise
+            self.retries += 1
+            self._parts.clear()
+            meter.take_back()
+            await asyncio.sleep(delay)
+
+    async def _all_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
+        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
+            upload,
+            marked,
+        ):
+
+            async def one(numbered: tuple[int, ByteRange]) -> None:
+                number, byte_range = numbered
+                sent = ByteCounter()
+                body = source.range(byte_range.start, byte_range.end, sent)
+                async with self.limits.body(byte_range.size, memory=self._part_memory(byte_range.size)):
+                    with meter.watching(lambda: sent.count):
+                        self._parts.append(await self.provider.put_part(upload, number, body))
+                meter.add(byte_range.size)
+
+            width = min(self.config.max_concurrency, plan.count)
+            await fan_out(enumerate(plan.ranges(), start=1), one, width=width)
+            await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
+            return await self._complete(upload, marked)
+
+    async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
+        """Upload a stream, of which one part is taken already; its memory is given back, however this ends."""
+        try:
+            return await self._all_stream_parts(source, waiting, meter)
+        finally:
+            for part in waiting:
+                self.limits.memory.give(part.held)
+
+    async def _all_stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
+        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
+            upload,
+            marked,
+        ):
+
+            async def one(part: _StreamPart) -> None:
+                try:
+                    async with self.limits.slots.hold(1):
+                        await self.limits.rate.wait(len(part.data))
+                        self._parts.append(await self.provider.put_part(upload, part.number, part.data))
+                    meter.add(len(part.data))
+                finally:
+                    self.limits.memory.give(part.held)
+
+            await fan_out(self._cut(source, waiting), one, width=self.config.max_concurrency)
+            try:
+                return await self._complete(upload, marked)
+            except TransientError as error:
+                if error.code == CONFLICT:
+                    error.add_note("another write got in between, and a stream cannot be read twice: put it again")
+                raise
+
+    async def _cut(self, source: Slicer, waiting: list[_StreamPart]) -> AsyncGenerator[_StreamPart, None]:
+        """Cut a stream into parts, behind those that wait; whoever takes one gives its memory back."""
+        number = len(waiting)
+        while waiting:
+            yield waiting.pop(0)
+        while not source.ended:
+            number += 1
+            yield await self._next_part(source, number)
+
+    async def _next_part(self, source: Slicer, number: int) -> _StreamPart:
+        size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
+        held = await self.limits.memory.take(self._memory(size))
+        try:
+            data = await source.take(size)
+            self._check_stream(number, source.taken)
+        except BaseException:
+            self.limits.memory.give(held)
+            raise
+        return _StreamPart(number, data, held)
+
+    def _check_stream(self, number: int, size: int) -> None:
+        limits = self.provider.capabilities
+        if number > limits.max_parts or size > limits.max_object_size:
+            message = (
+                f"{self.provider.locate(self.key)}: the stream is longer than {limits.max_parts} parts of this "
+                "part_size hold; give TransferConfig a larger part_size"
+            )
+            raise UnsupportedError(message, key=self.key)
+
+    async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
+        limits = self.provider.capabilities
+        whole = whole_checksum(self._parts, limits)
+        info, settled = await complete_settled(
+            self.provider, upload, self._parts, marked, checksum=whole, attempts=self.config.max_attempts
+        )
+        self.retries += settled
+        if self.config.verify or not limits.stable_multipart_etag:
+            try:
+                stored = await self.provider.head(self.key)
+            except StorageError:
+                return info  # it is published all the same: the token may write and not read, or somebody deleted it
+            if stored.write_token != marked.metadata[WRITE_TOKEN]:
+                return info  # somebody has replaced it since
+            if stored.size != info.size:
+                message = f"{self.provider.locate(self.key)}: {info.size} bytes were sent and {stored.size} are stored"
+                raise IntegrityError(message, key=self.key)
+            return stored
+        return info
+
+    def _result(self, info: ObjectInfo, parts: int, started: float) -> TransferResult:
+        limits = self.provider.capabilities
+        checked = limits.multipart_checksum if self._parts else limits.put_checksum
+        self._made = info
+        return TransferResult(
+            key=self.key,
+            size=info.size,
+            etag=info.etag,
+            version_id=info.version_id,
+            parts=parts,
+            retries=self.retries,
+            verified=checked or "length",
+            seconds=time.monotonic() - started,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _StreamPart:
+    """A piece of a stream, and the memory it holds."""
+
+    number: int
+    data: bytes
+    held: int
