@@ -1,8 +1,8 @@
 """Large bodies in worker threads: socket → file and file → socket, past the event loop.
 
-A lane is a blocking connection and one buffer. The thread that uses it parks in system calls, where the
-interpreter's lock is free; the loop only starts it, and can end it at any moment by shutting the socket
-down, which wakes the thread at once. IdleTimer is judged by the pool, from the kernel's counters.
+A lane is a blocking connection and one buffer. Its thread waits in system calls, which release the interpreter's
+lock. The loop only starts the thread. To stop it, the loop shuts the socket down, which wakes the thread at once.
+The pool checks the read timeout with the kernel's counters (`IdleTimer`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bucketry._wire.threads import LaneThreads
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 BUFFER = 512 * KiB
-MAX_ANSWER = MiB  # of a body that is not for the sink: an error's XML
+MAX_ANSWER = MiB  # of a body that is kept in memory: an error's XML
 
 T = TypeVar("T")
 Write: TypeAlias = Callable[[memoryview], None]
@@ -39,16 +39,17 @@ Write: TypeAlias = Callable[[memoryview], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRequest:
-    """What one lane is to do; both functions run in its thread.
+    """One request for a lane; both functions run in its thread.
 
     Attributes:
         method: In capitals.
-        prepare: Gives the request's head, ready to be sent; may read the body's slices first, to sum them.
-        body: What follows the head.
-        accept: Looks at the answer's head, and gives what takes its body; `None`: the body is kept and given.
-        repeatable: Sending it twice does what sending it once does.
-        where: Begins messages about the body's file.
-        sent: Where the body's bytes are counted as they are sent.
+        prepare: Gives the request's head, ready to be sent; may read the body's slices first, for a checksum.
+        body: Sent after the head.
+        accept: Takes the answer's head, and gives the function that takes the body; `None`: the body is kept and
+            returned.
+        repeatable: Sending it twice has the same effect as sending it once.
+        where: The beginning of messages about the body's file.
+        sent: Counts the body's bytes as they are sent.
     """
 
     method: str
@@ -61,11 +62,11 @@ class LaneRequest:
 
 
 class Lane:
-    """A blocking connection and its buffer; at any time one thread uses it, or none.
+    """A blocking connection and its buffer; at most one thread uses it at a time.
 
     Attributes:
         in_use: Whether a thread uses it.
-        heard: Whether any byte of the present answer has come.
+        heard: Whether any byte of the present answer was received.
     """
 
     def __init__(self, origin: Origin, pool: Pool, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -88,11 +89,11 @@ class Lane:
     # --- in a worker thread ------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Make the TLS handshake, if there is to be one. Blocks."""
+        """Make the TLS handshake if the origin uses TLS. Blocks."""
         self._stream.start()
 
     def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
-        """Send a request, and give its answer's head and the body that was kept. Blocks."""
+        """Send a request; give the answer's head, and its body unless `accept` gave a function for it. Blocks."""
         self.heard = False
         self._reader = AnswerReader(request.method)
         head = request.prepare(self._slices(request))
@@ -102,7 +103,7 @@ class Lane:
         except WireError:
             if self._stopped and not self._silent:
                 raise
-            self._stopped = True  # not to be used again; but the server may have answered before it had all
+            self._stopped = True  # not used again; but the server may have answered before it received the whole body
         answer, rest = self._read_head()
         write = request.accept(answer)
         if write is None:
@@ -147,7 +148,7 @@ class Lane:
             sent.count += count
 
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
-        """Read until the head is complete, and give it with what came of the body."""
+        """Read until the head is complete; give it and the bytes of body that were received with it."""
         while True:
             view = self._receive(BUFFER)
             self.heard = True
@@ -162,7 +163,7 @@ class Lane:
         return bytes(kept)
 
     def _next(self) -> memoryview:
-        """Give the next bytes of body; none: that was all."""
+        """Give the next bytes of the body; empty: the body is complete."""
         reader = self._reader
         while not reader.done:
             left = reader.remaining
@@ -172,7 +173,7 @@ class Lane:
         return memoryview(b"")
 
     def _receive(self, count: int, *, whole: bool = False) -> memoryview:
-        """Receive some bytes into the buffer, or `count` of them, unless the connection ends before."""
+        """Receive some bytes into the buffer; with `whole`, `count` bytes unless the connection ends before."""
         view = self._buffer[:count]
         got = self._call(partial(self._stream.receive, view, whole=whole))
         if not got and not self._reader.feed_eof():
@@ -180,7 +181,7 @@ class Lane:
         return view[:got]
 
     def _call(self, call: Callable[..., int | None], *args: object) -> int:
-        """Call something that waits for the other side."""
+        """Call a function that waits for the server."""
         self._waits_since = time.monotonic()
         try:
             return call(*args) or 0
@@ -203,10 +204,10 @@ class Lane:
         how = "was closed" if exc is None else f"broke: {exc}"
         return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
 
-    # --- as the pool sees it -----------------------------------------------------------------------
+    # --- called by the pool ------------------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Tell whether nothing has come that nobody asked for: the server's closing, most of all."""
+        """Tell whether the idle connection is still open and has received nothing without a request."""
         if not self._stream.clean():
             return False
         poll = select.poll()
@@ -214,20 +215,20 @@ class Lane:
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Close it; where a thread uses it, wake that one, and `close` again when it has left."""
+        """Close it. If a thread uses it, shut the socket down, which wakes the thread; the caller then closes again."""
         self._stopped = True
         if not self.in_use:
             self._socket.close()
             return
-        with suppress(OSError):  # the other side may have closed it already
+        with suppress(OSError):  # the server may have closed it already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def reusable(self) -> bool:
-        """Tell whether the answer is complete and the connection can carry another request."""
+        """Tell whether the answer is complete and the connection can be used for another request."""
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
     def idle(self, now: float) -> float:
-        """Give the seconds for which the thread has been waiting for the other side."""
+        """Give the seconds for which the thread has waited for the server."""
         since = self._waits_since
         if since is None:
             return 0.0
@@ -247,14 +248,14 @@ class Lanes:
     """The lanes to one origin, and the threads that run on them.
 
     Args:
-        origin: Where.
+        origin: Scheme, host and port.
         pool: Its slots.
         tls: For `https`.
         threads: As many as there are slots.
     """
 
     def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: LaneThreads) -> None:
-        """Remember; no I/O."""
+        """Store the arguments; no I/O."""
         self._origin = origin
         self._pool = pool
         self._tls = tls
@@ -262,10 +263,10 @@ class Lanes:
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
-        """Make a request on a lane of its own; a stale connection is replaced as in `Unary.send`.
+        """Make a request in a lane; a connection that the server closed is replaced as in `Unary.send`.
 
-        A cancellation ends the thread's waiting at once, and is raised when the thread has left the lane: until
-        then it may use descriptors and buffers that the caller is about to close.
+        A cancellation stops the thread at once. It is raised when the thread has left the lane, because until then the
+        thread may use descriptors and buffers that the caller is about to close.
 
         Raises:
             WireError: No whole answer came.

@@ -1,7 +1,7 @@
-"""Which connections to an endpoint are open, and how long a silence may last.
+"""The connections to an endpoint, and how long each may be idle.
 
-One pool serves both drivers: a slot is one request under way, and sockets, idle ones included, are never
-more than slots. What a connection is (a protocol of the loop, a socket of a thread) the drivers know.
+One pool serves both drivers. A slot stands for one request under way. There are never more sockets than slots, idle
+sockets included. Only the drivers know what a connection is: a protocol of the loop or a socket of a thread.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from bucketry._wire.slots import Slots
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
 BUFFER = 256 * KiB
-_TICK = 1.0  # how late a silence or an idle connection may be noticed
+_TICK = 1.0  # at most so late is a read timeout or an idle connection noticed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds; `None`: no limit.
+    """Timeouts in seconds; `None`: no limit.
 
     Attributes:
         connect: From the first packet to the end of the TLS handshake.
-        read: The longest silence of a server that has a request.
-        pool: Waiting for a slot while nothing moves; see `Slots`.
+        read: The longest time without a byte from or to the server during a request.
+        pool: The longest wait for a slot while no byte moves; see `Slots`.
     """
 
     connect: float
@@ -37,34 +37,34 @@ class Timeouts:
 
 
 class Pooled(Protocol):
-    """A connection, as the pool sees it."""
+    """The part of a connection that the pool uses."""
 
     def usable(self) -> bool:
-        """Tell whether an idle connection still looks alive."""
+        """Tell whether an idle connection still seems to be open."""
 
     def close(self) -> None:
-        """Close it at once; whoever uses it finds it broken."""
+        """Close it at once; a request on it fails."""
 
     def idle(self, now: float) -> float:
-        """Give the seconds for which the other side has been silent although it is its turn."""
+        """Give the seconds for which the client has waited for the server, without a byte."""
 
     def expire(self, seconds: float) -> None:
-        """End what waits on it, because the silence has lasted too long."""
+        """Fail the request on it, because the connection was idle for too long."""
 
     def moved(self) -> int:
         """Give a number that changes when bytes of the present request or answer move."""
 
 
 class IdleTimer:
-    """Judges how long the other side has been silent, by what the kernel saw move."""
+    """Measures how long a connection is idle, by the kernel's byte counters."""
 
     def __init__(self) -> None:
-        """Begin with no waiting."""
+        """Begin while no request waits."""
         self._since = self._alive = 0.0
         self._count: int | None = None
 
     def seconds(self, since: float, now: float, limit: float, count: Callable[[], int]) -> float:
-        """Give the silence of a waiting that began at `since`; the kernel is asked only when half the limit is over."""
+        """Give the idle seconds of a wait that began at `since`; `count` is called only after half the limit."""
         if since != self._since:
             self._since, self._alive, self._count = since, since, None
         waited = now - self._alive
@@ -81,16 +81,16 @@ class Pool(Slots):
     """Slots and idle connections of one endpoint, in one event loop.
 
     Attributes:
-        closed: Whether connections are kept no more.
-        buffer: What connections of the loop receive into, one after the other.
+        closed: Whether the pool is closed and keeps no connections.
+        buffer: The event loop's connections receive into it, one after the other.
     """
 
     def __init__(self, limit: int, timeouts: Timeouts, drained: Callable[[], None] = lambda: None) -> None:
         """Begin empty; no I/O.
 
         Args:
-            limit: Of slots.
-            timeouts: Of waiting and silence.
+            limit: The number of slots.
+            timeouts: For waiting and for idle connections.
             drained: Called when the pool is closed and no request is under way.
         """
         Slots.__init__(self, limit, timeouts.pool, lambda: sum(each.moved() for each in self._watched))
@@ -109,9 +109,9 @@ class Pool(Slots):
         return len(self._idle)
 
     def take(self, kind: object) -> Pooled | None:
-        """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
+        """Give an idle connection of a kind, the last one used; `None`: there is none, and room for a new one.
 
-        The caller holds a slot. A kind is whatever object its driver takes for it.
+        The caller has taken a slot. A kind is any object that the driver chose for its connections.
         """
         for at in range(len(self._idle) - 1, -1, -1):
             _, found, connection = self._idle[at]
@@ -120,12 +120,12 @@ class Pool(Slots):
                 if connection.usable():
                     return connection
                 connection.close()
-        while len(self._idle) + self.busy > self.limit:  # another kind's
+        while len(self._idle) + self.busy > self.limit:  # close connections of another kind
             self._idle.popleft()[2].close()
         return None
 
     def release(self, kind: object, connection: Pooled) -> None:
-        """Give the slot back, and keep the connection for the next request."""
+        """Return the slot, and keep the connection for the next request."""
         if self.closed:
             self.discard(connection)
             return
@@ -134,7 +134,7 @@ class Pool(Slots):
         self.give_slot()
 
     def discard(self, connection: Pooled | None) -> None:
-        """Give the slot back, and close the connection, if there is one."""
+        """Return the slot, and close the connection if there is one."""
         if connection is not None:
             self.drop(connection)
         self.give_slot()
@@ -145,20 +145,20 @@ class Pool(Slots):
         connection.close()
 
     def forget(self, connection: Pooled) -> None:
-        """Drop an idle connection that the server closed."""
+        """Remove an idle connection that the server closed."""
         for entry in self._idle:
             if entry[2] is connection:
                 self._idle.remove(entry)
                 return
 
     def watch(self, connection: Pooled) -> None:
-        """Begin to look after a connection that is being used."""
+        """Begin to check the read timeout of a connection in use."""
         self._watched.add(connection)
         if self._ticker is None:
             self._ticker = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
 
     def close(self, *, at_once: bool) -> None:
-        """Close idle connections now, and the others when their requests are done, or `at_once`: those then fail."""
+        """Close idle connections now and the others when their requests are done; with `at_once`, requests fail now."""
         self.closed = True
         for _, _, connection in self._idle:
             connection.close()
@@ -172,7 +172,7 @@ class Pool(Slots):
             self._drained()
 
     def give_slot(self) -> None:
-        """Give a slot back, to whoever waits first; the last one of a closed pool ends it."""
+        """Return a slot; the caller that has waited longest gets it. The last slot of a closed pool calls `drained`."""
         Slots.give_slot(self)
         if self.closed and not self.busy:
             self._drained()

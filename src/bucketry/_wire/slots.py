@@ -1,4 +1,4 @@
-"""How many requests to an endpoint may be under way, and who waits for one to end."""
+"""Limits how many requests to an endpoint are under way; further callers wait in a queue."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from bucketry.errors import PoolTimeoutError
 
 
 class Slots:
-    """Slots for requests under way, given out in the order they were asked for.
+    """Slots for requests under way; callers get them in the order in which they asked.
 
-    Who waits is refused when for `longest_wait` seconds no slot was given back and no byte moved on any of them: then
-    whoever holds them does not read, and perhaps waits for this very request. A queue that moves may take any time.
+    A waiting caller gets an error if no slot was returned and no byte moved on any request for `longest_wait` seconds:
+    the callers that have the slots then do not read, and perhaps wait for this very request. While slots are returned
+    or bytes move, the wait has no limit.
 
     Attributes:
-        limit: Slots in all.
-        busy: Slots taken.
+        limit: The number of slots.
+        busy: The number of slots taken.
     """
 
     def __init__(self, limit: int, longest_wait: float | None, moved: Callable[[], int] = lambda: 0) -> None:
         """Begin with all slots free.
 
         Args:
-            limit: Slots in all.
-            longest_wait: Seconds in which nothing moves; `None`: wait for ever.
+            limit: The number of slots.
+            longest_wait: Seconds without a returned slot or a moved byte; `None`: no limit.
             moved: Gives a number that changes when bytes move on a request under way.
         """
         self.limit = limit
@@ -39,16 +40,16 @@ class Slots:
         self._timer: asyncio.TimerHandle | None = None
 
     def take_slot(self) -> bool:
-        """Take a slot, if one is free and nobody waits for it; `give_slot` gives it back."""
+        """Take a slot if one is free and no caller waits for it; return it with `give_slot`."""
         free = self.busy < self.limit and not self._waiting
         self.busy += free
         return free
 
     async def wait_for_slot(self) -> None:
-        """Take a slot when it is this caller's turn.
+        """Wait for this caller's turn and take a slot.
 
         Raises:
-            WireError: Nothing moved for too long.
+            WireError: No slot was returned and no byte moved for too long.
         """
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
@@ -67,12 +68,12 @@ class Slots:
             raise
 
     def give_slot(self) -> None:
-        """Give a slot back, to whoever waits first."""
+        """Return a slot; the caller that has waited longest gets it."""
         self._given += 1
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)  # the slot passes on
+                turn.set_result(None)  # the waiting caller takes the slot, so `busy` stays
                 return
         self.busy -= 1
 
@@ -87,7 +88,7 @@ class Slots:
         self._timer = loop.call_later(longest_wait, self._look, loop, seen, longest_wait)
 
     def _look(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
-        """Refuse all who wait if nothing has moved since `seen`."""
+        """Fail all waiting callers if no slot was returned and no byte moved since `seen`."""
         self._timer = None
         if not self._waiting:
             return
