@@ -1,4 +1,4 @@
-"""aiobotocore's sessions and clients: made off the loop, one for each identity. Loaded when one is first needed."""
+"""aiobotocore's sessions and clients: made in threads, one for each identity. Imported on first use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
 
 _UNUSUAL_S3 = ("use_accelerate_endpoint", "use_dualstack_endpoint", "payload_signing_enabled", "use_arn_region")
-_NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not depend on somebody's AWS settings
+_NO_FILES = {  # an endpoint with its own credentials, perhaps not AWS, must not depend on AWS settings of this machine
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
@@ -43,17 +43,17 @@ _NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not dep
 
 
 class Clients:
-    """What is open of aiobotocore in one event loop: sessions by profile, clients by endpoint.
+    """The open objects of aiobotocore in one event loop: sessions by profile, clients by endpoint.
 
     Attributes:
-        users: How many use a client just now.
+        users: How many callers use a client now.
     """
 
     def __init__(self) -> None:
         """Open nothing yet."""
         keep_secrets()
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
-        self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
+        self._warm: set[int] = set()  # ids of sessions; safe, because `_sessions` keeps the sessions
         self._chains: dict[int, Chain] = {}  # as above
         self._clients: dict[Endpoint, AioBaseClient] = {}
         self._stack = AsyncExitStack()
@@ -62,7 +62,7 @@ class Clients:
 
     @asynccontextmanager
     async def lend(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
-        """Lend the client of an endpoint, which signs by `clock`."""
+        """Give the client of an endpoint for a `with` block; it signs with the time of `clock`."""
         self.users += 1
         try:
             client = self._clients.get(endpoint)
@@ -74,7 +74,7 @@ class Clients:
             self.users -= 1
 
     async def facts(self, endpoint: Endpoint) -> SessionFacts:
-        """Give what the AWS configuration says that the data plane needs to know.
+        """Give the settings of the AWS configuration that the data plane needs.
 
         Raises:
             WireError: The configuration cannot be read.
@@ -88,7 +88,7 @@ class Clients:
             raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
-        """Give a function that asks the session's credential chain, which refreshes what expires."""
+        """Give a function that gives the session's credentials and refreshes them before they expire."""
         return self._chain(await self._session(endpoint)).ask
 
     async def close(self) -> None:
@@ -113,30 +113,30 @@ class Clients:
         facts = await self.facts(endpoint)
         trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
         if trusted.path is not None:
-            await in_thread(trusted.context)  # aiobotocore would tell of a missing file as of a lost connection
+            await in_thread(trusted.context)  # aiobotocore would report a missing file as a connection error
         if endpoint.access_key is None and not endpoint.anonymous:
-            await self._chain(session).ask()  # making a client would look for them on the loop
+            await self._chain(session).ask()  # else making a client would search for them on the loop
         with fitting():
             if id(session) not in self._warm:
                 await in_thread(_warm, session)
                 self._warm.add(id(session))
             client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
-            # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
+            # R2 and others never answer `Expect: 100-continue`; on all others it costs a round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
             sign_by(client, clock)
-        keep_secrets()  # of modules that were loaded meanwhile
+        keep_secrets()  # for the loggers of modules imported meanwhile
         self._clients[endpoint] = client
         return client
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What AWS's configuration files and variables say.
+    """Settings from AWS's configuration files and variables.
 
     Attributes:
-        usual: AWS is reached at the region's usual endpoint, in the usual way.
-        profile: Which profile is used, if it is not the default one.
+        usual: Whether requests go to AWS's standard endpoint of the region (no FIPS, dual-stack, acceleration, …).
+        profile: The profile in use; `None`: the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
 
@@ -154,17 +154,17 @@ def _facts(session: AioSession) -> SessionFacts:
 
 
 def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
-    """Build a session; blocks for the configuration files.
+    """Build a session; blocks, because it reads the configuration files.
 
     Args:
         profile: Of the shared AWS configuration files.
-        chain: Credentials come from the environment and those files; otherwise neither is looked at.
+        chain: Take credentials from the environment and those files; else, without a profile, read neither.
     """
     return AioSession(profile=profile) if chain or profile else AioSession(session_vars=_NO_FILES)
 
 
 def _warm(session: AioSession) -> None:
-    """Build a client to throw away, so that the service model is read and parsed here: 60 to 130 ms, then 3 ms."""
+    """Build a client and drop it: this reads and parses the service model, 60 to 130 ms; a later client takes 3 ms."""
 
     async def build() -> None:
         async with session.create_client(
@@ -194,20 +194,20 @@ def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
             max_pool_connections=endpoint.max_connections,
-            # A proxy of the environment leads nowhere from here.
+            # A proxy cannot reach the loopback of this machine.
             proxies={} if endpoint.loopback else None,
             connect_timeout=endpoint.connect_timeout,
             read_timeout=endpoint.read_timeout,
-            # One owner of repeats: the provider's own, which knows every vendor's throttling answers.
+            # Only the provider repeats requests: it knows every vendor's throttling answers.
             retries={"total_max_attempts": 1, "mode": "standard"},
-            # Checksums go as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
+            # Checksums are sent as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connector_args={"keepalive_timeout": KEEP_ALIVE},
             user_agent_extra="bucketry",
             s3={
                 "addressing_style": endpoint.addressing_style,
-                # Over TLS the body is protected by it and by the checksum header, where the server checks one.
+                # Over https, TLS protects the body, and so does the checksum header if the server checks it.
                 "payload_signing_enabled": endpoint.signs_bodies or (endpoint.url or "").startswith("http://"),
             },
         ),

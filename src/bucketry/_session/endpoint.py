@@ -1,4 +1,4 @@
-"""Where requests go, and who signs them: the identity of a client."""
+"""The endpoint and the credentials of a client, which are its identity."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """The identity of a client: providers that agree in all of it share one client and its connections.
+    """The identity of a client: providers with equal values share one client and its connections.
 
     Attributes:
         url: Scheme, host and port; `None`: botocore chooses it for the region (AWS).
         region: What requests are signed for.
         addressing_style: `"path"` or `"virtual"`.
-        access_key: `None`: aiobotocore's credential chain.
-        secret_key: The secret half.
+        access_key: The access key's id; `None`: aiobotocore's credential chain.
+        secret_key: The secret access key.
         session_token: Of temporary credentials.
         profile: Of the shared AWS configuration files.
-        ca_bundle: Path of the certificate authorities to trust; `None`: the system's.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's.
         connect_timeout: Seconds.
         read_timeout: Seconds.
-        max_connections: Sockets at most.
-        plain_url: Where plain requests go; `None`: only botocore can tell.
-        signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
-        pool_timeout: Seconds to wait for a connection while nothing moves.
+        max_connections: The largest number of sockets.
+        plain_url: The URL for the data plane's requests; `None`: only botocore can build it.
+        signs_bodies: Signatures cover the bodies' hashes, so that the server can check that a body arrived whole.
+        pool_timeout: Seconds to wait for a connection while no byte moves on the others.
         total_timeout: As in `S3FamilyConfig`.
-        anonymous: Requests are not signed, and no credentials are looked for.
+        anonymous: Requests are not signed, and no credentials are searched.
         loopback: The endpoint is on this machine.
     """
 

@@ -1,4 +1,4 @@
-"""What providers share: connections of the data plane and clients of aiobotocore, by endpoint identity."""
+"""Shared by providers: connections of the data plane and clients of aiobotocore, by endpoint identity."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 class SessionPool:
     """Connections for any number of providers: one set for each endpoint identity.
 
-    Hold one for an application's life: `async with SessionPool() as pool: …`. Without `async with` it opens
-    on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles
-    (configuration only), and what is live belongs to one process and one event loop: after a fork, in a
-    spawned process or in another `asyncio.run` it opens anew by itself.
+    Use one pool for a whole application: `async with SessionPool() as pool: …`. Without `async with`, it opens on first
+    use, and is closed when the event loop shuts down if it is still referenced. It can be pickled (configuration only).
+    Open connections belong to one process and one event loop: after a fork, in a spawned process or in another
+    `asyncio.run`, the pool opens new ones by itself.
 
     Args:
-        max_connections: Sockets for each endpoint at most; `None`: each provider's configuration decides. Calls
-            that go through aiobotocore have as many again of their own.
+        max_connections: The largest number of sockets for each endpoint; `None`: each provider's configuration decides.
+            Calls through aiobotocore have a separate limit of the same size.
     """
 
     def __init__(self, *, max_connections: int | None = None) -> None:
-        """Remember the limit; no I/O."""
+        """Store the limit; no I/O."""
         if max_connections is not None and (
             not isinstance(max_connections, int) or isinstance(max_connections, bool) or max_connections < 1
         ):
@@ -53,33 +53,33 @@ class SessionPool:
         self._states: dict[Endpoint, EndpointState] = {}
 
     async def __aenter__(self) -> Self:
-        """Give the pool itself; connections open on first use."""
+        """Return the pool itself; connections open on first use."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what is open in this loop."""
+        """Close what is open in this event loop."""
         await self.close()
 
     async def close(self) -> None:
-        """Close what is open in this loop, each connection in use when its request is done; later calls open anew."""
+        """Close all connections of this event loop, those in use after their request; later calls open new ones."""
         live = self._live.pop()
         if live is not None:
             await live.close()
 
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
-        """Lend aiobotocore's client of an endpoint; it stays open at least until the context is left."""
+        """Give aiobotocore's client of an endpoint; it stays open at least until the context is left."""
         async with self._live.get().lend(self._limited(endpoint)) as client:
             yield client
 
     @asynccontextmanager
     async def request(self, endpoint: Endpoint) -> AsyncIterator[tuple[Any, Slots]]:
-        """Lend aiobotocore's client for one request, which holds one of the given slots until the context is left.
+        """Give aiobotocore's client and the slots for one request; one slot is taken until the context is left.
 
         Raises:
-            WireError: No slot became free, and nothing moved.
+            WireError: No slot became free, and no byte moved, for `pool_timeout` seconds.
         """
         endpoint = self._limited(endpoint)
         live = self._live.get()
@@ -93,11 +93,11 @@ class SessionPool:
                 slots.give_slot()
 
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
-        """Give the data plane's road to a host of an endpoint; `None`: the way there is not a plain one.
+        """Give the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
 
         Args:
-            endpoint: Where, and as whom.
-            host: Put before the endpoint's own, with a dot, where the bucket is addressed so; else empty.
+            endpoint: The endpoint and the credentials.
+            host: For virtual addressing, the part before the endpoint's host (the bucket); else empty.
 
         Raises:
             WireError: Certificates or configuration files cannot be read.
@@ -109,7 +109,7 @@ class SessionPool:
         return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
-        """Give what all users of an endpoint share in this process: its clock and its retry budget."""
+        """Give the endpoint's clock and retry budget, which all its users in this process share."""
         return self._states.setdefault(self._limited(endpoint), EndpointState())
 
     def _limited(self, endpoint: Endpoint) -> Endpoint:
@@ -120,7 +120,7 @@ class SessionPool:
         return {"max_connections": self.max_connections}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin closed."""
+        """Restore the configuration; nothing is open."""
         self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
     def __repr__(self) -> str:
@@ -129,7 +129,7 @@ class SessionPool:
 
 
 class _Live:
-    """What is open in one event loop."""
+    """Everything that is open in one event loop."""
 
     def __init__(self, state: Callable[[Endpoint], EndpointState]) -> None:
         self._state = state
@@ -151,18 +151,18 @@ class _Live:
                 await self.close()
 
     def slots(self, endpoint: Endpoint) -> Slots:
-        """Give the slots of the requests to an endpoint that go through aiobotocore."""
+        """Give the slots for an endpoint's requests through aiobotocore."""
         if endpoint not in self._slots:
             self._slots[endpoint] = Slots(endpoint.max_connections, endpoint.pool_timeout)
         return self._slots[endpoint]
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
-        """Give the client to an endpoint; `None`: it is not plain."""
+        """Give the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
         if endpoint not in self._endpoints:
             async with self._opening:
                 if endpoint not in self._endpoints:
                     client = await self._open(endpoint)
-                    if self._closing and client is not None:  # meanwhile: it serves this request, and no other
+                    if self._closing and client is not None:  # closed meanwhile: use it for this request only
                         client.close()
                     self._endpoints[endpoint] = client
         return self._endpoints[endpoint]
@@ -207,8 +207,8 @@ class _Live:
             await anext(self._watch)
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before
-        # it closes its loop: a pool that nobody closed ends up in this `finally`.
+        # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before it
+        # closes its loop. This `finally` then closes a pool that the user did not close.
         try:
             yield
         finally:
