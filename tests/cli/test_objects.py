@@ -154,7 +154,7 @@ def test_delete_takes_a_star_literally_and_says_so(bucketry: Shell) -> None:
     bucketry.write("data/storage/mine/a", b"x")
     ran = bucketry("delete", "mine/*")
     assert (ran.code, ran.text) == (0, "asked to delete 1 key\n")
-    assert ran.err == "delete: the * in mine/* was taken literally; --prefix deletes what begins alike\n"
+    assert ran.err == "delete: the * in mine/* is a plain character; to delete keys by their beginning, use --prefix\n"
     assert (bucketry.store / "mine/a").exists()
 
 
@@ -172,14 +172,14 @@ def test_delete_below_a_prefix(bucketry: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ((), "says nothing to delete"),
+        ((), "needs keys to delete"),
         (("--prefix", "k"), "add --recursive"),
         (("--all",), "add --recursive"),
-        (("--recursive",), "says nothing to delete"),
+        (("--recursive",), "needs keys to delete"),
         (("--prefix", "", "--recursive"), "write --all --recursive"),
         (("--prefix", "k", "--all", "--recursive"), "contradict"),
         (("k", "--prefix", "k", "--recursive"), "give keys, or"),
-        (("--prefix", "k", "--recursive", "--strict"), "--strict is for keys"),
+        (("--prefix", "k", "--recursive", "--strict"), "--strict works with keys only"),
         (("",), "the key is empty"),
         (("k", ""), "the key is empty"),
     ],

@@ -180,8 +180,8 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
     [
         (("upload", "--local", "missing"), 3, "missing does not exist"),
         (("upload", "--local", ""), 2, "--local is empty"),
-        (("upload", "--local", "-"), 2, "give its whole key"),
-        (("upload", "--local", "-", "--remote", "d/"), 2, "give its whole key"),
+        (("upload", "--local", "-"), 2, "give the complete key"),
+        (("upload", "--local", "-", "--remote", "d/"), 2, "give the complete key"),
         (("upload", "--local", "f", "--remote", "/abs"), 2, "cannot be a local path"),
         (("upload", "--local", "f", "--metadata", "a=1", "--metadata", "a=2"), 2, "a name twice"),
         (("upload", "--local", "f", "--metadata", "a=ü"), 2, "printable ASCII"),
@@ -193,9 +193,9 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
         (("download", "--remote", "k", "--local", ""), 2, "--local is empty"),
         (("download", "--remote", "d", "--local", "f"), 2, "many objects need a directory"),
         (("download", "--remote", "d/", "--local", "f"), 2, "many objects need a directory"),
-        (("download", "--remote", "d/", "--local", "-"), 2, "do not fit standard output"),
+        (("download", "--remote", "d/", "--local", "-"), 2, "standard output takes one object only"),
         (("download", "--remote", "d", "--local", "-"), 3, "no such object"),
-        (("download", "--remote", "k", "--local", "-", "--json"), 2, "--json has no place"),
+        (("download", "--remote", "k", "--local", "-", "--json"), 2, "--json cannot be used"),
         (("download", "--remote", "k", "--local", "taken"), 2, "is a directory"),
     ],
 )
@@ -233,7 +233,7 @@ def test_no_clobber_keeps_what_exists(bucketry: Shell) -> None:
     bucketry.write("out/one", b"old")
     ran = bucketry("download", "--remote", "r", "--local", "out", "--no-clobber")
     assert ran.code == 0
-    assert "2 (1 skipped: there before)" in ran.text
+    assert "2 (1 skipped: already there)" in ran.text
     assert files_below(bucketry.directory / "out") == {"one": b"old", "two": b"new", "sub/three": b"new"}
     ran = bucketry("download", "--remote", "r/", "--local", "out", "--no-clobber", "--json")
     assert (ran.document["files"], ran.document["skipped"]) == (0, 3)

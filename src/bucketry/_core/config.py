@@ -26,14 +26,14 @@ MAX_PART_SIZE = 5 * GiB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig:
-    """How transfers are split into parts, and how many bodies are sent or received at once.
+    """How transfers are split into parts, and how many run at once.
 
-    One TransferManager uses at most `memory_budget` bytes (or one part, if an object needs larger parts) plus 1 MiB
-    for each of `max_concurrency` bodies, for any size and number of transfers.
+    One TransferManager uses at most `memory_budget` bytes (or one part, if an object needs larger parts) plus 1 MiB for
+    each of `max_concurrency` bodies, for any size and number of transfers.
 
     Attributes:
         part_size: Bytes of a part; `None`: 8 MiB, or more if the object would exceed the vendor's limit of parts.
-        multipart_threshold: Objects of at least this size, in bytes, are sent in parts; `None`: the vendor's row decides.
+        multipart_threshold: Objects of at least so many bytes are sent in parts; `None`: the vendor's row decides.
         max_concurrency: Bodies under way at once, in all transfers of the manager; 16.
         memory_budget: Bytes of bodies in memory at once, in all transfers of the manager; 256 MiB.
         max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. One body runs at full

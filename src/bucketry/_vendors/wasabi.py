@@ -20,7 +20,7 @@ VENDOR = Vendor(
         max_part_size=5 * 10**9,
         max_parts=10_000,  # unverified; AWS's limit
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # it accepted 1,001 keys (live, 2026-10), but this is not documented
+        max_delete_keys=1_000,  # accepted 1,001 keys (live, 2026-10); undocumented
         max_key_length=1_024,
         max_metadata_size=2_048,  # unverified; AWS's limit
         # Put, Complete and Copy ignore If-None-Match: they overwrite and answer 200 (live, 2026-10).
@@ -41,7 +41,7 @@ VENDOR = Vendor(
         versions=True,
     ),
     endpoint_template="https://s3.{region}.wasabisys.com",
-    endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # a host without a region is us-east-1
+    endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # no region: us-east-1
     regions=(
         "us-east-1",
         "us-east-2",
