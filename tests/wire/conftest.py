@@ -1,4 +1,4 @@
-"""One pool of clients for each module: building the first one takes longer than all tests together."""
+"""One pool of clients for each module, because building the first client takes longer than all the tests."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def pool() -> AsyncIterator[SessionPool]:
 
 @pytest.fixture(params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest) -> str:
-    """Run the test by each transport; a test that is of one of them says so by parametrizing this."""
+    """Run the test with each transport; a test for one transport only parametrizes this fixture."""
     return str(request.param)
 
 
 @pytest.fixture
 def provide(pool: SessionPool, transport: str) -> Provide:
-    """Make a provider of a scripted server, `S3Provider` with AWS's row by default."""
+    """Make a provider for a scripted server; by default `S3Provider` with AWS's row."""
 
     def make(place: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
         url = place if isinstance(place, str) else place.url
@@ -64,5 +64,5 @@ def provide(pool: SessionPool, transport: str) -> Provide:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every back-off last no time: the one thing here that is not real."""
+    """Set every back-off to zero seconds; nothing else here is replaced."""
     monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)

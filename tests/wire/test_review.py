@@ -1,4 +1,4 @@
-"""What a review of the data plane found, so that it stays mended."""
+"""Faults of the data plane that a review found and that must not return."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREDENTIALS = {"access_key_id": "AKID", "secret_access_key": "SECRET"}
 
 
 class Still:
-    """A transport that only notes."""
+    """A transport that does nothing."""
 
     def write(self, data: bytes) -> None:
         """Send nothing."""
@@ -37,7 +37,7 @@ class Still:
 
 
 async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
-    """A body whose reading is cancelled gives its first bytes first when it is read again."""
+    """After a cancelled read, the next read of the body begins with the bytes received before."""
     pool = Pool(1, Timeouts(connect=1, read=1))
     connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox(pool))
     connection.connection_made(Still())  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
 
 
 async def test_a_body_is_not_read_after_its_context() -> None:
-    """An iterator that outlives its context never gives another answer's bytes."""
+    """An iterator that is used after its context never gives another answer's bytes."""
 
     def script(_: Any) -> Answer:
         return Answer(200, b"x" * 10, {"ETag": '"e"'})
@@ -75,7 +75,7 @@ async def test_a_body_is_not_read_after_its_context() -> None:
 
 
 async def test_a_pool_that_is_closed_while_it_opens_stays_closed() -> None:
-    """A request that was opening its connection when the pool was closed is served, and leaves nothing open."""
+    """A request that opens its connection while the pool is closed still succeeds, and leaves nothing open."""
 
     def script(_: Any) -> Answer:
         return Answer(200, b"1", {"ETag": '"e"'})
@@ -94,7 +94,7 @@ async def test_a_pool_that_is_closed_while_it_opens_stays_closed() -> None:
 
 @pytest.mark.parametrize("surplus", [b"", b"HTTP/1.1 408 Too late\r\n\r\n"])
 async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: bytes) -> None:
-    """A lane that received bytes behind a body is not used again, also when TLS still holds them."""
+    """A lane that received bytes after a body is not used again, even if they are still in TLS's buffers."""
     context, pem = certificate(tmp_path)
     size = 2 * BUFFER + 1000
     ours, theirs = socket.socketpair()
@@ -129,7 +129,7 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
 
 
 def test_a_silence_is_as_long_as_it_lasts() -> None:
-    """A server that never answers is given up after one read timeout, and one that moves is not."""
+    """A request to a server that never answers ends after one read timeout; if bytes move, it continues."""
     silent, moving = IdleTimer(), IdleTimer()
     counts = iter(range(100))
     for now in (1.0, 6.0, 9.0):
