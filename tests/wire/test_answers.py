@@ -166,7 +166,7 @@ class TestRepeats:
         assert len(server.requests) == 1
 
     async def test_a_skewed_clock(self, provide: Provide) -> None:
-        """After a refusal for a wrong clock, the request is signed again and retried once; then the error names the clock."""
+        """After a refusal for a wrong clock, the request is signed again once; then the error names the clock."""
         async with serving(lambda _: error("RequestTimeTooSkewed", 403)) as server:
             with pytest.raises(AuthenticationError, match="clock"):
                 await provide(server, max_attempts=5).get("k")
@@ -658,7 +658,7 @@ class TestListing:
 
     @pytest.mark.parametrize("token", [None, "t0"])
     async def test_cut_without_a_way_on(self, provide: Provide, token: str | None) -> None:
-        """A truncated page without a token, or with its own token, is an error, not a short result or an endless loop."""
+        """A truncated page without a new token is an error, not a short result or an endless loop."""
         async with serving(lambda _: self.page("a", token=token)) as server:
             with pytest.raises(StorageError):
                 await provide(server).list_files()
@@ -853,7 +853,7 @@ class TestConditionalWrites:
         assert not info.metadata
 
     async def test_no_layer_below_repeats_it(self, provide: Provide) -> None:
-        """The transport does not repeat a create-only put that was stored without an answer: the repeat would get a false 412."""
+        """The transport does not repeat a stored create-only put whose answer was lost: it would get a false 412."""
         mark: dict[str, str] = {}
 
         def script(request: Request) -> Answer:
@@ -927,7 +927,7 @@ class TestConditionalWrites:
                 await provide(server).complete_multipart(UPLOAD, [PARTS[0]], WriteOptions())
 
     async def test_an_upload_that_another_write_got_into_is_begun_anew(self, provide: Provide, tmp_path: Path) -> None:
-        """After 409 ConditionalRequestConflict all parts are sent to a new upload, as AWS asks; the first is aborted."""
+        """After 409 ConditionalRequestConflict all parts are sent to a new upload; the first upload is aborted."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
         opened = iter(["u1", "u2"])

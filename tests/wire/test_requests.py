@@ -88,7 +88,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("key", KEYS, ids=ascii)
     async def test_arrives_as_itself(self, provide: Provide, key: str) -> None:
-        """A key is percent-encoded once and not normalized: the server decodes the same key, for every kind of request."""
+        """A key is percent-encoded once, not normalized: the server decodes the same key in every request."""
         async with serving(lambda request: content(DATA, request) if request.method == "GET" else OK) as server:
             provider = provide(server)
             await provider.get(key)
