@@ -22,7 +22,7 @@ class LoopWatch(selectors.DefaultSelector):
     """A selector for the event loop that measures the time between the loop's calls of `select`.
 
     A turn of the loop is the time from the end of one `select` to the next `select`. Events that become ready during a
-    turn wait for its end. So the longest turn is exactly the longest block. This costs two readings of the clock a turn.
+    turn wait for its end. So the longest turn is exactly the longest block. It costs two readings of the clock a turn.
     A turn does not show the time in which the loop waits for the interpreter's lock of another thread. So a timer is
     set every `TICK`, and its delay is measured, too.
 

@@ -1,4 +1,4 @@
-"""ThreadBatcher: quick jobs share a thread, slow ones have one each, and no thread stays behind."""
+"""ThreadBatcher: quick pieces share a thread, slow ones get one each, and no thread is left over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.transfer.doubles import until
 
 @pytest.fixture
 async def trips(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Note each hop that the loop makes to a thread."""
+    """Record each call of the loop to a thread."""
     loop = asyncio.get_running_loop()
     made: list[object] = []
     original = loop.run_in_executor
@@ -30,15 +30,15 @@ async def trips(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def quick() -> ThreadBatcher:
-    """Give hops that have learned that their work takes a microsecond."""
+    """Give a batcher that has measured one microsecond for its work."""
     hops = ThreadBatcher()
     hops._expected = 1e-6
     return hops
 
 
 async def test_what_gathers_meanwhile_shares_a_hop(trips: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a fast disk what is asked for while a thread is at work waits for its return, and then goes together."""
-    monkeypatch.setattr("bucketry._runtime.batcher.WORTH", 3_600.0)  # however slow the machine of this test
+    """Quick pieces that come while a thread is busy wait for it, and are then done together in one batch."""
+    monkeypatch.setattr("bucketry._runtime.batcher.WORTH", 3_600.0)  # for slow test machines
     hops, away, back = quick(), threading.Event(), threading.Event()
 
     def first() -> int:
@@ -56,14 +56,14 @@ async def test_what_gathers_meanwhile_shares_a_hop(trips: list[object], monkeypa
 
 
 async def test_slow_work_goes_side_by_side(trips: list[object]) -> None:
-    """Where a piece is known to take long, or nothing is known, none waits for another one's thread."""
+    """If pieces take long, or were never measured, each gets its own thread at once."""
     hops, together = ThreadBatcher(), threading.Barrier(4)
     await asyncio.gather(*(hops.run(together.wait, 5) for _ in range(4)))
     assert len(trips) == 4
 
 
 async def test_it_learns() -> None:
-    """Quick work makes what is expected of a piece a small part of a hop."""
+    """After quick work, the expected time of a piece is small."""
     hops = ThreadBatcher()
     for _ in range(30):
         await hops.run(int)
@@ -71,7 +71,7 @@ async def test_it_learns() -> None:
 
 
 async def test_an_error_is_its_own_callers() -> None:
-    """Of several pieces in one hop one fails, and the others succeed."""
+    """If one piece of a batch fails, the others succeed."""
     hops = quick()
     leading = asyncio.create_task(hops.run(int, "1"))
     found = await asyncio.gather(leading, hops.run(int, "x"), hops.run(int, "2"), return_exceptions=True)
@@ -80,7 +80,7 @@ async def test_an_error_is_its_own_callers() -> None:
 
 @pytest.mark.parametrize("fails", [True, False])
 async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
-    """A cancellation is raised only when the thread has left the work, also when it comes twice or the work fails."""
+    """A cancellation is raised only after the thread has ended the work, even if it comes twice or the work fails."""
     hops, away, back = ThreadBatcher(), threading.Event(), threading.Event()
     log = []
 
@@ -111,7 +111,7 @@ async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
 
 
 async def test_cancelled_before_its_turn() -> None:
-    """What is cancelled while it waits for a thread to come back is never begun."""
+    """A piece that is cancelled while it waits for a thread is never run."""
     hops, away, back = quick(), threading.Event(), threading.Event()
     begun = []
 
@@ -133,7 +133,7 @@ async def test_cancelled_before_its_turn() -> None:
 
 
 async def test_cancelled_when_it_is_done_already() -> None:
-    """A cancellation that comes just after the work failed wins, and the work's error is not reported as lost."""
+    """A cancellation just after the work failed is raised, and the work's error is not reported as lost."""
     tasks: list[asyncio.Task[int]] = []
 
     class Cancelling(ThreadBatcher):
@@ -152,7 +152,7 @@ async def test_cancelled_when_it_is_done_already() -> None:
 
 
 async def test_no_more_threads() -> None:
-    """When the loop's threads are shut down, whoever waits is told, and whoever asks later."""
+    """When the loop's threads are shut down, waiting and later callers get an error."""
     hops, away, back = quick(), threading.Event(), threading.Event()
 
     def first() -> None:

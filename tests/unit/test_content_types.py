@@ -1,4 +1,4 @@
-"""Content types by suffix: the same on every machine, and for nothing."""
+"""Content types by suffix: the same on every machine, and without cost for reads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print("mimetypes" in sys.modules)
 
 
 def run(script: str, *arguments: str) -> str:
-    """Run a script in a process of its own."""
+    """Run a script in its own process."""
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -49,12 +49,12 @@ def test_reading_loads_no_table() -> None:
 
 @pytest.mark.parametrize("key", ["", ".", "a.", "a/.html", "a.html/", "a.html/b", "x.\0", "data:,x.y:z"])
 def test_names_without_a_suffix(key: str) -> None:
-    """A leading or a last dot, and one in a directory's name, is no suffix."""
+    """A dot at the beginning or the end of the name, or in a directory's name, makes no suffix."""
     assert content_type_of(key) is None
 
 
 async def test_the_usual_type_takes_no_file(tmp_path: Path) -> None:
-    """On the disk a content type that the suffix stands for is not written down; another one is."""
+    """On the disk, a content type is stored only if it differs from the type of the suffix."""
     provider = LocalProvider({"base_path": tmp_path})
     await provider.put("page.html", b"1")
     assert list((tmp_path / ".bucketry").glob("meta/*")) == []
