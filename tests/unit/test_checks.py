@@ -155,7 +155,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("key", ["", "x" * 1_025, "é" * 513, "\ud800", "a\udcffb", b"bytes", None, 1])
     def test_refused(self, key: object) -> None:
-        """A key that is empty, too long in UTF-8, not encodable or no string is refused; the message names the bucket."""
+        """A key that is empty, too long in UTF-8, not encodable or no string is refused; the error names the bucket."""
         with pytest.raises(InvalidKeyError, match="s3://b/"):
             check_key(key, LIMITS, "s3://b/")  # type: ignore[arg-type]
 
@@ -202,7 +202,7 @@ class TestMetadata:
         ids=ascii,
     )
     def test_refused(self, metadata: dict[str, str]) -> None:
-        """Line ends, text that is not printable ASCII, equal names, too large metadata and reserved names are refused."""
+        """Line ends, text other than printable ASCII, equal names, large metadata and reserved names are refused."""
         with pytest.raises(InvalidMetadataError, match="s3://b/k"):
             check_metadata(metadata, LIMITS, "s3://b/k")
 

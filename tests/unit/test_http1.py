@@ -513,7 +513,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("beginning", [b"<", b"HTTP/2", b"\x15\x03", b"HTTP 1", b"\r", b"\n"])
     def test_what_cannot_become_an_answer(self, beginning: bytes) -> None:
-        """Bytes that cannot be an answer are refused at the first wrong byte, because the sender may wait for us."""
+        """Bytes that cannot be an answer are refused at the first wrong byte: the sender may wait."""
         assert read("GET", [beginning]) is None
         assert read("GET", bytewise(beginning)) is None
 

@@ -1,6 +1,6 @@
-"""What only the local provider promises: files people can look at, and nothing outside of the base."""
+"""The local provider only: objects are plain files, and nothing outside the base is touched."""
 
-# ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
+# ruff: noqa: ASYNC240 - the tests check the disk between calls, while nothing else runs
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def local(base: Path) -> LocalRequests:
-    """Give a provider on an empty directory."""
+    """Give a provider with an empty directory."""
     provider = LocalRequests(LocalConfig(base_path=base), VENDOR)
     await provider.connect()
     return provider
@@ -80,7 +80,7 @@ async def names(provider: LocalRequests, prefix: str = "", **options: str) -> li
 
 
 def left_behind(base: Path) -> list[str]:
-    """Name what is in the provider's own directory beside the empty rooms and the locks."""
+    """Give the names in the provider's own directory, except empty directories and locks."""
     own = base / ".bucketry"
     return sorted(
         str(path.relative_to(own))
@@ -91,14 +91,14 @@ def left_behind(base: Path) -> list[str]:
 
 
 async def test_objects_are_plain_files(local: LocalRequests, base: Path) -> None:
-    """The key is the path below the base, and without metadata nothing else is kept."""
+    """The key is the path below the base, and without metadata nothing else is stored."""
     await local.put_object("models/v1/model.bin", b"weights", PLAIN)
     assert (base / "models/v1/model.bin").read_bytes() == b"weights"
     assert left_behind(base) == []
 
 
 async def test_files_of_other_programs_are_objects(local: LocalRequests, base: Path) -> None:
-    """A file that somebody else put there is read, listed, replaced and deleted as any object."""
+    """Another program's file can be read, listed, replaced and deleted like any object."""
     (base / "dir").mkdir()
     (base / "dir" / "notes.json").write_text("{}")
     info = await local.head("dir/notes.json")
@@ -110,7 +110,7 @@ async def test_files_of_other_programs_are_objects(local: LocalRequests, base: P
 
 
 async def test_a_file_changed_by_others_has_no_metadata(local: LocalRequests, base: Path) -> None:
-    """Metadata belongs to the version that was put, and to no other."""
+    """Metadata belongs only to the version that was put; a file changed by others has none."""
     info = await local.put_object("key", b"data", WriteOptions(metadata={"a": "1"}))
     with (base / "key").open("ab") as file:
         file.write(b"!")
@@ -122,7 +122,7 @@ async def test_a_file_changed_by_others_has_no_metadata(local: LocalRequests, ba
 async def test_names_that_cannot_be_keys_are_left_out(
     local: LocalRequests, base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A name that is not UTF-8, or that no key may have, is left out of listings with a warning."""
+    """A name that is not UTF-8, or not valid as a key, is left out of listings with a warning."""
     (base / "good").write_bytes(b"")
     for name in (b"bad-\xff", b"C:drive", b"\\absolute"):
         Path(os.fsdecode(os.fsencode(base) + b"/" + name)).write_bytes(b"")
@@ -132,7 +132,7 @@ async def test_names_that_cannot_be_keys_are_left_out(
 
 
 async def test_only_regular_files_are_objects(local: LocalRequests, base: Path) -> None:
-    """Pipes and directories are no objects: they are not listed, not found, and never waited for."""
+    """Pipes and directories are not objects: they are not listed and not found, and a pipe is never waited for."""
     os.mkfifo(base / "pipe")
     (base / "empty").mkdir()
     assert await names(local) == []
@@ -145,7 +145,7 @@ async def test_only_regular_files_are_objects(local: LocalRequests, base: Path) 
 
 
 async def test_below_an_object_there_is_nothing(local: LocalRequests) -> None:
-    """A key below another object's is not found, deletes as any missing one, and cannot be written."""
+    """A key below another object's key is not found, can be deleted like any missing one, and cannot be written."""
     await local.put_object("a", b"", PLAIN)
     with pytest.raises(NotFoundError):
         await local.head("a/b")
@@ -157,7 +157,7 @@ async def test_below_an_object_there_is_nothing(local: LocalRequests) -> None:
 
 
 async def test_a_directory_cannot_be_an_object(local: LocalRequests, base: Path) -> None:
-    """A key that has other keys below it cannot be written, and says why."""
+    """A key with other keys below it cannot be written, and the error says why."""
     await local.put_object("a/b", b"", PLAIN)
     for options in (PLAIN, WriteOptions(if_none_match="*")):
         with pytest.raises(UnsafeKeyError, match="is a directory"):
@@ -176,7 +176,7 @@ async def test_a_path_that_is_too_long(local: LocalRequests) -> None:
     ["../up", "a/../../up", "/etc/passwd", "a//b", "./a", "a/.", "a/", "a\0b", "C:\\x", "\\\\host\\x", "a\\..\\b"],
 )
 async def test_hostile_keys(local: LocalRequests, base: Path, key: str) -> None:
-    """A key that is not a plain path below the base is refused by every method."""
+    """Every method refuses a key that is not a plain path below the base."""
     for call in (
         lambda: local.put_object(key, b"x", PLAIN),
         lambda: local.head(key),
@@ -192,7 +192,7 @@ async def test_hostile_keys(local: LocalRequests, base: Path, key: str) -> None:
 
 @pytest.mark.parametrize("key", [".bucketry", ".bucketry/locks", ".bucketry/meta/x", ".BUCKETRY/lock"])
 async def test_own_files_are_no_objects(local: LocalRequests, key: str) -> None:
-    """The provider's own files can be neither read, written, deleted nor listed as objects."""
+    """The provider's own files cannot be read, written, deleted or listed as objects."""
     for call in (local.head, local.delete):
         with pytest.raises(UnsafeKeyError):
             await call(key)
@@ -202,7 +202,7 @@ async def test_own_files_are_no_objects(local: LocalRequests, key: str) -> None:
 
 
 async def test_links_do_not_lead_out(local: LocalRequests, base: Path, tmp_path: Path) -> None:
-    """No method follows a symbolic link out of the base, whether it is a directory or the file itself."""
+    """No method follows a symbolic link out of the base, neither a directory's nor a file's."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
@@ -220,7 +220,7 @@ async def test_links_do_not_lead_out(local: LocalRequests, base: Path, tmp_path:
 
 
 async def test_a_link_is_replaced_and_deleted_itself(local: LocalRequests, base: Path, tmp_path: Path) -> None:
-    """Writing to a key that is a link replaces the link, and deleting removes it; what it named stays."""
+    """Writing to a key that is a link replaces the link, and deleting removes it; the link's target stays."""
     outside = tmp_path / "outside"
     outside.write_bytes(b"outside")
     for _ in range(2):
@@ -236,7 +236,7 @@ async def test_a_link_is_replaced_and_deleted_itself(local: LocalRequests, base:
 
 
 async def test_links_inside_the_base_are_objects(local: LocalRequests, base: Path) -> None:
-    """A link to a file inside the base is an object; one to a directory or to own files is none."""
+    """A link to a file inside the base is an object; one to a directory or to the provider's own files is not."""
     await local.put_object("real/file", b"data", PLAIN)
     (base / "link").symlink_to(base / "real" / "file")
     (base / "loop").symlink_to(base)
@@ -252,7 +252,7 @@ async def test_links_inside_the_base_are_objects(local: LocalRequests, base: Pat
 
 
 async def test_the_base_itself_may_be_a_link(tmp_path: Path) -> None:
-    """A base directory reached through a symbolic link works as any."""
+    """A base directory that is a symbolic link works like any other."""
     (tmp_path / "real").mkdir()
     (tmp_path / "base").symlink_to(tmp_path / "real")
     local = LocalRequests(LocalConfig(base_path=tmp_path / "base"), VENDOR)
@@ -263,7 +263,7 @@ async def test_the_base_itself_may_be_a_link(tmp_path: Path) -> None:
 
 
 async def test_details_come_and_go_with_the_object(local: LocalRequests, base: Path) -> None:
-    """Metadata is there with the object, replaced with it, copied with it, and gone with it."""
+    """Metadata is stored, replaced, copied and deleted together with its object."""
     options = WriteOptions(metadata={"a": "1"}, content_type="x/y", storage_class="COLD")
     await local.put_object("key", b"one", options)
     found = await local.head("key")
@@ -279,14 +279,14 @@ async def test_details_come_and_go_with_the_object(local: LocalRequests, base: P
 
 
 async def test_the_mark_of_a_write_is_kept(local: LocalRequests) -> None:
-    """The token by which transfer code knows its own writes is stored and given back, beside the metadata."""
+    """The write token is stored and returned, separate from the metadata."""
     await local.put_object("key", b"", WriteOptions(metadata={"a": "1", WRITE_TOKEN: "mine"}))
     found = await local.head("key")
     assert (found.write_token, found.metadata) == ("mine", {"a": "1"})
 
 
 async def test_a_write_that_fails_keeps_the_old_metadata(local: LocalRequests, base: Path) -> None:
-    """A refused write leaves object and metadata as they were, and nothing beside them."""
+    """A refused write changes neither object nor metadata, and leaves no other file."""
     await local.put_object("key", b"old", WriteOptions(metadata={"a": "old"}))
     before = left_behind(base)
     for options in (
@@ -301,7 +301,7 @@ async def test_a_write_that_fails_keeps_the_old_metadata(local: LocalRequests, b
 
 @pytest.mark.slow
 async def test_readers_see_bytes_and_metadata_of_one_version(local: LocalRequests) -> None:
-    """While an object is replaced again and again, its size, bytes and metadata always belong together."""
+    """While an object is replaced repeatedly, a read's size, bytes and metadata are always of one version."""
     writing = True
 
     async def write() -> None:
@@ -327,7 +327,7 @@ async def test_readers_see_bytes_and_metadata_of_one_version(local: LocalRequest
 async def test_damaged_details_do_not_hide_the_object(
     local: LocalRequests, base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An object whose metadata file is damaged is read without it, with a warning."""
+    """An object with a damaged metadata file is read without metadata, with a warning."""
     await local.put_object("key", b"data", WriteOptions(metadata={"a": "1"}))
     (sidecar,) = (base / ".bucketry" / "meta").glob("*/*.json")
     assert json.loads(sidecar.read_text())["key"] == "key"
@@ -337,7 +337,7 @@ async def test_damaged_details_do_not_hide_the_object(
 
 
 async def test_a_failed_write_leaves_nothing(local: LocalRequests, base: Path, tmp_path: Path) -> None:
-    """A source that is shorter than it says is refused, and no staged file stays."""
+    """A source that is shorter than its range is refused, and no staged file stays."""
     source = tmp_path / "source"
     source.write_bytes(b"short")
     with source.open("rb") as file:
@@ -353,7 +353,7 @@ async def test_a_failed_write_leaves_nothing(local: LocalRequests, base: Path, t
 async def test_a_cancelled_write_leaves_nothing(
     local: LocalRequests, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A write that is cancelled stops after the piece in hand, waits for its thread, and leaves nothing."""
+    """A cancelled write stops after the present piece, waits for its thread, and leaves no file."""
     monkeypatch.setattr(local_bytes, "PIECE", 1)
     written: list[int] = []
     begun, go_on = asyncio.Event(), threading.Event()
@@ -379,7 +379,7 @@ async def test_a_cancelled_write_leaves_nothing(
 
 
 async def test_a_cancelled_read_closes_its_file(local: LocalRequests) -> None:
-    """Cancelling a reader at any chunk closes the file."""
+    """Cancelling a read at any chunk closes the file."""
     await local.put_object("key", bytes(4 * MiB), PLAIN)
     before = len(os.listdir("/proc/self/fd"))
     for stop_after in range(4):
@@ -402,7 +402,7 @@ async def test_a_cancelled_read_closes_its_file(local: LocalRequests) -> None:
 
 
 async def test_old_staged_files_are_swept(local: LocalRequests, base: Path) -> None:
-    """Connecting removes what killed processes left staged a day ago, and touches nothing newer."""
+    """Connecting removes staged files that are older than a day, from killed processes, and no newer ones."""
     staging = base / ".bucketry" / "staging"
     for name in ("old", "new"):
         (staging / name).write_bytes(b"x")
@@ -446,7 +446,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.slow
 def test_a_full_disk(base: Path, tmp_path: Path) -> None:
-    """A disk or quota that is full is a `DiskFullError`; the old object stays and nothing staged does."""
+    """A full disk or quota is a `DiskFullError`; the old object stays, and no staged file does."""
     source = tmp_path / "source"
     source.write_bytes(bytes(200_000))
     subprocess.run([sys.executable, "-c", FULL_DISK, str(base), str(source)], check=True, timeout=15)
@@ -455,7 +455,7 @@ def test_a_full_disk(base: Path, tmp_path: Path) -> None:
 
 
 async def test_of_racing_creators_exactly_one_wins(local: LocalRequests, base: Path) -> None:
-    """`if_none_match="*"` has exactly one winner, whose bytes and metadata stay."""
+    """Of parallel writes with `if_none_match="*"` exactly one succeeds, and its bytes and metadata stay."""
 
     async def create(number: int) -> int | None:
         options = WriteOptions(if_none_match="*", metadata={"n": str(number)})
@@ -477,7 +477,7 @@ async def test_of_racing_creators_exactly_one_wins(local: LocalRequests, base: P
 
 @pytest.mark.slow
 async def test_compare_and_swap_loses_no_update(local: LocalRequests) -> None:
-    """Writers that add to a counter by compare-and-swap lose no step."""
+    """If writers increment a counter with `if_match`, no increment is lost."""
     await local.put_object("counter", b"0", PLAIN)
 
     async def add() -> None:
@@ -497,7 +497,7 @@ async def test_compare_and_swap_loses_no_update(local: LocalRequests) -> None:
 
 @pytest.mark.slow
 async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, base: Path) -> None:
-    """A write does not fail because a delete removes the directory that it needs."""
+    """A write succeeds even if a delete removes the directory that it needs."""
 
     async def churn(number: int) -> None:
         for _ in range(30):
@@ -513,14 +513,14 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
 async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
     local: LocalRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a delete removes a directory between the moment it is found and looked at, the write tries again."""
+    """If a delete removes a directory while a write makes it, the write makes it again."""
     make, calls = os.makedirs, []
 
     def vanishing(path: str, *arguments: object, **options: object) -> None:
         if str(path).endswith("a/b") and len(calls) < 2:
             calls.append(path)
-            raise FileExistsError(errno.EEXIST, "File exists", path)  # what makedirs says then
-        make(path, *arguments, **options)  # type: ignore[arg-type]  # handed on as they come
+            raise FileExistsError(errno.EEXIST, "File exists", path)  # the error of makedirs in this case
+        make(path, *arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
 
     monkeypatch.setattr(os, "makedirs", vanishing)
     await local.put_object("a/b/1", b"x", PLAIN)
@@ -532,7 +532,7 @@ async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
 
 
 async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
-    """A write that waits for another process's lock can be cancelled, and leaves nothing."""
+    """A write that waits for another process's lock can be cancelled, and leaves no file."""
     with local_store.locked(local._root, "key") as lock:
         assert list(local_store.acquire(lock)) == []
         with pytest.raises(TimeoutError):
@@ -565,7 +565,7 @@ TREE = sorted(
 
 @pytest.fixture
 async def tree(local: LocalRequests, base: Path) -> LocalRequests:
-    """Give a provider with objects whose directories sort awkwardly, and two entries a page."""
+    """Give a provider with two entries a page, and with directories whose names are hard to sort."""
     for key in TREE:
         await local.put_object(key, b"", PLAIN)
     (base / "empty" / "too").mkdir(parents=True)
@@ -575,7 +575,7 @@ async def tree(local: LocalRequests, base: Path) -> LocalRequests:
 
 
 async def test_pages_join_to_the_whole(tree: LocalRequests) -> None:
-    """Pages of two entries give every key once, in UTF-8 order, from any prefix and any key on."""
+    """Pages of two entries give every key once, in UTF-8 order, for any prefix and any start key."""
     assert await names(tree) == sorted(TREE, key=str.encode)
     for prefix in ("", "a", "b/", "b/a", "c/d", "c/d/e", "empty", "none/", "../", "b/../b/", "日", "a\0", "\ud800/"):
         expected = [key for key in TREE if key.startswith(prefix)]
@@ -586,7 +586,7 @@ async def test_pages_join_to_the_whole(tree: LocalRequests) -> None:
 
 @pytest.mark.parametrize("delimiter", ["/", "e", "a/", "!", "none"])
 async def test_any_delimiter(tree: LocalRequests, delimiter: str) -> None:
-    """What is common up to a delimiter is given once, over pages, whatever the delimiter is."""
+    """Each common prefix is given once over all pages, for any delimiter."""
     for prefix in ("", "b", "b/", "c/d/", "é"):
         expected = dict.fromkeys(
             key if (end := key.find(delimiter, len(prefix))) < 0 else key[: end + len(delimiter)]
@@ -599,7 +599,7 @@ async def test_any_delimiter(tree: LocalRequests, delimiter: str) -> None:
 async def test_a_page_does_not_read_the_whole_tree(
     tree: LocalRequests, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page reads the directories that it touches and no other."""
+    """A page reads only the directories that it needs."""
     scanned: list[str] = []
     scandir = os.scandir
 
@@ -625,7 +625,7 @@ async def test_a_page_does_not_read_the_whole_tree(
 
 @pytest.mark.slow
 async def test_large_directories_are_read_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of a large directory at rest share one reading of it; a change is seen all the same."""
+    """Pages of an unchanged large directory read it once; a change is still seen."""
     base.mkdir()
     for number in range(2_500):
         (base / f"{number:04}").touch()
@@ -641,7 +641,7 @@ async def test_large_directories_are_read_once(base: Path, monkeypatch: pytest.M
 
 
 async def test_a_tree_as_deep_as_keys_can_be(local: LocalRequests) -> None:
-    """The deepest possible key is stored, listed and deleted, with its directories."""
+    """The deepest possible key can be stored, listed and deleted, with its directories."""
     key = "/".join("d" * 512)
     await local.put_object(key, b"x", PLAIN)
     assert await names(local) == [key]
@@ -652,7 +652,7 @@ async def test_a_tree_as_deep_as_keys_can_be(local: LocalRequests) -> None:
 
 @pytest.mark.parametrize("upload_id", ["..", "../../key", "x" * 32, "", "0" * 32])
 async def test_upload_ids_are_no_paths(local: LocalRequests, base: Path, upload_id: str) -> None:
-    """An upload id that was never given names nothing, whatever path it looks like."""
+    """An unknown upload id is not found, even if it looks like a path."""
     await local.put_object("key", b"x", PLAIN)
     forged = MultipartUpload(key="key", upload_id=upload_id)
     with pytest.raises(UploadNotFoundError):
@@ -672,7 +672,7 @@ async def test_an_upload_belongs_to_its_key(local: LocalRequests) -> None:
 
 
 async def test_uploads_outlive_the_process(local: LocalRequests, base: Path) -> None:
-    """Another provider on the same directory sees an open upload and completes it."""
+    """Another provider with the same directory lists an open upload and completes it."""
     upload = await local.create_multipart("a/key", WriteOptions(metadata={"m": "1"}))
     part = await local.put_part(upload, 1, b"x")
     other = LocalRequests(LocalConfig(base_path=base), VENDOR)
@@ -683,7 +683,7 @@ async def test_uploads_outlive_the_process(local: LocalRequests, base: Path) -> 
 
 
 async def test_of_two_completions_one_finds_no_upload(local: LocalRequests) -> None:
-    """Two completions at once publish the object once."""
+    """Of two parallel completions, one publishes the object, and the other finds no upload."""
     upload = await local.create_multipart("key", PLAIN)
     parts = [await local.put_part(upload, number, b"x" * 1000) for number in range(1, 5)]
     done = await asyncio.gather(
@@ -693,7 +693,7 @@ async def test_of_two_completions_one_finds_no_upload(local: LocalRequests) -> N
 
 
 async def test_a_reader_keeps_its_version(local: LocalRequests) -> None:
-    """What was opened before a replacement or a delete is read to its end."""
+    """A read that began before a replacement or a delete reads the old version to its end."""
     await local.put_object("key", b"a" * 3 * MiB, PLAIN)
     async with local.open_body("key") as body:
         await local.put_object("key", b"b", PLAIN)
@@ -702,7 +702,7 @@ async def test_a_reader_keeps_its_version(local: LocalRequests) -> None:
 
 
 async def test_a_file_changed_while_it_is_read(local: LocalRequests, base: Path) -> None:
-    """Bytes of a file that another program changes in place meanwhile are not taken for an object's."""
+    """A read of a file that another program changes in place at the same time is an error."""
     await local.put_object("key", bytes(3 * MiB), PLAIN)
 
     async def read_while_it_changes() -> None:
@@ -715,7 +715,7 @@ async def test_a_file_changed_while_it_is_read(local: LocalRequests, base: Path)
 
 
 class FullSink:
-    """A sink on a device that is always full."""
+    """A sink for a device that is always full."""
 
     needs_bytes = False
     position = 0
@@ -728,13 +728,13 @@ class FullSink:
         os.pwrite(self.fd, data, self.position)
 
     def skip(self, count: int) -> None:
-        """Note bytes written by others."""
+        """Count bytes that were written elsewhere."""
         self.position += count
 
 
 @pytest.mark.parametrize("needs_bytes", [True, False])
 async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: bool) -> None:
-    """An error of the sink's file is a typed error too."""
+    """An error of the sink's file is a typed error, too."""
     await local.put_object("key", b"data", PLAIN)
     fd = os.open("/dev/full", os.O_RDWR)
     try:
@@ -751,7 +751,7 @@ async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: b
 async def test_where_the_kernel_does_not_copy(
     local: LocalRequests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Where the kernel refuses to copy between files, reading and writing does the same."""
+    """If the kernel cannot copy between files, reading and writing gives the same result."""
 
     def refuse(*_: int) -> int:
         raise OSError(number, os.strerror(number))
@@ -766,7 +766,7 @@ async def test_where_the_kernel_does_not_copy(
 
 
 async def test_a_source_that_shrinks(local: LocalRequests, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fetch of a file that ends early says how much arrived."""
+    """The error for a file that ends early says how many bytes arrived."""
     info = await local.put_object("key", b"0123456789", PLAIN)
     monkeypatch.setattr(local_bytes, "copy_range", lambda *_: 4)
     with (base / "target").open("wb+") as file:
@@ -777,7 +777,7 @@ async def test_a_source_that_shrinks(local: LocalRequests, base: Path, monkeypat
 
 
 async def test_connect_makes_the_base(base: Path) -> None:
-    """Connecting makes the directory, with its parents; so does the first write without it."""
+    """Connecting makes the directory with its parents; without it, the first write does."""
     for path in (base / "deep" / "one", base / "deep" / "two"):
         local = LocalRequests(LocalConfig(base_path=path), VENDOR)
         assert await names(local) == []
@@ -793,7 +793,7 @@ async def test_connect_makes_the_base(base: Path) -> None:
 
 @pytest.mark.parametrize("below", ["", "/below"])
 async def test_a_base_that_is_a_file(tmp_path: Path, below: str) -> None:
-    """A base that is, or is below, a file is refused with its path."""
+    """A base that is a file, or below a file, is refused, and the error has its path."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(LocalNotADirectoryError, match="file") as caught:
         await LocalRequests(LocalConfig(base_path=f"{tmp_path}/file{below}"), VENDOR).connect()
@@ -802,7 +802,7 @@ async def test_a_base_that_is_a_file(tmp_path: Path, below: str) -> None:
 
 @NOT_AS_ROOT
 async def test_a_base_that_may_not_be_written(base: Path) -> None:
-    """A base without permission to write is refused by connect, and is still readable."""
+    """`connect` refuses a base without write permission; it can still be read."""
     base.mkdir()
     (base / "key").write_bytes(b"x")
     base.chmod(0o500)
@@ -814,7 +814,7 @@ async def test_a_base_that_may_not_be_written(base: Path) -> None:
 
 
 async def test_a_relative_base_is_fixed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative base means the working directory of the constructor, also after it was pickled."""
+    """A relative base is relative to the working directory at construction, also after pickling."""
     monkeypatch.chdir(tmp_path)
     local = LocalRequests(LocalConfig(base_path="data"), VENDOR)
     await local.put_object("key", b"x", PLAIN)
@@ -825,7 +825,7 @@ async def test_a_relative_base_is_fixed_at_once(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_there_are_no_signed_urls(local: LocalRequests) -> None:
-    """Signing is refused: no server answers for a directory."""
+    """Signed URLs are refused, because a directory has no server."""
     with pytest.raises(UnsupportedError):
         await local.presign("key")
     with pytest.raises(UnsupportedError):
@@ -833,7 +833,7 @@ async def test_there_are_no_signed_urls(local: LocalRequests) -> None:
 
 
 async def test_batches_report_each_key(local: LocalRequests) -> None:
-    """A bulk delete goes on after a key that is refused, and names it."""
+    """A bulk delete continues after a refused key, and reports it."""
     await local.put_object("a", b"", PLAIN)
     result = await local.delete_batch(["a", "missing", "../up"])
     assert result.succeeded == ("a", "missing")
@@ -841,7 +841,7 @@ async def test_batches_report_each_key(local: LocalRequests) -> None:
 
 
 def test_etags_differ_within_a_tick_of_the_clock(base: Path) -> None:
-    """Versions written one after the other have different etags, also where inodes are used again."""
+    """Versions written one after another have different etags, even if inodes are reused."""
 
     async def write() -> set[str]:
         local = LocalRequests(LocalConfig(base_path=base), VENDOR)
@@ -851,7 +851,7 @@ def test_etags_differ_within_a_tick_of_the_clock(base: Path) -> None:
 
 
 async def test_what_is_no_upload_is_passed_over(local: LocalRequests, base: Path) -> None:
-    """Files and directories of others among the open uploads are neither listed nor an error."""
+    """Unknown files and directories among the open uploads are skipped, without an error."""
     upload = await local.create_multipart("key", PLAIN)
     uploads = base / ".bucketry" / "uploads"
     (uploads / "stray").write_bytes(b"x")
@@ -867,7 +867,7 @@ async def test_what_is_no_upload_is_passed_over(local: LocalRequests, base: Path
 
 
 async def test_uploads_that_cannot_be_read_are_an_error(local: LocalRequests, base: Path) -> None:
-    """What the disk refuses is an error of the package that names the path."""
+    """If the disk refuses access to the uploads, our error names the path."""
     own = base / ".bucketry"
     own.mkdir(parents=True, exist_ok=True)
     if (own / "uploads").exists():

@@ -1,4 +1,4 @@
-"""What memory and disk refuse of multipart uploads, as the clouds do."""
+"""Multipart uploads that memory and disk refuse, as the clouds do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_part_numbers_have_limits(provider: StorageProvider, upload: Multi
 
 
 async def test_no_parts_are_no_object(provider: StorageProvider, upload: MultipartUpload) -> None:
-    """An upload is not completed without parts, and publishes nothing."""
+    """An upload without parts cannot be completed, and publishes nothing."""
     with pytest.raises(InvalidRequestError, match="at least one part"):
         await provider.complete_multipart(upload, [], WriteOptions())
     assert not await provider.exists("key")

@@ -1,4 +1,4 @@
-"""When the data plane may be used."""
+"""The conditions for the use of the data plane."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def endpoint(url: str | None = None, bucket: str = "bucket", **config: str | boo
     "bucket", ["bucket", "x-s3", "a--b", "bucket-x-s3", "my.bucket", "s3-accelerate", "x--x-s3a", "--x-s3-bucket"[2:]]
 )
 def test_usual_buckets(bucket: str) -> None:
-    """Names that only resemble those of other kinds of buckets are plain."""
+    """Names that only resemble special kinds of buckets are plain."""
     assert is_plain(endpoint(), bucket)
 
 
@@ -37,7 +37,7 @@ def test_usual_buckets(bucket: str) -> None:
     ],
 )
 def test_other_buckets(bucket: str) -> None:
-    """Access points, express and other kinds of buckets have hosts and signatures of their own."""
+    """Access points, express and other special buckets are not plain: they have their own hosts and signatures."""
     assert not is_plain(endpoint(), bucket)
 
 
@@ -63,13 +63,13 @@ def test_other_buckets(bucket: str) -> None:
 )
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 def test_hosts(url: str, plain: bool) -> None:
-    """Hosts of AWS's other services are not plain; regions' own, and all of others, are."""
+    """Hosts of AWS's other services are not plain; the regions' S3 hosts, and hosts outside AWS, are."""
     assert is_plain(endpoint(url), "bucket") is plain
 
 
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 def test_a_region_whose_host_is_not_known() -> None:
-    """Where only botocore can tell the host, the way is not plain."""
+    """If only botocore knows the host, the endpoint is not plain."""
     for region in ("cn-north-1", "mars-1"):
         assert not is_plain(endpoint(region=region), "bucket")
 
@@ -87,7 +87,7 @@ def test_a_region_whose_host_is_not_known() -> None:
     ids=str,
 )
 def test_variables(environ: dict[str, str], usual: bool) -> None:
-    """Variables of AWS's that ask for other endpoints are read as botocore reads them."""
+    """AWS's variables for other endpoints are read as botocore reads them."""
     assert is_usual(environ) is usual
 
 
@@ -109,7 +109,7 @@ def test_variables(environ: dict[str, str], usual: bool) -> None:
     ids=str,
 )
 def test_proxies(monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], proxied: bool) -> None:
-    """A proxy is one for the scheme, where the host is neither excepted nor this machine."""
+    """A proxy is used for its scheme, unless the host is excluded or is this machine."""
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -1,4 +1,4 @@
-"""The vendor rows: consistent in themselves, dated, sourced, and free of promises nobody measured."""
+"""The vendors' rows: consistent, with dates and sources, and without unmeasured features."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ EACH_CLOUD = pytest.mark.parametrize("row", [ROWS[name] for name in CLOUDS], ids
 
 
 def test_every_module_is_tested() -> None:
-    """A row that is added to the package is added here."""
+    """Each row of the package is tested here."""
     folder = Path(next(iter(_vendors.__path__)))
     found = {path.stem for path in folder.glob("*.py")} - {"__init__", "row", "endpoint"}
     assert found == set(MODULES)
 
 
 class TestNames:
-    """What a row is called."""
+    """The names of a row."""
 
     @pytest.mark.parametrize(
         ("module", "name", "scheme"),
@@ -61,7 +61,7 @@ class TestNames:
         ],
     )
     def test_name_and_scheme(self, module: str, name: str, scheme: str) -> None:
-        """Messages and URLs use the public contract's words."""
+        """Messages and URLs use the names of the public contract."""
         assert (ROWS[module].name, ROWS[module].scheme) == (name, scheme)
 
     def test_titles_are_unique(self) -> None:
@@ -82,13 +82,13 @@ class TestLimits:
 
     @EACH
     def test_parts_reach_the_largest_object(self, row: Vendor) -> None:
-        """As many of the largest parts as are allowed hold the largest object."""
+        """The largest number of the largest parts can hold the largest object."""
         limits = row.capabilities
         assert limits.max_parts * limits.max_part_size >= limits.max_object_size
 
     @EACH
     def test_sizes_are_in_order(self, row: Vendor) -> None:
-        """A part is no larger than an object, and no limit of one request exceeds that of the object."""
+        """A part is at most as large as an object, and no limit of one request exceeds that of the object."""
         limits = row.capabilities
         assert limits.min_part_size <= limits.max_part_size <= limits.max_object_size
         assert limits.max_put_size <= limits.max_object_size
@@ -96,23 +96,23 @@ class TestLimits:
 
     @EACH
     def test_threshold_leaves_no_gap(self, row: Vendor) -> None:
-        """An object below the threshold fits one PUT, and one at it is at least one part."""
+        """An object below the threshold fits in one PUT, and one at the threshold is at least one part."""
         limits = row.capabilities
         assert limits.min_part_size <= limits.multipart_threshold <= limits.max_put_size
 
     @EACH
     def test_default_part_size_is_allowed(self, row: Vendor) -> None:
-        """The package's default part is a legal part everywhere."""
+        """Every vendor accepts the package's default part size."""
         assert row.capabilities.min_part_size <= PART_SIZE <= row.capabilities.max_part_size
 
     @EACH_CLOUD
     def test_configurable_parts_fit(self, row: Vendor) -> None:
-        """No cloud takes larger parts than can be configured."""
+        """Every cloud's largest part can be configured."""
         assert row.capabilities.max_part_size <= MAX_PART_SIZE
 
     @EACH
     def test_batches_are_at_most_a_thousand(self, row: Vendor) -> None:
-        """S3's limits of listing and bulk delete hold everywhere, also where a vendor takes more."""
+        """S3's limits for listing and bulk delete apply everywhere, even if a vendor accepts more."""
         assert row.capabilities.max_list_keys == 1_000
         assert row.capabilities.max_delete_keys == 1_000
 
@@ -130,30 +130,30 @@ class TestLimits:
         ],
     )
     def test_sizes(self, module: str, largest: int, put: int, part: int) -> None:
-        """The sizes are those of the vendors' pages."""
+        """The sizes are the same as on the vendors' pages."""
         limits = ROWS[module].capabilities
         assert (limits.max_object_size, limits.max_put_size, limits.max_part_size) == (largest, put, part)
 
     def test_only_r2_needs_equal_parts(self) -> None:
-        """R2 alone refuses parts of different lengths, and alone normalizes keys."""
+        """Only R2 refuses parts of different lengths, and only R2 normalizes keys."""
         assert [name for name, row in ROWS.items() if row.capabilities.equal_part_sizes] == ["r2"]
         assert [name for name, row in ROWS.items() if row.capabilities.key_normalization] == ["r2"]
 
     def test_only_b2_hides(self) -> None:
-        """B2 alone keeps the bytes of what is deleted."""
+        """Only B2 keeps the bytes of deleted objects."""
         assert [name for name, row in ROWS.items() if row.capabilities.soft_delete] == ["backblaze"]
 
     def test_only_the_disk_has_paths(self) -> None:
-        """On the disk alone a key cannot also be a directory."""
+        """Only on the disk, a key cannot also be a directory."""
         assert [name for name, row in ROWS.items() if row.capabilities.plain_paths] == ["local"]
 
     def test_parts_never_pay_on_a_disk(self) -> None:
-        """No size makes the local disk use parts by itself."""
+        """The local disk uses parts for no size by default."""
         assert ROWS["local"].capabilities.multipart_threshold >= ROWS["local"].capabilities.max_put_size
 
 
 class TestConditions:
-    """An allowlist: a condition is true only where it was seen enforced."""
+    """A condition is true in a row only if it was seen enforced."""
 
     @pytest.mark.parametrize(
         ("module", "enforced"),
@@ -169,18 +169,18 @@ class TestConditions:
         ],
     )
     def test_enforced_conditions(self, module: str, enforced: set[str]) -> None:
-        """The conditions that hold are exactly those that live runs saw enforced."""
+        """The enforced conditions are exactly those that live runs saw enforced."""
         assert {name for name in CONDITIONS if getattr(ROWS[module].capabilities, name)} == enforced
 
     @pytest.mark.parametrize("module", MODULES)
     def test_conditional_put(self, module: str) -> None:
-        """Only where all four conditional writes hold is the summary true."""
+        """The summary is true only if all four conditional writes are enforced."""
         expected = module in {"aws", "r2", "local", "memory"}
         assert ROWS[module].capabilities.conditional_put is expected
 
 
 class TestChecksums:
-    """What is sent, checked and kept."""
+    """The checksums that are sent, checked and stored."""
 
     @pytest.mark.parametrize(
         ("module", "put", "part", "stored"),
@@ -196,7 +196,7 @@ class TestChecksums:
         ],
     )
     def test_policy(self, module: str, put: str | None, part: str | None, stored: tuple[str, ...]) -> None:
-        """The checksum that each vendor checks is the one that is sent to it."""
+        """Each vendor gets the checksum that it checks."""
         limits = ROWS[module].capabilities
         assert (limits.put_checksum, limits.multipart_checksum, limits.stored_checksums) == (
             put,
@@ -211,55 +211,55 @@ class TestChecksums:
 
     @EACH
     def test_whole_sums_can_be_combined(self, row: Vendor) -> None:
-        """A checksum of the whole object is declared only where the parts' sums combine to it."""
+        """A checksum of the whole object is declared only if the parts' checksums can be combined."""
         limits = row.capabilities
         assert not limits.full_object_checksum or (limits.multipart_checksum or "").startswith("crc")
 
     @EACH
     def test_checksums_lists_each_once(self, row: Vendor) -> None:
-        """The summary holds what is sent and what is stored, without repeats or gaps."""
+        """The summary has each sent and each stored checksum once."""
         limits = row.capabilities
         used = {limits.put_checksum, limits.multipart_checksum, *limits.stored_checksums} - {None}
         assert set(limits.checksums) == used
         assert len(limits.checksums) == len(used)
 
     def test_only_aws_takes_the_sdk_header(self) -> None:
-        """The header that B2 refused for years is sent to AWS alone."""
+        """The header that B2 refused for years is sent only to AWS."""
         assert [name for name, row in ROWS.items() if row.sdk_checksum_header] == ["aws"]
 
     def test_unverified_etags_are_not_trusted(self) -> None:
-        """Only where the etag after completion is known to last is it compared."""
+        """The etag after a completion is compared only if it is known to be stable."""
         stable = {name for name, row in ROWS.items() if row.capabilities.stable_multipart_etag}
         assert stable == {"aws", "local", "memory"}
 
 
 class TestPresigning:
-    """What can be signed."""
+    """The requests that can be signed."""
 
     @EACH
     def test_methods_are_http_methods(self, row: Vendor) -> None:
-        """Methods are of the four that name an object, each once."""
+        """The methods are some of the four for an object, each once."""
         methods = row.capabilities.presign_methods
         assert set(methods) <= {"GET", "PUT", "HEAD", "DELETE"}
         assert len(methods) == len(set(methods))
 
     @EACH
     def test_expiry_is_within_sigv4(self, row: Vendor) -> None:
-        """No row promises more than the seven days that SigV4 allows."""
+        """No row allows more than SigV4's seven days."""
         assert row.capabilities.max_presign_expiry <= 7 * 24 * 3_600
 
     def test_forms_are_aws_only(self) -> None:
-        """Browser uploads by form are promised where they are documented."""
+        """Browser uploads by form are declared only for AWS, which documents them."""
         assert [name for name, row in ROWS.items() if row.capabilities.presign_post] == ["aws"]
 
     @pytest.mark.parametrize("module", ["local", "memory"])
     def test_no_urls_without_a_server(self, module: str) -> None:
-        """What has no server has no URLs."""
+        """Stores without a server have no signed URLs."""
         assert ROWS[module].capabilities.presign_methods == ()
 
 
 class TestEndpoints:
-    """Where a row's requests go, and which hosts are the vendor's."""
+    """Endpoints of a row, and the vendor's hosts."""
 
     HOSTS = (
         ("aws", "s3.amazonaws.com", {"region": None}),
@@ -284,7 +284,7 @@ class TestEndpoints:
 
     @pytest.mark.parametrize(("module", "host", "named"), HOSTS, ids=lambda value: str(value)[:40])
     def test_own_hosts(self, module: str, host: str, named: dict[str, str | None]) -> None:
-        """The pattern knows the vendor's hosts and reads region or account from them."""
+        """The pattern matches the vendor's hosts, and reads region or account from them."""
         match = re.fullmatch(ROWS[module].endpoint_host, host)
         assert match is not None
         assert match.groupdict() == named
@@ -292,12 +292,12 @@ class TestEndpoints:
     @pytest.mark.parametrize(("module", "host"), [(module, host) for module, host, _ in HOSTS])
     @pytest.mark.parametrize("wrong", ["{}.evil.com", "evil{}", "{}x", "x/{}", "{}/", "{}\n", "{}."])
     def test_foreign_hosts(self, module: str, host: str, wrong: str) -> None:
-        """Hosts that only resemble the vendor's are none of its own."""
+        """Hosts that only resemble the vendor's do not match."""
         assert re.fullmatch(ROWS[module].endpoint_host, wrong.format(host)) is None
 
     @EACH_CLOUD
     def test_dots_are_escaped(self, row: Vendor) -> None:
-        """A pattern's dot matches a dot, so that no look-alike domain passes."""
+        """A dot in a pattern matches only a dot, so no similar domain matches."""
         domain = urlsplit(row.endpoint_template).netloc.rpartition("}")[2].lstrip(".")
         host = row.endpoint_template.format(region=row.regions[0], account_id="0" * 32, jurisdiction="").removeprefix(
             "https://"
@@ -307,7 +307,7 @@ class TestEndpoints:
 
     @EACH_CLOUD
     def test_template(self, row: Vendor) -> None:
-        """A template is an https address with the fields that configurations have, and no path."""
+        """A template is an https URL without a path, with fields that configurations have."""
         names = {name for _, name, _, _ in Formatter().parse(row.endpoint_template) if name}
         assert names in ({"region"}, {"account_id", "jurisdiction"})
         assert row.endpoint_template.startswith("https://")
@@ -315,7 +315,7 @@ class TestEndpoints:
 
     @EACH_CLOUD
     def test_every_region_has_a_host_of_the_vendor(self, row: Vendor) -> None:
-        """Each known region, put into the template, gives a host that the pattern reads back."""
+        """For each known region, the template gives a host that the pattern matches with the same region."""
         for region in row.regions:
             url = row.endpoint_template.format(region=region, account_id="0" * 32, jurisdiction=".eu")
             match = re.fullmatch(row.endpoint_host, urlsplit(url).hostname or "")
@@ -329,33 +329,33 @@ class TestEndpoints:
         assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region) for region in row.regions)
 
     def test_number_of_regions(self) -> None:
-        """The lists are complete as of their sources."""
+        """The lists of regions are as long as in their sources."""
         counts = {name: len(ROWS[name].regions) for name in CLOUDS}
         assert counts == {"aws": 39, "spaces": 13, "wasabi": 16, "backblaze": 7, "r2": 1}
 
     def test_signing_region(self) -> None:
-        """R2 signs for "auto", everybody else for the region."""
+        """R2's signing region is "auto"; all others use the region."""
         assert {name: row.signing_region.format(region="x") for name, row in ROWS.items()} == {
             name: "auto" if name == "r2" else "x" for name in MODULES
         }
 
     def test_addressing_style(self) -> None:
-        """AWS is addressed by virtual hosts, everybody else by path."""
+        """AWS uses virtual hosts, all others use paths."""
         assert [name for name, row in ROWS.items() if row.addressing_style == "virtual"] == ["aws"]
 
     @pytest.mark.parametrize("module", ["generic", "local", "memory"])
     def test_no_endpoint_of_its_own(self, module: str) -> None:
-        """What has no fixed host names none."""
+        """Rows without a fixed host have no template."""
         row = ROWS[module]
         assert (row.endpoint_template, row.endpoint_host, row.regions) == ("", "", ())
 
 
 class TestThrottling:
-    """Answers that mean "fewer requests"."""
+    """Answers for too many requests."""
 
     @EACH
     def test_429_always_counts(self, row: Vendor) -> None:
-        """Every row takes a bare 429 for throttling, which botocore does not."""
+        """In every row, a 429 without a code means throttling; botocore does not treat it so."""
         assert 429 in row.throttle_statuses
 
     @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ class TestThrottling:
         assert code in ROWS[module].throttle_codes
 
     def test_only_spaces_hides_the_region(self) -> None:
-        """Spaces alone answers a wrong region as a missing bucket."""
+        """Only Spaces answers that the bucket is missing for a wrong region."""
         assert [name for name, row in ROWS.items() if row.wrong_region_as_missing_bucket] == ["spaces"]
 
     def test_autodelete(self) -> None:
@@ -385,7 +385,7 @@ class TestThrottling:
 
 
 def cost(prices: Prices, stored: int, sent: int) -> float:
-    """Price a month of storage and egress the way the research's worked comparison does."""
+    """Give the price of a month of storage and egress, calculated as in the research's comparison."""
     unit = prices.storage_unit
     storage = max(0, stored - prices.free_storage) / unit * prices.storage
     free = max(prices.free_egress, (prices.free_egress_ratio or 0) * stored)
@@ -393,11 +393,11 @@ def cost(prices: Prices, stored: int, sent: int) -> float:
 
 
 class TestPrices:
-    """Dated, sourced and plausible."""
+    """Prices have a date and a source, and are plausible."""
 
     @EACH_CLOUD
     def test_clouds_have_prices(self, row: Vendor) -> None:
-        """Every cloud's prices have a day and the address they were read at."""
+        """Every cloud's prices have a date and a source page."""
         assert row.prices is not None
         assert isinstance(row.prices.as_of, date)
         assert row.prices.as_of >= date(2026, 7, 1)
@@ -407,7 +407,7 @@ class TestPrices:
 
     @pytest.mark.parametrize("module", ["generic", "local", "memory"])
     def test_own_machines_have_none(self, module: str) -> None:
-        """What is no cloud has no list prices."""
+        """Rows that are not clouds have no list prices."""
         assert ROWS[module].prices is None
 
     @EACH_CLOUD
@@ -443,7 +443,7 @@ class TestPrices:
         ],
     )
     def test_worked_comparison(self, module: str, stored: int, sent: int, dollars: float) -> None:
-        """The figures reproduce bills that were worked out by hand."""
+        """The figures give the same bills as a calculation by hand."""
         prices = ROWS[module].prices
         assert prices is not None
         assert cost(prices, stored, sent) == pytest.approx(dollars, abs=0.006)
@@ -456,7 +456,7 @@ class TestPrices:
         assert (prices.minimum_object_size, prices.egress_limit_ratio) == (4 * KiB, 1.0)
 
     def test_requests(self) -> None:
-        """Requests cost something on AWS and R2 alone."""
+        """Only AWS and R2 charge for requests."""
         charged = {
             name: (row.prices.write_requests, row.prices.read_requests)
             for name, row in ROWS.items()
@@ -466,16 +466,16 @@ class TestPrices:
 
 
 class TestSources:
-    """Where the facts were read."""
+    """The sources of the facts."""
 
     @EACH_CLOUD
     def test_clouds_name_sources(self, row: Vendor) -> None:
-        """Limits or endpoints, conditions, checksums and prices have an address each."""
+        """Limits or endpoints, conditions, checksums and prices have a source each."""
         assert {"conditions", "checksums", "prices"} <= row.sources.keys()
 
     @EACH
     def test_sources_are_public_addresses(self, row: Vendor) -> None:
-        """Every source is an https address without user info."""
+        """Every source is an https URL without user info."""
         for kind, address in row.sources.items():
             parts = urlsplit(address)
             assert parts.scheme == "https", kind
@@ -488,7 +488,7 @@ class TestRows:
 
     @EACH
     def test_rows_are_frozen(self, row: Vendor) -> None:
-        """A fact cannot be changed by accident."""
+        """A row cannot be changed."""
         with pytest.raises(dataclasses.FrozenInstanceError):
             row.name = "other"  # type: ignore[misc]  # the test is of the refusal
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -496,7 +496,7 @@ class TestRows:
 
     @EACH
     def test_replace_makes_another(self, row: Vendor) -> None:
-        """Tests and users derive a row by `replace` without touching the original."""
+        """`replace` makes a new row and does not change the original."""
         limits = dataclasses.replace(row.capabilities, max_parts=7)
         assert dataclasses.replace(row, capabilities=limits).capabilities.max_parts == 7
         assert row.capabilities.max_parts != 7
