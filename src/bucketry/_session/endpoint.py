@@ -21,7 +21,7 @@ class Endpoint:
         connect_timeout: Seconds.
         read_timeout: Seconds.
         max_connections: Sockets at most.
-        plain_url: Where plain requests go; `None`: only botocore can tell.
+        standard_url: Where standard requests go; `None`: only botocore can tell.
         signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
         pool_timeout: Seconds to wait for a connection while nothing moves.
         total_timeout: As in `S3FamilyConfig`.
@@ -42,7 +42,7 @@ class Endpoint:
     max_connections: int
     pool_timeout: float
     signs_bodies: bool = False
-    plain_url: str | None = None
+    standard_url: str | None = None
     total_timeout: float | None = None
     anonymous: bool = False
     loopback: bool = False

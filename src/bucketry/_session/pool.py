@@ -14,7 +14,7 @@ from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._session.authorities import authorities
 from bucketry._session.endpoint import Endpoint
-from bucketry._session.plain import is_proxied, is_usual
+from bucketry._session.standard import is_proxied, is_usual
 from bucketry._session.state import EndpointState
 from bucketry._session.versions import fitting
 from bucketry._wire.client import CredentialSource, EndpointClient, OriginClient
@@ -93,7 +93,7 @@ class SessionPool:
                 slots.give_slot()
 
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
-        """Give the data plane's road to a host of an endpoint; `None`: the way there is not a plain one.
+        """Give the data plane's road to a host of an endpoint; `None`: the way there is not a standard one.
 
         Args:
             endpoint: Where, and as whom.
@@ -103,9 +103,9 @@ class SessionPool:
             WireError: Certificates or configuration files cannot be read.
         """
         client = await self._live.get().endpoint_client(self._limited(endpoint))
-        if client is None or endpoint.plain_url is None:
+        if client is None or endpoint.standard_url is None:
             return None
-        origin = Origin.of(endpoint.plain_url)
+        origin = Origin.of(endpoint.standard_url)
         return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
@@ -157,7 +157,7 @@ class _Live:
         return self._slots[endpoint]
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
-        """Give the client to an endpoint; `None`: it is not plain."""
+        """Give the client to an endpoint; `None`: it is not a standard one."""
         if endpoint not in self._endpoints:
             async with self._opening:
                 if endpoint not in self._endpoints:
@@ -168,7 +168,7 @@ class _Live:
         return self._endpoints[endpoint]
 
     async def _open(self, endpoint: Endpoint) -> EndpointClient | None:
-        if endpoint.plain_url is None or await in_thread(is_proxied, endpoint):
+        if endpoint.standard_url is None or await in_thread(is_proxied, endpoint):
             return None
         await self._watch_loop()
         if endpoint.url is None and not is_usual(os.environ):
@@ -185,7 +185,7 @@ class _Live:
             trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
             if source is None and not endpoint.anonymous:
                 source = await clients.credentials(endpoint)
-        secure = Origin.of(endpoint.plain_url).secure
+        secure = Origin.of(endpoint.standard_url).secure
         return EndpointClient(
             region=endpoint.region,
             source=source,

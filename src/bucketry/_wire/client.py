@@ -1,4 +1,4 @@
-"""Signed requests to a plain S3 endpoint: here a request is signed, and goes by the loop or by a lane.
+"""Signed requests to a standard S3 endpoint: here a request is signed, and goes by the loop or by a lane.
 
 An `EndpointClient` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. An
 `OriginClient` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).

@@ -7,7 +7,7 @@ import pytest
 from bucketry._core.config import S3Config
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._session.endpoint import Endpoint
-from bucketry._session.plain import is_plain, is_proxied, is_usual
+from bucketry._session.standard import is_standard, is_proxied, is_usual
 from bucketry._vendors import aws, generic
 
 
@@ -21,8 +21,8 @@ def endpoint(url: str | None = None, bucket: str = "bucket", **config: str | boo
     "bucket", ["bucket", "x-s3", "a--b", "bucket-x-s3", "my.bucket", "s3-accelerate", "x--x-s3a", "--x-s3-bucket"[2:]]
 )
 def test_usual_buckets(bucket: str) -> None:
-    """Names that only resemble those of other kinds of buckets are plain."""
-    assert is_plain(endpoint(), bucket)
+    """Names that only resemble those of other kinds of buckets are standard."""
+    assert is_standard(endpoint(), bucket)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def test_usual_buckets(bucket: str) -> None:
 )
 def test_other_buckets(bucket: str) -> None:
     """Access points, express and other kinds of buckets have hosts and signatures of their own."""
-    assert not is_plain(endpoint(), bucket)
+    assert not is_standard(endpoint(), bucket)
 
 
 @pytest.mark.parametrize(
-    ("url", "plain"),
+    ("url", "standard"),
     [
         ("https://s3.us-east-1.amazonaws.com", True),
         ("https://s3.dualstack.us-east-1.amazonaws.com", True),
@@ -62,16 +62,16 @@ def test_other_buckets(bucket: str) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
-def test_hosts(url: str, plain: bool) -> None:
-    """Hosts of AWS's other services are not plain; regions' own, and all of others, are."""
-    assert is_plain(endpoint(url), "bucket") is plain
+def test_hosts(url: str, standard: bool) -> None:
+    """Hosts of AWS's other services are not standard; regions' own, and all of others, are."""
+    assert is_standard(endpoint(url), "bucket") is standard
 
 
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 def test_a_region_whose_host_is_not_known() -> None:
-    """Where only botocore can tell the host, the way is not plain."""
+    """Where only botocore can tell the host, the way is not standard."""
     for region in ("cn-north-1", "mars-1"):
-        assert not is_plain(endpoint(region=region), "bucket")
+        assert not is_standard(endpoint(region=region), "bucket")
 
 
 @pytest.mark.parametrize(

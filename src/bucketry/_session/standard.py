@@ -1,4 +1,4 @@
-"""When the data plane may be used: it speaks to plain endpoints, and to nothing else."""
+"""When the data plane may be used: it speaks to standard S3 endpoints, and to nothing else."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OTHER_HOSTS = re.compile(r"(?:.*\.)?s3-(?:accelerate|fips|object-lambda|outpost
 _OTHER_ENDPOINTS = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
 
-def is_plain(endpoint: Endpoint, bucket: str) -> bool:
-    """Tell whether endpoint and bucket are of the kind that plain requests reach; proxies are asked for later."""
-    host = urlsplit(endpoint.plain_url or "").hostname
+def is_standard(endpoint: Endpoint, bucket: str) -> bool:
+    """Tell whether endpoint and bucket are of the kind that standard requests reach; proxies are asked for later."""
+    host = urlsplit(endpoint.standard_url or "").hostname
     return host is not None and not _OTHER_BUCKETS.fullmatch(bucket) and not _OTHER_HOSTS.fullmatch(host)
 
 
@@ -28,7 +28,7 @@ def is_usual(environ: Mapping[str, str]) -> bool:
 
 def is_proxied(endpoint: Endpoint) -> bool:
     """Tell whether the environment, or the system, wants a proxy on the way; blocks where it asks the system."""
-    parts = urlsplit(endpoint.plain_url or "")
+    parts = urlsplit(endpoint.standard_url or "")
     if endpoint.loopback or not parts.hostname:
         return False  # a proxy leads nowhere from here
     return parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname)
