@@ -7,7 +7,7 @@ import pytest
 from bucketry._core.config import S3Config
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._session.endpoint import Endpoint
-from bucketry._session.standard import is_standard, is_proxied, is_usual
+from bucketry._session.standard import is_proxied, is_standard, is_usual
 from bucketry._vendors import aws, generic
 
 

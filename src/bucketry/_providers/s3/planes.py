@@ -15,8 +15,8 @@ from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
-from bucketry._session.standard import is_standard
 from bucketry._session.pool import SessionPool
+from bucketry._session.standard import is_standard
 from bucketry._session.versions import fitting
 from bucketry._wire.errors import WireError
 
