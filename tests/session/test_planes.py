@@ -1,4 +1,4 @@
-"""Which way requests go: the data plane where it is standard, aiobotocore for all else, and the same requests by both."""
+"""Which way requests go: the data plane where it is standard, else aiobotocore, and the same requests by both."""
 
 from __future__ import annotations
 
