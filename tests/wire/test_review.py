@@ -13,7 +13,7 @@ import pytest
 from bucketry import S3Provider, SessionPool
 from bucketry._wire.connect import Origin, tls_context
 from bucketry._wire.lanes import BUFFER, Lane, LaneRequest
-from bucketry._wire.pool import IdleTimer, Pool, Timeouts
+from bucketry._wire.pool import IdleTimer, Pool
 from bucketry._wire.unary import Connection, Outbox, Request
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
@@ -38,7 +38,7 @@ class Still:
 
 async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
     """A body whose reading is cancelled gives its first bytes first when it is read again."""
-    pool = Pool(1, Timeouts(connect=1, read=1))
+    pool = Pool(1)
     connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox(pool))
     connection.connection_made(Still())  # type: ignore[arg-type]
     pool.busy = 1
@@ -114,8 +114,7 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
         nonlocal received
         received += len(view)
 
-    pool = Pool(1, Timeouts(connect=1, read=1))
-    lane = Lane(Origin.of("https://127.0.0.1:1"), pool, ours, tls_context(pem))
+    lane = Lane(Origin.of("https://127.0.0.1:1"), ours, tls_context(pem))
     request = LaneRequest(method="GET", prepare=lambda _: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", accept=lambda _: write)
     try:
         lane.start()

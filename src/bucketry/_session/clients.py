@@ -16,6 +16,7 @@ from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 
+from bucketry._core.timeouts import Timeouts
 from bucketry._runtime.threads import in_thread
 from bucketry._session.authorities import authorities
 from bucketry._session.botocore_errors import exception_class, said_by
@@ -43,7 +44,7 @@ _NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not dep
 
 
 class Clients:
-    """What is open of aiobotocore in one event loop: sessions by profile, clients by endpoint.
+    """What is open of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
 
     Attributes:
         users: How many use a client just now.
@@ -55,7 +56,7 @@ class Clients:
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
         self._chains: dict[int, Chain] = {}  # as above
-        self._clients: dict[Endpoint, AioBaseClient] = {}
+        self._clients: dict[tuple[Endpoint, str, bool, Timeouts], AioBaseClient] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self.users = 0
@@ -65,10 +66,15 @@ class Clients:
         """Lend the client of an endpoint, which signs by `clock`."""
         self.users += 1
         try:
-            client = self._clients.get(endpoint)
+            # A client has its settings for good. Those of one endpoint share its slots, so that together they have no
+            # more requests under way than one would.
+            identity = endpoint, endpoint.addressing_style, endpoint.signs_bodies, endpoint.timeouts
+            client = self._clients.get(identity)
             if client is None:
                 async with self._opening:
-                    client = self._clients.get(endpoint) or await self._open(endpoint, clock)
+                    client = self._clients.get(identity)
+                    if client is None:
+                        client = self._clients[identity] = await self._open(endpoint, clock)
             yield client
         finally:
             self.users -= 1
@@ -126,7 +132,6 @@ class Clients:
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
             sign_by(client, clock)
         keep_secrets()  # of modules that were loaded meanwhile
-        self._clients[endpoint] = client
         return client
 
 
@@ -193,11 +198,11 @@ def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN
             # Presigning would still choose version 2 in old regions.
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
-            max_pool_connections=endpoint.max_connections,
+            max_pool_connections=0,  # no limit: the endpoint's slots are one, and it can be changed
             # A proxy of the environment leads nowhere from here.
             proxies={} if endpoint.loopback else None,
-            connect_timeout=endpoint.connect_timeout,
-            read_timeout=endpoint.read_timeout,
+            connect_timeout=endpoint.timeouts.connect,
+            read_timeout=endpoint.timeouts.read,
             # One owner of repeats: the provider's own, which knows every vendor's throttling answers.
             retries={"total_max_attempts": 1, "mode": "standard"},
             # Checksums go as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.

@@ -1,12 +1,13 @@
-"""What providers share: connections of the data plane and clients of aiobotocore, by endpoint identity."""
+"""What providers share: connections of the data plane and clients of aiobotocore, by endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +20,6 @@ from bucketry._session.state import EndpointState
 from bucketry._session.versions import fitting
 from bucketry._wire.client import CredentialSource, EndpointClient, OriginClient
 from bucketry._wire.connect import Origin
-from bucketry._wire.pool import Timeouts
 from bucketry._wire.sigv4 import Credentials
 from bucketry._wire.slots import Slots
 from bucketry.errors import ConfigError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SessionPool:
-    """Connections for any number of providers: one set for each endpoint identity.
+    """Connections for any number of providers: one set for each endpoint.
 
     Hold one for an application's life: `async with SessionPool() as pool: …`. Without `async with` it opens
     on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles
@@ -37,17 +37,14 @@ class SessionPool:
     spawned process or in another `asyncio.run` it opens anew by itself.
 
     Args:
-        max_connections: Sockets for each endpoint at most; `None`: each provider's configuration decides. Calls
-            that go through aiobotocore have as many again of their own.
+        max_connections: Sockets for each endpoint at most; `None`: the largest number that one of the endpoint's
+            providers is configured with. Calls that go through aiobotocore have as many again of their own.
     """
 
     def __init__(self, *, max_connections: int | None = None) -> None:
         """Remember the limit; no I/O."""
-        if max_connections is not None and (
-            not isinstance(max_connections, int) or isinstance(max_connections, bool) or max_connections < 1
-        ):
-            message = f"SessionPool: max_connections: must be a positive int, not {max_connections!r}"
-            raise ConfigError(message)
+        if max_connections is not None:
+            _check_limit("max_connections", max_connections)
         self.max_connections = max_connections
         self._live: LoopLocal[_Live] = LoopLocal(lambda: _Live(self.state))
         self._states: dict[Endpoint, EndpointState] = {}
@@ -86,7 +83,7 @@ class SessionPool:
         async with live.lend(endpoint) as client:
             slots = live.slots(endpoint)
             if not slots.take_slot():
-                await slots.wait_for_slot()
+                await slots.wait_for_slot(endpoint.timeouts.pool)
             try:
                 yield client, slots
             finally:
@@ -106,7 +103,23 @@ class SessionPool:
         if client is None or endpoint.standard_url is None:
             return None
         origin = Origin.of(endpoint.standard_url)
-        return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin)
+        return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin, endpoint.timeouts)
+
+    def limit_connections(self, endpoint: Endpoint, limit: int) -> None:
+        """Change how many connections an endpoint may have, in the running event loop and from now on.
+
+        Calls that wait go on at once where the limit is higher. Where it is lower, requests under way end as they
+        would, and idle connections beyond it are closed; those of aiobotocore are closed when they were idle for 12 s.
+
+        Args:
+            endpoint: Any provider's; the limit is of all providers that share it.
+            limit: Sockets at most; calls through aiobotocore have as many again of their own.
+
+        Raises:
+            ConfigError: It is no positive int.
+        """
+        _check_limit("limit_connections", limit)
+        self._live.get().limit(endpoint, limit)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
         """Give what all users of an endpoint share in this process: its clock and its retry budget."""
@@ -128,6 +141,20 @@ class SessionPool:
         return f"SessionPool(max_connections={self.max_connections})"
 
 
+def _check_limit(name: str, limit: object) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        message = f"SessionPool: {name}: must be a positive int, not {limit!r}"
+        raise ConfigError(message)
+
+
+@dataclass(slots=True)
+class _Limit:
+    """How many connections an endpoint may have, and the largest number that a provider asked for."""
+
+    now: int = 0
+    asked: int = 0
+
+
 class _Live:
     """What is open in one event loop."""
 
@@ -136,6 +163,7 @@ class _Live:
         self._endpoints: dict[Endpoint, EndpointClient | None] = {}
         self._clients: Clients | None = None
         self._slots: dict[Endpoint, Slots] = {}
+        self._limits: defaultdict[Endpoint, _Limit] = defaultdict(_Limit)
         self._opening = asyncio.Lock()
         self._closing = False
         self._watch: AsyncGenerator[None, None] | None = None
@@ -152,12 +180,30 @@ class _Live:
 
     def slots(self, endpoint: Endpoint) -> Slots:
         """Give the slots of the requests to an endpoint that go through aiobotocore."""
+        limit = self._asked(endpoint)
         if endpoint not in self._slots:
-            self._slots[endpoint] = Slots(endpoint.max_connections, endpoint.pool_timeout)
+            self._slots[endpoint] = Slots(limit)
         return self._slots[endpoint]
+
+    def limit(self, endpoint: Endpoint, limit: int) -> None:
+        """Change how many connections an endpoint may have, by each transport."""
+        self._limits[endpoint].now = limit
+        for each in (self._slots.get(endpoint), self._endpoints.get(endpoint)):
+            if each is not None:
+                each.resize(limit)
+
+    def _asked(self, endpoint: Endpoint) -> int:
+        """Note how many connections a provider asks for, and give how many there may be."""
+        limit = self._limits[endpoint]
+        if endpoint.max_connections > limit.asked:
+            limit.asked = endpoint.max_connections
+            if limit.asked > limit.now:
+                self.limit(endpoint, limit.asked)
+        return limit.now
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
         """Give the client to an endpoint; `None`: it is not a standard one."""
+        self._asked(endpoint)
         if endpoint not in self._endpoints:
             async with self._opening:
                 if endpoint not in self._endpoints:
@@ -185,13 +231,12 @@ class _Live:
             trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
             if source is None and not endpoint.anonymous:
                 source = await clients.credentials(endpoint)
-        secure = Origin.of(endpoint.standard_url).secure
+        tls = await in_thread(trusted.context) if Origin.of(endpoint.standard_url).secure else None
         return EndpointClient(
             region=endpoint.region,
             source=source,
-            limit=endpoint.max_connections,
-            timeouts=Timeouts(connect=endpoint.connect_timeout, read=endpoint.read_timeout, pool=endpoint.pool_timeout),
-            tls=await in_thread(trusted.context) if secure else None,
+            limit=self._asked(endpoint),
+            tls=tls,
             clock=self._state(endpoint).clock,
         )
 

@@ -180,7 +180,7 @@ class S3Bucket:
             timed: Whether the endpoint's `total_timeout` ends each try; else `once` sees to it.
         """
         budget = self._budget
-        if timed and self.endpoint.total_timeout is not None:
+        if timed and self.endpoint.timeouts.total is not None:
             once = partial(self._timed, once, operation, key)
         attempt = spent = 0
         repeated: set[str | None] = set()
@@ -211,7 +211,7 @@ class S3Bucket:
         Raises:
             RequestTimeoutError: It took longer.
         """
-        seconds = self.endpoint.total_timeout
+        seconds = self.endpoint.timeouts.total
         return _NO_LIMIT if seconds is None else self.within(seconds, operation, key)
 
     @asynccontextmanager
@@ -228,7 +228,7 @@ class S3Bucket:
             if not limit.expired():
                 raise
             at = self.endpoint.url or "AWS"
-            problem = f"{operation} at {at} took longer than total_timeout, {self.endpoint.total_timeout:g} s"
+            problem = f"{operation} at {at} took longer than total_timeout, {self.endpoint.timeouts.total:g} s"
             raise self.error(RequestTimeoutError, key, operation, problem) from exc
 
     async def _timed(self, once: Callable[[], Awaitable[T]], operation: str, key: str | None) -> T:
@@ -247,7 +247,7 @@ class BodyTimeout:
     def __init__(self, bucket: S3Bucket, key: str) -> None:
         self._bucket = bucket
         self._key = key
-        self._left = bucket.endpoint.total_timeout
+        self._left = bucket.endpoint.timeouts.total
 
     async def wait(self, coming: Awaitable[T]) -> T:
         """Wait for the next bytes.
