@@ -119,7 +119,7 @@ class SessionPool:
             ConfigError: It is no positive int.
         """
         _check_limit("limit_connections", limit)
-        self._live.get().limit(endpoint, limit)
+        self._live.get().limit(self._limited(endpoint), limit)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
         """Give what all users of an endpoint share in this process: its clock and its retry budget."""
@@ -187,6 +187,10 @@ class _Live:
 
     def limit(self, endpoint: Endpoint, limit: int) -> None:
         """Change how many connections an endpoint may have, by each transport."""
+        self._asked(endpoint)
+        self._resize(endpoint, limit)
+
+    def _resize(self, endpoint: Endpoint, limit: int) -> None:
         self._limits[endpoint].now = limit
         for each in (self._slots.get(endpoint), self._endpoints.get(endpoint)):
             if each is not None:
@@ -198,7 +202,7 @@ class _Live:
         if endpoint.max_connections > limit.asked:
             limit.asked = endpoint.max_connections
             if limit.asked > limit.now:
-                self.limit(endpoint, limit.asked)
+                self._resize(endpoint, limit.asked)
         return limit.now
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
