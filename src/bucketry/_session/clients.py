@@ -18,12 +18,14 @@ from botocore.handlers import add_expect_header
 
 from bucketry._core.timeouts import Timeouts
 from bucketry._runtime.threads import in_thread
-from bucketry._session.authorities import authorities
+from bucketry._session.authorities import Authorities, authorities
 from bucketry._session.botocore_errors import exception_class, said_by
 from bucketry._session.chain import Chain
 from bucketry._session.endpoint import Endpoint
+from bucketry._session.environment import Environment
 from bucketry._session.frames import without_frames
 from bucketry._session.log_filter import keep_secrets
+from bucketry._session.standard import is_proxied
 from bucketry._session.transport import Transport, refuse_region_redirects, sign_by
 from bucketry._session.versions import fitting
 from bucketry._wire.clock import Clock
@@ -46,13 +48,17 @@ _NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not dep
 class Clients:
     """What is open of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
 
+    Args:
+        environment: What counts of the variables, beside those that botocore reads itself.
+
     Attributes:
         users: How many use a client just now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Environment) -> None:
         """Open nothing yet."""
         keep_secrets()
+        self._environment = environment
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
         self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
         self._chains: dict[int, Chain] = {}  # as above
@@ -117,16 +123,19 @@ class Clients:
     async def _open(self, endpoint: Endpoint, clock: Clock) -> AioBaseClient:
         session = await self._session(endpoint)
         facts = await self.facts(endpoint)
-        trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
+        environment = self._environment
+        trusted = authorities(endpoint, environment, facts.profile, facts.ca_bundle)
         if trusted.path is not None:
             await in_thread(trusted.context)  # aiobotocore would tell of a missing file as of a lost connection
+        proxies = await in_thread(_proxies, endpoint, environment)
         if endpoint.access_key is None and not endpoint.anonymous:
             await self._chain(session).ask()  # making a client would look for them on the loop
         with fitting():
             if id(session) not in self._warm:
                 await in_thread(_warm, session)
                 self._warm.add(id(session))
-            client: AioBaseClient = await self._stack.enter_async_context(_create_client(session, endpoint))
+            made = _create_client(session, endpoint, environment, trusted, proxies)
+            client: AioBaseClient = await self._stack.enter_async_context(made)
             # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
@@ -155,7 +164,11 @@ def _facts(session: AioSession) -> SessionFacts:
     said = [session.get_config_variable(name) for name in ("use_fips_endpoint", "use_dualstack_endpoint")]
     said += [s3.get(name) for name in _UNUSUAL_S3]
     usual = not any(str(each).lower() == "true" for each in said)
-    return SessionFacts(usual=usual, profile=session.profile, ca_bundle=session.get_config_variable("ca_bundle"))
+    return SessionFacts(
+        usual=usual,
+        profile=session.profile,
+        ca_bundle=session.get_scoped_config().get("ca_bundle"),  # without the variable, which `authorities` looks at
+    )
 
 
 def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
@@ -184,7 +197,24 @@ def _warm(session: AioSession) -> None:
     asyncio.run(build())
 
 
-def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN401 - botocore border
+def _proxies(endpoint: Endpoint, environment: Environment) -> dict[str, str] | None:
+    """Give botocore the proxies; `None`: it finds those of the process itself. May block."""
+    if endpoint.loopback:
+        return {}  # a proxy leads nowhere from here
+    if environment.of_process:
+        return None
+    if endpoint.standard_url is None:  # botocore alone knows the host
+        return environment.proxies()
+    return environment.proxies() if is_proxied(endpoint, environment) else {}
+
+
+def _create_client(
+    session: AioSession,
+    endpoint: Endpoint,
+    environment: Environment,
+    trusted: Authorities,
+    proxies: dict[str, str] | None,
+) -> Any:  # noqa: ANN401 - botocore border
     return session.create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -192,15 +222,16 @@ def _create_client(session: AioSession, endpoint: Endpoint) -> Any:  # noqa: ANN
         aws_access_key_id=endpoint.access_key,
         aws_secret_access_key=endpoint.secret_key,
         aws_session_token=endpoint.session_token,
-        verify=endpoint.ca_bundle,
+        verify=trusted.path or (None if environment.of_process else True),  # None: botocore asks the process
         config=AioConfig(
             http_session_cls=Transport,
             # Presigning would still choose version 2 in old regions.
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
             max_pool_connections=0,  # no limit: the endpoint's slots are one, and it can be changed
-            # A proxy of the environment leads nowhere from here.
-            proxies={} if endpoint.loopback else None,
+            proxies=proxies,
+            use_fips_endpoint=environment.fips or None,  # None: as the configuration file says
+            use_dualstack_endpoint=environment.dualstack or None,
             connect_timeout=endpoint.timeouts.connect,
             read_timeout=endpoint.timeouts.read,
             # One owner of repeats: the provider's own, which knows every vendor's throttling answers.

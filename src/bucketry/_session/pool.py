@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -15,7 +15,8 @@ from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._session.authorities import authorities
 from bucketry._session.endpoint import Endpoint
-from bucketry._session.standard import is_proxied, is_usual
+from bucketry._session.environment import Environment
+from bucketry._session.standard import is_proxied
 from bucketry._session.state import EndpointState
 from bucketry._session.versions import fitting
 from bucketry._wire.client import CredentialSource, EndpointClient, OriginClient
@@ -39,14 +40,19 @@ class SessionPool:
     Args:
         max_connections: Sockets for each endpoint at most; `None`: the largest number that one of the endpoint's
             providers is configured with. Calls that go through aiobotocore have as many again of their own.
+        environ: Where `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables of
+            proxies are read; `None`: this process's environment. The profile, configuration files and credential chain
+            of AWS are looked for by botocore, always in the process's environment.
     """
 
-    def __init__(self, *, max_connections: int | None = None) -> None:
-        """Remember the limit; no I/O."""
+    def __init__(self, *, max_connections: int | None = None, environ: Mapping[str, str] | None = None) -> None:
+        """Remember both; no I/O."""
         if max_connections is not None:
             _check_limit("max_connections", max_connections)
         self.max_connections = max_connections
-        self._live: LoopLocal[_Live] = LoopLocal(lambda: _Live(self.state))
+        self._environ = None if environ is os.environ else environ
+        environment = Environment(os.environ if environ is None else environ, of_process=self._environ is None)
+        self._live: LoopLocal[_Live] = LoopLocal(lambda: _Live(self.state, environment))
         self._states: dict[Endpoint, EndpointState] = {}
 
     async def __aenter__(self) -> Self:
@@ -128,9 +134,14 @@ class SessionPool:
     def _limited(self, endpoint: Endpoint) -> Endpoint:
         return endpoint if self.max_connections is None else replace(endpoint, max_connections=self.max_connections)
 
+    @property
+    def given_environ(self) -> dict[str, str] | None:
+        """The variables that were given; `None`: those of whatever process this is in."""
+        return None if self._environ is None else dict(self._environ)
+
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only."""
-        return {"max_connections": self.max_connections}
+        return {"max_connections": self.max_connections, "environ": self.given_environ}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin closed."""
@@ -158,8 +169,9 @@ class _Limit:
 class _Live:
     """What is open in one event loop."""
 
-    def __init__(self, state: Callable[[Endpoint], EndpointState]) -> None:
+    def __init__(self, state: Callable[[Endpoint], EndpointState], environment: Environment) -> None:
         self._state = state
+        self._environment = environment
         self._endpoints: dict[Endpoint, EndpointClient | None] = {}
         self._clients: Clients | None = None
         self._slots: dict[Endpoint, Slots] = {}
@@ -218,12 +230,13 @@ class _Live:
         return self._endpoints[endpoint]
 
     async def _open(self, endpoint: Endpoint) -> EndpointClient | None:
-        if endpoint.standard_url is None or await in_thread(is_proxied, endpoint):
+        if endpoint.standard_url is None or await in_thread(is_proxied, endpoint, self._environment):
             return None
         await self._watch_loop()
-        if endpoint.url is None and not is_usual(os.environ):
+        environment = self._environment
+        if endpoint.url is None and (environment.fips or environment.dualstack):
             return None
-        trusted = authorities(endpoint)
+        trusted = authorities(endpoint, environment)
         source: CredentialSource = None
         if endpoint.access_key is not None:
             source = Credentials(endpoint.access_key, endpoint.secret_key or "", endpoint.session_token)
@@ -232,7 +245,7 @@ class _Live:
             facts = await clients.facts(endpoint)
             if endpoint.url is None and not facts.usual:
                 return None
-            trusted = authorities(endpoint, facts.profile, facts.ca_bundle)
+            trusted = authorities(endpoint, environment, facts.profile, facts.ca_bundle)
             if source is None and not endpoint.anonymous:
                 source = await clients.credentials(endpoint)
         tls = await in_thread(trusted.context) if Origin.of(endpoint.standard_url).secure else None
@@ -246,7 +259,7 @@ class _Live:
 
     async def _load_clients(self) -> Clients:
         await self._watch_loop()
-        made = await in_thread(_new_clients)
+        made = await in_thread(_new_clients, self._environment)
         self._clients = self._clients or made
         return self._clients
 
@@ -280,8 +293,8 @@ class _Live:
                 await self._clients.close()
 
 
-def _new_clients() -> Clients:
+def _new_clients(environment: Environment) -> Clients:
     with fitting():
         from bucketry._session.clients import Clients
 
-    return Clients()
+    return Clients(environment)

@@ -46,6 +46,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         config: A mapping with the entries of the configuration class, or an instance of it.
         pool: Shared sessions and connections; without one the provider makes its own.
         transfer: How `upload`, `download` and streams are transferred.
+        environ: Of the provider's own pool, see `SessionPool`; where `pool` is given it is not looked at.
 
     Raises:
         ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
@@ -60,11 +61,12 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         *,
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Check the configuration; no I/O."""
         checked = self.config_class.of(config)
         concurrency = (transfer or TransferConfig()).max_concurrency
-        S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency)
+        S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency, environ=environ)
         StorageProvider.__init__(self, transfer)
         self._transfer_as_given = transfer  # what was not given is not checked against the connections
 
@@ -83,12 +85,12 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; a pool of the provider's own is made anew."""
-        pool = None if self._owns_pool else self._pool
-        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given}
+        pool, environ = (None, self._pool.given_environ) if self._owns_pool else (self._pool, None)
+        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given, "environ": environ}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin closed."""
-        self.__init__(state["config"], pool=state["pool"], transfer=state["transfer"])  # type: ignore[misc]  # the state is the constructor's arguments
+        self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
 
 class S3Provider(S3FamilyProvider):
