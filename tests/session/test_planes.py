@@ -40,7 +40,7 @@ async def plane_of(**config: Any) -> type:
     ],
     ids=str,
 )
-async def test_plain_ways(config: dict[str, Any]) -> None:
+async def test_standard_ways(config: dict[str, Any]) -> None:
     """Usual endpoints and buckets are the data plane's."""
     assert await plane_of(**config) is WirePlane
 
