@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketry import S3Provider, WasabiProvider
 from bucketry._core.config import (
     BackblazeConfig,
     CloudflareR2Config,
@@ -620,6 +621,18 @@ class TestAddressing:
         """Asked for a virtual host that no certificate covers, we refuse instead of using the path."""
         with pytest.raises(ConfigError, match="addressing_style: 'virtual' needs"):
             endpoint(cloud, bucket_name=bucket, addressing_style="virtual")
+
+
+class TestWarning:
+    """What is told of a region that this version does not know."""
+
+    @pytest.mark.parametrize("provider", [S3Provider, WasabiProvider])
+    def test_it_points_at_the_caller(self, provider: type[S3Provider | WasabiProvider]) -> None:
+        """The warning names the line that makes the provider, and none of ours."""
+        keys = {"access_key_id": ACCESS, "secret_access_key": SECRET}
+        with pytest.warns(UserWarning, match="mars-1") as caught:
+            provider({"bucket_name": "my-bucket", "region": "mars-1", **keys})
+        assert caught[0].filename == __file__
 
 
 class TestEndpoint:

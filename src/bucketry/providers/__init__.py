@@ -6,6 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.config_dicts import BackblazeConfigDict as BackblazeConfigDict
+    from bucketry._core.config_dicts import CloudflareR2ConfigDict as CloudflareR2ConfigDict
+    from bucketry._core.config_dicts import DigitalOceanConfigDict as DigitalOceanConfigDict
+    from bucketry._core.config_dicts import LocalConfigDict as LocalConfigDict
+    from bucketry._core.config_dicts import MemoryConfigDict as MemoryConfigDict
+    from bucketry._core.config_dicts import S3ConfigDict as S3ConfigDict
+    from bucketry._core.config_dicts import S3FamilyConfigDict as S3FamilyConfigDict
+    from bucketry._core.config_dicts import WasabiConfigDict as WasabiConfigDict
     from bucketry._core.provider import BodyReader as BodyReader
     from bucketry._core.provider import ObjectRequests as ObjectRequests
     from bucketry._core.provider import RangeSink as RangeSink
@@ -28,47 +36,63 @@ if TYPE_CHECKING:
     from bucketry.providers.s3 import WasabiProvider as WasabiProvider
 
 _HOMES = {
+    "BackblazeConfigDict": "_core.config_dicts",
     "BackblazeProvider": "providers.s3",
     "Body": "_core.values",
     "BodyReader": "_core.provider",
+    "CloudflareR2ConfigDict": "_core.config_dicts",
     "CloudflareR2Provider": "providers.s3",
+    "DigitalOceanConfigDict": "_core.config_dicts",
     "DigitalOceanProvider": "providers.s3",
     "FileRange": "_core.values",
     "ListPage": "_core.values",
+    "LocalConfigDict": "_core.config_dicts",
     "LocalProvider": "providers.local",
+    "MemoryConfigDict": "_core.config_dicts",
     "MemoryProvider": "providers.memory",
     "MultipartUpload": "_core.values",
     "ObjectRequests": "_core.provider",
     "Part": "_core.values",
     "PrefixedProvider": "providers.prefixed",
     "RangeSink": "_core.provider",
+    "S3ConfigDict": "_core.config_dicts",
+    "S3FamilyConfigDict": "_core.config_dicts",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
+    "WasabiConfigDict": "_core.config_dicts",
     "WasabiProvider": "providers.s3",
     "WriteOptions": "_core.values",
 }
 
 __all__ = [
+    "BackblazeConfigDict",
     "BackblazeProvider",
     "Body",
     "BodyReader",
+    "CloudflareR2ConfigDict",
     "CloudflareR2Provider",
+    "DigitalOceanConfigDict",
     "DigitalOceanProvider",
     "FileRange",
     "ListPage",
+    "LocalConfigDict",
     "LocalProvider",
+    "MemoryConfigDict",
     "MemoryProvider",
     "MultipartUpload",
     "ObjectRequests",
     "Part",
     "PrefixedProvider",
     "RangeSink",
+    "S3ConfigDict",
+    "S3FamilyConfigDict",
     "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",
     "StorageProviderFactory",
+    "WasabiConfigDict",
     "WasabiProvider",
     "WriteOptions",
 ]

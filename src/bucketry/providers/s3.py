@@ -15,6 +15,14 @@ from bucketry._core.config import (
     TransferConfig,
     WasabiConfig,
 )
+from bucketry._core.config_dicts import (
+    BackblazeConfigDict,
+    CloudflareR2ConfigDict,
+    DigitalOceanConfigDict,
+    S3ConfigDict,
+    S3FamilyConfigDict,
+    WasabiConfigDict,
+)
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
 from bucketry._session.pool import SessionPool
@@ -57,7 +65,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __init__(
         self,
-        config: Mapping[str, Any] | S3FamilyConfig,
+        config: S3FamilyConfigDict | S3FamilyConfig | Mapping[str, Any],
         *,
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,
@@ -103,6 +111,17 @@ class S3Provider(S3FamilyProvider):
     config_class = S3Config
     vendor = aws.VENDOR
 
+    def __init__(
+        self,
+        config: S3ConfigDict | S3Config | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
+
     def _row(self, config: S3FamilyConfig) -> Vendor:
         server = config.server
         if server == "auto":
@@ -116,12 +135,34 @@ class DigitalOceanProvider(S3FamilyProvider):
     config_class = DigitalOceanConfig
     vendor = spaces.VENDOR
 
+    def __init__(
+        self,
+        config: DigitalOceanConfigDict | DigitalOceanConfig | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
+
 
 class WasabiProvider(S3FamilyProvider):
     """A Wasabi bucket; see `WasabiConfig`. An object is billed for 90 days even when it is deleted before."""
 
     config_class = WasabiConfig
     vendor = wasabi.VENDOR
+
+    def __init__(
+        self,
+        config: WasabiConfigDict | WasabiConfig | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
 
 
 class BackblazeProvider(S3FamilyProvider):
@@ -133,9 +174,31 @@ class BackblazeProvider(S3FamilyProvider):
     config_class = BackblazeConfig
     vendor = backblaze.VENDOR
 
+    def __init__(
+        self,
+        config: BackblazeConfigDict | BackblazeConfig | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
+
 
 class CloudflareR2Provider(S3FamilyProvider):
     """A Cloudflare R2 bucket; see `CloudflareR2Config`. Keys are stored in Unicode form NFC."""
 
     config_class = CloudflareR2Config
     vendor = r2.VENDOR
+
+    def __init__(
+        self,
+        config: CloudflareR2ConfigDict | CloudflareR2Config | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
