@@ -51,34 +51,20 @@ PART_IN_THREAD = ["Lane.exchange", "Lane._send_body"]
 PART_OVER_TLS = [*PART_IN_THREAD, "Tls.send"]
 
 
-def _names() -> dict[object, str]:
-    """Give the qualified name of each function of the package, by its code."""
-    names: dict[object, str] = {}
-    for module in [module for name, module in sys.modules.items() if name.startswith("bucketry")]:
-        for value in vars(module).values():
-            if code := getattr(value, "__code__", None):
-                names[code] = value.__qualname__
-            for member in vars(value).values() if isinstance(value, type) else ():
-                inner = getattr(member, "__wrapped__", member)
-                if code := getattr(inner, "__code__", None):
-                    names[code] = inner.__qualname__
-    return names
-
-
 class Trace:
     """Notes the call stacks at whose end a function is called."""
 
     def __init__(self) -> None:
-        self._stacks: set[tuple[object, ...]] = set()
+        self._stacks: set[tuple[str, ...]] = set()
 
     def _note(self, frame: FrameType, event: str, _: object) -> None:
         if event != "call" or not frame.f_code.co_filename.startswith(PACKAGE):
             return
-        found: list[object] = []
+        found: list[str] = []
         at: FrameType | None = frame
         while at is not None:
             if at.f_code.co_filename.startswith(PACKAGE):
-                found.append(at.f_code)
+                found.append(at.f_code.co_qualname)
             at = at.f_back
         self._stacks.add(tuple(reversed(found)))
 
@@ -94,10 +80,8 @@ class Trace:
 
     def to(self, last: str, *, through: str = "") -> list[str]:
         """Give the longest stack that ends in a function, and passes another one; opening a connection is left out."""
-        names = _names()
-        named = ([names.get(code, "?") for code in stack] for stack in self._stacks)
-        found = (stack for stack in named if stack[-1] == last and "Lanes._open" not in stack)
-        return max((stack for stack in found if not through or through in stack), key=len, default=[])
+        found = (stack for stack in self._stacks if stack[-1] == last and "Lanes._open" not in stack)
+        return [*max((stack for stack in found if not through or through in stack), key=len, default=())]
 
 
 async def _get(port: int) -> Trace:
