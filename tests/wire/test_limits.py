@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from bucketry import SessionPool
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import WriteOptions
 from bucketry.errors import ConfigError, PoolTimeoutError, RequestTimeoutError
 from tests.wire.conftest import Provide
 from tests.wire.raw import sockets_to

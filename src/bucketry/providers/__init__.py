@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bucketry._core.config_dicts import S3ConfigDict as S3ConfigDict
     from bucketry._core.config_dicts import S3FamilyConfigDict as S3FamilyConfigDict
     from bucketry._core.config_dicts import WasabiConfigDict as WasabiConfigDict
+    from bucketry._core.options import ReadOptions as ReadOptions
+    from bucketry._core.options import WriteOptions as WriteOptions
     from bucketry._core.provider import BodyReader as BodyReader
     from bucketry._core.provider import ObjectRequests as ObjectRequests
     from bucketry._core.provider import RangeSink as RangeSink
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from bucketry._core.values import ListPage as ListPage
     from bucketry._core.values import MultipartUpload as MultipartUpload
     from bucketry._core.values import Part as Part
-    from bucketry._core.values import WriteOptions as WriteOptions
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
     from bucketry.providers.local import LocalProvider as LocalProvider
     from bucketry.providers.memory import MemoryProvider as MemoryProvider
@@ -57,13 +58,14 @@ _HOMES = {
     "RangeSink": "_core.provider",
     "S3ConfigDict": "_core.config_dicts",
     "S3FamilyConfigDict": "_core.config_dicts",
+    "ReadOptions": "_core.options",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
     "WasabiConfigDict": "_core.config_dicts",
     "WasabiProvider": "providers.s3",
-    "WriteOptions": "_core.values",
+    "WriteOptions": "_core.options",
 }
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "Part",
     "PrefixedProvider",
     "RangeSink",
+    "ReadOptions",
     "S3ConfigDict",
     "S3FamilyConfigDict",
     "S3FamilyProvider",
