@@ -89,7 +89,8 @@ def render() -> str:
     lines += [
         "",
         "A link to `github.com/vdavid/cmdr` means",
-        "[Cmdr's run](../explanation/s3-compatible.md#where-the-facts-come-from): tests that another project made on real accounts in October 2026.",
+        "[Cmdr's run](../explanation/s3-compatible.md#where-the-facts-come-from):",
+        "tests that another project made on real accounts in October 2026.",
         "Some facts about Wasabi, Spaces, B2 and R2 have no source; `src/bucketry/_vendors` marks them as unverified.",
     ]
     return "\n".join(lines) + "\n"
