@@ -27,6 +27,7 @@ BOUND = 64 * MiB
 SCRIPT = """
     import asyncio, json, os, re, sys
     from bucketry import S3Provider, TransferConfig
+    from bucketry._core.options import ReadOptions
     from bucketry._core.values import ByteRange
 
     PART = 8 * 2**20
@@ -56,7 +57,8 @@ SCRIPT = """
             nonlocal got
             for start in starts:
                 sink = Nowhere()
-                await provider.fetch_range(f"zeros-{size}", ByteRange(start, min(start + PART, size)), sink)
+                part = ByteRange(start, min(start + PART, size))
+                await provider.fetch_range(f"zeros-{size}", sink, ReadOptions(byte_range=part))
                 got += sink.position
 
         async with asyncio.TaskGroup() as group:

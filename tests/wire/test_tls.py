@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bucketry import SessionPool
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import ByteRange, FileRange, WriteOptions
+from bucketry._core.values import ByteRange, FileRange
 from bucketry.errors import ConfigError, IncompleteBodyError, RequestTimeoutError, StorageError, TransientError
 from tests.wire.certificates import certificate
 from tests.wire.raw import DATA, READ_TIMEOUT, Peer, RawServer, bytes_of, faulty, make, sockets_to, wire_of
@@ -154,7 +155,8 @@ class TestBytes:
             for start in range(0, len(DATA), 300 * KiB):
                 sink = FileSink(fd)
                 sink.position = start
-                await provider.fetch_range("k", ByteRange(start, min(start + 300 * KiB, len(DATA))), sink)
+                part = ByteRange(start, min(start + 300 * KiB, len(DATA)))
+                await provider.fetch_range("k", sink, ReadOptions(byte_range=part))
             assert os.pread(fd, len(DATA) + 1, 0) == DATA
             assert server.connections == 1
 

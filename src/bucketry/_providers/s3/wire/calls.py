@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bucketry._core import checksums
+from bucketry._core.conditions import judge_read
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB
-from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, WriteOptions, body_size
+from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, ObjectInfo, body_size
 from bucketry._providers.s3.bucket import S3Bucket
-from bucketry._providers.s3.headers import checksum_headers
+from bucketry._providers.s3.headers import (
+    checksum_headers,
+    expect_object,
+    expect_range,
+    expect_status,
+    info_of,
+    range_header,
+)
 from bucketry._providers.s3.xml.documents import LARGEST_ANSWER, AnswerIsErrorError, error_fields
 from bucketry._runtime.file_bodies import read_body
 from bucketry._runtime.threads import in_thread
@@ -18,12 +27,20 @@ from bucketry._wire.errors import Refusal, WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry._wire.unary import MAX_BODY, Connection
-from bucketry.errors import StorageError
+from bucketry.errors import IntegrityError, StorageError
 
 T = TypeVar("T")
 
 OK = range(200, 300)
 _ERROR_BODY = 64 * KiB  # of an error's XML
+
+
+class Get(NamedTuple):
+    """A read: its request, and what the answer is compared with."""
+
+    call: Call
+    key: str
+    options: ReadOptions
 
 
 class WireCalls:
@@ -47,6 +64,7 @@ class WireCalls:
         self.root = root
         self._row = bucket.vendor.capabilities
         self._sdk = bucket.vendor.sdk_checksum_header
+        self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
 
     @property
     def closed(self) -> bool:
@@ -96,22 +114,20 @@ class WireCalls:
         options: WriteOptions | None = None,
     ) -> T:
         """Make a small request, and again where that may help, and give what `read` makes of its answer."""
-
-        async def once() -> T:
-            try:
-                head, answer = await self.client.ask(call, body, payload_hash, limit=LARGEST_ANSWER)
-            except WireError as exc:
-                raise self.failed(exc, operation, key) from exc
-            if head.status not in OK:
-                error = self.refused(head, answer, operation, key, options)
-                del answer  # S3 quotes what was sent, and error reports show the locals of frames
-                raise error
-            try:
-                return read(head, answer)
-            except ValueError as exc:
-                raise self.unreadable(exc, operation, key, options) from exc
-
-        return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+        attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
+        while True:
+            async with attempts:
+                try:
+                    head, answer = await self.client.ask(call, body, payload_hash, limit=LARGEST_ANSWER)
+                except WireError as exc:
+                    raise self.failed(exc, operation, key) from exc
+                if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
+                    del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                    raise error
+                try:
+                    return read(head, answer)
+                except ValueError as exc:
+                    raise self.unreadable(exc, operation, key, options) from exc
 
     async def send(
         self,
@@ -139,34 +155,73 @@ class WireCalls:
                 operation, full, lambda head, _: read(head, digest), key, data, signed, options=options
             )
 
-        async def once() -> T:
-            try:
-                head, answer, digest = await self.client.carry_up(
-                    call,
-                    body,
-                    algorithm,
-                    lambda digest: checksum_headers(algorithm, digest, sdk=self._sdk),
-                    self.bucket.locate(key),
-                    sent,
-                )
-            except WireError as exc:
-                raise self.failed(exc, operation, key) from exc
-            if head.status not in OK:
-                error = self.refused(head, answer, operation, key, options)
-                del answer  # as above
-                raise error
-            try:
-                return read(head, digest)
-            except ValueError as exc:
-                raise self.unreadable(exc, operation, key, options) from exc
+        upload = self.client.upload(
+            call,
+            body,
+            algorithm,
+            lambda digest: checksum_headers(algorithm, digest, sdk=self._sdk),
+            self.bucket.locate(key),
+            sent,
+        )
+        attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
+        while True:
+            async with attempts:
+                try:
+                    head, answer = await self.client.lanes.exchange(upload)
+                except WireError as exc:
+                    raise self.failed(exc, operation, key) from exc
+                self.client.log(call, head)
+                if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
+                    del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                    raise error
+                try:
+                    return read(head, upload.digest)
+                except ValueError as exc:
+                    raise self.unreadable(exc, operation, key, options) from exc
 
-        return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+    # --- reads --------------------------------------------------------------------------------------
+
+    def read_of(self, key: str, options: ReadOptions) -> Get:
+        """Give the request that reads an object, or a range of it."""
+        headers = {}
+        if options.byte_range is not None:
+            headers["range"] = range_header(options.byte_range)
+        elif self._checksum_mode:
+            headers = {**self._checksum_mode}
+        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        if self._row.get_if_match:
+            if options.if_match is not None and options.if_match != "*":
+                headers["if-match"] = options.if_match
+            if options.if_none_match is not None and options.if_none_match != "*":
+                headers["if-none-match"] = options.if_none_match
+        return Get(Call("GET", self.path(key, "get"), version_query(options.version_id), headers), key, options)
+
+    def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
+        """Give the object, having checked that the answer is exactly the one that was asked for."""
+        try:
+            expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
+            expect_status(head.status, get.options.byte_range)
+            size = expect_range(head.headers.get("content-range", ""), length_of(head), get.options.byte_range)
+            info = info_of(get.key, head.headers, size)
+        except IntegrityError as exc:
+            raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
+        except ValueError as exc:
+            raise self.unreadable(exc, "get", get.key) from exc
+        if get.options.conditional:  # some servers ignore the headers
+            judge_read(info, get.options, self.bucket.locate(get.key))
+        return info
 
     # --- errors ------------------------------------------------------------------------------------
 
     def failed(self, exc: WireError, operation: str, key: str | None) -> StorageError:
         """Give the error for a request that was not answered, or not to its end."""
         return self.bucket.error(exc.kind, key, operation, f"{operation} failed: {exc.problem}")
+
+    def refusal_of(
+        self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
+    ) -> StorageError | None:
+        """Give the error for an answer that is one; `None`: it is a good answer."""
+        return None if head.status in OK else self.refused(head, body, operation, key, options)
 
     def refused(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
