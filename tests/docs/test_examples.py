@@ -13,10 +13,15 @@ import textwrap
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import bucketry
+import bucketry.errors
+import bucketry.providers
+import bucketry.testing
 from bucketry._cli.args import ENTRIES
 from bucketry._core import config
 from bucketry._core.entries import ProviderConfig
@@ -144,6 +149,14 @@ def test_the_navigation_of_the_site_has_every_page_once() -> None:
     """The site's navigation names each page once and no other; strict mode does not look."""
     settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     assert sorted(named(settings["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+@pytest.mark.parametrize("module", [bucketry, bucketry.providers, bucketry.testing], ids=lambda module: module.__name__)
+def test_a_public_name_has_a_place_in_the_reference(module: ModuleType) -> None:
+    """The site describes every public name; errors are described together, as their module."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE)}
+    assert set(module.__all__) <= shown | set(bucketry.errors.__all__)
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=relative)
