@@ -70,6 +70,19 @@ async def test_other_endpoints_of_aws(variable: str, host: str) -> None:
         assert f"//bkt.{host}.amazonaws.com/k?" in await provider.presign("k")
 
 
+@pytest.mark.parametrize("variable", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+async def test_usual_endpoints_of_aws(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """Where the given variables want no other endpoints, it does not count that the process does."""
+    monkeypatch.setenv(variable, "true")
+    config = {"bucket_name": "bkt", "region": "eu-west-1", **KEYS}
+    for given, host in ({}, "s3"), (None, "s3-fips" if "FIPS" in variable else "s3.dualstack"):
+        async with SessionPool(environ=given) as pool:
+            provider = S3Provider(config, pool=pool)
+            async with pool.client(provider._bucket.endpoint) as client:
+                assert client.meta.endpoint_url == f"https://{host}.eu-west-1.amazonaws.com"
+            assert f"//bkt.{host}.eu-west-1.amazonaws.com/k?" in await provider.presign("k")
+
+
 async def test_a_provider_of_variables() -> None:
     """Without a pool, a provider that is made of given variables looks at them for its connections, pickled as well."""
     provider = storage_provider_from_env(VARIABLES | MISSING)

@@ -80,16 +80,16 @@ def test_a_region_whose_host_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("variables", "fips", "dualstack"),
     [
-        ({}, False, False),
-        ({"AWS_USE_FIPS_ENDPOINT": "false"}, False, False),
-        ({"AWS_USE_FIPS_ENDPOINT": ""}, False, False),
-        ({"AWS_USE_FIPS_ENDPOINT": "true"}, True, False),
-        ({"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"}, False, True),
-        ({"AWS_REGION": "eu-west-1"}, False, False),
+        ({}, None, None),
+        ({"AWS_USE_FIPS_ENDPOINT": "false"}, False, None),
+        ({"AWS_USE_FIPS_ENDPOINT": ""}, None, None),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, True, None),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"}, None, True),
+        ({"AWS_REGION": "eu-west-1"}, None, None),
     ],
     ids=str,
 )
-def test_variables(variables: dict[str, str], fips: bool, dualstack: bool) -> None:
+def test_variables(variables: dict[str, str], fips: bool | None, dualstack: bool | None) -> None:
     """Variables of AWS's that ask for other endpoints are read as botocore reads them."""
     found = Environment(variables, of_process=False)
     assert (found.fips, found.dualstack) == (fips, dualstack)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ class Clients:
         try:
             session = await self._session(endpoint)
             with fitting():
-                return await in_thread(_facts, session)
+                return await in_thread(_facts, session, self._environment)
         except BotoCoreError as exc:
             raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
 
@@ -134,7 +134,7 @@ class Clients:
             if id(session) not in self._warm:
                 await in_thread(_warm, session)
                 self._warm.add(id(session))
-            made = _create_client(session, endpoint, environment, trusted, proxies)
+            made = _create_client(session, endpoint, facts, trusted, proxies, of_process=environment.of_process)
             client: AioBaseClient = await self._stack.enter_async_context(made)
             # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
             client.meta.events.unregister("before-call.s3", add_expect_header)
@@ -150,25 +150,35 @@ class SessionFacts:
 
     Attributes:
         usual: AWS is reached at the region's usual endpoint, in the usual way.
+        fips: It is reached at its endpoints for FIPS.
+        dualstack: It is reached at its endpoints for IPv6 and IPv4.
         profile: Which profile is used, if it is not the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
 
     usual: bool
+    fips: bool
+    dualstack: bool
     profile: str | None
     ca_bundle: str | None
 
 
-def _facts(session: AioSession) -> SessionFacts:
+def _facts(session: AioSession, environment: Environment) -> SessionFacts:
     s3 = session.get_config_variable("s3") or {}
-    said = [session.get_config_variable(name) for name in ("use_fips_endpoint", "use_dualstack_endpoint")]
-    said += [s3.get(name) for name in _UNUSUAL_S3]
-    usual = not any(str(each).lower() == "true" for each in said)
+    file = session.get_scoped_config()  # of the file alone: `get_config_variable` asks the process's environment, too
+    fips = _is_true(file, "use_fips_endpoint") if environment.fips is None else environment.fips
+    dualstack = _is_true(file, "use_dualstack_endpoint") if environment.dualstack is None else environment.dualstack
     return SessionFacts(
-        usual=usual,
+        usual=not (fips or dualstack or any(_is_true(s3, name) for name in _UNUSUAL_S3)),
+        fips=fips,
+        dualstack=dualstack,
         profile=session.profile,
-        ca_bundle=session.get_scoped_config().get("ca_bundle"),  # without the variable, which `authorities` looks at
+        ca_bundle=file.get("ca_bundle"),
     )
+
+
+def _is_true(settings: Mapping[str, object], name: str) -> bool:
+    return str(settings.get(name)).lower() == "true"
 
 
 def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
@@ -211,10 +221,13 @@ def _proxies(endpoint: Endpoint, environment: Environment) -> dict[str, str] | N
 def _create_client(
     session: AioSession,
     endpoint: Endpoint,
-    environment: Environment,
+    facts: SessionFacts,
     trusted: Authorities,
     proxies: dict[str, str] | None,
+    *,
+    of_process: bool,
 ) -> Any:  # noqa: ANN401 - botocore border
+    no = None if of_process else False  # None: botocore looks in the process's environment
     return session.create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -222,7 +235,7 @@ def _create_client(
         aws_access_key_id=endpoint.access_key,
         aws_secret_access_key=endpoint.secret_key,
         aws_session_token=endpoint.session_token,
-        verify=trusted.path or (None if environment.of_process else True),  # None: botocore asks the process
+        verify=trusted.path or (None if of_process else True),  # None: as above
         config=AioConfig(
             http_session_cls=Transport,
             # Presigning would still choose version 2 in old regions.
@@ -230,8 +243,8 @@ def _create_client(
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
             max_pool_connections=0,  # no limit: the endpoint's slots are one, and it can be changed
             proxies=proxies,
-            use_fips_endpoint=environment.fips or None,  # None: as the configuration file says
-            use_dualstack_endpoint=environment.dualstack or None,
+            use_fips_endpoint=facts.fips or no,
+            use_dualstack_endpoint=facts.dualstack or no,
             connect_timeout=endpoint.timeouts.connect,
             read_timeout=endpoint.timeouts.read,
             # One owner of repeats: the provider's own, which knows every vendor's throttling answers.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 class Environment:
     """Variables, and whose they are.
 
-    botocore reads its own configuration from the process, whatever variables are given here: which profile, which
-    files, and the credential chain.
+    botocore reads the process's environment, whatever is given here, for which files and which profile there are, and
+    for the credential chain.
 
     Attributes:
         variables: By name.
@@ -28,13 +28,13 @@ class Environment:
         return self.variables.get("AWS_CA_BUNDLE") or None
 
     @property
-    def fips(self) -> bool:
-        """Whether AWS is to be reached at its endpoints for FIPS."""
+    def fips(self) -> bool | None:
+        """Whether AWS is to be reached at its endpoints for FIPS; `None`: the configuration file says it."""
         return self._is_true("AWS_USE_FIPS_ENDPOINT")
 
     @property
-    def dualstack(self) -> bool:
-        """Whether AWS is to be reached at its endpoints for IPv6 and IPv4."""
+    def dualstack(self) -> bool | None:
+        """Whether AWS is to be reached at its endpoints for IPv6 and IPv4; `None`: the configuration file says it."""
         return self._is_true("AWS_USE_DUALSTACK_ENDPOINT")
 
     def proxies(self) -> dict[str, str]:
@@ -60,5 +60,5 @@ class Environment:
             excepted = urllib.request.proxy_bypass_environment(host, found)  # type: ignore[attr-defined]  # not in the stubs
         return None if excepted else found.get(scheme)
 
-    def _is_true(self, name: str) -> bool:
-        return self.variables.get(name, "").lower() == "true"
+    def _is_true(self, name: str) -> bool | None:
+        return value.lower() == "true" if (value := self.variables.get(name)) else None
