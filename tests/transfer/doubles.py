@@ -23,6 +23,9 @@ T = TypeVar("T")
 PART = 2 * KiB
 """The part size of most tests: many parts of few bytes."""
 
+AT_ONCE = TransferConfig(retry_delay=0)
+"""The defaults, but that repeats follow without a wait."""
+
 
 def noise(size: int, seed: int = 7) -> bytes:
     """Give bytes in which no part equals another."""
@@ -47,7 +50,7 @@ class RowOf(MemoryProvider):
     """A memory with other limits and promises than the memory's own row."""
 
     def __init__(self, **changes: Any) -> None:
-        super().__init__()
+        super().__init__(transfer=AT_ONCE)
         self._changes = changes
 
     @property
@@ -175,7 +178,7 @@ class Bench:
 
     def memory(self, **changes: Any) -> MemoryProvider:
         """Make an empty memory, with another row where one is given."""
-        return self.watch(RowOf(**changes) if changes else MemoryProvider())
+        return self.watch(RowOf(**changes) if changes else MemoryProvider(transfer=AT_ONCE))
 
     def watch(self, memory: T) -> T:
         """See that the memory has no open upload in the end."""
@@ -184,8 +187,15 @@ class Bench:
         return memory
 
     def manager(self, provider: Any, **config: Any) -> TransferManager:
-        """Make a manager of small parts."""
-        chosen = {"part_size": PART, "multipart_threshold": PART, "max_concurrency": 4, "memory_budget": MiB} | config
+        """Make a manager of small parts that repeats without a wait."""
+        chosen = {
+            "part_size": PART,
+            "multipart_threshold": PART,
+            "max_concurrency": 4,
+            "memory_budget": MiB,
+            "retry_delay": 0,
+        }
+        chosen |= config
         manager = TransferManager(provider, TransferConfig(**chosen))
         self.managers.append(manager)
         return manager

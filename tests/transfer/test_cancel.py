@@ -20,15 +20,9 @@ from tests.transfer.doubles import PART, Bench, CancelsAt, chunked, noise
 
 SIZE = 5 * PART + 3
 NEW, OLD = noise(SIZE), b"old"
-COPY_ROW = {"max_copy_size": PART}
+COPY_ROW = {"max_copy_size": PART, "max_part_size": PART}
 
 Act = Callable[[Bench, CancelsAt], Awaitable[object]]
-
-
-@pytest.fixture(autouse=True)
-def _small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy in many small parts instead of few large ones."""
-    monkeypatch.setattr("bucketry._transfer.one.copy.PART_SIZE", PART)
 
 
 async def upload(bench: Bench, provider: CancelsAt) -> object:

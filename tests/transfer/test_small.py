@@ -30,12 +30,6 @@ from bucketry.testing import Fault, FaultyProvider
 from tests.transfer.doubles import PART, Bench, noise, until
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every back-off last no time."""
-    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
-
-
 async def turns(count: int = 20) -> None:
     """Let the loop turn."""
     for _ in range(count):
@@ -358,7 +352,7 @@ class TestDownloadTree:
         manager = bench.manager(await filled(bench, 4), max_bandwidth=1_000_000)
         began = asyncio.get_running_loop().time()
         await manager.download_tree("", bench.target("tree"))
-        assert manager._limits.get().pace._free_at >= began + 100 / 1_000_000
+        assert manager._limits.get().rate._free_at >= began + 100 / 1_000_000
 
 
 class TestUploadTree:

@@ -539,11 +539,6 @@ class TestConditions:
 class TestLostAnswers:
     """Writes whose answer never came."""
 
-    @pytest.fixture(autouse=True)
-    def _no_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make every back-off last no time; the number of attempts stays as it is."""
-        monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
-
     LOST = ConnectionFailedError("the answer was lost")
 
     async def test_a_conditional_put_that_landed(self, bench: Bench) -> None:

@@ -27,7 +27,6 @@ from bucketry.errors import (
 )
 
 T = TypeVar("T")
-COALESCE = MiB  # at 100 MB/s a gap of 1 MiB costs the 10 ms that another request would
 CHUNK = MiB
 SMALL = MiB  # up to here a body is read in one piece, and held for an object before its size is known
 
@@ -52,7 +51,7 @@ class ResumingStream:
         version_id: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
-        policy: RetryPolicy | None = None,
+        policy: RetryPolicy,
     ) -> None:
         """Remember what to read; entering the context makes the first request."""
         self.retries = 0
@@ -63,7 +62,7 @@ class ResumingStream:
         self._version_id = version_id
         self._if_match = if_match
         self._if_none_match = if_none_match
-        self._policy = policy or RetryPolicy()
+        self._policy = policy
         self._opened: AbstractAsyncContextManager[BodyReader] | None = None
         self._body: BodyReader | None = None
         self._info: ObjectInfo | None = None
@@ -256,7 +255,7 @@ async def read(
     version_id: str | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
-    policy: RetryPolicy | None = None,
+    policy: RetryPolicy,
 ) -> tuple[ObjectInfo, bytes]:
     """Give an object's bytes, or a range of them, whole; bytes whose checksum differs are asked for once more."""
 
@@ -288,7 +287,7 @@ async def read_ranges(
     coalesce: int,
     width: int,
     if_match: str | None,
-    policy: RetryPolicy | None = None,
+    policy: RetryPolicy,
 ) -> list[bytes]:
     """Give several ranges of one version of an object; near ones share a request.
 
