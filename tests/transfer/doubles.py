@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,41 @@ async def chunked(data: bytes, size: int = 700) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):
         await asyncio.sleep(0)
         yield data[start : start + size]
+
+
+class FakeLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_000.0
+
+    def time(self) -> float:
+        """Give the clock that jumps."""
+        return self.now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:
+            self.now = max(self.now, self._scheduled[0].when())
+        super()._run_once()
+
+
+class CountingExecutor(ThreadPoolExecutor):
+    """The threads of a loop, and how often one was given something to do."""
+
+    hops = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
+        """Count, and do it."""
+        self.hops += 1
+        return super().submit(*arguments, **options)
+
+
+def counted_threads() -> CountingExecutor:
+    """Give the running loop threads that count; the loop ends them."""
+    executor = CountingExecutor()
+    asyncio.get_running_loop().set_default_executor(executor)
+    return executor
 
 
 class RowOf(MemoryProvider):

@@ -694,23 +694,6 @@ class TestProgress:
         assert not await memory.exists("k")
 
 
-async def test_bandwidth_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five parts at one part a second begin one second apart each, whatever the concurrency."""
-    waits: list[float] = []
-    sleep = asyncio.sleep
-
-    async def fake_sleep(seconds: float) -> None:
-        waits.append(seconds)
-        await sleep(0)
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(loop, "time", lambda: 100.0)
-    monkeypatch.setattr("bucketry._transfer.limits.asyncio.sleep", fake_sleep)
-    await bench.manager(bench.memory(), max_bandwidth=PART).upload(bench.file(noise(5 * PART)), "k")
-    monkeypatch.undo()
-    assert sorted(wait for wait in waits if wait) == pytest.approx([1, 2, 3, 4])
-
-
 async def test_a_path_object_and_a_string(bench: Bench) -> None:
     """Both name the file."""
     memory = bench.memory()

@@ -8,11 +8,11 @@ import asyncio
 import errno
 import json
 import logging
+import mmap
 import os
 import pickle
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,8 @@ from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.config import LocalConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, CommonPrefix, FileRange, MultipartUpload, WriteOptions
-from bucketry._providers.local import bytes as local_bytes
 from bucketry._providers.local import store as local_store
+from bucketry._providers.local.bytes import PIECE
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import (
@@ -41,8 +41,10 @@ from bucketry.errors import (
     UnsupportedError,
     UploadNotFoundError,
 )
+from tests.transfer.doubles import until
 
 PLAIN = WriteOptions()
+SHORT = Path("/sys/devices/system/cpu/online")
 NOT_AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
 
 
@@ -349,31 +351,19 @@ async def test_a_failed_write_leaves_nothing(local: LocalRequests, base: Path, t
     assert left_behind(base) == []
 
 
-async def test_a_cancelled_write_leaves_nothing(
-    local: LocalRequests, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cancelled_write_leaves_nothing(local: LocalRequests, base: Path) -> None:
     """A write that is cancelled stops after the piece in hand, waits for its thread, and leaves nothing."""
-    monkeypatch.setattr(local_bytes, "PIECE", 1)
-    written: list[int] = []
-    begun, go_on = asyncio.Event(), threading.Event()
-    loop, write_at = asyncio.get_running_loop(), local_bytes.write_at
-
-    def slow(fd: int, data: bytes | memoryview, position: int) -> None:
-        written.append(position)
-        loop.call_soon_threadsafe(begun.set)
-        go_on.wait(10)
-        write_at(fd, data, position)
-
-    monkeypatch.setattr(local_bytes, "write_at", slow)
-    task = asyncio.create_task(local.put_object("key", b"many bytes", PLAIN))
-    await begun.wait()
-    task.cancel()
-    await asyncio.sleep(0)
-    assert not task.done()
-    go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert written == [0]
+    zeros = mmap.mmap(-1, 16 * PIECE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # takes no memory
+    task = asyncio.create_task(local.put_object("key", memoryview(zeros), PLAIN))
+    staged = base / ".bucketry" / "staging"
+    await until(lambda: any(path.stat().st_size for path in staged.iterdir()))
+    with next(staged.iterdir()).open("rb") as file:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        written = os.fstat(file.fileno()).st_size
+    assert 0 < written < 16 * PIECE
+    assert written % PIECE == 0  # the thread was waited for
     assert (await names(local), left_behind(base)) == ([], [])
 
 
@@ -511,7 +501,10 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
 async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
     local: LocalRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a delete removes a directory between the moment it is found and looked at, the write tries again."""
+    """Where a delete removes a directory between the moment it is found and looked at, the write tries again.
+
+    The moment cannot be met from outside: what `os.makedirs` raises in it is raised on purpose.
+    """
     make, calls = os.makedirs, []
 
     def vanishing(path: str, *arguments: object, **options: object) -> None:
@@ -597,7 +590,10 @@ async def test_any_delimiter(tree: LocalRequests, delimiter: str) -> None:
 async def test_a_page_does_not_read_the_whole_tree(
     tree: LocalRequests, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page reads the directories that it touches and no other."""
+    """A page reads the directories that it touches and no other.
+
+    `os.scandir` is watched: which directories were read leaves no trace on the disk.
+    """
     scanned: list[str] = []
     scandir = os.scandir
 
@@ -623,7 +619,10 @@ async def test_a_page_does_not_read_the_whole_tree(
 
 @pytest.mark.slow
 async def test_large_directories_are_read_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of a large directory at rest share one reading of it; a change is seen all the same."""
+    """Pages of a large directory at rest share one reading of it; a change is seen all the same.
+
+    `os.scandir` is watched: how often a directory was read leaves no trace on the disk.
+    """
     base.mkdir()
     for number in range(2_500):
         (base / f"{number:04}").touch()
@@ -749,12 +748,15 @@ async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: b
 async def test_where_the_kernel_does_not_copy(
     local: LocalRequests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Where the kernel refuses to copy between files, reading and writing does the same."""
+    """Where the kernel refuses to copy between files, reading and writing does the same.
+
+    Another file system or kernel would refuse by itself; one machine has only its own, so `os` is patched.
+    """
 
     def refuse(*_: int) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(local_bytes, "_copy_file_range", refuse)
+    monkeypatch.setattr(os, "copy_file_range", refuse)
     source = tmp_path / "source"
     source.write_bytes(b"0123456789")
     with source.open("rb") as file:
@@ -763,15 +765,38 @@ async def test_where_the_kernel_does_not_copy(
     assert await read(local, "key") == b"345678"
 
 
-async def test_a_source_that_shrinks(local: LocalRequests, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fetch of a file that ends early says how much arrived."""
+async def test_a_source_that_shrinks(local: LocalRequests, base: Path) -> None:
+    """A file that another program cuts while it is fetched is refused."""
     info = await local.put_object("key", b"0123456789", PLAIN)
-    monkeypatch.setattr(local_bytes, "copy_range", lambda *_: 4)
+
+    class Shrinking(FullSink):
+        """A sink that cuts the object when its bytes are about to be copied."""
+
+        @property
+        def needs_bytes(self) -> bool:
+            os.truncate(base / "key", 4)
+            return False
+
     with (base / "target").open("wb+") as file:
-        sink = FullSink(file.fileno())
-        with pytest.raises(IncompleteBodyError):
+        sink = Shrinking(file.fileno())
+        with pytest.raises(PreconditionFailedError, match="changed"):
             await local.fetch_range("key", None, sink, if_match=info.etag)
     assert sink.position == 4
+
+
+@pytest.mark.skipif(not SHORT.exists(), reason="this system shows no such file")
+@pytest.mark.parametrize("needs_bytes", [True, False])
+async def test_a_file_shorter_than_its_length(tmp_path: Path, *, needs_bytes: bool) -> None:
+    """A file that gives fewer bytes than its length, as those of the kernel do, says how many are missing."""
+    local = LocalRequests(LocalConfig(base_path=SHORT.parent), VENDOR)
+    assert (await local.head(SHORT.name)).size > len(SHORT.read_bytes())
+    with (tmp_path / "target").open("wb+") as file:
+        sink = FullSink(file.fileno())
+        sink.needs_bytes = needs_bytes
+        with pytest.raises(IncompleteBodyError):
+            await local.fetch_range(SHORT.name, None, sink)
+    with pytest.raises(IncompleteBodyError):
+        await read(local, SHORT.name)
 
 
 async def test_connect_makes_the_base(base: Path) -> None:

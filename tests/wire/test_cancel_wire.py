@@ -18,7 +18,7 @@ import pytest
 from bucketry import S3Provider, SessionPool
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, FileRange, MultipartUpload, WriteOptions
-from bucketry._wire.client import Wire
+from bucketry._wire.client import EndpointClient
 from tests.wire.certificates import certificate
 from tests.wire.raw import make, sockets_to, wire_of
 from tests.wire.swallow import swallow
@@ -110,7 +110,7 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
     assert finished > 10
 
 
-async def settled(provider: S3Provider, wire: Wire, port: int, fd: int) -> None:
+async def settled(provider: S3Provider, wire: EndpointClient, port: int, fd: int) -> None:
     """Hold what is left against what may be, and use each kind of connection once more."""
     await asyncio.sleep(0.01)
     assert wire.pool.busy == 0

@@ -93,14 +93,14 @@ async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> No
 async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> None:
     """Also one that may not be repeated: the server that closed this connection has seen nothing of it."""
     pool = Pool(3, Timeouts(connect=1, read=1))
-    unary = Unary(Origin.of("http://127.0.0.1:1"), pool, None)
     outbox = Outbox(pool)
     (idle, first), (new, second) = connected(pool, outbox), connected(pool, outbox)
 
-    async def connect() -> Connection:
-        return new
+    class Connected(Unary):
+        async def _connect(self) -> Connection:
+            return new
 
-    unary._connect = connect  # type: ignore[method-assign]
+    unary = Connected(Origin.of("http://127.0.0.1:1"), pool, None)
     pool.busy = 2  # another one is under way, and one is about to become idle
     pool.release(unary._kind, idle)
     assert pool.take_slot()
