@@ -196,6 +196,7 @@ def make(port: int, pool: SessionPool, *, scheme: str = "http", **config: Any) -
         "access_key_id": ACCESS,
         "secret_access_key": SECRET,
         "max_attempts": 1,
+        "retry_delay": 0,
         "read_timeout": READ_TIMEOUT,
     }
     return S3Provider(given | config, pool=pool)
