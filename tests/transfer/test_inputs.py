@@ -14,6 +14,7 @@ from bucketry._core.values import FileRange, WriteOptions
 from bucketry._runtime.file_bodies import file_state
 from bucketry.errors import (
     IntegrityError,
+    InvalidRangeError,
     InvalidRequestError,
     LocalFileError,
     PreconditionFailedError,
@@ -125,3 +126,14 @@ async def test_an_object_without_an_etag_is_said_to_have_none(bench: Bench) -> N
     for call in (store.get("k", if_match='"e1"'), store.put("k", b"2", if_match='"e1"')):
         with pytest.raises(PreconditionFailedError, match='the object has no etag now, and if_match names "e1"'):
             await call
+
+
+async def test_bad_headers_and_ranges_are_refused_before_anything_is_sent(bench: Bench) -> None:
+    """What a header cannot carry, and a range that runs backwards, never reach a request."""
+    provider = FaultyProvider(bench.memory())
+    for options in ({"content_type": "a\r\nb"}, {"storage_class": "ä"}, {"if_match": "\ud800"}):
+        with pytest.raises(InvalidRequestError, match=next(iter(options))):
+            await provider.put("k", b"1", **options)
+    with pytest.raises(InvalidRangeError, match="malformed"):
+        provider.stream("k", start=2, end=1)
+    assert not provider.calls

@@ -182,3 +182,24 @@ async def test_leaves_nothing_for_the_garbage_collector(
                 gc.garbage.clear()
                 gc.enable()
     assert not {name for name in modules if name.startswith(("bucketry", "httptools"))}
+
+
+async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
+    """A body whose reading is cancelled gives its first bytes first when it is read again."""
+    pool = Pool(1, Timeouts(connect=1, read=1))
+    connection, _ = connected(pool, Outbox(pool))
+    pool.busy = 1
+    connection.begin(Request("GET", b""))
+
+    def arrive(data: bytes) -> None:
+        connection.get_buffer(-1)[: len(data)] = data
+        connection.buffer_updated(len(data))
+
+    arrive(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+    reading = asyncio.ensure_future(connection.body())
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    arrive(b"cdef")
+    assert await connection.body() == b"abcdef"
