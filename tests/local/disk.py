@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bucketry._core.values import CommonPrefix, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import CommonPrefix
 from bucketry._providers.local.requests import LocalRequests
 
 PLAIN = WriteOptions()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bucketry._core.config import LocalConfig
+from bucketry._core.options import ReadOptions
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange
 from bucketry._providers.local.requests import LocalRequests
@@ -97,7 +98,7 @@ async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: b
         sink = FullSink(fd)
         sink.needs_bytes = needs_bytes
         with pytest.raises(DiskFullError):
-            await local.fetch_range("key", ByteRange(0, 4), sink)
+            await local.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(0, 4)))
         assert sink.position == 0
     finally:
         os.close(fd)
@@ -118,7 +119,7 @@ async def test_a_source_that_shrinks(local: LocalRequests, base: Path) -> None:
     with (base / "target").open("wb+") as file:
         sink = Shrinking(file.fileno())
         with pytest.raises(PreconditionFailedError, match="changed"):
-            await local.fetch_range("key", None, sink, if_match=info.etag)
+            await local.fetch_range("key", sink, ReadOptions(if_match=info.etag))
     assert sink.position == 4
 
 
@@ -132,6 +133,6 @@ async def test_a_file_shorter_than_its_length(tmp_path: Path, *, needs_bytes: bo
         sink = FullSink(file.fileno())
         sink.needs_bytes = needs_bytes
         with pytest.raises(IncompleteBodyError):
-            await local.fetch_range(SHORT.name, None, sink)
+            await local.fetch_range(SHORT.name, sink)
     with pytest.raises(IncompleteBodyError):
         await read(local, SHORT.name)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bucketry._core.config import LocalConfig
-from bucketry._core.values import MultipartUpload, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import MultipartUpload
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import (

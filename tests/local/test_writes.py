@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bucketry._core.values import FileRange, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import FileRange
 from bucketry._providers.local import store as local_store
 from bucketry._providers.local.bytes import PIECE
 from bucketry._providers.local.requests import LocalRequests
@@ -75,7 +76,8 @@ async def test_old_staged_files_are_swept(local: LocalRequests, base: Path) -> N
 FULL_DISK = """
 import asyncio, resource, sys
 from bucketry._core.config import LocalConfig
-from bucketry._core.values import FileRange, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import FileRange
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import DiskFullError
