@@ -115,7 +115,7 @@ async def settled(provider: S3Provider, wire: EndpointClient, port: int, fd: int
     """Hold what is left against what may be, and use each kind of connection once more."""
     await asyncio.sleep(0.01)
     assert wire.pool.busy == 0
-    assert wire.pool.idle <= sockets_to(port) <= LIMIT
+    assert len(wire.pool._idle) <= sockets_to(port) <= LIMIT
     async with asyncio.timeout(5):
         assert len(await provider.get("zeros-100000")) == 100_000
         sink = FileSink(fd)
@@ -126,7 +126,7 @@ async def settled(provider: S3Provider, wire: EndpointClient, port: int, fd: int
         for part in (FileRange(fd, 0, SIZE), b"small"):
             await asyncio.gather(*(provider.put_part(UPLOAD, 1, part) for _ in range(LIMIT)))
     assert wire.pool.busy == 0
-    assert wire.pool.idle == sockets_to(port) <= LIMIT
+    assert len(wire.pool._idle) == sockets_to(port) <= LIMIT
 
 
 def open_sockets() -> int:
