@@ -68,11 +68,11 @@ class FakeLoop(asyncio.SelectorEventLoop):
 class CountingExecutor(ThreadPoolExecutor):
     """The threads of a loop, and how often one was given something to do."""
 
-    hops = 0
+    submitted = 0
 
     def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
         """Count, and do it."""
-        self.hops += 1
+        self.submitted += 1
         return super().submit(*arguments, **options)
 
 

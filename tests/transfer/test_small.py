@@ -221,7 +221,7 @@ class TestDownloadTree:
         tree = bench.target("tree")
         result = await bench.manager(provider, max_concurrency=1).download_tree("", tree)
         assert len(result.succeeded) == 30
-        assert threads.hops <= 30 + 1  # one more to look where the directory is
+        assert threads.submitted <= 30 + 1  # one more to look where the directory is
         assert dict(provider.calls) == {"list_page": 1, "open_body": 30}
         assert made == {str(tree): 1} | {str(tree / f"d{number}"): 1 for number in range(3)}
 
@@ -369,7 +369,7 @@ class TestUploadTree:
         result = await manager.upload_tree(bench.place / "in" / "tree", "")
         assert len(os.listdir("/dev/fd")) == descriptors
         assert len(result.succeeded) == 30
-        assert threads.hops <= 30 + 2  # the directory, and its end
+        assert threads.submitted <= 30 + 2  # the directory, and its end
         assert [await memory.get(f"{number:02}") for number in range(30)] == [noise(n * 10) for n in range(30)]
 
     async def test_a_file_that_changes_while_it_is_read(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,14 +40,14 @@ async def test_what_gathers_meanwhile_shares_a_hop() -> None:
     await asyncio.sleep(0)
     back.set()
     assert await asyncio.gather(leading, *following) == list(range(20))
-    assert threads.hops == 2
+    assert threads.submitted == 2
 
 
 async def test_slow_work_goes_side_by_side() -> None:
     """Where a piece is known to take long, or nothing is known, none waits for another one's thread."""
     threads, batcher, together = counted_threads(), ThreadBatcher(), threading.Barrier(4)
     await asyncio.gather(*(batcher.run(together.wait, 5) for _ in range(4)))
-    assert threads.hops == 4
+    assert threads.submitted == 4
 
 
 async def test_it_learns() -> None:
