@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bucketry import LocalProvider
 from bucketry._core.config import LocalConfig
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
@@ -87,3 +88,11 @@ async def test_batches_report_each_key(local: LocalRequests) -> None:
     result = await local.delete_batch(["a", "missing", "../up"])
     assert result.succeeded == ("a", "missing")
     assert isinstance(result.failed["../up"], UnsafeKeyError)
+
+
+async def test_a_store_that_is_a_file_is_not_empty(tmp_path: Path) -> None:
+    """Listing a local store whose directory is a file fails; one that is not there yet is empty."""
+    (tmp_path / "file").write_bytes(b"1")
+    with pytest.raises(LocalNotADirectoryError, match="file"):
+        await LocalProvider({"base_path": tmp_path / "file"}).list_files()
+    assert await LocalProvider({"base_path": tmp_path / "none"}).list_files() == []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bucketry import LocalProvider
 from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.config import LocalConfig
 from bucketry._core.options import WriteOptions
@@ -114,3 +115,12 @@ def test_etags_differ_within_a_tick_of_the_clock(base: Path) -> None:
         return {(await local.put_object("key", b"same", PLAIN)).etag for _ in range(200)}
 
     assert len(asyncio.run(write())) == 200
+
+
+async def test_the_usual_type_takes_no_file(tmp_path: Path) -> None:
+    """On the disk a content type that the suffix stands for is not written down; another one is."""
+    provider = LocalProvider({"base_path": tmp_path})
+    await provider.put("page.html", b"1")
+    assert list((tmp_path / ".bucketry").glob("meta/*")) == []
+    await provider.put("page.html", b"1", content_type="text/plain")
+    assert len(list((tmp_path / ".bucketry").glob("meta/*/*"))) == 1

@@ -18,6 +18,7 @@ from bucketry.errors import (
     InvalidRangeError,
     InvalidRequestError,
     LocalFileError,
+    LocalNotADirectoryError,
     PreconditionFailedError,
 )
 from bucketry.testing import Fault, FaultyProvider
@@ -138,3 +139,13 @@ async def test_bad_headers_and_ranges_are_refused_before_anything_is_sent(bench:
     with pytest.raises(InvalidRangeError, match="malformed"):
         provider.stream("k", start=2, end=1)
     assert not provider.calls
+
+
+async def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
+    """A download below a file says that a directory is needed there."""
+    provider = MemoryProvider()
+    await provider.put("k", b"1")
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(LocalNotADirectoryError, match="needs a directory"):
+        await provider.download("k", tmp_path / "file" / "k")
+    assert (tmp_path / "file").read_bytes() == b"old"
