@@ -204,8 +204,8 @@ class Discarding(MemoryProvider):
 class Bench:
     """One test's providers, managers and files, which `check` finds clean again."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.memories: list[MemoryProvider] = []
         self.managers: list[TransferManager] = []
 
@@ -235,23 +235,23 @@ class Bench:
 
     def file(self, data: bytes, name: str = "source.bin") -> Path:
         """Write a file to upload."""
-        path = self.place / "in" / name
+        path = self.directory / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
 
     def target(self, name: str = "target.bin") -> Path:
         """Give a path to download to."""
-        (self.place / "out").mkdir(exist_ok=True)
-        return self.place / "out" / name
+        (self.directory / "out").mkdir(exist_ok=True)
+        return self.directory / "out" / name
 
     def files(self) -> list[str]:
         """Give the names of what is below the directory of targets."""
-        return sorted(str(path.relative_to(self.place / "out")) for path in (self.place / "out").rglob("*"))
+        return sorted(str(path.relative_to(self.directory / "out")) for path in (self.directory / "out").rglob("*"))
 
     def staged(self) -> list[str]:
         """Give the staged files that are left."""
-        return [str(path) for path in self.place.rglob(".bucketry-*")]
+        return [str(path) for path in self.directory.rglob(".bucketry-*")]
 
     async def check(self) -> None:
         """Hold what every transfer promises, however it ended."""

@@ -44,9 +44,9 @@ class Counted(LocalProvider):
         return await super().fetch_range(key, sink, options)
 
 
-def file_of(place: Path, size: int) -> Path:
+def file_of(directory: Path, size: int) -> Path:
     """Make a file."""
-    path = place / f"file-{size}"
+    path = directory / f"file-{size}"
     path.write_bytes(noise(size))
     return path
 

@@ -83,7 +83,7 @@ async def upload_tree(bench: Bench, provider: CancelsAt) -> object:
     for number in range(3):
         bench.file(NEW, f"tree/{number}/a")
         bench.file(b"small", f"tree/{number}/b")
-    return await bench.manager(provider).upload_tree(bench.place / "in" / "tree", "up")
+    return await bench.manager(provider).upload_tree(bench.directory / "in" / "tree", "up")
 
 
 async def download_tree(bench: Bench, provider: CancelsAt) -> object:
@@ -143,7 +143,7 @@ async def test_at_every_request(tmp_path: Path, name: str) -> None:
     at, struck = 1, []
     while True:
         bench = Bench(tmp_path / str(at))
-        bench.place.mkdir()
+        bench.directory.mkdir()
         provider = await prepared(bench, at)
         raised = await run(ACTS[name], bench, provider)
         await assert_whole(bench, provider)
@@ -164,7 +164,7 @@ async def test_at_every_request_of_one_that_fails(tmp_path: Path, name: str) -> 
     at = 1
     while True:
         bench = Bench(tmp_path / str(at))
-        bench.place.mkdir()
+        bench.directory.mkdir()
         provider = await prepared(bench, at, (Fault(operation=operation, nth=2, error=AccessDeniedError("no")),))
         raised = await run(ACTS[name], bench, provider)
         await assert_whole(bench, provider)

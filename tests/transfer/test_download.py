@@ -474,7 +474,7 @@ class TestTarget:
     @pytest.mark.parametrize("dangling", [True, False])
     async def test_a_link_is_replaced(self, bench: Bench, dangling: bool) -> None:
         """A symbolic link is replaced by the file; what it points to is not touched."""
-        elsewhere = bench.place / "elsewhere"
+        elsewhere = bench.directory / "elsewhere"
         if not dangling:
             elsewhere.write_bytes(b"precious")
         bench.target("link").symlink_to(elsewhere)

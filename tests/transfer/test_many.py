@@ -48,7 +48,7 @@ class TestBatches:
         memory = bench.memory()
         manager = bench.manager(memory)
         pairs = [(bench.file(noise(number * PART), f"f{number}"), f"k{number}") for number in range(4)]
-        sent = await manager.upload_many([*pairs, (bench.place / "missing", "lost")])
+        sent = await manager.upload_many([*pairs, (bench.directory / "missing", "lost")])
         assert sorted(sent.succeeded) == keys(4)
         assert {key: type(error) for key, error in sent.failed.items()} == {"lost": LocalFileNotFoundError}
         got = await manager.download_many(

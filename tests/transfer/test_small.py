@@ -366,7 +366,7 @@ class TestUploadTree:
         threads = counted_threads()
         manager = bench.manager(memory, max_concurrency=1)
         descriptors = len(os.listdir("/dev/fd"))
-        result = await manager.upload_tree(bench.place / "in" / "tree", "")
+        result = await manager.upload_tree(bench.directory / "in" / "tree", "")
         assert len(os.listdir("/dev/fd")) == descriptors
         assert len(result.succeeded) == 30
         assert threads.submitted <= 30 + 2  # the directory, and its end

@@ -268,16 +268,16 @@ class TestSource:
         """A directory, a FIFO, a socket and a missing path each have their error, and nothing blocks or is sent."""
         memory = bench.memory()
         manager = bench.manager(provider := FaultyProvider(memory))
-        fifo, directory = bench.place / "fifo", bench.place / "dir"
+        fifo, directory = bench.directory / "fifo", bench.directory / "dir"
         os.mkfifo(fifo)
         directory.mkdir()
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(bench.place / "sock"))
+            listener.bind(str(bench.directory / "sock"))
             for path, kind in (
                 (fifo, LocalFileError),
                 (directory, LocalIsADirectoryError),
-                (bench.place / "sock", LocalFileError),
-                (bench.place / "missing", LocalFileNotFoundError),
+                (bench.directory / "sock", LocalFileError),
+                (bench.directory / "missing", LocalFileNotFoundError),
                 (bench.file(b"x") / "below", LocalFileError),
             ):
                 with pytest.raises(kind) as caught:
@@ -300,7 +300,7 @@ class TestSource:
 
     async def test_a_link_is_followed(self, bench: Bench) -> None:
         """A symbolic link to a file uploads the file."""
-        link = bench.place / "link"
+        link = bench.directory / "link"
         link.symlink_to(bench.file(b"through"))
         memory = bench.memory()
         await bench.manager(memory).upload(link, "k")

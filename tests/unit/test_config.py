@@ -205,9 +205,9 @@ class TestMapping:
     @ALL
     def test_needs_no_other_entry(self, kind: type[ProviderConfig]) -> None:
         """What the contract calls optional is optional."""
-        place = {"region": "us-west-004"} if kind is BackblazeConfig else {}
+        extra = {"region": "us-west-004"} if kind is BackblazeConfig else {}
         given_config = {name: COMPLETE[kind][name] for name in REQUIRED.get(kind, ())}
-        assert isinstance(kind.of({**given_config, **place}), kind)
+        assert isinstance(kind.of({**given_config, **extra}), kind)
 
     @pytest.mark.parametrize(
         ("wrong", "right"),
@@ -326,8 +326,8 @@ class TestEntries:
     @FAMILY
     def test_anonymous_needs_no_credentials(self, kind: type[S3FamilyConfig]) -> None:
         """Whoever asks as nobody gives none, and giving both is refused by name."""
-        place = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
-        config = kind.of({**place, "anonymous": True})
+        rest = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
+        config = kind.of({**rest, "anonymous": True})
         assert (config.access_key, config.secret_key) == (None, None)
         with pytest.raises(ConfigError, match=rf"^{kind.provider}: anonymous: (access_key_id|key_id) is given too"):
             kind.of({**COMPLETE[kind], "anonymous": True})
@@ -392,10 +392,10 @@ class TestBackblaze:
         with pytest.raises(ConfigError, match="backblaze: endpoint_url: is missing"):
             BackblazeConfig.of(B2_KEYS)
 
-    @pytest.mark.parametrize("place", ["endpoint_url", "region"])
-    def test_takes_either_place(self, place: str) -> None:
+    @pytest.mark.parametrize("entry", ["endpoint_url", "region"])
+    def test_takes_either_entry(self, entry: str) -> None:
         """An endpoint or a region is enough."""
-        assert getattr(BackblazeConfig.of({**B2_KEYS, place: value_of(place)}), place) == value_of(place)
+        assert getattr(BackblazeConfig.of({**B2_KEYS, entry: value_of(entry)}), entry) == value_of(entry)
 
     def test_gives_its_keys_by_the_names_of_s3(self) -> None:
         """The key id is the access key, the application key the secret one."""

@@ -131,7 +131,7 @@ def test_the_environment_names_the_provider(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "config", "kind", "place"),
+    ("url", "config", "kind", "location"),
     [
         ("s3://bucket", KEYS, S3Provider, "s3://bucket/k"),
         ("s3://bucket/a/b", KEYS, PrefixedProvider, "s3://bucket/a/b/k"),
@@ -144,12 +144,12 @@ def test_the_environment_names_the_provider(tmp_path: Path) -> None:
         ("memory://", {}, MemoryProvider, "memory:///k"),
     ],
 )
-def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, place: str) -> None:
+def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, location: str) -> None:
     """Each scheme makes its provider, seen through the URL's prefix."""
     own = {name: value for name, value in config.items() if name != "bucket_name"}
     provider = open_storage(url, **own)
     assert type(provider) is kind
-    assert provider.locate("k") == place
+    assert provider.locate("k") == location
     assert isinstance(provider, IStorageProvider)
 
 

@@ -44,8 +44,8 @@ def transport(request: pytest.FixtureRequest) -> str:
 def provide(pool: SessionPool, transport: str) -> Provide:
     """Make a provider of a scripted server, `S3Provider` with AWS's row by default; repeats follow without a wait."""
 
-    def make(place: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
-        url = place if isinstance(place, str) else place.url
+    def make(server: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
+        url = server if isinstance(server, str) else server.url
         given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, "retry_delay": 0, "transport": transport}
         given |= {**HALVES[kind.__name__], **config}
         if kind is S3Provider:
