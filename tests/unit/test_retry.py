@@ -60,7 +60,7 @@ class TestPolicy:
         if kind == "transfer":
             policy = TransferManager(MemoryProvider(), TransferConfig(**entries)).policy
         else:
-            policy = S3Provider({"bucket_name": "b", **entries})._bucket.retry
+            policy = S3Provider({"bucket_name": "my-bucket", **entries})._bucket.retry
         asked: list[tuple[float, float]] = []
         replace(policy, uniform=lambda *bounds: asked.append(bounds) or 0.0).delay(TransientError("x"), 1)
         assert asked == [(0, 1.0)]

@@ -162,10 +162,7 @@ class Upload:
         while True:
             attempt += 1
             try:
-                async with multipart(self.provider, self.key, self.options, policy=self._policy) as (
-                    upload,
-                    marked,
-                ):
+                async with multipart(self.provider, self.key, self.options, policy=policy) as (upload, marked):
                     ranges = enumerate(plan.ranges(), start=1)
                     await run_workers(partial(self._send_parts, source, ranges, upload, meter), width)
                     await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
@@ -200,10 +197,7 @@ class Upload:
                 self.limits.memory.give(part.held)
 
     async def _all_stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options, policy=self._policy) as (
-            upload,
-            marked,
-        ):
+        async with multipart(self.provider, self.key, self.options, policy=self._policy) as (upload, marked):
 
             async def one(part: _StreamPart) -> None:
                 try:
