@@ -46,7 +46,7 @@ class TransferConfig:
         max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
             fast as it can, and those after it wait for their turn; `None`: no limit.
         max_attempts: How often one body is begun before its transfer fails; 10.
-        retry_delay: Seconds before a body is begun again, on average; doubles with each repeat, to 2.5; 0.1.
+        retry_delay: Seconds before a body is asked for again, on average; doubles with each retry, up to 2.5; 0.1.
         verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
         resume: Reserved for journalled transfers; only `False` is accepted in this version.
         fsync: Flush a downloaded file to the disk before it takes its name.
@@ -116,7 +116,7 @@ class S3FamilyConfig(ProviderConfig):
             then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
             bytes keep moving.
         max_attempts: How often one request is made at most.
-        retry_delay: Seconds before the first repeat, on average; doubles with each further one, to 2.5. The server's
+        retry_delay: Seconds before the first retry, on average; doubles with each further one, up to 2.5. The server's
             own `Retry-After` comes first.
         max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
         server: What the server behind a custom `endpoint_url` is known to do: `"auto"` (the row of the class; of
