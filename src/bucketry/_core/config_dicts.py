@@ -25,6 +25,7 @@ class S3FamilyConfigDict(TypedDict, total=False):
     pool_timeout: float | None
     total_timeout: float | None
     max_attempts: int
+    retry_delay: float
     max_connections: int | None
     server: Server
     anonymous: bool
