@@ -131,8 +131,8 @@ class TestLocalParts:
         assert path == "R:\\root" or path.startswith("R:\\root\\")
 
     @given(key=HOSTILE)
-    def test_landing_makes_nothing_outside(self, key: str) -> None:
-        """A prefix download's paths, and the directories made for them, are inside the target for every key."""
+    def test_a_download_directory_makes_nothing_outside(self, key: str) -> None:
+        """A prefix download's path for any key below the prefix is inside, and so are the directories made for it."""
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / "root"
             root.mkdir()

@@ -36,8 +36,8 @@ async def test_open_streams_are_no_silent_hang(provide: Provide) -> None:
 async def test_the_default_is_bounded(provide: Provide) -> None:
     """By default, the wait for a connection is as long as `read_timeout`."""
     endpoint = provide("http://127.0.0.1:1", read_timeout=7)._bucket.endpoint
-    assert endpoint.pool_timeout == 7
-    assert provide("http://127.0.0.1:1", pool_timeout=3)._bucket.endpoint.pool_timeout == 3
+    assert endpoint.timeouts.pool == 7
+    assert provide("http://127.0.0.1:1", pool_timeout=3)._bucket.endpoint.timeouts.pool == 3
 
 
 async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
@@ -53,10 +53,10 @@ async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
 
 
 async def test_a_slot_that_passes_on_is_movement() -> None:
-    """Each returned slot restarts the timeout of the other waiting callers."""
-    slots = Slots(1, 0.1)
+    """Each slot that is given back begins the wait of the others anew."""
+    slots = Slots(1)
     assert slots.take_slot()
-    waiting = [asyncio.create_task(slots.wait_for_slot()) for _ in range(4)]
+    waiting = [asyncio.create_task(slots.wait_for_slot(0.1)) for _ in range(4)]
     for task in waiting:
         await asyncio.sleep(0.06)
         slots.give_slot()
@@ -66,14 +66,14 @@ async def test_a_slot_that_passes_on_is_movement() -> None:
 
 
 async def test_who_was_refused_holds_nothing() -> None:
-    """After an error the slot is given to the next caller, and a cancelled wait leaves the queue."""
-    slots = Slots(1, 0.05)
+    """After a refusal the slot goes to the next who asks, and a cancelled wait leaves the queue."""
+    slots = Slots(1)
     assert slots.take_slot()
-    cancelled = asyncio.create_task(slots.wait_for_slot())
+    cancelled = asyncio.create_task(slots.wait_for_slot(0.05))
     await asyncio.sleep(0)
     cancelled.cancel()
     with pytest.raises(WireError):
-        await slots.wait_for_slot()
+        await slots.wait_for_slot(0.05)
     slots.give_slot()
     assert slots.busy == 0
     assert slots.take_slot()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -20,8 +19,8 @@ from bucketry.providers.url import read_url
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
-def make_provider(arguments: Arguments) -> IStorageProvider:
-    """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O.
+def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageProvider:
+    """Make the provider that `--url`, else `--provider`, else the environment names; no I/O.
 
     Raises:
         ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
@@ -38,23 +37,22 @@ def make_provider(arguments: Arguments) -> IStorageProvider:
         if arguments.provider and not is_same_class(arguments.provider, url.kind):
             message = f"--provider {arguments.provider} is not the provider of --url; leave one of them out"
             raise ConfigError(message)
-        return provider_of_url(url, os.environ, entries, pool=pool)
-    chosen = {} if arguments.provider is None else {"STORAGE_PROVIDER": arguments.provider}
-    if not chosen and not os.environ.get("STORAGE_PROVIDER"):
-        _check_that_local_is_meant(entries)
-    return provider_from({**os.environ, **chosen}, entries, pool=pool)
+        return provider_of_url(url, environ, entries, pool=pool)
+    if not arguments.provider and not environ.get("STORAGE_PROVIDER"):
+        _check_that_local_is_meant(entries, environ)
+    return provider_from(environ, entries, kind=arguments.provider, pool=pool)
 
 
-def _check_that_local_is_meant(entries: Mapping[str, object]) -> None:
-    """Warn a user who has configured a cloud but named no provider: the local directory is the default."""
-    hint = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
+def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:
+    """Tell who has not said where, and has set up a cloud: the directory is the default."""
+    say = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
         option = "--" + next(iter(entries)).replace("_", "-")
         message = (
             f"{option} is for a store in a cloud, but no provider is named, so the local directory is used; {hint}"
         )
         raise ConfigError(message)
-    found = next((name for name in _OF_CLOUDS if os.environ.get(name)), None)
+    found = next((name for name in _OF_CLOUDS if environ.get(name)), None)
     if found is not None:
         warnings.warn(f"{found} is set, but no provider is named, so the local directory is used; {hint}", stacklevel=2)
 
@@ -74,10 +72,12 @@ def transfer_config(provider: IStorageProvider, arguments: Arguments) -> Transfe
     )
 
 
-def load_env_file(file: str) -> None:
-    """Set those variables of a `.env` file that are not set in the environment.
+def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
+    """Set the variables of a `.env` file that the environment does not have.
 
-    They are set in `os.environ` itself, because AWS's credential chain reads it, too.
+    Args:
+        file: Its path.
+        environ: The process's own, because the credential chain of AWS reads there too.
 
     Raises:
         ConfigError: The file cannot be read, or python-dotenv is not installed.
@@ -92,7 +92,7 @@ def load_env_file(file: str) -> None:
             found = dotenv_values(stream=stream)
         for name, value in found.items():
             if value is not None:
-                os.environ.setdefault(name, value)
+                environ.setdefault(name, value)
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
         message = f"--env-file {file}: {problem}"

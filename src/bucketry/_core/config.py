@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
-from bucketry._core.retry import MAX_ATTEMPTS
+from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
+from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts
 from bucketry._core.units import GiB, KiB, MiB
 
 AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
 Transport: TypeAlias = Literal["auto", "aiobotocore"]
 Server: TypeAlias = Literal["auto", "aws", "generic"]
 
-CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
-READ_TIMEOUT = 60.0  # a working server may be idle for so long
 MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
 PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
 MAX_CONCURRENCY = 16  # fills 10 Gbit/s with parts of 8 MiB; below every vendor's rate limit for an account
 MEMORY_BUDGET = 256 * MiB  # twice 16 parts of 8 MiB
 MIN_PART_SIZE = 1 * KiB  # small, so that tests can make many parts; the vendor's own minimum is in its row
 MAX_PART_SIZE = 5 * GiB
+_LONGEST_DELAY = 60.0
+
+
+def _check_delay(where: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= _LONGEST_DELAY:
+        raise wrong_entry(where, "retry_delay", f"must be a number of seconds, 0 to 60, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +37,18 @@ class TransferConfig:
     each of `max_concurrency` bodies, for any size and number of transfers.
 
     Attributes:
-        part_size: Bytes of a part; `None`: 8 MiB, or more if the object would exceed the vendor's limit of parts.
-        multipart_threshold: Objects of at least so many bytes are sent in parts; `None`: the vendor's row decides.
-        max_concurrency: Bodies under way at once, in all transfers of the manager; 16.
-        memory_budget: Bytes of bodies in memory at once, in all transfers of the manager; 256 MiB.
-        max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. One body runs at full
-            speed, and the next ones wait; `None`: no limit.
-        max_attempts: How often one body is attempted before its transfer fails; 10.
-        verify: Compare checksums if the provider stores or checks one; lengths are always compared.
-        resume: Reserved for transfers with a journal; this version accepts only `False`.
-        fsync: Flush a downloaded file to the disk before it gets its final name.
+        part_size: Bytes of a part; `None`: 8 MiB, or more where the object needs it to fit the vendor's
+            part limit.
+        multipart_threshold: Size in bytes from which parts are used; `None`: the vendor's row decides.
+        max_concurrency: Body requests in flight at once, over all transfers of the manager; 16.
+        memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager; 256 MiB.
+        max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
+            fast as it can, and those after it wait for their turn; `None`: no limit.
+        max_attempts: How often one body is begun before its transfer fails; 10.
+        retry_delay: Seconds before a body is asked for again, on average; doubles with each retry, up to 2.5; 0.1.
+        verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
+        resume: Reserved for journalled transfers; only `False` is accepted in this version.
+        fsync: Flush a downloaded file to the disk before it takes its name.
     """
 
     part_size: int | None = None
@@ -50,6 +57,7 @@ class TransferConfig:
     memory_budget: int = MEMORY_BUDGET
     max_bandwidth: int | None = None
     max_attempts: int = MAX_ATTEMPTS
+    retry_delay: float = FIRST_DELAY
     verify: bool = True
     resume: bool = False
     fsync: bool = False
@@ -71,6 +79,7 @@ class TransferConfig:
                 raise wrong_entry("TransferConfig", name, f"must be an int, not {type(value).__name__}")
             if value < low or (high is not None and value > high):
                 raise wrong_entry("TransferConfig", name, f"{value} is not within {low} and {high or 'no upper limit'}")
+        _check_delay("TransferConfig", self.retry_delay)
         if self.part_size is not None and self.part_size > self.memory_budget:
             raise wrong_entry(
                 "TransferConfig",
@@ -99,18 +108,20 @@ class S3FamilyConfig(ProviderConfig):
         ca_bundle: Path of a PEM file with the certificate authorities to trust.
         allow_http: Allow `http://` for endpoints that are not on the loopback interface.
         connect_timeout: Seconds to open a connection.
-        read_timeout: Seconds that a connection may be idle during a request.
-        pool_timeout: Seconds that a call waits while no connection becomes free and no byte moves on any of them. The
-            connections' users, such as open streams, then do not read. `None`: `read_timeout`.
-        total_timeout: Seconds for one request until its answer begins, and again as many for the answer's body. Bytes
-            received until then are kept, and a read requests the rest. To limit a whole call, use `asyncio.timeout`.
-            `None`: no limit while bytes move.
-        max_attempts: The largest number of attempts for one request.
-        max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if it is more.
-        server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
-            (little: no conditional writes), or `"auto"` (the row of the class; `S3Provider` takes `"aws"` for AWS's own
-            hosts, else `"generic"`).
-        anonymous: Send unsigned requests, for public buckets; credentials are then not allowed.
+        read_timeout: Longest silence of the server, seconds.
+        pool_timeout: Seconds that a call waits for a connection while none becomes free and no byte moves on any: then
+            something holds them and does not read, such as open streams. `None`: `read_timeout`.
+        total_timeout: Seconds for one request: until its answer begins, and as many for the answer's body. What came by
+            then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
+            bytes keep moving.
+        max_attempts: How often one request is made at most.
+        retry_delay: Seconds before the first retry, on average; doubles with each further one, up to 2.5. The server's
+            own `Retry-After` comes first.
+        max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
+        server: What the server behind a custom `endpoint_url` is known to do: `"auto"` (the row of the class; of
+            `S3Provider` `"aws"` for AWS's own hosts, else `"generic"`), `"aws"` (all that AWS does), or `"generic"`
+            (little: no conditional writes).
+        anonymous: Ask without credentials, for what is public; none may be given then.
     """
 
     bucket_name: str
@@ -124,6 +135,7 @@ class S3FamilyConfig(ProviderConfig):
     pool_timeout: float | None = None
     total_timeout: float | None = None
     max_attempts: int = MAX_ATTEMPTS
+    retry_delay: float = FIRST_DELAY
     max_connections: int | None = None
     server: Server = "auto"
     anonymous: bool = False
@@ -151,9 +163,20 @@ class S3FamilyConfig(ProviderConfig):
                     self.provider, name, f"must be a number of seconds above 0, 3600 at most, not {value!r}"
                 )
         self._number("max_attempts", 100)
+        _check_delay(self.provider, self.retry_delay)
         if self.max_connections is not None:
             self._number("max_connections", 10_000)
         self._check_credentials()
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The four timeouts in one value; a call waits for a connection as long as for a silent server by default."""
+        return Timeouts(
+            connect=self.connect_timeout,
+            read=self.read_timeout,
+            pool=self.read_timeout if self.pool_timeout is None else self.pool_timeout,
+            total=self.total_timeout,
+        )
 
     @property
     def access_key(self) -> str | None:

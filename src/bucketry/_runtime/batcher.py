@@ -28,11 +28,12 @@ class ThreadBatcher:
     would cost more than the file. If the work is slow, each piece soon gets its own thread.
     """
 
-    def __init__(self) -> None:
-        """Begin without a measurement: each piece gets its own thread."""
+    def __init__(self, worth: float = WORTH) -> None:
+        """Begin knowing nothing: each piece gets its own thread, which is `worth` seconds of work."""
+        self._worth = worth
         self._waiting: deque[_Piece] = deque()
         self._busy = 0
-        self._expected = WORTH
+        self._expected = worth
 
     async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
         """Run a blocking function in a worker thread; when this method returns or raises, the thread has left it.
@@ -55,9 +56,9 @@ class ThreadBatcher:
             del piece  # breaks a reference cycle: error, traceback, this frame, piece, error
 
     def _send(self) -> None:
-        """Give the waiting pieces to a thread if none is at work, or if they are too much for one batch."""
-        while self._waiting and (not self._busy or len(self._waiting) * self._expected >= WORTH):
-            count = min(len(self._waiting), max(1, int(WORTH / self._expected)))
+        """Give a thread what waits, if none is at work or there is more than one should do."""
+        while self._waiting and (not self._busy or len(self._waiting) * self._expected >= self._worth):
+            count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]
             try:
                 hop = asyncio.get_running_loop().run_in_executor(None, _work, batch)

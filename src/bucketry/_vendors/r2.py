@@ -56,7 +56,6 @@ VENDOR = Vendor(
     # botocore's standard retries recognise neither these codes nor a 429 without a code.
     throttle_codes=("TooManyRequests", "ServiceUnavailable"),
     throttle_statuses=(429,),
-    etag_is_md5=True,
     autodelete_days=7,
     write_rate="1 write a second to one key",
     prices=Prices(

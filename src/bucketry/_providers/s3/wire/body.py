@@ -28,10 +28,11 @@ class WireBody:
     async def __aenter__(self) -> Self:
         """Make the request; a refusal may be repeated."""
         calls, get = self._calls, self._get
-        self._connection = await calls.bucket.repeat(
-            lambda: calls.opened("get", get.call, get.key, self._begin), "get", get.key
-        )
-        return self
+        attempts = calls.bucket.attempts("get", get.key)
+        while True:
+            async with attempts:
+                self._connection = await calls.opened("get", get.call, get.key, self._begin)
+                return self
 
     def _begin(self, head: AnswerHead) -> None:
         """Read the answer's head."""
@@ -50,7 +51,7 @@ class WireBody:
         connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
-            timed = bucket.endpoint.total_timeout is not None
+            timed = bucket.endpoint.timeouts.total is not None
             data = await (BodyTimeout(bucket, self._get.key).wait(coming) if timed else coming)
         except (WireError, RequestTimeoutError) as exc:
             raise self._broken(exc, connection) from exc
@@ -85,7 +86,7 @@ class WireBody:
         if isinstance(exc, WireError):
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket
-        connection.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
+        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating breaks as well
         return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
 
     @property
