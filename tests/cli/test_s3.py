@@ -106,10 +106,10 @@ def test_a_server_of_ones_own_takes_one_line(
         monkeypatch.setenv("BUCKETRY_ENDPOINT_URL", server.endpoint_url)
         monkeypatch.setenv("BUCKETRY_SERVER", "aws")
     else:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # no server listens there
     options = [word.format(bucket=server.bucket, url=server.endpoint_url) for word in PLACES[way]]
     (tmp_path / "f").write_bytes(b"x")
-    # A condition is kept by a server that does as AWS does, and refused of any other.
+    # A condition works on a server with AWS's features, and is refused for any other.
     words = ["upload", "--local", str(tmp_path / "f"), "--remote", way, "--if-none-match", *options]
     assert main(words) == 0, capsys.readouterr().err
     assert main(words) == 1

@@ -94,7 +94,7 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
 
 
 class Sink:
-    """A place in an open file, as transfers hand it to `fetch_range`."""
+    """A position in an open file, as transfers give it to `fetch_range`."""
 
     def __init__(self, fd: int, position: int, *, needs_bytes: bool) -> None:
         self.fd = fd

@@ -19,7 +19,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def local(base: Path) -> LocalRequests:
-    """Give a provider on an empty directory."""
+    """Give a provider with an empty directory."""
     provider = LocalRequests(LocalConfig(base_path=base), VENDOR)
     await provider.connect()
     return provider

@@ -30,7 +30,7 @@ async def names(provider: LocalRequests, prefix: str = "", **options: str) -> li
 
 
 def left_behind(base: Path) -> list[str]:
-    """Name what is in the provider's own directory beside the empty rooms and the locks."""
+    """Give the names in the provider's own directory, except empty directories and locks."""
     own = base / ".bucketry"
     return sorted(
         str(path.relative_to(own))

@@ -401,7 +401,7 @@ async def test_missing_credentials_say_what_to_give() -> None:
 async def test_an_endpoint_of_the_environment_is_not_read_behind_the_configuration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A provider made with a mapping reads no variable, not even one that botocore would choke on."""
+    """A provider made from a mapping reads no variable, not even one that makes botocore fail."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     provider = S3Provider({"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"})

@@ -41,7 +41,7 @@ async def plane_of(**config: Any) -> type:
     ids=str,
 )
 async def test_standard_ways(config: dict[str, Any]) -> None:
-    """Usual endpoints and buckets are the data plane's."""
+    """Usual endpoints and buckets use the data plane."""
     assert await plane_of(**config) is WirePlane
 
 

@@ -223,7 +223,7 @@ def test_a_pool_pickles_as_configuration() -> None:
 
 @pytest.mark.slow
 def test_standard_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> None:
-    """With keys in the configuration nothing but another transport loads botocore: no copies, and no signed URLs."""
+    """With configured keys, the data plane never loads botocore, not even for copies and signed URLs."""
     source = tmp_path / "source"
     source.write_bytes(bytes(11 * 2**20))
     script = """

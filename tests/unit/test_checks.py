@@ -132,7 +132,7 @@ class TestLocalParts:
 
     @given(key=HOSTILE)
     def test_a_download_directory_makes_nothing_outside(self, key: str) -> None:
-        """A prefix download's path for any key below the prefix is inside, and so are the directories made for it."""
+        """A prefix download's paths, and the directories made for them, are inside the target for every key."""
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / "root"
             root.mkdir()

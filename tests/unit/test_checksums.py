@@ -65,14 +65,14 @@ def test_the_fallback_combines_as_zlib_sums(parts: list[bytes]) -> None:
 
 
 def test_large_lengths_need_few_steps(module: ModuleType) -> None:
-    """Joining 5 GiB takes some dozen steps, not one for each byte, and doubling agrees with adding up."""
+    """Combining 5 GiB takes about a dozen steps, not one for each byte, and repeated doubling gives the same result."""
     crc, length = module.of("crc32", b"bucketry"), 8
     pieces = [(crc, length)]
     while length < 5 * 2**30:
         crc, length = module.combine("crc32", [(crc, length), (crc, length)]), 2 * length
         pieces.append((crc, length))
     lengths = [size for _, size in pieces]
-    # All pieces but the last hold 8 bytes less than the last: the first piece once more makes up for them.
+    # All pieces before the last have 8 bytes less in total than the last: the first piece, used again, adds them.
     assert module.combine("crc32", [pieces[0], *pieces[:-1]]) == crc
     assert sum(lengths[:-1]) + 8 == lengths[-1]
 
@@ -109,7 +109,7 @@ def test_what_the_extra_brings(module: ModuleType, name: str) -> None:
 
 
 def test_no_part_is_no_byte(module: ModuleType) -> None:
-    """The checksum of nothing has full width."""
+    """The checksum of no bytes has full width."""
     assert module.combine("crc32", []) == "00000000" == module.of("crc32", b"")
 
 

@@ -204,7 +204,7 @@ class TestMapping:
 
     @ALL
     def test_needs_no_other_entry(self, kind: type[ProviderConfig]) -> None:
-        """What the contract calls optional is optional."""
+        """Entries that are optional by the contract are optional."""
         extra = {"region": "us-west-004"} if kind is BackblazeConfig else {}
         given_config = {name: COMPLETE[kind][name] for name in REQUIRED.get(kind, ())}
         assert isinstance(kind.of({**given_config, **extra}), kind)
@@ -325,7 +325,7 @@ class TestEntries:
 
     @FAMILY
     def test_anonymous_needs_no_credentials(self, kind: type[S3FamilyConfig]) -> None:
-        """Whoever asks as nobody gives none, and giving both is refused by name."""
+        """`anonymous` needs no credentials, and both together are refused by name."""
         rest = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
         config = kind.of({**rest, "anonymous": True})
         assert (config.access_key, config.secret_key) == (None, None)

@@ -87,7 +87,7 @@ def test_a_missing_type_is_refused(config: Any) -> None:
 
 
 def test_a_registered_class_is_made() -> None:
-    """A class of one's own comes under a name of its own, after the built-in ones."""
+    """A registered class has its own name, after the built-in ones."""
 
     class Factory(StorageProviderFactory):
         """One with a registry of its own, so that the name is not known to other tests."""
@@ -145,7 +145,7 @@ def test_the_environment_names_the_provider(tmp_path: Path) -> None:
     ],
 )
 def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, location: str) -> None:
-    """Each scheme makes its provider, seen through the URL's prefix."""
+    """Each scheme makes its provider, with the URL's prefix."""
     own = {name: value for name, value in config.items() if name != "bucket_name"}
     provider = open_storage(url, **own)
     assert type(provider) is kind

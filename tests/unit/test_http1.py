@@ -446,7 +446,7 @@ class TestDamage:
         ],
     )
     def test_a_header_that_could_be_read_differently(self, header: bytes) -> None:
-        """Two lengths, other codings, folded lines and control characters are refused, in one piece and byte by byte."""
+        """Two lengths, other codings, folded lines and control characters are refused, in any pieces."""
         wire = b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\na"
         assert read("GET", [wire]) is None
         assert read("GET", bytewise(wire)) is None

@@ -170,7 +170,7 @@ class TestBody:
 
 
 class TestRateLimiter:
-    """A bound on bytes per second, on a clock that jumps."""
+    """The limit of bytes per second, with a clock that jumps."""
 
     def run(self, rate: int | None, sizes: list[int]) -> list[float]:
         """Give the times at which bodies of these sizes may begin."""
@@ -217,7 +217,7 @@ class TestMeter:
     """Progress reports."""
 
     def test_reports_are_rare_and_complete(self) -> None:
-        """Of 1,000 counts within a second some ten are reported, and the increments make up the total."""
+        """Of 1,000 counts within a second about ten are reported, and the sum of the increments is the total."""
         now = 50.0
         reports = []
         meter = Meter(reports.append, "k", 5_000, clock=lambda: now)
@@ -231,7 +231,7 @@ class TestMeter:
         assert [report.transferred for report in reports] == sorted({report.transferred for report in reports})
 
     def test_nothing_is_reported_twice(self) -> None:
-        """The beginning is reported, then each count once: where the last was, finishing adds no empty report."""
+        """The beginning is reported, then each count once; the end adds no empty report."""
         reports = []
         meter = Meter(reports.append, "k", 5, clock=lambda: 50.0)
         meter.add(5)

@@ -40,7 +40,7 @@ def test_usual_buckets(bucket: str) -> None:
     ],
 )
 def test_other_buckets(bucket: str) -> None:
-    """Access points, express and other kinds of buckets have hosts and signatures of their own."""
+    """Access points, express and other special buckets are not plain: they have their own hosts and signatures."""
     assert not is_standard(endpoint(), bucket)
 
 
@@ -90,7 +90,7 @@ def test_a_region_whose_host_is_not_known() -> None:
     ids=str,
 )
 def test_variables(variables: dict[str, str], fips: bool | None, dualstack: bool | None) -> None:
-    """Variables of AWS's that ask for other endpoints are read as botocore reads them."""
+    """AWS's variables for other endpoints are read as botocore reads them."""
     found = Environment(variables, of_process=False)
     assert (found.fips, found.dualstack) == (fips, dualstack)
 

@@ -101,7 +101,7 @@ class TestLimits:
 
     @EACH
     def test_batches_are_at_most_a_thousand(self, row: Vendor) -> None:
-        """S3's limits of listing and bulk delete hold everywhere, also where a vendor takes more."""
+        """S3's limits for listing and bulk delete apply everywhere, even if a vendor accepts more."""
         assert row.capabilities.max_list_keys <= 1_000
         assert row.capabilities.max_delete_keys <= 1_000
 
@@ -115,7 +115,7 @@ class TestConditions:
 
     @EACH
     def test_the_summary_is_of_all_conditional_writes(self, row: Vendor) -> None:
-        """Only where all four conditional writes hold is the summary true."""
+        """The summary is true only if all four conditional writes are enforced."""
         held = [getattr(row.capabilities, name) for name in CONDITIONAL_WRITES]
         assert row.capabilities.conditional_put is all(held)
 

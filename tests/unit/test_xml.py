@@ -48,7 +48,7 @@ def read_by_botocore(body: bytes, status: int = 200) -> dict[str, Any]:
 
 
 def written_by_botocore(keys: list[str]) -> bytes:
-    """Give the body that botocore sends to have `keys` deleted."""
+    """Give the body that botocore sends to delete `keys`."""
     wish: dict[str, Any] = {"Objects": [{"Key": key} for key in keys]}
     request = create_serializer("rest-xml").serialize_to_request({"Bucket": "b", "Delete": wish}, operation())
     escape_xml_payload(request)

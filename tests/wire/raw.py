@@ -181,7 +181,7 @@ def sockets_to(port: int) -> int:
 
 
 async def client_of(provider: S3Provider) -> EndpointClient:
-    """Give the wire that a provider's requests go by."""
+    """Give the data plane's client that a provider uses."""
     plane = await provider._planes.data()
     assert isinstance(plane, WirePlane)
     return plane.client.endpoint

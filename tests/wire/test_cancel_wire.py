@@ -106,13 +106,13 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
         client = await client_of(provider)
         while cut < count:
             assert client.pool.busy <= LIMIT
-            assert sockets_to(port) <= LIMIT + 1  # one that was aborted is closed in the turn after
+            assert sockets_to(port) <= LIMIT + 1  # an aborted one is closed in the next round of the loop
             await asyncio.sleep(0.05)
     assert finished > 10
 
 
 async def settled(provider: S3Provider, client: EndpointClient, port: int, fd: int) -> None:
-    """Hold what is left against what may be, and use each kind of connection once more."""
+    """Check what is left over, and use each kind of connection once more."""
     await asyncio.sleep(0.01)
     assert client.pool.busy == 0
     assert len(client.pool._idle) <= sockets_to(port) <= LIMIT

@@ -53,7 +53,7 @@ async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
 
 
 async def test_a_slot_that_passes_on_is_movement() -> None:
-    """Each slot that is given back begins the wait of the others anew."""
+    """Each returned slot restarts the timeout of the other waiting callers."""
     slots = Slots(1)
     assert slots.take_slot()
     waiting = [asyncio.create_task(slots.wait_for_slot(0.1)) for _ in range(4)]
@@ -66,7 +66,7 @@ async def test_a_slot_that_passes_on_is_movement() -> None:
 
 
 async def test_who_was_refused_holds_nothing() -> None:
-    """After a refusal the slot goes to the next who asks, and a cancelled wait leaves the queue."""
+    """After an error the slot is given to the next caller, and a cancelled wait leaves the queue."""
     slots = Slots(1)
     assert slots.take_slot()
     cancelled = asyncio.create_task(slots.wait_for_slot(0.05))

@@ -20,7 +20,7 @@ _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUC
 
 
 def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageProvider:
-    """Make the provider that `--url`, else `--provider`, else the environment names; no I/O.
+    """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O.
 
     Raises:
         ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
@@ -44,8 +44,8 @@ def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageP
 
 
 def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:
-    """Tell who has not said where, and has set up a cloud: the directory is the default."""
-    say = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
+    """Warn a user who has configured a cloud but named no provider: the local directory is the default."""
+    hint = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
         option = "--" + next(iter(entries)).replace("_", "-")
         message = (

@@ -52,7 +52,7 @@ class ProviderConfig:
         """Turn a mapping into the dataclass; an entry `provider_type` is for the factory and is ignored here.
 
         Raises:
-            ConfigError: An entry is missing, unknown or malformed; the message names it and the most similar valid one.
+            ConfigError: An entry is missing, unknown or malformed; the message names it and a similar valid one.
         """
         if isinstance(config, cls):
             return config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
-READ_TIMEOUT = 60.0  # longest silence of a server that is still working
+READ_TIMEOUT = 60.0  # a working server may be idle for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class Timeouts:
 
     Attributes:
         connect: From the first packet to the end of the TLS handshake.
-        read: The longest silence of a server that has a request.
+        read: The longest time without a byte from or to the server during a request.
         pool: Waiting for a connection while none becomes free and no byte moves on any.
         total: One request until its answer begins, and as much again for the answer's body.
     """

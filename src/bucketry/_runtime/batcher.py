@@ -56,7 +56,7 @@ class ThreadBatcher:
             del piece  # breaks a reference cycle: error, traceback, this frame, piece, error
 
     def _send(self) -> None:
-        """Give a thread what waits, if none is at work or there is more than one should do."""
+        """Give the waiting pieces to a thread if none is at work, or if they are too much for one batch."""
         while self._waiting and (not self._busy or len(self._waiting) * self._expected >= self._worth):
             count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]

@@ -38,13 +38,13 @@ class Authorities:
 def authorities(
     endpoint: Endpoint, environment: Environment, profile: str | None = None, configured: str | None = None
 ) -> Authorities:
-    """Give the authorities for an endpoint: the provider's own setting comes first, AWS's variable next.
+    """Give the authorities for an endpoint: from the provider's setting, else AWS's variable, else AWS's profile.
 
     Args:
-        endpoint: Where.
+        endpoint: Its `ca_bundle` is the provider's setting.
         environment: With AWS's variable.
-        profile: Of AWS's configuration file, whose setting comes last.
-        configured: That setting.
+        profile: A profile of AWS's configuration file.
+        configured: The `ca_bundle` of that profile.
     """
     if endpoint.ca_bundle is not None:
         return Authorities(endpoint.ca_bundle, "the provider's ca_bundle")

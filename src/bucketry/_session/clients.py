@@ -126,7 +126,7 @@ class Clients:
         environment = self._environment
         trusted = authorities(endpoint, environment, facts.profile, facts.ca_bundle)
         if trusted.path is not None:
-            await in_thread(trusted.context)  # aiobotocore would tell of a missing file as of a lost connection
+            await in_thread(trusted.context)  # aiobotocore would report a missing file as a connection error
         proxies = await in_thread(_proxies, endpoint, environment)
         if endpoint.access_key is None and not endpoint.anonymous:
             await self._chain(session).ask()  # else making a client would search for them on the loop
@@ -136,11 +136,11 @@ class Clients:
                 self._warm.add(id(session))
             made = _create_client(session, endpoint, facts, trusted, proxies, of_process=environment.of_process)
             client: AioBaseClient = await self._stack.enter_async_context(made)
-            # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
+            # R2 and others never answer `Expect: 100-continue`; on all others it costs a round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
             sign_by(client, clock)
-        keep_secrets()  # of modules that were loaded meanwhile
+        keep_secrets()  # for the loggers of modules imported meanwhile
         return client
 
 
@@ -149,10 +149,10 @@ class SessionFacts:
     """Settings from AWS's configuration files and variables.
 
     Attributes:
-        usual: AWS is reached at the region's usual endpoint, in the usual way.
+        usual: Whether requests go to AWS's standard endpoint of the region (no FIPS, dual-stack, acceleration, …).
         fips: It is reached at its endpoints for FIPS.
         dualstack: It is reached at its endpoints for IPv6 and IPv4.
-        profile: Which profile is used, if it is not the default one.
+        profile: The profile in use; `None`: the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
 
@@ -247,7 +247,7 @@ def _create_client(
             use_dualstack_endpoint=facts.dualstack or no,
             connect_timeout=endpoint.timeouts.connect,
             read_timeout=endpoint.timeouts.read,
-            # One owner of repeats: the provider's own, which knows every vendor's throttling answers.
+            # Only the provider repeats requests: it knows every vendor's throttling answers.
             retries={"total_max_attempts": 1, "mode": "standard"},
             # Checksums are sent as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
             request_checksum_calculation="when_required",

@@ -18,16 +18,16 @@ class Endpoint:
     Attributes:
         url: Scheme, host and port; `None`: botocore chooses it for the region (AWS).
         region: What requests are signed for.
-        access_key: `None`: aiobotocore's credential chain.
-        secret_key: The secret half.
+        access_key: The access key's id; `None`: aiobotocore's credential chain.
+        secret_key: The secret access key.
         session_token: Of temporary credentials.
         profile: Of the shared AWS configuration files.
-        ca_bundle: Path of the certificate authorities to trust; `None`: the system's.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's.
         standard_url: Where standard requests go; `None`: only botocore can tell.
-        anonymous: Requests are not signed, and no credentials are looked for.
+        anonymous: Requests are not signed, and no credentials are searched.
         loopback: The endpoint is on this machine.
         addressing_style: `"path"` or `"virtual"`.
-        signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
+        signs_bodies: Signatures cover the bodies' hashes, so that the server can check that a body arrived whole.
         timeouts: How long the provider's requests wait.
         max_connections: Sockets at most; of providers that share them the largest number counts.
     """

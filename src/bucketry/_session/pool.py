@@ -191,7 +191,7 @@ class _Live:
                 await self.close()
 
     def slots(self, endpoint: Endpoint) -> Slots:
-        """Give the slots of the requests to an endpoint that go through aiobotocore."""
+        """Give the slots for an endpoint's requests through aiobotocore."""
         limit = self._asked(endpoint)
         if endpoint not in self._slots:
             self._slots[endpoint] = Slots(limit)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from bucketry._session.endpoint import Endpoint
 from bucketry._session.environment import Environment
 
-_OTHER_BUCKETS = re.compile(r"arn:.*|.*--(?:x|op|ol|table)-s3")  # access points and express, outposts, … by their alias
+_OTHER_BUCKETS = re.compile(r"arn:.*|.*--(?:x|op|ol|table)-s3")  # access points, and aliases of express, outposts, …
 _OTHER_HOSTS = re.compile(r"(?:.*\.)?s3-(?:accelerate|fips|object-lambda|outposts)[.-].*|(?:.*\.)?s3express-.*")
 
 
@@ -19,8 +19,8 @@ def is_standard(endpoint: Endpoint, bucket: str) -> bool:
 
 
 def is_proxied(endpoint: Endpoint, environment: Environment) -> bool:
-    """Tell whether the environment, or the system, wants a proxy on the way; blocks where it asks the system."""
+    """Tell whether the environment or the system sets a proxy for the endpoint; may block to read system settings."""
     parts = urlsplit(endpoint.standard_url or "")
     if endpoint.loopback or not parts.hostname:
-        return False  # a proxy leads nowhere from here
+        return False  # a proxy cannot reach the loopback of this machine
     return environment.proxy(parts.scheme, parts.hostname) is not None

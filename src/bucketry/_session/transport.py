@@ -60,7 +60,7 @@ _STANDARD_SIGNERS = {
     "s3v4-query": S3SigV4QueryAuth,
     "s3v4-presign-post": S3SigV4PostAuth,
 }
-_OURS = "bucketry-"  # before the names by which botocore finds its own signers in Python, where awscrt has others
+_OURS = "bucketry-"  # a prefix: under it botocore finds its signers in Python, even if awscrt replaces the usual ones
 AUTH_TYPE_MAPS.update({_OURS + name: signer for name, signer in _STANDARD_SIGNERS.items()})
 
 

@@ -97,7 +97,7 @@ VENDOR = Vendor(
     # AWS has announced the end of path style, without a date.
     addressing_style="virtual",
     sdk_checksum_header=True,
-    # Not under SSE-KMS, SSE-C or in directory buckets: hence "unencrypted" in the field's meaning.
+    # Not with SSE-KMS or SSE-C, and not in directory buckets: the field describes unencrypted objects only.
     autodelete_days=None,
     write_rate="at least 3,500 writes and 5,500 reads a second for each partitioned prefix",
     prices=Prices(

@@ -33,5 +33,5 @@ VENDOR = Vendor(
     endpoint_host="",
     regions=(),
     signing_region="{region}",
-    addressing_style="path",  # virtual hosts need a wildcard name and certificate that few servers have
+    addressing_style="path",  # virtual hosts need a wildcard DNS name and certificate; few servers have both
 )

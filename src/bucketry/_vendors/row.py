@@ -69,12 +69,12 @@ class Vendor:
         regions: The known regions; others are accepted with a warning.
         signing_region: The region in signatures, with `{region}`.
         addressing_style: `"path"` or `"virtual"`.
-        throttle_codes: Error codes that mean "fewer requests", beyond those common to all.
-        throttle_statuses: HTTP statuses that mean it, whatever the code.
-        wrong_region_as_missing_bucket: A bucket of another region is answered as if there were none.
-        denied_hint: What else than missing rights a refusal may mean there; empty: nothing.
-        sdk_checksum_header: Takes `x-amz-sdk-checksum-algorithm` beside a checksum header.
-        autodelete_days: After which an open multipart upload is removed by the vendor; `None`: never.
+        throttle_codes: Error codes for too many requests, in addition to those common to all vendors.
+        throttle_statuses: HTTP statuses for too many requests, with any error code.
+        wrong_region_as_missing_bucket: For a bucket in another region, the vendor answers that it does not exist.
+        denied_hint: What a refusal can mean other than missing rights; empty: nothing.
+        sdk_checksum_header: The vendor accepts `x-amz-sdk-checksum-algorithm` together with a checksum header.
+        autodelete_days: The vendor removes open multipart uploads after so many days; `None`: never.
         write_rate: Published limits of writes and reads, in the vendor's words; empty: none published.
         prices: List prices; `None`: there are none (self-hosted).
         sources: The page that each kind of fact is from.

@@ -62,8 +62,8 @@ class EndpointClient:
     """Everything that the users of one endpoint share in one event loop.
 
     Args:
-        region: Signed for.
-        who: Whose signature, or how to ask for it; `None`: nobody's, for what is public.
+        region: The region in the signatures.
+        source: Credentials, or a function that gives them; `None`: requests are not signed, for public buckets.
         limit: Connections at most; `resize` changes it.
         tls: For `https`.
         clock: Gives the time for signatures.
@@ -71,7 +71,7 @@ class EndpointClient:
     Attributes:
         pool: The slots and idle connections.
         secure: Whether TLS protects the bytes on their way.
-        threads: What lanes run in; they end when the wire is closed and its last request done.
+        threads: The threads that lanes run in; they end when the client is closed and its last request is done.
         signer: Signs for the endpoint's region.
         clock: The time to sign with.
     """
@@ -229,8 +229,8 @@ class OriginClient:
     """Sends requests to one origin.
 
     Attributes:
-        wire: What it shares with the roads to other origins of the endpoint.
-        origin: Where it leads.
+        endpoint: Shared with the clients of the endpoint's other origins.
+        origin: Scheme, host and port of the requests.
         lanes: Make the requests with large bodies; see `download` and `upload`.
     """
 
@@ -267,7 +267,7 @@ class OriginClient:
         pool = self.endpoint.pool
         if not pool.take_slot():
             await pool.wait_for_slot(self._longest_wait)
-        try:  # signed only now: who waited long would send an old signature
+        try:  # signed only now: a signature made before a long wait for a slot would be too old
             head = self.endpoint.sign(await self.endpoint.credentials(), self._host, call, payload_hash, len(body))
         except BaseException:
             pool.give_slot()
@@ -315,10 +315,10 @@ class OriginClient:
         Args:
             call: The request, without the headers that depend on the body.
             body: Any size.
-            algorithm: Of the checksum that goes with it; `"sha256"`: in the signature; `None`: none.
-            describe: Gives the headers for that checksum, in hex.
-            where: Begins messages about the body's file.
-            sent: Where the body's bytes are counted as they are sent.
+            algorithm: Of the checksum to send; `"sha256"` is also the signed hash; `None`: no checksum.
+            describe: Gives the headers for that checksum, which it takes in hex.
+            where: The beginning of messages about the body's file.
+            sent: Counts the body's bytes as they are sent.
         """
         return BodyUpload(self.endpoint, self._host, call, body, where, sent or ByteCounter(), algorithm, describe)
 

@@ -80,7 +80,7 @@ class Lane:
 
     Attributes:
         sent: Always true: a lane does not tell whether the server has got the present request.
-        heard: Whether any byte of the present answer has come.
+        heard: Whether any byte of the present answer was received.
     """
 
     def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -117,7 +117,7 @@ class Lane:
         self._stream.start()
 
     def exchange(self, request: LaneRequest, credentials: Credentials | None) -> tuple[AnswerHead, bytes]:
-        """Send a request, and give its answer's head and the body that was kept. Blocks."""
+        """Send a request; give the answer's head, and its body unless `accept` gave a function for it. Blocks."""
         self.heard = False
         self._reader = AnswerReader(request.method)
         head = request.head(credentials, self._slices(request))
@@ -262,7 +262,7 @@ class Lane:
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds for which the thread has been waiting for the other side."""
+        """Give the seconds for which the thread has waited for the server."""
         since = self._waits_since
         if since is None:
             return 0.0
@@ -299,7 +299,7 @@ class Lanes:
         credentials: Callable[[], Awaitable[Credentials | None]],
         timeouts: Timeouts,
     ) -> None:
-        """Remember; no I/O."""
+        """Store the arguments; no I/O."""
         self._credentials = credentials
         self._origin = origin
         self._pool = pool

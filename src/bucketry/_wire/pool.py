@@ -98,7 +98,7 @@ class Pool(Slots):
         """Begin empty; no I/O.
 
         Args:
-            limit: Of slots.
+            limit: The number of slots.
             drained: Called when the pool is closed and no request is under way.
         """
         Slots.__init__(self, limit, lambda: sum(each.moved() for each in self._watched))

@@ -26,7 +26,7 @@ class Slots:
         """Begin with all slots free.
 
         Args:
-            limit: Slots in all.
+            limit: The number of slots.
             moved: Gives a number that changes when bytes move on a request under way.
         """
         self.limit = limit
@@ -43,10 +43,10 @@ class Slots:
         return free
 
     async def wait_for_slot(self, longest_wait: float | None) -> None:
-        """Take a slot when it is this caller's turn.
+        """Wait for this caller's turn and take a slot.
 
         Args:
-            longest_wait: Seconds in which nothing moves; `None`: wait for ever.
+            longest_wait: Seconds without a returned slot or a moved byte; `None`: no limit.
 
         Raises:
             WireError: No slot was returned and no byte moved for too long.

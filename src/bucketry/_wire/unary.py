@@ -217,7 +217,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds since the last byte, if somebody waits for one."""
+        """Give the seconds since the last byte while a caller waits for one, else 0."""
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
@@ -298,7 +298,7 @@ class Unary:
     """
 
     def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
-        """Remember; no I/O."""
+        """Store the arguments; no I/O."""
         self._origin = origin
         self._pool = pool
         self._tls = tls

@@ -146,7 +146,7 @@ def storage_provider_from_env(
     """Make the provider named by the variable `STORAGE_PROVIDER` (default `local`), from the provider's variables.
 
     Args:
-        environ: Where to read; `None`: this process's environment. Without `pool` the provider's own one reads there
+        environ: The variables; `None`: this process's environment. Without `pool` the provider's own one reads there
             too, see `SessionPool`.
         pool: Shared sessions and connections.
 
