@@ -73,11 +73,11 @@ def transfer_config(provider: IStorageProvider, arguments: Arguments) -> Transfe
 
 
 def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
-    """Set the variables of a `.env` file that the environment does not have.
+    """Set those variables of a `.env` file that are not set in the environment.
 
     Args:
-        file: Its path.
-        environ: The process's own, because the credential chain of AWS reads there too.
+        file: The path of the file.
+        environ: The process's own environment, because AWS's credential chain reads it, too.
 
     Raises:
         ConfigError: The file cannot be read, or python-dotenv is not installed.

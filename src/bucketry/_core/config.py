@@ -37,18 +37,17 @@ class TransferConfig:
     each of `max_concurrency` bodies, for any size and number of transfers.
 
     Attributes:
-        part_size: Bytes of a part; `None`: 8 MiB, or more where the object needs it to fit the vendor's
-            part limit.
-        multipart_threshold: Size in bytes from which parts are used; `None`: the vendor's row decides.
-        max_concurrency: Body requests in flight at once, over all transfers of the manager; 16.
-        memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager; 256 MiB.
-        max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
-            fast as it can, and those after it wait for their turn; `None`: no limit.
-        max_attempts: How often one body is begun before its transfer fails; 10.
-        retry_delay: Seconds before a body is asked for again, on average; doubles with each retry, up to 2.5; 0.1.
-        verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
-        resume: Reserved for journalled transfers; only `False` is accepted in this version.
-        fsync: Flush a downloaded file to the disk before it takes its name.
+        part_size: Bytes of a part; `None`: 8 MiB, or more if the object would exceed the vendor's limit of parts.
+        multipart_threshold: Objects of at least so many bytes are sent in parts; `None`: the vendor's row decides.
+        max_concurrency: Bodies under way at once, in all transfers of the manager; 16.
+        memory_budget: Bytes of bodies in memory at once, in all transfers of the manager; 256 MiB.
+        max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. One body runs at full
+            speed, and the next ones wait; `None`: no limit.
+        max_attempts: How often one body is attempted before its transfer fails; 10.
+        retry_delay: Average seconds before a body is requested again; doubles with each retry, up to 2.5; 0.1.
+        verify: Compare checksums if the provider stores or checks one; lengths are always compared.
+        resume: Reserved for transfers with a journal; this version accepts only `False`.
+        fsync: Flush a downloaded file to the disk before it gets its final name.
     """
 
     part_size: int | None = None
@@ -108,20 +107,20 @@ class S3FamilyConfig(ProviderConfig):
         ca_bundle: Path of a PEM file with the certificate authorities to trust.
         allow_http: Allow `http://` for endpoints that are not on the loopback interface.
         connect_timeout: Seconds to open a connection.
-        read_timeout: Longest silence of the server, seconds.
-        pool_timeout: Seconds that a call waits for a connection while none becomes free and no byte moves on any: then
-            something holds them and does not read, such as open streams. `None`: `read_timeout`.
-        total_timeout: Seconds for one request: until its answer begins, and as many for the answer's body. What came by
-            then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
-            bytes keep moving.
-        max_attempts: How often one request is made at most.
-        retry_delay: Seconds before the first retry, on average; doubles with each further one, up to 2.5. The server's
-            own `Retry-After` comes first.
-        max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
-        server: What the server behind a custom `endpoint_url` is known to do: `"auto"` (the row of the class; of
-            `S3Provider` `"aws"` for AWS's own hosts, else `"generic"`), `"aws"` (all that AWS does), or `"generic"`
-            (little: no conditional writes).
-        anonymous: Ask without credentials, for what is public; none may be given then.
+        read_timeout: Seconds that a connection may be idle during a request.
+        pool_timeout: Seconds that a call waits while no connection becomes free and no byte moves on any of them. The
+            connections' users, such as open streams, then do not read. `None`: `read_timeout`.
+        total_timeout: Seconds for one request until its answer begins, and again as many for the answer's body. Bytes
+            received until then are kept, and a read requests the rest. To limit a whole call, use `asyncio.timeout`.
+            `None`: no limit while bytes move.
+        max_attempts: The largest number of attempts for one request.
+        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5. A `Retry-After` of
+            the server replaces it.
+        max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if it is more.
+        server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
+            (little: no conditional writes), or `"auto"` (the row of the class; `S3Provider` takes `"aws"` for AWS's own
+            hosts, else `"generic"`).
+        anonymous: Send unsigned requests, for public buckets; credentials are then not allowed.
     """
 
     bucket_name: str
@@ -170,7 +169,7 @@ class S3FamilyConfig(ProviderConfig):
 
     @property
     def timeouts(self) -> Timeouts:
-        """The four timeouts in one value; a call waits for a connection as long as for a silent server by default."""
+        """The four timeouts in one value; by default, the wait for a connection is as long as `read_timeout`."""
         return Timeouts(
             connect=self.connect_timeout,
             read=self.read_timeout,

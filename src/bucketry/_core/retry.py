@@ -35,15 +35,15 @@ ONE_REPEAT = frozenset(
 
 
 class RetryEntries(Protocol):
-    """What a configuration says about retries."""
+    """The entries of a configuration about retries."""
 
     @property
     def max_attempts(self) -> int:
-        """How often at most."""
+        """The largest number of attempts."""
 
     @property
     def retry_delay(self) -> float:
-        """Seconds before the first repeat, on average."""
+        """Average seconds before the first retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, config: RetryEntries) -> RetryPolicy:
-        """Give the policy that a configuration asks for."""
+        """Give the policy for a configuration."""
         return cls(max_attempts=config.max_attempts, first_delay=config.retry_delay)
 
     def delay(self, error: StorageError, attempt: int, repeated: Collection[str | None] = ()) -> float | None:

@@ -29,7 +29,7 @@ class ThreadBatcher:
     """
 
     def __init__(self, worth: float = WORTH) -> None:
-        """Begin knowing nothing: each piece gets its own thread, which is `worth` seconds of work."""
+        """Begin without a measurement: each piece counts as `worth` seconds of work, and gets its own thread."""
         self._worth = worth
         self._waiting: deque[_Piece] = deque()
         self._busy = 0

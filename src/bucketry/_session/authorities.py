@@ -42,7 +42,7 @@ def authorities(
 
     Args:
         endpoint: Its `ca_bundle` is the provider's setting.
-        environment: With AWS's variable.
+        environment: Has AWS's variable.
         profile: A profile of AWS's configuration file.
         configured: The `ca_bundle` of that profile.
     """

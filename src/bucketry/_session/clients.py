@@ -46,10 +46,10 @@ _NO_FILES = {  # an endpoint with its own credentials, perhaps not AWS, must not
 
 
 class Clients:
-    """What is open of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
+    """The open objects of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
 
     Args:
-        environment: What counts of the variables, beside those that botocore reads itself.
+        environment: The variables, except those that botocore reads itself.
 
     Attributes:
         users: How many callers use a client now.
@@ -72,8 +72,8 @@ class Clients:
         """Give the client of an endpoint for a `with` block; it signs with the time of `clock`."""
         self.users += 1
         try:
-            # A client has its settings for good. Those of one endpoint share its slots, so that together they have no
-            # more requests under way than one would.
+            # A client's settings cannot be changed. All clients of one endpoint share its slots, so that together
+            # they have no more requests under way than one client.
             identity = endpoint, endpoint.addressing_style, endpoint.signs_bodies, endpoint.timeouts
             client = self._clients.get(identity)
             if client is None:
@@ -150,8 +150,8 @@ class SessionFacts:
 
     Attributes:
         usual: Whether requests go to AWS's standard endpoint of the region (no FIPS, dual-stack, acceleration, …).
-        fips: It is reached at its endpoints for FIPS.
-        dualstack: It is reached at its endpoints for IPv6 and IPv4.
+        fips: Whether requests go to AWS's FIPS endpoints.
+        dualstack: Whether requests go to AWS's endpoints for IPv6 and IPv4.
         profile: The profile in use; `None`: the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
@@ -165,7 +165,7 @@ class SessionFacts:
 
 def _facts(session: AioSession, environment: Environment) -> SessionFacts:
     s3 = session.get_config_variable("s3") or {}
-    file = session.get_scoped_config()  # of the file alone: `get_config_variable` asks the process's environment, too
+    file = session.get_scoped_config()  # only the file: `get_config_variable` also reads the process's environment
     fips = _is_true(file, "use_fips_endpoint") if environment.fips is None else environment.fips
     dualstack = _is_true(file, "use_dualstack_endpoint") if environment.dualstack is None else environment.dualstack
     return SessionFacts(
@@ -208,12 +208,12 @@ def _warm(session: AioSession) -> None:
 
 
 def _proxies(endpoint: Endpoint, environment: Environment) -> dict[str, str] | None:
-    """Give botocore the proxies; `None`: it finds those of the process itself. May block."""
+    """Give the proxies for botocore; `None`: botocore finds those of the process. May block."""
     if endpoint.loopback:
-        return {}  # a proxy leads nowhere from here
+        return {}  # a proxy cannot reach the loopback of this machine
     if environment.of_process:
         return None
-    if endpoint.standard_url is None:  # botocore alone knows the host
+    if endpoint.standard_url is None:  # only botocore knows the host
         return environment.proxies()
     return environment.proxies() if is_proxied(endpoint, environment) else {}
 
@@ -227,7 +227,7 @@ def _create_client(
     *,
     of_process: bool,
 ) -> Any:  # noqa: ANN401 - botocore border
-    no = None if of_process else False  # None: botocore looks in the process's environment
+    no = None if of_process else False  # None: botocore reads the process's environment
     return session.create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -241,7 +241,7 @@ def _create_client(
             # Presigning would still choose version 2 in old regions.
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
-            max_pool_connections=0,  # no limit: the endpoint's slots are one, and it can be changed
+            max_pool_connections=0,  # no limit here: the endpoint's slots are the limit, which can be changed
             proxies=proxies,
             use_fips_endpoint=facts.fips or no,
             use_dualstack_endpoint=facts.dualstack or no,

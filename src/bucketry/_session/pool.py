@@ -1,4 +1,4 @@
-"""What providers share: connections of the data plane and clients of aiobotocore, by endpoint."""
+"""Shared by providers: connections of the data plane and clients of aiobotocore, by endpoint."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class SessionPool:
     `asyncio.run`, the pool opens new ones by itself.
 
     Args:
-        max_connections: Sockets for each endpoint at most; `None`: the largest number that one of the endpoint's
-            providers is configured with. Calls that go through aiobotocore have as many again of their own.
-        environ: Where `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables of
-            proxies are read; `None`: this process's environment. The profile, configuration files and credential chain
-            of AWS are looked for by botocore, always in the process's environment.
+        max_connections: The largest number of sockets for each endpoint; `None`: the largest number in the
+            configurations of the endpoint's providers. Calls through aiobotocore have a separate limit of the same size.
+        environ: `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables for proxies
+            are read from it; `None`: this process's environment. For AWS's profile, configuration files and credential
+            chain, botocore always reads the process's environment.
     """
 
     def __init__(self, *, max_connections: int | None = None, environ: Mapping[str, str] | None = None) -> None:
-        """Remember both; no I/O."""
+        """Store both; no I/O."""
         if max_connections is not None:
             _check_limit("max_connections", max_connections)
         self.max_connections = max_connections
@@ -96,7 +96,7 @@ class SessionPool:
                 slots.give_slot()
 
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
-        """Give the data plane's road to a host of an endpoint; `None`: the way there is not a standard one.
+        """Give the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
 
         Args:
             endpoint: The endpoint and the credentials.
@@ -112,17 +112,17 @@ class SessionPool:
         return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin, endpoint.timeouts)
 
     def limit_connections(self, endpoint: Endpoint, limit: int) -> None:
-        """Change how many connections an endpoint may have, in the running event loop and from now on.
+        """Change the limit of an endpoint's connections, in the running event loop and from now on.
 
-        Calls that wait go on at once where the limit is higher. Where it is lower, requests under way end as they
-        would, and idle connections beyond it are closed; those of aiobotocore are closed when they were idle for 12 s.
+        With a higher limit, waiting calls continue at once. With a lower limit, requests under way are not interrupted,
+        and surplus idle connections are closed; those of aiobotocore after they were idle for 12 s.
 
         Args:
-            endpoint: Any provider's; the limit is of all providers that share it.
-            limit: Sockets at most; calls through aiobotocore have as many again of their own.
+            endpoint: The endpoint of any provider; the limit applies to all providers that share it.
+            limit: The largest number of sockets; calls through aiobotocore have a separate limit of the same size.
 
         Raises:
-            ConfigError: It is no positive int.
+            ConfigError: The limit is not a positive int.
         """
         _check_limit("limit_connections", limit)
         self._live.get().limit(self._limited(endpoint), limit)
@@ -136,7 +136,7 @@ class SessionPool:
 
     @property
     def given_environ(self) -> dict[str, str] | None:
-        """The variables that were given; `None`: those of whatever process this is in."""
+        """The given variables; `None`: those of the present process."""
         return None if self._environ is None else dict(self._environ)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _check_limit(name: str, limit: object) -> None:
 
 @dataclass(slots=True)
 class _Limit:
-    """How many connections an endpoint may have, and the largest number that a provider asked for."""
+    """The limit of an endpoint's connections, and the largest number that a provider asked for."""
 
     now: int = 0
     asked: int = 0
@@ -198,7 +198,7 @@ class _Live:
         return self._slots[endpoint]
 
     def limit(self, endpoint: Endpoint, limit: int) -> None:
-        """Change how many connections an endpoint may have, by each transport."""
+        """Change the limit of an endpoint's connections, for both transports."""
         self._asked(endpoint)
         self._resize(endpoint, limit)
 
@@ -209,7 +209,7 @@ class _Live:
                 each.resize(limit)
 
     def _asked(self, endpoint: Endpoint) -> int:
-        """Note how many connections a provider asks for, and give how many there may be."""
+        """Store the number of connections that a provider asks for, and give the present limit."""
         limit = self._limits[endpoint]
         if endpoint.max_connections > limit.asked:
             limit.asked = endpoint.max_connections
@@ -218,7 +218,7 @@ class _Live:
         return limit.now
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
-        """Give the client to an endpoint; `None`: it is not a standard one."""
+        """Give the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
         self._asked(endpoint)
         if endpoint not in self._endpoints:
             async with self._opening:

@@ -1,4 +1,4 @@
-"""When the data plane may be used: it speaks to standard S3 endpoints, and to nothing else."""
+"""Decides whether the data plane may be used: it supports standard S3 endpoints only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OTHER_HOSTS = re.compile(r"(?:.*\.)?s3-(?:accelerate|fips|object-lambda|outpost
 
 
 def is_standard(endpoint: Endpoint, bucket: str) -> bool:
-    """Tell whether endpoint and bucket are of the kind that standard requests reach; proxies are asked for later."""
+    """Tell whether the data plane can send requests to this endpoint and bucket; `is_proxied` checks for proxies."""
     host = urlsplit(endpoint.standard_url or "").hostname
     return host is not None and not _OTHER_BUCKETS.fullmatch(bucket) and not _OTHER_HOSTS.fullmatch(host)
 

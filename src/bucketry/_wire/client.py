@@ -1,4 +1,4 @@
-"""Signed requests to a standard S3 endpoint: here a request is signed, and goes by the loop or by a lane.
+"""Signed requests to a standard S3 endpoint: a request is signed here and sent on the event loop or in a lane.
 
 All users of one endpoint in one event loop share an `EndpointClient`: slots, connections, credentials, clock. An
 `OriginClient` sends requests to one of its origins (with virtual addressing, each bucket has its own host).
@@ -64,13 +64,13 @@ class EndpointClient:
     Args:
         region: The region in the signatures.
         source: Credentials, or a function that gives them; `None`: requests are not signed, for public buckets.
-        limit: Connections at most; `resize` changes it.
+        limit: The largest number of connections; `resize` changes it.
         tls: For `https`.
         clock: Gives the time for signatures.
 
     Attributes:
         pool: The slots and idle connections.
-        secure: Whether TLS protects the bytes on their way.
+        secure: Whether TLS protects the bytes.
         threads: The threads that lanes run in; they end when the client is closed and its last request is done.
         signer: Signs for the endpoint's region.
         clock: The time to sign with.
@@ -97,13 +97,13 @@ class EndpointClient:
         self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
 
     def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
-        """Give the way to an origin for those who wait so long; all of them share the connections."""
+        """Give the client for an origin and these timeouts; all clients of an origin share its connections."""
         if (origin, timeouts) not in self._origins:
             self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
         return self._origins[origin, timeouts]
 
     def resize(self, limit: int) -> None:
-        """Change how many connections there may be, and threads for lanes, while requests are under way."""
+        """Change the limit of connections and lane threads, also while requests are under way."""
         self.pool.resize(limit)
         self.threads.resize(limit)
 
@@ -121,7 +121,7 @@ class EndpointClient:
                 signed = self.signer.headers(
                     credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
                 )
-            signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
+            signed["user-agent"] = USER_AGENT  # not signed, because proxies may change it
             if length or call.method in {"PUT", "POST"}:
                 signed["content-length"] = str(length)
             return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
@@ -138,14 +138,14 @@ class EndpointClient:
 
 
 class BodyDownload:
-    """A request whose answer's body is large; see `LaneRequest`."""
+    """A request with a large body in its answer; see `LaneRequest`."""
 
     __slots__ = ("_call", "_endpoint", "_host", "accept", "body", "method", "repeatable", "sent", "where")
 
     def __init__(
         self, endpoint: EndpointClient, host: str, call: Call, accept: Callable[[AnswerHead], Write | None]
     ) -> None:
-        """Remember; see `OriginClient.download`."""
+        """Store the arguments; see `OriginClient.download`."""
         self.method = call.method
         self.body: Body = b""
         self.repeatable = call.repeatable
@@ -165,7 +165,7 @@ class BodyUpload:
     """A request with a large body; see `LaneRequest`.
 
     Attributes:
-        digest: The body's checksum in hex, once it was computed.
+        digest: The body's checksum in hex, after it was computed.
     """
 
     __slots__ = (
@@ -193,7 +193,7 @@ class BodyUpload:
         algorithm: str | None,
         describe: Describe,
     ) -> None:
-        """Remember; see `OriginClient.upload`."""
+        """Store the arguments; see `OriginClient.upload`."""
         self.method = call.method
         self.body = body
         self.repeatable = call.repeatable
@@ -207,7 +207,7 @@ class BodyUpload:
         self._describe = describe
 
     def head(self, credentials: Credentials | None, slices: Iterable[memoryview]) -> bytes:
-        """Sum the body, and sign the request: the sums are sent before the body, so a file is read twice."""
+        """Compute the body's checksums and sign the request; they are sent before the body, so a file is read twice."""
         algorithm, call = self._algorithm, self._call
         payload = hashlib.sha256() if not self._endpoint.secure or algorithm == "sha256" else None
         checksum = payload if algorithm == "sha256" else checksums.new(algorithm) if algorithm else None
@@ -231,7 +231,7 @@ class OriginClient:
     Attributes:
         endpoint: Shared with the clients of the endpoint's other origins.
         origin: Scheme, host and port of the requests.
-        lanes: Make the requests with large bodies; see `download` and `upload`.
+        lanes: Makes requests with large bodies; see `download` and `upload`.
     """
 
     def __init__(self, endpoint: EndpointClient, origin: Origin, timeouts: Timeouts) -> None:
@@ -298,7 +298,7 @@ class OriginClient:
             self._unary.done(connection)
 
     def download(self, call: Call, accept: Callable[[AnswerHead], Write | None]) -> BodyDownload:
-        """Give what `lanes.exchange` needs to make a request whose answer's body goes where `accept` says."""
+        """Make a request for `lanes.exchange`; the function that `accept` gives takes the answer's body."""
         return BodyDownload(self.endpoint, self._host, call, accept)
 
     def upload(
@@ -310,7 +310,7 @@ class OriginClient:
         where: str,
         sent: ByteCounter | None = None,
     ) -> BodyUpload:
-        """Give what `lanes.exchange` needs to make a request with a body from memory or from a file.
+        """Make a request for `lanes.exchange` with a body from memory or from a file.
 
         Args:
             call: The request, without the headers that depend on the body.
@@ -341,7 +341,7 @@ class OriginClient:
         return self.endpoint.signer.form(await self._signing(), self.endpoint.clock.now(), conditions, expires)
 
     def log(self, call: Call, head: AnswerHead) -> None:
-        """Log a request that was answered, at the level DEBUG."""
+        """Log an answered request at the level DEBUG."""
         if _log.isEnabledFor(logging.DEBUG):
             query = f"?{call.query}" if call.query else ""
             _log.debug("%s %s%s%s: %d", call.method, self.origin, call.path, query, head.status)

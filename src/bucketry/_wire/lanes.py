@@ -47,39 +47,39 @@ class LaneRequest(Protocol):
 
     @property
     def body(self) -> Body:
-        """What follows the request's head."""
+        """The body, which is sent after the request's head."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does what sending it once does."""
+        """Whether sending it twice has the same effect as sending it once."""
 
     @property
     def where(self) -> str:
-        """Begins messages about the body's file."""
+        """The beginning of messages about the body's file."""
 
     @property
     def sent(self) -> ByteCounter:
-        """Where the body's bytes are counted as they are sent."""
+        """Counts the body's bytes as they are sent."""
 
     def head(self, credentials: Credentials | None, slices: Iterable[memoryview], /) -> bytes:
-        """Give the request's head, ready to be sent, having read the body's slices where it needs their sums.
+        """Give the request's head, ready to be sent; read the body's slices if checksums are needed.
 
         Runs in the lane's thread.
         """
 
     @property
     def accept(self) -> Callable[[AnswerHead], Write | None]:
-        """Looks at the answer's head, and gives what takes the answer's body; `None`: the body is kept and given.
+        """Takes the answer's head, and gives the function that takes the body; `None`: the body is returned.
 
         Runs in the lane's thread.
         """
 
 
 class Lane:
-    """A blocking connection and its buffer; at any time one thread uses it, or none; `with lane:` while one does.
+    """A blocking connection and its buffer; at most one thread uses it at a time, inside `with lane:`.
 
     Attributes:
-        sent: Always true: a lane does not tell whether the server has got the present request.
+        sent: Always true: a lane does not know whether the server has received the present request.
         heard: Whether any byte of the present answer was received.
     """
 
@@ -101,13 +101,13 @@ class Lane:
         self.heard = False
 
     def __enter__(self) -> None:
-        """Note that a thread uses it: only the thread may close the socket now."""
+        """Mark the lane as used by a thread: only the thread may close the socket now."""
         self._in_use = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Note that the thread has left it."""
+        """Mark the lane as not used by a thread."""
         self._in_use = False
 
     # --- in a worker thread ------------------------------------------------------------------------
@@ -286,8 +286,8 @@ class Lanes:
         pool: Its slots.
         tls: For `https`.
         threads: As many as there are slots.
-        credentials: To sign with; asked for once the request has its slot, so that they are fresh.
-        timeouts: Of connecting, of silence, and of waiting for a slot.
+        credentials: Gives the keys to sign with; called after the request got its slot, so that they are valid.
+        timeouts: For connecting, for an idle connection, and for waiting for a slot.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class Pooled(Protocol):
 
     @property
     def heard(self) -> bool:
-        """Whether any byte of the present answer has come."""
+        """Whether any byte of the present answer was received."""
 
     def usable(self) -> bool:
         """Tell whether an idle connection still seems to be open."""
@@ -40,7 +40,7 @@ class Pooled(Protocol):
         """Close it at once; a request on it fails."""
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds for which the other side has been silent although it is its turn; `limit` is the most."""
+        """Give the seconds for which the client has waited for the server, without a byte; `limit` is the timeout."""
 
     def expire(self, seconds: float) -> None:
         """Fail the request on it, because the connection was idle for too long."""
@@ -50,15 +50,14 @@ class Pooled(Protocol):
 
 
 def is_stale(connection: Pooled, error: WireError, *, repeatable: bool) -> bool:
-    """Tell whether a request that failed on a kept connection is to be made on a new one.
+    """Tell whether a request that failed on a connection that was idle before should be sent on a new one.
 
-    A server may close an idle connection at any moment. That is noticed at the first write, or only when no answer
-    comes.
+    A server may close an idle connection at any time. This shows only at the first write, or when no answer comes.
 
     Args:
-        connection: It was idle before this request.
-        error: How the request failed.
-        repeatable: Whether sending the request twice does what sending it once does.
+        connection: The connection, which was idle before this request.
+        error: The error of the request.
+        repeatable: Whether sending the request twice has the same effect as sending it once.
     """
     may_repeat = repeatable or not connection.sent
     return may_repeat and not connection.heard and error.kind is ConnectionFailedError
@@ -106,7 +105,7 @@ class Pool(Slots):
         self.closed = False
         self.buffer = memoryview(bytearray(BUFFER))
         self._idle: deque[tuple[float, object, Pooled]] = deque()  # least recently used first
-        self._watched: dict[Pooled, float] = {}  # and how many seconds of silence are too many
+        self._watched: dict[Pooled, float] = {}  # with their read timeouts
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
         self._tick_every = _TICK
@@ -114,7 +113,7 @@ class Pool(Slots):
     def take(self, kind: object) -> Pooled | None:
         """Give an idle connection of a kind, the last one used; `None`: there is none, and room for a new one.
 
-        The caller holds a slot. Connections of equal kinds are as good as each other.
+        The caller has taken a slot. Connections of equal kinds can replace each other.
         """
         for at in range(len(self._idle) - 1, -1, -1):
             _, found, connection = self._idle[at]
@@ -123,11 +122,11 @@ class Pool(Slots):
                 if connection.usable():
                     return connection
                 connection.close()
-        self._close_surplus()  # another kind's
+        self._close_surplus()  # connections of another kind
         return None
 
     def release(self, kind: object, connection: Pooled) -> None:
-        """Give the slot back, and keep the connection for the next request, unless there are more than the limit."""
+        """Return the slot; keep the connection for the next request, unless there are more than the limit."""
         if self.closed or self.busy > self.limit:
             self.discard(connection)
             return
@@ -154,7 +153,7 @@ class Pool(Slots):
                 return
 
     def watch(self, connection: Pooled, read_timeout: float) -> None:
-        """Begin to look after a connection that is being used: a silence that is longer than `read_timeout` ends it."""
+        """Begin to check a connection in use: if it is idle for longer than `read_timeout`, its request fails."""
         self._watched[connection] = read_timeout
         if read_timeout < 4 * self._tick_every:
             self._tick_every = read_timeout / 4
@@ -165,7 +164,7 @@ class Pool(Slots):
             self._ticker = self._loop.call_later(self._tick_every, self._tick)
 
     def resize(self, limit: int) -> None:
-        """Change the limit; idle connections beyond it are closed, and those in use when their requests are done."""
+        """Change the limit; surplus idle connections are closed, and surplus connections in use after their requests."""
         Slots.resize(self, limit)
         self._close_surplus()
 

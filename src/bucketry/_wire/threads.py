@@ -57,12 +57,12 @@ class LaneThreads:
         return begun[0].result()
 
     def resize(self, limit: int) -> None:
-        """Change how many there may be: those of now end with their work, and what comes later starts new ones."""
+        """Change the limit: present threads end after their work, and later work starts new ones."""
         self._limit = limit
         self.end()
 
     def end(self) -> None:
-        """Let the threads end when their work is done; what comes later starts new ones."""
+        """Let the threads end after their work; later work starts new ones."""
         threads, self._now = self._now, None
         if threads is not None:
             threads.end_when_idle()
@@ -72,8 +72,8 @@ class _Threads:
     """Threads that were started together with one limit.
 
     Attributes:
-        running: How many do some work.
-        started: How many there are.
+        running: The number of threads at work.
+        started: The number of started threads.
     """
 
     def __init__(self, limit: int) -> None:

@@ -111,7 +111,7 @@ class Connection(asyncio.BufferedProtocol):
         data = request.head + request.body if request.body else request.head
         if self._pool.busy > 1:
             self._outbox.add(self, data)
-        else:  # no other request is under way, for which it would pay to wait
+        else:  # no other request is under way, so waiting saves nothing
             self.sent = True
             transport.write(data)
 
@@ -242,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
     # --- called by the transport -------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -294,7 +294,7 @@ class Unary:
         origin: Scheme, host and port.
         pool: Its slots.
         tls: For `https`.
-        timeouts: Of connecting and of silence.
+        timeouts: For connecting, and for an idle connection.
     """
 
     def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
@@ -311,7 +311,7 @@ class Unary:
 
         `done` returns the connection and the slot; an error does so too.
 
-        A kept connection that the server has closed is replaced by a new one; see `is_stale`.
+        If the server has closed an idle connection, a new one replaces it; see `is_stale`.
 
         Raises:
             WireError: No answer came.

@@ -146,8 +146,8 @@ def storage_provider_from_env(
     """Make the provider named by the variable `STORAGE_PROVIDER` (default `local`), from the provider's variables.
 
     Args:
-        environ: The variables; `None`: this process's environment. Without `pool` the provider's own one reads there
-            too, see `SessionPool`.
+        environ: The variables; `None`: this process's environment. Without `pool`, the provider's own pool reads them,
+            too; see `SessionPool`.
         pool: Shared sessions and connections.
 
     Raises:
@@ -189,7 +189,7 @@ def provider_from(
     kind: str | None = None,
     pool: SessionPool | None = None,
 ) -> IStorageProvider:
-    """Make the provider that `kind`, else `STORAGE_PROVIDER` names; `entries` count before its variables.
+    """Make the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace its variables.
 
     Raises:
         ConfigError: As for `storage_provider_from_env`, or an entry is wrong or unknown for this provider.
