@@ -114,8 +114,8 @@ class S3FamilyConfig(ProviderConfig):
             received until then are kept, and a read requests the rest. To limit a whole call, use `asyncio.timeout`.
             `None`: no limit while bytes move.
         max_attempts: The largest number of attempts for one request.
-        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5. A `Retry-After` of
-            the server replaces it.
+        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5. The server's
+            `Retry-After` replaces it.
         max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if it is more.
         server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
             (little: no conditional writes), or `"auto"` (the row of the class; `S3Provider` takes `"aws"` for AWS's own

@@ -39,7 +39,7 @@ class SessionPool:
 
     Args:
         max_connections: The largest number of sockets for each endpoint; `None`: the largest number in the
-            configurations of the endpoint's providers. Calls through aiobotocore have a separate limit of the same size.
+            configurations of the endpoint's providers. Calls through aiobotocore have a separate, equal limit.
         environ: `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables for proxies
             are read from it; `None`: this process's environment. For AWS's profile, configuration files and credential
             chain, botocore always reads the process's environment.

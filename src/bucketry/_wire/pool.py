@@ -164,7 +164,7 @@ class Pool(Slots):
             self._ticker = self._loop.call_later(self._tick_every, self._tick)
 
     def resize(self, limit: int) -> None:
-        """Change the limit; surplus idle connections are closed, and surplus connections in use after their requests."""
+        """Change the limit; surplus connections are closed: idle ones now, the others after their requests."""
         Slots.resize(self, limit)
         self._close_surplus()
 
