@@ -59,7 +59,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def named(navigation: list[Any]) -> list[str]:
-    """Give the pages that a navigation names, those of its sections too."""
+    """Give the pages that a navigation names, also in its sections."""
     found: list[str] = []
     for entry in navigation:
         for value in entry.values() if isinstance(entry, dict) else [entry]:
@@ -140,20 +140,20 @@ def test_a_relative_link_leads_to_a_file(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
 def test_an_image_of_a_page_is_there(page: Path) -> None:
-    """Every image that README and pages show is a file of the repository; strict mode does not look."""
+    """Every image of README and pages is a file of the repository; strict mode does not check it."""
     for target in IMAGE.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).is_file(), f"{relative(page)}: there is no image {target}"
 
 
 def test_the_navigation_of_the_site_has_every_page_once() -> None:
-    """The site's navigation names each page once and no other; strict mode does not look."""
+    """The site's navigation names each page once, and nothing else; strict mode does not check it."""
     settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     assert sorted(named(settings["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
 
 
 @pytest.mark.parametrize("module", [bucketry, bucketry.providers, bucketry.testing], ids=lambda module: module.__name__)
 def test_a_public_name_has_a_place_in_the_reference(module: ModuleType) -> None:
-    """The site describes every public name; errors are described together, as their module."""
+    """The reference describes every public name; errors are described together, on the page of their module."""
     pages = "".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
     shown = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE)}
     assert set(module.__all__) <= shown | set(bucketry.errors.__all__)
@@ -161,7 +161,7 @@ def test_a_public_name_has_a_place_in_the_reference(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=relative)
 def test_a_page_that_is_made_from_docstrings_says_where_they_are(page: Path) -> None:
-    """A page with names that the site fills in tells who reads it in a clone where the text is."""
+    """A page whose text is made from docstrings names the source files, for readers of a clone."""
     text = page.read_text(encoding="utf-8")
     names = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
     assert ('<p class="source-only">' in text) is bool(names)

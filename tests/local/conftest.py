@@ -1,4 +1,4 @@
-"""The providers of the tests of the local disk."""
+"""The providers for the tests of the local disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the local provider share: reading, listing, and looking for what was left."""
+"""Shared by the tests of the local provider: reading, listing, and searching for files that are left over."""
 
 from __future__ import annotations
 

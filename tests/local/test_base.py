@@ -1,4 +1,4 @@
-"""The base directory of a local provider, and what a directory cannot do."""
+"""The base directory of a local provider, and features that a directory does not have."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 

@@ -1,4 +1,4 @@
-"""Objects of the local provider are plain files, and none is outside of the base."""
+"""Objects of the local provider are plain files below the base directory."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 

@@ -1,4 +1,4 @@
-"""Reads from the disk: one version, all of its bytes, and no open file afterwards."""
+"""Reads from the disk: all bytes of one version, and no open file afterwards."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 
@@ -105,11 +105,11 @@ async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: b
 
 
 async def test_a_source_that_shrinks(local: LocalRequests, base: Path) -> None:
-    """A file that another program cuts while it is fetched is refused."""
+    """A read of a file that another program shortens at the same time is an error."""
     info = await local.put_object("key", b"0123456789", PLAIN)
 
     class Shrinking(FullSink):
-        """A sink that cuts the object when its bytes are about to be copied."""
+        """A sink that shortens the object just before its bytes are copied."""
 
         @property
         def needs_bytes(self) -> bool:
@@ -126,7 +126,7 @@ async def test_a_source_that_shrinks(local: LocalRequests, base: Path) -> None:
 @pytest.mark.skipif(not SHORT.exists(), reason="this system shows no such file")
 @pytest.mark.parametrize("needs_bytes", [True, False])
 async def test_a_file_shorter_than_its_length(tmp_path: Path, *, needs_bytes: bool) -> None:
-    """A file that gives fewer bytes than its length, as those of the kernel do, says how many are missing."""
+    """If a file has fewer bytes than its length, as the kernel's files do, the error says how many are missing."""
     local = LocalRequests(LocalConfig(base_path=SHORT.parent), VENDOR)
     assert (await local.head(SHORT.name)).size > len(SHORT.read_bytes())
     with (tmp_path / "target").open("wb+") as file:

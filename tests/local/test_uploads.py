@@ -1,4 +1,4 @@
-"""Multipart uploads kept in the provider's own directory."""
+"""Multipart uploads, which are stored in the provider's own directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes to the disk: atomic, cancellable, and one winner where several write at once."""
+"""Writes to the disk: atomic and cancellable; of parallel conditional writes exactly one succeeds."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 
@@ -56,7 +56,7 @@ async def test_a_cancelled_write_leaves_nothing(local: LocalRequests, base: Path
             await task
         written = os.fstat(file.fileno()).st_size
     assert 0 < written < 16 * PIECE
-    assert written % PIECE == 0  # the thread was waited for
+    assert written % PIECE == 0  # the write waited for its thread
     assert (await names(local), left_behind(base)) == ([], [])
 
 

@@ -1,4 +1,4 @@
-"""Which way requests go: the data plane where it is standard, else aiobotocore, and the same requests by both."""
+"""The choice of the transport: the data plane for standard endpoints, aiobotocore for all others."""
 
 from __future__ import annotations
 

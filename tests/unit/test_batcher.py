@@ -14,9 +14,9 @@ from tests.transfer.doubles import counted_threads, until
 
 
 async def quick() -> ThreadBatcher:
-    """Give a batcher that has learned that its work takes a small part of what one thread should do.
+    """Give a batcher that has measured its work as a small part of one batch.
 
-    That is an hour here, however slow the machine of the test.
+    A batch is an hour of work here, so that a slow test machine makes no difference.
     """
     batcher = ThreadBatcher(worth=3_600.0)
     for _ in range(30):

@@ -17,7 +17,7 @@ from bucketry._core import checksums
 
 CRCS = [name for name in ("crc32", "crc32c", "crc64nvme") if checksums.combinable(name)]
 EXTRA = ("awscrt", "isal", "isal.isal_zlib")
-"""What the extra `fast` installs."""
+"""The libraries of the extra `fast`."""
 KNOWN = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888", "md5": None}
 
 pieces = st.lists(st.binary(max_size=300), max_size=8)
@@ -34,11 +34,11 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 
 @pytest.fixture(params=["bare", "installed"])
 def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module as it is without the extra `fast`, and as this installation has it."""
+    """The module without the extra `fast`, and with this installation's libraries."""
     if request.param == "installed":
         return checksums
     for name in EXTRA:
-        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+        monkeypatch.setitem(sys.modules, name, None)  # its import fails
     spec = importlib.util.spec_from_file_location("checksums_without_extra", checksums.__file__)
     assert spec is not None
     assert spec.loader is not None
@@ -95,7 +95,7 @@ def test_updates_add_up(name: str, data: bytes, sizes: list[int]) -> None:
 
 
 def test_what_is_available(module: ModuleType) -> None:
-    """CRC-32, MD5 and SHA-256 are always there; the hashes are not joined; an unknown name is neither."""
+    """CRC-32, MD5 and SHA-256 are always available; hashes cannot be combined; an unknown name is neither."""
     asked = ("crc32", "md5", "sha256", "sha1")
     assert [name for name in asked if module.available(name)] == ["crc32", "md5", "sha256"]
     assert [name for name in asked if module.combinable(name)] == ["crc32"]
@@ -103,7 +103,7 @@ def test_what_is_available(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", ["crc32c", "crc64nvme"])
 def test_what_the_extra_brings(module: ModuleType, name: str) -> None:
-    """The other CRCs are there where `awscrt` is installed, and only there."""
+    """The other CRCs are available only if `awscrt` is installed."""
     there = module is checksums and importlib.util.find_spec("awscrt") is not None
     assert (module.available(name), module.combinable(name)) == (there, there)
 

@@ -624,11 +624,11 @@ class TestAddressing:
 
 
 class TestWarning:
-    """What is told of a region that this version does not know."""
+    """The warning for an unknown region."""
 
     @pytest.mark.parametrize("provider", [S3Provider, WasabiProvider])
     def test_it_points_at_the_caller(self, provider: type[S3Provider | WasabiProvider]) -> None:
-        """The warning names the line that makes the provider, and none of ours."""
+        """The warning names the caller's line that makes the provider, not a line of the package."""
         keys = {"access_key_id": ACCESS, "secret_access_key": SECRET}
         with pytest.warns(UserWarning, match="mars-1") as caught:
             provider({"bucket_name": "my-bucket", "region": "mars-1", **keys})
@@ -636,11 +636,11 @@ class TestWarning:
 
 
 class TestEndpoint:
-    """Which providers share what, and the settings of one."""
+    """The identity of an endpoint, and the settings of one provider."""
 
     @EACH
     def test_carries_credentials_and_options(self, cloud: str) -> None:
-        """What tells two endpoints apart is all there, and so is what the provider wants."""
+        """An endpoint has its whole identity and the provider's settings."""
         found = endpoint(
             cloud, ca_bundle="/ca.pem", connect_timeout=3, read_timeout=4, total_timeout=6, max_connections=5
         )
@@ -685,7 +685,7 @@ class TestEndpoint:
         ids=lambda entries: next(iter(entries)),
     )
     def test_different_ones_do_not(self, entries: dict[str, Any]) -> None:
-        """Another place, other authorities of certificates or another account is another endpoint."""
+        """Endpoints differ if their servers, certificate authorities or accounts differ."""
         assert endpoint("wasabi", **entries) != endpoint("wasabi")
 
     @pytest.mark.parametrize(
@@ -703,7 +703,7 @@ class TestEndpoint:
         ids=lambda entries: next(iter(entries)),
     )
     def test_settings_are_not_compared(self, entries: dict[str, Any]) -> None:
-        """How a provider uses an endpoint does not make another one of it: the connections are the server's."""
+        """Endpoints with different settings of their providers are equal, and share connections."""
         assert endpoint("wasabi", **entries) == endpoint("wasabi")
 
     @EACH

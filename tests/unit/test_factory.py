@@ -90,7 +90,7 @@ def test_a_registered_class_is_made() -> None:
     """A registered class has its own name, after the built-in ones."""
 
     class Factory(StorageProviderFactory):
-        """One with a registry of its own, so that the name is not known to other tests."""
+        """A factory with its own registry, so that other tests do not see its names."""
 
         _registered: ClassVar[dict[str, type[Any]]] = {}
 

@@ -1,4 +1,4 @@
-"""How long a server was silent."""
+"""The measurement of a connection's idle time."""
 
 from __future__ import annotations
 

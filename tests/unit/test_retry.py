@@ -55,7 +55,7 @@ class TestPolicy:
 
     @pytest.mark.parametrize("kind", ["transfer", "provider"])
     def test_a_configuration_sets_attempts_and_the_first_wait(self, kind: str) -> None:
-        """The first wait is `retry_delay` on average: it is drawn from zero to twice as much."""
+        """The first wait is `retry_delay` on average: it is random between zero and twice as much."""
         entries = {"max_attempts": 7, "retry_delay": 0.5}
         if kind == "transfer":
             policy = TransferManager(MemoryProvider(), TransferConfig(**entries)).policy

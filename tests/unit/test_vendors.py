@@ -45,12 +45,12 @@ class TestNames:
 
     @EACH
     def test_the_name_is_one_of_the_factorys(self, row: Vendor) -> None:
-        """Who reads a row's name in a message can make such a provider by it."""
+        """A row's name, which is shown in messages, is a name of the factory for the same provider."""
         assert row.name in StorageProviderFactory.get_registered_providers()
 
     @EACH
     def test_the_scheme_leads_to_the_name(self, row: Vendor) -> None:
-        """Who reads a row's URL in a message can open it, and gets the provider of that name."""
+        """A row's URL, which is shown in messages, can be opened, and gives the provider of that name."""
         assert _BUILTIN[SCHEMES[row.scheme]] == _BUILTIN[row.name]
 
     def test_titles_are_unique(self) -> None:
@@ -111,7 +111,7 @@ class TestLimits:
 
 
 class TestConditions:
-    """What a row says of conditional requests."""
+    """The conditions of a row."""
 
     @EACH
     def test_the_summary_is_of_all_conditional_writes(self, row: Vendor) -> None:
@@ -198,7 +198,7 @@ class TestEndpoints:
 
     @EACH
     def test_a_row_has_all_of_an_endpoint_or_nothing(self, row: Vendor) -> None:
-        """Template, pattern, regions and prices come together: what is no cloud has none of them."""
+        """A row has template, pattern, regions and prices, or, if it is not a cloud, none of them."""
         assert len({bool(one) for one in (row.endpoint_template, row.endpoint_host, row.regions, row.prices)}) == 1
 
     @EACH_CLOUD

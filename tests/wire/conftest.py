@@ -42,7 +42,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def provide(pool: SessionPool, transport: str) -> Provide:
-    """Make a provider of a scripted server, `S3Provider` with AWS's row by default; repeats follow without a wait."""
+    """Make a provider for a scripted server, by default `S3Provider` with AWS's row; retries do not wait."""
 
     def make(server: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
         url = server if isinstance(server, str) else server.url

@@ -1,4 +1,4 @@
-"""Connections after their request: read no further, closed with their pool, used again only when clean."""
+"""Connections after their request: not read further, closed with their pool, reused only without extra bytes."""
 
 from __future__ import annotations
 

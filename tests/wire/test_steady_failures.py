@@ -41,7 +41,7 @@ class Busy:
 
 @asynccontextmanager
 async def provider_of(server: Scripted) -> AsyncIterator[S3Provider]:
-    """Give a provider with all settings as they are by default, but that it does not wait before a repeat."""
+    """Give a provider with default settings, except that it does not wait before a retry."""
     config = {"bucket_name": "bkt", "endpoint_url": server.url, "access_key_id": ACCESS, "secret_access_key": SECRET}
     provider = S3Provider(config | {"retry_delay": 0})
     try:

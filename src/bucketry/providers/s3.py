@@ -54,7 +54,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         config: A mapping with the entries of the configuration class, or an instance of it.
         pool: Shared sessions and connections; `None`: the provider makes its own pool.
         transfer: How `upload`, `download` and streams are transferred.
-        environ: Of the provider's own pool, see `SessionPool`; where `pool` is given it is not looked at.
+        environ: For the provider's own pool, see `SessionPool`; not used if `pool` is given.
 
     Raises:
         ConfigError: An entry is missing, unknown or malformed; the message names it and a similar valid one.
