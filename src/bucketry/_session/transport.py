@@ -2,7 +2,7 @@
 
 By default, aiobotocore lets aiohttp follow redirects to any host, with bodies and security tokens. aiohttp also
 repeats idempotent requests after a lost connection; a repeated create-only PUT then finds the object of its own
-first attempt. For each of both a test fails if the hooks here stop working.
+first attempt. For each of the two, a test fails if the hooks here stop working.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ VENDOR = Vendor(
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
         copy_source_if_match=False,  # ignored (live, 2026-10)
-        # For crc64nvme, the vendor's page says rejected, but a live run saw it accepted; crc32 is clear.
+        # For crc64nvme, the vendor's page says rejected, but a live run saw it accepted. For crc32 there is no contradiction.
         put_checksum="crc32",
         multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
         stored_checksums=(),
