@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from functools import partial
 from typing import Literal, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
@@ -15,13 +16,15 @@ from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, Transfe
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config
+from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, get_many
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import Download
 from bucketry._transfer.one.upload import Upload
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
-from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
+from bucketry._transfer.tree.download_directory import DownloadDirectory
+from bucketry._transfer.tree.local_files import LocalFile, local_files
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
@@ -224,7 +227,7 @@ class TransferManager:
         """
         collector = BatchCollector()
 
-        async def one(found: Found) -> None:
+        async def one(found: LocalFile) -> None:
             if found.error is not None:
                 collector.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
             else:
@@ -348,9 +351,11 @@ class TransferManager:
             if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
                 await in_thread(directory.make_directory, entry.key)
                 return None
-            if not overwrite and await in_thread(os.path.lexists, directory.path_of(entry.key)):
+            path = directory.path_of(entry.key)
+            if not overwrite and await in_thread(os.path.lexists, path):
                 return None
-            return await self._download(entry.key, progress).land(entry, directory)
+            make_way = partial(directory.make_way, entry.key, path)
+            return await self._download(entry.key, progress).land(entry, path, make_way)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
         return Upload(self.provider, self.config, self._limits.get(), key, options, progress)

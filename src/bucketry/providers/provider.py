@@ -14,12 +14,12 @@ from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
+from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, delete_settled
 from bucketry._transfer.one.read import ResumingStream, read, read_ranges
 from bucketry._transfer.one.write import put_settled
 from bucketry._transfer.options import write_options
-from bucketry._transfer.tree.directories import every_object
 from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
 
 _REQUESTS = tuple(

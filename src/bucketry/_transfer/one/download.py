@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bucketry._core import checksums
@@ -18,7 +19,6 @@ from bucketry._transfer.one.read import SMALL, ResumingStream, once_more
 from bucketry._transfer.one.staging import FileSink, StagedFile, check_target
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
-from bucketry._transfer.tree.directories import DownloadDirectory
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError
 
@@ -75,17 +75,17 @@ class Download:
         meter.finish()
         return self._result(got, plan.count, verified, started)
 
-    async def land(self, listed: ObjectInfo, directory: DownloadDirectory) -> TransferResult:
+    async def land(self, listed: ObjectInfo, path: str, make_way: Callable[[], None]) -> TransferResult:
         """Download a listed object; a small one by way of memory: one request, and one hop to a thread for the rest.
 
         Args:
             listed: What a listing said of it.
-            directory: Where it gets its place.
+            path: The file to make or replace.
+            make_way: Makes the directories on the way, or refuses the path. Blocks.
         """
         started = time.monotonic()
-        path = directory.path_of(self.key)
         if listed.size > min(SMALL, self._part_size, self.config.memory_budget):
-            await in_thread(directory.make_way, self.key, path)
+            await in_thread(make_way)
             return await self.to(path, listed)
         meter = Meter(self.progress, self.key, listed.size)
 
@@ -98,7 +98,7 @@ class Download:
                     data = await reader.read()
             self._check_listed(listed, len(data))
             self.retries += reader.retries
-            return info, await self.limits.batcher.run(self._put_down, data, info, directory, path)
+            return info, await self.limits.batcher.run(self._put_down, data, info, path, make_way)
 
         async with self.limits.memory.hold(listed.size):
             (info, verified), repeated = await once_more(attempt)
@@ -107,12 +107,12 @@ class Download:
         meter.finish()
         return self._result(info, 1 if info.size else 0, verified, started)
 
-    def _put_down(self, data: bytes, info: ObjectInfo, directory: DownloadDirectory, path: str) -> str:
+    def _put_down(self, data: bytes, info: ObjectInfo, path: str, make_way: Callable[[], None]) -> str:
         """Verify the bytes and make a file of them. Blocks."""
         algorithm = self._algorithm(info)
         if algorithm is not None:
             self._compare(algorithm, info.checksums[algorithm], checksums.of(algorithm, data))
-        directory.make_way(self.key, path)
+        make_way()
         with StagedFile(path, 0, fsync=self.config.fsync) as staged:
             FileSink(staged.fd, 0, info.size, None, path).write(data)
             staged.publish()

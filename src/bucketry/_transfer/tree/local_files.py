@@ -1,0 +1,66 @@
+"""The files below a local directory that are uploaded, each with its key or with the reason why it has none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from itertools import islice
+
+from bucketry._core.checks import OWN
+from bucketry._runtime.threads import in_thread
+from bucketry._runtime.walk import FoundFile, Unusable, Walk
+from bucketry._transfer.listing import as_directory
+from bucketry._transfer.one.staging import is_staged
+from bucketry.errors import InvalidKeyError, StorageError
+
+BATCH = 256  # files looked at in one hop to a thread
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file below a directory, by the key it gets; or why it gets none."""
+
+    key: str
+    path: str
+    error: StorageError | None = None
+
+
+async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]:
+    """Give every file below `root`, in the order of their keys, read in worker threads.
+
+    What cannot be uploaded is given with its error, so that nothing is left out silently: see `Walk`.
+
+    Raises:
+        LocalFileNotFoundError: `root` does not exist.
+        LocalNotADirectoryError: `root` is a file.
+    """
+    below = as_directory(prefix)
+    walk = await in_thread(walk_to_upload, root)
+    while batch := await in_thread(_take, walk, below):
+        for found in batch:
+            yield found
+
+
+def walk_to_upload(root: str) -> Walk:
+    """Walk what an upload of the directory looks at. Blocks.
+
+    Only staged files, and what a local provider keeps for itself in `.bucketry`, are no files of the user's.
+    """
+    return Walk(root, leave_out=_is_not_the_users)
+
+
+def _take(walk: Walk, below: str) -> list[LocalFile]:
+    return [_local_file(found, below) for found in islice(walk, BATCH)]
+
+
+def _local_file(found: FoundFile | Unusable, below: str) -> LocalFile:
+    key = below + found.key
+    if isinstance(found, FoundFile):
+        return LocalFile(key, found.path)
+    return LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
+
+
+def _is_not_the_users(key: str) -> bool:
+    name = os.path.basename(key.removesuffix("/"))
+    return name[0] == "." and (name.casefold() == OWN if key[-1] == "/" else is_staged(name))
