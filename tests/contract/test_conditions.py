@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bucketry._core.values import ByteRange, WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.values import ByteRange
 from bucketry.errors import (
     AlreadyExistsError,
     InvalidRequestError,
@@ -185,7 +186,7 @@ async def test_fetch_range_is_pinned(provider: StorageProvider, open_file: OpenF
     await provider.put("key", b"new data")
     sink = Sink(open_file(b"before"), 0, needs_bytes=needs_bytes)
     with pytest.raises(PreconditionFailedError):
-        await provider.fetch_range("key", ByteRange(0, 4), sink, if_match=old.etag)
+        await provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(0, 4), if_match=old.etag))
     assert sink.position == 0
 
 

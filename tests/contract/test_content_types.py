@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bucketry._core.values import WriteOptions
+from bucketry._core.options import WriteOptions
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import PART_SIZE
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bucketry import TransferConfig, TransferManager
-from bucketry._core.values import ByteRange, FileRange, MultipartUpload, Part, WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.values import ByteRange, FileRange, MultipartUpload, Part
 from bucketry.errors import StorageError
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink
@@ -28,7 +29,7 @@ async def _streamed(provider: StorageProvider, key: str, **span: int) -> None:
 
 
 async def _opened(provider: StorageProvider, key: str, *, if_match: str | None = None) -> None:
-    async with provider.open_body(key, if_match=if_match) as body:
+    async with provider.open_body(key, ReadOptions(if_match=if_match)) as body:
         await body.read()
 
 
@@ -117,7 +118,7 @@ async def test_refusals_of_local_files(provider: StorageProvider, tmp_path: Path
     _check(caught.value, provider, "key")
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     with pytest.raises(StorageError) as caught:
-        await provider.fetch_range("key", ByteRange(500, 600), sink)
+        await provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(500, 600)))
     _check(caught.value, provider, "key")
 
 

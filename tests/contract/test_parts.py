@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from bucketry._core.values import ByteRange, FileRange, MultipartUpload, WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.values import ByteRange, FileRange, MultipartUpload
 from bucketry.errors import IntegrityError, InvalidRangeError, NotFoundError, StorageError, UploadNotFoundError
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink
@@ -196,7 +197,7 @@ async def test_fetch_into_a_file(provider: StorageProvider, open_file: OpenFile,
     info = await provider.put("key", b"0123456789")
     fd = open_file(b"." * 12)
     sink = Sink(fd, 3, needs_bytes=needs_bytes)
-    fetched = await provider.fetch_range("key", ByteRange(2, 6), sink, if_match=info.etag)
+    fetched = await provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(2, 6), if_match=info.etag))
     assert (fetched.key, fetched.size, sink.position) == ("key", 10, 7)
     assert os.pread(fd, 100, 0) == b"...2345....."
 
@@ -209,9 +210,9 @@ async def test_fetch_all_of_it(provider: StorageProvider, open_file: OpenFile, *
     await provider.put("empty", b"")
     fd = open_file(b"")
     sink = Sink(fd, 0, needs_bytes=needs_bytes)
-    await provider.fetch_range("key", None, sink)
+    await provider.fetch_range("key", sink)
     assert (sink.position, os.pread(fd, len(data) + 1, 0)) == (len(data), data)
-    info = await provider.fetch_range("empty", None, sink)
+    info = await provider.fetch_range("empty", sink)
     assert (info.size, sink.position) == (0, len(data))
 
 
@@ -221,12 +222,12 @@ async def test_fetch_beyond_the_end(provider: StorageProvider, open_file: OpenFi
     await provider.put("key", b"0123456789")
     fd = open_file(b"")
     sink = Sink(fd, 0, needs_bytes=needs_bytes)
-    await provider.fetch_range("key", ByteRange(8, 50), sink)
+    await provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(8, 50)))
     assert os.pread(fd, 100, 0) == b"89"
     with pytest.raises(InvalidRangeError):
-        await provider.fetch_range("key", ByteRange(10, 11), sink)
+        await provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(10, 11)))
     with pytest.raises(NotFoundError):
-        await provider.fetch_range("missing", None, sink)
+        await provider.fetch_range("missing", sink)
 
 
 @pytest.mark.gap(rclone="rclone takes UploadPartCopy for an UploadPart without bytes")

@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from bucketry import S3Provider, SessionPool
-from bucketry._core.values import ByteRange, MultipartUpload, ObjectInfo, WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.values import ByteRange, MultipartUpload, ObjectInfo
 from bucketry.errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -113,7 +114,7 @@ async def test_the_object_is_the_same(place: LocalRoot) -> None:
             async with reader.open_body("key") as body:
                 assert await body.read() == DATA
                 found.append(facts(body.info))
-            async with reader.open_body("key", byte_range=ByteRange(5, 10)) as body:
+            async with reader.open_body("key", ReadOptions(byte_range=ByteRange(5, 10))) as body:
                 assert await body.read() == DATA[5:10]
                 # A checksum is only asked for where it can be compared: with a whole body.
                 found.append(facts(body.info) | {"checksums": found[0]["checksums"]})
@@ -141,7 +142,7 @@ async def test_parts_are_the_same(place: LocalRoot, open_file: OpenFile) -> None
         assert await one.get("key") == part + b"tail"
         results[-1] += (facts(await one.head("key"), *LATER),)
         sink = Sink(fd, 0, needs_bytes=False)
-        await other.fetch_range("key", None, sink)
+        await other.fetch_range("key", sink)
         assert sink.position == len(part) + 4
         assert os.pread(fd, sink.position, 0) == part + b"tail"
     # Each server may name an object of equal bytes anew.
@@ -173,7 +174,7 @@ async def test_a_missing_key(place: LocalRoot, open_file: OpenFile, tmp_path: Pa
         lambda provider: provider.head("missing"),
         lambda provider: provider.get("missing"),
         lambda provider: provider.get_range("missing", 0, 5),
-        lambda provider: provider.fetch_range("missing", None, sink),
+        lambda provider: provider.fetch_range("missing", sink),
         lambda provider: provider.download("missing", tmp_path / "target"),
     ]
     for request in requests:
@@ -230,7 +231,7 @@ async def test_an_invalid_range(place: LocalRoot, open_file: OpenFile) -> None:
     beyond = ByteRange(len(DATA), len(DATA) + 5)
     for request in (
         lambda provider: provider.get_range("key", beyond.start, beyond.end),
-        lambda provider: provider.fetch_range("key", beyond, sink),
+        lambda provider: provider.fetch_range("key", sink, ReadOptions(byte_range=beyond)),
     ):
         error = await same_error(place.both, request)
         assert (type(error), error.status) == (InvalidRangeError, 416)
@@ -243,7 +244,7 @@ async def test_a_version_that_was_replaced(place: LocalRoot, open_file: OpenFile
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     for request in (
         lambda provider: provider.get("key", if_match=WRONG),
-        lambda provider: provider.fetch_range("key", ByteRange(0, 5), sink, if_match=WRONG),
+        lambda provider: provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(0, 5), if_match=WRONG)),
     ):
         assert type(await same_error(place.both, request)) is PreconditionFailedError
 

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from bucketry import MemoryProvider, TransferConfig, TransferManager
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import RangeSink
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry.errors import IncompleteBodyError
 from bucketry.testing import Fault, FaultyProvider
 
@@ -66,12 +67,10 @@ class Scripted(FaultyProvider):
         self.moving = 0
         self.most_moving = 0
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Note the range."""
-        self.ranges.append((byte_range, if_match))
-        return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+        self.ranges.append((options.byte_range, options.if_match))
+        return await super().fetch_range(key, sink, options)
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """Note the body."""
@@ -124,15 +123,13 @@ class Cutting(Scripted):
         super().__init__(inner)
         self._cuts = iter(cuts)
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Fetch, and break as told."""
         cut = next(self._cuts, None)
         if cut is None:
-            return await super().fetch_range(key, byte_range, sink, if_match=if_match)
-        self.ranges.append((byte_range, if_match))
-        async with self.inner.open_body(key, byte_range=byte_range, if_match=if_match) as body:
+            return await super().fetch_range(key, sink, options)
+        self.ranges.append((options.byte_range, options.if_match))
+        async with self.inner.open_body(key, options) as body:
             data = b"".join([chunk async for chunk in body])
         sink.write(data[:cut])
         message = f"{self.locate(key)}: the body ended after {cut} of {len(data)} bytes"

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bucketry import LocalProvider, TransferConfig, TransferManager
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
-from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions, body_size
+from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part, body_size
 from tests.transfer.doubles import PART, noise
 
 UNLIMITED = 10**12
@@ -34,12 +35,10 @@ class Counted(LocalProvider):
         self.bodies.append(body_size(body))
         return await super().put_part(upload, part_number, body)
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Note the range."""
         self.bodies.append(sink.end - sink.position)  # type: ignore[attr-defined]  # the transfer's own sink has it
-        return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+        return await super().fetch_range(key, sink, options)
 
 
 def file_of(place: Path, size: int) -> Path:

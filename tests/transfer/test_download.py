@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bucketry import MemoryProvider
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import BodyReader, RangeSink
-from bucketry._core.retry import MAX_ATTEMPTS
+from bucketry._core.retry import MAX_ATTEMPTS, RetryPolicy
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo, Progress
-from bucketry._transfer.one.read import ResumingStream
+from bucketry._transfer.one.stream import ResumingStream
 from bucketry.errors import (
     AccessDeniedError,
     ConnectionFailedError,
@@ -152,10 +153,10 @@ class TestReplacedMeanwhile:
         await memory.put("k", noise(PART))
 
         class Swapping(Cutting):
-            async def fetch_range(self, key: str, byte_range, sink, *, if_match=None):  # noqa: ANN001, ANN202 - as the base
+            async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
                 if self.ranges:
                     await memory.put("k", noise(PART, 8))
-                return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+                return await super().fetch_range(key, sink, options)
 
         with pytest.raises(PreconditionFailedError):
             await bench.manager(Swapping(memory, [100])).download("k", bench.target())
@@ -277,21 +278,11 @@ class Breaking(MemoryProvider):
         self.opened: list[tuple[ByteRange | None, str | None]] = []
 
     @asynccontextmanager
-    async def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AsyncIterator[BodyReader]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """Open, and break as told."""
-        self.opened.append((byte_range, if_match))
+        self.opened.append((options.byte_range, options.if_match))
         cut = self.cuts.pop(0) if self.cuts else None
-        async with super().open_body(
-            key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
-        ) as body:
+        async with super().open_body(key, options) as body:
             yield body if cut is None else _Cut(body, cut)
 
 
@@ -377,7 +368,7 @@ class TestStreams:
         got: list[bytes] = []
 
         async def consume() -> None:
-            async with ResumingStream(memory, "k", None) as chunks:
+            async with ResumingStream(memory, "k", WHOLE, policy=RetryPolicy()) as chunks:
                 async for chunk in chunks:
                     got.append(chunk)
                     await memory.put("k", noise(100, 8))
@@ -405,11 +396,9 @@ class TestVerified:
         """A byte that is not the one that was stored is found, and the target stays the old file."""
 
         class Flipping(FaultyProvider):
-            async def fetch_range(
-                self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-            ) -> ObjectInfo:
+            async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
                 data = await memory.get("k")
-                wanted = byte_range or ByteRange(0, len(data))
+                wanted = options.byte_range or ByteRange(0, len(data))
                 wrong = bytearray(data)
                 wrong[-1] ^= 1
                 sink.write(wrong[wanted.start : wanted.end])
@@ -442,9 +431,7 @@ class TestVerified:
         """A provider that ends a range early without saying so is found out by the length."""
 
         class Short(FaultyProvider):
-            async def fetch_range(
-                self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-            ) -> ObjectInfo:
+            async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
                 sink.write(bytes(kept))
                 return await memory.head("k")
 
@@ -458,9 +445,7 @@ class TestVerified:
         """A range never writes beyond its end, into its neighbour."""
 
         class Long(FaultyProvider):
-            async def fetch_range(
-                self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-            ) -> ObjectInfo:
+            async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
                 sink.write(bytes(PART + 1))
                 return await memory.head("k")
 
@@ -588,12 +573,10 @@ async def test_a_disk_that_fills_while_it_is_written(bench: Bench) -> None:
     """A write that fails in the middle of a body ends the download as a local error that names the file."""
 
     class Full(FaultyProvider):
-        async def fetch_range(
-            self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-        ) -> ObjectInfo:
-            if byte_range is not None and byte_range.start:
+        async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
+            if options.byte_range is not None and options.byte_range.start:
                 raise DiskFullError("full", path="target")
-            return await super().fetch_range(key, byte_range, sink, if_match=if_match)
+            return await super().fetch_range(key, sink, options)
 
     memory = bench.memory()
     await memory.put("k", noise(5 * PART))

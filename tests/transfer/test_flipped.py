@@ -11,9 +11,10 @@ import pytest
 
 from bucketry import MemoryProvider
 from bucketry._core import checksums
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import ByteRange, ObjectInfo, Progress
+from bucketry._core.values import ObjectInfo, Progress
 from bucketry.errors import ChecksumMismatchError, IntegrityError
 from tests.transfer.doubles import PART, Bench, noise
 
@@ -52,19 +53,9 @@ class Flipping(MemoryProvider):
         self._seen_by_body = seen_by_body
 
     @asynccontextmanager
-    async def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AsyncIterator[BodyReader]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """Open the body, flipped or not."""
-        async with super().open_body(
-            key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
-        ) as body:
+        async with super().open_body(key, options) as body:
             self.bodies += 1
             flipped = self.bodies <= self.flips
             if self._seen_by_body:
@@ -72,14 +63,12 @@ class Flipping(MemoryProvider):
             else:
                 yield Unchecked(body, flipped=flipped)
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Fetch the range, flipped or not."""
         self.bodies += 1
         if self.bodies > self.flips:
-            return await super().fetch_range(key, byte_range, sink, if_match=if_match)
-        async with MemoryProvider.open_body(self, key, byte_range=byte_range, if_match=if_match) as body:
+            return await super().fetch_range(key, sink, options)
+        async with MemoryProvider.open_body(self, key, options) as body:
             data = bytearray(await body.read())
             data[0] ^= 1
             sink.write(data)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider
-from bucketry._core.values import FileRange, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import FileRange
 from bucketry._runtime.file_bodies import file_state
 from bucketry.errors import (
     IntegrityError,

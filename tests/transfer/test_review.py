@@ -10,12 +10,14 @@ import textwrap
 import tracemalloc
 import unicodedata
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bucketry import MemoryProvider, S3Provider, SessionPool, TransferConfig, TransferManager
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import BatchResult
 from bucketry.errors import (
@@ -170,7 +172,7 @@ class Unnamed(MemoryProvider):
         found = await super().head(key, **options)
         return type(found)(key=found.key, size=found.size, etag="", last_modified=found.last_modified)
 
-    async def fetch_range(self, key: str, byte_range: Any, sink: Any, **options: Any) -> Any:
+    async def fetch_range(self, key: str, sink: Any, options: ReadOptions = WHOLE) -> Any:
         """Break once, while somebody replaces the object."""
         if self.breaks:
             self.breaks -= 1
@@ -178,8 +180,7 @@ class Unnamed(MemoryProvider):
             await self.put(key, b"2" * 3 * PART)
             message = "cut"
             raise IncompleteBodyError(message)
-        options["if_match"] = None
-        await super().fetch_range(key, byte_range, sink, **options)
+        await super().fetch_range(key, sink, replace(options, if_match=None))
         return await self.head(key)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import BodyReader
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange
@@ -59,7 +60,7 @@ async def test_a_body_can_be_read_in_one_piece(tmp_path: Path, size: int, local:
     async with FaultyProvider(provider).open_body("k") as body:
         assert await body.read() == noise(size)
     if size:
-        async with provider.open_body("k", byte_range=ByteRange(size // 2, size)) as body:
+        async with provider.open_body("k", ReadOptions(byte_range=ByteRange(size // 2, size))) as body:
             assert await body.read() == noise(size)[size // 2 :]
 
 
@@ -178,10 +179,10 @@ class Other(MemoryProvider):
         self.count = count
 
     @asynccontextmanager
-    async def open_body(self, key: str, **options: Any) -> AsyncIterator[BodyReader]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """Give a changed body, so many times."""
         self.count -= 1
-        async with super().open_body(key, **options) as body:
+        async with super().open_body(key, options) as body:
             yield _Changed(body, self.change) if self.count >= 0 else body
 
 
@@ -358,7 +359,7 @@ class TestDownloadTree:
         manager = bench.manager(await filled(bench, 4), max_bandwidth=1_000_000)
         began = asyncio.get_running_loop().time()
         await manager.download_tree("", bench.target("tree"))
-        assert manager._limits.get().pace._free_at >= began + 100 / 1_000_000
+        assert manager._limits.get().rate._free_at >= began + 100 / 1_000_000
 
 
 class TestUploadTree:
@@ -463,13 +464,13 @@ class TestGetMany:
 
         class Counting(FaultyProvider):
             @asynccontextmanager
-            async def open_body(self, key: str, **options: Any) -> AsyncIterator[BodyReader]:
+            async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
                 nonlocal now, most
                 opened[key] += 1
                 whole = opened[key] == 2
                 now += whole
                 most = max(most, now)
-                async with super().open_body(key, **options) as body:
+                async with super().open_body(key, options) as body:
                     await turns(100 if key == "k00" and not whole else 1)  # the first one learns its size last
                     yield body
                 now -= whole

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bucketry import MemoryProvider
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import MultipartUpload, ObjectInfo, Part, Progress, WriteOptions
+from bucketry._core.values import MultipartUpload, ObjectInfo, Part, Progress
 from bucketry.errors import (
     AccessDeniedError,
     AlreadyExistsError,

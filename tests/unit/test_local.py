@@ -21,8 +21,9 @@ import pytest
 
 from bucketry._core.checks import WRITE_TOKEN
 from bucketry._core.config import LocalConfig
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import ByteRange, CommonPrefix, FileRange, MultipartUpload, WriteOptions
+from bucketry._core.values import ByteRange, CommonPrefix, FileRange, MultipartUpload
 from bucketry._providers.local import bytes as local_bytes
 from bucketry._providers.local import store as local_store
 from bucketry._providers.local.requests import LocalRequests
@@ -416,7 +417,8 @@ async def test_old_staged_files_are_swept(local: LocalRequests, base: Path) -> N
 FULL_DISK = """
 import asyncio, resource, sys
 from bucketry._core.config import LocalConfig
-from bucketry._core.values import FileRange, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import FileRange
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import DiskFullError
@@ -739,7 +741,7 @@ async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: b
         sink = FullSink(fd)
         sink.needs_bytes = needs_bytes
         with pytest.raises(DiskFullError):
-            await local.fetch_range("key", ByteRange(0, 4), sink)
+            await local.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(0, 4)))
         assert sink.position == 0
     finally:
         os.close(fd)
@@ -770,7 +772,7 @@ async def test_a_source_that_shrinks(local: LocalRequests, base: Path, monkeypat
     with (base / "target").open("wb+") as file:
         sink = FullSink(file.fileno())
         with pytest.raises(IncompleteBodyError):
-            await local.fetch_range("key", None, sink, if_match=info.etag)
+            await local.fetch_range("key", sink, ReadOptions(if_match=info.etag))
     assert sink.position == 4
 
 

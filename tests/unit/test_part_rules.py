@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider
-from bucketry._core.values import MultipartUpload, Part, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import MultipartUpload, Part
 from bucketry.errors import InvalidRequestError
 from bucketry.providers import StorageProvider
 

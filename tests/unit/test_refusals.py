@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageProviderFactory, TransferManager
+from bucketry._core.conditions import judge_read
+from bucketry._core.options import ReadOptions
 from bucketry._core.values import ObjectInfo
 from bucketry.errors import (
     AuthenticationError,
@@ -151,5 +153,5 @@ def test_the_bucket_in_front_of_an_aws_endpoint_is_refused() -> None:
 def test_an_answer_without_an_etag_is_said_to_have_none() -> None:
     """A read that is held to a version says that the object has no etag, instead of naming nothing."""
     bare = ObjectInfo(key="k", size=1, etag="", last_modified=datetime(2026, 1, 1, tzinfo=UTC))
-    with pytest.raises(PreconditionFailedError, match='the object has no etag, and if_match names "e1"'):
-        S3Provider(KEYS)._bucket.hold(bare, '"e1"', None)
+    with pytest.raises(PreconditionFailedError, match='the object has no etag now, and if_match names "e1"'):
+        judge_read(bare, ReadOptions(if_match='"e1"'), "s3://my-bucket/k")

@@ -16,12 +16,13 @@ from bucketry._core.retry import (
     MAX_DELAY,
     MAX_RETRY_AFTER,
     MAX_SILENT,
+    BodyRetries,
     RetryBudget,
     RetryPolicy,
-    body_attempt,
 )
 from bucketry.errors import (
     AuthenticationError,
+    IncompleteBodyError,
     IntegrityError,
     RequestTimeoutError,
     StorageError,
@@ -115,9 +116,16 @@ class TestBodies:
 
     def test_a_good_way_begins_the_count_anew(self) -> None:
         """A body that came a good way is a first failure again; one that trickled, or gave nothing, is one more."""
-        assert body_attempt(4, GOOD_PROGRESS) == 1
-        assert body_attempt(4, GOOD_PROGRESS - 1) == 5
-        assert body_attempt(0, 0) == 1
+        policy = RetryPolicy(max_attempts=3, uniform=lambda _, high: high)
+        retries, error = BodyRetries(policy), IncompleteBodyError("it broke")
+        first = retries.delay(error, GOOD_PROGRESS)
+        second = retries.delay(error, GOOD_PROGRESS - 1)
+        assert second == 2 * first
+        assert retries.delay(error, GOOD_PROGRESS) == first
+        retries.delay(error, 0)
+        with pytest.raises(IncompleteBodyError):
+            retries.delay(error, 0)
+        assert retries.count == 4
 
 
 class TestBudget:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketry._core.values import ByteRange, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import ByteRange
 from bucketry._providers.s3.headers import (
     base64_of,
     checksum_headers,

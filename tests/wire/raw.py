@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from bucketry import S3Provider, SessionPool
 from bucketry._core.units import MiB
 from bucketry._providers.s3.wire.plane import WirePlane
-from bucketry._wire.client import Wire
+from bucketry._wire.client import EndpointClient
 from tests.wire.conftest import ACCESS, SECRET
 from tests.wire.scripted import REASONS, Answer, Request, content
 
@@ -180,7 +180,7 @@ def sockets_to(port: int) -> int:
     return sum(row[9] in inodes and int(row[2].split(":")[1], 16) == port for row in rows)
 
 
-async def wire_of(provider: S3Provider) -> Wire:
+async def wire_of(provider: S3Provider) -> EndpointClient:
     """Give the wire that a provider's requests go by."""
     plane = await provider._planes.data()
     assert isinstance(plane, WirePlane)

@@ -22,8 +22,9 @@ from bucketry import (
     TransferManager,
     WasabiProvider,
 )
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import ByteRange, MultipartUpload, Part, WriteOptions
+from bucketry._core.values import ByteRange, MultipartUpload, Part
 from bucketry.errors import (
     AccessDeniedError,
     AlreadyExistsError,

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from bucketry import S3Provider, SessionPool
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import ByteRange, FileRange, MultipartUpload, WriteOptions
-from bucketry._wire.client import Wire
+from bucketry._core.values import ByteRange, FileRange, MultipartUpload
+from bucketry._wire.client import EndpointClient
 from tests.wire.certificates import certificate
 from tests.wire.raw import make, sockets_to, wire_of
 from tests.wire.swallow import swallow
@@ -69,7 +70,7 @@ def requests(provider: S3Provider, fd: int, chance: random.Random) -> list[Calla
         lambda: provider.put("small", bytes(1_000)),
         lambda: provider.put_object("larger", bytes(200_000), WriteOptions()),
         lambda: provider.list_page("keys-300/"),
-        lambda: provider.fetch_range(f"zeros-{SIZE}", span, FileSink(fd)),
+        lambda: provider.fetch_range(f"zeros-{SIZE}", FileSink(fd), ReadOptions(byte_range=span)),
         lambda: provider.put_part(UPLOAD, 1, FileRange(fd, span.start, span.end)),
         lambda: provider.put_part(UPLOAD, 1, bytes(300 * KiB)),
     ]
@@ -110,7 +111,7 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
     assert finished > 10
 
 
-async def settled(provider: S3Provider, wire: Wire, port: int, fd: int) -> None:
+async def settled(provider: S3Provider, wire: EndpointClient, port: int, fd: int) -> None:
     """Hold what is left against what may be, and use each kind of connection once more."""
     await asyncio.sleep(0.01)
     assert wire.pool.busy == 0
@@ -118,7 +119,7 @@ async def settled(provider: S3Provider, wire: Wire, port: int, fd: int) -> None:
     async with asyncio.timeout(5):
         assert len(await provider.get("zeros-100000")) == 100_000
         sink = FileSink(fd)
-        await provider.fetch_range(f"zeros-{SIZE}", None, sink)
+        await provider.fetch_range(f"zeros-{SIZE}", sink)
         assert sink.position == SIZE
         # All slots are free: as many requests at once as there are connections.
         await asyncio.gather(*(provider.head("zeros-1") for _ in range(LIMIT)))

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from bucketry import S3Provider, SessionPool
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import FileRange, MultipartUpload, Part, WriteOptions
+from bucketry._core.values import FileRange, MultipartUpload, Part
 from bucketry.errors import (
     AccessDeniedError,
     BucketNotFoundError,
@@ -49,7 +50,7 @@ async def get(provider: S3Provider, _: int) -> object:
 
 async def fetch(provider: S3Provider, fd: int) -> object:
     """Read into a file, in a lane."""
-    return await provider.fetch_range("k", None, FileSink(fd))
+    return await provider.fetch_range("k", FileSink(fd))
 
 
 async def put(provider: S3Provider, _: int) -> object:
@@ -229,7 +230,7 @@ class TestInTheBody:
             async with faulty(answering(HEAD + DATA[:count], then=closes)) as (provider, _):
                 sink = FileSink(fd)
                 with pytest.raises(IncompleteBodyError):
-                    await provider.fetch_range("k", None, sink)
+                    await provider.fetch_range("k", sink)
                 assert sink.position == count
                 assert os.pread(fd, count, 0) == DATA[:count]
 

@@ -56,7 +56,8 @@ SCRIPT = """
             nonlocal got
             for start in starts:
                 sink = Nowhere()
-                await provider.fetch_range(f"zeros-{size}", ByteRange(start, min(start + PART, size)), sink)
+                part = ByteRange(start, min(start + PART, size))
+                await provider.fetch_range(f"zeros-{size}", sink, ReadOptions(byte_range=part))
                 got += sink.position
 
         async with asyncio.TaskGroup() as group:

@@ -24,6 +24,7 @@ from bucketry import (
     TransferManager,
     WasabiProvider,
 )
+from bucketry._core.options import ReadOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, MultipartUpload
 from bucketry.errors import StorageError
@@ -107,7 +108,7 @@ class TestKeys:
         with tempfile.TemporaryFile() as file:
             async with serving(lambda request: content(DATA, request) if request.method == "GET" else OK) as server:
                 provider = provide(server)
-                await provider.fetch_range(key, ByteRange(0, 9), FileSink(file.fileno()))
+                await provider.fetch_range(key, FileSink(file.fileno()), ReadOptions(byte_range=ByteRange(0, 9)))
                 await provider.put_part(MultipartUpload(key=key, upload_id="u1"), 1, part)
             assert os.pread(file.fileno(), 100, 0) == DATA[:9]
         assert [request.method for request in server.requests] == ["GET", "PUT"]

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import pytest
 
 from bucketry import SessionPool
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import WriteOptions
 from bucketry.errors import StorageError
 from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
 from tests.wire.scripted import Answer, Request, content, error, serving
@@ -201,7 +201,7 @@ REQUESTS: dict[str, Callable[[Any, Path], Awaitable[object]]] = {
     "get": lambda provider, _: provider.get("k"),
     "stream": lambda provider, _: read_in_pieces(provider),
     "download": lambda provider, path: provider.download("k", path / "file"),
-    "fetch": lambda provider, _: provider.fetch_range("k", None, Nowhere()),
+    "fetch": lambda provider, _: provider.fetch_range("k", Nowhere()),
     "head": lambda provider, _: provider.head("k"),
     "put": lambda provider, _: provider.put("k", DATA),
     "large put": lambda provider, _: provider.put("k", bytes(MiB)),

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import WriteOptions
 from bucketry._wire.errors import WireError
 from bucketry._wire.slots import Slots
 from bucketry.errors import PoolTimeoutError

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bucketry import SessionPool
+from bucketry._core.options import WriteOptions
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import ByteRange, FileRange, WriteOptions
+from bucketry._core.values import ByteRange, FileRange
 from bucketry.errors import ConfigError, IncompleteBodyError, RequestTimeoutError, StorageError, TransientError
 from tests.wire.certificates import certificate
 from tests.wire.raw import DATA, READ_TIMEOUT, Peer, RawServer, bytes_of, faulty, make, sockets_to, wire_of

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.values import WRITE_TOKEN, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import WRITE_TOKEN
 from bucketry.errors import (
     InvalidKeyError,
     InvalidMetadataError,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from bucketry._core.checks import etag_matches, same_etag, version_named
-from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry.errors import AlreadyExistsError, InvalidRangeError, PreconditionFailedError, UnsupportedError
 
 
-def judge_read(info: ObjectInfo, *, if_match: str | None, if_none_match: str | None, where: str) -> None:
+def judge_read(info: ObjectInfo, options: ReadOptions, where: str) -> None:
     """Judge the preconditions of a read against the object.
 
     Raises:
         PreconditionFailedError: The object is another version than `if_match`, or still is `if_none_match`.
     """
-    if if_match is not None and not etag_matches(info.etag, if_match):
-        message = f"{where}: the object {version_named(info.etag)} now, and if_match names {if_match}; read it anew"
+    if options.if_match is not None and not etag_matches(info.etag, options.if_match):
+        now = version_named(info.etag)
+        message = f"{where}: the object {now} now, and if_match names {options.if_match}; read it anew"
         raise PreconditionFailedError(message, key=info.key)
-    if if_none_match is not None and etag_matches(info.etag, if_none_match):
+    if options.if_none_match is not None and etag_matches(info.etag, options.if_none_match):
         message = f"{where}: the object still {version_named(info.etag)}: what you have is current"
         raise PreconditionFailedError(message, key=info.key)
 

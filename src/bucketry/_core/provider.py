@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, overload, runtime_checkable
 
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.values import (
     BatchResult,
     Body,
@@ -23,7 +24,6 @@ from bucketry._core.values import (
     ObjectInfo,
     Part,
     TransferResult,
-    WriteOptions,
 )
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -122,15 +122,7 @@ class ReadsObjects(Protocol):
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
 
-    def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AbstractAsyncContextManager[BodyReader]:
+    def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         """Open the object's body, or a range of it; leaving the context releases the connection.
 
         Raises:
@@ -142,9 +134,7 @@ class ReadsObjects(Protocol):
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Put a range of the object (`None`: all of it) into an open file, off the event loop.
 
         On `IncompleteBodyError` the sink's position tells how much arrived: ask for the rest.
@@ -415,7 +405,9 @@ class IStorageProvider(ObjectRequests, Protocol):
     ) -> bytes:
         """Give the whole object."""
 
-    async def get_range(self, key: str, start: int, end: int, *, if_match: str | None = None) -> bytes:
+    async def get_range(
+        self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
+    ) -> bytes:
         """Give the bytes `[start, end)`; fewer where the object ends before."""
 
     async def get_ranges(

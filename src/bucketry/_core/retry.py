@@ -63,12 +63,40 @@ class RetryPolicy:
         return self.uniform(0, min(self.max_delay, self.first_delay * 2**attempt))
 
 
-def body_attempt(attempt: int, progress: int) -> int:
-    """Count a body that broke after `progress` bytes: one that came a good way begins the count anew.
+class BodyRetries:
+    """Decides, for one body, whether the rest is asked for when it broke, and after how long.
 
-    So a long transfer over a bad line goes on, and a server that sends a few bytes each time does not hold it for ever.
+    A body that came a good way begins the count of attempts anew. So a long transfer over a bad line goes on, and a
+    server that sends a few bytes each time does not hold it for ever.
+
+    Attributes:
+        count: How often the rest was asked for.
     """
-    return 1 if progress >= GOOD_PROGRESS else attempt + 1
+
+    __slots__ = ("_attempt", "_policy", "count")
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        """Begin before the first attempt."""
+        self._policy = policy
+        self._attempt = 0
+        self.count = 0
+
+    def delay(self, error: StorageError, progress: int) -> float:
+        """Give the seconds to wait before the rest is asked for.
+
+        Args:
+            error: What the body ended with.
+            progress: The bytes that this body brought.
+
+        Raises:
+            StorageError: `error`, where no further attempt is made.
+        """
+        self._attempt = 1 if progress >= GOOD_PROGRESS else self._attempt + 1
+        delay = self._policy.delay(error, self._attempt)
+        if delay is None:
+            raise error
+        self.count += 1
+        return delay
 
 
 class RetryBudget:

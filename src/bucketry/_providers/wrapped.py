@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_key
 from bucketry._core.facts import fills_in_facts
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import BodyReader, ObjectRequests, RangeSink
 from bucketry._core.values import (
     BatchResult,
@@ -21,7 +22,6 @@ from bucketry._core.values import (
     MultipartUpload,
     ObjectInfo,
     Part,
-    WriteOptions,
 )
 from bucketry.errors import StorageError
 
@@ -96,35 +96,17 @@ class WrappedRequests:
         return self._bare(await self._ask("head", lambda: self.inner.head(full, version_id=version_id)))
 
     @asynccontextmanager
-    async def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AsyncIterator[BodyReader]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """See `ReadsObjects.open_body`."""
-        opening = self.inner.open_body(
-            self._full(key),
-            byte_range=byte_range,
-            version_id=version_id,
-            if_match=if_match,
-            if_none_match=if_none_match,
-        )
+        opening = self.inner.open_body(self._full(key), options)
         async with AsyncExitStack() as stack:  # closes the body also where its answer is lost on the way here
             body = await self._ask("open_body", lambda: stack.enter_async_context(opening))
             yield _Body(body, self._bare(body.info), self._named)
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
         full = self._full(key)
-        return self._bare(
-            await self._ask("fetch_range", lambda: self.inner.fetch_range(full, byte_range, sink, if_match=if_match))
-        )
+        return self._bare(await self._ask("fetch_range", lambda: self.inner.fetch_range(full, sink, options)))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""

@@ -8,9 +8,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from bucketry._core.options import WriteOptions
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import MultipartUpload, WriteOptions
+from bucketry._core.values import MultipartUpload
 from bucketry._runtime.finish import finish
 from bucketry._transfer.one.write import with_token
 from bucketry.errors import StorageError, ThrottledError, TransientError, UnreachableError

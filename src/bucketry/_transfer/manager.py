@@ -10,9 +10,10 @@ from typing import Literal, overload
 from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
+from bucketry._core.options import WriteOptions
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult, WriteOptions
+from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice, takewhile
 
 from bucketry._core.facts import Facts
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits, Quota
-from bucketry._transfer.one.read import SMALL, ResumingStream, once_more, read
+from bucketry._transfer.one.read import once_more, read
+from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
@@ -183,14 +185,14 @@ class _Ahead:
         one.held = await self.memory.take(info.size)
         self._decide(one)
         async with self._limits.slots.hold(1):
-            _, data = await read(self._provider, one.key, if_match=info.etag or None, policy=self._policy)
+            _, data = await read(self._provider, one.key, ReadOptions(if_match=info.etag or None), policy=self._policy)
         return data
 
     async def _read_small(self, one: _Object) -> tuple[ObjectInfo, bytes | None]:
         """Open an object, and read it if it is small."""
         async with (
             self._limits.slots.hold(1),
-            ResumingStream(self._provider, one.key, None, policy=self._policy) as reader,
+            ResumingStream(self._provider, one.key, WHOLE, policy=self._policy) as reader,
         ):
             info = reader.info
             await self._limits.rate.wait(info.size)

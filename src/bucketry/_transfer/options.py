@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from bucketry._core.checks import check_header, check_metadata
 from bucketry._core.content_types import content_type_of
+from bucketry._core.options import WriteOptions
 from bucketry._core.provider import ObjectRequests
-from bucketry._core.values import NOTHING, WriteOptions
+from bucketry._core.values import NOTHING
 
 
 def write_options(

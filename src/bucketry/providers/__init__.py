@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.options import ReadOptions as ReadOptions
+    from bucketry._core.options import WriteOptions as WriteOptions
     from bucketry._core.provider import BodyReader as BodyReader
     from bucketry._core.provider import ObjectRequests as ObjectRequests
     from bucketry._core.provider import RangeSink as RangeSink
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from bucketry._core.values import ListPage as ListPage
     from bucketry._core.values import MultipartUpload as MultipartUpload
     from bucketry._core.values import Part as Part
-    from bucketry._core.values import WriteOptions as WriteOptions
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
     from bucketry.providers.local import LocalProvider as LocalProvider
     from bucketry.providers.memory import MemoryProvider as MemoryProvider
@@ -42,12 +43,13 @@ _HOMES = {
     "Part": "_core.values",
     "PrefixedProvider": "providers.prefixed",
     "RangeSink": "_core.provider",
+    "ReadOptions": "_core.options",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
     "WasabiProvider": "providers.s3",
-    "WriteOptions": "_core.values",
+    "WriteOptions": "_core.options",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "Part",
     "PrefixedProvider",
     "RangeSink",
+    "ReadOptions",
     "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",

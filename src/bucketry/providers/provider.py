@@ -11,13 +11,15 @@ from typing import Any, ClassVar, Self, overload
 from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, delete_settled
-from bucketry._transfer.one.read import ResumingStream, read, read_ranges
+from bucketry._transfer.one.read import read, read_ranges
+from bucketry._transfer.one.stream import ResumingStream
 from bucketry._transfer.one.write import put_settled
 from bucketry._transfer.options import write_options
 from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
@@ -168,26 +170,25 @@ class StorageProvider(ObjectRequests):
         Cost: 1 request, the object's bytes down and in memory.
         """
         try:
-            _, data = await read(
-                self,
-                key,
-                version_id=version_id,
-                if_match=if_match,
-                if_none_match=if_none_match,
-                policy=self.transfer.policy,
-            )
+            options = WHOLE
+            if version_id is not None or if_match is not None or if_none_match is not None:
+                options = ReadOptions(version_id=version_id, if_match=if_match, if_none_match=if_none_match)
+            _, data = await read(self, key, options, policy=self.transfer.policy)
         except StorageError as error:
             filled(error, self.name, "get", key)
             raise
         return data
 
-    async def get_range(self, key: str, start: int, end: int, *, if_match: str | None = None) -> bytes:
+    async def get_range(
+        self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
+    ) -> bytes:
         """Give the bytes `[start, end)`; fewer where the object ends before `end`, none of an empty object.
 
         Args:
             key: The object.
             start: First byte.
             end: One after the last byte.
+            version_id: The version; `None`: the current one.
             if_match: An etag: only read exactly this version.
 
         Raises:
@@ -198,7 +199,8 @@ class StorageProvider(ObjectRequests):
 
         Cost: 1 request, the range's bytes down; 1 HEAD for an empty range, 1 HEAD more where S3 refuses the range.
         """
-        _, data = await read(self, key, ByteRange(start, end), if_match=if_match, policy=self.transfer.policy)
+        options = ReadOptions(byte_range=ByteRange(start, end), version_id=version_id, if_match=if_match)
+        _, data = await read(self, key, options, policy=self.transfer.policy)
         return data
 
     async def get_ranges(
@@ -254,10 +256,11 @@ class StorageProvider(ObjectRequests):
             if chunk_size < 1:
                 message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
                 raise InvalidRangeError(message)
-            byte_range = None
+            options = WHOLE
             if start or end is not None:
-                byte_range = ByteRange(start, self.capabilities.max_object_size if end is None else end)
-        return ResumingStream(self, key, byte_range, chunk_size=chunk_size, policy=self.transfer.policy)
+                last = self.capabilities.max_object_size if end is None else end
+                options = ReadOptions(byte_range=ByteRange(start, last))
+        return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self.transfer.policy)
 
     async def put(
         self,

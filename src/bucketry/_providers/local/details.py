@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
-from bucketry._core.values import NOTHING, WriteOptions
+from bucketry._core.values import NOTHING
 from bucketry._providers.local.paths import LocalRoot
 
 _log = logging.getLogger("bucketry")

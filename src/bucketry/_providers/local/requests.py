@@ -20,18 +20,10 @@ from bucketry._core.checks import check_write
 from bucketry._core.conditions import cut_range, judge_read, refuse_version
 from bucketry._core.config import LocalConfig
 from bucketry._core.facts import Facts, fills_in_facts
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import BodyReader, RangeSink
-from bucketry._core.values import (
-    BatchResult,
-    Body,
-    ByteRange,
-    ListPage,
-    MultipartUpload,
-    ObjectInfo,
-    Part,
-    WriteOptions,
-)
+from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local import store, uploads
 from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
 from bucketry._providers.local.listing import ListedObjects
@@ -93,30 +85,21 @@ class LocalRequests:
         return await in_thread(self._head, key)
 
     @asynccontextmanager
-    async def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AsyncIterator[BodyReader]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """See `ReadsObjects.open_body`."""
-        refuse_version(version_id, self.locate(key))
+        refuse_version(options.version_id, self.locate(key))
         opened: list[BufferedReader] = []
         try:
-            yield await in_thread(self._open_body, key, byte_range, (if_match, if_none_match), opened)
+            yield await in_thread(self._open_body, key, options, opened)
         finally:
             for file in opened:
                 if not file.closed:
                     await in_thread(file.close)  # waits for a read that a cancellation left behind
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`; the kernel copies where the sink lets it."""
-        return await in_steps(self._fetch(key, byte_range, sink, if_match))
+        refuse_version(options.version_id, self.locate(key))
+        return await in_steps(self._fetch(key, sink, options))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
@@ -210,19 +193,12 @@ class LocalRequests:
         os.close(fd)
         return info
 
-    def _open_body(
-        self,
-        key: str,
-        byte_range: ByteRange | None,
-        conditions: tuple[str | None, str | None],
-        opened: list[BufferedReader],
-    ) -> _LocalBody:
+    def _open_body(self, key: str, options: ReadOptions, opened: list[BufferedReader]) -> _LocalBody:
         fd, info, _ = store.open_object(self._root, key)
         file = os.fdopen(fd, "rb")
         opened.append(file)  # at once: the caller closes it, also when it is cancelled meanwhile
-        if_match, if_none_match = conditions
-        judge_read(info, if_match=if_match, if_none_match=if_none_match, where=self.locate(key))
-        wanted = cut_range(info, byte_range, self.locate(key))
+        judge_read(info, options, self.locate(key))
+        wanted = cut_range(info, options.byte_range, self.locate(key))
         file.seek(wanted.start)
         body = _LocalBody(info, file, wanted.size, self.locate(key), Facts(self.name, "get", key))
         if wanted.size <= BLOCK:
@@ -230,14 +206,12 @@ class LocalRequests:
             file.close()
         return body
 
-    def _fetch(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, if_match: str | None
-    ) -> Generator[None, None, ObjectInfo]:
+    def _fetch(self, key: str, sink: RangeSink, options: ReadOptions) -> Generator[None, None, ObjectInfo]:
         where = self.locate(key)
         fd, info, _ = store.open_object(self._root, key)
         try:
-            judge_read(info, if_match=if_match, if_none_match=None, where=where)
-            wanted = cut_range(info, byte_range, where)
+            judge_read(info, options, where)
+            wanted = cut_range(info, options.byte_range, where)
             reached = yield from fill_sink(fd, wanted.start, wanted.end, sink)
             _check_read(fd, info, wanted.end - reached, where)
         except StorageError:
@@ -260,7 +234,7 @@ class LocalRequests:
         self._root.path(destination)
         fd, info, details = store.open_object(self._root, source)
         try:
-            judge_read(info, if_match=if_match, if_none_match=None, where=self.locate(source))
+            judge_read(info, ReadOptions(if_match=if_match), self.locate(source))
             if options is None:
                 options = replace(details.options, content_type=info.content_type)
             with store.staged(self._root) as file:
@@ -275,7 +249,7 @@ class LocalRequests:
     ) -> Generator[None, None, Part]:
         fd, info, _ = store.open_object(self._root, source)
         try:
-            judge_read(info, if_match=if_match, if_none_match=None, where=self.locate(source))
+            judge_read(info, ReadOptions(if_match=if_match), self.locate(source))
             wanted = cut_range(info, byte_range, self.locate(source))
             return (yield from uploads.copy_part(self._root, upload, part_number, (fd, wanted)))
         finally:

@@ -22,8 +22,9 @@ from types import MappingProxyType
 
 from bucketry._core.conditions import judge_write
 from bucketry._core.content_types import content_type_of
+from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
-from bucketry._core.values import ObjectInfo, WriteOptions
+from bucketry._core.values import ObjectInfo
 from bucketry._providers.local import details as stored_details
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of, fingerprint

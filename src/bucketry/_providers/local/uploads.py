@@ -17,8 +17,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
-from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, WriteOptions
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of

@@ -19,6 +19,7 @@ from bucketry._core.checks import check_key, check_write
 from bucketry._core.conditions import cut_range, judge_read, judge_write, refuse_version
 from bucketry._core.config import MemoryConfig
 from bucketry._core.facts import fills_in_facts
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.units import KiB
 from bucketry._core.values import (
@@ -30,7 +31,6 @@ from bucketry._core.values import (
     MultipartUpload,
     ObjectInfo,
     Part,
-    WriteOptions,
     body_size,
 )
 from bucketry._providers.memory.bytes import (
@@ -114,28 +114,14 @@ class MemoryRequests:
         return self._get(key).info
 
     @asynccontextmanager
-    async def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AsyncIterator[BodyReader]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """See `ReadsObjects.open_body`."""
-        refuse_version(version_id, self.locate(key))
-        stored = self._get(key)
-        judge_read(stored.info, if_match=if_match, if_none_match=if_none_match, where=self.locate(key))
-        yield _MemoryBody(stored, cut_range(stored.info, byte_range, self.locate(key)))
+        stored, wanted = self._read(key, options)
+        yield _MemoryBody(stored, wanted)
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        stored = self._get(key)
-        judge_read(stored.info, if_match=if_match, if_none_match=None, where=self.locate(key))
-        wanted = cut_range(stored.info, byte_range, self.locate(key))
+        stored, wanted = self._read(key, options)
         await in_steps(fill_sink(stored.data, wanted, sink, self.locate(key)))
         return stored.info
 
@@ -189,8 +175,7 @@ class MemoryRequests:
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`."""
         self._check(destination)
-        stored = self._get(source)
-        judge_read(stored.info, if_match=if_match, if_none_match=None, where=self.locate(source))
+        stored, _ = self._read(source, ReadOptions(if_match=if_match))
         if options is None:
             kept = stored.info
             options = WriteOptions(
@@ -204,9 +189,7 @@ class MemoryRequests:
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
-        stored = self._get(source)
-        judge_read(stored.info, if_match=if_match, if_none_match=None, where=self.locate(source))
-        wanted = cut_range(stored.info, byte_range, self.locate(source))
+        stored, wanted = self._read(source, ReadOptions(byte_range=byte_range, if_match=if_match))
         return await self.put_part(upload, part_number, memoryview(stored.data)[wanted.start : wanted.end])
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
@@ -295,6 +278,12 @@ class MemoryRequests:
         except KeyError:
             message = f"{self.locate(key)}: there is no such object"
             raise NotFoundError(message, key=key) from None
+
+    def _read(self, key: str, options: ReadOptions) -> tuple[StoredObject, ByteRange]:
+        refuse_version(options.version_id, self.locate(key))
+        stored = self._get(key)
+        judge_read(stored.info, options, self.locate(key))
+        return stored, cut_range(stored.info, options.byte_range, self.locate(key))
 
     def _find(self, upload: MultipartUpload) -> _Upload:
         found = self._uploads.get(upload.upload_id)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
-from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.failures import error_class
 from bucketry._providers.s3.headers import ALGORITHMS, expect_object, stored_checksums

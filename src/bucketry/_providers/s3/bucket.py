@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from bucketry._core.checks import check_key, check_write, etag_matches, version_named
+from bucketry._core.checks import check_key, check_write
 from bucketry._core.facts import filled
+from bucketry._core.options import WriteOptions
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
-from bucketry._core.values import ObjectInfo, WriteOptions
 from bucketry._providers.s3.dates import seconds_of
 from bucketry._providers.s3.failures import refusal_error
 from bucketry._session.endpoint import Endpoint
@@ -23,7 +23,6 @@ from bucketry._vendors.row import Vendor
 from bucketry._wire.errors import Refusal
 from bucketry.errors import (
     InvalidRequestError,
-    PreconditionFailedError,
     RequestTimeoutError,
     StorageError,
     TransientError,
@@ -150,15 +149,6 @@ class S3Bucket:
         for name, value in texts.items():
             if value is not None and not _is_text(value):
                 raise self.error(InvalidRequestError, key, operation, f"{name} {value!r} is not valid Unicode")
-
-    def hold(self, info: ObjectInfo, if_match: str | None, if_none_match: str | None) -> None:
-        """Hold a read's conditions against its answer as well: some servers ignore the headers."""
-        changed = if_match is not None and not etag_matches(info.etag, if_match)
-        unchanged = if_none_match is not None and etag_matches(info.etag, if_none_match)
-        if changed or unchanged:
-            found = f"the object {version_named(info.etag)}"
-            problem = f"{found}, and if_match names {if_match}" if changed else f"{found}, as you have it"
-            raise self.error(PreconditionFailedError, info.key, "get", problem)
 
     async def repeat(
         self,

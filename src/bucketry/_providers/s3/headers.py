@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bucketry._core.values import ByteRange, ObjectInfo, WriteOptions, plain_info
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import ByteRange, ObjectInfo, listed_info
 from bucketry._providers.s3.dates import http_date
 from bucketry.errors import IntegrityError
 
@@ -40,7 +41,7 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     storage_class, content_type = headers.get("x-amz-storage-class"), headers.get("content-type")
     version, checksums = version_of(headers), stored_checksums(headers)
     metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
-    info = plain_info(key, moment, etag or "", size, storage_class, content_type, version, checksums)
+    info = listed_info(key, moment, etag or "", size, storage_class, content_type, version, checksums)
     return replace(info, metadata=metadata) if metadata else info
 
 
@@ -52,7 +53,7 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
         moment = datetime.now(UTC)
     storage_class, content_type = options.storage_class, options.content_type
     version, checksums, metadata = version_of(headers), stored_checksums(headers), options.metadata
-    info = plain_info(key, moment, etag, size, storage_class, content_type, version, checksums)
+    info = listed_info(key, moment, etag, size, storage_class, content_type, version, checksums)
     return replace(info, metadata=dict(metadata)) if metadata else info
 
 

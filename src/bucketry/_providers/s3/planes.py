@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
+from bucketry._core.options import WriteOptions
 from bucketry._core.provider import ReadsObjects, UploadsParts, WritesObjects
-from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, WriteOptions
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane

@@ -11,18 +11,10 @@ from typing import Any
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import S3FamilyConfig
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import (
-    BatchResult,
-    Body,
-    ByteRange,
-    ListPage,
-    MultipartUpload,
-    ObjectInfo,
-    Part,
-    WriteOptions,
-)
+from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.endpoint import resolve
@@ -111,28 +103,16 @@ class S3Requests:
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
-    def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AbstractAsyncContextManager[BodyReader]:
+    def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         """See `ReadsObjects.open_body`."""
         if (plane := self._planes.ready) is not None:
-            return plane.open_body(
-                key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
-            )
-        return _OpenBody(self._planes, key, byte_range, version_id, if_match, if_none_match)
+            return plane.open_body(key, options)
+        return _OpenBody(self._planes, key, options)
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
         plane = await self._planes.data()
-        return await plane.fetch_range(key, byte_range, sink, if_match=if_match)
+        return await plane.fetch_range(key, sink, options)
 
     # --- writes ------------------------------------------------------------------------------------
 
@@ -291,19 +271,17 @@ def _unsigned(vendor: Vendor) -> Vendor:
 class _OpenBody:
     """`open_body` of whichever transport it turns out to be, once there is time to look."""
 
-    __slots__ = ("_arguments", "_context", "_planes")
+    __slots__ = ("_context", "_key", "_options", "_planes")
 
-    def __init__(self, planes: Planes, *arguments: Any) -> None:  # noqa: ANN401 - those of `open_body`
+    def __init__(self, planes: Planes, key: str, options: ReadOptions) -> None:
         self._planes = planes
-        self._arguments = arguments
+        self._key = key
+        self._options = options
         self._context: AbstractAsyncContextManager[BodyReader] | None = None
 
     async def __aenter__(self) -> BodyReader:
-        key, byte_range, version_id, if_match, if_none_match = self._arguments
         plane = self._planes.ready or await self._planes.data()
-        self._context = plane.open_body(
-            key, byte_range=byte_range, version_id=version_id, if_match=if_match, if_none_match=if_none_match
-        )
+        self._context = plane.open_body(self._key, self._options)
         return await self._context.__aenter__()
 
     async def __aexit__(

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.provider import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import GiB
-from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult, WriteOptions
+from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.read import read
@@ -105,7 +106,9 @@ async def copy_between(
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
-            _, data = await read(provider, key, byte_range, if_match=info.etag or None, policy=policy)
+            _, data = await read(
+                provider, key, ReadOptions(byte_range=byte_range, if_match=info.etag or None), policy=policy
+            )
             if len(data) != size:
                 message = f"{provider.locate(key)}: {size} bytes were promised and {len(data)} came: it changed"
                 raise IntegrityError(message, key=key)

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 
 from bucketry._core import checksums
 from bucketry._core.config import TransferConfig
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import ObjectRequests, StrPath
-from bucketry._core.retry import RetryPolicy, body_attempt
+from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits
-from bucketry._transfer.one.read import SMALL, ResumingStream, once_more
+from bucketry._transfer.one.read import once_more
 from bucketry._transfer.one.staging import FileSink, StagedFile, check_target
+from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import fan_out
@@ -92,7 +94,7 @@ class Download:
         async def attempt() -> tuple[ObjectInfo, str]:
             async with self.limits.slots.hold(1):
                 await self.limits.rate.wait(listed.size)
-                async with ResumingStream(self.provider, self.key, None, policy=self._policy) as reader:
+                async with ResumingStream(self.provider, self.key, WHOLE, policy=self._policy) as reader:
                     info = reader.info
                     self._check_listed(listed, info.size)  # more than what is held would come
                     data = await reader.read()
@@ -195,22 +197,19 @@ class Download:
 
     async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
         """Fetch one range into its sink; a body that breaks is asked for again from its first missing byte."""
-        pinned = info.etag if byte_range is not None else None
-        attempt = 0
+        options = WHOLE if byte_range is None else ReadOptions(byte_range=byte_range, if_match=info.etag or None)
+        retries = BodyRetries(self._policy)
         while True:
             before = sink.position
             try:
                 async with self.limits.body(sink.end - sink.position, memory=READ_MEMORY):
                     try:
                         with meter.watching(sink.moved_since(before)):
-                            got = await self.provider.fetch_range(self.key, byte_range, sink, if_match=pinned)
+                            got = await self.provider.fetch_range(self.key, sink, options)
                     finally:
                         meter.count(sink.position - before)
             except IncompleteBodyError as error:
-                attempt = body_attempt(attempt, sink.position - before)
-                delay = self._policy.delay(error, attempt)
-                if delay is None:
-                    raise
+                delay = retries.delay(error, sink.position - before)
                 self.retries += 1
                 if sink.position == sink.end:
                     return info
@@ -218,11 +217,10 @@ class Download:
                     meter.add(sink.start - sink.position)
                     sink.rewind()  # nothing can hold the rest to the version that the beginning is of
                 elif sink.position > sink.start:
-                    pinned = info.etag
-                    byte_range = ByteRange(sink.position, sink.end)
+                    options = options.rest(sink.position, sink.end, info.etag)
                 await asyncio.sleep(delay)
             else:
-                if byte_range is not None and sink.position != sink.end:
+                if options.byte_range is not None and sink.position != sink.end:
                     message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
                     raise IntegrityError(message, key=self.key)
                 meter.add(0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
+from bucketry._core.options import WriteOptions
 from bucketry._core.provider import ObjectRequests, StrPath
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
@@ -22,14 +23,13 @@ from bucketry._core.values import (
     ObjectInfo,
     Part,
     TransferResult,
-    WriteOptions,
     body_size,
 )
 from bucketry._runtime.file_bodies import check_unchanged
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
-from bucketry._transfer.one.read import SMALL
+from bucketry._transfer.one.stream import SMALL
 from bucketry._transfer.one.write import CONFLICT, complete_settled, put_settled, whole_checksum
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback

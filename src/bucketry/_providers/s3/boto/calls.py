@@ -9,7 +9,8 @@ from io import BytesIO
 from types import TracebackType
 from typing import Any, TypeVar
 
-from bucketry._core.values import Body, WriteOptions
+from bucketry._core.options import WriteOptions
+from bucketry._core.values import Body
 from bucketry._providers.s3.boto.bodies import load
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._runtime.threads import in_thread

@@ -6,17 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
+from bucketry._core.conditions import judge_read
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import RangeSink
-from bucketry._core.values import (
-    Body,
-    ByteRange,
-    ListPage,
-    MultipartUpload,
-    ObjectInfo,
-    Part,
-    WriteOptions,
-    body_size,
-)
+from bucketry._core.values import Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry._providers.s3.answers import (
     Deletions,
     list_page,
@@ -65,31 +58,25 @@ class BotoPlane(BotoCalls):
         )
 
     @asynccontextmanager
-    async def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> AsyncIterator[BotoBody]:
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BotoBody]:
         """See `ReadsObjects.open_body`."""
 
         def read(answer: dict[str, Any], slots: Slots) -> BotoBody:
             expect_object(answer.get("ETag"), answer.get("LastModified"))
             length = int(required(answer, "ContentLength"))
             try:
-                expect_status(_status(answer), byte_range)
-                size = expect_range(answer.get("ContentRange", ""), length, byte_range)
+                expect_status(_status(answer), options.byte_range)
+                size = expect_range(answer.get("ContentRange", ""), length, options.byte_range)
             except IntegrityError as exc:
                 raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
             info = object_info(key, answer, size)
-            self.bucket.hold(info, if_match, if_none_match)
+            if options.conditional:  # some servers ignore the headers
+                judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
         # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
-        conditions = self.capabilities.get_if_match
+        sent = self.capabilities.get_if_match
+        if_match, if_none_match, byte_range = options.if_match, options.if_none_match, options.byte_range
         async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
             yield await self.send(
                 "get",
@@ -97,18 +84,16 @@ class BotoPlane(BotoCalls):
                 read,
                 key=key,
                 held=held,
-                VersionId=version_id,
+                VersionId=options.version_id,
                 Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
-                IfMatch=if_match if conditions and if_match != "*" else None,
-                IfNoneMatch=if_none_match if conditions and if_none_match != "*" else None,
+                IfMatch=if_match if sent and if_match != "*" else None,
+                IfNoneMatch=if_none_match if sent and if_none_match != "*" else None,
                 ChecksumMode=self._checksum_mode if byte_range is None else None,
             )
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        async with self.open_body(key, byte_range=byte_range, if_match=if_match) as body:
+        async with self.open_body(key, options) as body:
             pending = bytearray()
             try:
                 async with aclosing(body.__aiter__()) as chunks:

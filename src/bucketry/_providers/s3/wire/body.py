@@ -4,64 +4,50 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import Self
 
 from bucketry._core import checksums
-from bucketry._core.values import ByteRange
 from bucketry._providers.s3.bucket import BodyTimeout
-from bucketry._wire.client import Call
+from bucketry._providers.s3.wire.calls import Get, WireCalls
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.unary import Connection
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, RequestTimeoutError, StorageError
 
-if TYPE_CHECKING:
-    from bucketry._providers.s3.wire.plane import WirePlane
-
-
-class Get(NamedTuple):
-    """A read, and what its answer is held against."""
-
-    call: Call
-    key: str
-    byte_range: ByteRange | None
-    if_match: str | None
-    if_none_match: str | None
-
 
 class WireBody:
     """The body of one answer, and the context in which it is open."""
 
-    __slots__ = ("_connection", "_get", "_plane", "info")
+    __slots__ = ("_calls", "_connection", "_get", "info")
 
-    def __init__(self, plane: WirePlane, get: Get) -> None:
-        self._plane = plane
+    def __init__(self, calls: WireCalls, get: Get) -> None:
+        self._calls = calls
         self._get = get
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Self:
         """Make the request; a refusal may be repeated."""
-        plane, get = self._plane, self._get
-        self._connection = await plane.bucket.repeat(
-            lambda: plane.opened("get", get.call, get.key, self._begin), "get", get.key
+        calls, get = self._calls, self._get
+        self._connection = await calls.bucket.repeat(
+            lambda: calls.opened("get", get.call, get.key, self._begin), "get", get.key
         )
         return self
 
     def _begin(self, head: AnswerHead) -> None:
         """Read the answer's head."""
-        self.info = self._plane.begun(self._get, head)
+        self.info = self._calls.begun(self._get, head)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the connection back; it is used again if the body was read to its end."""
         if self._connection is not None:
-            self._plane.client.done(self._connection)
+            self._calls.client.done(self._connection)
             self._connection = None
 
     async def read(self) -> bytes:
         """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
-        connection, bucket = self._opened, self._plane.bucket
+        connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
             timed = bucket.endpoint.total_timeout is not None
@@ -76,11 +62,11 @@ class WireBody:
         """Give the bytes as they come; before the last of them the checksum is compared."""
         connection, algorithm = self._opened, self._algorithm
         digest = checksums.new(algorithm) if algorithm is not None else None
-        timeout = BodyTimeout(self._plane.bucket, self._get.key)
+        timeout = BodyTimeout(self._calls.bucket, self._get.key)
         left = self.info.size
         while True:
             if self._connection is not connection:  # its bytes are perhaps another request's by now
-                raise self._plane.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
+                raise self._calls.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
             try:
                 piece = await timeout.wait(connection.piece())
             except (WireError, RequestTimeoutError) as exc:
@@ -97,8 +83,8 @@ class WireBody:
     def _broken(self, exc: WireError | RequestTimeoutError, connection: Connection) -> StorageError:
         """Give the error for a body that did not come whole: one that resuming can mend."""
         if isinstance(exc, WireError):
-            return self._plane.failed(exc, "get", self._get.key)
-        bucket = self._plane.bucket
+            return self._calls.failed(exc, "get", self._get.key)
+        bucket = self._calls.bucket
         connection.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
         return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
 
@@ -106,16 +92,16 @@ class WireBody:
     def _algorithm(self) -> str | None:
         """The stored checksum that the bytes can be compared with: a whole body only has one."""
         stored = self.info.checksums
-        if not stored or self._get.byte_range is not None:
+        if not stored or self._get.options.byte_range is not None:
             return None
-        names = self._plane.bucket.vendor.capabilities.stored_checksums
+        names = self._calls.bucket.vendor.capabilities.stored_checksums
         return next((name for name in names if name in stored and checksums.available(name)), None)
 
     def _compare(self, algorithm: str, computed: str) -> None:
         stored = self.info.checksums[algorithm]
         if computed != stored:
             problem = f"the bytes are not those that were stored: their {algorithm} is {computed}, not {stored}"
-            raise self._plane.bucket.error(ChecksumMismatchError, self.info.key, "get", problem)
+            raise self._calls.bucket.error(ChecksumMismatchError, self.info.key, "get", problem)
 
     @property
     def _opened(self) -> Connection:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bucketry._core import checksums
+from bucketry._core.conditions import judge_read
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB
-from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, WriteOptions, body_size
+from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, ObjectInfo, body_size
 from bucketry._providers.s3.bucket import S3Bucket
-from bucketry._providers.s3.headers import checksum_headers
+from bucketry._providers.s3.headers import (
+    checksum_headers,
+    expect_object,
+    expect_range,
+    expect_status,
+    info_of,
+    range_header,
+)
 from bucketry._providers.s3.xml.documents import LARGEST_ANSWER, AnswerIsErrorError, error_fields
 from bucketry._runtime.file_bodies import read_body
 from bucketry._runtime.threads import in_thread
@@ -18,12 +27,20 @@ from bucketry._wire.errors import Refusal, WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry._wire.unary import MAX_BODY, Connection
-from bucketry.errors import StorageError
+from bucketry.errors import IntegrityError, StorageError
 
 T = TypeVar("T")
 
 OK = range(200, 300)
 _ERROR_BODY = 64 * KiB  # of an error's XML
+
+
+class Get(NamedTuple):
+    """A read: its request, and what the answer is compared with."""
+
+    call: Call
+    key: str
+    options: ReadOptions
 
 
 class WireCalls:
@@ -47,6 +64,7 @@ class WireCalls:
         self.root = root
         self._row = bucket.vendor.capabilities
         self._sdk = bucket.vendor.sdk_checksum_header
+        self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
 
     @property
     def closed(self) -> bool:
@@ -161,6 +179,38 @@ class WireCalls:
                 raise self.unreadable(exc, operation, key, options) from exc
 
         return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+
+    # --- reads --------------------------------------------------------------------------------------
+
+    def read_of(self, key: str, options: ReadOptions) -> Get:
+        """Give the request that reads an object, or a range of it."""
+        headers = {}
+        if options.byte_range is not None:
+            headers["range"] = range_header(options.byte_range)
+        elif self._checksum_mode:
+            headers = {**self._checksum_mode}
+        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        if self._row.get_if_match:
+            if options.if_match is not None and options.if_match != "*":
+                headers["if-match"] = options.if_match
+            if options.if_none_match is not None and options.if_none_match != "*":
+                headers["if-none-match"] = options.if_none_match
+        return Get(Call("GET", self.path(key, "get"), version_query(options.version_id), headers), key, options)
+
+    def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
+        """Give the object, having checked that the answer is exactly the one that was asked for."""
+        try:
+            expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
+            expect_status(head.status, get.options.byte_range)
+            size = expect_range(head.headers.get("content-range", ""), length_of(head), get.options.byte_range)
+            info = info_of(get.key, head.headers, size)
+        except IntegrityError as exc:
+            raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
+        except ValueError as exc:
+            raise self.unreadable(exc, "get", get.key) from exc
+        if get.options.conditional:  # some servers ignore the headers
+            judge_read(info, get.options, self.bucket.locate(get.key))
+        return info
 
     # --- errors ------------------------------------------------------------------------------------
 

@@ -7,26 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from bucketry._core import checksums
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import RangeSink
-from bucketry._core.values import (
-    Body,
-    ByteRange,
-    FileRange,
-    ListPage,
-    MultipartUpload,
-    ObjectInfo,
-    Part,
-    WriteOptions,
-    body_size,
-)
+from bucketry._core.values import Body, ByteRange, FileRange, ListPage, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.headers import (
     base64_of,
     checksum_headers,
-    expect_object,
-    expect_range,
-    expect_status,
     hex_of,
     info_of,
     is_header_checksum,
@@ -34,7 +22,7 @@ from bucketry._providers.s3.headers import (
     write_headers,
     written,
 )
-from bucketry._providers.s3.wire.body import Get, WireBody
+from bucketry._providers.s3.wire.body import WireBody
 from bucketry._providers.s3.wire.calls import OK, WireCalls, etag_of, length_of, upload_query, version_query
 from bucketry._providers.s3.xml.documents import deletion_request, deletions
 from bucketry._providers.s3.xml.listing import ListingParser
@@ -44,7 +32,7 @@ from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
-from bucketry.errors import IncompleteBodyError, IntegrityError, RequestTimeoutError, StorageError, UnsupportedError
+from bucketry.errors import IncompleteBodyError, RequestTimeoutError, StorageError, UnsupportedError
 
 _CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # the second is what rclone's server says
 
@@ -60,7 +48,6 @@ class WirePlane(WireCalls):
         """Remember; no I/O. See `WireCalls`."""
         WireCalls.__init__(self, bucket, client, root)
         self.capabilities = replace(self._row, buffers_parts=False)
-        self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
 
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
@@ -79,23 +66,13 @@ class WirePlane(WireCalls):
         call = Call("HEAD", self.path(key, operation), version_query(version_id), self._checksum_mode)
         return await self.ask(operation, call, read, key)
 
-    def open_body(
-        self,
-        key: str,
-        *,
-        byte_range: ByteRange | None = None,
-        version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-    ) -> WireBody:
+    def open_body(self, key: str, options: ReadOptions = WHOLE) -> WireBody:
         """See `ReadsObjects.open_body`."""
-        return WireBody(self, self._get(key, byte_range, version_id, if_match, if_none_match))
+        return WireBody(self, self.read_of(key, options))
 
-    async def fetch_range(
-        self, key: str, byte_range: ByteRange | None, sink: RangeSink, *, if_match: str | None = None
-    ) -> ObjectInfo:
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        get = self._get(key, byte_range, None, if_match, None)
+        get = self.read_of(key, options)
         info: ObjectInfo | None = None
 
         def accept(head: AnswerHead) -> Write | None:
@@ -127,20 +104,6 @@ class WirePlane(WireCalls):
         if broken is not None:
             raise broken
         assert info is not None  # noqa: S101 - an answer was accepted
-        return info
-
-    def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
-        """Give the object, having checked that the answer is exactly the one that was asked for."""
-        try:
-            expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
-            expect_status(head.status, get.byte_range)
-            size = expect_range(head.headers.get("content-range", ""), length_of(head), get.byte_range)
-            info = info_of(get.key, head.headers, size)
-        except IntegrityError as exc:
-            raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
-        except ValueError as exc:
-            raise self.unreadable(exc, "get", get.key) from exc
-        self.bucket.hold(info, get.if_match, get.if_none_match)
         return info
 
     # --- writes ------------------------------------------------------------------------------------
@@ -357,28 +320,6 @@ class WirePlane(WireCalls):
         if if_match is not None and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers
-
-    def _get(
-        self,
-        key: str,
-        byte_range: ByteRange | None,
-        version_id: str | None,
-        if_match: str | None,
-        if_none_match: str | None,
-    ) -> Get:
-        headers = {}
-        if byte_range is not None:
-            headers["range"] = range_header(byte_range)
-        elif self._checksum_mode:
-            headers = {**self._checksum_mode}
-        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
-        if self._row.get_if_match:
-            if if_match is not None and if_match != "*":
-                headers["if-match"] = if_match
-            if if_none_match is not None and if_none_match != "*":
-                headers["if-none-match"] = if_none_match
-        call = Call("GET", self.path(key, "get"), version_query(version_id), headers)
-        return Get(call, key, byte_range, if_match, if_none_match)
 
 
 def _nothing(head: AnswerHead, answer: bytes) -> None:

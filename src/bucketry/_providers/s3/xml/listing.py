@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from xml.etree.ElementTree import Element
 
-from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, plain_info
+from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, listed_info
 from bucketry._providers.s3.xml.documents import AnswerIsErrorError, MalformedXMLError, XMLReader, keep_error_field
 from bucketry._providers.s3.xml.entries import EntrySweep
 
@@ -129,7 +129,7 @@ class ListingParser:
     def _add(self, found: _Objects) -> None:
         self._keys += found.keys
         names = unquoted(found.keys)
-        self._objects += map(plain_info, names, found.moments, found.etags, found.sizes, found.classes)
+        self._objects += map(listed_info, names, found.moments, found.etags, found.sizes, found.classes)
         self._check_number()
 
     def _check_number(self) -> None:
