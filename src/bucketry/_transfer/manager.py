@@ -18,7 +18,7 @@ from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.listing import as_directory, every_object
-from bucketry._transfer.many import BatchCollector, get_many
+from bucketry._transfer.many import collected, get_many, settled
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import Download
 from bucketry._transfer.one.upload import Upload
@@ -26,7 +26,7 @@ from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
-from bucketry._transfer.workers import fan_out
+from bucketry._transfer.workers import fan_out_each
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
 
@@ -175,13 +175,27 @@ class TransferManager:
 
         Cost: as `upload`, for each.
         """
-        collector = BatchCollector()
+        return await collected(self.upload_each(pairs, progress=progress))
 
-        async def one(pair: tuple[StrPath, str]) -> None:
-            await collector.note(pair[1], self.upload(pair[0], pair[1], progress=progress))
+    def upload_each(
+        self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
+    ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
+        """Upload `(local_path, key)` pairs, several at once, and iterate over `(key, result or error)` as they finish.
 
-        await fan_out(pairs, one, width=self.config.max_concurrency)
-        return collector.result()
+        The order of the pairs is not kept. A slow consumer holds the uploads back. Leave the iteration early through
+        `contextlib.aclosing`, and the uploads under way are stopped at once and leave nothing behind.
+
+        Args:
+            pairs: Taken as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` at most some 10 times a second for each file.
+
+        Cost: as `upload`, for each. Memory does not grow with the number of pairs.
+        """
+
+        async def one(pair: tuple[StrPath, str]) -> tuple[str, TransferResult | StorageError]:
+            return await settled(pair[1], self.upload(pair[0], pair[1], progress=progress))
+
+        return fan_out_each(pairs, one, width=self.config.max_concurrency)
 
     async def download_many(
         self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
@@ -190,13 +204,22 @@ class TransferManager:
 
         Cost: as `download`, for each.
         """
-        collector = BatchCollector()
+        return await collected(self.download_each(pairs, progress=progress))
 
-        async def one(pair: tuple[str, StrPath]) -> None:
-            await collector.note(pair[0], self.download(pair[0], pair[1], progress=progress))
+    def download_each(
+        self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
+    ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
+        """Download `(key, local_path)` pairs, and iterate over `(key, result or error)` as they finish.
 
-        await fan_out(pairs, one, width=self.config.max_concurrency)
-        return collector.result()
+        Order, early leaving, arguments and memory are as of `upload_each`.
+
+        Cost: as `download`, for each.
+        """
+
+        async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:
+            return await settled(pair[0], self.download(pair[0], pair[1], progress=progress))
+
+        return fan_out_each(pairs, one, width=self.config.max_concurrency)
 
     async def upload_tree(
         self,
@@ -226,19 +249,15 @@ class TransferManager:
 
         Cost: as `upload`, for each file.
         """
-        collector = BatchCollector()
 
-        async def one(found: LocalFile) -> None:
+        async def one(found: LocalFile) -> tuple[str, TransferResult | StorageError]:
             if found.error is not None:
-                collector.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
-            else:
-                await collector.note(
-                    found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress)
-                )
+                return found.key, filled(found.error, self.provider.name, "upload", found.key)
+            return await settled(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
 
         check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
-        await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
-        return collector.result()
+        files = local_files(os.fspath(local_dir), prefix)
+        return await collected(fan_out_each(files, one, width=self.config.max_concurrency))
 
     async def download_tree(
         self,
@@ -267,14 +286,13 @@ class TransferManager:
         """
         below = as_directory(prefix)
         directory = await in_thread(DownloadDirectory, os.fspath(local_dir), below)
-        collector = BatchCollector()
 
-        async def one(entry: ObjectInfo | CommonPrefix) -> None:
-            if isinstance(entry, ObjectInfo):
-                await collector.note(entry.key, self._land(entry, directory, progress, overwrite=overwrite))
+        async def one(entry: ObjectInfo | CommonPrefix) -> tuple[str, TransferResult | StorageError | None]:
+            assert isinstance(entry, ObjectInfo)  # noqa: S101 - without a delimiter there are no common prefixes
+            return await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite))
 
-        await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
-        batch = collector.result()
+        objects = every_object(self.provider, below)
+        batch = await collected(fan_out_each(objects, one, width=self.config.max_concurrency))
         if not batch.succeeded and not batch.failed:
             message = f"{self.provider.locate(below)}: there is no object below it"
             raise NotFoundError(message, key=below)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from bucketry._runtime.finish import until_done
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 async def fan_out(
@@ -24,6 +26,40 @@ async def fan_out(
         return await _run(_from_iterator(items, act), width)
     async with aclosing(items):
         return await _run(_from_async(items, act), width)
+
+
+async def fan_out_each(
+    items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[R]], *, width: int
+) -> AsyncGenerator[R, None]:
+    """Act on every item, on `width` of them at once, and give each result as soon as it is there.
+
+    Results that nobody takes hold the work back: `width` of them wait at most. An error, as `fan_out` raises it, comes
+    after the results that were there before it. However the iteration ends, the work has stopped when it is over.
+    """
+    results: deque[R] = deque()
+    room = asyncio.Semaphore(width)
+    changed = asyncio.Event()
+
+    async def one(item: T) -> None:
+        result = await act(item)
+        await room.acquire()
+        results.append(result)
+        changed.set()
+
+    # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+    work = asyncio.get_running_loop().create_task(fan_out(items, one, width=width))
+    work.add_done_callback(lambda _: changed.set())
+    try:
+        while not work.done() or results:
+            while results:
+                room.release()
+                yield results.popleft()
+            if not work.done():
+                changed.clear()
+                await changed.wait()
+        work.result()
+    finally:
+        await stop([work])
 
 
 async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
