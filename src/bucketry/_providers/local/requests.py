@@ -275,6 +275,8 @@ class LocalRequests:
 class _LocalBody:
     """The open body of a local object, read in threads."""
 
+    verified = None  # files have no checksum
+
     def __init__(self, info: ObjectInfo, file: BufferedReader, size: int, where: str, facts: Facts) -> None:
         self.info = info
         self._facts = facts
