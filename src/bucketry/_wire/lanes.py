@@ -29,7 +29,7 @@ from bucketry._wire.pool import IdleTimer, Pool, is_stale
 from bucketry._wire.sigv4 import Credentials
 from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry._wire.threads import LaneThreads
-from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
+from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
 MAX_ANSWER = MiB  # of a body that is not for the sink: an error's XML
@@ -157,19 +157,29 @@ class Lane:
     def _send_body(self, request: LaneRequest) -> None:
         body, sent = request.body, request.sent
         sent.count = 0
-        if not isinstance(body, FileRange) or not self._sends_files:
-            for view in self._slices(request):
-                self._call(self._stream.send, view)
-                sent.count += len(view)
-            return
-        at = body.start
-        while at < body.end:
-            self._go_on()
-            count = self._call(os.sendfile, self._socket.fileno(), body.fd, at, min(body.end - at, BUFFER))
-            if not count:
-                raise ended_early(body, at, request.where)
-            at += count
-            sent.count += count
+        try:
+            if isinstance(body, FileRange) and self._sends_files:
+                at = body.start
+                while at < body.end:
+                    self._go_on()
+                    self._waits_since = time.monotonic()
+                    count = os.sendfile(self._socket.fileno(), body.fd, at, min(body.end - at, BUFFER))
+                    if not count:
+                        raise ended_early(body, at, request.where)
+                    at += count
+                    sent.count += count
+            else:
+                for view in self._slices(request):
+                    self._waits_since = time.monotonic()
+                    self._stream.send(view)
+                    self._waits_since = None  # until the next slice is read
+                    sent.count += len(view)
+        except StorageError:  # the body's file cannot be read
+            raise
+        except OSError as exc:
+            raise self._broken(exc) from exc
+        finally:
+            self._waits_since = None
 
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
         """Read until the head is complete, and give it with what came of the body."""
