@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from bucketry._core.checks import OWN
 from bucketry._runtime.threads import in_thread
-from bucketry._runtime.walk import FoundFile, Unusable, Walk
+from bucketry._runtime.walk import FoundFile, Walk
 from bucketry._transfer.listing import as_directory
 from bucketry._transfer.one.staging import is_staged
 from bucketry.errors import InvalidKeyError, StorageError
@@ -35,9 +35,8 @@ async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]
         LocalFileNotFoundError: `root` does not exist.
         LocalNotADirectoryError: `root` is a file.
     """
-    below = as_directory(prefix)
-    walk = await in_thread(walk_to_upload, root)
-    while batch := await in_thread(_take, walk, below):
+    files = _found(root, as_directory(prefix))
+    while batch := await in_thread(_take, files):
         for found in batch:
             yield found
 
@@ -50,15 +49,17 @@ def walk_to_upload(root: str) -> Walk:
     return Walk(root, leave_out=_is_not_the_users)
 
 
-def _take(walk: Walk, below: str) -> list[LocalFile]:
-    return [_local_file(found, below) for found in islice(walk, BATCH)]
+def _take(files: Iterator[LocalFile]) -> list[LocalFile]:
+    return list(islice(files, BATCH))
 
 
-def _local_file(found: FoundFile | Unusable, below: str) -> LocalFile:
-    key = below + found.key
-    if isinstance(found, FoundFile):
-        return LocalFile(key, found.path)
-    return LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
+def _found(root: str, below: str) -> Iterator[LocalFile]:
+    for found in walk_to_upload(root):
+        key = below + found.key
+        if isinstance(found, FoundFile):
+            yield LocalFile(key, found.path)
+        else:
+            yield LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
 
 
 def _is_not_the_users(key: str) -> bool:
