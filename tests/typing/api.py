@@ -165,6 +165,7 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         memory_budget=64 * 1024**2,
         max_bandwidth=None,
         max_attempts=5,
+        retry_delay=0.5,
         verify=True,
         resume=True,
         fsync=False,

@@ -93,14 +93,14 @@ async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> No
 async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> None:
     """Also one that may not be repeated: the server that closed this connection has seen nothing of it."""
     pool = Pool(3, Timeouts(connect=1, read=1))
-    unary = Unary(Origin.of("http://127.0.0.1:1"), pool, None)
     outbox = Outbox()
     (idle, first), (new, second) = connected(pool, outbox), connected(pool, outbox)
 
-    async def connect() -> Connection:
-        return new
+    class Connected(Unary):
+        async def _connect(self) -> Connection:
+            return new
 
-    unary._connect = connect  # type: ignore[method-assign]
+    unary = Connected(Origin.of("http://127.0.0.1:1"), pool, None)
     pool.busy = 2  # another one is under way, and one is about to become idle
     pool.release(unary._kind, idle)
     assert pool.take_slot()
@@ -182,3 +182,24 @@ async def test_leaves_nothing_for_the_garbage_collector(
                 gc.garbage.clear()
                 gc.enable()
     assert not {name for name in modules if name.startswith(("bucketry", "httptools"))}
+
+
+async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
+    """A body whose reading is cancelled gives its first bytes first when it is read again."""
+    pool = Pool(1, Timeouts(connect=1, read=1))
+    connection, _ = connected(pool, Outbox())
+    pool.busy = 1
+    connection.begin(Request("GET", b""))
+
+    def arrive(data: bytes) -> None:
+        connection.get_buffer(-1)[: len(data)] = data
+        connection.buffer_updated(len(data))
+
+    arrive(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+    reading = asyncio.ensure_future(connection.body())
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    arrive(b"cdef")
+    assert await connection.body() == b"abcdef"

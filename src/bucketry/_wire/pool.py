@@ -128,11 +128,6 @@ class Pool(Slots):
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
 
-    @property
-    def idle(self) -> int:
-        """How many connections wait to be used again."""
-        return len(self._idle)
-
     def take(self, kind: object) -> Pooled | None:
         """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
 

@@ -46,7 +46,7 @@ class S3Requests:
         self._config = config
         self._owns_pool = pool is None
         self._pool = SessionPool() if pool is None else pool
-        retry = RetryPolicy(max_attempts=config.max_attempts)
+        retry = RetryPolicy.of(config)
         self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry)
         self._planes = Planes(self._bucket, self._pool, config.transport)
 
