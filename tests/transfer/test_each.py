@@ -59,7 +59,7 @@ class TestUploads:
         """Each pair gives its key once, with its result or its error."""
         memory = bench.memory()
         pairs = [(bench.file(noise(number * PART), f"f{number}"), f"k{number}") for number in range(4)]
-        pairs.insert(1, (bench.place / "missing", "lost"))
+        pairs.insert(1, (bench.directory / "missing", "lost"))
         found = {key: outcome async for key, outcome in bench.manager(memory).upload_each(pairs)}
         error = found.pop("lost")
         assert isinstance(error, LocalFileNotFoundError)

@@ -287,7 +287,9 @@ class TestUpload:
         names = ["a!", "a-b/c", "a/1", "a0", "b"]
         for name in reversed(names):
             bench.file(b"1", f"tree/{name}")
-        result = await bench.manager(bench.memory(), max_concurrency=1).upload_tree(bench.place / "in" / "tree", "p")
+        result = await bench.manager(bench.memory(), max_concurrency=1).upload_tree(
+            bench.directory / "in" / "tree", "p"
+        )
         assert result.succeeded == tuple(f"p/{name}" for name in names)
 
     async def test_a_directory_whose_name_is_not_utf8(self, bench: Bench) -> None:

@@ -1,6 +1,6 @@
-"""The one walk over a directory: its regular files in key order, from any key on, with memory for the open directories.
+"""The walk over a directory and all below it: regular files in the order of their keys, from any key on.
 
-Blocking: a walk runs in a worker thread. What the names stand for is the caller's business.
+Blocking: a walk runs in a worker thread. What is made of the files is not known here.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class Walk:
     """The regular files below a directory, in the UTF-8 binary order of their whole relative paths.
 
     So `a!` comes before `a/1`, and that before `b`. Symbolic links to files are followed, those to directories are not.
-    What cannot be used is given in its place, with its error: links to directories and to nothing, sockets, pipes,
-    devices, directories that cannot be read, and files and directories whose name is not UTF-8.
+    What cannot be used is given too, in the same order and with its error: links to directories, broken links, sockets,
+    pipes, devices, directories that cannot be read, and files and directories whose names are not UTF-8.
 
-    A directory is read when the walk comes to it, and only if it can hold a key that is asked for. In memory are the
-    names in the directories on the way down, whatever the number of files.
+    The walk reads a directory when it comes to it, and only if a key that is asked for can be in it. It keeps the
+    names in the directories between the root and the current file, and never those of the whole tree.
     """
 
     def __init__(

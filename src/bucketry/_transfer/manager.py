@@ -186,8 +186,8 @@ class TransferManager:
     ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
         """Upload `(local_path, key)` pairs, several at once, and iterate over `(key, result or error)` as they finish.
 
-        The order of the pairs is not kept. A slow consumer holds the uploads back. Leave the iteration early through
-        `contextlib.aclosing`, and the uploads under way are stopped at once and leave nothing behind.
+        Results come in the order in which the uploads finish. If the consumer is slow, the uploads wait for it. Use
+        `contextlib.aclosing` to leave the iteration early: it stops the uploads under way, and nothing of them remains.
 
         Args:
             pairs: Taken as they are needed; an endless iterable is fine.
@@ -215,9 +215,14 @@ class TransferManager:
     ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
         """Download `(key, local_path)` pairs, and iterate over `(key, result or error)` as they finish.
 
-        Order, early leaving, arguments and memory are as of `upload_each`.
+        Results come in the order in which the downloads finish. If the consumer is slow, the downloads wait for it. Use
+        `contextlib.aclosing` to leave the iteration early: it stops the downloads, and no staged file remains.
 
-        Cost: as `download`, for each.
+        Args:
+            pairs: Taken as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` at most some 10 times a second for each object.
+
+        Cost: as `download`, for each. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:

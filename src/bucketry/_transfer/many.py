@@ -33,7 +33,7 @@ async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
 
 
 async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | StorageError | None], None]) -> BatchResult:
-    """Take what became of each key, and give the whole. A key that failed once has failed."""
+    """Collect the outcomes into one result. A key that failed once counts as failed."""
     succeeded: list[str] = []
     failed: dict[str, StorageError] = {}
     results: dict[str, TransferResult] = {}

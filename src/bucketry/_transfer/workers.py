@@ -46,16 +46,19 @@ async def fan_out_each(
 ) -> AsyncGenerator[R, None]:
     """Act on every item, on `width` of them at once, and give each result as soon as it is there.
 
-    Results that nobody takes hold the work back: `width` of them wait at most. An error, as `fan_out` raises it, comes
-    after the results that were there before it. However the iteration ends, the work has stopped when it is over.
+    If the consumer is slow, at most `width` results wait for it, and then the work pauses. An error is raised as by
+    `fan_out`, after the results that were ready before it. The work has stopped when the iteration has ended, also
+    when the consumer leaves it early.
     """
     results: deque[R] = deque()
-    room = asyncio.Semaphore(width)
+    room = asyncio.Event()
     changed = asyncio.Event()
 
     async def one(item: T) -> None:
         result = await act(item)
-        await room.acquire()
+        while len(results) >= width:
+            room.clear()
+            await room.wait()
         results.append(result)
         changed.set()
 
@@ -65,8 +68,10 @@ async def fan_out_each(
     try:
         while not work.done() or results:
             while results:
-                room.release()
-                yield results.popleft()
+                result = results.popleft()
+                room.set()
+                yield result
+                del result  # the consumer may wait long for the next one
             if not work.done():
                 changed.clear()
                 await changed.wait()

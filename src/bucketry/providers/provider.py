@@ -351,7 +351,8 @@ class StorageProvider(ObjectRequests):
     def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
         """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come.
 
-        A request takes as many keys as the provider allows: leaving the iteration early spares the later ones.
+        One request deletes as many keys as the provider allows. Use `contextlib.aclosing` to leave the iteration early:
+        no further request is made, but all keys of the last one are deleted.
 
         Args:
             keys: Taken as they are needed; an endless iterable is fine.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -42,11 +41,11 @@ async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]
 
 
 def walk_to_upload(root: str) -> Walk:
-    """Walk what an upload of the directory looks at. Blocks.
+    """Walk the files that an upload of the directory takes. Blocks.
 
-    Only staged files, and what a local provider keeps for itself in `.bucketry`, are no files of the user's.
+    It skips the staged files of downloads, and directories named `.bucketry`: a local provider keeps its files there.
     """
-    return Walk(root, leave_out=_is_not_the_users)
+    return Walk(root, leave_out=_is_internal)
 
 
 def _take(files: Iterator[LocalFile]) -> list[LocalFile]:
@@ -62,6 +61,9 @@ def _found(root: str, below: str) -> Iterator[LocalFile]:
             yield LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
 
 
-def _is_not_the_users(key: str) -> bool:
-    name = os.path.basename(key.removesuffix("/"))
-    return name[0] == "." and (name.casefold() == OWN if key[-1] == "/" else is_staged(name))
+def _is_internal(key: str) -> bool:
+    start = key.rfind("/", 0, -1) + 1
+    if key[start] != ".":
+        return False
+    name = key[start:]
+    return name[:-1].casefold() == OWN if name[-1] == "/" else is_staged(name)
