@@ -18,7 +18,7 @@ from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.listing import as_directory, every_object
-from bucketry._transfer.many import collected, get_many, settled
+from bucketry._transfer.many import BatchCollector, collected, get_many, settled
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import Download
 from bucketry._transfer.one.upload import Upload
@@ -26,7 +26,7 @@ from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
-from bucketry._transfer.workers import fan_out_each
+from bucketry._transfer.workers import fan_out, fan_out_each
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
 
@@ -258,15 +258,18 @@ class TransferManager:
 
         Cost: as `upload`, for each file.
         """
+        collector = BatchCollector()
 
-        async def one(found: LocalFile) -> tuple[str, TransferResult | StorageError]:
+        async def one(found: LocalFile) -> None:
             if found.error is not None:
-                return found.key, filled(found.error, self.provider.name, "upload", found.key)
-            return await settled(found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress))
+                collector.note(found.key, filled(found.error, self.provider.name, "upload", found.key))
+                return
+            upload = self.upload(found.path, found.key, metadata=metadata, progress=progress)
+            collector.note(*await settled(found.key, upload))
 
         check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
-        files = local_files(os.fspath(local_dir), prefix)
-        return await collected(fan_out_each(files, one, width=self.config.max_concurrency))
+        await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
+        return collector.result()
 
     async def download_tree(
         self,
@@ -295,13 +298,14 @@ class TransferManager:
         """
         below = as_directory(prefix)
         directory = await in_thread(DownloadDirectory, os.fspath(local_dir), below)
+        collector = BatchCollector()
 
-        async def one(entry: ObjectInfo | CommonPrefix) -> tuple[str, TransferResult | StorageError | None]:
-            assert isinstance(entry, ObjectInfo)  # noqa: S101 - without a delimiter there are no common prefixes
-            return await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite))
+        async def one(entry: ObjectInfo | CommonPrefix) -> None:
+            if isinstance(entry, ObjectInfo):
+                collector.note(*await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite)))
 
-        objects = every_object(self.provider, below)
-        batch = await collected(fan_out_each(objects, one, width=self.config.max_concurrency))
+        await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
+        batch = collector.result()
         if not batch.succeeded and not batch.failed:
             message = f"{self.provider.locate(below)}: there is no object below it"
             raise NotFoundError(message, key=below)

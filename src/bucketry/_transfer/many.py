@@ -32,21 +32,37 @@ async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
         return key, error
 
 
+class BatchCollector:
+    """Collects what became of each key of a batch. A key that failed once counts as failed."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._succeeded: list[str] = []
+        self._failed: dict[str, StorageError] = {}
+        self._results: dict[str, TransferResult] = {}
+
+    def note(self, key: str, outcome: TransferResult | StorageError | None) -> None:
+        """Note how one key ended."""
+        if isinstance(outcome, StorageError):
+            self._failed[key] = outcome
+            return
+        self._succeeded.append(key)
+        if outcome is not None:
+            self._results[key] = outcome
+
+    def result(self) -> BatchResult:
+        """Give the whole."""
+        done = tuple(key for key in self._succeeded if key not in self._failed)
+        return BatchResult(succeeded=done, failed=self._failed, results=self._results)
+
+
 async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | StorageError | None], None]) -> BatchResult:
-    """Collect the outcomes into one result. A key that failed once counts as failed."""
-    succeeded: list[str] = []
-    failed: dict[str, StorageError] = {}
-    results: dict[str, TransferResult] = {}
+    """Take all outcomes, and give them as one result."""
+    collector = BatchCollector()
     async with aclosing(outcomes):
         async for key, outcome in outcomes:
-            if isinstance(outcome, StorageError):
-                failed[key] = outcome
-                continue
-            succeeded.append(key)
-            if outcome is not None:
-                results[key] = outcome
-    done = tuple(key for key in succeeded if key not in failed)
-    return BatchResult(succeeded=done, failed=failed, results=results)
+            collector.note(key, outcome)
+    return collector.result()
 
 
 async def delete_each(
