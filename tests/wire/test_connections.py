@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from bucketry import S3Provider, SessionPool
+from bucketry._core.timeouts import Timeouts
 from bucketry._wire.client import Call, EndpointClient
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin, tls_context
 from bucketry._wire.lanes import BUFFER, Lane
-from bucketry._wire.pool import Pool, Timeouts
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
 from tests.wire.scripted import Answer, serving
@@ -79,12 +79,9 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
         nonlocal received
         received += len(view)
 
-    pool = Pool(1, Timeouts(connect=1, read=1))
-    lane = Lane(Origin.of("https://127.0.0.1:1"), pool, ours, tls_context(pem))
-    client = EndpointClient(
-        region="r", source=None, limit=1, timeouts=Timeouts(connect=1, read=1), tls=tls_context(pem), clock=Clock()
-    )
-    request = client.at(Origin.of("https://127.0.0.1:1")).download(Call("GET", "/"), lambda _: write)
+    lane = Lane(Origin.of("https://127.0.0.1:1"), ours, tls_context(pem))
+    client = EndpointClient(region="r", source=None, limit=1, tls=tls_context(pem), clock=Clock())
+    request = client.at(Origin.of("https://127.0.0.1:1"), Timeouts()).download(Call("GET", "/"), lambda _: write)
     try:
         lane.start()
         await asyncio.to_thread(lane.exchange, request, None)

@@ -8,14 +8,13 @@ from typing import Literal, TypeAlias, get_args
 
 from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
 from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
+from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts
 from bucketry._core.units import GiB, KiB, MiB
 
 AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
 Transport: TypeAlias = Literal["auto", "aiobotocore"]
 Server: TypeAlias = Literal["auto", "aws", "generic"]
 
-CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
-READ_TIMEOUT = 60.0  # longest silence of a server that is still working
 MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
 PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
 MAX_CONCURRENCY = 16  # saturates 10 Gbit/s at 8 MiB a part; below every vendor's per-account rate
@@ -168,6 +167,16 @@ class S3FamilyConfig(ProviderConfig):
         if self.max_connections is not None:
             self._number("max_connections", 10_000)
         self._check_credentials()
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The four timeouts in one value; a call waits for a connection as long as for a silent server by default."""
+        return Timeouts(
+            connect=self.connect_timeout,
+            read=self.read_timeout,
+            pool=self.read_timeout if self.pool_timeout is None else self.pool_timeout,
+            total=self.total_timeout,
+        )
 
     @property
     def access_key(self) -> str | None:

@@ -25,7 +25,7 @@ async def every_object(
     delimiter: str | None = None,
     start_after: str | None = None,
 ) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
-    """Iterate over a listing; the next page is on its way while one is consumed, from its second entry on.
+    """Iterate over a listing; the next page is requested when the second entry of a page is taken.
 
     Cost: 1 request for each page of `capabilities.max_list_keys` entries, and 1 when left early; 2 pages of memory.
     """
@@ -42,12 +42,12 @@ async def every_object(
             entries = iter(page.entries)
             for entry in entries:
                 yield entry
-                break  # who wanted to know whether there is any does not come back
+                break  # a caller that only wants to know whether there is any object takes no second entry
             token = page.next_token
             if token is not None and token != marker:
                 # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
                 ahead = (asyncio.get_running_loop().create_task(page_from(token)),)
-                await asyncio.sleep(0)  # lets it begin: whoever only takes entries would not
+                await asyncio.sleep(0)  # lets the request begin, also where the consumer awaits nothing
             for entry in entries:
                 yield entry
             if token is None:
@@ -57,7 +57,7 @@ async def every_object(
                 raise filled(TransientError(message), provider.name, "list")
             pages += 1
             if pages & (pages - 1) == 0:
-                marker = token  # the tokens at powers of two: sooner or later one of them comes again in any circle
+                marker = token  # the tokens at powers of two: a listing that goes in a circle gives one of them again
             await asyncio.wait(ahead)
             page = ahead[0].result()
     finally:
