@@ -92,9 +92,15 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         return replace(row, **{name: getattr(self.vendor, name) for name in _PLACE})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the configuration only; the copy makes a new pool if this provider made its own."""
-        pool, environ = (None, self._pool.given_environ) if self._owns_pool else (self._pool, None)
-        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given, "environ": environ}
+        """Pickle the configuration only; a pool of the provider's own is made anew."""
+        state = {
+            "config": self._config,
+            "pool": None if self._owns_pool else self._pool,
+            "transfer": self._transfer_as_given,
+        }
+        if self._owns_pool and (environ := self._pool.given_environ) is not None:
+            state["environ"] = environ  # only then: a subclass need not take it
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the configuration; nothing is open."""

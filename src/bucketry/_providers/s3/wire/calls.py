@@ -186,7 +186,7 @@ class WireCalls:
         headers = {}
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
-        elif self._checksum_mode:
+        elif self._checksum_mode and options.verify:
             headers = {**self._checksum_mode}
         # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
         if self._row.get_if_match:
