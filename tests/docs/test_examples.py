@@ -34,7 +34,7 @@ README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
 
 QUICK = {"cancellation", "data_loader", "errors", "local_disk", "many_files", "quickstart"}
-"""Examples without a server; the others load one, which takes seconds."""
+"""Examples without a server; the others start one, which takes seconds."""
 
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INCLUDED = re.compile(r"^ *<!-- examples: ([^>]+) -->\n *```python$", re.MULTILINE)

@@ -125,7 +125,7 @@ async def cat(provider: IStorageProvider, arguments: Arguments, output: Output) 
 
 
 async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResult:
-    """Look at each key, several at once, and give those without an object, or that cannot be looked at."""
+    """Check each key, several at once; give the keys without an object, and those whose check failed."""
     failed: dict[str, StorageError] = {}
 
     async def one(key: str) -> None:

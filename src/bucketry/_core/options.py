@@ -15,8 +15,8 @@ class ReadOptions:
     Attributes:
         byte_range: The bytes `[start, end)`; `None`: all of them.
         version_id: The version; `None`: the current one.
-        if_match: An etag: only read exactly this version.
-        if_none_match: An etag: only read another version than this.
+        if_match: An etag: read only if the object has it.
+        if_none_match: An etag: read only if the object has another one.
         verify: A stored checksum of the whole object is asked for, and compared with the bytes.
     """
 

@@ -35,7 +35,7 @@ VENDOR = Vendor(
         presign_methods=(),
         presign_post=False,
         versions=False,
-        buffers_bodies=False,  # the kernel copies the bytes the bytes
+        buffers_bodies=False,  # the kernel copies the bytes
         buffers_parts=False,  # as above
         plain_paths=True,
     ),

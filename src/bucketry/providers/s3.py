@@ -92,7 +92,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         return replace(row, **{name: getattr(self.vendor, name) for name in _PLACE})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the configuration only; a pool of the provider's own is made anew."""
+        """Pickle the configuration only; the copy makes a new pool if this provider made its own."""
         state = {
             "config": self._config,
             "pool": None if self._owns_pool else self._pool,
