@@ -93,7 +93,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; a pool of the provider's own is made anew."""
-        state = {
+        state: dict[str, Any] = {
             "config": self._config,
             "pool": None if self._owns_pool else self._pool,
             "transfer": self._transfer_as_given,
