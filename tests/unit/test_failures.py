@@ -50,7 +50,7 @@ ALL = (AWS, SPACES, WASABI, B2, R2, GENERIC)
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 
 ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
-    # what every one of them answers
+    # the codes that all vendors use
     *((row, "NoSuchKey", 404, NotFoundError) for row in ALL),
     *((row, "NoSuchBucket", 404, BucketNotFoundError) for row in ALL),
     *((row, "NoSuchUpload", 404, UploadNotFoundError) for row in ALL),
@@ -85,7 +85,7 @@ ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
     *((row, None, 504, TransientError) for row in ALL),
     *((row, None, 520, TransientError) for row in ALL),
     *((row, None, 301, BucketNotFoundError) for row in ALL),
-    # each vendor's own
+    # codes of single vendors
     (AWS, "ConditionalRequestConflict", 409, TransientError),
     (AWS, "OperationAborted", 409, TransientError),
     (AWS, "InvalidObjectState", 403, AccessDeniedError),
@@ -115,9 +115,9 @@ ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
         "AccessDenied",
         403,
         AccessDeniedError,
-    ),  # also the daily cap: it looks like a permission, and repeats do not help
+    ),  # also for a used-up daily cap, and retries do not help
     (SPACES, "NoSuchBucket", 404, BucketNotFoundError),
-    # codes nobody has documented: the status decides
+    # unknown codes: the status decides
     (AWS, "SomethingNew", 400, InvalidRequestError),
     (AWS, "SomethingNew", 404, NotFoundError),
     (AWS, "SomethingNew", 418, InvalidRequestError),

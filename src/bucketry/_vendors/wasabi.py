@@ -20,7 +20,7 @@ VENDOR = Vendor(
         max_part_size=5 * 10**9,
         max_parts=10_000,  # unverified; AWS's limit
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # accepted 1,001 keys (live, 2026-10); undocumented
+        max_delete_keys=1_000,  # accepted 1,001 (live, 2026-10); undocumented
         max_key_length=1_024,
         max_metadata_size=2_048,  # unverified; AWS's limit
         # Put, Complete and Copy ignore If-None-Match: they overwrite and answer 200 (live, 2026-10).
@@ -30,7 +30,7 @@ VENDOR = Vendor(
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
         copy_source_if_match=False,  # ignored (live, 2026-10)
-        # For crc64nvme, the vendor's page says rejected, but a live run saw it accepted. For crc32 there is no contradiction.
+        # For crc64nvme, the vendor's page says rejected, but a live run saw it accepted. crc32 is not in dispute.
         put_checksum="crc32",
         multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
         stored_checksums=(),

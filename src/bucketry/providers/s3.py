@@ -93,7 +93,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; the copy makes a new pool if this provider made its own."""
-        state = {
+        state: dict[str, Any] = {
             "config": self._config,
             "pool": None if self._owns_pool else self._pool,
             "transfer": self._transfer_as_given,
