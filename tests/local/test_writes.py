@@ -172,17 +172,17 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
 async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
     local: LocalRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a delete removes a directory between the moment it is found and looked at, the write tries again.
+    """If a delete removes a directory while a write makes it, the write makes it again.
 
-    The moment cannot be met from outside: what `os.makedirs` raises in it is raised on purpose.
+    A test cannot cause this at the right moment, so it raises the error of `os.makedirs` itself.
     """
     make, calls = os.makedirs, []
 
     def vanishing(path: str, *arguments: object, **options: object) -> None:
         if str(path).endswith("a/b") and len(calls) < 2:
             calls.append(path)
-            raise FileExistsError(errno.EEXIST, "File exists", path)  # what makedirs says then
-        make(path, *arguments, **options)  # type: ignore[arg-type]  # handed on as they come
+            raise FileExistsError(errno.EEXIST, "File exists", path)  # the error of makedirs in this case
+        make(path, *arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
 
     monkeypatch.setattr(os, "makedirs", vanishing)
     await local.put_object("a/b/1", b"x", PLAIN)
@@ -208,9 +208,9 @@ async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(loca
 async def test_where_the_kernel_does_not_copy(
     local: LocalRequests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Where the kernel refuses to copy between files, reading and writing does the same.
+    """If the kernel cannot copy between files, reading and writing gives the same result.
 
-    Another file system or kernel would refuse by itself; one machine has only its own, so `os` is patched.
+    Other file systems and kernels refuse it; this machine may not, so the test patches `os`.
     """
 
     def refuse(*_: int) -> int:

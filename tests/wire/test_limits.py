@@ -57,7 +57,7 @@ class Holding:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The port that it listens on."""
         return f"http://127.0.0.1:{self.port}"
 
 
