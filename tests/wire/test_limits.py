@@ -57,7 +57,7 @@ class Holding:
 
     @property
     def url(self) -> str:
-        """The port that it listens on."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self.port}"
 
 
