@@ -149,15 +149,13 @@ class Download:
         """Choose the stored checksum to verify by; `None`: the length only."""
         if not self.config.verify:
             return None
-        usable = (name for name in self.provider.capabilities.stored_checksums if name in info.checksums)
-        return next((name for name in usable if checksums.available(name)), None)
+        return checksums.first_usable(self.provider.capabilities.stored_checksums, info.checksums)
 
     async def _whole(self, staged: StagedFile, info: ObjectInfo, meter: Meter) -> tuple[ObjectInfo, str]:
         """Fetch all in one request, whose answer also says by which checksum to verify it."""
-        names = self.provider.capabilities.stored_checksums if self.config.verify else ()
-        algorithm = next((name for name in names if checksums.available(name)), None)
-        if info.checksums and self.config.verify:
-            algorithm = self._algorithm(info)
+        algorithm = self._algorithm(info)
+        if self.config.verify and not info.checksums:  # the answer says which there are
+            algorithm = checksums.first_usable(self.provider.capabilities.stored_checksums)
         sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
         got = await self._fetch(sink, None, info, meter)
         self._check_listed(info, sink.position)

@@ -94,8 +94,7 @@ class WireBody:
         stored = self.info.checksums
         if not stored or self._get.options.byte_range is not None:
             return None
-        names = self._calls.bucket.vendor.capabilities.stored_checksums
-        return next((name for name in names if name in stored and checksums.available(name)), None)
+        return checksums.first_usable(self._calls.bucket.vendor.capabilities.stored_checksums, stored)
 
     def _compare(self, algorithm: str, computed: str) -> None:
         stored = self.info.checksums[algorithm]
