@@ -44,7 +44,12 @@ class Capabilities:
         presign_methods: HTTP methods that `presign` can sign; empty where there is none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Seconds.
-        versions: Objects can be read by version id.
+        versions: Objects can be read, listed and deleted by version id.
+        tags: Objects can have tags.
+        encryption: What the configuration can ask for: `"AES256"`, `"aws:kms"`, and `"customer"` for a key of one's
+            own, sent with every request; empty: nothing.
+        request_payer: Takes `request_payer=True`, by which whoever asks pays for the request.
+        expected_bucket_owner: Refuses a request whose `expected_bucket_owner` does not own the bucket.
         soft_delete: Deleting hides the object and its bytes stay billed.
         key_normalization: Unicode form the vendor turns keys into before storing, such as `"NFC"`; `None`: none.
         buffers_bodies: The body of a write is held in memory while it is sent.
@@ -80,6 +85,10 @@ class Capabilities:
     presign_post: bool = False
     max_presign_expiry: int = 604_800
     versions: bool = False
+    tags: bool = False
+    encryption: tuple[str, ...] = ()
+    request_payer: bool = False
+    expected_bucket_owner: bool = False
     soft_delete: bool = False
     key_normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
     buffers_bodies: bool = True

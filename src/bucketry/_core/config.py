@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
+from bucketry._core.request_entries import S3RequestEntries
 from bucketry._core.retry import MAX_ATTEMPTS
 from bucketry._core.units import GiB, KiB, MiB
 
@@ -89,8 +90,8 @@ class TransferConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S3FamilyConfig(ProviderConfig):
-    """What the S3-compatible providers share.
+class S3FamilyConfig(S3RequestEntries):
+    """What the S3-compatible providers share; who pays and what is encrypted is in `S3RequestEntries`.
 
     Attributes:
         bucket_name: The bucket.
@@ -155,6 +156,7 @@ class S3FamilyConfig(ProviderConfig):
         if self.max_connections is not None:
             self._number("max_connections", 10_000)
         self._check_credentials()
+        self._check_request_entries()
 
     @property
     def access_key(self) -> str | None:

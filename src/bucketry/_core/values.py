@@ -197,6 +197,40 @@ class ListPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """One version of an object, or the mark that it was deleted.
+
+    Attributes:
+        key: The object's name.
+        version_id: Names the version in reads and deletes; `"null"` for one made while no versions were kept.
+        is_latest: It is the current one.
+        is_delete_marker: It stands for a deletion: it has no bytes, and while it is the current one the object is
+            missing.
+        size: Length in bytes; 0 for a delete marker.
+        etag: As in `ObjectInfo`; empty for a delete marker.
+        last_modified: Aware, UTC.
+        storage_class: The vendor's word; `None` for a delete marker.
+    """
+
+    key: str
+    version_id: str
+    is_latest: bool
+    is_delete_marker: bool = False
+    size: int = 0
+    etag: str = ""
+    last_modified: datetime
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPage:
+    """One answer of a listing of versions: by key in UTF-8 binary order, the newest version of a key first."""
+
+    entries: tuple[ObjectVersion, ...]
+    next_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MultipartUpload:
     """An open multipart upload, as `create_multipart` and `list_multiparts` give it."""
 

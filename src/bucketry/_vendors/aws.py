@@ -42,6 +42,10 @@ VENDOR = Vendor(
         presign_post=True,
         max_presign_expiry=604_800,  # temporary credentials end it earlier
         versions=True,
+        tags=True,
+        encryption=("AES256", "aws:kms", "customer"),
+        request_payer=True,
+        expected_bucket_owner=True,
     ),
     # For the docs: botocore itself chooses the endpoint, as it knows partitions, FIPS and dual stack.
     endpoint_template="https://s3.{region}.amazonaws.com",
@@ -119,6 +123,7 @@ VENDOR = Vendor(
         "limits": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html",
         "conditions": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html",
         "checksums": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html",
+        "encryption": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingEncryption.html",
         "presign": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html",
         "rates": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html",
         "prices": "https://aws.amazon.com/s3/pricing/",

@@ -42,6 +42,8 @@ VENDOR = Vendor(
         presign_post=False,  # not there
         max_presign_expiry=604_800,  # not documented; a URL of 7 days worked (live, 2026-10)
         versions=True,
+        tags=False,  # x-amz-tagging is refused
+        encryption=("AES256",),  # SSE-B2; there is no KMS, and a customer's key is unverified
         soft_delete=True,  # a delete writes a hide marker; bytes stay billed until a lifecycle rule
     ),
     endpoint_template="https://s3.{region}.backblazeb2.com",

@@ -28,6 +28,12 @@ VENDOR = Vendor(
         presign_methods=("GET", "PUT", "HEAD", "DELETE"),
         presign_post=False,
         versions=False,
+        tags=False,
+        encryption=(),
+        # It lets a server charge; one that does not know the header does all that was asked.
+        request_payer=True,
+        # A server that ignores it would not protect from another owner's bucket.
+        expected_bucket_owner=False,
     ),
     endpoint_template="",
     endpoint_host="",

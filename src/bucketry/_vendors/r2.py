@@ -45,6 +45,10 @@ VENDOR = Vendor(
         presign_post=False,  # the docs say so
         max_presign_expiry=604_800,
         versions=False,
+        tags=False,  # not implemented, by R2's page on its S3 API; nor are the next two
+        encryption=("customer",),  # R2 encrypts everything; headers that ask for AES256 or KMS are not implemented
+        request_payer=False,
+        expected_bucket_owner=False,
         key_normalization="NFC",  # an NFD and an NFC key name one object (docs, and live 2026-10)
     ),
     # The jurisdiction comes with its leading dot: ".eu".

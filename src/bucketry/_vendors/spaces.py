@@ -40,6 +40,8 @@ VENDOR = Vendor(
         presign_post=False,  # unverified; other Ceph servers have it
         max_presign_expiry=604_800,  # unverified; SigV4's own limit
         versions=True,
+        tags=False,
+        encryption=("customer",),  # no SSE-S3 and no KMS, by the page on S3 compatibility
     ),
     endpoint_template="https://{region}.digitaloceanspaces.com",
     endpoint_host=r"(?P<region>[a-z]{3}[0-9]+)\.digitaloceanspaces\.com",

@@ -39,6 +39,8 @@ VENDOR = Vendor(
         presign_post=False,  # unverified
         max_presign_expiry=604_800,
         versions=True,
+        tags=False,  # unverified
+        encryption=(),  # everything is encrypted at rest; a customer's key is unverified
     ),
     endpoint_template="https://s3.{region}.wasabisys.com",
     endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # without one: us-east-1

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.checks import check_header
 from bucketry._core.config import S3FamilyConfig
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.provider import BodyReader, RangeSink
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
+from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._providers.s3.configured import configured_headers
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._providers.s3.planes import Planes
 from bucketry._session.pool import SessionPool
@@ -47,7 +49,8 @@ class S3Requests:
         self._owns_pool = pool is None
         self._pool = SessionPool() if pool is None else pool
         retry = RetryPolicy(max_attempts=config.max_attempts)
-        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry)
+        headers = configured_headers(config, vendor, endpoint)
+        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry, headers)
         self._planes = Planes(self._bucket, self._pool, config.transport)
 
     @property
@@ -100,17 +103,23 @@ class S3Requests:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
+        if version_id is not None:
+            self._bucket.expect("versions", "head", key)
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         """See `ReadsObjects.open_body`."""
+        if options.version_id is not None:
+            self._bucket.expect("versions", "get", key)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
         return _OpenBody(self._planes, key, options)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
+        if options.version_id is not None:
+            self._bucket.expect("versions", "get", key)
         plane = await self._planes.data()
         return await plane.fetch_range(key, sink, options)
 
@@ -120,11 +129,15 @@ class S3Requests:
         """See `WritesObjects.put_object`."""
         if options.conditional:
             self._bucket.check_write("put", key, options, multipart=False)
+        if options.tags:
+            self._bucket.check_tags("put", key, options.tags)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
+        if options.tags:
+            self._bucket.check_tags("create_multipart", key, options.tags)
         plane = await self._planes.data()
         return await plane.create_multipart(key, options)
 
@@ -182,11 +195,62 @@ class S3Requests:
         plane = await self._planes.data()
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
-    async def delete(self, remote_path: str) -> None:
-        """See `DeletesObjects.delete`."""
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """Give up to `capabilities.max_list_keys` versions and delete markers of keys with the literal prefix.
+
+        Args:
+            prefix: Literal; `"bus"` matches `"bush/a"`.
+            token: `next_token` of the page before.
+
+        Raises:
+            UnsupportedError: The vendor's row does not say that there are versions; nothing was sent.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        self._bucket.expect("versions", "list_versions", None)
+        return await (await self._planes.data()).list_versions_page(prefix, token)
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """Give the object's tags.
+
+        Raises:
+            NotFoundError: There is no such object.
+            UnsupportedError: The vendor's row does not say that there are tags; nothing was sent.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
+        """
+        self._bucket.expect("tags", "get_tags", key)
+        return await (await self._planes.data()).get_tags(key)
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace all tags of the object; without any, it has none afterwards.
+
+        Raises:
+            NotFoundError: There is no such object.
+            InvalidRequestError: They are too many, too long, or of characters that tags cannot have.
+            UnsupportedError: The vendor's row does not say that there are tags; nothing was sent.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+        """
+        self._bucket.check_tags("put_tags", key, tags)
+        await (await self._planes.data()).put_tags(key, tags)
+
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
+        """See `DeletesObjects.delete`.
+
+        Args:
+            remote_path: The object.
+            version_id: Removes this version, or this delete marker, for good; `None`: the object, of which versions
+                are kept where the bucket keeps them.
+        """
+        if version_id is not None:
+            self._bucket.expect("versions", "delete", remote_path)
         plane = self._planes.ready or await self._planes.data()
         try:
-            await plane.delete(remote_path)
+            await plane.delete(remote_path, version_id=version_id)
         except NotFoundError:
             return
 
@@ -218,6 +282,8 @@ class S3Requests:
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
         self._bucket.check_key("copy", source)
+        if options is not None and options.tags:
+            self._bucket.check_tags("copy", destination, options.tags)
         plane = await self._planes.data()
         await plane.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
@@ -232,25 +298,56 @@ class S3Requests:
 
     # --- signed URLs -------------------------------------------------------------------------------
 
-    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
-        """See `Presigns.presign`."""
-        self._check_presign("presign", key, expires_in)
+    async def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires_in: int = 3600,
+        response_content_type: str | None = None,
+        response_content_disposition: str | None = None,
+    ) -> str:
+        """See `Presigns.presign`.
+
+        Args:
+            key: The object.
+            method: One of `capabilities.presign_methods`.
+            expires_in: Seconds, 1 to `capabilities.max_presign_expiry`.
+            response_content_type: What the answer to a GET says as `Content-Type`, in place of what is stored.
+            response_content_disposition: The same for `Content-Disposition`, such as `'attachment; filename="a.csv"'`.
+        """
+        self._check_presign("presign", key, expires_in, writes=method == "PUT")
         if method not in self.capabilities.presign_methods:
             known = ", ".join(self.capabilities.presign_methods)
             problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
             raise self._bucket.error(UnsupportedError, key, "presign", problem)
-        return await (await self._planes.signing()).presign(key, method, expires_in)
+        given = (
+            ("response-content-type", response_content_type),
+            ("response-content-disposition", response_content_disposition),
+        )
+        response = {name: value for name, value in given if value is not None}
+        for name, value in response.items():
+            check_header(name.replace("-", "_"), value, self.locate(key))
+        if response and method != "GET":
+            problem = f"only the answer to a GET has headers of one's choice, and not to a {method}"
+            raise self._bucket.error(InvalidRequestError, key, "presign", problem)
+        return await (await self._planes.signing()).presign(key, method, expires_in, response)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
-        self._check_presign("presign_post", key, expires_in)
+        self._check_presign("presign_post", key, expires_in, writes=True)
         if not self.capabilities.presign_post:
             problem = "this provider has no browser uploads by a signed form; use presign"
             raise self._bucket.error(UnsupportedError, key, "presign_post", problem)
         return await (await self._planes.signing()).presign_post(key, expires_in, max_size)
 
-    def _check_presign(self, operation: str, key: str, expires_in: int) -> None:
+    def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
+        # Whoever has the URL would have to send these as headers, the customer's key among them.
+        names = ("sse_customer_key", "expected_bucket_owner", *(("server_side_encryption",) if writes else ()))
+        if name := next((name for name in names if getattr(self._config, name) is not None), None):
+            problem = f"a signed URL cannot carry {name}; sign with a provider whose configuration leaves it out"
+            raise self._bucket.error(UnsupportedError, key, operation, problem)
         if self._config.anonymous:
             problem = "anonymous=True has no credentials to sign with; give some"
             raise self._bucket.error(UnsupportedError, key, operation, problem)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Protocol, TypeVar, cast
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
@@ -31,7 +32,10 @@ async def copy(
 ) -> ObjectInfo:
     """Copy within the bucket, server-side, any size, pinned to the source's version.
 
-    Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more.
+    The copy has the source's metadata, content type, the other headers that are stored, and its tags.
+
+    Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more, and
+    1 for the tags where the vendor has them.
     """
     where = provider.locate(source)
     if _as_stored(source, provider) == _as_stored(destination, provider):
@@ -44,12 +48,8 @@ async def copy(
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
             return await provider.copy_object(source, destination, if_match=info.etag)
-    options = WriteOptions(
-        metadata=info.metadata,
-        content_type=info.content_type,
-        storage_class=info.storage_class,
-        part_checksums=False,
-    )
+    kept = replace(_stored_with(info), storage_class=info.storage_class, part_checksums=False)
+    options = await _with_tags(kept, provider, source, provider)
     row = provider.capabilities
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
@@ -66,6 +66,32 @@ async def copy(
             await _check_unchanged(provider, source, info)
         copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=config.max_attempts)
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
+
+
+def _stored_with(info: ObjectInfo) -> WriteOptions:
+    """Give what is stored with an object beside its bytes, as far as HEAD says it."""
+    return WriteOptions(
+        metadata=info.metadata,
+        content_type=info.content_type,
+        cache_control=info.cache_control,
+        content_disposition=info.content_disposition,
+        content_encoding=info.content_encoding,
+        content_language=info.content_language,
+    )
+
+
+async def _with_tags(
+    options: WriteOptions, provider: ObjectRequests, source: str, other: ObjectRequests
+) -> WriteOptions:
+    """Add the tags of the source, where both vendors have tags."""
+    if not (provider.capabilities.tags and other.capabilities.tags):
+        return options
+    return replace(options, tags=await cast("_Tagged", provider).get_tags(source))
+
+
+class _Tagged(Protocol):
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """Give the object's tags."""
 
 
 def _as_stored(key: str, provider: ObjectRequests) -> str:
@@ -89,6 +115,9 @@ async def copy_between(
 ) -> TransferResult:
     """Copy an object to another provider through memory: part by part, each read whole before it is sent.
 
+    The copy has the source's metadata, content type and the other headers that are stored; its tags where both
+    vendors have tags, for 1 request more.
+
     So no connection is held while another one is waited for, and the parts suit the destination's row.
     """
     started = time.monotonic()
@@ -96,9 +125,8 @@ async def copy_between(
     info = await provider.head(key)
     row = other.capabilities
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
-    options = WriteOptions(
-        metadata=check_metadata(info.metadata, row, other.locate(destination)), content_type=info.content_type
-    )
+    metadata = check_metadata(info.metadata, row, other.locate(destination))
+    options = await _with_tags(replace(_stored_with(info), metadata=metadata), provider, key, other)
     parts: list[Part] = []
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
