@@ -129,3 +129,15 @@ def open_file(tmp_path: Path) -> Iterator[OpenFile]:
     yield make
     for fd in opened:
         os.close(fd)
+
+
+@pytest.fixture(params=["auto", "aiobotocore"])
+def on_moto(request: pytest.FixtureRequest, moto: servers.S3Server, pool: SessionPool) -> Callable[..., S3Provider]:
+    """Give a function that makes a provider of a new bucket of moto, or of the one that `bucket` names."""
+    transfer = TransferConfig(part_size=PART_SIZE, multipart_threshold=2 * PART_SIZE)
+
+    def make(kind: type[S3Provider] = S3Provider, bucket: str | None = None, **entries: object) -> S3Provider:
+        config = moto.new_bucket() if bucket is None else moto.config(bucket)
+        return kind(config | {"transport": request.param} | entries, pool=pool, transfer=transfer)
+
+    return make

@@ -233,9 +233,13 @@ class S3Requests:
             UnsupportedError: The vendor's row does not say that there are tags; nothing was sent.
 
         Cost: 1 request.
-        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html, and, without tags,
+            https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
         """
         self._bucket.check_tags("put_tags", key, tags)
+        if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
+            problem = f"the tag {wrong[0]!r}, or its value, holds control characters"
+            raise self._bucket.error(InvalidRequestError, key, "put_tags", problem)
         await (await self._planes.data()).put_tags(key, tags)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
@@ -344,9 +348,11 @@ class S3Requests:
     def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
         # Whoever has the URL would have to send these as headers, the customer's key among them.
-        names = ("sse_customer_key", "expected_bucket_owner", *(("server_side_encryption",) if writes else ()))
-        if name := next((name for name in names if getattr(self._config, name) is not None), None):
-            problem = f"a signed URL cannot carry {name}; sign with a provider whose configuration leaves it out"
+        names = ["sse_customer_key", "expected_bucket_owner"]
+        names += ["server_side_encryption"] if writes else []
+        names += ["request_payer"] if operation == "presign_post" else []
+        if name := next((name for name in names if getattr(self._config, name)), None):
+            problem = f"a signed URL or form cannot carry {name}; sign with a provider without it"
             raise self._bucket.error(UnsupportedError, key, operation, problem)
         if self._config.anonymous:
             problem = "anonymous=True has no credentials to sign with; give some"

@@ -24,8 +24,8 @@ from bucketry._wire.slots import Slots
 from bucketry.errors import StorageError
 
 T = TypeVar("T")
-_NOT_TAKEN = {("head_bucket", "RequestPayer")}
-"""Parameters of every request that a method of the client has not: nobody pays for this one."""
+_NOT_TAKEN = {("head_bucket", "RequestPayer"), ("delete_object_tagging", "RequestPayer")}
+"""Parameters of every request that a method of the client has not."""
 
 
 class BotoCalls:

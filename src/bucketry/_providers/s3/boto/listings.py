@@ -63,6 +63,9 @@ class BotoListings(BotoCalls):
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """See `S3Requests.put_tags`."""
+        if not tags:
+            await self.send("put_tags", "delete_object_tagging", nothing, key=key)
+            return
         tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
         await self.send("put_tags", "put_object_tagging", nothing, key=key, Tagging={"TagSet": tag_set})
 

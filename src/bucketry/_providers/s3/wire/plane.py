@@ -47,7 +47,6 @@ from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry.errors import (
     IncompleteBodyError,
-    InvalidRequestError,
     RequestTimeoutError,
     StorageError,
     UnsupportedError,
@@ -286,10 +285,11 @@ class WirePlane(WireCalls):
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """See `S3Requests.put_tags`."""
-        try:
-            body = tags_request(tags)
-        except ValueError as exc:
-            raise self.bucket.error(InvalidRequestError, key, "put_tags", str(exc)) from None
+        if not tags:
+            call = self.call("DELETE", self.path(key, "put_tags"), "tagging=")
+            await self.ask("put_tags", call, _nothing, key)
+            return
+        body = tags_request(tags)
         headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # which this request needs
         call = self.call("PUT", self.path(key, "put_tags"), "tagging=", headers)
         await self.ask("put_tags", call, _nothing, key, body)
