@@ -73,9 +73,9 @@ def nightly(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a broken link fails."""
+    """Build the documentation into `site`; a broken link, anchor or reference to a name fails."""
     session.install(".[docs]")
-    session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
+    session.run("zensical", "build", "--strict", "--clean")
 
 
 @nox.session

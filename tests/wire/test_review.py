@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from bucketry import S3Provider, SessionPool
+from bucketry._wire.client import Call, EndpointClient
+from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin, tls_context
-from bucketry._wire.lanes import BUFFER, Lane, LaneRequest
+from bucketry._wire.lanes import BUFFER, Lane
 from bucketry._wire.pool import IdleTimer, Pool, Timeouts
 from bucketry._wire.unary import Connection, Outbox, Request
 from bucketry.errors import IncompleteBodyError
@@ -39,7 +41,7 @@ class Still:
 async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
     """A body whose reading is cancelled gives its first bytes first when it is read again."""
     pool = Pool(1, Timeouts(connect=1, read=1))
-    connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox(pool))
+    connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox())
     connection.connection_made(Still())  # type: ignore[arg-type]
     pool.busy = 1
     connection.begin(Request("GET", b""))
@@ -116,10 +118,13 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
 
     pool = Pool(1, Timeouts(connect=1, read=1))
     lane = Lane(Origin.of("https://127.0.0.1:1"), pool, ours, tls_context(pem))
-    request = LaneRequest(method="GET", prepare=lambda _: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", accept=lambda _: write)
+    client = EndpointClient(
+        region="r", source=None, limit=1, timeouts=Timeouts(connect=1, read=1), tls=tls_context(pem), clock=Clock()
+    )
+    request = client.at(Origin.of("https://127.0.0.1:1")).download(Call("GET", "/"), lambda _: write)
     try:
         lane.start()
-        await asyncio.to_thread(lane.exchange, request)
+        await asyncio.to_thread(lane.exchange, request, None)
         assert received == size
         assert lane.reusable() == (not surplus)
     finally:

@@ -51,7 +51,7 @@ def connected(pool: Pool, outbox: Outbox) -> tuple[Connection, Noting]:
 async def test_requests_of_one_round_go_out_together() -> None:
     """They wait for the end of the round, in their order; those whose connection was closed meanwhile are dropped."""
     pool = Pool(3, Timeouts(connect=1, read=1))
-    outbox = Outbox(pool)
+    outbox = Outbox()
     pool.busy = 3
     made = [connected(pool, outbox) for _ in range(3)]
     for connection, _ in made:
@@ -65,7 +65,7 @@ async def test_requests_of_one_round_go_out_together() -> None:
 async def test_a_request_alone_goes_out_at_once() -> None:
     """Nobody is waited for."""
     pool = Pool(3, Timeouts(connect=1, read=1))
-    connection, transport = connected(pool, Outbox(pool))
+    connection, transport = connected(pool, Outbox())
     pool.busy = 1
     connection.begin(Request("GET", b"GET"))
     assert transport.written == [b"GET"]
@@ -74,7 +74,7 @@ async def test_a_request_alone_goes_out_at_once() -> None:
 async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> None:
     """Such as a 408 for having been idle: the connection is closed, and the request not sent on it."""
     pool = Pool(3, Timeouts(connect=1, read=1))
-    connection, transport = connected(pool, Outbox(pool))
+    connection, transport = connected(pool, Outbox())
     pool.busy = 2
     connection.begin(Request("GET", b"GET"))
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
@@ -94,7 +94,7 @@ async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> Non
     """Also one that may not be repeated: the server that closed this connection has seen nothing of it."""
     pool = Pool(3, Timeouts(connect=1, read=1))
     unary = Unary(Origin.of("http://127.0.0.1:1"), pool, None)
-    outbox = Outbox(pool)
+    outbox = Outbox()
     (idle, first), (new, second) = connected(pool, outbox), connected(pool, outbox)
 
     async def connect() -> Connection:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bucketry import SessionPool
-from bucketry._core.options import WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, FileRange
 from bucketry.errors import ConfigError, IncompleteBodyError, RequestTimeoutError, StorageError, TransientError
@@ -155,7 +155,8 @@ class TestBytes:
             for start in range(0, len(DATA), 300 * KiB):
                 sink = FileSink(fd)
                 sink.position = start
-                await provider.fetch_range("k", ByteRange(start, min(start + 300 * KiB, len(DATA))), sink)
+                part = ByteRange(start, min(start + 300 * KiB, len(DATA)))
+                await provider.fetch_range("k", sink, ReadOptions(byte_range=part))
             assert os.pread(fd, len(DATA) + 1, 0) == DATA
             assert server.connections == 1
 

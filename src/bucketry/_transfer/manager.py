@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from typing import Literal, overload
+from typing import ClassVar, Literal, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
@@ -49,6 +49,8 @@ class TransferManager:
     Raises:
         ConfigError: `config.max_concurrency` is more than the provider's connections.
     """
+
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "download")
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
         """Remember provider and configuration; no I/O."""
@@ -104,16 +106,17 @@ class TransferManager:
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
         """
-        options = write_options(
-            self.provider,
-            key,
-            metadata=metadata,
-            content_type=content_type,
-            storage_class=storage_class,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
-        return await self._upload(key, options, progress).of_file(local_path)
+        with Facts(self.provider.name, "upload", key):
+            options = write_options(
+                self.provider,
+                key,
+                metadata=metadata,
+                content_type=content_type,
+                storage_class=storage_class,
+                if_none_match=if_none_match,
+                if_match=if_match,
+            )
+            return await self._upload(key, options, progress).of_file(local_path)
 
     async def upload_stream(
         self,
@@ -163,7 +166,8 @@ class TransferManager:
 
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
         """
-        return await self._download(key, progress).to(local_path)
+        with Facts(self.provider.name, "download", key):
+            return await self._download(key, progress).to(local_path)
 
     async def upload_many(
         self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None

@@ -12,18 +12,31 @@ from bucketry._runtime.finish import until_done
 T = TypeVar("T")
 
 
+async def run_workers(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
+    """Run `width` workers, each of which takes items of one shared iterator until there is none left.
+
+    An error of one stops the others and is raised itself. Of several errors the first one is raised, with their group
+    as its cause: callers write `except NotFoundError`, not `except*`.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(width):
+                group.create_task(worker())
+    except BaseExceptionGroup as group_of_errors:
+        raise _first(group_of_errors) from group_of_errors
+
+
 async def fan_out(
     items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[object]], *, width: int
 ) -> None:
-    """Act on every item, on `width` of them at once; an error of `act` stops the others and is raised itself.
+    """Act on every item, on `width` of them at once; errors are those of `run_workers`.
 
-    Of several errors the first one is raised, with their group as its cause: callers write
-    `except NotFoundError`, not `except*`. A generator of the items is closed, however it ends.
+    A generator of the items is closed, however this ends.
     """
     if not isinstance(items, AsyncGenerator):
-        return await _run(_from_iterator(items, act), width)
+        return await run_workers(_from_iterator(items, act), width)
     async with aclosing(items):
-        return await _run(_from_async(items, act), width)
+        return await run_workers(_from_async(items, act), width)
 
 
 async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -37,15 +50,6 @@ async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
             task.exception()  # fetched, so that the loop does not report it as lost
     if cancelled is not None:
         raise cancelled
-
-
-async def _run(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(width):
-                group.create_task(worker())
-    except BaseExceptionGroup as group_of_errors:
-        raise _first(group_of_errors) from group_of_errors
 
 
 def _from_iterator(

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bucketry._core.units import KiB
+from bucketry._wire.errors import WireError
 from bucketry._wire.slots import Slots
+from bucketry.errors import ConnectionFailedError
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
 BUFFER = 256 * KiB
@@ -39,6 +41,14 @@ class Timeouts:
 class Pooled(Protocol):
     """A connection, as the pool sees it."""
 
+    @property
+    def sent(self) -> bool:
+        """Whether the present request may have reached the server."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether any byte of the present answer has come."""
+
     def usable(self) -> bool:
         """Tell whether an idle connection still looks alive."""
 
@@ -53,6 +63,21 @@ class Pooled(Protocol):
 
     def moved(self) -> int:
         """Give a number that changes when bytes of the present request or answer move."""
+
+
+def is_stale(connection: Pooled, error: WireError, *, repeatable: bool) -> bool:
+    """Tell whether a request that failed on a kept connection is to be made on a new one.
+
+    A server may close an idle connection at any moment. That is noticed at the first write, or only when no answer
+    comes.
+
+    Args:
+        connection: It was idle before this request.
+        error: How the request failed.
+        repeatable: Whether sending the request twice does what sending it once does.
+    """
+    may_repeat = repeatable or not connection.sent
+    return may_repeat and not connection.heard and error.kind is ConnectionFailedError
 
 
 class IdleTimer:

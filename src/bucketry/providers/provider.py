@@ -40,7 +40,7 @@ class StorageProvider(ObjectRequests):
     in a second event loop; without `connect` its first call opens what it needs.
     """
 
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("get", "put")
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("get", "put", "upload", "download")  # the last two: the manager does
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
         """Remember how `upload`, `download` and streams are transferred; no I/O.

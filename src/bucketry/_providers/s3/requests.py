@@ -143,7 +143,7 @@ class S3Requests:
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
-        plane = await self._planes.data()
+        plane = self._planes.ready or await self._planes.data()
         return await plane.put_part(upload, part_number, body)
 
     async def complete_multipart(

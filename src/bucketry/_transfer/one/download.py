@@ -21,7 +21,7 @@ from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.tree.directories import DownloadDirectory
-from bucketry._transfer.workers import fan_out
+from bucketry._transfer.workers import run_workers
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError
 
 READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
@@ -180,13 +180,16 @@ class Download:
 
         self._sums.clear()
 
-        async def one(byte_range: ByteRange) -> None:
-            sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
-            await self._fetch(sink, byte_range, info, meter)
-            if sink.checksum is not None:
-                self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+        ranges = iter(plan.ranges())
 
-        await fan_out(plan.ranges(), one, width=min(self.config.max_concurrency, plan.count))
+        async def worker() -> None:
+            for byte_range in ranges:
+                sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
+                await self._fetch(sink, byte_range, info, meter)
+                if sink.checksum is not None:
+                    self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+
+        await run_workers(worker, min(self.config.max_concurrency, plan.count))
         if algorithm is None:
             return "length"
         ordered = (self._sums[start] for start in sorted(self._sums))

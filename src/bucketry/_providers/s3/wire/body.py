@@ -28,10 +28,11 @@ class WireBody:
     async def __aenter__(self) -> Self:
         """Make the request; a refusal may be repeated."""
         calls, get = self._calls, self._get
-        self._connection = await calls.bucket.repeat(
-            lambda: calls.opened("get", get.call, get.key, self._begin), "get", get.key
-        )
-        return self
+        attempts = calls.bucket.attempts("get", get.key)
+        while True:
+            async with attempts:
+                self._connection = await calls.opened("get", get.call, get.key, self._begin)
+                return self
 
     def _begin(self, head: AnswerHead) -> None:
         """Read the answer's head."""
