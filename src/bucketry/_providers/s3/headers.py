@@ -73,7 +73,13 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
 
 
 def write_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers for what goes with a write."""
+    """Give the headers for what goes with a write in one request."""
+    headers = stored_headers(options)
+    return headers | condition_headers(options) if options.conditional else headers
+
+
+def stored_headers(options: WriteOptions) -> dict[str, str]:
+    """Give the headers for what is stored with an object."""
     given = (
         ("content-type", options.content_type),
         ("cache-control", options.cache_control),
@@ -81,8 +87,6 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
         ("content-encoding", options.content_encoding),
         ("content-language", options.content_language),
         ("x-amz-storage-class", options.storage_class),
-        ("if-none-match", options.if_none_match),
-        ("if-match", options.if_match),
     )
     headers = {name: value for name, value in given if value is not None}
     if options.tags:
@@ -90,11 +94,17 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
     return headers | {META + name: value for name, value in options.metadata.items()} if options.metadata else headers
 
 
+def condition_headers(options: WriteOptions) -> dict[str, str]:
+    """Give the headers for what must hold, so that a write is done."""
+    given = (("if-none-match", options.if_none_match), ("if-match", options.if_match))
+    return {name: value for name, value in given if value is not None}
+
+
 def replacing_headers(options: WriteOptions | None) -> dict[str, str]:
     """Give the headers for what a copy has in place of what its source has; `None`: it keeps all."""
     if options is None:
         return {}
-    headers = {"x-amz-metadata-directive": "REPLACE", **write_headers(options)}
+    headers = {"x-amz-metadata-directive": "REPLACE", **stored_headers(options)}
     return headers | {"x-amz-tagging-directive": "REPLACE"} if options.tags else headers
 
 

@@ -27,6 +27,7 @@ from bucketry._providers.s3.boto.calls import nothing
 from bucketry._providers.s3.boto.listings import BotoListings
 from bucketry._providers.s3.boto.parameters import parameters
 from bucketry._providers.s3.headers import (
+    condition_headers,
     expect_object,
     expect_range,
     expect_status,
@@ -34,6 +35,7 @@ from bucketry._providers.s3.headers import (
     info_of,
     is_header_checksum,
     replacing_headers,
+    stored_headers,
     write_headers,
     written,
 )
@@ -177,7 +179,7 @@ class BotoPlane(BotoListings):
             options=options,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
             ChecksumType="FULL_OBJECT" if full else None,
-            **parameters(write_headers(options)),
+            **parameters(stored_headers(options)),
             **self._new,
         )
 
@@ -238,10 +240,9 @@ class BotoPlane(BotoListings):
                     for part in parts
                 ]
             },
-            IfNoneMatch=options.if_none_match,
-            IfMatch=options.if_match,
             ChecksumType="FULL_OBJECT" if full else None,
             **checksum_argument(algorithm if full else None, checksum),
+            **parameters(condition_headers(options)),
             **self._existing,
         )
 

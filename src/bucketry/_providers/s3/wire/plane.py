@@ -25,11 +25,13 @@ from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.headers import (
     base64_of,
     checksum_headers,
+    condition_headers,
     hex_of,
     info_of,
     is_header_checksum,
     range_header,
     replacing_headers,
+    stored_headers,
     write_headers,
     written,
 )
@@ -133,7 +135,7 @@ class WirePlane(WireCalls):
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
-        headers = {**write_headers(options), **self._headers.new}
+        headers = {**stored_headers(options), **self._headers.new}
         algorithm, full = self._row.multipart_checksum, self._row.full_object_checksum
         if algorithm is not None and is_header_checksum(algorithm) and (full or options.part_checksums):
             headers["x-amz-checksum-algorithm"] = algorithm.upper()
@@ -174,8 +176,7 @@ class WirePlane(WireCalls):
             if part.checksum is not None and is_header_checksum(algorithm):
                 fields[f"Checksum{algorithm.upper()}"] = base64_of(part.checksum)
             listed.append(fields)
-        conditions = WriteOptions(if_match=options.if_match, if_none_match=options.if_none_match)
-        headers = {**write_headers(conditions), **self._headers.existing}
+        headers = {**condition_headers(options), **self._headers.existing}
         if checksum is not None and self._row.full_object_checksum:
             headers |= checksum_headers(algorithm, checksum, sdk=False) | {"x-amz-checksum-type": "FULL_OBJECT"}
 
