@@ -164,7 +164,7 @@ class S3Bucket:
     def expect(self, capability: Literal["versions", "tags"], operation: str, key: str | None) -> None:
         """Refuse what the vendor's row does not say that its servers have, before anything is sent."""
         if not getattr(self.vendor.capabilities, capability):
-            problem = f"{self.vendor.title} is not known to have {capability} of objects, so nothing was sent"
+            problem = f"this provider has no {capability} (capabilities.{capability} is False); nothing was sent"
             raise self.error(UnsupportedError, key, operation, problem)
 
     def check(self, operation: str, key: str | None, **texts: str | None) -> None:

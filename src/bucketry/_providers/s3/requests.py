@@ -208,7 +208,7 @@ class S3Requests:
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
-        self._bucket.expect("versions", "list_versions", None)
+        self._bucket.expect("versions", "list_versions", prefix)
         return await (await self._planes.data()).list_versions_page(prefix, token)
 
     async def get_tags(self, key: str) -> dict[str, str]:
