@@ -32,6 +32,15 @@ from bucketry import (
     storage_provider_from_env,
 )
 from bucketry.errors import NotFoundError, StorageError, ThrottledError, TransientError
+from bucketry.providers import (
+    BackblazeConfigDict,
+    CloudflareR2ConfigDict,
+    DigitalOceanConfigDict,
+    LocalConfigDict,
+    MemoryConfigDict,
+    S3ConfigDict,
+    WasabiConfigDict,
+)
 from bucketry.testing import FaultyProvider
 
 KEYS = {"access_key_id": "id", "secret_access_key": "secret"}
@@ -133,6 +142,39 @@ def values(info: ObjectInfo, outcome: BatchResult, progress: Progress) -> None:
     assert_type(progress.key, str)
 
 
+def configurations_are_typed(pool: SessionPool, loaded: dict[str, object]) -> list[IStorageProvider]:
+    """A dictionary that is declared as a provider's is checked entry by entry; any other mapping is taken as well.
+
+    Were the wrong ones no errors, the ignores would be.
+    """
+    given: S3ConfigDict = {"bucket_name": "logs", "region": "eu-central-1", "max_connections": 8}
+    _: S3ConfigDict = {"bucket_name": "logs", "regoin": "eu"}  # type: ignore[typeddict-unknown-key]  # misspelt
+    _ = {"bucket_name": "logs", "region": 1}  # type: ignore[typeddict-item]  # not a name
+    _ = {"region": "eu-central-1"}  # type: ignore[typeddict-item]  # no bucket
+    account: CloudflareR2ConfigDict = {"bucket_name": "logs", "account_id": "account", "jurisdiction": "eu"}
+    key: BackblazeConfigDict = {
+        "bucket_name": "logs",
+        "key_id": "id",
+        "application_key": "key",
+        "region": "us-west-004",
+    }
+    space: DigitalOceanConfigDict = {"bucket_name": "logs", "anonymous": True}
+    hot: WasabiConfigDict = {"bucket_name": "logs", "anonymous": True}
+    directory: LocalConfigDict = {"base_path": Path("data")}
+    nothing: MemoryConfigDict = {}
+    return [
+        S3Provider(given, pool=pool),
+        CloudflareR2Provider(account),
+        BackblazeProvider(key),
+        DigitalOceanProvider(space),
+        WasabiProvider(hot),
+        LocalProvider(directory),
+        MemoryProvider(nothing),
+        S3Provider(loaded),
+        S3Provider({"bucket_name": "logs"} | loaded),
+    ]
+
+
 def misspelt_names_are_refused() -> None:
     """A name that does not exist is a type error: were it not, the ignores below would be errors."""
     _ = bucketry.S3Provder  # type: ignore[attr-defined]  # misspelt
@@ -162,6 +204,7 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         memory_budget=64 * 1024**2,
         max_bandwidth=None,
         max_attempts=5,
+        retry_delay=0.5,
         verify=True,
         resume=True,
         fsync=False,

@@ -131,7 +131,7 @@ class TestLocalParts:
         assert path == "R:\\root" or path.startswith("R:\\root\\")
 
     @given(key=HOSTILE)
-    def test_landing_makes_nothing_outside(self, key: str) -> None:
+    def test_a_download_directory_makes_nothing_outside(self, key: str) -> None:
         """A prefix download's path for any key below the prefix is inside, and so are the directories made for it."""
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / "root"

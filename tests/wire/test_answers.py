@@ -298,7 +298,7 @@ class TestSuccessThatIsNone:
             with pytest.raises(StorageError) as part:
                 await provider.copy_part(UPLOAD, 1, "a", ByteRange(0, 5), if_match='"e"')
         assert whole.value.code == part.value.code == code
-        assert all(request.method == "PUT" for request in server.requests)
+        assert [request.method for request in server.requests] == ["PUT", "PUT"]
 
     @pytest.mark.parametrize(
         "body", [b"", b"<html>proxy login</html>", b"<CompleteMultipartUploadResult><ETag>", b"\x00\xff"]

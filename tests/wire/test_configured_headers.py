@@ -158,7 +158,7 @@ async def test_every_request_carries_what_belongs_to_it(provide: Provide, transp
     """Payer and owner go with all; the customer's key with objects and uploads; and the source's with copies."""
     async with serving(like_s3) as server:
         entries = {"sse_customer_key": KEY, "request_payer": True, "expected_bucket_owner": OWNER}
-        await everything(provide(server, SmallCopies, server="aws", **entries), tmp_path)
+        await everything(provide(server, SmallCopies, **entries), tmp_path)
     seen = {kind_of(request) for request in server.requests}
     assert seen == EXISTING | NEW | OTHER
     for request in server.requests:
@@ -181,7 +181,7 @@ async def test_managed_encryption_goes_with_what_makes_objects(provide: Provide,
     """Requests that read, and those for parts, do not have the headers: S3 refuses them there."""
     entries = {"server_side_encryption": "aws:kms", "kms_key_id": "alias/k", "bucket_key": True}
     async with serving(like_s3) as server:
-        await everything(provide(server, SmallCopies, server="aws", **entries), tmp_path)
+        await everything(provide(server, SmallCopies, **entries), tmp_path)
     begin = "x-amz-server-side-encryption"
     for request in server.requests:
         said = {name: value for name, value in request.headers.items() if begin in name}

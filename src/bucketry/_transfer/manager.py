@@ -59,7 +59,7 @@ class TransferManager:
             raise ConfigError(message)
         self.provider = provider
         self.config = default_config(provider) if config is None else check_connections(provider, config)
-        self.policy = RetryPolicy(max_attempts=self.config.max_attempts)  # how often a body that breaks is begun
+        self.policy = RetryPolicy.of(self.config)  # for bodies that break
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
     def _make_limits(self) -> Limits:

@@ -1,4 +1,4 @@
-"""Signed requests to a plain S3 endpoint: here a request is signed, and goes by the loop or by a lane.
+"""Signed requests to a standard S3 endpoint: here a request is signed, and goes by the loop or by a lane.
 
 An `EndpointClient` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. An
 `OriginClient` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from bucketry._core import checksums
+from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteCounter, body_size
 from bucketry._wire.clock import Clock
@@ -21,7 +22,7 @@ from bucketry._wire.connect import Origin
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, request_head
 from bucketry._wire.lanes import Lanes, Write
-from bucketry._wire.pool import Pool, Timeouts
+from bucketry._wire.pool import Pool
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
@@ -63,8 +64,7 @@ class EndpointClient:
     Args:
         region: Signed for.
         who: Whose signature, or how to ask for it; `None`: nobody's, for what is public.
-        limit: Connections at most.
-        timeouts: Of connecting, waiting and silence.
+        limit: Connections at most; `resize` changes it.
         tls: For `https`.
         clock: Signed with.
 
@@ -82,7 +82,6 @@ class EndpointClient:
         region: str,
         source: CredentialSource,
         limit: int,
-        timeouts: Timeouts,
         tls: ssl.SSLContext | None,
         clock: Clock,
     ) -> None:
@@ -90,18 +89,23 @@ class EndpointClient:
         bytes(KEPT_MEMORY)  # made and dropped at once
         self.secure = tls is not None
         self.threads = LaneThreads(limit)
-        self.pool = Pool(limit, timeouts, self.threads.end)
+        self.pool = Pool(limit, self.threads.end)
         self.tls = tls
         self._source = source
         self.signer = Signer(region)
         self.clock = clock
-        self._origins: dict[Origin, OriginClient] = {}
+        self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
 
-    def at(self, origin: Origin) -> OriginClient:
-        """Give the road to an origin."""
-        if origin not in self._origins:
-            self._origins[origin] = OriginClient(self, origin)
-        return self._origins[origin]
+    def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
+        """Give the way to an origin for those who wait so long; all of them share the connections."""
+        if (origin, timeouts) not in self._origins:
+            self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
+        return self._origins[origin, timeouts]
+
+    def resize(self, limit: int) -> None:
+        """Change how many connections there may be, and threads for lanes, while requests are under way."""
+        self.pool.resize(limit)
+        self.threads.resize(limit)
 
     async def credentials(self) -> Credentials | None:
         """Give the credentials, refreshed if they are about to expire; `None`: there are to be none."""
@@ -230,13 +234,14 @@ class OriginClient:
         lanes: Make the requests with large bodies; see `download` and `upload`.
     """
 
-    def __init__(self, endpoint: EndpointClient, origin: Origin) -> None:
+    def __init__(self, endpoint: EndpointClient, origin: Origin, timeouts: Timeouts) -> None:
         """Open nothing yet."""
         self.endpoint = endpoint
         self.origin = origin
         self._host = origin.header
-        self._unary = Unary(origin, endpoint.pool, endpoint.tls)
-        self.lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads, endpoint.credentials)
+        self._longest_wait = timeouts.pool
+        self._unary = Unary(origin, endpoint.pool, endpoint.tls, timeouts)
+        self.lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads, endpoint.credentials, timeouts)
 
     @property
     def closed(self) -> bool:
@@ -260,7 +265,7 @@ class OriginClient:
             payload_hash = UNSIGNED_PAYLOAD if self.endpoint.secure else hashlib.sha256(body).hexdigest()
         pool = self.endpoint.pool
         if not pool.take_slot():
-            await pool.wait_for_slot()
+            await pool.wait_for_slot(self._longest_wait)
         try:  # signed only now: who waited long would send an old signature
             head = self.endpoint.sign(await self.endpoint.credentials(), self._host, call, payload_hash, len(body))
         except BaseException:

@@ -19,6 +19,7 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol, TypeAlias, cast
 
+from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteCounter, FileRange
 from bucketry._runtime.file_bodies import ended_early, read_some
@@ -82,13 +83,12 @@ class Lane:
         heard: Whether any byte of the present answer has come.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Take over a connected socket; no I/O."""
         connected.setblocking(True)  # noqa: FBT003 - the library's own
         self._stream: Stream = Plain(connected) if tls is None else Tls(connected, tls, origin.host)
         self._sends_files = tls is None
         self._origin = origin
-        self._pool = pool
         self._socket = connected
         self._buffer = memoryview(bytearray(BUFFER))
         self._reader = AnswerReader("GET")
@@ -261,12 +261,12 @@ class Lane:
         """Tell whether the answer is complete and the connection can carry another request."""
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
-    def idle(self, now: float) -> float:
+    def idle(self, now: float, limit: float) -> float:
         """Give the seconds for which the thread has been waiting for the other side."""
         since = self._waits_since
         if since is None:
             return 0.0
-        return self._idle.seconds(since, now, self._pool.timeouts.read, lambda: moved(self._socket))
+        return self._idle.seconds(since, now, limit, lambda: moved(self._socket))
 
     def moved(self) -> int:
         """Give a number that changes when bytes move."""
@@ -287,6 +287,7 @@ class Lanes:
         tls: For `https`.
         threads: As many as there are slots.
         credentials: To sign with; asked for once the request has its slot, so that they are fresh.
+        timeouts: Of connecting, of silence, and of waiting for a slot.
     """
 
     def __init__(
@@ -296,13 +297,15 @@ class Lanes:
         tls: ssl.SSLContext | None,
         threads: LaneThreads,
         credentials: Callable[[], Awaitable[Credentials | None]],
+        timeouts: Timeouts,
     ) -> None:
         """Remember; no I/O."""
         self._credentials = credentials
         self._origin = origin
         self._pool = pool
         self._tls = tls
-        self._kind = object()
+        self._timeouts = timeouts
+        self._kind = (Lane, origin)
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
@@ -316,14 +319,14 @@ class Lanes:
             LocalFileError: The body's file cannot be read, or `accept`'s function raised it.
         """
         if not self._pool.take_slot():
-            await self._pool.wait_for_slot()
+            await self._pool.wait_for_slot(self._timeouts.pool)
         lane = cast("Lane | None", self._pool.take(self._kind))
         try:
             credentials = await self._credentials()
             while True:
                 is_new = lane is None
                 lane = lane or await self._open()
-                self._pool.watch(lane)
+                self._pool.watch(lane, self._timeouts.read)
                 try:
                     with lane:
                         return await self._threads.run(partial(lane.exchange, request, credentials), lane.close)
@@ -339,10 +342,10 @@ class Lanes:
                 self._pool.discard(lane)
 
     async def _open(self) -> Lane:
-        seconds = self._pool.timeouts.connect
+        seconds = self._timeouts.connect
         try:
             async with asyncio.timeout(seconds):
-                lane = Lane(self._origin, self._pool, await open_socket(self._origin), self._tls)
+                lane = Lane(self._origin, await open_socket(self._origin), self._tls)
                 if self._tls is not None:
                     try:
                         with lane:

@@ -12,6 +12,7 @@ import time
 from socket import socket
 from typing import NamedTuple, cast
 
+from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.errors import WireError
@@ -213,12 +214,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def idle(self, now: float) -> float:
+    def idle(self, now: float, limit: float) -> float:
         """Give the seconds since the last byte, if somebody waits for one."""
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
-        limit = self._pool.timeouts.read
         return self._idle.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
 
     def moved(self) -> int:
@@ -292,15 +292,17 @@ class Unary:
         origin: Where.
         pool: Its slots.
         tls: For `https`.
+        timeouts: Of connecting and of silence.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
         """Remember; no I/O."""
         self._origin = origin
         self._pool = pool
         self._tls = tls
         self._outbox = Outbox()
-        self._kind = object()
+        self._timeouts = timeouts
+        self._kind = (Connection, origin)
 
     async def send(self, request: Request) -> Connection:
         """Send a request in a slot that the caller has taken, and wait for the head of its answer.
@@ -317,7 +319,7 @@ class Unary:
             while True:
                 is_new = connection is None
                 connection = connection or await self._connect()
-                self._pool.watch(connection)
+                self._pool.watch(connection, self._timeouts.read)
                 try:
                     connection.begin(request)
                     await connection.answered()
@@ -340,7 +342,7 @@ class Unary:
             self._pool.discard(connection)
 
     async def _connect(self) -> Connection:
-        seconds = self._pool.timeouts.connect
+        seconds = self._timeouts.connect
         try:
             async with asyncio.timeout(seconds):
                 return await self._hand_over(await open_socket(self._origin))

@@ -6,6 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.config_dicts import BackblazeConfigDict as BackblazeConfigDict
+    from bucketry._core.config_dicts import CloudflareR2ConfigDict as CloudflareR2ConfigDict
+    from bucketry._core.config_dicts import DigitalOceanConfigDict as DigitalOceanConfigDict
+    from bucketry._core.config_dicts import LocalConfigDict as LocalConfigDict
+    from bucketry._core.config_dicts import MemoryConfigDict as MemoryConfigDict
+    from bucketry._core.config_dicts import S3ConfigDict as S3ConfigDict
+    from bucketry._core.config_dicts import S3FamilyConfigDict as S3FamilyConfigDict
+    from bucketry._core.config_dicts import WasabiConfigDict as WasabiConfigDict
     from bucketry._core.options import ReadOptions as ReadOptions
     from bucketry._core.options import WriteOptions as WriteOptions
     from bucketry._core.provider import BodyReader as BodyReader
@@ -29,38 +37,51 @@ if TYPE_CHECKING:
     from bucketry.providers.s3 import WasabiProvider as WasabiProvider
 
 _HOMES = {
+    "BackblazeConfigDict": "_core.config_dicts",
     "BackblazeProvider": "providers.s3",
     "Body": "_core.values",
     "BodyReader": "_core.provider",
+    "CloudflareR2ConfigDict": "_core.config_dicts",
     "CloudflareR2Provider": "providers.s3",
+    "DigitalOceanConfigDict": "_core.config_dicts",
     "DigitalOceanProvider": "providers.s3",
     "FileRange": "_core.values",
     "ListPage": "_core.values",
+    "LocalConfigDict": "_core.config_dicts",
     "LocalProvider": "providers.local",
+    "MemoryConfigDict": "_core.config_dicts",
     "MemoryProvider": "providers.memory",
     "MultipartUpload": "_core.values",
     "ObjectRequests": "_core.provider",
     "Part": "_core.values",
     "PrefixedProvider": "providers.prefixed",
     "RangeSink": "_core.provider",
+    "S3ConfigDict": "_core.config_dicts",
+    "S3FamilyConfigDict": "_core.config_dicts",
     "ReadOptions": "_core.options",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
+    "WasabiConfigDict": "_core.config_dicts",
     "WasabiProvider": "providers.s3",
     "WriteOptions": "_core.options",
 }
 
 __all__ = [
+    "BackblazeConfigDict",
     "BackblazeProvider",
     "Body",
     "BodyReader",
+    "CloudflareR2ConfigDict",
     "CloudflareR2Provider",
+    "DigitalOceanConfigDict",
     "DigitalOceanProvider",
     "FileRange",
     "ListPage",
+    "LocalConfigDict",
     "LocalProvider",
+    "MemoryConfigDict",
     "MemoryProvider",
     "MultipartUpload",
     "ObjectRequests",
@@ -68,10 +89,13 @@ __all__ = [
     "PrefixedProvider",
     "RangeSink",
     "ReadOptions",
+    "S3ConfigDict",
+    "S3FamilyConfigDict",
     "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",
     "StorageProviderFactory",
+    "WasabiConfigDict",
     "WasabiProvider",
     "WriteOptions",
 ]

@@ -304,7 +304,7 @@ class StorageProvider(ObjectRequests):
             if isinstance(data, (bytes, bytearray, memoryview)):
                 if options.conditional:
                     check_write(options, self.capabilities, self.locate(key), multipart=False)
-                info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
+                info, _ = await put_settled(self, key, data, options, policy=self.transfer.policy)
                 return info
             if not isinstance(data, AsyncIterable):
                 wanted = f"bytes or an asynchronous iterable of bytes, not {type(data).__name__}"

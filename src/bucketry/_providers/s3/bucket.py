@@ -185,7 +185,7 @@ class S3Bucket:
                 transfer looks what became of it; only what was surely refused is made again here.
             timed: Whether the endpoint's `total_timeout` ends each try; if not, the caller sees to it.
         """
-        limit = self.endpoint.total_timeout if timed else None
+        limit = self.endpoint.timeouts.total if timed else None
         return Attempts(self, operation, key, repeatable=repeatable, limit=limit)
 
     def in_time(self, operation: str, key: str | None) -> AbstractAsyncContextManager[None]:
@@ -194,7 +194,7 @@ class S3Bucket:
         Raises:
             RequestTimeoutError: It took longer.
         """
-        seconds = self.endpoint.total_timeout
+        seconds = self.endpoint.timeouts.total
         return _NO_LIMIT if seconds is None else self.within(seconds, operation, key)
 
     @asynccontextmanager
@@ -211,7 +211,7 @@ class S3Bucket:
             if not limit.expired():
                 raise
             at = self.endpoint.url or "AWS"
-            problem = f"{operation} at {at} took longer than total_timeout, {self.endpoint.total_timeout:g} s"
+            problem = f"{operation} at {at} took longer than total_timeout, {self.endpoint.timeouts.total:g} s"
             raise self.error(RequestTimeoutError, key, operation, problem) from exc
 
 
@@ -302,7 +302,7 @@ class BodyTimeout:
     def __init__(self, bucket: S3Bucket, key: str) -> None:
         self._bucket = bucket
         self._key = key
-        self._left = bucket.endpoint.total_timeout
+        self._left = bucket.endpoint.timeouts.total
 
     async def wait(self, coming: Awaitable[T]) -> T:
         """Wait for the next bytes.

@@ -48,13 +48,14 @@ async def copy(
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
             return await provider.copy_object(source, destination, if_match=info.etag)
+    policy = RetryPolicy.of(config)
     kept = replace(_stored_with(info), storage_class=info.storage_class, part_checksums=False)
     options = await _with_tags(kept, provider, source, provider)
     row = provider.capabilities
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options, attempts=config.max_attempts) as (upload, marked):
+    async with multipart(provider, destination, options, policy=policy) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
@@ -64,7 +65,7 @@ async def copy(
         await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
         if not provider.capabilities.copy_source_if_match:
             await _check_unchanged(provider, source, info)
-        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=config.max_attempts)
+        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, policy=policy)
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
 
 
@@ -121,7 +122,7 @@ async def copy_between(
     So no connection is held while another one is waited for, and the parts suit the destination's row.
     """
     started = time.monotonic()
-    policy = RetryPolicy(max_attempts=config.max_attempts)
+    policy = RetryPolicy.of(config)
     info = await provider.head(key)
     row = other.capabilities
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
@@ -144,10 +145,10 @@ async def copy_between(
 
     if plan.count <= 1 or not info.etag:  # without an etag its ranges cannot be held to one version
         made, retries = await piece(
-            None, info.size, lambda data: put_settled(other, destination, data, options, attempts=config.max_attempts)
+            None, info.size, lambda data: put_settled(other, destination, data, options, policy=policy)
         )
     else:
-        async with multipart(other, destination, options, attempts=config.max_attempts) as (upload, marked):
+        async with multipart(other, destination, options, policy=policy) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
@@ -157,9 +158,7 @@ async def copy_between(
 
             await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
             whole = whole_checksum(parts, row)
-            made, retries = await complete_settled(
-                other, upload, parts, marked, checksum=whole, attempts=config.max_attempts
-            )
+            made, retries = await complete_settled(other, upload, parts, marked, checksum=whole, policy=policy)
     return TransferResult(
         key=destination,
         size=made.size,

@@ -139,7 +139,7 @@ class Download:
 
     @property
     def _policy(self) -> RetryPolicy:
-        return RetryPolicy(max_attempts=self.config.max_attempts)
+        return RetryPolicy.of(self.config)
 
     @property
     def _part_size(self) -> int:

@@ -124,6 +124,10 @@ class Upload:
         assert self._made is not None  # noqa: S101 - asked for once it is there
         return self._made
 
+    @property
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy.of(self.config)
+
     def _single_limit(self) -> int:
         """Give the largest size that goes in one request."""
         limits = self.provider.capabilities
@@ -147,23 +151,18 @@ class Upload:
         """Send it in one request; the caller holds its memory."""
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
-            info, self.retries = await put_settled(
-                self.provider, self.key, body, self.options, attempts=self.config.max_attempts
-            )
+            info, self.retries = await put_settled(self.provider, self.key, body, self.options, policy=self._policy)
         return info
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
-        policy = RetryPolicy(max_attempts=self.config.max_attempts)
+        policy = self._policy
         width = min(self.config.max_concurrency, plan.count)
         attempt = 0
         while True:
             attempt += 1
             try:
-                async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
-                    upload,
-                    marked,
-                ):
+                async with multipart(self.provider, self.key, self.options, policy=policy) as (upload, marked):
                     ranges = enumerate(plan.ranges(), start=1)
                     await run_workers(partial(self._send_parts, source, ranges, upload, meter), width)
                     await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
@@ -198,10 +197,7 @@ class Upload:
                 self.limits.memory.give(part.held)
 
     async def _all_stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
-            upload,
-            marked,
-        ):
+        async with multipart(self.provider, self.key, self.options, policy=self._policy) as (upload, marked):
 
             async def one(part: _StreamPart) -> None:
                 try:
@@ -253,7 +249,7 @@ class Upload:
         limits = self.provider.capabilities
         whole = whole_checksum(self._parts, limits)
         info, settled = await complete_settled(
-            self.provider, upload, self._parts, marked, checksum=whole, attempts=self.config.max_attempts
+            self.provider, upload, self._parts, marked, checksum=whole, policy=self._policy
         )
         self.retries += settled
         if self.config.verify or not limits.stable_multipart_etag:

@@ -34,7 +34,7 @@ def with_token(options: WriteOptions) -> WriteOptions:
 
 
 async def put_settled(
-    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, attempts: int
+    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, policy: RetryPolicy
 ) -> tuple[ObjectInfo, int]:
     """Put an object in one request, and give it with the number of times its outcome had to be settled.
 
@@ -47,7 +47,7 @@ async def put_settled(
         return await provider.put_object(key, body, options), 0
     options = with_token(options)
     return await _settle(
-        lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), attempts
+        lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), policy
     )
 
 
@@ -58,7 +58,7 @@ async def complete_settled(
     options: WriteOptions,
     *,
     checksum: str | None,
-    attempts: int,
+    policy: RetryPolicy,
 ) -> tuple[ObjectInfo, int]:
     """Publish a multipart upload, and give the object with the number of times its outcome had to be settled.
 
@@ -68,7 +68,7 @@ async def complete_settled(
         parts: All of them.
         options: With the mark of `with_token`, and the preconditions.
         checksum: Of the whole object, where the row has one.
-        attempts: How often to try at most.
+        policy: How often to try.
 
     Raises:
         TransientError: With the code `CONFLICT`: the upload has to be begun anew.
@@ -81,7 +81,7 @@ async def complete_settled(
         upload.key,
         options,
         sum(part.size for part in parts),
-        attempts,
+        policy,
         final=CONFLICT,
     )
 
@@ -92,12 +92,11 @@ async def _settle(
     key: str,
     options: WriteOptions,
     size: int,
-    attempts: int,
+    policy: RetryPolicy,
     *,
     final: str | None = None,
 ) -> tuple[ObjectInfo, int]:
     """Make a write until its outcome is known; an error with the code `final` is not followed by another try."""
-    policy = RetryPolicy(max_attempts=attempts)
     settled = 0
     lost: TransientError | None = None
     while True:

@@ -51,7 +51,7 @@ class WireBody:
         connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
-            timed = bucket.endpoint.total_timeout is not None
+            timed = bucket.endpoint.timeouts.total is not None
             data = await (BodyTimeout(bucket, self._get.key).wait(coming) if timed else coming)
         except (WireError, RequestTimeoutError) as exc:
             raise self._broken(exc, connection) from exc
@@ -86,7 +86,7 @@ class WireBody:
         if isinstance(exc, WireError):
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket
-        connection.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
+        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating breaks as well
         return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
 
     @property
