@@ -77,6 +77,7 @@ def test_a_vendor_that_does_not_have_it_refuses_at_construction(place: str, what
     [
         ({"server_side_encryption": "aes256"}, "server_side_encryption: 'aes256' is unknown.*AES256"),
         ({"kms_key_id": "k"}, "kms_key_id: is for server_side_encryption='aws:kms'"),
+        ({"kms_key_id": "alias/ö", "server_side_encryption": "aws:kms"}, "kms_key_id: 'alias/ö' is not ASCII"),
         ({"bucket_key": True, "server_side_encryption": "AES256"}, "bucket_key: is for"),
         ({"bucket_key": 1}, "bucket_key: must be a bool"),
         ({"request_payer": "requester"}, "request_payer: must be a bool"),

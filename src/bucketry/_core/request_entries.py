@@ -27,8 +27,8 @@ class S3RequestEntries(ProviderConfig):
         kms_key_id: With `"aws:kms"`, the key's id, ARN or alias; `None`: AWS's own key for S3.
         bucket_key: With `"aws:kms"`: use a key of the bucket, which saves requests to KMS.
         sse_customer_key: 32 bytes, or their base64: objects are encrypted with them (SSE-C), and every request for an
-            object's bytes or facts carries them. Whoever loses the key loses the objects. A configuration that holds
-            it cannot be pickled.
+            object's bytes or facts carries them, so that other objects cannot be read. Whoever loses the key loses the
+            objects. A configuration that holds it cannot be pickled.
     """
 
     request_payer: bool = False
@@ -65,6 +65,8 @@ class S3RequestEntries(ProviderConfig):
         owner = self.expected_bucket_owner
         if owner is not None and not (owner.isascii() and owner.isdecimal() and len(owner) == _ACCOUNT_DIGITS):
             raise wrong_entry(self.provider, "expected_bucket_owner", f"{owner!r} is not the 12 digits of an account")
+        if self.kms_key_id is not None and not self.kms_key_id.isascii():
+            raise wrong_entry(self.provider, "kms_key_id", f"{self.kms_key_id!r} is not ASCII, as ids and aliases are")
         if self.server_side_encryption is not None:
             self._one_of("server_side_encryption", get_args(Encryption))
         for name in ("kms_key_id", "bucket_key"):
