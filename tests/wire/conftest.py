@@ -44,7 +44,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 def provide(pool: SessionPool, transport: str) -> Provide:
     """Make a provider of a scripted server, `S3Provider` with AWS's row by default; repeats follow without a wait."""
 
-    def make(server: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
+    def make(server: Scripted | str, kind: Any = S3Provider, /, **config: Any) -> Any:
         url = server if isinstance(server, str) else server.url
         given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, "retry_delay": 0, "transport": transport}
         given |= {**HALVES.get(kind.__name__, HALVES["S3Provider"]), **config}
