@@ -280,6 +280,8 @@ class Breaking(MemoryProvider):
 
 
 class _Cut:
+    verified = None
+
     def __init__(self, body: BodyReader, cut: int) -> None:
         self.info = body.info
         self._body = body

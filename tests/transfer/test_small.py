@@ -181,6 +181,8 @@ class Other(MemoryProvider):
 
 
 class _Changed:
+    verified = None
+
     def __init__(self, body: BodyReader, change: Callable[[bytes], bytes]) -> None:
         self.info = body.info
         self._body = body

@@ -282,6 +282,25 @@ class TestUpload:
         }
         assert await all_of(memory) == {"pre/good": b"good", "pre/to-file": b"good"}
 
+    async def test_files_go_in_the_order_of_their_keys(self, bench: Bench) -> None:
+        """The order is that of listings, so that what an interrupted upload has stored is a beginning of the list."""
+        names = ["a!", "a-b/c", "a/1", "a0", "b"]
+        for name in reversed(names):
+            bench.file(b"1", f"tree/{name}")
+        result = await bench.manager(bench.memory(), max_concurrency=1).upload_tree(
+            bench.directory / "in" / "tree", "p"
+        )
+        assert result.succeeded == tuple(f"p/{name}" for name in names)
+
+    async def test_a_directory_whose_name_is_not_utf8(self, bench: Bench) -> None:
+        """It is reported once, whatever is below it; the rest goes."""
+        root = bench.file(b"good", "tree/good").parent
+        for name in ("1", "2"):
+            bench.file(b"x", os.fsdecode(b"tree/bad-\xff/") + name)
+        result = await bench.manager(bench.memory()).upload_tree(root, "p")
+        assert result.succeeded == ("p/good",)
+        assert {key: type(error) for key, error in result.failed.items()} == {repr("p/bad-\udcff/"): InvalidKeyError}
+
     async def test_a_link_to_a_parent_does_not_loop(self, bench: Bench) -> None:
         """A link to the directory above is reported, not walked for ever."""
         root = bench.file(b"x", "tree/d/k").parent.parent

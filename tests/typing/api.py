@@ -115,6 +115,9 @@ async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes],
             assert_type(entry.key, str)
     outcome = await provider.delete_many(["a", "b"])
     assert_type(outcome, BatchResult)
+    async for removed, problem in provider.delete_each(["a", "b"]):
+        assert_type(removed, str)
+        assert_type(problem, StorageError | None)
     await provider.copy("source", "destination")
     await provider.move("source", "destination")
     assert_type(await provider.presign("key"), str)
@@ -226,6 +229,12 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
     assert_type(await manager.download("model.pt", Path("model.pt"), progress=show), TransferResult)
     assert_type(await manager.upload_many([("a", "a"), (Path("b"), "b")]), BatchResult)
     assert_type(await manager.download_many([("a", "a"), ("b", Path("b"))]), BatchResult)
+    async for key, sent in manager.upload_each([("a", "a"), (Path("b"), "b")]):
+        assert_type(key, str)
+        assert_type(sent, TransferResult | StorageError)
+    async for key, got in manager.download_each([("a", "a"), ("b", Path("b"))]):
+        assert_type(key, str)
+        assert_type(got, TransferResult | StorageError)
     await manager.upload_tree("data", "data/")
     await manager.upload_tree("data", "data/", metadata={"version": "1.0"})
     await manager.download_tree("data/", Path("data"))

@@ -15,7 +15,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import WRITE_TOKEN, check_key, check_metadata, check_write, etag_matches, local_parts
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import ByteRange
-from bucketry._transfer.tree.directories import DownloadDirectory
+from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     InvalidKeyError,
     InvalidMetadataError,

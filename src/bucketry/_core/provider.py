@@ -25,6 +25,7 @@ from bucketry._core.values import (
     Part,
     TransferResult,
 )
+from bucketry.errors import StorageError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 Content: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes]
@@ -58,6 +59,13 @@ class BodyReader(Protocol):
     @property
     def info(self) -> ObjectInfo:
         """The object that the bytes are of; `size` is the whole object's."""
+
+    @property
+    def verified(self) -> str | None:
+        """The stored checksum that all the bytes are compared with before the last of them is given, if any is.
+
+        Such as `"crc32"`. Whoever reads the body need not compute it again.
+        """
 
     async def read(self) -> bytes:
         """Give all the bytes in one piece: the shorter way for a small body.
@@ -450,6 +458,9 @@ class IStorageProvider(ObjectRequests, Protocol):
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
         """Remove any number of objects and report on each."""
+
+    def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
+        """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come."""
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from functools import partial
 from typing import ClassVar, Literal, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
@@ -16,14 +17,16 @@ from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, Transfe
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config
-from bucketry._transfer.many import BatchCollector, get_many
+from bucketry._transfer.listing import as_directory, every_object
+from bucketry._transfer.many import BatchCollector, collected, get_many, settled
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import Download
 from bucketry._transfer.one.upload import Upload
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
-from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
-from bucketry._transfer.workers import fan_out
+from bucketry._transfer.tree.download_directory import DownloadDirectory
+from bucketry._transfer.tree.local_files import LocalFile, local_files
+from bucketry._transfer.workers import fan_out, fan_out_each
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
 
@@ -176,13 +179,27 @@ class TransferManager:
 
         Cost: as `upload`, for each.
         """
-        collector = BatchCollector()
+        return await collected(self.upload_each(pairs, progress=progress))
 
-        async def one(pair: tuple[StrPath, str]) -> None:
-            await collector.note(pair[1], self.upload(pair[0], pair[1], progress=progress))
+    def upload_each(
+        self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
+    ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
+        """Upload `(local_path, key)` pairs, several at once, and iterate over `(key, result or error)` as they finish.
 
-        await fan_out(pairs, one, width=self.config.max_concurrency)
-        return collector.result()
+        Results come in the order in which the uploads finish. If the consumer is slow, the uploads wait for it. Use
+        `contextlib.aclosing` to leave the iteration early: it stops the uploads under way, and nothing of them remains.
+
+        Args:
+            pairs: Taken as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` at most some 10 times a second for each file.
+
+        Cost: as `upload`, for each. Memory does not grow with the number of pairs.
+        """
+
+        async def one(pair: tuple[StrPath, str]) -> tuple[str, TransferResult | StorageError]:
+            return await settled(pair[1], self.upload(pair[0], pair[1], progress=progress))
+
+        return fan_out_each(pairs, one, width=self.config.max_concurrency)
 
     async def download_many(
         self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
@@ -191,13 +208,27 @@ class TransferManager:
 
         Cost: as `download`, for each.
         """
-        collector = BatchCollector()
+        return await collected(self.download_each(pairs, progress=progress))
 
-        async def one(pair: tuple[str, StrPath]) -> None:
-            await collector.note(pair[0], self.download(pair[0], pair[1], progress=progress))
+    def download_each(
+        self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
+    ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
+        """Download `(key, local_path)` pairs, and iterate over `(key, result or error)` as they finish.
 
-        await fan_out(pairs, one, width=self.config.max_concurrency)
-        return collector.result()
+        Results come in the order in which the downloads finish. If the consumer is slow, the downloads wait for it. Use
+        `contextlib.aclosing` to leave the iteration early: it stops the downloads, and no staged file remains.
+
+        Args:
+            pairs: Taken as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` at most some 10 times a second for each object.
+
+        Cost: as `download`, for each. Memory does not grow with the number of pairs.
+        """
+
+        async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:
+            return await settled(pair[0], self.download(pair[0], pair[1], progress=progress))
+
+        return fan_out_each(pairs, one, width=self.config.max_concurrency)
 
     async def upload_tree(
         self,
@@ -229,13 +260,12 @@ class TransferManager:
         """
         collector = BatchCollector()
 
-        async def one(found: Found) -> None:
+        async def one(found: LocalFile) -> None:
             if found.error is not None:
-                collector.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
-            else:
-                await collector.note(
-                    found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress)
-                )
+                collector.note(found.key, filled(found.error, self.provider.name, "upload", found.key))
+                return
+            upload = self.upload(found.path, found.key, metadata=metadata, progress=progress)
+            collector.note(*await settled(found.key, upload))
 
         check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
         await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
@@ -272,7 +302,7 @@ class TransferManager:
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                await collector.note(entry.key, self._land(entry, directory, progress, overwrite=overwrite))
+                collector.note(*await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite)))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = collector.result()
@@ -353,9 +383,11 @@ class TransferManager:
             if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
                 await in_thread(directory.make_directory, entry.key)
                 return None
-            if not overwrite and await in_thread(os.path.lexists, directory.path_of(entry.key)):
+            path = directory.path_of(entry.key)
+            if not overwrite and await in_thread(os.path.lexists, path):
                 return None
-            return await self._download(entry.key, progress).land(entry, directory)
+            make_way = partial(directory.make_way, entry.key, path)
+            return await self._download(entry.key, progress).land(entry, path, make_way)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
         return Upload(self.provider, self.config, self._limits.get(), key, options, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from bucketry._runtime.finish import until_done
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 async def run_workers(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
@@ -37,6 +39,45 @@ async def fan_out(
         return await run_workers(_from_iterator(items, act), width)
     async with aclosing(items):
         return await run_workers(_from_async(items, act), width)
+
+
+async def fan_out_each(
+    items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[R]], *, width: int
+) -> AsyncGenerator[R, None]:
+    """Act on every item, on `width` of them at once, and give each result as soon as it is there.
+
+    If the consumer is slow, at most `width` results wait for it, and then the work pauses. An error is raised as by
+    `fan_out`, after the results that were ready before it. The work has stopped when the iteration has ended, also
+    when the consumer leaves it early.
+    """
+    results: deque[R] = deque()
+    room = asyncio.Event()
+    changed = asyncio.Event()
+
+    async def one(item: T) -> None:
+        result = await act(item)
+        while len(results) >= width:
+            room.clear()
+            await room.wait()
+        results.append(result)
+        changed.set()
+
+    # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+    work = asyncio.get_running_loop().create_task(fan_out(items, one, width=width))
+    work.add_done_callback(lambda _: changed.set())
+    try:
+        while not work.done() or results:
+            while results:
+                result = results.popleft()
+                room.set()
+                yield result
+                del result  # the consumer may wait long for the next one
+            if not work.done():
+                changed.clear()
+                await changed.wait()
+        work.result()
+    finally:
+        await stop([work])
 
 
 async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from itertools import islice
 from types import TracebackType
 from typing import Any, ClassVar, Self, overload
 
@@ -15,13 +14,13 @@ from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
+from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry._transfer.many import BatchCollector, delete_settled
+from bucketry._transfer.many import collected, delete_each
 from bucketry._transfer.one.read import read, read_ranges
 from bucketry._transfer.one.stream import ResumingStream
 from bucketry._transfer.one.write import put_settled
 from bucketry._transfer.options import write_options
-from bucketry._transfer.tree.directories import every_object
 from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
 
 _REQUESTS = tuple(
@@ -347,11 +346,26 @@ class StorageProvider(ObjectRequests):
         Cost: 1 request for each 1,000 keys.
         """
         refuse_string(keys, self.locate())
-        collector = BatchCollector()
-        remaining = iter(dict.fromkeys(keys))
-        while batch := tuple(islice(remaining, self.capabilities.max_delete_keys)):
-            await delete_settled(self, batch, collector, self.transfer.policy)
-        return collector.result()
+        return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
+
+    def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
+        """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come.
+
+        One request deletes as many keys as the provider allows. Use `contextlib.aclosing` to leave the iteration early:
+        no further request is made, but all keys of the last one are deleted.
+
+        Args:
+            keys: Taken as they are needed; an endless iterable is fine.
+
+        Raises:
+            InvalidKeyError: `keys` is one `str`.
+            StorageError: A request failed as a whole; what became of its keys is not known.
+
+        Cost: 1 request for each 1,000 keys. Memory does not grow with their number.
+        """
+        with Facts(self.name, "delete_many"):
+            refuse_string(keys, self.locate())
+        return delete_each(self, keys, self.transfer.policy)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size, pinned to the source's version.

@@ -93,8 +93,14 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; a pool of the provider's own is made anew."""
-        pool, environ = (None, self._pool.given_environ) if self._owns_pool else (self._pool, None)
-        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given, "environ": environ}
+        state: dict[str, Any] = {
+            "config": self._config,
+            "pool": None if self._owns_pool else self._pool,
+            "transfer": self._transfer_as_given,
+        }
+        if self._owns_pool and (environ := self._pool.given_environ) is not None:
+            state["environ"] = environ  # only then: a subclass need not take it
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin closed."""

@@ -55,13 +55,13 @@ class WireBody:
             data = await (BodyTimeout(bucket, self._get.key).wait(coming) if timed else coming)
         except (WireError, RequestTimeoutError) as exc:
             raise self._broken(exc, connection) from exc
-        if (algorithm := self._algorithm) is not None:
+        if (algorithm := self.verified) is not None:
             self._compare(algorithm, checksums.of(algorithm, data))
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes as they come; before the last of them the checksum is compared."""
-        connection, algorithm = self._opened, self._algorithm
+        connection, algorithm = self._opened, self.verified
         digest = checksums.new(algorithm) if algorithm is not None else None
         timeout = BodyTimeout(self._calls.bucket, self._get.key)
         left = self.info.size
@@ -90,10 +90,10 @@ class WireBody:
         return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
 
     @property
-    def _algorithm(self) -> str | None:
-        """The stored checksum that the bytes can be compared with: a whole body only has one."""
-        stored = self.info.checksums
-        if not stored or self._get.options.byte_range is not None:
+    def verified(self) -> str | None:
+        """The stored checksum that the bytes are compared with: a whole body only has one."""
+        stored, options = self.info.checksums, self._get.options
+        if not stored or not options.verify or options.byte_range is not None:
             return None
         return checksums.first_usable(self._calls.bucket.vendor.capabilities.stored_checksums, stored)
 

@@ -199,7 +199,8 @@ class WireCalls:
 
     def read_of(self, key: str, options: ReadOptions) -> Get:
         """Give the request that reads an object, or a range of it."""
-        headers = dict(self._whole_headers if options.byte_range is None else self._read_headers)
+        summed = options.byte_range is None and options.verify
+        headers = dict(self._whole_headers if summed else self._read_headers)
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
         # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
