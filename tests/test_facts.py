@@ -11,8 +11,9 @@ import pytest
 import bucketry
 from bucketry import TransferManager, errors
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import BatchResult
+from bucketry._providers.defaults import DefaultRequests
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._providers.wrapped import WrappedRequests
@@ -23,7 +24,7 @@ SOURCE = Path(bucketry.__file__).parent
 KINDS = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
 S3 = "s3"
 """How the modules begin whose errors `S3Bucket.error` makes, because it knows the bucket as well."""
-BORDERS = (LocalRequests, MemoryRequests, WrappedRequests, StorageProvider, TransferManager)
+BORDERS = (DefaultRequests, LocalRequests, MemoryRequests, WrappedRequests, StorageProvider, TransferManager)
 
 
 def own_facts(source: str) -> list[int]:
@@ -71,7 +72,8 @@ def test_every_public_method_is_at_the_border(border: type) -> None:
     } == set(getattr(border, "FILLS_IN_FACTS", ()))  # the contract suite provokes these
     if border in (LocalRequests, MemoryRequests, WrappedRequests):
         requests = {name for kind in ObjectRequests.__mro__ for name in vars(kind) if not name.startswith("_")}
-        assert requests - methods.keys() <= {"name", "capabilities", "locate", "max_connections"}
+        defaults = set() if border is WrappedRequests else {"presign", "presign_post", "list_versions_page"}
+        assert requests - methods.keys() <= {"name", "capabilities", "locate", "max_connections"} | defaults
 
 
 def test_what_is_known_stays() -> None:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from bucketry import MemoryProvider, TransferConfig, TransferManager
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry.errors import IncompleteBodyError
@@ -48,8 +48,8 @@ class RowOf(MemoryProvider):
     """A memory with other limits and promises than the memory's own row."""
 
     def __init__(self, **changes: Any) -> None:
-        super().__init__()
         self._changes = changes
+        super().__init__()
 
     @property
     def capabilities(self) -> Capabilities:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bucketry import LocalProvider, TransferConfig, TransferManager
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part, body_size
 from tests.transfer.doubles import PART, noise

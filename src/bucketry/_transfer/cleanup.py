@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import MultipartUpload
 from bucketry._runtime.finish import finish

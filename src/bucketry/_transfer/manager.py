@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from typing import Literal, overload
+from typing import Literal, Unpack, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.options import WriteKeywords, WriteOptions
+from bucketry._core.provider import StrPath
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
@@ -18,8 +19,8 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.many import BatchCollector, get_many
 from bucketry._transfer.one.copy import copy, copy_between
-from bucketry._transfer.one.download import Download
-from bucketry._transfer.one.upload import Upload
+from bucketry._transfer.one.download import DownloadTransfer
+from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
@@ -76,24 +77,16 @@ class TransferManager:
         local_path: StrPath,
         key: str,
         *,
-        metadata: Mapping[str, str] | None = None,
-        content_type: str | None = None,
-        storage_class: str | None = None,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
         progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> TransferResult:
         """Store a local file: visible whole or not at all; in parallel parts from the threshold on.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
-            metadata: User metadata, printable ASCII.
-            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
-            storage_class: The vendor's word; its default when `None`.
-            if_none_match: `"*"`: only create.
-            if_match: An etag: only replace exactly this version.
             progress: Called with `Progress` at most some 10 times a second.
+            **write: What goes with the bytes, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
         Raises:
             LocalFileError: The file is missing, a directory, or unreadable.
@@ -104,15 +97,7 @@ class TransferManager:
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
         """
-        options = write_options(
-            self.provider,
-            key,
-            metadata=metadata,
-            content_type=content_type,
-            storage_class=storage_class,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
+        options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_file(local_path)
 
     async def upload_stream(
@@ -120,26 +105,14 @@ class TransferManager:
         chunks: AsyncIterable[bytes],
         key: str,
         *,
-        metadata: Mapping[str, str] | None = None,
-        content_type: str | None = None,
-        storage_class: str | None = None,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
         progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> TransferResult:
         """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
 
         Cost: 1 request if it fits one part; else 1 for each part and 3 more.
         """
-        options = write_options(
-            self.provider,
-            key,
-            metadata=metadata,
-            content_type=content_type,
-            storage_class=storage_class,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
+        options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_stream(chunks)
 
     async def download(
@@ -329,9 +302,11 @@ class TransferManager:
     async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
         """Copy an object to another provider: by the server within one bucket, else through memory, part by part.
 
+        A destination without multipart uploads gets it in one request: the object must fit `memory_budget` twice.
+
         Cost: server-side as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
         """
-        if other_provider is self.provider:
+        if other_provider is self.provider and self.provider.capabilities.copy:
             copied = await self.copy(key, destination_key)
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
         return await copy_between(self.provider, other_provider, self._limits.get(), self.config, key, destination_key)
@@ -353,8 +328,8 @@ class TransferManager:
                 return None
             return await self._download(entry.key, progress).land(entry, directory)
 
-    def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
-        return Upload(self.provider, self.config, self._limits.get(), key, options, progress)
+    def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> UploadTransfer:
+        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, progress)
 
-    def _download(self, key: str, progress: ProgressCallback | None) -> Download:
-        return Download(self.provider, self.config, self._limits.get(), key, progress)
+    def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
+        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, progress)

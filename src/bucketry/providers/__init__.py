@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.optional import RangeSink as RangeSink
     from bucketry._core.options import ReadOptions as ReadOptions
     from bucketry._core.options import WriteOptions as WriteOptions
-    from bucketry._core.provider import BodyReader as BodyReader
-    from bucketry._core.provider import ObjectRequests as ObjectRequests
-    from bucketry._core.provider import RangeSink as RangeSink
+    from bucketry._core.requests import BodyReader as BodyReader
+    from bucketry._core.requests import ObjectRequests as ObjectRequests
     from bucketry._core.values import Body as Body
     from bucketry._core.values import FileRange as FileRange
     from bucketry._core.values import ListPage as ListPage
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BackblazeProvider": "providers.s3",
     "Body": "_core.values",
-    "BodyReader": "_core.provider",
+    "BodyReader": "_core.requests",
     "CloudflareR2Provider": "providers.s3",
     "DigitalOceanProvider": "providers.s3",
     "FileRange": "_core.values",
@@ -39,10 +39,10 @@ _HOMES = {
     "LocalProvider": "providers.local",
     "MemoryProvider": "providers.memory",
     "MultipartUpload": "_core.values",
-    "ObjectRequests": "_core.provider",
+    "ObjectRequests": "_core.requests",
     "Part": "_core.values",
     "PrefixedProvider": "providers.prefixed",
-    "RangeSink": "_core.provider",
+    "RangeSink": "_core.optional",
     "ReadOptions": "_core.options",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",

@@ -6,15 +6,17 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from types import TracebackType
-from typing import Any, ClassVar, Self, overload
+from typing import Any, ClassVar, Self, Unpack, overload
 
 from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import Content, ObjectRequests, ObjectStream, StrPath
+from bucketry._core.options import WHOLE, ReadOptions, WriteKeywords
+from bucketry._core.provider import Content, ObjectStream, StrPath
 from bucketry._core.units import MiB
-from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, TransferResult
+from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, ObjectVersion, TransferResult
+from bucketry._providers.defaults import DefaultRequests, unkept, unwritten
+from bucketry._providers.version_ids import check_version_ids
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, delete_settled
 from bucketry._transfer.one.read import read, read_ranges
@@ -24,17 +26,13 @@ from bucketry._transfer.options import write_options
 from bucketry._transfer.tree.directories import every_object
 from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
 
-_REQUESTS = tuple(
-    name
-    for protocol in ObjectRequests.__mro__[1:]
-    for name in vars(protocol)
-    if not name.startswith("_") and protocol.__module__ == ObjectRequests.__module__
-)
-
 
 @fills_in_facts
-class StorageProvider(ObjectRequests):
-    """The base of every provider: a class that does `ObjectRequests` gets all of `IStorageProvider` from it.
+class StorageProvider(DefaultRequests):
+    """The base of every provider: a class that writes `RequiredRequests` gets all of `IStorageProvider` from it.
+
+    What else a provider can do is told by its row, `capabilities`, and written by its class; what it cannot is refused
+    by `UnsupportedError` before anything is sent.
 
     A provider holds configuration only. It pickles, and works after a fork, in a spawned process and
     in a second event loop; without `connect` its first call opens what it needs.
@@ -46,16 +44,24 @@ class StorageProvider(ObjectRequests):
         """Remember how `upload`, `download` and streams are transferred; no I/O.
 
         Raises:
-            TypeError: The class leaves a request of `ObjectRequests` unwritten; names it.
+            TypeError: The class leaves a required request unwritten, or one that its row promises; names it.
         """
         kind = type(self)
-        unwritten = [name for name in _REQUESTS if getattr(kind, name) is getattr(ObjectRequests, name)]
-        if unwritten:
+        if missing := unwritten(kind):
+            message = f"{kind.__name__} must write {', '.join(missing)}: every provider has these"
+            raise TypeError(message)
+        for promise, names in unkept(kind, self.capabilities).items():
             message = (
-                f"{kind.__name__} must write {', '.join(unwritten)}: a request that is not there must not seem done"
+                f"{kind.__name__} must write {', '.join(names)}: its row promises capabilities.{promise}; "
+                "write them, or take the promise back"
             )
             raise TypeError(message)
         self.transfer = TransferManager(self, transfer)
+
+    def __init_subclass__(cls) -> None:
+        """Let every provider refuse a `version_id` where its row has no versions, whoever wrote the request."""
+        super().__init_subclass__()
+        check_version_ids(cls, StorageProvider)
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -262,45 +268,26 @@ class StorageProvider(ObjectRequests):
                 options = ReadOptions(byte_range=ByteRange(start, last))
         return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self.transfer.policy)
 
-    async def put(
-        self,
-        key: str,
-        data: Content,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        content_type: str | None = None,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
-        storage_class: str | None = None,
-    ) -> ObjectInfo:
+    async def put(self, key: str, data: Content, **write: Unpack[WriteKeywords]) -> ObjectInfo:
         """Store bytes, or a stream of unknown length with bounded memory, under the key.
 
         Args:
             key: The object.
             data: `bytes`, `bytearray`, `memoryview`, or an asynchronous iterable of bytes.
-            metadata: User metadata, printable ASCII.
-            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
-            if_none_match: `"*"`: only create.
-            if_match: An etag: only replace exactly this version.
-            storage_class: The vendor's word; its default when `None`.
+            **write: What goes with the bytes, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
         Raises:
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition; nothing was sent.
+            UnsupportedError: The provider does not enforce the condition or keeps no tags, or the stream is longer
+                than a provider without multipart uploads takes; nothing was stored.
+            InvalidRequestError: A header's text, or a tag, cannot be sent; nothing was sent.
 
         Cost: 1 request; a stream longer than a part: 1 for each part and 3 more.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         """
         try:
-            options = write_options(
-                self,
-                key,
-                metadata=metadata,
-                content_type=content_type,
-                storage_class=storage_class,
-                if_none_match=if_none_match,
-                if_match=if_match,
-            )
+            options = write_options(self, key, **write)
             if isinstance(data, (bytes, bytearray, memoryview)):
                 if options.conditional:
                     check_write(options, self.capabilities, self.locate(key), multipart=False)
@@ -340,6 +327,31 @@ class StorageProvider(ObjectRequests):
         Cost: 1 request for each page of 1,000 entries, the next one made ahead; 2 pages of memory.
         """
         return every_object(self, prefix, delimiter=delimiter, start_after=start_after)
+
+    async def list_versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
+        """Iterate over the versions and delete markers of the objects whose keys begin with the literal prefix.
+
+        They come in UTF-8 binary order of their keys, of one key the latest first.
+
+        Args:
+            prefix: Literal: `"bus"` matches `"bush/a"`.
+
+        Raises:
+            UnsupportedError: The provider keeps no versions; nothing was sent.
+
+        Cost: 1 request for each 1,000 versions.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        with Facts(self.name, "list_versions"):
+            if not self.capabilities.versions:
+                await DefaultRequests.list_versions_page(self, prefix)
+            token = None
+            while True:
+                page = await self.list_versions_page(prefix, token=token)
+                for entry in page.entries:
+                    yield entry
+                if (token := page.next_token) is None:
+                    return
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
         """Remove any number of objects and report on each; a missing one counts as removed.

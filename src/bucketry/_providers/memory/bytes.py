@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from bucketry._core import checksums
+from bucketry._core.optional import RangeSink
 from bucketry._core.os_errors import local_error
-from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteRange, FileRange, ObjectInfo
 from bucketry._runtime.file_bodies import read_body
@@ -31,10 +31,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object: what is known about it, and its bytes."""
+    """An object: what is known about it, its bytes, and its tags."""
 
     info: ObjectInfo
     data: bytes
+    tags: Mapping[str, str]
 
 
 class SortedObjects:

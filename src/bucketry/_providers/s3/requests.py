@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from types import TracebackType
@@ -11,10 +11,11 @@ from typing import Any
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import S3FamilyConfig
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
+from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.endpoint import resolve
@@ -160,11 +161,13 @@ class S3Requests:
         plane = await self._planes.data()
         return await plane.list_parts(upload, after=after)
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         plane = await self._planes.data()
         try:
-            return await plane.list_multiparts(prefix)
+            return await plane.list_multiparts(prefix, after=after)
         except UploadNotFoundError:  # how `rclone serve s3` says that there are none
             return ()
 
@@ -182,8 +185,22 @@ class S3Requests:
         plane = await self._planes.data()
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
-    async def delete(self, remote_path: str) -> None:
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """See `KeepsVersions.list_versions_page`."""
+        raise self._bucket.error(UnsupportedError, prefix, "list_versions", "listing versions comes later")
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `KeepsTags.get_tags`."""
+        raise self._bucket.error(UnsupportedError, key, "get_tags", "tags come later")
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `KeepsTags.put_tags`."""
+        raise self._bucket.error(UnsupportedError, key, "put_tags", "tags come later")
+
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         """See `DeletesObjects.delete`."""
+        if version_id is not None:
+            raise self._bucket.error(UnsupportedError, remote_path, "delete", "deleting by version id comes later")
         plane = self._planes.ready or await self._planes.data()
         try:
             await plane.delete(remote_path)

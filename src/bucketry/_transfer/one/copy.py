@@ -10,7 +10,7 @@ from typing import TypeVar
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import ReadOptions, WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import GiB
 from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult
@@ -38,7 +38,10 @@ async def copy(
         message = f"{where}: source and destination are the same key"
         raise InvalidRequestError(message, key=source)
     if not provider.capabilities.copy:
-        message = f"{where}: this provider has no server-side copy"
+        message = (
+            f"{where}: this provider has no server-side copy (capabilities.copy is False); "
+            "TransferManager.copy_to copies through this machine's memory"
+        )
         raise UnsupportedError(message, key=source)
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
@@ -51,6 +54,12 @@ async def copy(
         part_checksums=False,
     )
     row = provider.capabilities
+    if not row.multipart:
+        message = (
+            f"{where}: {info.size} bytes are more than the {row.max_copy_size} this provider copies in one request, "
+            "and it has no multipart uploads (capabilities.multipart is False)"
+        )
+        raise UnsupportedError(message, key=source)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
@@ -103,6 +112,12 @@ async def copy_between(
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
         raise UnsupportedError(message, key=key)
+    if not row.multipart and COPIES * info.size > config.memory_budget:
+        message = (
+            f"{other.locate(destination)}: this provider has no multipart uploads (capabilities.multipart is False), "
+            f"and {info.size} bytes are too many for memory_budget; download the object, then upload the file"
+        )
+        raise UnsupportedError(message, key=destination)
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
@@ -114,7 +129,8 @@ async def copy_between(
                 raise IntegrityError(message, key=key)
             return await send(data)
 
-    if plan.count <= 1 or not info.etag:  # without an etag its ranges cannot be held to one version
+    at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
+    if at_once:
         made, retries = await piece(
             None, info.size, lambda data: put_settled(other, destination, data, options, attempts=config.max_attempts)
         )

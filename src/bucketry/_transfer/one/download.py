@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from bucketry._core import checksums
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.provider import StrPath
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
@@ -28,7 +29,7 @@ READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
 
 
 @dataclass(slots=True)
-class Download:
+class DownloadTransfer:
     """One download under way.
 
     Attributes:

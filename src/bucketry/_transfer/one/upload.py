@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.provider import StrPath
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import (
@@ -41,7 +42,7 @@ PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, 
 
 
 @dataclass(slots=True)
-class Upload:
+class UploadTransfer:
     """One upload under way.
 
     Attributes:
@@ -94,12 +95,16 @@ class Upload:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded."""
+        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded.
+
+        Without multipart uploads it must fit one request, and be held in memory whole.
+        """
         started = time.monotonic()
         limits = self.provider.capabilities
         check_key(self.key, limits, self.provider.locate())
         check_write(self.options, limits, self.provider.locate(self.key), multipart=False)
-        check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
+        if limits.multipart:
+            check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
         check_part_size(self.config.part_size, limits, self.provider.locate(self.key))
         meter = Meter(self.progress, self.key, None)
         source = Slicer(chunks)
@@ -110,6 +115,14 @@ class Upload:
             finally:
                 self.limits.memory.give(first.held)
             meter.add(len(first.data))
+        elif not limits.multipart:
+            self.limits.memory.give(first.held)
+            message = (
+                f"{self.provider.locate(self.key)}: the stream is longer than {len(first.data)} bytes, and this "
+                "provider has no multipart uploads (capabilities.multipart is False); write it to a file and upload "
+                "that, or give TransferConfig a larger memory_budget"
+            )
+            raise UnsupportedError(message, key=self.key)
         else:
             waiting = [first]
             del first  # its memory is counted until it is sent
@@ -124,8 +137,10 @@ class Upload:
         return self._made
 
     def _single_limit(self) -> int:
-        """Give the largest size that goes in one request."""
+        """Give the largest size that goes in one request: without multipart uploads, all that the provider takes."""
         limits = self.provider.capabilities
+        if not limits.multipart:
+            return limits.max_put_size
         wanted = self.config.multipart_threshold
         if wanted is None:
             wanted = limits.multipart_threshold
@@ -229,15 +244,23 @@ class Upload:
             yield await self._next_part(source, number)
 
     async def _next_part(self, source: Slicer, number: int) -> _StreamPart:
-        size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
-        held = await self.limits.memory.take(self._memory(size))
+        limits = self.provider.capabilities
+        if limits.multipart:
+            size = stream_part_size(number, limits, self.config.part_size)
+            wanted = self._memory(size)
+        else:
+            size = min(limits.max_put_size, self.config.memory_budget // COPIES)
+            wanted = COPIES * size
+        held = await self.limits.memory.take(wanted)
         try:
             data = await source.take(size)
             self._check_stream(number, source.taken)
         except BaseException:
             self.limits.memory.give(held)
             raise
-        return _StreamPart(number, data, held)
+        needed = min(held, COPIES * len(data))
+        self.limits.memory.give(held - needed)
+        return _StreamPart(number, data, needed)
 
     def _check_stream(self, number: int, size: int) -> None:
         limits = self.provider.capabilities

@@ -10,7 +10,7 @@ from dataclasses import replace
 from bucketry._core import checksums
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry.errors import (

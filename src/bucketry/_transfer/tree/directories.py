@@ -15,7 +15,7 @@ from typing import Any
 from bucketry._core.checks import OWN, local_parts
 from bucketry._core.facts import filled
 from bucketry._core.os_errors import check_path, local_error
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.one.staging import is_staged

@@ -1,0 +1,172 @@
+"""The default of every request that a provider need not write: it does without, or refuses before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.facts import fills_in_facts
+from bucketry._core.optional import RangeSink
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
+from bucketry._core.requests import ObjectRequests, RequiredRequests
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    VersionPage,
+)
+from bucketry._providers.ranges import fill_sink
+from bucketry.errors import StorageError, UnsupportedError
+
+_REQUIRED = tuple(
+    name
+    for protocol in RequiredRequests.__mro__
+    for name in vars(protocol)
+    if not name.startswith("_") and protocol.__module__ == RequiredRequests.__module__
+)
+_MULTIPART = (
+    "create_multipart",
+    "put_part",
+    "complete_multipart",
+    "abort_multipart",
+    "list_parts",
+    "list_multiparts",
+)
+
+
+@fills_in_facts
+class DefaultRequests(ObjectRequests):
+    """What a provider has of `ObjectRequests` without writing it."""
+
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
+        """Put a range of the object (`None`: all of it) into an open file, off the event loop.
+
+        On `IncompleteBodyError` the sink's position tells how much arrived: ask for the rest.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: The object is not the version named by `if_match`.
+            IncompleteBodyError: The body ended or stalled before its length.
+            LocalFileError: The file cannot be written.
+
+        Cost: 1 request, the range's bytes down; about 1 MiB of memory, and what `open_body` needs.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        return await fill_sink(self.open_body(key, options), sink)
+
+    async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
+        """Remove several objects and report on each.
+
+        Cost: 1 request; 1 for each key where `capabilities.max_delete_keys` is 1.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
+        failed: dict[str, StorageError] = {}
+        for key in keys:
+            try:
+                await self.delete(key)
+            except StorageError as error:
+                failed[key] = error
+        return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> ObjectInfo:
+        """Refuse."""
+        raise self._without("server-side copy", "copy is False", source)
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """Refuse."""
+        raise self._without("server-side copy into parts", "copy and multipart are not both True", source)
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """Refuse."""
+        raise self._without_multipart(key)
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """Refuse."""
+        raise self._without_multipart(upload.key)
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """Refuse."""
+        raise self._without_multipart(upload.key)
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """Refuse."""
+        raise self._without_multipart(upload.key)
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """Refuse."""
+        raise self._without_multipart(upload.key)
+
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
+        """Refuse."""
+        raise self._without_multipart(prefix)
+
+    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+        """Refuse."""
+        raise self._without("presigned URLs", "presign_methods is empty", key)
+
+    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
+        """Refuse."""
+        raise self._without("browser uploads by a signed form", "presign_post is False", key)
+
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """Refuse."""
+        raise self._without("versions", "versions is False", prefix)
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """Refuse."""
+        raise self._without("tags", "tags is False", key)
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Refuse."""
+        raise self._without("tags", "tags is False", key)
+
+    def _without_multipart(self, key: str) -> UnsupportedError:
+        return self._without("multipart uploads", "multipart is False", key)
+
+    def _without(self, what: str, why: str, key: str) -> UnsupportedError:
+        return UnsupportedError(f"{self.locate(key)}: this provider has no {what} (capabilities.{why})", key=key)
+
+
+def unwritten(kind: type[DefaultRequests]) -> list[str]:
+    """Give the required requests that the class leaves unwritten."""
+    return [name for name in _REQUIRED if getattr(kind, name) is getattr(RequiredRequests, name)]
+
+
+def unkept(kind: type[DefaultRequests], row: Capabilities) -> dict[str, list[str]]:
+    """Give the capabilities that the row promises, each with the requests for it that the class leaves unwritten."""
+    promises = {
+        "multipart": _MULTIPART if row.multipart else (),
+        "copy": ("copy_object", *(("copy_part",) if row.multipart else ())) if row.copy else (),
+        "presign_methods": ("presign",) if row.presign_methods else (),
+        "presign_post": ("presign_post",) if row.presign_post else (),
+        "max_delete_keys": ("delete_batch",) if row.max_delete_keys > 1 else (),
+        "versions": ("list_versions_page",) if row.versions else (),
+        "tags": ("get_tags", "put_tags") if row.tags else (),
+    }
+    missing = {
+        promise: [name for name in names if getattr(kind, name) is getattr(DefaultRequests, name)]
+        for promise, names in promises.items()
+    }
+    return {promise: names for promise, names in missing.items() if names}
