@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bucketry._core.values import ByteRange as ByteRange
     from bucketry._core.values import CommonPrefix as CommonPrefix
     from bucketry._core.values import ObjectInfo as ObjectInfo
+    from bucketry._core.values import ObjectVersion as ObjectVersion
     from bucketry._core.values import Progress as Progress
     from bucketry._core.values import TransferResult as TransferResult
     from bucketry._session.pool import SessionPool as SessionPool
@@ -49,6 +50,7 @@ _HOMES = {
     "MemoryProvider": "providers.memory",
     "ObjectInfo": "_core.values",
     "ObjectStream": "_core.provider",
+    "ObjectVersion": "_core.values",
     "Progress": "_core.values",
     "S3Provider": "providers.s3",
     "SessionPool": "_session.pool",
@@ -75,6 +77,7 @@ __all__ = [
     "MemoryProvider",
     "ObjectInfo",
     "ObjectStream",
+    "ObjectVersion",
     "Progress",
     "S3Provider",
     "SessionPool",

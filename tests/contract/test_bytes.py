@@ -19,7 +19,7 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from bucketry.providers import StorageProvider
-from tests.contract.conftest import PART_SIZE
+from tests.contract.conftest import PART_SIZE, open_uploads
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -86,7 +86,7 @@ async def test_put_a_stream(provider: StorageProvider, parts: tuple[bytes, ...])
     assert await provider.get("stream") == whole
     found = await provider.get_metadata("stream")
     assert (found["metadata"], found["content_type"]) == ({"kind": "stream"}, "text/plain")
-    assert await provider.list_multiparts() == ()
+    assert await open_uploads(provider) == ()
 
 
 async def test_a_stream_that_fails_stores_nothing(provider: StorageProvider) -> None:
@@ -99,7 +99,7 @@ async def test_a_stream_that_fails_stores_nothing(provider: StorageProvider) -> 
     with pytest.raises(ZeroDivisionError):
         await provider.put("stream", failing())
     assert not await provider.exists("stream")
-    assert await provider.list_multiparts() == ()
+    assert await open_uploads(provider) == ()
 
 
 async def test_get_range(provider: StorageProvider) -> None:

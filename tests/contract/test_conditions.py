@@ -18,7 +18,7 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from bucketry.providers import StorageProvider
-from tests.contract.conftest import OpenFile, Sink
+from tests.contract.conftest import OpenFile, Sink, open_uploads
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -71,7 +71,7 @@ async def test_create_only(provider: StorageProvider, write: Write, row: str) ->
     with pytest.raises(AlreadyExistsError):
         await write(provider, "key", b"second", options)
     assert await provider.get("key") == b"first"
-    assert await provider.list_multiparts() == ()
+    assert await open_uploads(provider) == ()
 
 
 @SWAPS
@@ -120,7 +120,7 @@ async def test_a_write_needs_an_etag(provider: StorageProvider, write: Write, ro
     with pytest.raises(InvalidRequestError, match="etag"):
         await write(provider, "key", b"second", WriteOptions(if_match="*"))
     assert await provider.get("key") == b"first"
-    assert await provider.list_multiparts() == ()
+    assert await open_uploads(provider) == ()
 
 
 async def test_public_put_passes_conditions(provider: StorageProvider) -> None:

@@ -6,16 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.checks import check_key as check_key
+    from bucketry._core.checks import check_tags as check_tags
+    from bucketry._core.conditions import cut_range as cut_range
+    from bucketry._core.conditions import judge_read as judge_read
+    from bucketry._core.conditions import judge_write as judge_write
     from bucketry._core.optional import RangeSink as RangeSink
+    from bucketry._core.options import WHOLE as WHOLE
     from bucketry._core.options import ReadOptions as ReadOptions
+    from bucketry._core.options import WriteKeywords as WriteKeywords
     from bucketry._core.options import WriteOptions as WriteOptions
     from bucketry._core.requests import BodyReader as BodyReader
     from bucketry._core.requests import ObjectRequests as ObjectRequests
+    from bucketry._core.requests import RequiredRequests as RequiredRequests
     from bucketry._core.values import Body as Body
     from bucketry._core.values import FileRange as FileRange
     from bucketry._core.values import ListPage as ListPage
     from bucketry._core.values import MultipartUpload as MultipartUpload
     from bucketry._core.values import Part as Part
+    from bucketry._core.values import VersionPage as VersionPage
+    from bucketry._providers.stored.listing import last_seen as last_seen
+    from bucketry._providers.stored.listing import take_page as take_page
+    from bucketry._runtime.file_bodies import read_body as read_body
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
     from bucketry.providers.local import LocalProvider as LocalProvider
     from bucketry.providers.memory import MemoryProvider as MemoryProvider
@@ -44,15 +56,28 @@ _HOMES = {
     "PrefixedProvider": "providers.prefixed",
     "RangeSink": "_core.optional",
     "ReadOptions": "_core.options",
+    "RequiredRequests": "_core.requests",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
+    "VersionPage": "_core.values",
+    "WHOLE": "_core.options",
     "WasabiProvider": "providers.s3",
+    "WriteKeywords": "_core.options",
     "WriteOptions": "_core.options",
+    "check_key": "_core.checks",
+    "check_tags": "_core.checks",
+    "cut_range": "_core.conditions",
+    "judge_read": "_core.conditions",
+    "judge_write": "_core.conditions",
+    "last_seen": "_providers.stored.listing",
+    "read_body": "_runtime.file_bodies",
+    "take_page": "_providers.stored.listing",
 }
 
 __all__ = [
+    "WHOLE",
     "BackblazeProvider",
     "Body",
     "BodyReader",
@@ -68,12 +93,23 @@ __all__ = [
     "PrefixedProvider",
     "RangeSink",
     "ReadOptions",
+    "RequiredRequests",
     "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",
     "StorageProviderFactory",
+    "VersionPage",
     "WasabiProvider",
+    "WriteKeywords",
     "WriteOptions",
+    "check_key",
+    "check_tags",
+    "cut_range",
+    "judge_read",
+    "judge_write",
+    "last_seen",
+    "read_body",
+    "take_page",
 ]
 
 

@@ -262,7 +262,7 @@ class LocalRequests:
     def _page(self, prefix: str, delimiter: str | None, after: str) -> ListPage:
         walk = Walk(self._root, self._names, prefix=prefix, after=after)
         limit = self.capabilities.max_list_keys
-        return take_page(walk, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        return take_page(walk, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=walk.skip)
 
     def _delete_batch(self, keys: Sequence[str]) -> Generator[None, None, BatchResult]:
         failed: dict[str, StorageError] = {}

@@ -12,7 +12,7 @@ from bucketry._core import checksums
 from bucketry._core.optional import RangeSink
 from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
-from bucketry._core.values import Body, ByteRange, FileRange, ObjectInfo
+from bucketry._core.values import Body, ByteRange, ObjectInfo
 from bucketry._runtime.file_bodies import read_body
 from bucketry.errors import StorageError
 
@@ -78,7 +78,7 @@ def take_in(body: Body, where: str) -> Content:
     Raises:
         IntegrityError: The file ends early, or has changed.
     """
-    return _digest(read_body(body, where) if isinstance(body, FileRange) else bytes(body))
+    return _digest(read_body(body, where))
 
 
 def _digest(data: bytes) -> Content:

@@ -144,7 +144,7 @@ class MemoryRequests:
         after = last_seen(start_after, token)
         objects = SortedObjects(self._keys, self._objects, prefix, after)
         limit = self.capabilities.max_list_keys
-        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         """See `DeletesObjects.delete`."""
