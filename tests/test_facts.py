@@ -96,7 +96,7 @@ async def test_what_ends_an_open_body_is_its_users() -> None:
 
 
 async def test_a_provider_of_ones_own_is_filled_in_too() -> None:
-    """What a class without the decorator raises, or reports of a batch, is filled in by what calls it."""
+    """What a provider of one's own raises, or reports of a batch, is filled in without its doing."""
 
     class Own(bucketry.MemoryProvider):
         async def head(self, key: str, *, version_id: str | None = None) -> bucketry.ObjectInfo:
@@ -104,7 +104,7 @@ async def test_a_provider_of_ones_own_is_filled_in_too() -> None:
 
     with pytest.raises(NotFoundError) as caught:
         await Own().get_file_size("k")
-    assert (caught.value.provider, caught.value.operation, caught.value.key) == ("memory", "get_file_size", "k")
+    assert (caught.value.provider, caught.value.operation, caught.value.key) == ("memory", "head", "k")
 
     @fills_in_facts
     class Batches:

@@ -126,7 +126,8 @@ class SqliteBody:
         return self._data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        yield self._data
+        if self._data:
+            yield self._data
 
 
 # --8<-- [end:provider]

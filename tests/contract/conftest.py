@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
-import runpy
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -20,10 +21,21 @@ from bucketry._core.values import MultipartUpload
 from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
 from tests.contract import servers
 
+
+def imported(path: Path) -> Any:
+    """Import a module that is no part of a package, so that its classes pickle."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sqlite_provider.py"
 ENVIRONMENT = dict(os.environ)  # as it was before a fixture cleared it
 # The example of the how-to: somebody else's provider, which writes what is required and no more.
-MINIMAL: type[StorageProvider] = runpy.run_path(str(EXAMPLE))["SqliteProvider"]
+MINIMAL = imported(EXAMPLE).SqliteProvider
 PART_SIZE = 5 * MiB  # the smallest that every vendor takes
 # A server's name alone: by the transport that is the default; else that of another one behind a hyphen.
 SERVERS = ("moto", "moto-aiobotocore", "rclone", "rclone-aiobotocore")
@@ -70,6 +82,13 @@ def live(name: str, transfer: TransferConfig) -> StorageProvider:
     return PrefixedProvider(cast("StorageProvider", made), f"contract-{secrets.token_hex(8)}/", transfer=transfer)
 
 
+def skip_unless_promised(test: pytest.Item, provider: StorageProvider) -> None:
+    """Skip a test that needs what the provider's row does not promise."""
+    for needed in test.iter_markers("needs"):
+        if missing := [name for name in needed.args if not getattr(provider.capabilities, name)]:
+            pytest.skip(f"the row says no: {', '.join(missing)}")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path) -> AsyncIterator[StorageProvider]:
     """Give an open provider of each kind, on an empty place of its own."""
@@ -95,9 +114,7 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
             made = S3Provider(
                 config | {"transport": transport or "auto", "max_attempts": 3}, pool=pool, transfer=transfer
             )
-    for needed in request.node.iter_markers("needs"):
-        if missing := [name for name in needed.args if not getattr(made.capabilities, name)]:
-            pytest.skip(f"the row says no: {', '.join(missing)}")
+    skip_unless_promised(request.node, made)
     async with made:
         yield made
         if request.param == "live":

@@ -16,7 +16,7 @@ from bucketry._core.provider import Content, ObjectStream, StrPath
 from bucketry._core.units import MiB
 from bucketry._core.values import BatchResult, ByteRange, CommonPrefix, ObjectInfo, ObjectVersion, TransferResult
 from bucketry._providers.defaults import DefaultRequests, unkept, unwritten
-from bucketry._providers.version_ids import check_version_ids
+from bucketry._providers.promises import keep_promises
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, delete_settled
 from bucketry._transfer.one.read import read, read_ranges
@@ -59,9 +59,10 @@ class StorageProvider(DefaultRequests):
         self.transfer = TransferManager(self, transfer)
 
     def __init_subclass__(cls) -> None:
-        """Let every provider refuse a `version_id` where its row has no versions, whoever wrote the request."""
+        """Let the requests that a provider writes refuse what its row does not promise, and their errors say where."""
         super().__init_subclass__()
-        check_version_ids(cls, StorageProvider)
+        fills_in_facts(cls)
+        keep_promises(cls, StorageProvider)
 
     async def __aenter__(self) -> Self:
         """Connect."""
