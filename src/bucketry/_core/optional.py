@@ -1,13 +1,16 @@
 """What a provider may do in one request each, beyond what every provider does; the row tells whether it does.
 
-`StorageProvider` has a default for each: it does without, or refuses by `UnsupportedError`.
+A provider derives from these, so that what it does not write refuses by `UnsupportedError`. The defaults of
+`fetch_range` and `delete_batch` do without; they are in `_providers.defaults`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from bucketry._core.facts import filled
+from bucketry._core.names import Names
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.values import (
     BatchResult,
@@ -18,6 +21,7 @@ from bucketry._core.values import (
     Part,
     VersionPage,
 )
+from bucketry.errors import UnsupportedError
 
 
 class RangeSink(Protocol):
@@ -92,18 +96,32 @@ class CopiesObjects(Protocol):
             if_match: The source's etag, to copy exactly that version.
             options: Replaces metadata and content type; `None` keeps the source's.
 
+        Raises:
+            UnsupportedError: The provider has no server-side copy.
+
         Cost: 1 request; no bytes pass through this machine.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
+        raise _without(self, "server-side copy", "copy is False", "copy_object", source)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """Make a part of an open upload from a range of another object.
 
+        Raises:
+            UnsupportedError: The provider has no server-side copy into parts.
+
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
+        raise _without(
+            self,
+            "server-side copy into parts",
+            "copy and capabilities.multipart are not both True",
+            "copy_part",
+            source,
+        )
 
 
 class UploadsParts(Protocol):
@@ -112,19 +130,25 @@ class UploadsParts(Protocol):
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """Open an upload; its parts are stored, and billed, until it is completed or aborted.
 
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
         """
+        raise _without(self, "multipart uploads", "multipart is False", "create_multipart", key)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """Store one part; parts may arrive in any order and replace an earlier one of the same number.
 
         Raises:
+            UnsupportedError: The provider has no multipart uploads.
             UploadNotFoundError: The upload was completed or aborted.
 
         Cost: 1 request, the body's bytes up; the body in memory while it is sent.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         """
+        raise _without(self, "multipart uploads", "multipart is False", "put_part", upload.key)
 
     async def complete_multipart(
         self,
@@ -143,6 +167,7 @@ class UploadsParts(Protocol):
             checksum: Hex digest of the whole object where the row has `full_object_checksum`.
 
         Raises:
+            UnsupportedError: The provider has no multipart uploads.
             UploadNotFoundError: The upload was completed (perhaps by a lost earlier attempt) or aborted.
             AlreadyExistsError: `if_none_match="*"` and there is an object now.
             PreconditionFailedError: `if_match` does not hold.
@@ -150,13 +175,18 @@ class UploadsParts(Protocol):
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
+        raise _without(self, "multipart uploads", "multipart is False", "complete_multipart", upload.key)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """Throw the upload and its parts away; succeeds when it is gone already.
 
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
+        raise _without(self, "multipart uploads", "multipart is False", "abort_multipart", upload.key)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """Give the stored parts of an open upload, in order of their numbers; 1,000 at the most, without checksums.
@@ -166,11 +196,13 @@ class UploadsParts(Protocol):
             after: Only parts whose number is higher.
 
         Raises:
+            UnsupportedError: The provider has no multipart uploads.
             UploadNotFoundError: The upload was completed or aborted.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
         """
+        raise _without(self, "multipart uploads", "multipart is False", "list_parts", upload.key)
 
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
@@ -183,9 +215,13 @@ class UploadsParts(Protocol):
             prefix: Literal.
             after: The last upload of the answer before: only those behind it. It need not be open any more.
 
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """
+        raise _without(self, "multipart uploads", "multipart is False", "list_multiparts", prefix)
 
 
 class Presigns(Protocol):
@@ -205,6 +241,7 @@ class Presigns(Protocol):
         Cost: none.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
         """
+        raise _without(self, "presigned URLs", "presign_methods is empty", "presign", key)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """Sign a form with which a browser may upload to `key`: `{"url": …, "fields": {…}}`.
@@ -215,6 +252,7 @@ class Presigns(Protocol):
         Cost: none.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html
         """
+        raise _without(self, "browser uploads by a signed form", "presign_post is False", "presign_post", key)
 
 
 class KeepsVersions(Protocol):
@@ -235,6 +273,7 @@ class KeepsVersions(Protocol):
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
+        raise _without(self, "versions", "versions is False", "list_versions_page", prefix)
 
 
 class KeepsTags(Protocol):
@@ -250,6 +289,7 @@ class KeepsTags(Protocol):
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
         """
+        raise _without(self, "tags", "tags is False", "get_tags", key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of the object; its bytes, etag and metadata stay.
@@ -266,3 +306,10 @@ class KeepsTags(Protocol):
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
         """
+        raise _without(self, "tags", "tags is False", "put_tags", key)
+
+
+def _without(provider: object, what: str, why: str, operation: str, key: str) -> UnsupportedError:
+    named = cast("Names", provider)  # these protocols are parts of `ObjectRequests`, which has it
+    message = f"{named.locate(key)}: this provider has no {what} (capabilities.{why})"
+    return filled(UnsupportedError(message, key=key), named.name, operation)

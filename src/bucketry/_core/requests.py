@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
-from bucketry._core.capabilities import Capabilities
+from bucketry._core.names import Names
 from bucketry._core.optional import (
     CopiesObjects,
     DeletesBatches,
@@ -65,21 +65,6 @@ class Connects(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect."""
-
-
-class Names(Protocol):
-    """How a provider names itself and its objects in messages, and what it can do."""
-
-    @property
-    def name(self) -> str:
-        """Such as `"s3"` or `"local"`."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The vendor row: limits and promises."""
-
-    def locate(self, key: str = "") -> str:
-        """Give a URL for messages, such as `"s3://bucket/key"`; never holds a credential."""
 
 
 class ReadsObjects(Protocol):

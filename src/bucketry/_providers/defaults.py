@@ -1,32 +1,23 @@
-"""The default of every request that a provider need not write: it does without, or refuses before anything is sent."""
+"""The requests that a provider does without writing them, and what its class must write."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.facts import fills_in_facts
 from bucketry._core.optional import RangeSink
-from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
+from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.requests import ObjectRequests, RequiredRequests
-from bucketry._core.values import (
-    BatchResult,
-    Body,
-    ByteRange,
-    MultipartUpload,
-    ObjectInfo,
-    Part,
-    VersionPage,
-)
+from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._providers.ranges import fill_sink
-from bucketry.errors import StorageError, UnsupportedError
+from bucketry.errors import StorageError
 
 _REQUIRED = tuple(
     name
     for protocol in RequiredRequests.__mro__
     for name in vars(protocol)
-    if not name.startswith("_") and protocol.__module__ == RequiredRequests.__module__
+    if not name.startswith("_") and protocol.__module__.startswith("bucketry.")
 )
 _MULTIPART = (
     "create_multipart",
@@ -40,7 +31,7 @@ _MULTIPART = (
 
 @fills_in_facts
 class DefaultRequests(ObjectRequests):
-    """What a provider has of `ObjectRequests` without writing it."""
+    """What a provider does without writing it; what it cannot do at all, `_core.optional` refuses."""
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Put a range of the object (`None`: all of it) into an open file, off the event loop.
@@ -71,82 +62,6 @@ class DefaultRequests(ObjectRequests):
             except StorageError as error:
                 failed[key] = error
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
-
-    async def copy_object(
-        self,
-        source: str,
-        destination: str,
-        *,
-        if_match: str | None = None,
-        options: WriteOptions | None = None,
-    ) -> ObjectInfo:
-        """Refuse."""
-        raise self._without("server-side copy", "copy is False", source)
-
-    async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
-    ) -> Part:
-        """Refuse."""
-        raise self._without("server-side copy into parts", "copy and multipart are not both True", source)
-
-    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """Refuse."""
-        raise self._without_multipart(key)
-
-    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """Refuse."""
-        raise self._without_multipart(upload.key)
-
-    async def complete_multipart(
-        self,
-        upload: MultipartUpload,
-        parts: Sequence[Part],
-        options: WriteOptions,
-        *,
-        checksum: str | None = None,
-    ) -> ObjectInfo:
-        """Refuse."""
-        raise self._without_multipart(upload.key)
-
-    async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Refuse."""
-        raise self._without_multipart(upload.key)
-
-    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """Refuse."""
-        raise self._without_multipart(upload.key)
-
-    async def list_multiparts(
-        self, prefix: str = "", *, after: MultipartUpload | None = None
-    ) -> tuple[MultipartUpload, ...]:
-        """Refuse."""
-        raise self._without_multipart(prefix)
-
-    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
-        """Refuse."""
-        raise self._without("presigned URLs", "presign_methods is empty", key)
-
-    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
-        """Refuse."""
-        raise self._without("browser uploads by a signed form", "presign_post is False", key)
-
-    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        """Refuse."""
-        raise self._without("versions", "versions is False", prefix)
-
-    async def get_tags(self, key: str) -> dict[str, str]:
-        """Refuse."""
-        raise self._without("tags", "tags is False", key)
-
-    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """Refuse."""
-        raise self._without("tags", "tags is False", key)
-
-    def _without_multipart(self, key: str) -> UnsupportedError:
-        return self._without("multipart uploads", "multipart is False", key)
-
-    def _without(self, what: str, why: str, key: str) -> UnsupportedError:
-        return UnsupportedError(f"{self.locate(key)}: this provider has no {what} (capabilities.{why})", key=key)
 
 
 def unwritten(kind: type[DefaultRequests]) -> list[str]:

@@ -24,7 +24,7 @@ def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
     """
     for name, around in _CHECKS.items():
         owner = next(base for base in kind.__mro__ if name in vars(base))
-        if owner is kind or not (issubclass(owner, kept) or issubclass(RequiredRequests, owner)):
+        if owner is kind or not (issubclass(owner, kept) or owner in RequiredRequests.__mro__):
             setattr(kind, name, around(getattr(kind, name)))
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, Unpack, overload
 from bucketry._core.checks import check_write, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
+from bucketry._core.optional import KeepsVersions
 from bucketry._core.options import WHOLE, ReadOptions, WriteKeywords
 from bucketry._core.provider import Content, ObjectStream, StrPath
 from bucketry._core.units import MiB
@@ -345,7 +346,7 @@ class StorageProvider(DefaultRequests):
         """
         with Facts(self.name, "list_versions"):
             if not self.capabilities.versions:
-                await DefaultRequests.list_versions_page(self, prefix)
+                await KeepsVersions.list_versions_page(self, prefix)  # refuses
             token = None
             while True:
                 page = await self.list_versions_page(prefix, token=token)
