@@ -17,7 +17,6 @@ from typing import Any
 from bucketry import Capabilities, ObjectInfo, StorageError, StorageProviderFactory, TransferConfig
 from bucketry.errors import NotFoundError
 from bucketry.providers import (
-    WHOLE,
     Body,
     ListPage,
     ReadOptions,
@@ -34,6 +33,7 @@ from bucketry.providers import (
 TABLE = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, size, etag, modified, kept, data BLOB)"
 READING = "SELECT key, size, etag, modified, kept, data FROM objects WHERE key = ?"
 LISTING = "SELECT key, size, etag, modified FROM objects WHERE key > ? AND substr(key, 1, ?) = ? ORDER BY key"
+WHOLE = ReadOptions()
 KEPT = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language", "storage_class")
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from bucketry._core.conditions import judge_read as judge_read
     from bucketry._core.conditions import judge_write as judge_write
     from bucketry._core.optional import RangeSink as RangeSink
-    from bucketry._core.options import WHOLE as WHOLE
     from bucketry._core.options import ReadOptions as ReadOptions
     from bucketry._core.options import WriteKeywords as WriteKeywords
     from bucketry._core.options import WriteOptions as WriteOptions
@@ -62,7 +61,6 @@ _HOMES = {
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
     "VersionPage": "_core.values",
-    "WHOLE": "_core.options",
     "WasabiProvider": "providers.s3",
     "WriteKeywords": "_core.options",
     "WriteOptions": "_core.options",
@@ -77,7 +75,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "WHOLE",
     "BackblazeProvider",
     "Body",
     "BodyReader",
