@@ -19,12 +19,21 @@ from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._providers.wrapped import WrappedRequests
 from bucketry.errors import InvalidKeyError, NotFoundError
 from bucketry.providers import StorageProvider
+from bucketry.providers.reads import ReadMethods
 
 SOURCE = Path(bucketry.__file__).parent
 KINDS = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
 S3 = "s3"
 """How the modules begin whose errors `S3Bucket.error` makes, because it knows the bucket as well."""
-BORDERS = (DefaultRequests, LocalRequests, MemoryRequests, WrappedRequests, StorageProvider, TransferManager)
+BORDERS = (
+    DefaultRequests,
+    LocalRequests,
+    MemoryRequests,
+    WrappedRequests,
+    ReadMethods,
+    StorageProvider,
+    TransferManager,
+)
 
 
 def own_facts(source: str) -> list[int]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bucketry._core.config import TransferConfig as TransferConfig
     from bucketry._core.provider import IStorageProvider as IStorageProvider
     from bucketry._core.provider import ObjectStream as ObjectStream
+    from bucketry._core.provider import Upload as Upload
     from bucketry._core.values import BatchResult as BatchResult
     from bucketry._core.values import ByteRange as ByteRange
     from bucketry._core.values import CommonPrefix as CommonPrefix
@@ -59,6 +60,7 @@ _HOMES = {
     "TransferConfig": "_core.config",
     "TransferManager": "_transfer.manager",
     "TransferResult": "_core.values",
+    "Upload": "_core.provider",
     "WasabiProvider": "providers.s3",
     "open_storage": "providers.factory",
     "storage_provider_from_env": "providers.factory",
@@ -86,6 +88,7 @@ __all__ = [
     "TransferConfig",
     "TransferManager",
     "TransferResult",
+    "Upload",
     "WasabiProvider",
     "open_storage",
     "storage_provider_from_env",

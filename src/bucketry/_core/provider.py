@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias, Unpack, overload, runtime_checkable
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias, Unpack, overload, runtime_checkable
 
 from bucketry._core.options import WriteKeywords
 from bucketry._core.requests import ObjectRequests
-from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, ObjectVersion, TransferResult
+from bucketry._core.values import (
+    BatchResult,
+    CommonPrefix,
+    MultipartUpload,
+    ObjectInfo,
+    ObjectVersion,
+    Part,
+    TransferResult,
+)
 
 StrPath: TypeAlias = str | os.PathLike[str]
 Content: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes]
@@ -24,6 +33,84 @@ class ObjectStream(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Give the bytes in chunks of at most the chunk size."""
+
+
+class Upload(Protocol):
+    """An open multipart upload, as `start_upload` and `adopt_upload` give it.
+
+    Any number of processes may put parts of one upload at once: `key` and `upload_id` name it everywhere, and
+    `adopt_upload` takes it over. Its parts are stored, and billed, until it is committed or aborted.
+
+    `async with` aborts it where the block ends with an error or is cancelled. A block that ends well leaves it as it
+    is: nothing is published without `commit`, and another process may go on.
+    """
+
+    @property
+    def key(self) -> str:
+        """The object that it is to make."""
+
+    @property
+    def upload_id(self) -> str:
+        """The provider's name for it: what another process needs to go on, together with the key."""
+
+    async def __aenter__(self) -> Self:
+        """Give the upload."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Abort it where the block ends with an error or a cancellation; else leave it as it is."""
+
+    async def put_part(self, number: int, data: bytes | bytearray | memoryview) -> Part:
+        """Store one part; parts may arrive in any order, and replace an earlier one of the same number.
+
+        Args:
+            number: 1 to `capabilities.max_parts`; the object has its parts in order of their numbers, gaps are fine.
+            data: From `capabilities.min_part_size` to `max_part_size` bytes, the last part may have fewer; all but
+                the last of equal length where `capabilities.equal_part_sizes`.
+
+        Raises:
+            UploadNotFoundError: The upload was committed or aborted.
+            InvalidRequestError: The number is outside its bounds; nothing was sent.
+
+        Cost: 1 request, the bytes up.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+        """
+
+    def list_parts(self) -> AsyncIterator[Part]:
+        """Iterate over the parts that are stored, in order of their numbers, whoever put them.
+
+        Raises:
+            UploadNotFoundError: The upload was committed or aborted.
+
+        Cost: 1 request for each 1,000 parts, and 1 more.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+        """
+
+    async def commit(self) -> ObjectInfo:
+        """Publish the object made of the parts.
+
+        Of `start_upload` they are those put through this object, of `adopt_upload` all that are stored. So where
+        several processes have put parts, the one that commits adopts the upload, even if it has started it.
+        Conditions that `start_upload` was given hold here; an adopted upload has none.
+
+        Raises:
+            UploadNotFoundError: The upload was committed or aborted.
+            InvalidRequestError: There is no part, or one before the last is too small.
+            AlreadyExistsError: `if_none_match="*"` and there is an object now.
+            PreconditionFailedError: `if_match` does not hold.
+            TransientError: The provider did not answer; a note says where it is not known whether it has done it.
+
+        Cost: 1 request and 1 HEAD; adopted: 1 request, 1 for each 1,000 parts, and 1 more.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+        """
+
+    async def abort(self) -> None:
+        """Throw the upload and its parts away; succeeds when it is gone already.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+        """
 
 
 @runtime_checkable
@@ -97,6 +184,15 @@ class IStorageProvider(ObjectRequests, Protocol):
         self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
         """Iterate over the objects whose keys begin with the literal prefix; with a delimiter also common prefixes."""
+
+    async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> Upload:
+        """Open a multipart upload whose parts the caller puts."""
+
+    async def adopt_upload(self, key: str, upload_id: str) -> Upload:
+        """Take over a multipart upload that is open."""
+
+    def list_uploads(self, prefix: str = "") -> AsyncIterator[MultipartUpload]:
+        """Iterate over the open multipart uploads of keys that begin with the literal prefix."""
 
     def list_versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
         """Iterate over the versions and delete markers of the objects whose keys begin with the literal prefix."""

@@ -41,7 +41,7 @@ async def multipart(
     and 1 for each upload to the same key of that time.
     """
     marked = with_token(options)
-    upload = await _open(provider, key, marked, RetryPolicy(max_attempts=attempts))
+    upload = await open_multipart(provider, key, marked, RetryPolicy(max_attempts=attempts))
     try:
         yield upload, marked
     except BaseException:  # the workers have stopped: they ended before the block did
@@ -49,7 +49,9 @@ async def multipart(
         raise
 
 
-async def _open(provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy) -> MultipartUpload:
+async def open_multipart(
+    provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy
+) -> MultipartUpload:
     """Create a multipart upload; when cancelled meanwhile, learn its id first and abort it."""
     given_up = asyncio.Event()
     task = asyncio.get_running_loop().create_task(_create(provider, key, options, policy, given_up))

@@ -6,21 +6,24 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import Literal, Unpack, overload
 
-from bucketry._core.checks import check_metadata, refuse_string
+from bucketry._core.checks import check_key, check_metadata, check_write, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.provider import StrPath
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
+from bucketry._core.values import BatchResult, CommonPrefix, MultipartUpload, ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
+from bucketry._transfer.cleanup import open_multipart
 from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.many import BatchCollector, get_many
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import DownloadTransfer
+from bucketry._transfer.one.parts import OpenUpload
 from bucketry._transfer.one.upload import UploadTransfer
+from bucketry._transfer.one.write import with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
@@ -310,6 +313,29 @@ class TransferManager:
             copied = await self.copy(key, destination_key)
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
         return await copy_between(self.provider, other_provider, self._limits.get(), self.config, key, destination_key)
+
+    async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> OpenUpload:
+        """Open a multipart upload, as `StorageProvider.start_upload` does.
+
+        Cost: 1 request.
+        """
+        options = write_options(self.provider, key, **write)
+        row, where = self.provider.capabilities, self.provider.locate(key)
+        check_key(key, row, self.provider.locate())
+        if row.multipart:
+            check_write(options, row, where, multipart=True)
+        marked = with_token(options)
+        upload = await open_multipart(self.provider, key, marked, self.policy)
+        return OpenUpload(self.provider, self._limits.get(), self.config, upload, marked)
+
+    async def adopt_upload(self, key: str, upload_id: str) -> OpenUpload:
+        """Take over a multipart upload that is open, as `StorageProvider.adopt_upload` does.
+
+        Cost: none.
+        """
+        check_key(key, self.provider.capabilities, self.provider.locate())
+        upload = MultipartUpload(key=key, upload_id=upload_id)
+        return OpenUpload(self.provider, self._limits.get(), self.config, upload, None)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
         """Store a stream as `upload_stream` does, and give the object that it made."""

@@ -16,7 +16,6 @@ from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import (
-    WRITE_TOKEN,
     Body,
     ByteCounter,
     ByteRange,
@@ -31,12 +30,12 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.stream import SMALL
-from bucketry._transfer.one.write import CONFLICT, complete_settled, put_settled, whole_checksum
+from bucketry._transfer.one.write import CONFLICT, complete_checked, put_settled
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import IntegrityError, StorageError, TransientError, UnsupportedError
+from bucketry.errors import TransientError, UnsupportedError
 
 PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, as in the clouds' rows
 
@@ -272,23 +271,8 @@ class UploadTransfer:
             raise UnsupportedError(message, key=self.key)
 
     async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
-        limits = self.provider.capabilities
-        whole = whole_checksum(self._parts, limits)
-        info, settled = await complete_settled(
-            self.provider, upload, self._parts, marked, checksum=whole, attempts=self.config.max_attempts
-        )
+        info, settled = await complete_checked(self.provider, upload, self._parts, marked, self.config)
         self.retries += settled
-        if self.config.verify or not limits.stable_multipart_etag:
-            try:
-                stored = await self.provider.head(self.key)
-            except StorageError:
-                return info  # it is published all the same: the token may write and not read, or somebody deleted it
-            if stored.write_token != marked.metadata[WRITE_TOKEN]:
-                return info  # somebody has replaced it since
-            if stored.size != info.size:
-                message = f"{self.provider.locate(self.key)}: {info.size} bytes were sent and {stored.size} are stored"
-                raise IntegrityError(message, key=self.key)
-            return stored
         return info
 
     def _result(self, info: ObjectInfo, parts: int, started: float) -> TransferResult:
