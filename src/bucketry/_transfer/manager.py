@@ -22,8 +22,9 @@ from bucketry._transfer.many import BatchCollector, get_many
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import DownloadTransfer
 from bucketry._transfer.one.parts import OpenUpload
+from bucketry._transfer.one.staging import staged_name
 from bucketry._transfer.one.upload import UploadTransfer
-from bucketry._transfer.one.write import with_token
+from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
@@ -300,7 +301,7 @@ class TransferManager:
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """
-        return await copy(self.provider, self._limits.get(), self.config, source, destination)
+        return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
     async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
         """Copy an object to another provider: by the server within one bucket, else through memory, part by part.
@@ -312,7 +313,15 @@ class TransferManager:
         if other_provider is self.provider and self.provider.capabilities.copy:
             copied = await self.copy(key, destination_key)
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
-        return await copy_between(self.provider, other_provider, self._limits.get(), self.config, key, destination_key)
+        return await copy_between(
+            self.provider,
+            other_provider,
+            self._limits.get(),
+            self.config,
+            key,
+            destination_key,
+            token=new_token(),
+        )
 
     async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> OpenUpload:
         """Open a multipart upload, as `StorageProvider.start_upload` does.
@@ -324,7 +333,7 @@ class TransferManager:
         check_key(key, row, self.provider.locate())
         if row.multipart:
             check_write(options, row, where, multipart=True)
-        marked = with_token(options)
+        marked = with_token(options, new_token())
         upload = await open_multipart(self.provider, key, marked, self.policy)
         return OpenUpload(self.provider, self._limits.get(), self.config, upload, marked)
 
@@ -355,7 +364,7 @@ class TransferManager:
             return await self._download(entry.key, progress).land(entry, directory)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> UploadTransfer:
-        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, progress)
+        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, new_token(), progress)
 
     def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
-        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, progress)
+        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, staged_name(), progress)

@@ -25,7 +25,7 @@ from bucketry._providers.defaults import unkept, unwritten
 from bucketry._providers.promises import keep_promises
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, delete_settled
-from bucketry._transfer.one.write import put_settled
+from bucketry._transfer.one.write import new_token, put_settled
 from bucketry._transfer.options import write_options
 from bucketry._transfer.tree.directories import every_object
 from bucketry.errors import StorageError
@@ -147,7 +147,9 @@ class StorageProvider(ReadMethods):
             if isinstance(data, (bytes, bytearray, memoryview)):
                 if options.conditional:
                     check_write(options, self.capabilities, self.locate(key), multipart=False)
-                info, _ = await put_settled(self, key, data, options, attempts=self.transfer.config.max_attempts)
+                token = new_token() if options.conditional else ""
+                attempts = self.transfer.config.max_attempts
+                info, _ = await put_settled(self, key, data, options, token=token, attempts=attempts)
                 return info
             if not isinstance(data, AsyncIterable):
                 wanted = f"bytes or an asynchronous iterable of bytes, not {type(data).__name__}"

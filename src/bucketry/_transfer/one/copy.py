@@ -27,13 +27,19 @@ PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
 
 
 async def copy(
-    provider: ObjectRequests, limits: Limits, config: TransferConfig, source: str, destination: str
+    provider: ObjectRequests,
+    limits: Limits,
+    config: TransferConfig,
+    source: str,
+    destination: str,
+    *,
+    token: str,
 ) -> ObjectInfo:
     """Copy within the bucket, server-side, any size, pinned to the source's version.
 
     Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more.
     """
-    where = provider.locate(source)
+    where, attempts = provider.locate(source), config.max_attempts
     if _as_stored(source, provider) == _as_stored(destination, provider):
         message = f"{where}: source and destination are the same key"
         raise InvalidRequestError(message, key=source)
@@ -63,7 +69,7 @@ async def copy(
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options, attempts=config.max_attempts) as (upload, marked):
+    async with multipart(provider, destination, options, token=token, attempts=attempts) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
@@ -73,7 +79,7 @@ async def copy(
         await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
         if not provider.capabilities.copy_source_if_match:
             await _check_unchanged(provider, source, info)
-        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=config.max_attempts)
+        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=attempts)
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
 
 
@@ -95,13 +101,16 @@ async def copy_between(
     config: TransferConfig,
     key: str,
     destination: str,
+    *,
+    token: str,
 ) -> TransferResult:
     """Copy an object to another provider through memory: part by part, each read whole before it is sent.
 
     So no connection is held while another one is waited for, and the parts suit the destination's row.
     """
     started = time.monotonic()
-    policy = RetryPolicy(max_attempts=config.max_attempts)
+    attempts = config.max_attempts
+    policy = RetryPolicy(max_attempts=attempts)
     info = await provider.head(key)
     row = other.capabilities
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
@@ -132,10 +141,10 @@ async def copy_between(
     at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
     if at_once:
         made, retries = await piece(
-            None, info.size, lambda data: put_settled(other, destination, data, options, attempts=config.max_attempts)
+            None, info.size, lambda data: put_settled(other, destination, data, options, token=token, attempts=attempts)
         )
     else:
-        async with multipart(other, destination, options, attempts=config.max_attempts) as (upload, marked):
+        async with multipart(other, destination, options, token=token, attempts=attempts) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
@@ -145,9 +154,7 @@ async def copy_between(
 
             await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
             whole = whole_checksum(parts, row)
-            made, retries = await complete_settled(
-                other, upload, parts, marked, checksum=whole, attempts=config.max_attempts
-            )
+            made, retries = await complete_settled(other, upload, parts, marked, checksum=whole, attempts=attempts)
     return TransferResult(
         key=destination,
         size=made.size,

@@ -37,6 +37,7 @@ class DownloadTransfer:
         config: How.
         limits: What it shares with the manager's other transfers.
         key: The object.
+        staged_name: Of the file beside the target until it is whole.
         retries: Bodies that broke and were resumed, and downloads made once more because the checksum differed.
     """
 
@@ -44,6 +45,7 @@ class DownloadTransfer:
     config: TransferConfig
     limits: Limits
     key: str
+    staged_name: str
     progress: ProgressCallback | None = None
     retries: int = 0
     _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class DownloadTransfer:
         info = listed if listed is not None and small else await self.provider.head(self.key)
         plan = plan_download(info.size, self.config.part_size)
         algorithm = None if small else self._algorithm(info)
-        async with StagedFile(path, info.size, fsync=self.config.fsync) as staged:
+        async with StagedFile(path, info.size, name=self.staged_name, fsync=self.config.fsync) as staged:
             meter = Meter(self.progress, self.key, info.size)
             whole = small or plan.count <= 1 or not info.etag  # without an etag ranges cannot be held to one version
 
@@ -116,7 +118,7 @@ class DownloadTransfer:
         if algorithm is not None:
             self._compare(algorithm, info.checksums[algorithm], checksums.of(algorithm, data))
         directory.make_way(self.key, path)
-        with StagedFile(path, 0, fsync=self.config.fsync) as staged:
+        with StagedFile(path, 0, name=self.staged_name, fsync=self.config.fsync) as staged:
             FileSink(staged.fd, 0, info.size, None, path).write(data)
             staged.publish()
         return algorithm or "length"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from bucketry._core.checks import check_key, check_write
@@ -50,6 +51,7 @@ class UploadTransfer:
         limits: What it shares with the manager's other transfers.
         key: The object.
         options: Metadata and preconditions.
+        token: Marks what it writes, whatever is tried again.
         retries: Writes whose outcome had to be settled.
     """
 
@@ -58,6 +60,7 @@ class UploadTransfer:
     limits: Limits
     key: str
     options: WriteOptions
+    token: str
     progress: ProgressCallback | None = None
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
@@ -161,9 +164,18 @@ class UploadTransfer:
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
             info, self.retries = await put_settled(
-                self.provider, self.key, body, self.options, attempts=self.config.max_attempts
+                self.provider,
+                self.key,
+                body,
+                self.options,
+                token=self.token,
+                attempts=self.config.max_attempts,
             )
         return info
+
+    def _opened(self) -> AbstractAsyncContextManager[tuple[MultipartUpload, WriteOptions]]:
+        attempts = self.config.max_attempts
+        return multipart(self.provider, self.key, self.options, token=self.token, attempts=attempts)
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
@@ -183,10 +195,7 @@ class UploadTransfer:
             await asyncio.sleep(delay)
 
     async def _all_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
-            upload,
-            marked,
-        ):
+        async with self._opened() as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
@@ -211,10 +220,7 @@ class UploadTransfer:
                 self.limits.memory.give(part.held)
 
     async def _all_stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options, attempts=self.config.max_attempts) as (
-            upload,
-            marked,
-        ):
+        async with self._opened() as (upload, marked):
 
             async def one(part: _StreamPart) -> None:
                 try:

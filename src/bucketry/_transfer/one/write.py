@@ -30,24 +30,30 @@ CONFLICT = "ConditionalRequestConflict"
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
-def with_token(options: WriteOptions) -> WriteOptions:
+def new_token() -> str:
+    """Give the token of a write: 32 hexadecimal digits of chance."""
+    return secrets.token_hex(16)
+
+
+def with_token(options: WriteOptions, token: str) -> WriteOptions:
     """Mark a write, so that it can be told from anybody else's; readers do not see the mark."""
-    return replace(options, metadata={**options.metadata, WRITE_TOKEN: secrets.token_hex(16)})
+    return replace(options, metadata={**options.metadata, WRITE_TOKEN: token})
 
 
 async def put_settled(
-    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, attempts: int
+    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, token: str, attempts: int
 ) -> tuple[ObjectInfo, int]:
     """Put an object in one request, and give it with the number of times its outcome had to be settled.
 
     A plain put may be repeated by the provider. A conditional one may not: its own first try can
-    make the second fail. So after a lost answer, or a refusal, the object is looked at.
+    make the second fail. So it is marked with the token, and after a lost answer, or a refusal, the object
+    is looked at.
 
     Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer of a conditional write.
     """
     if not options.conditional:
         return await provider.put_object(key, body, options), 0
-    options = with_token(options)
+    options = with_token(options, token)
     return await _settle(
         lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), attempts
     )
