@@ -58,11 +58,11 @@ def render() -> str:
         "",
         "<!-- Written by docs/generate_capabilities.py from src/bucketry/_vendors: do not edit. -->",
         "",
-        "What code can ask of a provider as `provider.capabilities`, for every provider.",
-        "The fields are described at [`Capabilities`](values.md#bucketry.Capabilities).",
-        'Where a field says "no", a method that needs it raises `UnsupportedError` before a byte is sent.',
-        '"No" also stands for what nobody has verified.',
-        "`if_match` on a read works everywhere: the etag of every answer is compared as well.",
+        "What each provider can do. A program reads the same values as `provider.capabilities`.",
+        "[`Capabilities`](values.md#bucketry.Capabilities) describes the fields.",
+        'Where the table says "no", a method that needs the feature raises `UnsupportedError` before a byte is sent.',
+        '"No" can also mean that nobody has verified it. An unverified limit has a value that is safe.',
+        "`if_match` on a read works everywhere, because bucketry also compares the etag of each answer.",
         "",
         "## Limits and promises",
         "",
@@ -77,7 +77,7 @@ def render() -> str:
         _line(["---"] * 5),
         *(_place(vendor) for vendor in VENDORS if vendor.regions),
         "",
-        "A region that is not in the list is tried all the same, with a warning.",
+        "A region that is not in the list is used all the same, and a warning is logged.",
         "",
         "## Sources",
         "",
@@ -86,7 +86,13 @@ def render() -> str:
         if vendor.sources:
             links = ", ".join(f"[{what}]({url})" for what, url in vendor.sources.items())
             lines.append(f"- {vendor.title}: {links}.")
-    lines += ["", "The comments of the rows say when and how each fact was seen."]
+    lines += [
+        "",
+        "A link to `github.com/vdavid/cmdr` means",
+        "[Cmdr's run](../explanation/s3-compatible.md#where-the-facts-come-from):",
+        "tests that another project made on real accounts in October 2026.",
+        "Some facts about Wasabi, Spaces, B2 and R2 have no source; `src/bucketry/_vendors` marks them as unverified.",
+    ]
     return "\n".join(lines) + "\n"
 
 

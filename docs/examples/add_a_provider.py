@@ -1,4 +1,4 @@
-"""A provider class of your own, for a server of the house; run against the embedded server."""
+"""A provider class of your own, for your company's server; run against the embedded server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULTS = {"endpoint_url": "https://objects.house.example", "server": "aws"}
 
 
 class HouseProvider(S3Provider):
-    """The S3 server of the house: the endpoint is known, and it has been found to do as AWS does."""
+    """The company's own S3 server: its endpoint is known, and tests have shown that it does what AWS does."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class HouseProvider(S3Provider):
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,
     ) -> None:
-        if isinstance(config, Mapping):  # a copy made by pickle brings the checked configuration
+        if isinstance(config, Mapping):  # an unpickled copy gets a checked configuration instead
             config = DEFAULTS | dict(config)
         super().__init__(config, pool=pool, transfer=transfer)
 

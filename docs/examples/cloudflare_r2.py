@@ -18,7 +18,7 @@ def make_provider(**overrides: str | None) -> CloudflareR2Provider:
         "account_id": os.environ["CLOUDFLARE_R2_ACCOUNT_ID"],
         "access_key_id": os.environ["CLOUDFLARE_R2_ACCESS_KEY"],
         "secret_access_key": os.environ["CLOUDFLARE_R2_SECRET_KEY"],
-        "jurisdiction": "eu",  # only for a bucket that was made in one
+        "jurisdiction": "eu",  # only for a bucket in a jurisdiction
     }
     return CloudflareR2Provider(config | overrides)
 
@@ -33,7 +33,7 @@ async def chunks() -> AsyncIterator[bytes]:
 
 
 async def put_a_long_stream(storage: CloudflareR2Provider) -> None:
-    manager = TransferManager(storage, TransferConfig(part_size=16 * MiB))  # 10,000 of them: 156 GiB
+    manager = TransferManager(storage, TransferConfig(part_size=16 * MiB))  # 10,000 parts: 156 GiB
     result = await manager.upload_stream(chunks(), "logs/today.bin")
     print(f"{result.size} bytes in {result.parts} parts")
 

@@ -1,4 +1,4 @@
-"""An asynchronous data loader: batches of samples in order, fetched ahead within a memory budget."""
+"""An asynchronous data loader: batches of samples in order, read ahead within a memory budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def batches(
     keys = await storage.list_files(prefix)
     random.Random(seed).shuffle(keys)  # noqa: S311 - an order, no secret
     batch: list[tuple[str, bytes]] = []
-    async with aclosing(manager.get_many(keys)) as samples:  # leaving early stops the requests
+    async with aclosing(manager.get_many(keys)) as samples:  # if the loop ends early, the requests stop
         async for key, data in samples:
             batch.append((key, data))
             if len(batch) == size:

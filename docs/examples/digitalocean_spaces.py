@@ -1,4 +1,4 @@
-"""DigitalOcean Spaces: the provider, and which conditions it keeps; run against the embedded server."""
+"""DigitalOcean Spaces: the provider, and which conditions it enforces; run against the embedded server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which errors to catch, and what they carry."""
+"""Which errors to catch, and what they tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def read_or_default(storage: MemoryProvider, key: str) -> bytes | None:
         return await storage.get(key)
     except NotFoundError:
         return b""
-    except TransientError:  # the package has already tried again
+    except TransientError:  # bucketry has already tried again
         return None
     except StorageError as error:
         print(error, error.provider, error.status, error.code, error.request_id)

@@ -43,7 +43,7 @@ Storage = Annotated[IStorageProvider, Depends(storage_of)]
 
 # --8<-- [start:read]
 async def opened(key: str, storage: Storage) -> AsyncIterator[StreamingResponse]:
-    async with storage.stream(key) as chunks:  # NotFoundError comes here, before the first byte
+    async with storage.stream(key) as chunks:  # raises NotFoundError here, before the first byte
         headers = {"Content-Length": str(chunks.info.size), "ETag": chunks.info.etag}
         yield StreamingResponse(chunks, media_type=chunks.info.content_type, headers=headers)
 

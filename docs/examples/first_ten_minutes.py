@@ -1,4 +1,4 @@
-"""The steps of the tutorial: the local disk first, then a real S3 server on the loopback."""
+"""The steps of the tutorial: the local disk first, then an S3 server on this machine."""
 
 from __future__ import annotations
 

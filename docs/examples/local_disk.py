@@ -1,4 +1,4 @@
-"""The local disk: keys are files, also those that others put there."""
+"""The local disk: keys are files, and files from other programs are objects."""
 
 from __future__ import annotations
 

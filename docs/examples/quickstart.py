@@ -1,4 +1,4 @@
-"""The screen of code of the README: the local disk, a file up, a listing, the file down."""
+"""The first example of the README: upload a file to the local disk, list, download it."""
 
 # --8<-- [start:quickstart]
 import asyncio

@@ -1,4 +1,4 @@
-"""A server of one's own: by URL, by variables, by a mapping; run against a real S3 server on the loopback."""
+"""Your own server: by URL, by variables, by a mapping; run against an S3 server on this machine."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def make_provider(endpoint_url: str) -> S3Provider:
         {
             "bucket_name": "my-bucket",
             "endpoint_url": endpoint_url,  # such as http://minio:9000
-            "allow_http": True,  # only for http://, and only where nobody else listens
-            "region": "us-east-1",  # what the server is configured with; Garage says "garage"
+            "allow_http": True,  # needed for http://; only in a network that you trust
+            "region": "us-east-1",  # as the server is configured; "garage" for Garage
             "access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
             "secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
         }

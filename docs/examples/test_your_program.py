@@ -1,4 +1,4 @@
-"""A program under test: on a memory, with faults on demand, and on a real S3 server."""
+"""A program under test: in memory, with faults on demand, and on an S3 server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucketry.testing import Fault, FaultyProvider, embedded_s3
 
 
 async def archive(storage: IStorageProvider, day: str, lines: list[str]) -> bool:
-    """The program: stores a day's lines, and says whether the store could take them now."""
+    """The program under test: stores the lines of a day, and returns `False` if the store is too busy."""
     try:
         await storage.put(f"days/{day}.txt", "".join(lines).encode())
     except ThrottledError:
@@ -42,7 +42,7 @@ async def test_a_throttled_store_is_reported() -> None:
     fault = Fault(operation="put_object", error=ThrottledError("slow down"))
     storage = FaultyProvider(MemoryProvider(), (fault,))
     assert not await archive(storage, "2026-10-03", ["one\n"])
-    assert await archive(storage, "2026-10-03", ["one\n"])  # each fault strikes once
+    assert await archive(storage, "2026-10-03", ["one\n"])  # each fault happens once
     assert storage.calls["put_object"] == 2
 
 

@@ -43,7 +43,7 @@ def server_that_says(code: str, status: int) -> Iterator[dict[str, Any]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -133,7 +133,7 @@ async def streams() -> None:
 
 def without_moto() -> None:
     with patch.dict(sys.modules, {"moto.server": None}), embedded_s3():
-        """Not reached: the import fails."""
+        """Never called: the import fails."""
 
 
 async def calls(work: Path) -> None:

@@ -1,4 +1,4 @@
-"""Wasabi: the provider, and the condition it would ignore; run against the embedded server."""
+"""Wasabi: the provider, and the condition that Wasabi would ignore; run against the embedded server."""
 
 from __future__ import annotations
 

@@ -107,14 +107,14 @@ def test_a_server_of_ones_own_takes_one_line(
         monkeypatch.setenv("BUCKETRY_SERVER", "aws")
     else:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
-    place = [word.format(bucket=server.bucket, url=server.endpoint_url) for word in PLACES[way]]
+    options = [word.format(bucket=server.bucket, url=server.endpoint_url) for word in PLACES[way]]
     (tmp_path / "f").write_bytes(b"x")
     # A condition is kept by a server that does as AWS does, and refused of any other.
-    words = ["upload", "--local", str(tmp_path / "f"), "--remote", way, "--if-none-match", *place]
+    words = ["upload", "--local", str(tmp_path / "f"), "--remote", way, "--if-none-match", *options]
     assert main(words) == 0, capsys.readouterr().err
     assert main(words) == 1
-    assert main(["delete", way, "--strict", *place]) == 0
-    assert main(["delete", way, "--strict", *place]) == 3
+    assert main(["delete", way, "--strict", *options]) == 0
+    assert main(["delete", way, "--strict", *options]) == 3
     assert "deleted 1 object\ndeleted 0 objects, 1 failed\n" in capsys.readouterr().out
 
 

@@ -105,7 +105,7 @@ async def before_moto(moto: S3Server, open_proxies: Open) -> Proxies:
     return await open_proxies(moto.endpoint_url)
 
 
-class LocalRoot(NamedTuple):
+class ProxiedBucket(NamedTuple):
     """A bucket, and a provider whose requests to it pass a proxy."""
 
     provider: StorageProvider
@@ -114,7 +114,7 @@ class LocalRoot(NamedTuple):
 
 
 @pytest.fixture(params=ROWS)
-def place(
+def proxied(
     request: pytest.FixtureRequest,
     before_buckets: Proxies,
     buckets: Buckets,
@@ -122,7 +122,7 @@ def place(
     trusted: Trusted,
     transport: str,
     scheme: str,
-) -> LocalRoot:
+) -> ProxiedBucket:
     """Give an empty bucket of each vendor, which verifies what its row says."""
     kind, config = ROWS[request.param]
     row = kind({**HALVES[kind.__name__], **config, "bucket_name": "any", "endpoint_url": "http://127.0.0.1:1"})
@@ -135,7 +135,7 @@ def place(
         "ca_bundle": trusted.ca_bundle,
         "transport": transport,
     }
-    return LocalRoot(kind(given, pool=pool, transfer=TRANSFER), bucket, before_buckets[scheme])
+    return ProxiedBucket(kind(given, pool=pool, transfer=TRANSFER), bucket, before_buckets[scheme])
 
 
 async def upload(provider: StorageProvider, size: int, directory: Path) -> bytes:
@@ -152,32 +152,32 @@ async def upload(provider: StorageProvider, size: int, directory: Path) -> bytes
 @over
 @by
 @pytest.mark.parametrize("size", [SMALL, LARGE, IN_PARTS])
-async def test_every_body_brings_its_proof(place: LocalRoot, size: int, tmp_path: Path) -> None:
+async def test_every_body_brings_its_proof(proxied: ProxiedBucket, size: int, tmp_path: Path) -> None:
     """Each body that is stored comes with the proof that the vendor's row names, by both transports, over TLS too."""
-    stored = await upload(place.provider, size, tmp_path)
-    row = place.provider.capabilities
-    assert place.bucket.objects == {"key": stored}
-    assert place.bucket.proofs == ([row.put_checksum] if size < PART_SIZE else [row.multipart_checksum] * 2)
+    stored = await upload(proxied.provider, size, tmp_path)
+    row = proxied.provider.capabilities
+    assert proxied.bucket.objects == {"key": stored}
+    assert proxied.bucket.proofs == ([row.put_checksum] if size < PART_SIZE else [row.multipart_checksum] * 2)
 
 
 @over
 @by
 @often
 @pytest.mark.parametrize("kind", UPLOADS)
-async def test_a_bit_of_an_upload(place: LocalRoot, kind: str, tmp_path: Path, *, always: bool) -> None:
+async def test_a_bit_of_an_upload(proxied: ProxiedBucket, kind: str, tmp_path: Path, *, always: bool) -> None:
     """A bit that changes in a body on its way to any vendor fails the upload, unless the body is sent once more."""
     size, query = UPLOADS[kind]
     flip = Flip(method="PUT", where=lambda target: query in f"{target}&", always=always)
     try:
-        with place.proxy.changing(flip) as changed:
-            data = await upload(place.provider, size, tmp_path)
+        with proxied.proxy.changing(flip) as changed:
+            data = await upload(proxied.provider, size, tmp_path)
     except IntegrityError:
-        assert place.bucket.objects == {}
+        assert proxied.bucket.objects == {}
     else:
         assert not always
-        assert place.bucket.objects == {"key": data}
+        assert proxied.bucket.objects == {"key": data}
     assert changed
-    assert place.bucket.uploads == {}
+    assert proxied.bucket.uploads == {}
 
 
 async def get(provider: StorageProvider, _: Path) -> bytes:

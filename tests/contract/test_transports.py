@@ -52,7 +52,7 @@ NO_FILES = ("../up", "a/../b", "..", ".", "/lead", "//lead", "a//b", "a/./b", "d
 Transports: TypeAlias = tuple[S3Provider, S3Provider]
 
 
-class LocalRoot(NamedTuple):
+class TransportPair(NamedTuple):
     """One bucket, by both transports."""
 
     server: str
@@ -62,7 +62,7 @@ class LocalRoot(NamedTuple):
 
 
 @pytest_asyncio.fixture(params=["moto", "rclone"], loop_scope="session")
-async def place(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncIterator[LocalRoot]:
+async def pair(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncIterator[TransportPair]:
     """Give an empty bucket of each server, and providers of it by both transports."""
     config = request.getfixturevalue(request.param).new_bucket()
 
@@ -70,7 +70,7 @@ async def place(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncItera
         one, two = (S3Provider(config | other | {"transport": transport}, pool=pool) for transport in TRANSPORTS)
         return one, two
 
-    yield LocalRoot(request.param, config, make(), make)
+    yield TransportPair(request.param, config, make(), make)
 
 
 def facts(info: ObjectInfo, *without: str) -> dict[str, Any]:
@@ -100,16 +100,16 @@ async def same_error(both: Transports, request: Callable[[S3Provider], Awaitable
     return first
 
 
-async def test_the_object_is_the_same(place: LocalRoot) -> None:
+async def test_the_object_is_the_same(pair: TransportPair) -> None:
     """Whichever transport wrote an object, both read the same of it by head, get and list."""
     options = WriteOptions(metadata={"run": "7", "empty": ""}, content_type="text/csv")
-    writes = [await provider.put_object("key", DATA, options) for provider in place.both]
+    writes = [await provider.put_object("key", DATA, options) for provider in pair.both]
     assert facts(writes[0], *LATER) == facts(writes[1], *LATER)
-    for writer in place.both:
+    for writer in pair.both:
         await writer.put_object("key", DATA, options)
         found: list[dict[str, Any]] = []
         listed: list[dict[str, Any]] = []
-        for reader in place.both:
+        for reader in pair.both:
             found.append(facts(await reader.head("key")))
             async with reader.open_body("key") as body:
                 assert await body.read() == DATA
@@ -128,13 +128,13 @@ async def test_the_object_is_the_same(place: LocalRoot) -> None:
         assert (listed[0]["key"], listed[0]["size"], listed[0]["etag"].strip('"')) == ("key", len(DATA), etag)
 
 
-async def test_parts_are_the_same(place: LocalRoot, open_file: OpenFile) -> None:
+async def test_parts_are_the_same(pair: TransportPair, open_file: OpenFile) -> None:
     """An upload begun by one transport is carried on and completed by the other, from memory and from a file."""
-    part = os.urandom(max(place.both[0].capabilities.min_part_size, 1000))
+    part = os.urandom(max(pair.both[0].capabilities.min_part_size, 1000))
     fd = open_file(part)
     options = WriteOptions(metadata={"a": "1"}, content_type="text/plain")
     results = []
-    for one, other in (place.both, place.both[::-1]):
+    for one, other in (pair.both, pair.both[::-1]):
         upload = await one.create_multipart("key", options)
         assert [found.upload_id for found in await other.list_multiparts()] == [upload.upload_id]
         parts = [await other.put_part(upload, 1, part), await one.put_part(upload, 2, b"tail")]
@@ -147,16 +147,16 @@ async def test_parts_are_the_same(place: LocalRoot, open_file: OpenFile) -> None
         assert os.pread(fd, sink.position, 0) == part + b"tail"
     # Each server may name an object of equal bytes anew.
     assert [found.checksum for found in results[0][0]] == [found.checksum for found in results[1][0]]
-    if place.both[0].capabilities.stable_multipart_etag:
+    if pair.both[0].capabilities.stable_multipart_etag:
         assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("key", [*HOSTILE, *NO_FILES], ids=ascii)
-async def test_hostile_keys(place: LocalRoot, key: str) -> None:
+async def test_hostile_keys(pair: TransportPair, key: str) -> None:
     """What one transport stores under a key, the other finds under that very key, lists and deletes."""
-    if place.server == "rclone" and (key in NO_FILES or not key.isprintable() or key != key.strip()):
+    if pair.server == "rclone" and (key in NO_FILES or not key.isprintable() or key != key.strip()):
         pytest.skip("rclone keeps objects as files")
-    for one, other in (place.both, place.both[::-1]):
+    for one, other in (pair.both, pair.both[::-1]):
         await one.put(key, key.encode())
         assert await other.get(key) == key.encode()
         assert (await other.head(key)).key == key
@@ -167,7 +167,7 @@ async def test_hostile_keys(place: LocalRoot, key: str) -> None:
         assert await one.list_files() == []
 
 
-async def test_a_missing_key(place: LocalRoot, open_file: OpenFile, tmp_path: Path) -> None:
+async def test_a_missing_key(pair: TransportPair, open_file: OpenFile, tmp_path: Path) -> None:
     """Every way to read a missing object ends in the same NotFoundError."""
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
@@ -178,14 +178,14 @@ async def test_a_missing_key(place: LocalRoot, open_file: OpenFile, tmp_path: Pa
         lambda provider: provider.download("missing", tmp_path / "target"),
     ]
     for request in requests:
-        error = await same_error(place.both, request)
+        error = await same_error(pair.both, request)
         assert (type(error), error.status) == (NotFoundError, 404)
     assert not (tmp_path / "target").exists()
 
 
-async def test_a_missing_bucket(place: LocalRoot) -> None:
+async def test_a_missing_bucket(pair: TransportPair) -> None:
     """Requests to a bucket that is not there end in the same BucketNotFoundError, but for HEAD, which cannot tell."""
-    both = place.make(bucket_name="there-is-no-such-bucket")
+    both = pair.make(bucket_name="there-is-no-such-bucket")
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
         lambda provider: provider.connect(),
         lambda provider: provider.get("key"),
@@ -199,11 +199,11 @@ async def test_a_missing_bucket(place: LocalRoot) -> None:
     assert (await same_error(both, lambda provider: provider.head("key"))).status == 404
 
 
-async def test_a_wrong_secret(place: LocalRoot) -> None:
+async def test_a_wrong_secret(pair: TransportPair) -> None:
     """A secret that is not the key's is refused in the same words."""
-    if place.server == "moto":
+    if pair.server == "moto":
         pytest.skip("moto takes any")
-    both = place.make(secret_access_key="not-the-one")
+    both = pair.make(secret_access_key="not-the-one")
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
         lambda provider: provider.get("key"),
         lambda provider: provider.put("key", b"x"),
@@ -215,73 +215,73 @@ async def test_a_wrong_secret(place: LocalRoot) -> None:
     assert type(await same_error(both, lambda provider: provider.head("key"))) is AccessDeniedError
 
 
-async def test_an_unknown_access_key(place: LocalRoot) -> None:
+async def test_an_unknown_access_key(pair: TransportPair) -> None:
     """An access key that nobody has is refused in the same words."""
-    if place.server == "moto":
+    if pair.server == "moto":
         pytest.skip("moto takes any")
-    both = place.make(access_key_id="nobody")
+    both = pair.make(access_key_id="nobody")
     for request in (lambda provider: provider.get("key"), lambda provider: provider.put("key", b"x")):
         assert type(await same_error(both, request)) is AuthenticationError
 
 
-async def test_an_invalid_range(place: LocalRoot, open_file: OpenFile) -> None:
+async def test_an_invalid_range(pair: TransportPair, open_file: OpenFile) -> None:
     """A range that begins where the object ends is refused alike, into memory and into a file."""
-    await place.both[0].put("key", DATA)
+    await pair.both[0].put("key", DATA)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     beyond = ByteRange(len(DATA), len(DATA) + 5)
     for request in (
         lambda provider: provider.get_range("key", beyond.start, beyond.end),
         lambda provider: provider.fetch_range("key", sink, ReadOptions(byte_range=beyond)),
     ):
-        error = await same_error(place.both, request)
+        error = await same_error(pair.both, request)
         assert (type(error), error.status) == (InvalidRangeError, 416)
     assert sink.position == 0
 
 
-async def test_a_version_that_was_replaced(place: LocalRoot, open_file: OpenFile) -> None:
+async def test_a_version_that_was_replaced(pair: TransportPair, open_file: OpenFile) -> None:
     """Reads pinned to a version that is not there any more fail alike."""
-    await place.both[0].put("key", DATA)
+    await pair.both[0].put("key", DATA)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     for request in (
         lambda provider: provider.get("key", if_match=WRONG),
         lambda provider: provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(0, 5), if_match=WRONG)),
     ):
-        assert type(await same_error(place.both, request)) is PreconditionFailedError
+        assert type(await same_error(pair.both, request)) is PreconditionFailedError
 
 
-async def test_what_is_known_already(place: LocalRoot) -> None:
+async def test_what_is_known_already(pair: TransportPair) -> None:
     """A read of a version that the caller has fails alike."""
-    info = await place.both[0].put("key", DATA)
-    error = await same_error(place.both, lambda provider: provider.get("key", if_none_match=info.etag))
+    info = await pair.both[0].put("key", DATA)
+    error = await same_error(pair.both, lambda provider: provider.get("key", if_none_match=info.etag))
     assert type(error) is PreconditionFailedError
 
 
-async def test_a_create_only_conflict(place: LocalRoot) -> None:
+async def test_a_create_only_conflict(pair: TransportPair) -> None:
     """Creating what is there already fails alike; so does replacing a version that is not there any more."""
-    if not place.both[0].capabilities.put_if_none_match:
+    if not pair.both[0].capabilities.put_if_none_match:
         pytest.skip("the row says no")
-    await place.both[0].put("key", DATA)
-    error = await same_error(place.both, lambda provider: provider.put("key", b"x", if_none_match="*"))
+    await pair.both[0].put("key", DATA)
+    error = await same_error(pair.both, lambda provider: provider.put("key", b"x", if_none_match="*"))
     assert (type(error), error.status) == (AlreadyExistsError, 412)
-    error = await same_error(place.both, lambda provider: provider.put("key", b"x", if_match=WRONG))
+    error = await same_error(pair.both, lambda provider: provider.put("key", b"x", if_match=WRONG))
     assert (type(error), error.status) == (PreconditionFailedError, 412)
-    assert await place.both[1].get("key") == DATA
+    assert await pair.both[1].get("key") == DATA
 
 
-async def test_an_upload_that_is_gone(place: LocalRoot) -> None:
+async def test_an_upload_that_is_gone(pair: TransportPair) -> None:
     """Parts and completion of an upload that was aborted fail alike; aborting it again succeeds."""
-    if place.server == "moto":
+    if pair.server == "moto":
         pytest.skip("moto answers 500 where an upload is gone")
-    upload = await place.both[0].create_multipart("key", WriteOptions())
-    part = await place.both[0].put_part(upload, 1, b"x")
-    await place.both[1].abort_multipart(upload)
+    upload = await pair.both[0].create_multipart("key", WriteOptions())
+    part = await pair.both[0].put_part(upload, 1, b"x")
+    await pair.both[1].abort_multipart(upload)
     gone = MultipartUpload(key="key", upload_id="12345678")
     for request in (
         lambda provider: provider.put_part(upload, 2, b"x"),
         lambda provider: provider.complete_multipart(upload, [part], WriteOptions()),
         lambda provider: provider.put_part(gone, 1, b"x"),
     ):
-        error = await same_error(place.both, request)
+        error = await same_error(pair.both, request)
         assert (type(error), error.status) == (UploadNotFoundError, 404)
-    for provider in place.both:
+    for provider in pair.both:
         await provider.abort_multipart(upload)

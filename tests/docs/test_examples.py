@@ -13,10 +13,15 @@ import textwrap
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import bucketry
+import bucketry.errors
+import bucketry.providers
+import bucketry.testing
 from bucketry._cli.args import ENTRIES
 from bucketry._core import config
 from bucketry._core.entries import ProviderConfig
@@ -28,13 +33,14 @@ PAGES = sorted(DOCS.rglob("*.md"))
 README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
 
-QUICK = {"cancellation", "data_loader", "errors", "local_disk", "quickstart"}
+QUICK = {"cancellation", "data_loader", "errors", "local_disk", "many_files", "quickstart"}
 """Examples without a server; the others load one, which takes seconds."""
 
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INCLUDED = re.compile(r"^ *<!-- examples: ([^>]+) -->\n *```python$", re.MULTILINE)
 INCLUDE = runpy.run_path(str(DOCS / "include_examples.py"))
 sections = INCLUDE["sections"]
+IMAGE = re.compile(r"!\[[^\]\n]*\]\(([^)\s:]+)\)")
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 
@@ -50,6 +56,15 @@ def blocks(page: Path, language: str) -> list[str]:
     """Give the contents of a page's fenced blocks in a language."""
     found = FENCE.findall(page.read_text(encoding="utf-8"))
     return [textwrap.dedent(text) for _, name, text in found if name == language]
+
+
+def named(navigation: list[Any]) -> list[str]:
+    """Give the pages that a navigation names, those of its sections too."""
+    found: list[str] = []
+    for entry in navigation:
+        for value in entry.values() if isinstance(entry, dict) else [entry]:
+            found += [value] if isinstance(value, str) else named(value)
+    return found
 
 
 def relative(path: Path) -> str:
@@ -121,6 +136,35 @@ def test_a_relative_link_leads_to_a_file(page: Path) -> None:
         if path.parent == ROOT and not path.exists() and not CI.exists():
             continue  # a copy of the repository that has been reduced to what a wheel is tested with
         assert path.is_file(), f"{relative(page)}: {target} leads nowhere"
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
+def test_an_image_of_a_page_is_there(page: Path) -> None:
+    """Every image that README and pages show is a file of the repository; strict mode does not look."""
+    for target in IMAGE.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).is_file(), f"{relative(page)}: there is no image {target}"
+
+
+def test_the_navigation_of_the_site_has_every_page_once() -> None:
+    """The site's navigation names each page once and no other; strict mode does not look."""
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    assert sorted(named(settings["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+@pytest.mark.parametrize("module", [bucketry, bucketry.providers, bucketry.testing], ids=lambda module: module.__name__)
+def test_a_public_name_has_a_place_in_the_reference(module: ModuleType) -> None:
+    """The site describes every public name; errors are described together, as their module."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE)}
+    assert set(module.__all__) <= shown | set(bucketry.errors.__all__)
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=relative)
+def test_a_page_that_is_made_from_docstrings_says_where_they_are(page: Path) -> None:
+    """A page with names that the site fills in tells who reads it in a clone where the text is."""
+    text = page.read_text(encoding="utf-8")
+    names = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+    assert ('<p class="source-only">' in text) is bool(names)
 
 
 def test_the_table_of_capabilities_is_current() -> None:

@@ -25,7 +25,12 @@ from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
 from bucketry._providers.s3.wire.plane import WirePlane
-from bucketry.errors import AuthenticationError, ConfigError, StorageError
+from bucketry.errors import (
+    AuthenticationError,
+    ConfigError,
+    StorageError,
+)
+from bucketry.testing import embedded_s3
 from tests.wire.scripted import Answer, Request, Scripted, content, error, serving
 
 DATA = b"some bytes"
@@ -364,3 +369,45 @@ async def test_a_clock_that_is_off_at_another_request(
     async with serving(Ahead(3_600)) as server, SessionPool() as pool:
         await first(make(server, pool, access_key_id="a", secret_access_key="b", transport=transport))
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("AWS_PROFILE", "nobody"), ("AWS_DEFAULTS_MODE", "bogus"), ("AWS_CONFIG_FILE", "broken")],
+)
+async def test_given_credentials_do_not_depend_on_aws_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str
+) -> None:
+    """With explicit credentials no profile, file or mode of an AWS environment is looked at."""
+    if value == "broken":
+        (tmp_path / "config").write_text("[this is no")
+        value = str(tmp_path / "config")
+    with embedded_s3() as server:
+        monkeypatch.setenv(variable, value)
+        provider = S3Provider(server.config)
+        assert await provider.list_files() == []
+        await provider.disconnect()
+
+
+async def test_missing_credentials_say_what_to_give() -> None:
+    """The error names the entries and the variables."""
+    with embedded_s3() as server:
+        provider = S3Provider({name: value for name, value in server.config.items() if "key" not in name})
+        with pytest.raises(AuthenticationError, match="AWS_SECRET_ACCESS_KEY"):
+            await provider.list_files()
+        await provider.disconnect()
+
+
+async def test_an_endpoint_of_the_environment_is_not_read_behind_the_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A provider made with a mapping reads no variable, not even one that botocore would choke on."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    provider = S3Provider({"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"})
+    assert (await provider.presign("k")).startswith("https://my-bucket.s3.")
+    with embedded_s3() as server:
+        other = S3Provider(server.config)
+        assert await other.list_files() == []
+        await other.disconnect()
+    await provider.disconnect()

@@ -1,4 +1,4 @@
-"""Which way requests go: the data plane where it is plain, aiobotocore for all else, and the same requests by both."""
+"""Which way requests go: the data plane where it is standard, else aiobotocore, and the same requests by both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def plane_of(**config: Any) -> type:
     ],
     ids=str,
 )
-async def test_plain_ways(config: dict[str, Any]) -> None:
+async def test_standard_ways(config: dict[str, Any]) -> None:
     """Usual endpoints and buckets are the data plane's."""
     assert await plane_of(**config) is WirePlane
 
@@ -91,11 +91,11 @@ async def test_files_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_pa
     """The same for AWS's configuration file, where the credentials are AWS's too."""
     file = tmp_path / "config"
     keys = "aws_access_key_id = a\naws_secret_access_key = b"
-    file.write_text(f"[default]\n{keys}\n{lines}\n[profile plain]\n{keys}\n")
+    file.write_text(f"[default]\n{keys}\n{lines}\n[profile standard]\n{keys}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
     none = {"access_key_id": None, "secret_access_key": None}
     assert await plane_of(**none) is BotoPlane
-    assert await plane_of(**none, profile="plain") is WirePlane
+    assert await plane_of(**none, profile="standard") is WirePlane
     assert await plane_of(**none, endpoint_url="http://127.0.0.1:9") is WirePlane
 
 
@@ -103,9 +103,9 @@ async def test_files_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_pa
 async def test_a_profile_beside_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a profile says of endpoints, or that there is none of its name, is heeded also where the keys are given."""
     file = tmp_path / "config"
-    file.write_text("[profile fips]\nuse_fips_endpoint = true\n[profile plain]\nregion = us-east-1\n")
+    file.write_text("[profile fips]\nuse_fips_endpoint = true\n[profile standard]\nregion = us-east-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
-    assert await plane_of(profile="plain") is WirePlane
+    assert await plane_of(profile="standard") is WirePlane
     assert await plane_of(profile="fips") is BotoPlane
     with pytest.raises(ConfigError, match="nobody"):
         await plane_of(profile="nobody")

@@ -222,7 +222,7 @@ def test_a_pool_pickles_as_configuration() -> None:
 
 
 @pytest.mark.slow
-def test_plain_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> None:
+def test_standard_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> None:
     """With keys in the configuration nothing but another transport loads botocore: no copies, and no signed URLs."""
     source = tmp_path / "source"
     source.write_bytes(bytes(11 * 2**20))
@@ -233,14 +233,14 @@ def test_plain_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> 
             config = TransferConfig(part_size=5 * 2**20, multipart_threshold=5 * 2**20)
             provider = S3Provider(json.loads(sys.argv[1]), transfer=config)
             await provider.connect()
-            await provider.put("plain/a", b"1")
-            assert await provider.get("plain/a") == b"1"
-            assert await provider.list_files("plain/") == ["plain/a"]
-            assert (await provider.upload(sys.argv[2], "plain/b")).parts == 3
-            await provider.download("plain/b", sys.argv[2] + ".copy")
-            await provider.delete_many(["plain/a", "plain/b"])
-            await provider.put("plain/a", b"1")
-            await provider.copy("plain/a", "plain/c")
+            await provider.put("standard/a", b"1")
+            assert await provider.get("standard/a") == b"1"
+            assert await provider.list_files("standard/") == ["standard/a"]
+            assert (await provider.upload(sys.argv[2], "standard/b")).parts == 3
+            await provider.download("standard/b", sys.argv[2] + ".copy")
+            await provider.delete_many(["standard/a", "standard/b"])
+            await provider.put("standard/a", b"1")
+            await provider.copy("standard/a", "standard/c")
             await provider.presign("k")
             await provider.presign_post("k")
             print(sorted({"botocore", "aiobotocore", "aiohttp"} & set(sys.modules)))

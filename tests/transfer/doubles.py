@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 PART = 2 * KiB
 """The part size of most tests: many parts of few bytes."""
+
+AT_ONCE = TransferConfig(retry_delay=0)
+"""The defaults, but that repeats follow without a wait."""
 
 
 def noise(size: int, seed: int = 7) -> bytes:
@@ -44,12 +48,47 @@ async def chunked(data: bytes, size: int = 700) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
+class FakeLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_000.0
+
+    def time(self) -> float:
+        """Give the clock that jumps."""
+        return self.now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:
+            self.now = max(self.now, self._scheduled[0].when())
+        super()._run_once()
+
+
+class CountingExecutor(ThreadPoolExecutor):
+    """The threads of a loop, and how often one was given something to do."""
+
+    submitted = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
+        """Count, and do it."""
+        self.submitted += 1
+        return super().submit(*arguments, **options)
+
+
+def counted_threads() -> CountingExecutor:
+    """Give the running loop threads that count; the loop ends them."""
+    executor = CountingExecutor()
+    asyncio.get_running_loop().set_default_executor(executor)
+    return executor
+
+
 class RowOf(MemoryProvider):
     """A memory with other limits and promises than the memory's own row."""
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        super().__init__()
+        super().__init__(transfer=AT_ONCE)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -165,14 +204,14 @@ class Discarding(MemoryProvider):
 class Bench:
     """One test's providers, managers and files, which `check` finds clean again."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.memories: list[MemoryProvider] = []
         self.managers: list[TransferManager] = []
 
     def memory(self, **changes: Any) -> MemoryProvider:
         """Make an empty memory, with another row where one is given."""
-        return self.watch(RowOf(**changes) if changes else MemoryProvider())
+        return self.watch(RowOf(**changes) if changes else MemoryProvider(transfer=AT_ONCE))
 
     def watch(self, memory: T) -> T:
         """See that the memory has no open upload in the end."""
@@ -181,31 +220,38 @@ class Bench:
         return memory
 
     def manager(self, provider: Any, **config: Any) -> TransferManager:
-        """Make a manager of small parts."""
-        chosen = {"part_size": PART, "multipart_threshold": PART, "max_concurrency": 4, "memory_budget": MiB} | config
+        """Make a manager of small parts that repeats without a wait."""
+        chosen = {
+            "part_size": PART,
+            "multipart_threshold": PART,
+            "max_concurrency": 4,
+            "memory_budget": MiB,
+            "retry_delay": 0,
+        }
+        chosen |= config
         manager = TransferManager(provider, TransferConfig(**chosen))
         self.managers.append(manager)
         return manager
 
     def file(self, data: bytes, name: str = "source.bin") -> Path:
         """Write a file to upload."""
-        path = self.place / "in" / name
+        path = self.directory / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
 
     def target(self, name: str = "target.bin") -> Path:
         """Give a path to download to."""
-        (self.place / "out").mkdir(exist_ok=True)
-        return self.place / "out" / name
+        (self.directory / "out").mkdir(exist_ok=True)
+        return self.directory / "out" / name
 
     def files(self) -> list[str]:
         """Give the names of what is below the directory of targets."""
-        return sorted(str(path.relative_to(self.place / "out")) for path in (self.place / "out").rglob("*"))
+        return sorted(str(path.relative_to(self.directory / "out")) for path in (self.directory / "out").rglob("*"))
 
     def staged(self) -> list[str]:
         """Give the staged files that are left."""
-        return [str(path) for path in self.place.rglob(".bucketry-*")]
+        return [str(path) for path in self.directory.rglob(".bucketry-*")]
 
     async def check(self) -> None:
         """Hold what every transfer promises, however it ended."""

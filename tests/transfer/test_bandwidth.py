@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bucketry import LocalProvider, TransferConfig, TransferManager
+from bucketry import LocalProvider, MemoryProvider, TransferConfig, TransferManager
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part, body_size
-from tests.transfer.doubles import PART, noise
+from bucketry.providers import StorageProvider
+from bucketry.testing import FaultyProvider
+from tests.transfer.doubles import PART, FakeLoop, noise
 
 UNLIMITED = 10**12
 """Bytes per second: a bound that nothing here reaches, so that nothing waits."""
@@ -41,9 +44,9 @@ class Counted(LocalProvider):
         return await super().fetch_range(key, sink, options)
 
 
-def file_of(place: Path, size: int) -> Path:
+def file_of(directory: Path, size: int) -> Path:
     """Make a file."""
-    path = place / f"file-{size}"
+    path = directory / f"file-{size}"
     path.write_bytes(noise(size))
     return path
 
@@ -75,19 +78,27 @@ async def test_a_threshold_that_is_given_holds(tmp_path: Path) -> None:
     assert provider.bodies == [9 * PART]
 
 
-async def test_the_pace_holds_over_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parts of one large file begin as far apart as the bandwidth says."""
-    waits: list[float] = []
-    sleep = asyncio.sleep
+class TimedParts(FaultyProvider):
+    """Notes when each part was begun."""
 
-    async def fake_sleep(seconds: float) -> None:
-        waits.append(seconds)
-        await sleep(0)
+    def __init__(self, inner: StorageProvider) -> None:
+        super().__init__(inner)
+        self.begun: list[float] = []
 
-    manager = TransferManager(Counted(tmp_path / "base"), TransferConfig(max_bandwidth=PART, part_size=PART))
-    source = file_of(tmp_path, 5 * PART)
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 100.0)
-    monkeypatch.setattr("bucketry._transfer.limits.asyncio.sleep", fake_sleep)
-    await manager.upload(source, "k")
-    monkeypatch.undo()
-    assert sorted(wait for wait in waits if wait) == pytest.approx([1, 2, 3, 4])
+    async def around(self, operation: str, request: Any) -> Any:
+        """Note the moment."""
+        if operation == "put_part":
+            self.begun.append(asyncio.get_running_loop().time())
+        return await super().around(operation, request)
+
+
+@pytest.mark.parametrize("kind", [LocalProvider, MemoryProvider])
+def test_parts_begin_as_far_apart_as_the_bandwidth_says(tmp_path: Path, kind: type) -> None:
+    """Five parts at one part a second begin one second apart each, whatever the concurrency."""
+    inner = kind({"base_path": tmp_path / "base"} if kind is LocalProvider else {})
+    provider, source = TimedParts(inner), file_of(tmp_path, 5 * PART)
+    config = TransferConfig(max_bandwidth=PART, part_size=PART, multipart_threshold=PART, max_concurrency=4)
+    with asyncio.Runner(loop_factory=FakeLoop) as runner:
+        runner.run(TransferManager(provider, config).upload(source, "k"))
+    first = provider.begun[0]
+    assert [moment - first for moment in provider.begun] == pytest.approx([0, 1, 2, 3, 4])

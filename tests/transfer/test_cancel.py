@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -14,21 +17,19 @@ import pytest
 
 from bucketry import MemoryProvider, S3Provider, TransferConfig
 from bucketry._core.units import MiB
-from bucketry.errors import AccessDeniedError, StorageError, ThrottledError
+from bucketry.errors import (
+    AccessDeniedError,
+    StorageError,
+    ThrottledError,
+)
 from bucketry.testing import Fault, FaultyProvider, embedded_s3
 from tests.transfer.doubles import PART, Bench, CancelsAt, chunked, noise
 
 SIZE = 5 * PART + 3
 NEW, OLD = noise(SIZE), b"old"
-COPY_ROW = {"max_copy_size": PART}
+COPY_ROW = {"max_copy_size": PART, "max_part_size": PART}
 
 Act = Callable[[Bench, CancelsAt], Awaitable[object]]
-
-
-@pytest.fixture(autouse=True)
-def _small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy in many small parts instead of few large ones."""
-    monkeypatch.setattr("bucketry._transfer.one.copy.PART_SIZE", PART)
 
 
 async def upload(bench: Bench, provider: CancelsAt) -> object:
@@ -82,7 +83,7 @@ async def upload_tree(bench: Bench, provider: CancelsAt) -> object:
     for number in range(3):
         bench.file(NEW, f"tree/{number}/a")
         bench.file(b"small", f"tree/{number}/b")
-    return await bench.manager(provider).upload_tree(bench.place / "in" / "tree", "up")
+    return await bench.manager(provider).upload_tree(bench.directory / "in" / "tree", "up")
 
 
 async def download_tree(bench: Bench, provider: CancelsAt) -> object:
@@ -142,7 +143,7 @@ async def test_at_every_request(tmp_path: Path, name: str) -> None:
     at, struck = 1, []
     while True:
         bench = Bench(tmp_path / str(at))
-        bench.place.mkdir()
+        bench.directory.mkdir()
         provider = await prepared(bench, at)
         raised = await run(ACTS[name], bench, provider)
         await assert_whole(bench, provider)
@@ -163,7 +164,7 @@ async def test_at_every_request_of_one_that_fails(tmp_path: Path, name: str) -> 
     at = 1
     while True:
         bench = Bench(tmp_path / str(at))
-        bench.place.mkdir()
+        bench.directory.mkdir()
         provider = await prepared(bench, at, (Fault(operation=operation, nth=2, error=AccessDeniedError("no")),))
         raised = await run(ACTS[name], bench, provider)
         await assert_whole(bench, provider)
@@ -361,3 +362,44 @@ def test_doubles_are_providers() -> None:
     assert issubclass(CancelsAt, FaultyProvider)
     assert issubclass(AccessDeniedError, StorageError)
     assert MemoryProvider().capabilities.buffers_bodies
+
+
+def test_an_ending_loop_waits_for_threads_and_cleanup() -> None:
+    """When `asyncio.run` cancels everything, a thread is still waited for, and a clean-up runs to its end."""
+    script = """
+        import asyncio, time
+        from bucketry._runtime.finish import finish
+        from bucketry._runtime.threads import in_thread
+        log = []
+
+        def block():
+            time.sleep(0.3)
+            log.append("thread ended")
+
+        async def transfer():
+            try:
+                await in_thread(block)
+            finally:
+                log.append("file closed")
+
+        async def clean_up():
+            await asyncio.sleep(0.1)
+            log.append("aborted")
+
+        async def upload():
+            try:
+                await finish(clean_up)
+            finally:
+                log.append("upload left")
+
+        async def main():
+            tasks = [asyncio.create_task(transfer()), asyncio.create_task(upload())]
+            await asyncio.sleep(0.05)
+
+        asyncio.run(main())
+        print(log.index("thread ended") < log.index("file closed"), log.index("aborted") < log.index("upload left"))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True True\n", "")

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider, SessionPool, TransferConfig, TransferManager
-from bucketry.errors import ConfigError
+from bucketry.errors import (
+    ConfigError,
+)
 from bucketry.providers import PrefixedProvider, StorageProvider
 from bucketry.testing import FaultyProvider
 
@@ -51,3 +53,18 @@ def test_what_has_no_connections_limits_nothing() -> None:
     for provider in (MemoryProvider(), LocalProvider({"base_path": "."}), FaultyProvider(MemoryProvider())):
         assert TransferManager(provider, TransferConfig(max_concurrency=999)).config.max_concurrency == 999
         assert TransferManager(provider).config == TransferConfig()
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        S3Provider(KEYS | {"max_connections": 8}),
+        S3Provider(KEYS, pool=SessionPool(max_connections=8)),
+        S3Provider(KEYS, transfer=TransferConfig(max_concurrency=64)),
+    ],
+)
+def test_what_constructs_unpickles(provider: S3Provider) -> None:
+    """A provider that could be made can be made again in another process."""
+    twin = pickle.loads(pickle.dumps(provider))
+    assert twin.transfer.config == provider.transfer.config
+    assert twin._bucket.endpoint == provider._bucket.endpoint

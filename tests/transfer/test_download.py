@@ -22,10 +22,9 @@ from bucketry import MemoryProvider
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.requests import BodyReader
-from bucketry._core.retry import MAX_ATTEMPTS, RetryPolicy
+from bucketry._core.retry import GOOD_PROGRESS, MAX_ATTEMPTS
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo, Progress
-from bucketry._transfer.one.stream import ResumingStream
 from bucketry.errors import (
     AccessDeniedError,
     ConnectionFailedError,
@@ -41,16 +40,10 @@ from bucketry.errors import (
     StorageError,
 )
 from bucketry.testing import Fault, FaultyProvider
-from tests.transfer.doubles import PART, Bench, Cutting, Scripted, noise
+from tests.transfer.doubles import AT_ONCE, PART, Bench, Cutting, Scripted, noise
 
 LARGE = MiB + 100  # read in chunks; what is smaller is read in one piece
 LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7]
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every back-off last no time; the number of attempts stays as it is."""
-    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
 
 
 async def test_every_length_arrives(bench: Bench) -> None:
@@ -231,14 +224,14 @@ class TestBrokenBodies:
             await bench.manager(provider, max_attempts=3).download("k", bench.target())
         assert len(provider.ranges) == 3
 
-    async def test_a_long_transfer_over_a_bad_line_goes_on(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_long_transfer_over_a_bad_line_goes_on(self, bench: Bench) -> None:
         """Bodies that break after a good way each time may break more often than `max_attempts`."""
-        monkeypatch.setattr("bucketry._core.retry.GOOD_PROGRESS", 100)
-        memory = bench.memory()
-        await memory.put("k", noise(PART))
-        provider = Cutting(memory, [100] * 15)
-        result = await bench.manager(provider, max_attempts=2).download("k", bench.target())
-        assert bench.target().read_bytes() == noise(PART)
+        memory, size = bench.memory(), 16 * GOOD_PROGRESS
+        await memory.put("k", noise(size))
+        provider = Cutting(memory, [GOOD_PROGRESS] * 15)
+        manager = bench.manager(provider, max_attempts=2, part_size=size, multipart_threshold=size)
+        result = await manager.download("k", bench.target())
+        assert bench.target().read_bytes() == noise(size)
         assert result.retries == 15
 
     async def test_no_second_attempt_where_none_is_wanted(self, bench: Bench) -> None:
@@ -274,7 +267,7 @@ class Breaking(MemoryProvider):
     """Open bodies that break after so many bytes, each in turn."""
 
     def __init__(self, *cuts: int) -> None:
-        super().__init__()
+        super().__init__(transfer=AT_ONCE)
         self.cuts = list(cuts)
         self.opened: list[tuple[ByteRange | None, str | None]] = []
 
@@ -288,6 +281,8 @@ class Breaking(MemoryProvider):
 
 
 class _Cut:
+    verified = None
+
     def __init__(self, body: BodyReader, cut: int) -> None:
         self.info = body.info
         self._body = body
@@ -369,7 +364,7 @@ class TestStreams:
         got: list[bytes] = []
 
         async def consume() -> None:
-            async with ResumingStream(memory, "k", WHOLE, policy=RetryPolicy()) as chunks:
+            async with memory.stream("k") as chunks:
                 async for chunk in chunks:
                     got.append(chunk)
                     await memory.put("k", noise(100, 8))
@@ -482,7 +477,7 @@ class TestTarget:
     @pytest.mark.parametrize("dangling", [True, False])
     async def test_a_link_is_replaced(self, bench: Bench, dangling: bool) -> None:
         """A symbolic link is replaced by the file; what it points to is not touched."""
-        elsewhere = bench.place / "elsewhere"
+        elsewhere = bench.directory / "elsewhere"
         if not dangling:
             elsewhere.write_bytes(b"precious")
         bench.target("link").symlink_to(elsewhere)

@@ -23,6 +23,8 @@ from tests.transfer.doubles import PART, Bench, noise
 class FlippedBody:
     """A body that compares its checksum, as those of the S3 providers do, and of which one bit may be flipped."""
 
+    verified: str | None = "crc32"
+
     def __init__(self, body: BodyReader, *, flipped: bool) -> None:
         self.info = body.info
         self._body = body
@@ -78,6 +80,8 @@ class Flipping(MemoryProvider):
 
 class Unchecked(FlippedBody):
     """A body that compares nothing."""
+
+    verified = None
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes."""

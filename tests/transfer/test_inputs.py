@@ -15,8 +15,10 @@ from bucketry._core.values import FileRange
 from bucketry._runtime.file_bodies import file_state
 from bucketry.errors import (
     IntegrityError,
+    InvalidRangeError,
     InvalidRequestError,
     LocalFileError,
+    LocalNotADirectoryError,
     PreconditionFailedError,
 )
 from bucketry.testing import Fault, FaultyProvider
@@ -126,3 +128,24 @@ async def test_an_object_without_an_etag_is_said_to_have_none(bench: Bench) -> N
     for call in (store.get("k", if_match='"e1"'), store.put("k", b"2", if_match='"e1"')):
         with pytest.raises(PreconditionFailedError, match='the object has no etag now, and if_match names "e1"'):
             await call
+
+
+async def test_bad_headers_and_ranges_are_refused_before_anything_is_sent(bench: Bench) -> None:
+    """What a header cannot carry, and a range that runs backwards, never reach a request."""
+    provider = FaultyProvider(bench.memory())
+    for options in ({"content_type": "a\r\nb"}, {"storage_class": "ä"}, {"if_match": "\ud800"}):
+        with pytest.raises(InvalidRequestError, match=next(iter(options))):
+            await provider.put("k", b"1", **options)
+    with pytest.raises(InvalidRangeError, match="malformed"):
+        provider.stream("k", start=2, end=1)
+    assert not provider.calls
+
+
+async def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
+    """A download below a file says that a directory is needed there."""
+    provider = MemoryProvider()
+    await provider.put("k", b"1")
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(LocalNotADirectoryError, match="needs a directory"):
+        await provider.download("k", tmp_path / "file" / "k")
+    assert (tmp_path / "file").read_bytes() == b"old"

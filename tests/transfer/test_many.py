@@ -48,7 +48,7 @@ class TestBatches:
         memory = bench.memory()
         manager = bench.manager(memory)
         pairs = [(bench.file(noise(number * PART), f"f{number}"), f"k{number}") for number in range(4)]
-        sent = await manager.upload_many([*pairs, (bench.place / "missing", "lost")])
+        sent = await manager.upload_many([*pairs, (bench.directory / "missing", "lost")])
         assert sorted(sent.succeeded) == keys(4)
         assert {key: type(error) for key, error in sent.failed.items()} == {"lost": LocalFileNotFoundError}
         got = await manager.download_many(
@@ -288,15 +288,9 @@ class TestGetMany:
 class TestCopy:
     """Copies made by the server, in parts, and between servers."""
 
-    @pytest.fixture(autouse=True)
-    def _small_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Copy in parts of few bytes, and wait for nothing."""
-        monkeypatch.setattr("bucketry._transfer.one.copy.PART_SIZE", PART)
-        monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
-
     async def large(self, bench: Bench, **row: object):  # noqa: ANN201 - a memory
         """Make a memory whose objects are too large for one copy request."""
-        memory = bench.memory(max_copy_size=PART, **row)
+        memory = bench.memory(max_copy_size=PART, max_part_size=PART, **row)
         await memory.put("source", noise(5 * PART + 1), metadata={"a": "b"}, content_type="text/x")
         return memory
 
@@ -399,9 +393,8 @@ class TestCopy:
         assert await memory.list_files() == ["target"]
 
 
-async def test_broken_bodies_of_a_batch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_bodies_of_a_batch(bench: Bench) -> None:
     """Bodies that break are resumed in a batch too, each transfer counting its own attempts."""
-    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
     memory = await filled(bench, 6, size=PART)
     provider = Cutting(memory, [3, 0, 9, 1, 0, 7, 2])
     manager = bench.manager(provider, max_attempts=20)

@@ -28,13 +28,7 @@ from bucketry.errors import (
     LocalIsADirectoryError,
 )
 from bucketry.testing import Fault, FaultyProvider
-from tests.transfer.doubles import PART, Bench, noise, until
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every back-off last no time."""
-    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
+from tests.transfer.doubles import PART, Bench, counted_threads, noise, until
 
 
 async def turns(count: int = 20) -> None:
@@ -187,6 +181,8 @@ class Other(MemoryProvider):
 
 
 class _Changed:
+    verified = None
+
     def __init__(self, body: BodyReader, change: Callable[[bytes], bytes]) -> None:
         self.info = body.info
         self._body = body
@@ -209,29 +205,25 @@ class TestDownloadTree:
     """Listed objects into files, by way of memory."""
 
     async def test_one_hop_and_one_request_for_each(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A small object costs one request, and at most one hop to a thread; each directory is made once."""
+        """A small object costs one request, and at most one hop to a thread; each directory is made once.
+
+        `os.makedirs` is watched, not replaced: how often a directory was made cannot be seen on the disk.
+        """
         memory = bench.memory()
         for number in range(30):
             await memory.put(f"d{number % 3}/{number:02}", noise(number * 10))
         provider = FaultyProvider(memory)
-        loop = asyncio.get_running_loop()
-        hops, made, original = 0, Counter[str](), os.makedirs
-
-        def counted(*arguments: Any) -> asyncio.Future[Any]:
-            nonlocal hops
-            hops += 1
-            return type(loop).run_in_executor(loop, *arguments)
+        threads, made, original = counted_threads(), Counter[str](), os.makedirs
 
         def noted(name: str, *arguments: Any, **options: Any) -> None:
             made[name] += 1
             original(name, *arguments, **options)
 
-        monkeypatch.setattr(loop, "run_in_executor", counted)
         monkeypatch.setattr(os, "makedirs", noted)
         tree = bench.target("tree")
         result = await bench.manager(provider, max_concurrency=1).download_tree("", tree)
         assert len(result.succeeded) == 30
-        assert hops <= 30 + 1  # one more to look where the directory is
+        assert threads.submitted <= 30 + 1  # one more to look where the directory is
         assert dict(provider.calls) == {"list_page": 1, "open_body": 30}
         assert made == {str(tree): 1} | {str(tree / f"d{number}"): 1 for number in range(3)}
 
@@ -343,7 +335,10 @@ class TestDownloadTree:
         assert bench.files() == ["tree", "tree/d", "tree/d/1"]
 
     async def test_flushed_to_the_disk(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With `fsync` each small file and its directory are flushed too."""
+        """With `fsync` each small file and its directory are flushed too.
+
+        `os.fsync` is watched: only a power cut shows what was flushed.
+        """
         flushed = 0
 
         def fsync(fd: int) -> None:
@@ -365,30 +360,25 @@ class TestDownloadTree:
 class TestUploadTree:
     """Small files, read in one hop."""
 
-    async def test_one_hop_for_each(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_one_hop_for_each(self, bench: Bench) -> None:
         """A small file costs at most one hop to a thread: it is opened, read, checked and closed there."""
         for number in range(30):
             bench.file(noise(number * 10), f"tree/{number:02}")
         memory = bench.memory()
-        loop = asyncio.get_running_loop()
-        hops = 0
-
-        def counted(*arguments: Any) -> asyncio.Future[Any]:
-            nonlocal hops
-            hops += 1
-            return type(loop).run_in_executor(loop, *arguments)
-
-        monkeypatch.setattr(loop, "run_in_executor", counted)
+        threads = counted_threads()
         manager = bench.manager(memory, max_concurrency=1)
         descriptors = len(os.listdir("/dev/fd"))
-        result = await manager.upload_tree(bench.place / "in" / "tree", "")
+        result = await manager.upload_tree(bench.directory / "in" / "tree", "")
         assert len(os.listdir("/dev/fd")) == descriptors
         assert len(result.succeeded) == 30
-        assert hops <= 30 + 2  # the directory, and its end
+        assert threads.submitted <= 30 + 2  # the directory, and its end
         assert [await memory.get(f"{number:02}") for number in range(30)] == [noise(n * 10) for n in range(30)]
 
     async def test_a_file_that_changes_while_it_is_read(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A small file that somebody writes to while it is read is refused, and nothing is sent."""
+        """A small file that somebody writes to while it is read is refused, and nothing is sent.
+
+        The change is made behind `os.pread`: nobody else can be sure to write in that moment.
+        """
         path = bench.file(noise(100))
         original = os.pread
 

@@ -81,7 +81,7 @@ class TestDownload:
         assert {type(error) for error in result.failed.values()} == {UnsafeKeyError}
         assert sorted(result.succeeded) == ["pre/d/good", "pre/good"]
         assert bench.files() == ["tree", "tree/d", "tree/d/good", "tree/good"]
-        assert sorted(os.listdir(bench.place)) == ["out"]
+        assert sorted(os.listdir(bench.directory)) == ["out"]
         with pytest.raises(UnsafeKeyError):
             result.raise_for_failures()
 
@@ -130,7 +130,7 @@ class TestDownload:
     @pytest.mark.parametrize("key", ["link/x", "link/sub/x", "link/sub/", "d/up/x"])
     async def test_a_planted_link_is_not_followed(self, bench: Bench, key: str) -> None:
         """A symbolic link to another directory below the target fails the keys through it; nothing is made there."""
-        outside = bench.place / "outside"
+        outside = bench.directory / "outside"
         outside.mkdir()
         tree = bench.target("tree")
         (tree / "d").mkdir(parents=True)
@@ -144,11 +144,11 @@ class TestDownload:
         assert isinstance(result.failed[key], UnsafeKeyError)
         assert result.succeeded == ("good",)
         assert list(outside.iterdir()) == []
-        assert os.listdir(bench.place / "out") == ["tree"]
+        assert os.listdir(bench.directory / "out") == ["tree"]
 
     async def test_a_planted_link_in_the_files_place_is_replaced(self, bench: Bench) -> None:
         """A link where the file itself belongs is replaced; its target stays as it is."""
-        precious = bench.place / "precious"
+        precious = bench.directory / "precious"
         precious.write_bytes(b"precious")
         bench.target("tree").mkdir()
         (bench.target("tree") / "k").symlink_to(precious)
@@ -160,7 +160,7 @@ class TestDownload:
 
     async def test_the_root_may_be_a_link(self, bench: Bench) -> None:
         """A directory that the user names by a link is the user's choice."""
-        real = bench.place / "real"
+        real = bench.directory / "real"
         real.mkdir()
         bench.target("tree").symlink_to(real)
         memory = bench.memory()
@@ -244,9 +244,9 @@ class TestUpload:
         """Every file gets the key of its place; hidden ones too; an empty directory has no key."""
         for name, data in (("a", b"1"), ("d/b", noise(3 * PART)), ("d/.hidden", b""), ("d/e/ä", b"2")):
             bench.file(data, f"tree/{name}")
-        (bench.place / "in" / "tree" / "empty").mkdir()
+        (bench.directory / "in" / "tree" / "empty").mkdir()
         memory = bench.memory()
-        result = await bench.manager(memory).upload_tree(bench.place / "in" / "tree", "pre")
+        result = await bench.manager(memory).upload_tree(bench.directory / "in" / "tree", "pre")
         assert await all_of(memory) == {
             "pre/a": b"1",
             "pre/d/.hidden": b"",
@@ -282,6 +282,25 @@ class TestUpload:
         }
         assert await all_of(memory) == {"pre/good": b"good", "pre/to-file": b"good"}
 
+    async def test_files_go_in_the_order_of_their_keys(self, bench: Bench) -> None:
+        """The order is that of listings, so that what an interrupted upload has stored is a beginning of the list."""
+        names = ["a!", "a-b/c", "a/1", "a0", "b"]
+        for name in reversed(names):
+            bench.file(b"1", f"tree/{name}")
+        result = await bench.manager(bench.memory(), max_concurrency=1).upload_tree(
+            bench.directory / "in" / "tree", "p"
+        )
+        assert result.succeeded == tuple(f"p/{name}" for name in names)
+
+    async def test_a_directory_whose_name_is_not_utf8(self, bench: Bench) -> None:
+        """It is reported once, whatever is below it; the rest goes."""
+        root = bench.file(b"good", "tree/good").parent
+        for name in ("1", "2"):
+            bench.file(b"x", os.fsdecode(b"tree/bad-\xff/") + name)
+        result = await bench.manager(bench.memory()).upload_tree(root, "p")
+        assert result.succeeded == ("p/good",)
+        assert {key: type(error) for key, error in result.failed.items()} == {repr("p/bad-\udcff/"): InvalidKeyError}
+
     async def test_a_link_to_a_parent_does_not_loop(self, bench: Bench) -> None:
         """A link to the directory above is reported, not walked for ever."""
         root = bench.file(b"x", "tree/d/k").parent.parent
@@ -303,15 +322,15 @@ class TestUpload:
 
     async def test_an_empty_directory(self, bench: Bench) -> None:
         """There is nothing to do, and that is a success."""
-        (bench.place / "in").mkdir()
-        result = await bench.manager(bench.memory()).upload_tree(bench.place / "in", "pre")
+        (bench.directory / "in").mkdir()
+        result = await bench.manager(bench.memory()).upload_tree(bench.directory / "in", "pre")
         assert (result.succeeded, dict(result.failed)) == ((), {})
 
     async def test_no_directory(self, bench: Bench) -> None:
         """A missing directory and a file in its place are errors, not empty results."""
         manager = bench.manager(bench.memory())
         with pytest.raises(LocalFileNotFoundError):
-            await manager.upload_tree(bench.place / "missing", "")
+            await manager.upload_tree(bench.directory / "missing", "")
         with pytest.raises(LocalNotADirectoryError):
             await manager.upload_tree(bench.file(b"x"), "")
 
@@ -335,9 +354,9 @@ class TestUpload:
             bench.file(noise(number * 311, number), f"tree/{number % 3}/{number % 5}/{number}")
         memory = bench.memory(max_list_keys=4)
         manager = bench.manager(memory)
-        await manager.upload_tree(bench.place / "in" / "tree", "pre")
+        await manager.upload_tree(bench.directory / "in" / "tree", "pre")
         await manager.download_tree("pre", bench.target("tree"))
-        assert files_of(bench.target("tree")) == files_of(bench.place / "in" / "tree")
+        assert files_of(bench.target("tree")) == files_of(bench.directory / "in" / "tree")
 
     async def test_a_directory_that_cannot_be_listed(self, bench: Bench) -> None:
         """A directory without permission is reported; its siblings go."""
@@ -394,8 +413,8 @@ class TestBoth:
         for name in ("tree/a", "tree/b/c"):
             bench.file(b"1", name)
         with pytest.raises(InvalidMetadataError):
-            await manager.upload_tree(bench.place / "in" / "tree", "t", metadata={"a": "\u00e9"})
+            await manager.upload_tree(bench.directory / "in" / "tree", "t", metadata={"a": "\u00e9"})
         assert await memory.list_files() == []
-        await manager.upload_tree(bench.place / "in" / "tree", "t", metadata={"Version": "1.0"})
+        await manager.upload_tree(bench.directory / "in" / "tree", "t", metadata={"Version": "1.0"})
         for key in ("t/a", "t/b/c"):
             assert (await memory.head(key)).metadata == {"version": "1.0"}

@@ -268,16 +268,16 @@ class TestSource:
         """A directory, a FIFO, a socket and a missing path each have their error, and nothing blocks or is sent."""
         memory = bench.memory()
         manager = bench.manager(provider := FaultyProvider(memory))
-        fifo, directory = bench.place / "fifo", bench.place / "dir"
+        fifo, directory = bench.directory / "fifo", bench.directory / "dir"
         os.mkfifo(fifo)
         directory.mkdir()
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(bench.place / "sock"))
+            listener.bind(str(bench.directory / "sock"))
             for path, kind in (
                 (fifo, LocalFileError),
                 (directory, LocalIsADirectoryError),
-                (bench.place / "sock", LocalFileError),
-                (bench.place / "missing", LocalFileNotFoundError),
+                (bench.directory / "sock", LocalFileError),
+                (bench.directory / "missing", LocalFileNotFoundError),
                 (bench.file(b"x") / "below", LocalFileError),
             ):
                 with pytest.raises(kind) as caught:
@@ -300,7 +300,7 @@ class TestSource:
 
     async def test_a_link_is_followed(self, bench: Bench) -> None:
         """A symbolic link to a file uploads the file."""
-        link = bench.place / "link"
+        link = bench.directory / "link"
         link.symlink_to(bench.file(b"through"))
         memory = bench.memory()
         await bench.manager(memory).upload(link, "k")
@@ -540,11 +540,6 @@ class TestConditions:
 class TestLostAnswers:
     """Writes whose answer never came."""
 
-    @pytest.fixture(autouse=True)
-    def _no_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make every back-off last no time; the number of attempts stays as it is."""
-        monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)
-
     LOST = ConnectionFailedError("the answer was lost")
 
     async def test_a_conditional_put_that_landed(self, bench: Bench) -> None:
@@ -698,23 +693,6 @@ class TestProgress:
         with pytest.raises(ZeroDivisionError):
             await bench.manager(memory).upload(bench.file(noise(3 * PART)), "k", progress=broken)
         assert not await memory.exists("k")
-
-
-async def test_bandwidth_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five parts at one part a second begin one second apart each, whatever the concurrency."""
-    waits: list[float] = []
-    sleep = asyncio.sleep
-
-    async def fake_sleep(seconds: float) -> None:
-        waits.append(seconds)
-        await sleep(0)
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(loop, "time", lambda: 100.0)
-    monkeypatch.setattr("bucketry._transfer.limits.asyncio.sleep", fake_sleep)
-    await bench.manager(bench.memory(), max_bandwidth=PART).upload(bench.file(noise(5 * PART)), "k")
-    monkeypatch.undo()
-    assert sorted(wait for wait in waits if wait) == pytest.approx([1, 2, 3, 4])
 
 
 async def test_a_path_object_and_a_string(bench: Bench) -> None:

@@ -32,6 +32,15 @@ from bucketry import (
     storage_provider_from_env,
 )
 from bucketry.errors import NotFoundError, StorageError, ThrottledError, TransientError
+from bucketry.providers import (
+    BackblazeConfigDict,
+    CloudflareR2ConfigDict,
+    DigitalOceanConfigDict,
+    LocalConfigDict,
+    MemoryConfigDict,
+    S3ConfigDict,
+    WasabiConfigDict,
+)
 from bucketry.testing import FaultyProvider
 
 KEYS = {"access_key_id": "id", "secret_access_key": "secret"}
@@ -106,6 +115,9 @@ async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes],
             assert_type(entry.key, str)
     outcome = await provider.delete_many(["a", "b"])
     assert_type(outcome, BatchResult)
+    async for removed, problem in provider.delete_each(["a", "b"]):
+        assert_type(removed, str)
+        assert_type(problem, StorageError | None)
     await provider.copy("source", "destination")
     await provider.move("source", "destination")
     assert_type(await provider.presign("key"), str)
@@ -131,6 +143,39 @@ def values(info: ObjectInfo, outcome: BatchResult, progress: Progress) -> None:
     assert_type(progress.transferred, int)
     assert_type(progress.total, int | None)
     assert_type(progress.key, str)
+
+
+def configurations_are_typed(pool: SessionPool, loaded: dict[str, object]) -> list[IStorageProvider]:
+    """A dictionary that is declared as a provider's is checked entry by entry; any other mapping is taken as well.
+
+    Were the wrong ones no errors, the ignores would be.
+    """
+    given: S3ConfigDict = {"bucket_name": "logs", "region": "eu-central-1", "max_connections": 8}
+    _: S3ConfigDict = {"bucket_name": "logs", "regoin": "eu"}  # type: ignore[typeddict-unknown-key]  # misspelt
+    _ = {"bucket_name": "logs", "region": 1}  # type: ignore[typeddict-item]  # not a name
+    _ = {"region": "eu-central-1"}  # type: ignore[typeddict-item]  # no bucket
+    account: CloudflareR2ConfigDict = {"bucket_name": "logs", "account_id": "account", "jurisdiction": "eu"}
+    key: BackblazeConfigDict = {
+        "bucket_name": "logs",
+        "key_id": "id",
+        "application_key": "key",
+        "region": "us-west-004",
+    }
+    space: DigitalOceanConfigDict = {"bucket_name": "logs", "anonymous": True}
+    hot: WasabiConfigDict = {"bucket_name": "logs", "anonymous": True}
+    directory: LocalConfigDict = {"base_path": Path("data")}
+    nothing: MemoryConfigDict = {}
+    return [
+        S3Provider(given, pool=pool),
+        CloudflareR2Provider(account),
+        BackblazeProvider(key),
+        DigitalOceanProvider(space),
+        WasabiProvider(hot),
+        LocalProvider(directory),
+        MemoryProvider(nothing),
+        S3Provider(loaded),
+        S3Provider({"bucket_name": "logs"} | loaded),
+    ]
 
 
 def misspelt_names_are_refused() -> None:
@@ -162,6 +207,7 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         memory_budget=64 * 1024**2,
         max_bandwidth=None,
         max_attempts=5,
+        retry_delay=0.5,
         verify=True,
         resume=True,
         fsync=False,
@@ -183,6 +229,12 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
     assert_type(await manager.download("model.pt", Path("model.pt"), progress=show), TransferResult)
     assert_type(await manager.upload_many([("a", "a"), (Path("b"), "b")]), BatchResult)
     assert_type(await manager.download_many([("a", "a"), ("b", Path("b"))]), BatchResult)
+    async for key, sent in manager.upload_each([("a", "a"), (Path("b"), "b")]):
+        assert_type(key, str)
+        assert_type(sent, TransferResult | StorageError)
+    async for key, got in manager.download_each([("a", "a"), ("b", Path("b"))]):
+        assert_type(key, str)
+        assert_type(got, TransferResult | StorageError)
     await manager.upload_tree("data", "data/")
     await manager.upload_tree("data", "data/", metadata={"version": "1.0"})
     await manager.download_tree("data/", Path("data"))

@@ -5,83 +5,71 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bucketry._runtime.batcher import WORTH, ThreadBatcher
-from tests.transfer.doubles import until
+from tests.transfer.doubles import counted_threads, until
 
 
-@pytest.fixture
-async def trips(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Note each hop that the loop makes to a thread."""
-    loop = asyncio.get_running_loop()
-    made: list[object] = []
-    original = loop.run_in_executor
+async def quick() -> ThreadBatcher:
+    """Give a batcher that has learned that its work takes a small part of what one thread should do.
 
-    def noted(executor: Any, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        made.append(function)
-        return original(executor, function, *args)
-
-    monkeypatch.setattr(loop, "run_in_executor", noted)
-    return made
+    That is an hour here, however slow the machine of the test.
+    """
+    batcher = ThreadBatcher(worth=3_600.0)
+    for _ in range(30):
+        await batcher.run(int)
+    return batcher
 
 
-def quick() -> ThreadBatcher:
-    """Give hops that have learned that their work takes a microsecond."""
-    hops = ThreadBatcher()
-    hops._expected = 1e-6
-    return hops
-
-
-async def test_what_gathers_meanwhile_shares_a_hop(trips: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_gathers_meanwhile_shares_a_hop() -> None:
     """On a fast disk what is asked for while a thread is at work waits for its return, and then goes together."""
-    monkeypatch.setattr("bucketry._runtime.batcher.WORTH", 3_600.0)  # however slow the machine of this test
-    hops, away, back = quick(), threading.Event(), threading.Event()
+    batcher, away, back = await quick(), threading.Event(), threading.Event()
 
     def first() -> int:
         away.set()
         back.wait(5)
         return 0
 
-    leading = asyncio.create_task(hops.run(first))
+    threads = counted_threads()
+    leading = asyncio.create_task(batcher.run(first))
     await until(away.is_set)
-    following = [asyncio.create_task(hops.run(int, str(number))) for number in range(1, 20)]
+    following = [asyncio.create_task(batcher.run(int, str(number))) for number in range(1, 20)]
     await asyncio.sleep(0)
     back.set()
     assert await asyncio.gather(leading, *following) == list(range(20))
-    assert len(trips) == 2
+    assert threads.submitted == 2
 
 
-async def test_slow_work_goes_side_by_side(trips: list[object]) -> None:
+async def test_slow_work_goes_side_by_side() -> None:
     """Where a piece is known to take long, or nothing is known, none waits for another one's thread."""
-    hops, together = ThreadBatcher(), threading.Barrier(4)
-    await asyncio.gather(*(hops.run(together.wait, 5) for _ in range(4)))
-    assert len(trips) == 4
+    threads, batcher, together = counted_threads(), ThreadBatcher(), threading.Barrier(4)
+    await asyncio.gather(*(batcher.run(together.wait, 5) for _ in range(4)))
+    assert threads.submitted == 4
 
 
 async def test_it_learns() -> None:
     """Quick work makes what is expected of a piece a small part of a hop."""
-    hops = ThreadBatcher()
+    batcher = ThreadBatcher()
     for _ in range(30):
-        await hops.run(int)
-    assert hops._expected < WORTH
+        await batcher.run(int)
+    assert batcher._expected < WORTH
 
 
 async def test_an_error_is_its_own_callers() -> None:
     """Of several pieces in one hop one fails, and the others succeed."""
-    hops = quick()
-    leading = asyncio.create_task(hops.run(int, "1"))
-    found = await asyncio.gather(leading, hops.run(int, "x"), hops.run(int, "2"), return_exceptions=True)
+    batcher = await quick()
+    leading = asyncio.create_task(batcher.run(int, "1"))
+    found = await asyncio.gather(leading, batcher.run(int, "x"), batcher.run(int, "2"), return_exceptions=True)
     assert (found[0], type(found[1]), found[2]) == (1, ValueError, 2)
 
 
 @pytest.mark.parametrize("fails", [True, False])
 async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
     """A cancellation is raised only when the thread has left the work, also when it comes twice or the work fails."""
-    hops, away, back = ThreadBatcher(), threading.Event(), threading.Event()
+    batcher, away, back = ThreadBatcher(), threading.Event(), threading.Event()
     log = []
 
     def work() -> None:
@@ -93,7 +81,7 @@ async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
 
     async def caller() -> None:
         try:
-            await hops.run(work)
+            await batcher.run(work)
         finally:
             log.append("raised")
 
@@ -112,17 +100,17 @@ async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
 
 async def test_cancelled_before_its_turn() -> None:
     """What is cancelled while it waits for a thread to come back is never begun."""
-    hops, away, back = quick(), threading.Event(), threading.Event()
+    batcher, away, back = await quick(), threading.Event(), threading.Event()
     begun = []
 
     def first() -> None:
         away.set()
         back.wait(5)
 
-    leading = asyncio.create_task(hops.run(first))
+    leading = asyncio.create_task(batcher.run(first))
     await until(away.is_set)
-    waiting = asyncio.create_task(hops.run(begun.append, 1))
-    following = asyncio.create_task(hops.run(begun.append, 2))
+    waiting = asyncio.create_task(batcher.run(begun.append, 1))
+    following = asyncio.create_task(batcher.run(begun.append, 2))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -153,15 +141,15 @@ async def test_cancelled_when_it_is_done_already() -> None:
 
 async def test_no_more_threads() -> None:
     """When the loop's threads are shut down, whoever waits is told, and whoever asks later."""
-    hops, away, back = quick(), threading.Event(), threading.Event()
+    batcher, away, back = await quick(), threading.Event(), threading.Event()
 
     def first() -> None:
         away.set()
         back.wait(5)
 
-    leading = asyncio.create_task(hops.run(first))
+    leading = asyncio.create_task(batcher.run(first))
     await until(away.is_set)
-    waiting = [asyncio.create_task(hops.run(int)) for _ in range(3)]
+    waiting = [asyncio.create_task(batcher.run(int)) for _ in range(3)]
     await asyncio.sleep(0)
     ending = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
     await asyncio.sleep(0)
@@ -170,4 +158,4 @@ async def test_no_more_threads() -> None:
     assert [type(one) for one in found] == [type(None), RuntimeError, RuntimeError, RuntimeError]
     await ending
     with pytest.raises(RuntimeError, match="shutdown"):
-        await hops.run(int)
+        await batcher.run(int)

@@ -15,7 +15,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import WRITE_TOKEN, check_key, check_metadata, check_write, etag_matches, local_parts
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import ByteRange
-from bucketry._transfer.tree.directories import DownloadDirectory
+from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     InvalidKeyError,
     InvalidMetadataError,
@@ -131,7 +131,7 @@ class TestLocalParts:
         assert path == "R:\\root" or path.startswith("R:\\root\\")
 
     @given(key=HOSTILE)
-    def test_landing_makes_nothing_outside(self, key: str) -> None:
+    def test_a_download_directory_makes_nothing_outside(self, key: str) -> None:
         """A prefix download's path for any key below the prefix is inside, and so are the directories made for it."""
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / "root"

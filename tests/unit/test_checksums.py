@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import importlib.util
+import sys
 import zlib
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,8 @@ from hypothesis import strategies as st
 from bucketry._core import checksums
 
 CRCS = [name for name in ("crc32", "crc32c", "crc64nvme") if checksums.combinable(name)]
+EXTRA = ("awscrt", "isal", "isal.isal_zlib")
+"""What the extra `fast` installs."""
 KNOWN = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888", "md5": None}
 
 pieces = st.lists(st.binary(max_size=300), max_size=8)
@@ -27,13 +32,19 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return [*found, data[at:]]
 
 
-@pytest.fixture(params=["fallback", "installed"])
-def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The checksums as they are with zlib alone, and as this installation has them."""
-    if request.param == "fallback":
-        monkeypatch.setattr(checksums, "_crt", None)
-        monkeypatch.setattr(checksums, "_CRCS", {"crc32": (zlib.crc32, 4)})
-    return str(request.param)
+@pytest.fixture(params=["bare", "installed"])
+def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module as it is without the extra `fast`, and as this installation has it."""
+    if request.param == "installed":
+        return checksums
+    for name in EXTRA:
+        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+    spec = importlib.util.spec_from_file_location("checksums_without_extra", checksums.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    bare = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bare)
+    return bare
 
 
 @pytest.mark.parametrize("name", CRCS)
@@ -53,18 +64,17 @@ def test_the_fallback_combines_as_zlib_sums(parts: list[bytes]) -> None:
     assert total == zlib.crc32(b"".join(parts))
 
 
-def test_large_lengths_need_few_steps(implementation: str) -> None:
+def test_large_lengths_need_few_steps(module: ModuleType) -> None:
     """Joining 5 GiB takes some dozen steps, not one for each byte, and doubling agrees with adding up."""
-    crc, length = checksums.of("crc32", b"bucketry"), 8
+    crc, length = module.of("crc32", b"bucketry"), 8
     pieces = [(crc, length)]
     while length < 5 * 2**30:
-        crc, length = checksums.combine("crc32", [(crc, length), (crc, length)]), 2 * length
+        crc, length = module.combine("crc32", [(crc, length), (crc, length)]), 2 * length
         pieces.append((crc, length))
     lengths = [size for _, size in pieces]
     # All pieces but the last hold 8 bytes less than the last: the first piece once more makes up for them.
-    assert checksums.combine("crc32", [pieces[0], *pieces[:-1]]) == crc
+    assert module.combine("crc32", [pieces[0], *pieces[:-1]]) == crc
     assert sum(lengths[:-1]) + 8 == lengths[-1]
-    assert implementation in {"fallback", "installed"}
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if checksums.available(name)])
@@ -84,21 +94,23 @@ def test_updates_add_up(name: str, data: bytes, sizes: list[int]) -> None:
     assert digest.hexdigest() == checksums.of(name, data)
 
 
-def test_what_is_available(implementation: str) -> None:
-    """CRC-32 and MD5 are always there; MD5 is not joined; an unknown name is neither."""
-    assert checksums.available("crc32")
-    assert checksums.available("md5")
-    assert checksums.combinable("crc32")
-    assert not checksums.combinable("md5")
-    assert not checksums.available("sha1")
-    if implementation == "fallback":
-        assert not checksums.available("crc64nvme")
+def test_what_is_available(module: ModuleType) -> None:
+    """CRC-32, MD5 and SHA-256 are always there; the hashes are not joined; an unknown name is neither."""
+    asked = ("crc32", "md5", "sha256", "sha1")
+    assert [name for name in asked if module.available(name)] == ["crc32", "md5", "sha256"]
+    assert [name for name in asked if module.combinable(name)] == ["crc32"]
 
 
-def test_no_part_is_no_byte(implementation: str) -> None:
+@pytest.mark.parametrize("name", ["crc32c", "crc64nvme"])
+def test_what_the_extra_brings(module: ModuleType, name: str) -> None:
+    """The other CRCs are there where `awscrt` is installed, and only there."""
+    there = module is checksums and importlib.util.find_spec("awscrt") is not None
+    assert (module.available(name), module.combinable(name)) == (there, there)
+
+
+def test_no_part_is_no_byte(module: ModuleType) -> None:
     """The checksum of nothing has full width."""
-    assert checksums.combine("crc32", []) == "00000000" == checksums.of("crc32", b"")
-    assert implementation
+    assert module.combine("crc32", []) == "00000000" == module.of("crc32", b"")
 
 
 def test_hex_keeps_leading_zeros() -> None:

@@ -115,6 +115,7 @@ GENERAL = (
     "max_connections",
     "pool_timeout",
     "read_timeout",
+    "retry_delay",
     "server",
     "total_timeout",
     "transport",
@@ -204,9 +205,9 @@ class TestMapping:
     @ALL
     def test_needs_no_other_entry(self, kind: type[ProviderConfig]) -> None:
         """What the contract calls optional is optional."""
-        place = {"region": "us-west-004"} if kind is BackblazeConfig else {}
+        extra = {"region": "us-west-004"} if kind is BackblazeConfig else {}
         given_config = {name: COMPLETE[kind][name] for name in REQUIRED.get(kind, ())}
-        assert isinstance(kind.of({**given_config, **place}), kind)
+        assert isinstance(kind.of({**given_config, **extra}), kind)
 
     @pytest.mark.parametrize(
         ("wrong", "right"),
@@ -284,6 +285,12 @@ class TestEntries:
             ("max_attempts", 101),
             ("max_attempts", 5.0),
             ("max_attempts", True),
+            ("retry_delay", -0.1),
+            ("retry_delay", 60.1),
+            ("retry_delay", float("nan")),
+            ("retry_delay", "1"),
+            ("retry_delay", None),
+            ("retry_delay", True),
             ("max_connections", 0),
             ("max_connections", 10_001),
             ("max_connections", "32"),
@@ -306,6 +313,8 @@ class TestEntries:
             ("connect_timeout", 1),
             ("read_timeout", 3_600.0),
             ("max_attempts", 1),
+            ("retry_delay", 0),
+            ("retry_delay", 60.0),
             ("max_connections", 10_000),
         ],
     )
@@ -317,8 +326,8 @@ class TestEntries:
     @FAMILY
     def test_anonymous_needs_no_credentials(self, kind: type[S3FamilyConfig]) -> None:
         """Whoever asks as nobody gives none, and giving both is refused by name."""
-        place = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
-        config = kind.of({**place, "anonymous": True})
+        rest = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
+        config = kind.of({**rest, "anonymous": True})
         assert (config.access_key, config.secret_key) == (None, None)
         with pytest.raises(ConfigError, match=rf"^{kind.provider}: anonymous: (access_key_id|key_id) is given too"):
             kind.of({**COMPLETE[kind], "anonymous": True})
@@ -383,10 +392,10 @@ class TestBackblaze:
         with pytest.raises(ConfigError, match="backblaze: endpoint_url: is missing"):
             BackblazeConfig.of(B2_KEYS)
 
-    @pytest.mark.parametrize("place", ["endpoint_url", "region"])
-    def test_takes_either_place(self, place: str) -> None:
+    @pytest.mark.parametrize("entry", ["endpoint_url", "region"])
+    def test_takes_either_entry(self, entry: str) -> None:
         """An endpoint or a region is enough."""
-        assert getattr(BackblazeConfig.of({**B2_KEYS, place: value_of(place)}), place) == value_of(place)
+        assert getattr(BackblazeConfig.of({**B2_KEYS, entry: value_of(entry)}), entry) == value_of(entry)
 
     def test_gives_its_keys_by_the_names_of_s3(self) -> None:
         """The key id is the access key, the application key the secret one."""
@@ -647,6 +656,7 @@ class TestTransferConfig:
             ("memory_budget", KiB, 2**63),
             ("max_bandwidth", KiB, 2**63),
             ("max_attempts", 1, 100),
+            ("retry_delay", 0, 60.0),
         ],
     )
     def test_takes_the_ends_of_a_range(self, entry: str, low: int, high: int) -> None:
@@ -671,6 +681,9 @@ class TestTransferConfig:
             ("max_bandwidth", KiB - 1),
             ("max_attempts", 0),
             ("max_attempts", "5"),
+            ("retry_delay", -1),
+            ("retry_delay", 61),
+            ("retry_delay", "0"),
             ("verify", "no"),
             ("verify", None),
             ("fsync", 1),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bucketry import LocalProvider
 from bucketry._core.content_types import content_type_of
 
 SCRIPT = """
@@ -51,12 +50,3 @@ def test_reading_loads_no_table() -> None:
 def test_names_without_a_suffix(key: str) -> None:
     """A leading or a last dot, and one in a directory's name, is no suffix."""
     assert content_type_of(key) is None
-
-
-async def test_the_usual_type_takes_no_file(tmp_path: Path) -> None:
-    """On the disk a content type that the suffix stands for is not written down; another one is."""
-    provider = LocalProvider({"base_path": tmp_path})
-    await provider.put("page.html", b"1")
-    assert list((tmp_path / ".bucketry").glob("meta/*")) == []
-    await provider.put("page.html", b"1", content_type="text/plain")
-    assert len(list((tmp_path / ".bucketry").glob("meta/*/*"))) == 1

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketry import S3Provider, WasabiProvider
 from bucketry._core.config import (
     BackblazeConfig,
     CloudflareR2Config,
@@ -20,6 +21,7 @@ from bucketry._core.config import (
     S3FamilyConfig,
     WasabiConfig,
 )
+from bucketry._core.timeouts import Timeouts
 from bucketry._providers.s3.endpoint import check_bucket, check_url, resolve
 from bucketry._session.endpoint import Endpoint
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
@@ -621,15 +623,30 @@ class TestAddressing:
             endpoint(cloud, bucket_name=bucket, addressing_style="virtual")
 
 
+class TestWarning:
+    """What is told of a region that this version does not know."""
+
+    @pytest.mark.parametrize("provider", [S3Provider, WasabiProvider])
+    def test_it_points_at_the_caller(self, provider: type[S3Provider | WasabiProvider]) -> None:
+        """The warning names the line that makes the provider, and none of ours."""
+        keys = {"access_key_id": ACCESS, "secret_access_key": SECRET}
+        with pytest.warns(UserWarning, match="mars-1") as caught:
+            provider({"bucket_name": "my-bucket", "region": "mars-1", **keys})
+        assert caught[0].filename == __file__
+
+
 class TestEndpoint:
-    """The identity of a client."""
+    """Which providers share what, and the settings of one."""
 
     @EACH
     def test_carries_credentials_and_options(self, cloud: str) -> None:
-        """What tells two clients apart is all there."""
-        found = endpoint(cloud, ca_bundle="/ca.pem", connect_timeout=3, read_timeout=4, max_connections=5)
+        """What tells two endpoints apart is all there, and so is what the provider wants."""
+        found = endpoint(
+            cloud, ca_bundle="/ca.pem", connect_timeout=3, read_timeout=4, total_timeout=6, max_connections=5
+        )
         assert (found.access_key, found.secret_key) == (ACCESS, SECRET)
-        assert (found.ca_bundle, found.connect_timeout, found.read_timeout) == ("/ca.pem", 3, 4)
+        assert found.ca_bundle == "/ca.pem"
+        assert found.timeouts == Timeouts(connect=3, read=4, pool=4, total=6)
         assert found.max_connections == 5
         assert found.session_token == (TOKEN if cloud in {"s3", "generic"} else None)
 
@@ -662,17 +679,32 @@ class TestEndpoint:
             {"access_key_id": "other"},
             {"region": "eu-west-1"},
             {"endpoint_url": "https://minio.example"},
-            {"addressing_style": "virtual"},
             {"ca_bundle": "/ca.pem"},
-            {"connect_timeout": 1.5},
-            {"read_timeout": 1.5},
-            {"max_connections": 1},
+            {"anonymous": True, "access_key_id": None, "secret_access_key": None},
         ],
         ids=lambda entries: next(iter(entries)),
     )
     def test_different_ones_do_not(self, entries: dict[str, Any]) -> None:
-        """Whatever would make another client makes another identity."""
+        """Another place, other authorities of certificates or another account is another endpoint."""
         assert endpoint("wasabi", **entries) != endpoint("wasabi")
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            {"addressing_style": "virtual"},
+            {"connect_timeout": 1.5},
+            {"read_timeout": 1.5},
+            {"pool_timeout": 1.5},
+            {"total_timeout": 1.5},
+            {"max_connections": 1},
+            {"max_attempts": 1},
+            {"transport": "aiobotocore"},
+        ],
+        ids=lambda entries: next(iter(entries)),
+    )
+    def test_settings_are_not_compared(self, entries: dict[str, Any]) -> None:
+        """How a provider uses an endpoint does not make another one of it: the connections are the server's."""
+        assert endpoint("wasabi", **entries) == endpoint("wasabi")
 
     @EACH
     def test_hides_secrets(self, cloud: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -86,17 +86,23 @@ def test_a_missing_type_is_refused(config: Any) -> None:
         StorageProviderFactory.create(config)
 
 
-def test_a_registered_class_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registered_class_is_made() -> None:
     """A class of one's own comes under a name of its own, after the built-in ones."""
-    monkeypatch.setattr(StorageProviderFactory, "_registered", {})
-    StorageProviderFactory.register("mine", MemoryProvider)
-    assert isinstance(StorageProviderFactory.create({"provider_type": "mine"}), MemoryProvider)
-    assert "mine" in StorageProviderFactory.get_registered_providers()
+
+    class Factory(StorageProviderFactory):
+        """One with a registry of its own, so that the name is not known to other tests."""
+
+        _registered: ClassVar[dict[str, type[Any]]] = {}
+
+    Factory.register("mine", MemoryProvider)
+    assert isinstance(Factory.create({"provider_type": "mine"}), MemoryProvider)
+    assert "mine" in Factory.get_registered_providers()
+    assert "mine" not in StorageProviderFactory.get_registered_providers()
     for taken in ("s3", "", "local"):
         with pytest.raises(ConfigError):
-            StorageProviderFactory.register(taken, MemoryProvider)
+            Factory.register(taken, MemoryProvider)
     with pytest.raises(ConfigError, match="class"):
-        StorageProviderFactory.register("other", "MemoryProvider")  # type: ignore[arg-type]  # on purpose
+        Factory.register("other", "MemoryProvider")  # type: ignore[arg-type]  # on purpose
 
 
 def test_an_entry_point_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +131,7 @@ def test_the_environment_names_the_provider(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "config", "kind", "place"),
+    ("url", "config", "kind", "location"),
     [
         ("s3://bucket", KEYS, S3Provider, "s3://bucket/k"),
         ("s3://bucket/a/b", KEYS, PrefixedProvider, "s3://bucket/a/b/k"),
@@ -138,12 +144,12 @@ def test_the_environment_names_the_provider(tmp_path: Path) -> None:
         ("memory://", {}, MemoryProvider, "memory:///k"),
     ],
 )
-def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, place: str) -> None:
+def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, location: str) -> None:
     """Each scheme makes its provider, seen through the URL's prefix."""
     own = {name: value for name, value in config.items() if name != "bucket_name"}
     provider = open_storage(url, **own)
     assert type(provider) is kind
-    assert provider.locate("k") == place
+    assert provider.locate("k") == location
     assert isinstance(provider, IStorageProvider)
 
 

@@ -12,6 +12,7 @@ from bucketry._core.units import KiB, MiB
 from bucketry._transfer.limits import Limits, Quota, RateLimiter
 from bucketry._transfer.progress import Meter
 from bucketry.errors import ConfigError
+from tests.transfer.doubles import FakeLoop
 
 
 async def turns(count: int = 5) -> None:
@@ -168,35 +169,18 @@ class TestBody:
         assert (limits.slots.free, limits.memory.free) == (3, 4 * KiB)
 
 
-class FakeLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock jumps to the next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1_000.0
-
-    def time(self) -> float:
-        """Give the clock that jumps."""
-        return self.now
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:
-            self.now = max(self.now, self._scheduled[0].when())
-        super()._run_once()
-
-
-class TestPace:
+class TestRateLimiter:
     """A bound on bytes per second, on a clock that jumps."""
 
     def run(self, rate: int | None, sizes: list[int]) -> list[float]:
         """Give the moments at which bodies of these sizes may begin."""
 
         async def main() -> list[float]:
-            pace, loop = RateLimiter(rate), asyncio.get_running_loop()
+            limiter, loop = RateLimiter(rate), asyncio.get_running_loop()
             began = loop.time()
 
             async def one(size: int) -> float:
-                await pace.wait(size)
+                await limiter.wait(size)
                 return loop.time() - began
 
             return list(await asyncio.gather(*(one(size) for size in sizes)))
@@ -216,12 +200,12 @@ class TestPace:
         """After a pause the rate holds at once: there is no burst of the bytes not sent meanwhile."""
 
         async def main() -> list[float]:
-            pace, loop = RateLimiter(1_000), asyncio.get_running_loop()
+            limiter, loop = RateLimiter(1_000), asyncio.get_running_loop()
             await asyncio.sleep(100)
             began = loop.time()
             moments = []
             for _ in range(3):
-                await pace.wait(1_000)
+                await limiter.wait(1_000)
                 moments.append(loop.time() - began)
             return moments
 
@@ -232,12 +216,11 @@ class TestPace:
 class TestMeter:
     """Progress reports."""
 
-    def test_reports_are_rare_and_complete(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reports_are_rare_and_complete(self) -> None:
         """Of 1,000 counts within a second some ten are reported, and the increments make up the total."""
         now = 50.0
-        monkeypatch.setattr("bucketry._transfer.progress.time.monotonic", lambda: now)
         reports = []
-        meter = Meter(reports.append, "k", 5_000)
+        meter = Meter(reports.append, "k", 5_000, clock=lambda: now)
         for _ in range(1_000):
             now += 0.001
             meter.add(5)
@@ -247,11 +230,10 @@ class TestMeter:
         assert (reports[-1].transferred, reports[-1].total, reports[-1].key) == (5_000, 5_000, "k")
         assert [report.transferred for report in reports] == sorted({report.transferred for report in reports})
 
-    def test_nothing_is_reported_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_reported_twice(self) -> None:
         """The beginning is reported, then each count once: where the last was, finishing adds no empty report."""
-        monkeypatch.setattr("bucketry._transfer.progress.time.monotonic", lambda: 50.0)
         reports = []
-        meter = Meter(reports.append, "k", 5)
+        meter = Meter(reports.append, "k", 5, clock=lambda: 50.0)
         meter.add(5)
         meter.finish()
         meter.finish()
@@ -260,8 +242,8 @@ class TestMeter:
     def test_the_total_is_reported_at_the_end(self) -> None:
         """Before the object is there, reports stay below its size: who draws a bar does not show it as done."""
         reports = []
-        meter = Meter(reports.append, "k", 5)
-        meter._last = float("-inf")
+        moments = iter((50.0, 51.0, 51.0, 52.0))
+        meter = Meter(reports.append, "k", 5, clock=lambda: next(moments))
         meter.add(5)
         assert [report.transferred for report in reports] == [0, 4]
         meter.finish()

@@ -10,20 +10,17 @@ from typing import Any
 
 import pytest
 
-from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageProviderFactory, TransferManager
+from bucketry import MemoryProvider, S3Provider, StorageProviderFactory, TransferManager
 from bucketry._core.conditions import judge_read
 from bucketry._core.options import ReadOptions
 from bucketry._core.values import ObjectInfo
 from bucketry.errors import (
-    AuthenticationError,
     ConfigError,
     InvalidKeyError,
-    LocalNotADirectoryError,
     PreconditionFailedError,
     UnsupportedError,
 )
 from bucketry.providers import StorageProvider
-from bucketry.testing import embedded_s3
 
 KEYS = {"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"}
 
@@ -56,38 +53,6 @@ def test_an_endpoint_is_a_url_without_the_bucket(url: str, said: str) -> None:
         S3Provider(KEYS | {"endpoint_url": url})
 
 
-async def test_a_store_that_is_a_file_is_not_empty(tmp_path: Path) -> None:
-    """Listing a local store whose directory is a file fails; one that is not there yet is empty."""
-    (tmp_path / "file").write_bytes(b"1")
-    with pytest.raises(LocalNotADirectoryError, match="file"):
-        await LocalProvider({"base_path": tmp_path / "file"}).list_files()
-    assert await LocalProvider({"base_path": tmp_path / "none"}).list_files() == []
-
-
-async def test_missing_credentials_say_what_to_give() -> None:
-    """The error names the entries and the variables."""
-    with embedded_s3() as server:
-        provider = S3Provider({name: value for name, value in server.config.items() if "key" not in name})
-        with pytest.raises(AuthenticationError, match="AWS_SECRET_ACCESS_KEY"):
-            await provider.list_files()
-        await provider.disconnect()
-
-
-async def test_an_endpoint_of_the_environment_is_not_read_behind_the_configuration(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A provider made with a mapping reads no variable, not even one that botocore would choke on."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    provider = S3Provider(KEYS)
-    assert (await provider.presign("k")).startswith("https://my-bucket.s3.")
-    with embedded_s3() as server:
-        other = S3Provider(server.config)
-        assert await other.list_files() == []
-        await other.disconnect()
-    await provider.disconnect()
-
-
 def test_an_entry_point_that_is_broken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider of another package that cannot be loaded is a configuration error that names it."""
     info = tmp_path / "broken-1.0.dist-info"
@@ -105,16 +70,6 @@ def test_a_transfer_configuration_is_one(config: Any) -> None:
     """A mapping is not a TransferConfig, and says so at once."""
     with pytest.raises(ConfigError, match="TransferConfig"):
         TransferManager(MemoryProvider(), config)
-
-
-async def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
-    """A download below a file says that a directory is needed there."""
-    provider = MemoryProvider()
-    await provider.put("k", b"1")
-    (tmp_path / "file").write_bytes(b"old")
-    with pytest.raises(LocalNotADirectoryError, match="needs a directory"):
-        await provider.download("k", tmp_path / "file" / "k")
-    assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_a_provider_that_leaves_a_request_out_cannot_be_made() -> None:

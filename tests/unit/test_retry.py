@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketry import errors
+from bucketry import MemoryProvider, S3Provider, TransferConfig, TransferManager, errors
 from bucketry._core.retry import (
     BUDGET,
     COST,
@@ -50,6 +52,19 @@ class TestPolicy:
         delay = RetryPolicy(max_attempts=100, uniform=uniform).delay(TransientError("x"), attempt)
         assert asked == [(0, min(MAX_DELAY, FIRST_DELAY * 2**attempt))]
         assert delay == asked[0][1] <= MAX_DELAY
+
+    @pytest.mark.parametrize("kind", ["transfer", "provider"])
+    def test_a_configuration_sets_attempts_and_the_first_wait(self, kind: str) -> None:
+        """The first wait is `retry_delay` on average: it is drawn from zero to twice as much."""
+        entries = {"max_attempts": 7, "retry_delay": 0.5}
+        if kind == "transfer":
+            policy = TransferManager(MemoryProvider(), TransferConfig(**entries)).policy
+        else:
+            policy = S3Provider({"bucket_name": "my-bucket", **entries})._bucket.retry
+        asked: list[tuple[float, float]] = []
+        replace(policy, uniform=lambda *bounds: asked.append(bounds) or 0.0).delay(TransientError("x"), 1)
+        assert asked == [(0, 1.0)]
+        assert policy.max_attempts == 7
 
     @given(attempt=st.integers(1, 20))
     def test_real_delays_stay_within_the_bounds(self, attempt: int) -> None:

@@ -47,9 +47,9 @@ def read_by_botocore(body: bytes, status: int = 200) -> dict[str, Any]:
     return read
 
 
-def written_by_botocore(keys: list[str], *, quiet: bool) -> bytes:
+def written_by_botocore(keys: list[str]) -> bytes:
     """Give the body that botocore sends to have `keys` deleted."""
-    wish: dict[str, Any] = {"Objects": [{"Key": key} for key in keys]} | ({"Quiet": True} if quiet else {})
+    wish: dict[str, Any] = {"Objects": [{"Key": key} for key in keys]}
     request = create_serializer("rest-xml").serialize_to_request({"Bucket": "b", "Delete": wish}, operation())
     escape_xml_payload(request)
     body: bytes = request["body"]
@@ -188,16 +188,9 @@ def test_deletions_are_what_botocore_reads(keys: list[str], refused: list[tuple[
 def test_a_request_is_what_botocore_sends(keys: list[str]) -> None:
     """The document is byte by byte that of botocore, and reads back as the keys it was made of."""
     request = deletion_request(keys)
-    assert request == written_by_botocore(keys, quiet=False)
+    assert request == written_by_botocore(keys)
     found = ET.fromstring(request).iterfind("{*}Object/{*}Key")  # noqa: S314 - of our own making
     assert [element.text for element in found] == keys
-
-
-def test_a_request_may_be_quiet() -> None:
-    """A quiet request says so, behind the keys, where S3's reference has it."""
-    expected = f'<Delete xmlns="{NAMESPACE}"><Object><Key>k</Key></Object><Quiet>true</Quiet></Delete>'
-    assert deletion_request(["k"], quiet=True) == expected.encode()
-    assert b"<Quiet>true</Quiet>" in written_by_botocore(["k"], quiet=True)
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])

@@ -42,11 +42,11 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def provide(pool: SessionPool, transport: str) -> Provide:
-    """Make a provider of a scripted server, `S3Provider` with AWS's row by default."""
+    """Make a provider of a scripted server, `S3Provider` with AWS's row by default; repeats follow without a wait."""
 
-    def make(place: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
-        url = place if isinstance(place, str) else place.url
-        given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, "transport": transport}
+    def make(server: Scripted | str, kind: Any = S3Provider, **config: Any) -> Any:
+        url = server if isinstance(server, str) else server.url
+        given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, "retry_delay": 0, "transport": transport}
         given |= {**HALVES[kind.__name__], **config}
         if kind is S3Provider:
             given.setdefault("server", "aws")
@@ -54,15 +54,10 @@ def provide(pool: SessionPool, transport: str) -> Provide:
             max_concurrency=2,
             memory_budget=32 * MiB,
             max_attempts=3,
+            retry_delay=0,
             part_size=5 * MiB,
             multipart_threshold=5 * MiB,
         )
         return kind(given, pool=pool, transfer=transfer)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every back-off last no time: the one thing here that is not real."""
-    monkeypatch.setattr("bucketry._core.retry.FIRST_DELAY", 0.0)

@@ -180,7 +180,7 @@ def sockets_to(port: int) -> int:
     return sum(row[9] in inodes and int(row[2].split(":")[1], 16) == port for row in rows)
 
 
-async def wire_of(provider: S3Provider) -> EndpointClient:
+async def client_of(provider: S3Provider) -> EndpointClient:
     """Give the wire that a provider's requests go by."""
     plane = await provider._planes.data()
     assert isinstance(plane, WirePlane)
@@ -196,6 +196,7 @@ def make(port: int, pool: SessionPool, *, scheme: str = "http", **config: Any) -
         "access_key_id": ACCESS,
         "secret_access_key": SECRET,
         "max_attempts": 1,
+        "retry_delay": 0,
         "read_timeout": READ_TIMEOUT,
     }
     return S3Provider(given | config, pool=pool)
@@ -213,12 +214,12 @@ async def faulty(
         async with SessionPool() as pool:
             provider = make(port, pool, scheme="https" if tls else "http", **config)
             yield provider, server
-            wire = await wire_of(provider)
-            assert wire.pool.busy == 0
+            client = await client_of(provider)
+            assert client.pool.busy == 0
             server._talks.clear()
             assert (await provider.get("k")) == DATA
-            assert wire.pool.busy == 0
-            assert 1 <= sockets_to(port) <= wire.pool.limit
+            assert client.pool.busy == 0
+            assert 1 <= sockets_to(port) <= client.pool.limit
         for _ in range(3):
             await asyncio.sleep(0)  # transports close in the turn after
         assert sockets_to(port) == 0

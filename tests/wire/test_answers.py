@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import re
 import socket
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,10 +21,11 @@ from bucketry import (
     CloudflareR2Provider,
     DigitalOceanProvider,
     S3Provider,
+    TransferConfig,
     TransferManager,
     WasabiProvider,
 )
-from bucketry._core.options import WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, MultipartUpload, Part
 from bucketry.errors import (
@@ -30,6 +33,7 @@ from bucketry.errors import (
     AlreadyExistsError,
     AuthenticationError,
     BucketNotFoundError,
+    ChecksumMismatchError,
     ConfigError,
     ConnectionFailedError,
     IncompleteBodyError,
@@ -298,7 +302,7 @@ class TestSuccessThatIsNone:
             with pytest.raises(StorageError) as part:
                 await provider.copy_part(UPLOAD, 1, "a", ByteRange(0, 5), if_match='"e"')
         assert whole.value.code == part.value.code == code
-        assert all(request.method == "PUT" for request in server.requests)
+        assert [request.method for request in server.requests] == ["PUT", "PUT"]
 
     @pytest.mark.parametrize(
         "body", [b"", b"<html>proxy login</html>", b"<CompleteMultipartUploadResult><ETag>", b"\x00\xff"]
@@ -539,6 +543,42 @@ class TestBodies:
         async with serving(of(DATA, **headers)) as server:
             with pytest.raises(IntegrityError):
                 await provide(server).get("k")
+
+    async def test_a_body_says_what_it_compares(self, provide: Provide) -> None:
+        """A body of a whole object says which stored checksum it compares; a range, or one not to verify, none."""
+        headers = {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(DATA).to_bytes(4)).decode()}
+        async with serving(of(DATA, **headers, **{"x-amz-checksum-type": "FULL_OBJECT"})) as server:
+            provider = provide(server)
+            for options, verified in (
+                (ReadOptions(), "crc32"),
+                (ReadOptions(verify=False), None),
+                (ReadOptions(byte_range=ByteRange(0, 10)), None),
+            ):
+                async with provider.open_body("k", options) as body:
+                    assert len(await body.read()) in (10, len(DATA))
+                    assert body.verified == verified
+
+    @pytest.mark.parametrize("verify", [True, False])
+    async def test_a_directory_without_verify(self, provide: Provide, tmp_path: Path, *, verify: bool) -> None:
+        """With `verify=False` no checksum is asked for, and one that is sent all the same is not compared."""
+        headers = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "FULL_OBJECT"}
+        listing = (
+            "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/k</Key><ETag>e1</ETag>"
+            f"<Size>{len(DATA)}</Size><LastModified>2026-10-21T07:28:00Z</LastModified></Contents></ListBucketResult>"
+        )
+
+        def script(request: Request) -> Answer:
+            return Answer(200, listing.encode()) if "list-type" in request.query else content(DATA, request, **headers)
+
+        async with serving(script) as server:
+            manager = TransferManager(provide(server), TransferConfig(max_concurrency=2, verify=verify))
+            result = await manager.download_tree("p", tmp_path)
+        reads = [request for request in server.requests if "list-type" not in request.query]
+        assert {"x-amz-checksum-mode" in request.headers for request in reads} == {verify}
+        if verify:
+            assert isinstance(result.failed["p/k"], ChecksumMismatchError)
+        else:
+            assert result.results["p/k"].verified == "length"
 
     async def test_a_composite_checksum_is_not_used(self, provide: Provide, tmp_path: Path) -> None:
         """A checksum of parts' checksums says nothing about the bytes: the result says "length"."""

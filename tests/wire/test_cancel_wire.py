@@ -21,7 +21,7 @@ from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, FileRange, MultipartUpload
 from bucketry._wire.client import EndpointClient
 from tests.wire.certificates import certificate
-from tests.wire.raw import make, sockets_to, wire_of
+from tests.wire.raw import client_of, make, sockets_to
 from tests.wire.swallow import swallow
 from tests.wire.test_requests import FileSink
 
@@ -103,19 +103,19 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
     async with asyncio.TaskGroup() as group:
         for _ in range(WORKERS):
             group.create_task(worker())
-        wire = await wire_of(provider)
+        client = await client_of(provider)
         while cut < count:
-            assert wire.pool.busy <= LIMIT
+            assert client.pool.busy <= LIMIT
             assert sockets_to(port) <= LIMIT + 1  # one that was aborted is closed in the turn after
             await asyncio.sleep(0.05)
     assert finished > 10
 
 
-async def settled(provider: S3Provider, wire: EndpointClient, port: int, fd: int) -> None:
+async def settled(provider: S3Provider, client: EndpointClient, port: int, fd: int) -> None:
     """Hold what is left against what may be, and use each kind of connection once more."""
     await asyncio.sleep(0.01)
-    assert wire.pool.busy == 0
-    assert wire.pool.idle <= sockets_to(port) <= LIMIT
+    assert client.pool.busy == 0
+    assert len(client.pool._idle) <= sockets_to(port) <= LIMIT
     async with asyncio.timeout(5):
         assert len(await provider.get("zeros-100000")) == 100_000
         sink = FileSink(fd)
@@ -125,8 +125,8 @@ async def settled(provider: S3Provider, wire: EndpointClient, port: int, fd: int
         await asyncio.gather(*(provider.head("zeros-1") for _ in range(LIMIT)))
         for part in (FileRange(fd, 0, SIZE), b"small"):
             await asyncio.gather(*(provider.put_part(UPLOAD, 1, part) for _ in range(LIMIT)))
-    assert wire.pool.busy == 0
-    assert wire.pool.idle == sockets_to(port) <= LIMIT
+    assert client.pool.busy == 0
+    assert len(client.pool._idle) == sockets_to(port) <= LIMIT
 
 
 def open_sockets() -> int:
@@ -157,10 +157,10 @@ async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
     """Run a storm against a server, and look at what is left."""
     async with SessionPool(max_connections=LIMIT) as pool:
         provider = make(port, pool, read_timeout=10, **config)
-        wire = await wire_of(provider)
+        client = await client_of(provider)
         await provider.head("zeros-1")
         await storm(provider, fd, count, port, seed=20261021)
-        await settled(provider, wire, port, fd)
+        await settled(provider, client, port, fd)
         assert len(asyncio.all_tasks()) == 1
     for _ in range(3):
         await asyncio.sleep(0)

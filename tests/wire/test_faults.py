@@ -29,7 +29,7 @@ from bucketry.errors import (
     TransientError,
     UnreachableError,
 )
-from tests.wire.raw import DATA, LIST, READ_TIMEOUT, Peer, bytes_of, faulty, make, sockets_to, wire_of
+from tests.wire.raw import DATA, LIST, READ_TIMEOUT, Peer, bytes_of, client_of, faulty, make, sockets_to
 from tests.wire.scripted import Answer, error
 from tests.wire.test_requests import FileSink
 
@@ -65,7 +65,6 @@ async def part(provider: S3Provider, fd: int) -> object:
 
 READS = pytest.mark.parametrize("kind", [get, fetch], ids=lambda kind: kind.__name__)
 WRITES = pytest.mark.parametrize("kind", [put, part], ids=lambda kind: kind.__name__)
-LANES = pytest.mark.parametrize("kind", [fetch, part], ids=lambda kind: kind.__name__)
 ALL = pytest.mark.parametrize("kind", [get, fetch, put, part], ids=lambda kind: kind.__name__)
 
 
@@ -481,12 +480,12 @@ class TestStaleConnections:
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
         async with faulty(answering(answer, then=closes)) as (provider, server):
             await kind(provider, fd)
-            wire = await wire_of(provider)
+            client = await client_of(provider)
             for _ in range(100):
                 if not sockets_to(server.port) or kind in (fetch, part):
                     break
                 await asyncio.sleep(0.005)
-            assert wire.pool.busy == 0
+            assert client.pool.busy == 0
             await kind(provider, fd)
             assert (server.connections, len(server.requests)) == (2, 2)
 
@@ -620,7 +619,7 @@ class TestTimeouts:
             with within(0), pytest.raises(ConnectionFailedError, match="cannot connect") as caught:
                 await kind(provider, fd)
             assert type(caught.value) is UnreachableError
-            assert (await wire_of(provider)).pool.busy == 0
+            assert (await client_of(provider)).pool.busy == 0
 
     @ALL
     @pytest.mark.slow
@@ -641,7 +640,7 @@ class TestTimeouts:
                 provider = make(port, pool, connect_timeout=0.2)
                 with within(0.2, least=0.2), pytest.raises(RequestTimeoutError, match=r"connecting .* 0\.2 s"):
                     await kind(provider, fd)
-                assert (await wire_of(provider)).pool.busy == 0
+                assert (await client_of(provider)).pool.busy == 0
             for one in waiting:
                 one.close()
             assert sockets_to(port) == 0
@@ -662,7 +661,7 @@ class TestTimeouts:
                 provider = make(port, pool, scheme="https", connect_timeout=0.2)
                 with within(0.2, least=0.2), pytest.raises(RequestTimeoutError):
                     await kind(provider, fd)
-                assert (await wire_of(provider)).pool.busy == 0
+                assert (await client_of(provider)).pool.busy == 0
             for _ in range(3):
                 await asyncio.sleep(0)
             assert sockets_to(port) == 0

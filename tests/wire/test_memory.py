@@ -27,6 +27,7 @@ BOUND = 64 * MiB
 SCRIPT = """
     import asyncio, json, os, re, sys
     from bucketry import S3Provider, TransferConfig
+    from bucketry._core.options import ReadOptions
     from bucketry._core.values import ByteRange
 
     PART = 8 * 2**20

@@ -38,7 +38,6 @@ DATA = b"some bytes " * 100
 KINDS = (S3Provider, DigitalOceanProvider, WasabiProvider, BackblazeProvider, CloudflareR2Provider)
 UPLOAD = MultipartUpload(key="k", upload_id="u1")
 CRC32 = base64.b64encode(zlib.crc32(DATA).to_bytes(4, "big")).decode()
-MD5 = base64.b64encode(hashlib.md5(DATA, usedforsecurity=False).digest()).decode()
 
 KEYS = [
     "plain",

@@ -36,8 +36,8 @@ async def test_open_streams_are_no_silent_hang(provide: Provide) -> None:
 async def test_the_default_is_bounded(provide: Provide) -> None:
     """Without a word in the configuration the wait lasts as long as a silent server is waited for."""
     endpoint = provide("http://127.0.0.1:1", read_timeout=7)._bucket.endpoint
-    assert endpoint.pool_timeout == 7
-    assert provide("http://127.0.0.1:1", pool_timeout=3)._bucket.endpoint.pool_timeout == 3
+    assert endpoint.timeouts.pool == 7
+    assert provide("http://127.0.0.1:1", pool_timeout=3)._bucket.endpoint.timeouts.pool == 3
 
 
 async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
@@ -54,9 +54,9 @@ async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
 
 async def test_a_slot_that_passes_on_is_movement() -> None:
     """Each slot that is given back begins the wait of the others anew."""
-    slots = Slots(1, 0.1)
+    slots = Slots(1)
     assert slots.take_slot()
-    waiting = [asyncio.create_task(slots.wait_for_slot()) for _ in range(4)]
+    waiting = [asyncio.create_task(slots.wait_for_slot(0.1)) for _ in range(4)]
     for task in waiting:
         await asyncio.sleep(0.06)
         slots.give_slot()
@@ -67,13 +67,13 @@ async def test_a_slot_that_passes_on_is_movement() -> None:
 
 async def test_who_was_refused_holds_nothing() -> None:
     """After a refusal the slot goes to the next who asks, and a cancelled wait leaves the queue."""
-    slots = Slots(1, 0.05)
+    slots = Slots(1)
     assert slots.take_slot()
-    cancelled = asyncio.create_task(slots.wait_for_slot())
+    cancelled = asyncio.create_task(slots.wait_for_slot(0.05))
     await asyncio.sleep(0)
     cancelled.cancel()
     with pytest.raises(WireError):
-        await slots.wait_for_slot()
+        await slots.wait_for_slot(0.05)
     slots.give_slot()
     assert slots.busy == 0
     assert slots.take_slot()

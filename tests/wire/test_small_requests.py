@@ -10,9 +10,10 @@ from contextlib import suppress
 import pytest
 
 from bucketry import ObjectInfo, S3Provider
+from bucketry._core.timeouts import Timeouts
 from bucketry._wire.connect import Origin
 from bucketry._wire.errors import WireError
-from bucketry._wire.pool import Pool, Timeouts
+from bucketry._wire.pool import Pool
 from bucketry._wire.unary import Connection, Outbox, Request, Unary
 from bucketry.errors import ConnectionFailedError, NotFoundError
 from tests.wire import scripted
@@ -50,8 +51,8 @@ def connected(pool: Pool, outbox: Outbox) -> tuple[Connection, Noting]:
 
 async def test_requests_of_one_round_go_out_together() -> None:
     """They wait for the end of the round, in their order; those whose connection was closed meanwhile are dropped."""
-    pool = Pool(3, Timeouts(connect=1, read=1))
-    outbox = Outbox(pool)
+    pool = Pool(3)
+    outbox = Outbox()
     pool.busy = 3
     made = [connected(pool, outbox) for _ in range(3)]
     for connection, _ in made:
@@ -64,8 +65,8 @@ async def test_requests_of_one_round_go_out_together() -> None:
 
 async def test_a_request_alone_goes_out_at_once() -> None:
     """Nobody is waited for."""
-    pool = Pool(3, Timeouts(connect=1, read=1))
-    connection, transport = connected(pool, Outbox(pool))
+    pool = Pool(3)
+    connection, transport = connected(pool, Outbox())
     pool.busy = 1
     connection.begin(Request("GET", b"GET"))
     assert transport.written == [b"GET"]
@@ -73,8 +74,8 @@ async def test_a_request_alone_goes_out_at_once() -> None:
 
 async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> None:
     """Such as a 408 for having been idle: the connection is closed, and the request not sent on it."""
-    pool = Pool(3, Timeouts(connect=1, read=1))
-    connection, transport = connected(pool, Outbox(pool))
+    pool = Pool(3)
+    connection, transport = connected(pool, Outbox())
     pool.busy = 2
     connection.begin(Request("GET", b"GET"))
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
@@ -92,15 +93,15 @@ async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> No
 
 async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> None:
     """Also one that may not be repeated: the server that closed this connection has seen nothing of it."""
-    pool = Pool(3, Timeouts(connect=1, read=1))
-    unary = Unary(Origin.of("http://127.0.0.1:1"), pool, None)
-    outbox = Outbox(pool)
+    pool = Pool(3)
+    outbox = Outbox()
     (idle, first), (new, second) = connected(pool, outbox), connected(pool, outbox)
 
-    async def connect() -> Connection:
-        return new
+    class Connected(Unary):
+        async def _connect(self) -> Connection:
+            return new
 
-    unary._connect = connect  # type: ignore[method-assign]
+    unary = Connected(Origin.of("http://127.0.0.1:1"), pool, None, Timeouts(connect=1, read=1))
     pool.busy = 2  # another one is under way, and one is about to become idle
     pool.release(unary._kind, idle)
     assert pool.take_slot()
@@ -182,3 +183,24 @@ async def test_leaves_nothing_for_the_garbage_collector(
                 gc.garbage.clear()
                 gc.enable()
     assert not {name for name in modules if name.startswith(("bucketry", "httptools"))}
+
+
+async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
+    """A body whose reading is cancelled gives its first bytes first when it is read again."""
+    pool = Pool(1)
+    connection, _ = connected(pool, Outbox())
+    pool.busy = 1
+    connection.begin(Request("GET", b""))
+
+    def arrive(data: bytes) -> None:
+        connection.get_buffer(-1)[: len(data)] = data
+        connection.buffer_updated(len(data))
+
+    arrive(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+    reading = asyncio.ensure_future(connection.body())
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    arrive(b"cdef")
+    assert await connection.body() == b"abcdef"

@@ -41,10 +41,9 @@ class Busy:
 
 @asynccontextmanager
 async def provider_of(server: Scripted) -> AsyncIterator[S3Provider]:
-    """Give a provider with all settings as they are by default; it makes no request of its own."""
-    provider = S3Provider(
-        {"bucket_name": "bkt", "endpoint_url": server.url, "access_key_id": ACCESS, "secret_access_key": SECRET}
-    )
+    """Give a provider with all settings as they are by default, but that it does not wait before a repeat."""
+    config = {"bucket_name": "bkt", "endpoint_url": server.url, "access_key_id": ACCESS, "secret_access_key": SECRET}
+    provider = S3Provider(config | {"retry_delay": 0})
     try:
         yield provider
     finally:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from bucketry import SessionPool
-from bucketry._core.options import WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, FileRange
 from bucketry.errors import ConfigError, IncompleteBodyError, RequestTimeoutError, StorageError, TransientError
 from tests.wire.certificates import certificate
-from tests.wire.raw import DATA, READ_TIMEOUT, Peer, RawServer, bytes_of, faulty, make, sockets_to, wire_of
+from tests.wire.raw import DATA, READ_TIMEOUT, Peer, RawServer, bytes_of, client_of, faulty, make, sockets_to
 from tests.wire.scripted import Answer
 from tests.wire.test_faults import (
     ALL,
@@ -67,7 +67,7 @@ class TestTrust:
                 provider = make(server.port, pool, scheme="https", read_timeout=5, **config)
                 with pytest.raises(StorageError) as caught:
                     await kind(provider, fd)
-                assert (await wire_of(provider)).pool.busy == 0
+                assert (await client_of(provider)).pool.busy == 0
             await asyncio.sleep(0)
             assert server.requests == []
             assert sockets_to(server.port) == 0
@@ -139,7 +139,7 @@ class TestTrust:
                 provider = make(server.port, pool, scheme="https")
                 with within(0), pytest.raises((ConfigError, TransientError)):
                     await kind(provider, fd)
-                assert (await wire_of(provider)).pool.busy == 0
+                assert (await client_of(provider)).pool.busy == 0
         finally:
             await server.close()
 
@@ -155,7 +155,8 @@ class TestBytes:
             for start in range(0, len(DATA), 300 * KiB):
                 sink = FileSink(fd)
                 sink.position = start
-                await provider.fetch_range("k", ByteRange(start, min(start + 300 * KiB, len(DATA))), sink)
+                part = ByteRange(start, min(start + 300 * KiB, len(DATA)))
+                await provider.fetch_range("k", sink, ReadOptions(byte_range=part))
             assert os.pread(fd, len(DATA) + 1, 0) == DATA
             assert server.connections == 1
 

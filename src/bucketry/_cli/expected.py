@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, suppress
 
 from bucketry._cli.progress import Counts
-from bucketry._core.checks import OWN
 from bucketry._core.provider import IStorageProvider
-from bucketry._transfer.one.staging import is_staged
+from bucketry._runtime.walk import FoundFile
+from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry._transfer.workers import stop
+from bucketry.errors import LocalFileError
 
 _BATCH = 1_000  # files that a thread looks at before it can be interrupted
 
@@ -20,16 +19,12 @@ _BATCH = 1_000  # files that a thread looks at before it can be interrupted
 def measure(root: str) -> Generator[None, None, tuple[int, int]]:
     """Give bytes and number of the files that an upload of the directory finds. Blocks: run it `in_steps`."""
     size = files = 0
-    for directory, directories, names in os.walk(root):
-        directories[:] = [name for name in directories if name.casefold() != OWN]
-        for number, name in enumerate(names, start=1):
+    with suppress(LocalFileError):  # the upload itself reports what cannot be read
+        for number, found in enumerate(walk_to_upload(root), start=1):
             if number % _BATCH == 0:
                 yield
-            with suppress(OSError):  # the upload itself reports what cannot be read
-                found = os.stat(os.path.join(directory, name))
-                if stat.S_ISREG(found.st_mode) and not is_staged(name):
-                    size, files = size + found.st_size, files + 1
-        yield
+            if isinstance(found, FoundFile):
+                size, files = size + found.size, files + 1
     return size, files
 
 

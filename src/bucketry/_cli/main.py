@@ -67,8 +67,8 @@ def _run(words: Sequence[str], output: Output) -> int:
     from bucketry._cli.place import load_env_file, make_provider
 
     if arguments.env_file is not None:
-        load_env_file(arguments.env_file)
-    provider = make_provider(arguments)
+        load_env_file(arguments.env_file, os.environ)
+    provider = make_provider(arguments, os.environ)
 
     verb = _verb(arguments.command)
     return run(lambda: verb(provider, arguments, output), output)

@@ -15,7 +15,6 @@ from bucketry._core.checks import check_key
 from bucketry._core.config import MAX_CONCURRENCY
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo
-from bucketry._transfer.many import BatchCollector
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import NotFoundError, StorageError
 
@@ -125,16 +124,16 @@ async def cat(provider: IStorageProvider, arguments: Arguments, output: Output) 
 
 async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResult:
     """Look at each key, several at once, and give those without an object, or that cannot be looked at."""
-    collector = BatchCollector()
+    failed: dict[str, StorageError] = {}
 
     async def one(key: str) -> None:
         try:
             await provider.head(key)
         except StorageError as error:
-            collector.fail(key, error)
+            failed[key] = error
 
     await fan_out(keys, one, width=MAX_CONCURRENCY)
-    return collector.result()
+    return BatchResult(failed=failed)
 
 
 async def _deleted(provider: IStorageProvider, keys: Sequence[str], prefix: str | None) -> AsyncIterator[BatchResult]:

@@ -28,10 +28,10 @@ class Output:
         verb: What the user asked for; empty while that is not known.
     """
 
-    def __init__(self, *, as_json: bool, debug: bool, verb: str = "") -> None:
+    def __init__(self, *, as_json: bool, debug: bool) -> None:
         self.as_json = as_json
         self.debug = debug
-        self.verb = verb
+        self.verb = ""  # until the arguments are read
 
     def line(self, text: str) -> None:
         """Print a line of the result."""

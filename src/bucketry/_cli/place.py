@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -20,7 +19,7 @@ from bucketry.providers.url import read_url
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
-def make_provider(arguments: Arguments) -> IStorageProvider:
+def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageProvider:
     """Make the provider that `--url`, else `--provider`, else the environment names; no I/O.
 
     Raises:
@@ -38,21 +37,20 @@ def make_provider(arguments: Arguments) -> IStorageProvider:
         if arguments.provider and not is_same_class(arguments.provider, url.kind):
             message = f"--provider {arguments.provider} is not the provider of --url; leave one of them out"
             raise ConfigError(message)
-        return provider_of_url(url, os.environ, entries, pool=pool)
-    chosen = {} if arguments.provider is None else {"STORAGE_PROVIDER": arguments.provider}
-    if not chosen and not os.environ.get("STORAGE_PROVIDER"):
-        _check_that_local_is_meant(entries)
-    return provider_from({**os.environ, **chosen}, entries, pool=pool)
+        return provider_of_url(url, environ, entries, pool=pool)
+    if not arguments.provider and not environ.get("STORAGE_PROVIDER"):
+        _check_that_local_is_meant(entries, environ)
+    return provider_from(environ, entries, kind=arguments.provider, pool=pool)
 
 
-def _check_that_local_is_meant(entries: Mapping[str, object]) -> None:
+def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:
     """Tell who has not said where, and has set up a cloud: the directory is the default."""
     say = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
         option = "--" + next(iter(entries)).replace("_", "-")
         message = f"{option} is for a store in a cloud, and without a name it is the local directory; {say}"
         raise ConfigError(message)
-    found = next((name for name in _OF_CLOUDS if os.environ.get(name)), None)
+    found = next((name for name in _OF_CLOUDS if environ.get(name)), None)
     if found is not None:
         warnings.warn(f"{found} is set, and the local directory is used; {say}", stacklevel=2)
 
@@ -72,10 +70,12 @@ def transfer_config(provider: IStorageProvider, arguments: Arguments) -> Transfe
     )
 
 
-def load_env_file(file: str) -> None:
+def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
     """Set the variables of a `.env` file that the environment does not have.
 
-    In the environment itself, because the credential chain of AWS reads it too.
+    Args:
+        file: Its path.
+        environ: The process's own, because the credential chain of AWS reads there too.
 
     Raises:
         ConfigError: The file cannot be read, or python-dotenv is not installed.
@@ -90,7 +90,7 @@ def load_env_file(file: str) -> None:
             found = dotenv_values(stream=stream)
         for name, value in found.items():
             if value is not None:
-                os.environ.setdefault(name, value)
+                environ.setdefault(name, value)
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
         message = f"--env-file {file}: {problem}"

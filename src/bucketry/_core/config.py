@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
-from bucketry._core.retry import MAX_ATTEMPTS
+from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
+from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts
 from bucketry._core.units import GiB, KiB, MiB
 
 AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
 Transport: TypeAlias = Literal["auto", "aiobotocore"]
 Server: TypeAlias = Literal["auto", "aws", "generic"]
 
-CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
-READ_TIMEOUT = 60.0  # longest silence of a server that is still working
 MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
 PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
 MAX_CONCURRENCY = 16  # saturates 10 Gbit/s at 8 MiB a part; below every vendor's per-account rate
 MEMORY_BUDGET = 256 * MiB  # 16 parts of 8 MiB in flight, twice
 MIN_PART_SIZE = 1 * KiB  # lets tests make many parts; the vendor's own minimum is checked against its row
 MAX_PART_SIZE = 5 * GiB
+_LONGEST_DELAY = 60.0
+
+
+def _check_delay(where: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= _LONGEST_DELAY:
+        raise wrong_entry(where, "retry_delay", f"must be a number of seconds, 0 to 60, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class TransferConfig:
         max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
             fast as it can, and those after it wait for their turn; `None`: no limit.
         max_attempts: How often one body is begun before its transfer fails; 10.
+        retry_delay: Seconds before a body is asked for again, on average; doubles with each retry, up to 2.5; 0.1.
         verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
         resume: Reserved for journalled transfers; only `False` is accepted in this version.
         fsync: Flush a downloaded file to the disk before it takes its name.
@@ -51,6 +57,7 @@ class TransferConfig:
     memory_budget: int = MEMORY_BUDGET
     max_bandwidth: int | None = None
     max_attempts: int = MAX_ATTEMPTS
+    retry_delay: float = FIRST_DELAY
     verify: bool = True
     resume: bool = False
     fsync: bool = False
@@ -72,6 +79,7 @@ class TransferConfig:
                 raise wrong_entry("TransferConfig", name, f"must be an int, not {type(value).__name__}")
             if value < low or (high is not None and value > high):
                 raise wrong_entry("TransferConfig", name, f"{value} is not within {low} and {high or 'no upper limit'}")
+        _check_delay("TransferConfig", self.retry_delay)
         if self.part_size is not None and self.part_size > self.memory_budget:
             raise wrong_entry(
                 "TransferConfig",
@@ -107,6 +115,8 @@ class S3FamilyConfig(ProviderConfig):
             then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
             bytes keep moving.
         max_attempts: How often one request is made at most.
+        retry_delay: Seconds before the first retry, on average; doubles with each further one, up to 2.5. The server's
+            own `Retry-After` comes first.
         max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
         server: What the server behind a custom `endpoint_url` is known to do: `"auto"` (the row of the class; of
             `S3Provider` `"aws"` for AWS's own hosts, else `"generic"`), `"aws"` (all that AWS does), or `"generic"`
@@ -125,6 +135,7 @@ class S3FamilyConfig(ProviderConfig):
     pool_timeout: float | None = None
     total_timeout: float | None = None
     max_attempts: int = MAX_ATTEMPTS
+    retry_delay: float = FIRST_DELAY
     max_connections: int | None = None
     server: Server = "auto"
     anonymous: bool = False
@@ -152,9 +163,20 @@ class S3FamilyConfig(ProviderConfig):
                     self.provider, name, f"must be a number of seconds above 0, 3600 at most, not {value!r}"
                 )
         self._number("max_attempts", 100)
+        _check_delay(self.provider, self.retry_delay)
         if self.max_connections is not None:
             self._number("max_connections", 10_000)
         self._check_credentials()
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The four timeouts in one value; a call waits for a connection as long as for a silent server by default."""
+        return Timeouts(
+            connect=self.connect_timeout,
+            read=self.read_timeout,
+            pool=self.read_timeout if self.pool_timeout is None else self.pool_timeout,
+            total=self.total_timeout,
+        )
 
     @property
     def access_key(self) -> str | None:

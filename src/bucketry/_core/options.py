@@ -18,12 +18,14 @@ class ReadOptions:
         version_id: The version; `None`: the current one.
         if_match: An etag: only read exactly this version.
         if_none_match: An etag: only read another version than this.
+        verify: A stored checksum of the whole object is asked for, and compared with the bytes.
     """
 
     byte_range: ByteRange | None = None
     version_id: str | None = None
     if_match: str | None = None
     if_none_match: str | None = None
+    verify: bool = True
 
     @property
     def conditional(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, Unpack, overload, runtime_checkable
@@ -19,6 +19,7 @@ from bucketry._core.values import (
     Part,
     TransferResult,
 )
+from bucketry.errors import StorageError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 Content: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes]
@@ -199,6 +200,9 @@ class IStorageProvider(ObjectRequests, Protocol):
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
         """Remove any number of objects and report on each."""
+
+    def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
+        """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come."""
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size."""

@@ -32,6 +32,13 @@ class BodyReader(Protocol):
     def info(self) -> ObjectInfo:
         """The object that the bytes are of; `size` is the whole object's."""
 
+    @property
+    def verified(self) -> str | None:
+        """The stored checksum that all the bytes are compared with before the last of them is given, if any is.
+
+        Such as `"crc32"`. Whoever reads the body need not compute it again.
+        """
+
     async def read(self) -> bytes:
         """Give all the bytes in one piece: the shorter way for a small body.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from bucketry._core.units import KiB
 from bucketry.errors import RequestTimeoutError, StorageError, ThrottledError, UnreachableError
@@ -33,6 +34,18 @@ ONE_REPEAT = frozenset(
 """Codes of refusals that one repeat, at once, may settle; also of a write that may not be sent twice."""
 
 
+class RetryEntries(Protocol):
+    """What a configuration says about retries."""
+
+    @property
+    def max_attempts(self) -> int:
+        """How often at most."""
+
+    @property
+    def retry_delay(self) -> float:
+        """Seconds before the first repeat, on average."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often a request is made at most; the wait before each repeat has full jitter.
@@ -41,9 +54,14 @@ class RetryPolicy:
     """
 
     max_attempts: int = MAX_ATTEMPTS
-    first_delay: float = field(default_factory=lambda: FIRST_DELAY)
+    first_delay: float = FIRST_DELAY
     max_delay: float = MAX_DELAY
     uniform: Callable[[float, float], float] = random.uniform
+
+    @classmethod
+    def of(cls, config: RetryEntries) -> RetryPolicy:
+        """Give the policy that a configuration asks for."""
+        return cls(max_attempts=config.max_attempts, first_delay=config.retry_delay)
 
     def delay(self, error: StorageError, attempt: int, repeated: Collection[str | None] = ()) -> float | None:
         """Give the seconds to wait before the next attempt, or `None` to give up.

@@ -13,6 +13,9 @@ from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._providers.ranges import fill_sink
 from bucketry.errors import StorageError
 
+REQUESTS = frozenset(name for protocol in ObjectRequests.__mro__ for name in vars(protocol) if not name.startswith("_"))
+"""The methods and attributes of `ObjectRequests`."""
+
 _REQUIRED = tuple(
     name
     for protocol in RequiredRequests.__mro__

@@ -263,6 +263,10 @@ class _Body:
         self._named = named
         self.info = info
 
+    @property
+    def verified(self) -> str | None:
+        return self._body.verified
+
     async def read(self) -> bytes:
         with self._named:
             return await self._body.read()

@@ -27,11 +27,12 @@ class ThreadBatcher:
     more than the file. Where the work is slow, each piece soon gets a thread of its own.
     """
 
-    def __init__(self) -> None:
-        """Begin knowing nothing: each piece gets its own thread."""
+    def __init__(self, worth: float = WORTH) -> None:
+        """Begin knowing nothing: each piece gets its own thread, which is `worth` seconds of work."""
+        self._worth = worth
         self._waiting: deque[_Piece] = deque()
         self._busy = 0
-        self._expected = WORTH
+        self._expected = worth
 
     async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
         """Run a blocking function in a worker thread; when this returns or raises, the thread has left it.
@@ -55,8 +56,8 @@ class ThreadBatcher:
 
     def _send(self) -> None:
         """Give a thread what waits, if none is at work or there is more than one should do."""
-        while self._waiting and (not self._busy or len(self._waiting) * self._expected >= WORTH):
-            count = min(len(self._waiting), max(1, int(WORTH / self._expected)))
+        while self._waiting and (not self._busy or len(self._waiting) * self._expected >= self._worth):
+            count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]
             try:
                 hop = asyncio.get_running_loop().run_in_executor(None, _work, batch)

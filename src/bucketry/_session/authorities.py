@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass
 
 from bucketry._session.endpoint import Endpoint
+from bucketry._session.environment import Environment
 from bucketry._wire.connect import tls_context
 from bucketry._wire.errors import WireError
 
@@ -35,16 +35,19 @@ class Authorities:
             raise WireError(exc.kind, f"{exc.problem} (set by {self.set_by})") from exc
 
 
-def authorities(endpoint: Endpoint, profile: str | None = None, configured: str | None = None) -> Authorities:
+def authorities(
+    endpoint: Endpoint, environment: Environment, profile: str | None = None, configured: str | None = None
+) -> Authorities:
     """Give the authorities for an endpoint: the provider's own setting comes first, AWS's variable next.
 
     Args:
         endpoint: Where.
+        environment: With AWS's variable.
         profile: Of AWS's configuration file, whose setting comes last.
         configured: That setting.
     """
     if endpoint.ca_bundle is not None:
         return Authorities(endpoint.ca_bundle, "the provider's ca_bundle")
-    if variable := os.environ.get("AWS_CA_BUNDLE"):
-        return Authorities(variable, "the variable AWS_CA_BUNDLE")
+    if environment.ca_bundle is not None:
+        return Authorities(environment.ca_bundle, "the variable AWS_CA_BUNDLE")
     return Authorities(configured, f"ca_bundle of the profile {profile or 'default'!r} in AWS's configuration file")

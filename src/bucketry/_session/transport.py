@@ -55,20 +55,20 @@ def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # 
     request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
-_PLAIN_SIGNERS = {
+_STANDARD_SIGNERS = {
     "s3v4": S3SigV4Auth,
     "s3v4-query": S3SigV4QueryAuth,
     "s3v4-presign-post": S3SigV4PostAuth,
 }
 _OURS = "bucketry-"  # before the names by which botocore finds its own signers in Python, where awscrt has others
-AUTH_TYPE_MAPS.update({_OURS + name: signer for name, signer in _PLAIN_SIGNERS.items()})
+AUTH_TYPE_MAPS.update({_OURS + name: signer for name, signer in _STANDARD_SIGNERS.items()})
 
 
 def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore border
     """Have a client's requests signed by the endpoint's clock, where that is not this machine's."""
 
     def choose(signature_version: str, **_: object) -> str | None:
-        return _OURS + signature_version if clock.ahead and signature_version in _PLAIN_SIGNERS else None
+        return _OURS + signature_version if clock.ahead and signature_version in _STANDARD_SIGNERS else None
 
     def prepare(request: Any, **_: object) -> None:  # noqa: ANN401 - as above
         if clock.ahead:

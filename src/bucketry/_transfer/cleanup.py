@@ -27,7 +27,7 @@ _logger = logging.getLogger("bucketry")
 
 @asynccontextmanager
 async def multipart(
-    provider: ObjectRequests, key: str, options: WriteOptions, *, token: str, attempts: int
+    provider: ObjectRequests, key: str, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
     """Open an upload, and abort it unless the block ends well; gives it with the options that mark the write.
 
@@ -36,13 +36,13 @@ async def multipart(
         key: The object that it is to make.
         options: Of the write.
         token: Marks the write.
-        attempts: How often to try to open it at most.
+        policy: How often to try to open it.
 
     Cost: 1 request to open; after a lost answer 1 more for each try, and to look for what the lost ones opened 1,
     and 1 for each upload to the same key of that time.
     """
     marked = with_token(options, token)
-    upload = await open_multipart(provider, key, marked, RetryPolicy(max_attempts=attempts))
+    upload = await open_multipart(provider, key, marked, policy)
     try:
         yield upload, marked
     except BaseException:  # the workers have stopped: they ended before the block did

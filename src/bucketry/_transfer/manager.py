@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from typing import Literal, Unpack, overload
+from functools import partial
+from typing import ClassVar, Literal, Unpack, overload
 
-from bucketry._core.checks import check_key, check_metadata, check_write, refuse_string
+from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.provider import StrPath
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, CommonPrefix, MultipartUpload, ObjectInfo, TransferResult
+from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
-from bucketry._transfer.cleanup import open_multipart
 from bucketry._transfer.limits import Limits, check_connections, default_config
-from bucketry._transfer.many import BatchCollector, get_many
+from bucketry._transfer.listing import as_directory, every_object
+from bucketry._transfer.many import BatchCollector, collected, get_many, settled
 from bucketry._transfer.one.copy import copy, copy_between
 from bucketry._transfer.one.download import DownloadTransfer
-from bucketry._transfer.one.parts import OpenUpload
+from bucketry._transfer.one.parts import OpenUpload, adopt, start
 from bucketry._transfer.one.staging import staged_name
 from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
-from bucketry._transfer.tree.directories import DownloadDirectory, Found, as_directory, every_object, local_files
-from bucketry._transfer.workers import fan_out
+from bucketry._transfer.tree.download_directory import DownloadDirectory
+from bucketry._transfer.tree.local_files import LocalFile, local_files
+from bucketry._transfer.workers import fan_out, fan_out_each
 from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
 
 
@@ -55,6 +57,8 @@ class TransferManager:
         ConfigError: `config.max_concurrency` is more than the provider's connections.
     """
 
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "download")
+
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
         """Remember provider and configuration; no I/O."""
         if config is not None and not isinstance(config, TransferConfig):
@@ -62,7 +66,7 @@ class TransferManager:
             raise ConfigError(message)
         self.provider = provider
         self.config = default_config(provider) if config is None else check_connections(provider, config)
-        self.policy = RetryPolicy(max_attempts=self.config.max_attempts)  # how often a body that breaks is begun
+        self.policy = RetryPolicy.of(self.config)  # for bodies that break
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
     def _make_limits(self) -> Limits:
@@ -101,8 +105,9 @@ class TransferManager:
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
         """
-        options = write_options(self.provider, key, **write)
-        return await self._upload(key, options, progress).of_file(local_path)
+        with Facts(self.provider.name, "upload", key):
+            options = write_options(self.provider, key, **write)
+            return await self._upload(key, options, progress).of_file(local_path)
 
     async def upload_stream(
         self,
@@ -140,7 +145,8 @@ class TransferManager:
 
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
         """
-        return await self._download(key, progress).to(local_path)
+        with Facts(self.provider.name, "download", key):
+            return await self._download(key, progress).to(local_path)
 
     async def upload_many(
         self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
@@ -149,13 +155,27 @@ class TransferManager:
 
         Cost: as `upload`, for each.
         """
-        collector = BatchCollector()
+        return await collected(self.upload_each(pairs, progress=progress))
 
-        async def one(pair: tuple[StrPath, str]) -> None:
-            await collector.note(pair[1], self.upload(pair[0], pair[1], progress=progress))
+    def upload_each(
+        self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
+    ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
+        """Upload `(local_path, key)` pairs, several at once, and iterate over `(key, result or error)` as they finish.
 
-        await fan_out(pairs, one, width=self.config.max_concurrency)
-        return collector.result()
+        Results come in the order in which the uploads finish. If the consumer is slow, the uploads wait for it. Use
+        `contextlib.aclosing` to leave the iteration early: it stops the uploads under way, and nothing of them remains.
+
+        Args:
+            pairs: Taken as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` at most some 10 times a second for each file.
+
+        Cost: as `upload`, for each. Memory does not grow with the number of pairs.
+        """
+
+        async def one(pair: tuple[StrPath, str]) -> tuple[str, TransferResult | StorageError]:
+            return await settled(pair[1], self.upload(pair[0], pair[1], progress=progress))
+
+        return fan_out_each(pairs, one, width=self.config.max_concurrency)
 
     async def download_many(
         self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
@@ -164,13 +184,27 @@ class TransferManager:
 
         Cost: as `download`, for each.
         """
-        collector = BatchCollector()
+        return await collected(self.download_each(pairs, progress=progress))
 
-        async def one(pair: tuple[str, StrPath]) -> None:
-            await collector.note(pair[0], self.download(pair[0], pair[1], progress=progress))
+    def download_each(
+        self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
+    ) -> AsyncGenerator[tuple[str, TransferResult | StorageError], None]:
+        """Download `(key, local_path)` pairs, and iterate over `(key, result or error)` as they finish.
 
-        await fan_out(pairs, one, width=self.config.max_concurrency)
-        return collector.result()
+        Results come in the order in which the downloads finish. If the consumer is slow, the downloads wait for it. Use
+        `contextlib.aclosing` to leave the iteration early: it stops the downloads, and no staged file remains.
+
+        Args:
+            pairs: Taken as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` at most some 10 times a second for each object.
+
+        Cost: as `download`, for each. Memory does not grow with the number of pairs.
+        """
+
+        async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:
+            return await settled(pair[0], self.download(pair[0], pair[1], progress=progress))
+
+        return fan_out_each(pairs, one, width=self.config.max_concurrency)
 
     async def upload_tree(
         self,
@@ -202,13 +236,12 @@ class TransferManager:
         """
         collector = BatchCollector()
 
-        async def one(found: Found) -> None:
+        async def one(found: LocalFile) -> None:
             if found.error is not None:
-                collector.fail(found.key, filled(found.error, self.provider.name, "upload", found.key))
-            else:
-                await collector.note(
-                    found.key, self.upload(found.path, found.key, metadata=metadata, progress=progress)
-                )
+                collector.note(found.key, filled(found.error, self.provider.name, "upload", found.key))
+                return
+            upload = self.upload(found.path, found.key, metadata=metadata, progress=progress)
+            collector.note(*await settled(found.key, upload))
 
         check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
         await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
@@ -245,7 +278,7 @@ class TransferManager:
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                await collector.note(entry.key, self._land(entry, directory, progress, overwrite=overwrite))
+                collector.note(*await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite)))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = collector.result()
@@ -328,23 +361,15 @@ class TransferManager:
 
         Cost: 1 request.
         """
-        options = write_options(self.provider, key, **write)
-        row, where = self.provider.capabilities, self.provider.locate(key)
-        check_key(key, row, self.provider.locate())
-        if row.multipart:
-            check_write(options, row, where, multipart=True)
-        marked = with_token(options, new_token())
-        upload = await open_multipart(self.provider, key, marked, self.policy)
-        return OpenUpload(self.provider, self._limits.get(), self.config, upload, marked)
+        options = with_token(write_options(self.provider, key, **write), new_token())
+        return await start(self.provider, self._limits.get(), self.config, key, options)
 
     async def adopt_upload(self, key: str, upload_id: str) -> OpenUpload:
         """Take over a multipart upload that is open, as `StorageProvider.adopt_upload` does.
 
         Cost: none.
         """
-        check_key(key, self.provider.capabilities, self.provider.locate())
-        upload = MultipartUpload(key=key, upload_id=upload_id)
-        return OpenUpload(self.provider, self._limits.get(), self.config, upload, None)
+        return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
         """Store a stream as `upload_stream` does, and give the object that it made."""
@@ -359,9 +384,11 @@ class TransferManager:
             if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
                 await in_thread(directory.make_directory, entry.key)
                 return None
-            if not overwrite and await in_thread(os.path.lexists, directory.path_of(entry.key)):
+            path = directory.path_of(entry.key)
+            if not overwrite and await in_thread(os.path.lexists, path):
                 return None
-            return await self._download(entry.key, progress).land(entry, directory)
+            make_way = partial(directory.make_way, entry.key, path)
+            return await self._download(entry.key, progress).land(entry, path, make_way)
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> UploadTransfer:
         return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, new_token(), progress)

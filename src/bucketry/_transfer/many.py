@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
+from typing import TypeVar
 
-from bucketry._core.facts import Facts
+from bucketry._core.facts import Facts, filled
 from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
@@ -19,9 +21,19 @@ from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
+R = TypeVar("R")
+
+
+async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
+    """Await one item's step, and give its key with the result, or with the error."""
+    try:
+        return key, await step
+    except StorageError as error:
+        return key, error
+
 
 class BatchCollector:
-    """Collects what became of each item of a batch."""
+    """Collects what became of each key of a batch. A key that failed once counts as failed."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -29,53 +41,54 @@ class BatchCollector:
         self._failed: dict[str, StorageError] = {}
         self._results: dict[str, TransferResult] = {}
 
-    async def note(self, name: str, step: Awaitable[TransferResult | None]) -> None:
-        """Await one item's step and note how it ended."""
-        try:
-            result = await step
-        except StorageError as error:
-            self.fail(name, error)
-        else:
-            self.succeed(name, result)
-
-    def succeed(self, name: str, result: TransferResult | None = None) -> None:
-        """Note a success."""
-        self._succeeded.append(name)
-        if result is not None:
-            self._results[name] = result
-
-    def fail(self, name: str, error: StorageError) -> None:
-        """Note a failure."""
-        self._failed[name] = error
+    def note(self, key: str, outcome: TransferResult | StorageError | None) -> None:
+        """Note how one key ended."""
+        if isinstance(outcome, StorageError):
+            self._failed[key] = outcome
+            return
+        self._succeeded.append(key)
+        if outcome is not None:
+            self._results[key] = outcome
 
     def result(self) -> BatchResult:
         """Give the whole."""
-        done = tuple(name for name in self._succeeded if name not in self._failed)
+        done = tuple(key for key in self._succeeded if key not in self._failed)
         return BatchResult(succeeded=done, failed=self._failed, results=self._results)
 
 
-async def delete_settled(
-    provider: ObjectRequests, keys: Sequence[str], collector: BatchCollector, policy: RetryPolicy
-) -> None:
-    """Delete a batch, ask again for what failed in passing, and note what became of each key.
+async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | StorageError | None], None]) -> BatchResult:
+    """Take all outcomes, and give them as one result."""
+    collector = BatchCollector()
+    async with aclosing(outcomes):
+        async for key, outcome in outcomes:
+            collector.note(key, outcome)
+    return collector.result()
 
-    Cost: 1 request, and 1 for each repeat.
+
+async def delete_each(
+    provider: ObjectRequests, keys: Iterable[str], policy: RetryPolicy
+) -> AsyncGenerator[tuple[str, StorageError | None], None]:
+    """Delete batch after batch, ask again for what failed in passing, and give what became of each key.
+
+    Cost: 1 request for each batch, and 1 for each repeat.
     """
-    attempt = 0
-    while keys:
-        attempt += 1
-        result = await provider.delete_batch(keys)
-        for key in result.succeeded:
-            collector.succeed(key)
-        passing = tuple(key for key, error in result.failed.items() if error.retryable)
-        delay = policy.delay(result.failed[passing[0]], attempt) if passing else None
-        for key, error in result.failed.items():
-            if delay is None or key not in passing:
-                collector.fail(key, error)
-        if delay is None:
-            return
-        await asyncio.sleep(delay)
-        keys = passing
+    remaining = iter(keys)
+    while batch := tuple(dict.fromkeys(islice(remaining, provider.capabilities.max_delete_keys))):
+        attempt = 0
+        while batch:
+            attempt += 1
+            with Facts(provider.name, "delete_many"):
+                result = await provider.delete_batch(batch)
+            batch = tuple(key for key, error in result.failed.items() if error.retryable)
+            delay = policy.delay(result.failed[batch[0]], attempt) if batch else None
+            for key in result.succeeded:
+                yield key, None
+            for key, error in result.failed.items():
+                if delay is None or not error.retryable:
+                    yield key, filled(error, provider.name, "delete_many", key)
+            if delay is None:
+                break
+            await asyncio.sleep(delay)
 
 
 async def get_many(

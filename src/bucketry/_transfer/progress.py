@@ -17,8 +17,16 @@ ProgressCallback = Callable[[Progress], object]
 class Meter:
     """Counts one transfer's bytes and reports them to the user's callback, in the event loop's thread."""
 
-    def __init__(self, callback: ProgressCallback | None, key: str, total: int | None) -> None:
+    def __init__(
+        self,
+        callback: ProgressCallback | None,
+        key: str,
+        total: int | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begin at zero, and report that."""
+        self._clock = clock
         self._callback = callback
         self._key = key
         self._total = total
@@ -50,7 +58,7 @@ class Meter:
         self.count(count)
         if self._failure is not None:
             raise self._failure
-        if self._callback is not None and time.monotonic() - self._last >= INTERVAL:
+        if self._callback is not None and self._clock() - self._last >= INTERVAL:
             self._report()
 
     @contextmanager
@@ -89,7 +97,7 @@ class Meter:
         if not self._moving:
             return
         try:
-            if self._unfinished != self._reported and time.monotonic() - self._last >= INTERVAL / 2:
+            if self._unfinished != self._reported and self._clock() - self._last >= INTERVAL / 2:
                 self._report()
         except Exception as exc:  # noqa: BLE001 - the callback's own; it ends the transfer when that next counts
             self._failure = exc
@@ -99,5 +107,5 @@ class Meter:
         assert self._callback is not None  # noqa: S101 - the callers have asked
         transferred = self.transferred if whole else self._unfinished
         increment, self._reported = transferred - self._reported, transferred
-        self._last = time.monotonic()
+        self._last = self._clock()
         self._callback(Progress(transferred, self._total, self._key, increment))

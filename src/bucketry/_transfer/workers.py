@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -10,20 +11,73 @@ from typing import Any, TypeVar
 from bucketry._runtime.finish import until_done
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def run_workers(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
+    """Run `width` workers, each of which takes items of one shared iterator until there is none left.
+
+    An error of one stops the others and is raised itself. Of several errors the first one is raised, with their group
+    as its cause: callers write `except NotFoundError`, not `except*`.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(width):
+                group.create_task(worker())
+    except BaseExceptionGroup as group_of_errors:
+        raise _first(group_of_errors) from group_of_errors
 
 
 async def fan_out(
     items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[object]], *, width: int
 ) -> None:
-    """Act on every item, on `width` of them at once; an error of `act` stops the others and is raised itself.
+    """Act on every item, on `width` of them at once; errors are those of `run_workers`.
 
-    Of several errors the first one is raised, with their group as its cause: callers write
-    `except NotFoundError`, not `except*`. A generator of the items is closed, however it ends.
+    A generator of the items is closed, however this ends.
     """
     if not isinstance(items, AsyncGenerator):
-        return await _run(_from_iterator(items, act), width)
+        return await run_workers(_from_iterator(items, act), width)
     async with aclosing(items):
-        return await _run(_from_async(items, act), width)
+        return await run_workers(_from_async(items, act), width)
+
+
+async def fan_out_each(
+    items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[R]], *, width: int
+) -> AsyncGenerator[R, None]:
+    """Act on every item, on `width` of them at once, and give each result as soon as it is there.
+
+    If the consumer is slow, at most `width` results wait for it, and then the work pauses. An error is raised as by
+    `fan_out`, after the results that were ready before it. The work has stopped when the iteration has ended, also
+    when the consumer leaves it early.
+    """
+    results: deque[R] = deque()
+    room = asyncio.Event()
+    changed = asyncio.Event()
+
+    async def one(item: T) -> None:
+        result = await act(item)
+        while len(results) >= width:
+            room.clear()
+            await room.wait()
+        results.append(result)
+        changed.set()
+
+    # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+    work = asyncio.get_running_loop().create_task(fan_out(items, one, width=width))
+    work.add_done_callback(lambda _: changed.set())
+    try:
+        while not work.done() or results:
+            while results:
+                result = results.popleft()
+                room.set()
+                yield result
+                del result  # the consumer may wait long for the next one
+            if not work.done():
+                changed.clear()
+                await changed.wait()
+        work.result()
+    finally:
+        await stop([work])
 
 
 async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -37,15 +91,6 @@ async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
             task.exception()  # fetched, so that the loop does not report it as lost
     if cancelled is not None:
         raise cancelled
-
-
-async def _run(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(width):
-                group.create_task(worker())
-    except BaseExceptionGroup as group_of_errors:
-        raise _first(group_of_errors) from group_of_errors
 
 
 def _from_iterator(

@@ -101,7 +101,6 @@ VENDOR = Vendor(
     addressing_style="virtual",
     sdk_checksum_header=True,
     # Not under SSE-KMS, SSE-C or in directory buckets: hence "unencrypted" in the field's meaning.
-    etag_is_md5=True,
     autodelete_days=None,
     write_rate="at least 3,500 writes and 5,500 reads a second for each partitioned prefix",
     prices=Prices(

@@ -63,7 +63,6 @@ VENDOR = Vendor(
     addressing_style="path",
     # It refused x-amz-sdk-checksum-algorithm until mid-2025: https://github.com/boto/s3transfer/issues/327
     sdk_checksum_header=False,
-    etag_is_md5=True,
     autodelete_days=None,  # by a lifecycle rule only
     write_rate="500 requests a second for uploads and for downloads of new accounts",
     prices=Prices(

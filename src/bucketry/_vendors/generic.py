@@ -38,5 +38,4 @@ VENDOR = Vendor(
     regions=(),
     signing_region="{region}",
     addressing_style="path",  # virtual hosts need a wildcard name and certificate that few servers have
-    etag_is_md5=False,
 )

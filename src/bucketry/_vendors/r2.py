@@ -59,7 +59,6 @@ VENDOR = Vendor(
     # botocore's standard retries know neither the code nor a bare 429.
     throttle_codes=("TooManyRequests", "ServiceUnavailable"),
     throttle_statuses=(429,),
-    etag_is_md5=True,
     autodelete_days=7,
     write_rate="1 write a second to one key",
     prices=Prices(

@@ -73,7 +73,6 @@ class Vendor:
         wrong_region_as_missing_bucket: A bucket of another region is answered as if there were none.
         denied_hint: What else than missing rights a refusal may mean there; empty: nothing.
         sdk_checksum_header: Takes `x-amz-sdk-checksum-algorithm` beside a checksum header.
-        etag_is_md5: The etag of a single, unencrypted PUT is the MD5 of its bytes.
         autodelete_days: After which an open multipart upload is removed by the vendor; `None`: never.
         write_rate: Published limits of writes and reads, in the vendor's words; empty: none published.
         prices: List prices; `None` where there are none (self-hosted).
@@ -94,7 +93,6 @@ class Vendor:
     wrong_region_as_missing_bucket: bool = False
     denied_hint: str = ""
     sdk_checksum_header: bool = False
-    etag_is_md5: bool = False
     autodelete_days: int | None = None
     write_rate: str = ""
     prices: Prices | None = None

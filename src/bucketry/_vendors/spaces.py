@@ -64,7 +64,6 @@ VENDOR = Vendor(
     signing_region="{region}",
     addressing_style="path",
     wrong_region_as_missing_bucket=True,  # NoSuchBucket, never a redirect (live, 2026-10)
-    etag_is_md5=True,
     autodelete_days=30,  # 90 before 2026
     write_rate=(
         "1,500 requests a second for each client address; 800 a second for each bucket (older ones 500, of "

@@ -66,7 +66,6 @@ VENDOR = Vendor(
     signing_region="{region}",
     addressing_style="path",  # recommended by the vendor
     throttle_codes=("RequestRateLimitExceeded", "TemporarilyUnavailable", "Unavailable"),
-    etag_is_md5=True,
     autodelete_days=31,  # billed until then
     write_rate="",  # none published
     prices=Prices(

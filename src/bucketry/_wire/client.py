@@ -1,4 +1,4 @@
-"""Signed requests to a plain S3 endpoint: here a request is signed, and goes by the loop or by a lane.
+"""Signed requests to a standard S3 endpoint: here a request is signed, and goes by the loop or by a lane.
 
 An `EndpointClient` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. An
 `OriginClient` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).
@@ -14,14 +14,15 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from bucketry._core import checksums
+from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteCounter, body_size
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, request_head
-from bucketry._wire.lanes import LaneRequest, Lanes, Write
-from bucketry._wire.pool import Pool, Timeouts
+from bucketry._wire.lanes import Lanes, Write
+from bucketry._wire.pool import Pool
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.unary import Connection, Request, Unary
@@ -63,13 +64,13 @@ class EndpointClient:
     Args:
         region: Signed for.
         who: Whose signature, or how to ask for it; `None`: nobody's, for what is public.
-        limit: Connections at most.
-        timeouts: Of connecting, waiting and silence.
+        limit: Connections at most; `resize` changes it.
         tls: For `https`.
         clock: Signed with.
 
     Attributes:
         pool: The slots and idle connections.
+        secure: Whether TLS protects the bytes on their way.
         threads: What lanes run in; they end when the wire is closed and its last request done.
         signer: Signs for the endpoint's region.
         clock: The time to sign with.
@@ -81,25 +82,30 @@ class EndpointClient:
         region: str,
         source: CredentialSource,
         limit: int,
-        timeouts: Timeouts,
         tls: ssl.SSLContext | None,
         clock: Clock,
     ) -> None:
         """Open nothing yet."""
         bytes(KEPT_MEMORY)  # made and dropped at once
+        self.secure = tls is not None
         self.threads = LaneThreads(limit)
-        self.pool = Pool(limit, timeouts, self.threads.end)
+        self.pool = Pool(limit, self.threads.end)
         self.tls = tls
         self._source = source
         self.signer = Signer(region)
         self.clock = clock
-        self._origins: dict[Origin, OriginClient] = {}
+        self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
 
-    def at(self, origin: Origin) -> OriginClient:
-        """Give the road to an origin."""
-        if origin not in self._origins:
-            self._origins[origin] = OriginClient(self, origin)
-        return self._origins[origin]
+    def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
+        """Give the way to an origin for those who wait so long; all of them share the connections."""
+        if (origin, timeouts) not in self._origins:
+            self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
+        return self._origins[origin, timeouts]
+
+    def resize(self, limit: int) -> None:
+        """Change how many connections there may be, and threads for lanes, while requests are under way."""
+        self.pool.resize(limit)
+        self.threads.resize(limit)
 
     async def credentials(self) -> Credentials | None:
         """Give the credentials, refreshed if they are about to expire; `None`: there are to be none."""
@@ -131,22 +137,111 @@ class EndpointClient:
         self.pool.close(at_once=at_once)
 
 
+class BodyDownload:
+    """A request whose answer's body is large; see `LaneRequest`."""
+
+    __slots__ = ("_call", "_endpoint", "_host", "accept", "body", "method", "repeatable", "sent", "where")
+
+    def __init__(
+        self, endpoint: EndpointClient, host: str, call: Call, accept: Callable[[AnswerHead], Write | None]
+    ) -> None:
+        """Remember; see `OriginClient.download`."""
+        self.method = call.method
+        self.body: Body = b""
+        self.repeatable = call.repeatable
+        self.where = ""
+        self.sent = ByteCounter()
+        self.accept = accept
+        self._endpoint = endpoint
+        self._host = host
+        self._call = call
+
+    def head(self, credentials: Credentials | None, _: Iterable[memoryview]) -> bytes:
+        """Sign the request."""
+        return self._endpoint.sign(credentials, self._host, self._call, EMPTY_SHA256, 0)
+
+
+class BodyUpload:
+    """A request with a large body; see `LaneRequest`.
+
+    Attributes:
+        digest: The body's checksum in hex, once it was computed.
+    """
+
+    __slots__ = (
+        "_algorithm",
+        "_call",
+        "_describe",
+        "_endpoint",
+        "_host",
+        "body",
+        "digest",
+        "method",
+        "repeatable",
+        "sent",
+        "where",
+    )
+
+    def __init__(
+        self,
+        endpoint: EndpointClient,
+        host: str,
+        call: Call,
+        body: Body,
+        where: str,
+        sent: ByteCounter,
+        algorithm: str | None,
+        describe: Describe,
+    ) -> None:
+        """Remember; see `OriginClient.upload`."""
+        self.method = call.method
+        self.body = body
+        self.repeatable = call.repeatable
+        self.where = where
+        self.sent = sent
+        self.digest: str | None = None
+        self._endpoint = endpoint
+        self._host = host
+        self._call = call
+        self._algorithm = algorithm
+        self._describe = describe
+
+    def head(self, credentials: Credentials | None, slices: Iterable[memoryview]) -> bytes:
+        """Sum the body, and sign the request: the sums are sent before the body, so a file is read twice."""
+        algorithm, call = self._algorithm, self._call
+        payload = hashlib.sha256() if not self._endpoint.secure or algorithm == "sha256" else None
+        checksum = payload if algorithm == "sha256" else checksums.new(algorithm) if algorithm else None
+        sums = {each for each in (payload, checksum) if each is not None}  # one hash may be both
+        for view in slices if sums else ():
+            for each in sums:
+                each.update(view)
+        if checksum is not None:
+            self.digest = checksum.hexdigest()
+            call = call._replace(headers={**call.headers, **self._describe(self.digest)})
+        payload_hash = UNSIGNED_PAYLOAD if payload is None else payload.hexdigest()
+        return self._endpoint.sign(credentials, self._host, call, payload_hash, body_size(self.body))
+
+    def accept(self, _: AnswerHead) -> None:
+        """Keep the answer's body: it is small."""
+
+
 class OriginClient:
     """The way to one origin.
 
     Attributes:
         wire: What it shares with the roads to other origins of the endpoint.
         origin: Where it leads.
+        lanes: Make the requests with large bodies; see `download` and `upload`.
     """
 
-    def __init__(self, endpoint: EndpointClient, origin: Origin) -> None:
+    def __init__(self, endpoint: EndpointClient, origin: Origin, timeouts: Timeouts) -> None:
         """Open nothing yet."""
         self.endpoint = endpoint
         self.origin = origin
-        self._secure = origin.secure
         self._host = origin.header
-        self._unary = Unary(origin, endpoint.pool, endpoint.tls)
-        self._lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads)
+        self._longest_wait = timeouts.pool
+        self._unary = Unary(origin, endpoint.pool, endpoint.tls, timeouts)
+        self.lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads, endpoint.credentials, timeouts)
 
     @property
     def closed(self) -> bool:
@@ -167,17 +262,17 @@ class OriginClient:
         if not body:
             payload_hash = EMPTY_SHA256
         elif payload_hash is None:
-            payload_hash = UNSIGNED_PAYLOAD if self._secure else hashlib.sha256(body).hexdigest()
+            payload_hash = UNSIGNED_PAYLOAD if self.endpoint.secure else hashlib.sha256(body).hexdigest()
         pool = self.endpoint.pool
         if not pool.take_slot():
-            await pool.wait_for_slot()
+            await pool.wait_for_slot(self._longest_wait)
         try:  # signed only now: who waited long would send an old signature
             head = self.endpoint.sign(await self.endpoint.credentials(), self._host, call, payload_hash, len(body))
         except BaseException:
             pool.give_slot()
             raise
         connection = await self._unary.send(Request(call.method, head, body, call.repeatable))
-        self._note(call, connection.answer)
+        self.log(call, connection.answer)
         return connection
 
     def done(self, connection: Connection) -> None:
@@ -201,23 +296,11 @@ class OriginClient:
         finally:
             self._unary.done(connection)
 
-    async def carry_down(self, call: Call, accept: Callable[[AnswerHead], Write | None]) -> tuple[AnswerHead, bytes]:
-        """Make a request in a lane, its answer's body going where `accept` says.
+    def download(self, call: Call, accept: Callable[[AnswerHead], Write | None]) -> BodyDownload:
+        """Give what `lanes.exchange` needs to make a request whose answer's body goes where `accept` says."""
+        return BodyDownload(self.endpoint, self._host, call, accept)
 
-        Raises:
-            WireError: No whole answer came.
-        """
-        credentials = await self.endpoint.credentials()
-
-        def prepare(_: Iterable[memoryview]) -> bytes:
-            return self.endpoint.sign(credentials, self._host, call, EMPTY_SHA256, 0)
-
-        request = LaneRequest(method=call.method, prepare=prepare, accept=accept, repeatable=call.repeatable)
-        head, answer = await self._lanes.exchange(request)
-        self._note(call, head)
-        return head, answer
-
-    async def carry_up(
+    def upload(
         self,
         call: Call,
         body: Body,
@@ -225,10 +308,8 @@ class OriginClient:
         describe: Describe,
         where: str,
         sent: ByteCounter | None = None,
-    ) -> tuple[AnswerHead, bytes, str | None]:
-        """Make a request in a lane with a body from memory or from a file; give its answer, and the body's checksum.
-
-        What has to be summed is read twice: the sums go before the bytes.
+    ) -> BodyUpload:
+        """Give what `lanes.exchange` needs to make a request with a body from memory or from a file.
 
         Args:
             call: The request, without the headers that depend on the body.
@@ -237,41 +318,8 @@ class OriginClient:
             describe: Gives the headers for that checksum, in hex.
             where: Begins messages about the body's file.
             sent: Where the body's bytes are counted as they are sent.
-
-        Raises:
-            WireError: No whole answer came.
-            LocalFileError: The file cannot be read.
         """
-        credentials = await self.endpoint.credentials()
-        digest: str | None = None
-
-        def prepare(slices: Iterable[memoryview]) -> bytes:
-            nonlocal digest
-            payload = hashlib.sha256() if not self._secure or algorithm == "sha256" else None
-            checksum = payload if algorithm == "sha256" else checksums.new(algorithm) if algorithm else None
-            sums = {each for each in (payload, checksum) if each is not None}  # one hash may be both
-            for view in slices if sums else ():
-                for each in sums:
-                    each.update(view)
-            full = call
-            if checksum is not None:
-                digest = checksum.hexdigest()
-                full = call._replace(headers={**call.headers, **describe(digest)})
-            payload_hash = UNSIGNED_PAYLOAD if payload is None else payload.hexdigest()
-            return self.endpoint.sign(credentials, self._host, full, payload_hash, body_size(body))
-
-        request = LaneRequest(
-            method=call.method,
-            prepare=prepare,
-            accept=lambda _: None,
-            body=body,
-            repeatable=call.repeatable,
-            where=where,
-            sent=sent or ByteCounter(),
-        )
-        head, answer = await self._lanes.exchange(request)
-        self._note(call, head)
-        return head, answer, digest
+        return BodyUpload(self.endpoint, self._host, call, body, where, sent or ByteCounter(), algorithm, describe)
 
     async def _signing(self) -> Credentials:
         credentials = await self.endpoint.credentials()
@@ -291,7 +339,8 @@ class OriginClient:
         """Give the fields by which a browser's form may be sent for `expires` seconds, on these conditions."""
         return self.endpoint.signer.form(await self._signing(), self.endpoint.clock.now(), conditions, expires)
 
-    def _note(self, call: Call, head: AnswerHead) -> None:
+    def log(self, call: Call, head: AnswerHead) -> None:
+        """Log a request that was answered, at the level DEBUG."""
         if _log.isEnabledFor(logging.DEBUG):
             query = f"?{call.query}" if call.query else ""
             _log.debug("%s %s%s%s: %d", call.method, self.origin, call.path, query, head.status)

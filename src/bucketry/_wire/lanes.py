@@ -13,68 +13,82 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, TypeVar, cast
+from types import TracebackType
+from typing import Protocol, TypeAlias, cast
 
+from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteCounter, FileRange
 from bucketry._runtime.file_bodies import ended_early, read_some
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
-from bucketry._wire.pool import IdleTimer, Pool
+from bucketry._wire.pool import IdleTimer, Pool, is_stale
+from bucketry._wire.sigv4 import Credentials
 from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry._wire.threads import LaneThreads
-from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
+from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
 MAX_ANSWER = MiB  # of a body that is not for the sink: an error's XML
 
-T = TypeVar("T")
 Write: TypeAlias = Callable[[memoryview], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneRequest:
-    """What one lane is to do; both functions run in its thread.
+class LaneRequest(Protocol):
+    """One request of a lane."""
 
-    Attributes:
-        method: In capitals.
-        prepare: Gives the request's head, ready to be sent; may read the body's slices first, to sum them.
-        body: What follows the head.
-        accept: Looks at the answer's head, and gives what takes its body; `None`: the body is kept and given.
-        repeatable: Sending it twice does what sending it once does.
-        where: Begins messages about the body's file.
-        sent: Where the body's bytes are counted as they are sent.
-    """
+    @property
+    def method(self) -> str:
+        """In capitals."""
 
-    method: str
-    prepare: Callable[[Iterable[memoryview]], bytes]
-    accept: Callable[[AnswerHead], Write | None]
-    body: Body = b""
-    repeatable: bool = True
-    where: str = ""
-    sent: ByteCounter = field(default_factory=ByteCounter)
+    @property
+    def body(self) -> Body:
+        """What follows the request's head."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does what sending it once does."""
+
+    @property
+    def where(self) -> str:
+        """Begins messages about the body's file."""
+
+    @property
+    def sent(self) -> ByteCounter:
+        """Where the body's bytes are counted as they are sent."""
+
+    def head(self, credentials: Credentials | None, slices: Iterable[memoryview], /) -> bytes:
+        """Give the request's head, ready to be sent, having read the body's slices where it needs their sums.
+
+        Runs in the lane's thread.
+        """
+
+    @property
+    def accept(self) -> Callable[[AnswerHead], Write | None]:
+        """Looks at the answer's head, and gives what takes the answer's body; `None`: the body is kept and given.
+
+        Runs in the lane's thread.
+        """
 
 
 class Lane:
-    """A blocking connection and its buffer; at any time one thread uses it, or none.
+    """A blocking connection and its buffer; at any time one thread uses it, or none; `with lane:` while one does.
 
     Attributes:
-        in_use: Whether a thread uses it.
+        sent: Always true: a lane does not tell whether the server has got the present request.
         heard: Whether any byte of the present answer has come.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Take over a connected socket; no I/O."""
         connected.setblocking(True)  # noqa: FBT003 - the library's own
         self._stream: Stream = Plain(connected) if tls is None else Tls(connected, tls, origin.host)
         self._sends_files = tls is None
         self._origin = origin
-        self._pool = pool
         self._socket = connected
         self._buffer = memoryview(bytearray(BUFFER))
         self._reader = AnswerReader("GET")
@@ -82,8 +96,19 @@ class Lane:
         self._idle = IdleTimer()
         self._stopped = False
         self._silent = 0.0
-        self.in_use = False
+        self._in_use = False
+        self.sent = True
         self.heard = False
+
+    def __enter__(self) -> None:
+        """Note that a thread uses it: only the thread may close the socket now."""
+        self._in_use = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Note that the thread has left it."""
+        self._in_use = False
 
     # --- in a worker thread ------------------------------------------------------------------------
 
@@ -91,11 +116,11 @@ class Lane:
         """Make the TLS handshake, if there is to be one. Blocks."""
         self._stream.start()
 
-    def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
+    def exchange(self, request: LaneRequest, credentials: Credentials | None) -> tuple[AnswerHead, bytes]:
         """Send a request, and give its answer's head and the body that was kept. Blocks."""
         self.heard = False
         self._reader = AnswerReader(request.method)
-        head = request.prepare(self._slices(request))
+        head = request.head(credentials, self._slices(request))
         try:
             self._call(self._stream.send, head)
             self._send_body(request)
@@ -132,19 +157,29 @@ class Lane:
     def _send_body(self, request: LaneRequest) -> None:
         body, sent = request.body, request.sent
         sent.count = 0
-        if not isinstance(body, FileRange) or not self._sends_files:
-            for view in self._slices(request):
-                self._call(self._stream.send, view)
-                sent.count += len(view)
-            return
-        at = body.start
-        while at < body.end:
-            self._go_on()
-            count = self._call(os.sendfile, self._socket.fileno(), body.fd, at, min(body.end - at, BUFFER))
-            if not count:
-                raise ended_early(body, at, request.where)
-            at += count
-            sent.count += count
+        try:
+            if isinstance(body, FileRange) and self._sends_files:
+                at = body.start
+                while at < body.end:
+                    self._go_on()
+                    self._waits_since = time.monotonic()
+                    count = os.sendfile(self._socket.fileno(), body.fd, at, min(body.end - at, BUFFER))
+                    if not count:
+                        raise ended_early(body, at, request.where)
+                    at += count
+                    sent.count += count
+            else:
+                for view in self._slices(request):
+                    self._waits_since = time.monotonic()
+                    self._stream.send(view)
+                    self._waits_since = None  # until the next slice is read
+                    sent.count += len(view)
+        except StorageError:  # the body's file cannot be read
+            raise
+        except OSError as exc:
+            raise self._broken(exc) from exc
+        finally:
+            self._waits_since = None
 
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
         """Read until the head is complete, and give it with what came of the body."""
@@ -216,7 +251,7 @@ class Lane:
     def close(self) -> None:
         """Close it; where a thread uses it, wake that one, and `close` again when it has left."""
         self._stopped = True
-        if not self.in_use:
+        if not self._in_use:
             self._socket.close()
             return
         with suppress(OSError):  # the other side may have closed it already
@@ -226,12 +261,12 @@ class Lane:
         """Tell whether the answer is complete and the connection can carry another request."""
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
-    def idle(self, now: float) -> float:
+    def idle(self, now: float, limit: float) -> float:
         """Give the seconds for which the thread has been waiting for the other side."""
         since = self._waits_since
         if since is None:
             return 0.0
-        return self._idle.seconds(since, now, self._pool.timeouts.read, lambda: moved(self._socket))
+        return self._idle.seconds(since, now, limit, lambda: moved(self._socket))
 
     def moved(self) -> int:
         """Give a number that changes when bytes move."""
@@ -251,14 +286,26 @@ class Lanes:
         pool: Its slots.
         tls: For `https`.
         threads: As many as there are slots.
+        credentials: To sign with; asked for once the request has its slot, so that they are fresh.
+        timeouts: Of connecting, of silence, and of waiting for a slot.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, threads: LaneThreads) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        pool: Pool,
+        tls: ssl.SSLContext | None,
+        threads: LaneThreads,
+        credentials: Callable[[], Awaitable[Credentials | None]],
+        timeouts: Timeouts,
+    ) -> None:
         """Remember; no I/O."""
+        self._credentials = credentials
         self._origin = origin
         self._pool = pool
         self._tls = tls
-        self._kind = object()
+        self._timeouts = timeouts
+        self._kind = (Lane, origin)
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
@@ -272,37 +319,37 @@ class Lanes:
             LocalFileError: The body's file cannot be read, or `accept`'s function raised it.
         """
         if not self._pool.take_slot():
-            await self._pool.wait_for_slot()
+            await self._pool.wait_for_slot(self._timeouts.pool)
         lane = cast("Lane | None", self._pool.take(self._kind))
         try:
-            if lane is not None:
+            credentials = await self._credentials()
+            while True:
+                is_new = lane is None
+                lane = lane or await self._open()
+                self._pool.watch(lane, self._timeouts.read)
                 try:
-                    return await self._run(lane, request)
+                    with lane:
+                        return await self._threads.run(partial(lane.exchange, request, credentials), lane.close)
                 except WireError as exc:
-                    if lane.heard or not request.repeatable or exc.kind is not ConnectionFailedError:
+                    if is_new or not is_stale(lane, exc, repeatable=request.repeatable):
                         raise
                     self._pool.drop(lane)
                     lane = None
-            lane = await self._open()
-            return await self._run(lane, request)
         finally:
             if lane is not None and lane.reusable():
                 self._pool.release(self._kind, lane)
             else:
                 self._pool.discard(lane)
 
-    async def _run(self, lane: Lane, request: LaneRequest) -> tuple[AnswerHead, bytes]:
-        self._pool.watch(lane)
-        return await self._in_thread(lane, partial(lane.exchange, request))
-
     async def _open(self) -> Lane:
-        seconds = self._pool.timeouts.connect
+        seconds = self._timeouts.connect
         try:
             async with asyncio.timeout(seconds):
-                lane = Lane(self._origin, self._pool, await open_socket(self._origin), self._tls)
+                lane = Lane(self._origin, await open_socket(self._origin), self._tls)
                 if self._tls is not None:
                     try:
-                        await self._in_thread(lane, lane.start)
+                        with lane:
+                            await self._threads.run(lane.start, lane.close)
                     except BaseException:
                         lane.close()
                         raise
@@ -311,10 +358,3 @@ class Lanes:
             raise too_slow(self._origin, seconds) from None
         except OSError as exc:
             raise refused(self._origin, exc) from exc
-
-    async def _in_thread(self, lane: Lane, work: Callable[[], T]) -> T:
-        lane.in_use = True
-        try:
-            return await self._threads.run(work, lane.close)
-        finally:
-            lane.in_use = False

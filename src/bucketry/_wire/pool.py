@@ -10,34 +10,28 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from bucketry._core.units import KiB
+from bucketry._wire.errors import WireError
 from bucketry._wire.slots import Slots
+from bucketry.errors import ConnectionFailedError
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
 BUFFER = 256 * KiB
 _TICK = 1.0  # how late a silence or an idle connection may be noticed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds; `None`: no limit.
-
-    Attributes:
-        connect: From the first packet to the end of the TLS handshake.
-        read: The longest silence of a server that has a request.
-        pool: Waiting for a slot while nothing moves; see `Slots`.
-    """
-
-    connect: float
-    read: float
-    pool: float | None = None
-
-
 class Pooled(Protocol):
     """A connection, as the pool sees it."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether the present request may have reached the server."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether any byte of the present answer has come."""
 
     def usable(self) -> bool:
         """Tell whether an idle connection still looks alive."""
@@ -45,14 +39,29 @@ class Pooled(Protocol):
     def close(self) -> None:
         """Close it at once; whoever uses it finds it broken."""
 
-    def idle(self, now: float) -> float:
-        """Give the seconds for which the other side has been silent although it is its turn."""
+    def idle(self, now: float, limit: float) -> float:
+        """Give the seconds for which the other side has been silent although it is its turn; `limit` is the most."""
 
     def expire(self, seconds: float) -> None:
         """End what waits on it, because the silence has lasted too long."""
 
     def moved(self) -> int:
         """Give a number that changes when bytes of the present request or answer move."""
+
+
+def is_stale(connection: Pooled, error: WireError, *, repeatable: bool) -> bool:
+    """Tell whether a request that failed on a kept connection is to be made on a new one.
+
+    A server may close an idle connection at any moment. That is noticed at the first write, or only when no answer
+    comes.
+
+    Args:
+        connection: It was idle before this request.
+        error: How the request failed.
+        repeatable: Whether sending the request twice does what sending it once does.
+    """
+    may_repeat = repeatable or not connection.sent
+    return may_repeat and not connection.heard and error.kind is ConnectionFailedError
 
 
 class IdleTimer:
@@ -85,51 +94,44 @@ class Pool(Slots):
         buffer: What connections of the loop receive into, one after the other.
     """
 
-    def __init__(self, limit: int, timeouts: Timeouts, drained: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, limit: int, drained: Callable[[], None] = lambda: None) -> None:
         """Begin empty; no I/O.
 
         Args:
             limit: Of slots.
-            timeouts: Of waiting and silence.
             drained: Called when the pool is closed and no request is under way.
         """
-        Slots.__init__(self, limit, timeouts.pool, lambda: sum(each.moved() for each in self._watched))
-        self.timeouts = timeouts
+        Slots.__init__(self, limit, lambda: sum(each.moved() for each in self._watched))
         self._drained = drained
         self.closed = False
         self.buffer = memoryview(bytearray(BUFFER))
         self._idle: deque[tuple[float, object, Pooled]] = deque()  # least recently used first
-        self._watched: set[Pooled] = set()
+        self._watched: dict[Pooled, float] = {}  # and how many seconds of silence are too many
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
-
-    @property
-    def idle(self) -> int:
-        """How many connections wait to be used again."""
-        return len(self._idle)
+        self._tick_every = _TICK
 
     def take(self, kind: object) -> Pooled | None:
         """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
 
-        The caller holds a slot. A kind is whatever object its driver takes for it.
+        The caller holds a slot. Connections of equal kinds are as good as each other.
         """
         for at in range(len(self._idle) - 1, -1, -1):
             _, found, connection = self._idle[at]
-            if found is kind:
+            if found == kind:
                 del self._idle[at]
                 if connection.usable():
                     return connection
                 connection.close()
-        while len(self._idle) + self.busy > self.limit:  # another kind's
-            self._idle.popleft()[2].close()
+        self._close_surplus()  # another kind's
         return None
 
     def release(self, kind: object, connection: Pooled) -> None:
-        """Give the slot back, and keep the connection for the next request."""
-        if self.closed:
+        """Give the slot back, and keep the connection for the next request, unless there are more than the limit."""
+        if self.closed or self.busy > self.limit:
             self.discard(connection)
             return
-        self._watched.discard(connection)
+        self._watched.pop(connection, None)
         self._idle.append((time.monotonic(), kind, connection))
         self.give_slot()
 
@@ -141,7 +143,7 @@ class Pool(Slots):
 
     def drop(self, connection: Pooled) -> None:
         """Close a connection, and keep the slot."""
-        self._watched.discard(connection)
+        self._watched.pop(connection, None)
         connection.close()
 
     def forget(self, connection: Pooled) -> None:
@@ -151,11 +153,21 @@ class Pool(Slots):
                 self._idle.remove(entry)
                 return
 
-    def watch(self, connection: Pooled) -> None:
-        """Begin to look after a connection that is being used."""
-        self._watched.add(connection)
+    def watch(self, connection: Pooled, read_timeout: float) -> None:
+        """Begin to look after a connection that is being used: a silence that is longer than `read_timeout` ends it."""
+        self._watched[connection] = read_timeout
+        if read_timeout < 4 * self._tick_every:
+            self._tick_every = read_timeout / 4
+            if self._ticker is not None:
+                self._ticker.cancel()
+                self._ticker = None
         if self._ticker is None:
-            self._ticker = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
+            self._ticker = self._loop.call_later(self._tick_every, self._tick)
+
+    def resize(self, limit: int) -> None:
+        """Change the limit; idle connections beyond it are closed, and those in use when their requests are done."""
+        Slots.resize(self, limit)
+        self._close_surplus()
 
     def close(self, *, at_once: bool) -> None:
         """Close idle connections now, and the others when their requests are done, or `at_once`: those then fail."""
@@ -177,14 +189,18 @@ class Pool(Slots):
         if self.closed and not self.busy:
             self._drained()
 
+    def _close_surplus(self) -> None:
+        while self._idle and len(self._idle) + self.busy > self.limit:
+            self._idle.popleft()[2].close()
+
     def _tick(self) -> None:
         now = time.monotonic()
         while self._idle and now - self._idle[0][0] > KEEP_ALIVE:
             self._idle.popleft()[2].close()
-        for connection in [*self._watched]:
-            idle = connection.idle(now)
-            if idle > self.timeouts.read:
+        for connection, read_timeout in [*self._watched.items()]:
+            idle = connection.idle(now, read_timeout)
+            if idle > read_timeout:
                 connection.expire(idle)
         self._ticker = None
         if self._idle or self._watched:
-            self._ticker = self._loop.call_later(min(_TICK, self.timeouts.read / 4), self._tick)
+            self._ticker = self._loop.call_later(self._tick_every, self._tick)

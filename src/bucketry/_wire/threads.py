@@ -23,9 +23,7 @@ class LaneThreads:
     def __init__(self, limit: int) -> None:
         """Start none yet."""
         self._limit = limit
-        self._executor: ThreadPoolExecutor | None = None
-        self._running = 0
-        self._started = 0
+        self._now: _Threads | None = None
 
     async def run(self, work: Callable[[], T], stop: Callable[[], None]) -> T:
         """Do the work in a thread; when this returns or raises, the thread has left it.
@@ -37,16 +35,15 @@ class LaneThreads:
             work: Blocks.
             stop: Makes it end soon; called when this is cancelled.
         """
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._limit, thread_name_prefix="bucketry-lane")
+        threads = self._now = self._now or _Threads(self._limit)
         begun: list[Future[T]] = []
-        self._running += 1
+        threads.running += 1
         try:
-            if self._running <= self._started:
-                begun.append(self._executor.submit(work))
+            if threads.running <= threads.started:
+                begun.append(threads.executor.submit(work))
             else:
-                self._started = self._running
-                await in_thread(_submit, self._executor, work, begun)
+                threads.started = threads.running
+                await in_thread(_submit, threads.executor, work, begun)
             await asyncio.wait([_ended(begun[0])])
         except asyncio.CancelledError:
             stop()
@@ -54,15 +51,38 @@ class LaneThreads:
                 await until_done(_ended(each))
             raise
         finally:
-            self._running -= 1
+            threads.running -= 1
+            if threads is not self._now:
+                threads.end_when_idle()
         return begun[0].result()
 
+    def resize(self, limit: int) -> None:
+        """Change how many there may be: those of now end with their work, and what comes later starts new ones."""
+        self._limit = limit
+        self.end()
+
     def end(self) -> None:
-        """Let the threads end; work that comes later starts new ones."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False)
-            self._executor = None
-            self._started = 0
+        """Let the threads end when their work is done; what comes later starts new ones."""
+        threads, self._now = self._now, None
+        if threads is not None:
+            threads.end_when_idle()
+
+
+class _Threads:
+    """Threads that were started together with one limit.
+
+    Attributes:
+        running: How many do some work.
+        started: How many there are.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.executor = ThreadPoolExecutor(limit, thread_name_prefix="bucketry-lane")
+        self.running = self.started = 0
+
+    def end_when_idle(self) -> None:
+        if not self.running:
+            self.executor.shutdown(wait=False)
 
 
 def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:

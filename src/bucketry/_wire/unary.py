@@ -12,11 +12,12 @@ import time
 from socket import socket
 from typing import NamedTuple, cast
 
+from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
 from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
-from bucketry._wire.pool import IdleTimer, Pool
+from bucketry._wire.pool import IdleTimer, Pool, is_stale
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 MAX_BODY = 256 * KiB  # larger ones go by the lanes: hashing and sending them here would hold the loop
@@ -46,17 +47,13 @@ class Outbox:
     Written together: the server is woken once, which saves 5–10 µs each.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self) -> None:
         """Begin empty."""
-        self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Connection, bytes]] = []
 
-    def send(self, connection: Connection, data: bytes) -> None:
-        """Send at the end of the round; at once, where no other request is under way."""
-        if self._pool.busy == 1:
-            connection.write(data)
-            return
+    def add(self, connection: Connection, data: bytes) -> None:
+        """Send at the end of the round."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append((connection, data))
@@ -107,13 +104,16 @@ class Connection(asyncio.BufferedProtocol):
         self._pieces.clear()
         self._held = 0
         self._since = time.monotonic()
-        if not request.body:
-            self._outbox.send(self, request.head)
-        elif len(request.body) <= _SMALL:
-            self._outbox.send(self, request.head + request.body)
-        else:
+        if len(request.body) > _SMALL:
             self.sent = True
             transport.writelines((request.head, request.body))
+            return
+        data = request.head + request.body if request.body else request.head
+        if self._pool.busy > 1:
+            self._outbox.add(self, data)
+        else:  # no other request is under way, for which it would pay to wait
+            self.sent = True
+            transport.write(data)
 
     def write(self, data: bytes) -> None:
         """Send a request that has begun, if the connection is still open."""
@@ -214,12 +214,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def idle(self, now: float) -> float:
+    def idle(self, now: float, limit: float) -> float:
         """Give the seconds since the last byte, if somebody waits for one."""
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
-        limit = self._pool.timeouts.read
         return self._idle.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
 
     def moved(self) -> int:
@@ -293,55 +292,47 @@ class Unary:
         origin: Where.
         pool: Its slots.
         tls: For `https`.
+        timeouts: Of connecting and of silence.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
         """Remember; no I/O."""
         self._origin = origin
         self._pool = pool
         self._tls = tls
-        self._outbox = Outbox(pool)
-        self._kind = object()
+        self._outbox = Outbox()
+        self._timeouts = timeouts
+        self._kind = (Connection, origin)
 
     async def send(self, request: Request) -> Connection:
         """Send a request in a slot that the caller has taken, and wait for the head of its answer.
 
         `done` gives connection and slot back; so does an error.
 
-        A connection that the server closed while it was idle is noticed at the first write, or only when no answer
-        comes: then, if no byte of one was seen, and the request may be repeated or had not gone out yet, it is sent on
-        a new one.
+        A kept connection that the server has closed is replaced by a new one; see `is_stale`.
 
         Raises:
             WireError: No answer came.
         """
         connection = cast("Connection | None", self._pool.take(self._kind))
-        if connection is not None:
-            try:
-                self._pool.watch(connection)
-                connection.begin(request)
-                await connection.answered()
-            except WireError as exc:
-                may_repeat = request.repeatable or not connection.sent
-                if connection.heard or not may_repeat or exc.kind is not ConnectionFailedError:
-                    self._pool.discard(connection)
-                    raise
-                self._pool.drop(connection)
-            except BaseException:
-                self._pool.discard(connection)
-                raise
-            else:
-                return connection
-        opened: Connection | None = None
         try:
-            opened = await self._connect()
-            self._pool.watch(opened)
-            opened.begin(request)
-            await opened.answered()
+            while True:
+                is_new = connection is None
+                connection = connection or await self._connect()
+                self._pool.watch(connection, self._timeouts.read)
+                try:
+                    connection.begin(request)
+                    await connection.answered()
+                except WireError as exc:
+                    if is_new or not is_stale(connection, exc, repeatable=request.repeatable):
+                        raise
+                    self._pool.drop(connection)
+                    connection = None
+                else:
+                    return connection
         except BaseException:
-            self._pool.discard(opened)
+            self._pool.discard(connection)
             raise
-        return opened
 
     def done(self, connection: Connection) -> None:
         """Take a connection back: to be used again, if its answer was read to the end."""
@@ -351,7 +342,7 @@ class Unary:
             self._pool.discard(connection)
 
     async def _connect(self) -> Connection:
-        seconds = self._pool.timeouts.connect
+        seconds = self._timeouts.connect
         try:
             async with asyncio.timeout(seconds):
                 return await self._hand_over(await open_socket(self._origin))

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from bucketry._core.conditions import cut_range as cut_range
     from bucketry._core.conditions import judge_read as judge_read
     from bucketry._core.conditions import judge_write as judge_write
+    from bucketry._core.config_dicts import BackblazeConfigDict as BackblazeConfigDict
+    from bucketry._core.config_dicts import CloudflareR2ConfigDict as CloudflareR2ConfigDict
+    from bucketry._core.config_dicts import DigitalOceanConfigDict as DigitalOceanConfigDict
+    from bucketry._core.config_dicts import LocalConfigDict as LocalConfigDict
+    from bucketry._core.config_dicts import MemoryConfigDict as MemoryConfigDict
+    from bucketry._core.config_dicts import S3ConfigDict as S3ConfigDict
+    from bucketry._core.config_dicts import S3FamilyConfigDict as S3FamilyConfigDict
+    from bucketry._core.config_dicts import WasabiConfigDict as WasabiConfigDict
     from bucketry._core.optional import RangeSink as RangeSink
     from bucketry._core.options import ReadOptions as ReadOptions
     from bucketry._core.options import WriteKeywords as WriteKeywords
@@ -40,20 +48,27 @@ if TYPE_CHECKING:
     from bucketry.providers.s3 import WasabiProvider as WasabiProvider
 
 _HOMES = {
+    "BackblazeConfigDict": "_core.config_dicts",
     "BackblazeProvider": "providers.s3",
     "Body": "_core.values",
     "BodyReader": "_core.requests",
+    "CloudflareR2ConfigDict": "_core.config_dicts",
     "CloudflareR2Provider": "providers.s3",
+    "DigitalOceanConfigDict": "_core.config_dicts",
     "DigitalOceanProvider": "providers.s3",
     "FileRange": "_core.values",
     "ListPage": "_core.values",
+    "LocalConfigDict": "_core.config_dicts",
     "LocalProvider": "providers.local",
+    "MemoryConfigDict": "_core.config_dicts",
     "MemoryProvider": "providers.memory",
     "MultipartUpload": "_core.values",
     "ObjectRequests": "_core.requests",
     "Part": "_core.values",
     "PrefixedProvider": "providers.prefixed",
     "RangeSink": "_core.optional",
+    "S3ConfigDict": "_core.config_dicts",
+    "S3FamilyConfigDict": "_core.config_dicts",
     "ReadOptions": "_core.options",
     "RequiredRequests": "_core.requests",
     "S3FamilyProvider": "providers.s3",
@@ -61,6 +76,7 @@ _HOMES = {
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
     "VersionPage": "_core.values",
+    "WasabiConfigDict": "_core.config_dicts",
     "WasabiProvider": "providers.s3",
     "WriteKeywords": "_core.options",
     "WriteOptions": "_core.options",
@@ -75,14 +91,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "BackblazeConfigDict",
     "BackblazeProvider",
     "Body",
     "BodyReader",
+    "CloudflareR2ConfigDict",
     "CloudflareR2Provider",
+    "DigitalOceanConfigDict",
     "DigitalOceanProvider",
     "FileRange",
     "ListPage",
+    "LocalConfigDict",
     "LocalProvider",
+    "MemoryConfigDict",
     "MemoryProvider",
     "MultipartUpload",
     "ObjectRequests",
@@ -91,11 +112,14 @@ __all__ = [
     "RangeSink",
     "ReadOptions",
     "RequiredRequests",
+    "S3ConfigDict",
+    "S3FamilyConfigDict",
     "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",
     "StorageProviderFactory",
     "VersionPage",
+    "WasabiConfigDict",
     "WasabiProvider",
     "WriteKeywords",
     "WriteOptions",

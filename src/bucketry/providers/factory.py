@@ -16,6 +16,7 @@ from bucketry._core.config import (
     LocalConfig,
     MemoryConfig,
     S3Config,
+    S3FamilyConfig,
     TransferConfig,
     WasabiConfig,
 )
@@ -145,7 +146,8 @@ def storage_provider_from_env(
     """Make the provider that `STORAGE_PROVIDER` names (default `local`), from its own variables.
 
     Args:
-        environ: Where to read; `None`: this process's environment.
+        environ: Where to read; `None`: this process's environment. Without `pool` the provider's own one reads there
+            too, see `SessionPool`.
         pool: Shared sessions and connections.
 
     Raises:
@@ -184,19 +186,19 @@ def provider_from(
     environ: Mapping[str, str],
     entries: Mapping[str, Any],
     *,
+    kind: str | None = None,
     pool: SessionPool | None = None,
-    transfer: TransferConfig | None = None,
 ) -> IStorageProvider:
-    """Make the provider that `STORAGE_PROVIDER` names; `entries` count before its variables.
+    """Make the provider that `kind`, else `STORAGE_PROVIDER` names; `entries` count before its variables.
 
     Raises:
         ConfigError: As `storage_provider_from_env`, or an entry is wrong or not one of this provider.
     """
-    kind = environ.get("STORAGE_PROVIDER") or "local"
+    kind = kind or environ.get("STORAGE_PROVIDER") or "local"
     if kind.lower() in _BUILTIN:
         config_class = _BUILTIN[kind.lower()][2]
         found = config_class.laid_over(config_class.entries(environ), entries)
-        return StorageProviderFactory.create({**found, "provider_type": kind}, pool=pool, transfer=transfer)
+        return _built_in(kind, found, environ, pool, None)
     if entries:
         message = f"{kind}: {next(iter(entries))}: this provider takes its entries from its own variables only"
         raise ConfigError(message)
@@ -225,11 +227,26 @@ def provider_of_url(
     # A file URL names its directory whole.
     found = {} if url.kind == "local" else config_class.entries(environ)
     found = config_class.laid_over(config_class.laid_over(found, said), entries)
-    inner = StorageProviderFactory.create({**found, "provider_type": url.kind}, pool=pool, transfer=transfer)
+    inner = _built_in(url.kind, found, environ, pool, transfer)
     if not url.prefix:
         return inner
     prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(inner, url.prefix)
     return prefixed
+
+
+def _built_in(
+    kind: str,
+    entries: Mapping[str, Any],
+    environ: Mapping[str, str],
+    pool: SessionPool | None,
+    transfer: TransferConfig | None,
+) -> IStorageProvider:
+    module, class_name, config_class = _BUILTIN[kind.lower()]
+    options = {"environ": environ} if issubclass(config_class, S3FamilyConfig) else {}
+    made: IStorageProvider = getattr(import_module(module), class_name)(
+        entries, pool=pool, transfer=transfer, **options
+    )
+    return made
 
 
 def is_same_class(one: str, other: str) -> bool:

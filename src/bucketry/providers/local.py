@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import LocalConfig, TransferConfig
+from bucketry._core.config_dicts import LocalConfigDict
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.providers.provider import StorageProvider
@@ -27,7 +28,7 @@ class LocalProvider(LocalRequests, StorageProvider):
 
     def __init__(
         self,
-        config: Mapping[str, Any] | LocalConfig | None = None,
+        config: LocalConfigDict | LocalConfig | Mapping[str, Any] | None = None,
         *,
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import MemoryConfig, TransferConfig
+from bucketry._core.config_dicts import MemoryConfigDict
 from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._vendors.memory import VENDOR
 from bucketry.providers.provider import StorageProvider
@@ -25,7 +26,7 @@ class MemoryProvider(MemoryRequests, StorageProvider):
 
     def __init__(
         self,
-        config: Mapping[str, Any] | MemoryConfig | None = None,
+        config: MemoryConfigDict | MemoryConfig | Mapping[str, Any] | None = None,
         *,
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,

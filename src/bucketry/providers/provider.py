@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import ClassVar, Self, Unpack, overload
 
@@ -21,13 +20,13 @@ from bucketry._core.values import (
     ObjectVersion,
     TransferResult,
 )
-from bucketry._providers.defaults import unkept, unwritten
+from bucketry._providers.defaults import REQUESTS, unkept, unwritten
 from bucketry._providers.promises import keep_promises
+from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry._transfer.many import BatchCollector, delete_settled
+from bucketry._transfer.many import collected, delete_each
 from bucketry._transfer.one.write import new_token, put_settled
 from bucketry._transfer.options import write_options
-from bucketry._transfer.tree.directories import every_object
 from bucketry.errors import StorageError
 from bucketry.providers.reads import ReadMethods
 
@@ -43,7 +42,7 @@ class StorageProvider(ReadMethods):
     in a second event loop; without `connect` its first call opens what it needs.
     """
 
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put",)
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the last two: the manager does
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
         """Remember how `upload`, `download` and streams are transferred; no I/O.
@@ -66,7 +65,7 @@ class StorageProvider(ReadMethods):
     def __init_subclass__(cls) -> None:
         """Let the requests that a provider writes refuse what its row does not promise, and their errors say where."""
         super().__init_subclass__()
-        fills_in_facts(cls)
+        fills_in_facts(cls, REQUESTS)
         keep_promises(cls, StorageProvider)
 
     async def __aenter__(self) -> Self:
@@ -148,8 +147,7 @@ class StorageProvider(ReadMethods):
                 if options.conditional:
                     check_write(options, self.capabilities, self.locate(key), multipart=False)
                 token = new_token() if options.conditional else ""
-                attempts = self.transfer.config.max_attempts
-                info, _ = await put_settled(self, key, data, options, token=token, attempts=attempts)
+                info, _ = await put_settled(self, key, data, options, token=token, policy=self.transfer.policy)
                 return info
             if not isinstance(data, AsyncIterable):
                 wanted = f"bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
@@ -268,11 +266,26 @@ class StorageProvider(ReadMethods):
         Cost: 1 request for each 1,000 keys.
         """
         refuse_string(keys, self.locate())
-        collector = BatchCollector()
-        remaining = iter(dict.fromkeys(keys))
-        while batch := tuple(islice(remaining, self.capabilities.max_delete_keys)):
-            await delete_settled(self, batch, collector, self.transfer.policy)
-        return collector.result()
+        return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
+
+    def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
+        """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come.
+
+        One request deletes as many keys as the provider allows. Use `contextlib.aclosing` to leave the iteration early:
+        no further request is made, but all keys of the last one are deleted.
+
+        Args:
+            keys: Taken as they are needed; an endless iterable is fine.
+
+        Raises:
+            InvalidKeyError: `keys` is one `str`.
+            StorageError: A request failed as a whole; what became of its keys is not known.
+
+        Cost: 1 request for each 1,000 keys. Memory does not grow with their number.
+        """
+        with Facts(self.name, "delete_many"):
+            refuse_string(keys, self.locate())
+        return delete_each(self, keys, self.transfer.policy)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy within the bucket, server-side, any size, pinned to the source's version.

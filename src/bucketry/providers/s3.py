@@ -15,6 +15,14 @@ from bucketry._core.config import (
     TransferConfig,
     WasabiConfig,
 )
+from bucketry._core.config_dicts import (
+    BackblazeConfigDict,
+    CloudflareR2ConfigDict,
+    DigitalOceanConfigDict,
+    S3ConfigDict,
+    S3FamilyConfigDict,
+    WasabiConfigDict,
+)
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
 from bucketry._session.pool import SessionPool
@@ -46,6 +54,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         config: A mapping with the entries of the configuration class, or an instance of it.
         pool: Shared sessions and connections; without one the provider makes its own.
         transfer: How `upload`, `download` and streams are transferred.
+        environ: Of the provider's own pool, see `SessionPool`; where `pool` is given it is not looked at.
 
     Raises:
         ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
@@ -56,15 +65,16 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __init__(
         self,
-        config: Mapping[str, Any] | S3FamilyConfig,
+        config: S3FamilyConfigDict | S3FamilyConfig | Mapping[str, Any],
         *,
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Check the configuration; no I/O."""
         checked = self.config_class.of(config)
         concurrency = (transfer or TransferConfig()).max_concurrency
-        S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency)
+        S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency, environ=environ)
         StorageProvider.__init__(self, transfer)
         self._transfer_as_given = transfer  # what was not given is not checked against the connections
 
@@ -83,12 +93,12 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; a pool of the provider's own is made anew."""
-        pool = None if self._owns_pool else self._pool
-        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given}
+        pool, environ = (None, self._pool.given_environ) if self._owns_pool else (self._pool, None)
+        return {"config": self._config, "pool": pool, "transfer": self._transfer_as_given, "environ": environ}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin closed."""
-        self.__init__(state["config"], pool=state["pool"], transfer=state["transfer"])  # type: ignore[misc]  # the state is the constructor's arguments
+        self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
 
 class S3Provider(S3FamilyProvider):
@@ -100,6 +110,17 @@ class S3Provider(S3FamilyProvider):
 
     config_class = S3Config
     vendor = aws.VENDOR
+
+    def __init__(
+        self,
+        config: S3ConfigDict | S3Config | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
         server = config.server
@@ -114,12 +135,34 @@ class DigitalOceanProvider(S3FamilyProvider):
     config_class = DigitalOceanConfig
     vendor = spaces.VENDOR
 
+    def __init__(
+        self,
+        config: DigitalOceanConfigDict | DigitalOceanConfig | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
+
 
 class WasabiProvider(S3FamilyProvider):
     """A Wasabi bucket; see `WasabiConfig`. An object is billed for 90 days even when it is deleted before."""
 
     config_class = WasabiConfig
     vendor = wasabi.VENDOR
+
+    def __init__(
+        self,
+        config: WasabiConfigDict | WasabiConfig | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
 
 
 class BackblazeProvider(S3FamilyProvider):
@@ -131,9 +174,31 @@ class BackblazeProvider(S3FamilyProvider):
     config_class = BackblazeConfig
     vendor = backblaze.VENDOR
 
+    def __init__(
+        self,
+        config: BackblazeConfigDict | BackblazeConfig | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)
+
 
 class CloudflareR2Provider(S3FamilyProvider):
     """A Cloudflare R2 bucket; see `CloudflareR2Config`. Keys are stored in Unicode form NFC."""
 
     config_class = CloudflareR2Config
     vendor = r2.VENDOR
+
+    def __init__(
+        self,
+        config: CloudflareR2ConfigDict | CloudflareR2Config | Mapping[str, Any],
+        *,
+        pool: SessionPool | None = None,
+        transfer: TransferConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the configuration; no I/O."""
+        super().__init__(config, pool=pool, transfer=transfer, environ=environ)

@@ -18,7 +18,6 @@ from bucketry.errors import IntegrityError
 PIECE = 64 * MiB  # some 50 ms of copying: the longest a cancellation waits
 BLOCK = 1 * MiB  # larger reads are not faster
 _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-_copy_file_range = getattr(os, "copy_file_range", None)  # Linux
 
 
 def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
@@ -72,9 +71,10 @@ def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None,
 def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
     """Copy up to `count` bytes between files, in the kernel if it can; fewer only where the source ends."""
     copied = 0
-    while _copy_file_range and copied < count:
+    in_kernel = getattr(os, "copy_file_range", None)  # Linux
+    while in_kernel and copied < count:
         try:
-            step = _copy_file_range(source, target, count - copied, start + copied, position + copied)
+            step = in_kernel(source, target, count - copied, start + copied, position + copied)
         except OSError as error:
             if error.errno not in _NO_KERNEL_COPY:
                 raise

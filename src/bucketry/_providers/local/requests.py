@@ -26,10 +26,11 @@ from bucketry._core.requests import BodyReader
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local import store, uploads
 from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
+from bucketry._providers.local.listing import ListedObjects
 from bucketry._providers.local.paths import LocalRoot, etag_of
-from bucketry._providers.local.walk import NameCache, Walk
 from bucketry._providers.stored.listing import last_seen, take_page
 from bucketry._runtime.threads import in_steps, in_thread
+from bucketry._runtime.walk import NameCache
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
     IncompleteBodyError,
@@ -258,9 +259,9 @@ class LocalRequests:
             os.close(fd)
 
     def _page(self, prefix: str, delimiter: str | None, after: str) -> ListPage:
-        walk = Walk(self._root, self._names, prefix=prefix, after=after)
+        objects = ListedObjects(self._root, self._names, prefix=prefix, after=after)
         limit = self.capabilities.max_list_keys
-        return take_page(walk, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=walk.skip)
+        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
     def _delete_batch(self, keys: Sequence[str]) -> Generator[None, None, BatchResult]:
         failed: dict[str, StorageError] = {}
@@ -276,6 +277,8 @@ class LocalRequests:
 
 class _LocalBody:
     """The open body of a local object, read in threads."""
+
+    verified = None  # files have no checksum
 
     def __init__(self, info: ObjectInfo, file: BufferedReader, size: int, where: str, facts: Facts) -> None:
         self.info = info

@@ -313,6 +313,8 @@ class MemoryRequests:
 class _MemoryBody:
     """The open body of an object in memory."""
 
+    verified = None  # nothing can change the bytes on their way
+
     def __init__(self, stored: StoredObject, wanted: ByteRange) -> None:
         self.info = stored.info
         self._data = stored.data

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
+from types import TracebackType
 from typing import TypeVar
 
 from bucketry._core.checks import check_key, check_write
@@ -54,8 +54,8 @@ class S3Bucket:
         self.name = name
         self.endpoint = endpoint
         self.clock = state.clock
-        self._budget = state.budget
-        self._retry = retry
+        self.budget = state.budget
+        self.retry = retry
         self._where = self.locate()
 
     def locate(self, key: str = "") -> str:
@@ -150,50 +150,18 @@ class S3Bucket:
             if value is not None and not _is_text(value):
                 raise self.error(InvalidRequestError, key, operation, f"{name} {value!r} is not valid Unicode")
 
-    async def repeat(
-        self,
-        once: Callable[[], Awaitable[T]],
-        operation: str,
-        key: str | None,
-        *,
-        repeatable: bool = True,
-        timed: bool = True,
-    ) -> T:
-        """Make a request, and make it again where that is safe and may help.
+    def attempts(self, operation: str, key: str | None, *, repeatable: bool = True, timed: bool = True) -> Attempts:
+        """Give the attempts of one request.
 
         Args:
-            once: Makes it, and reads its answer: what cannot be read is asked for again, too.
             operation: The provider's method, for errors.
             key: The object concerned.
-            repeatable: Whether a second try after a lost answer does the same as the first. Where not, the
+            repeatable: Whether a second try after a lost answer does the same as the first. If not, the
                 transfer looks what became of it; only what was surely refused is made again here.
-            timed: Whether the endpoint's `total_timeout` ends each try; else `once` sees to it.
+            timed: Whether the endpoint's `total_timeout` ends each try; if not, the caller sees to it.
         """
-        budget = self._budget
-        if timed and self.endpoint.total_timeout is not None:
-            once = partial(self._timed, once, operation, key)
-        attempt = spent = 0
-        repeated: set[str | None] = set()
-        while True:
-            attempt += 1
-            ahead = self.clock.ahead
-            try:
-                answer = await once()
-            except StorageError as error:
-                self.with_facts(error, operation, key)
-                if error.status == _FORBIDDEN and error.code is None and self.clock.ahead != ahead:
-                    error.code = _SKEWED  # signed before another request's refusal corrected the clock
-                may_repeat = repeatable or error.code in ONE_REPEAT
-                delay = self._retry.delay(error, attempt, repeated) if may_repeat else None
-                if delay is None or not (cost := budget.spend(error)):
-                    raise
-                repeated.add(error.code)
-                spent += cost
-                _log.debug("attempt %d failed, the next one in %.1f s: %s", attempt, delay, error)
-                await asyncio.sleep(delay)
-            else:
-                budget.succeed(spent)
-                return answer
+        limit = self.endpoint.timeouts.total if timed else None
+        return Attempts(self, operation, key, repeatable=repeatable, limit=limit)
 
     def in_time(self, operation: str, key: str | None) -> AbstractAsyncContextManager[None]:
         """End what is inside after `total_timeout`, if there is one.
@@ -201,7 +169,7 @@ class S3Bucket:
         Raises:
             RequestTimeoutError: It took longer.
         """
-        seconds = self.endpoint.total_timeout
+        seconds = self.endpoint.timeouts.total
         return _NO_LIMIT if seconds is None else self.within(seconds, operation, key)
 
     @asynccontextmanager
@@ -218,12 +186,84 @@ class S3Bucket:
             if not limit.expired():
                 raise
             at = self.endpoint.url or "AWS"
-            problem = f"{operation} at {at} took longer than total_timeout, {self.endpoint.total_timeout:g} s"
+            problem = f"{operation} at {at} took longer than total_timeout, {self.endpoint.timeouts.total:g} s"
             raise self.error(RequestTimeoutError, key, operation, problem) from exc
 
-    async def _timed(self, once: Callable[[], Awaitable[T]], operation: str, key: str | None) -> T:
-        async with self.in_time(operation, key):
-            return await once()
+
+class Attempts:
+    """`while True: async with attempts:` makes a request, and makes it again where that is safe and may help.
+
+    The block makes the request and reads its answer, and returns. An error that another attempt may mend ends the
+    block, not the loop: the wait before the next attempt is over then. Any other error is raised.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_bucket",
+        "_count",
+        "_key",
+        "_limit",
+        "_operation",
+        "_repeatable",
+        "_repeated",
+        "_spent",
+        "_timeout",
+    )
+
+    def __init__(
+        self, bucket: S3Bucket, operation: str, key: str | None, *, repeatable: bool, limit: float | None
+    ) -> None:
+        """Begin before the first attempt."""
+        self._bucket = bucket
+        self._operation = operation
+        self._key = key
+        self._repeatable = repeatable
+        self._limit = limit
+        self._timeout: AbstractAsyncContextManager[None] | None = None
+        self._ahead = 0.0
+        self._count = self._spent = 0
+        self._repeated: tuple[str | None, ...] = ()
+
+    async def __aenter__(self) -> None:
+        """Begin an attempt."""
+        self._count += 1
+        self._ahead = self._bucket.clock.ahead
+        if self._limit is not None:
+            self._timeout = self._bucket.within(self._limit, self._operation, self._key)
+            await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """End an attempt: raise its error, or wait for the next attempt."""
+        if self._timeout is not None:
+            try:
+                await self._timeout.__aexit__(kind, error, trace)
+            except RequestTimeoutError as late:
+                if late is not error and not await self._wait(late):
+                    raise
+                if late is not error:
+                    return True
+        if error is None:
+            self._bucket.budget.succeed(self._spent)
+        return isinstance(error, StorageError) and await self._wait(error)
+
+    async def _wait(self, error: StorageError) -> bool:
+        """Wait until the request is made again; `False`: it is not."""
+        bucket = self._bucket
+        bucket.with_facts(error, self._operation, self._key)
+        if error.status == _FORBIDDEN and error.code is None and bucket.clock.ahead != self._ahead:
+            error.code = _SKEWED  # signed before another request's refusal corrected the clock
+        if not self._repeatable and error.code not in ONE_REPEAT:
+            return False
+        delay = bucket.retry.delay(error, self._count, self._repeated)
+        if delay is None or not (cost := bucket.budget.spend(error)):
+            return False
+        self._repeated += (error.code,)
+        self._spent += cost
+        _log.debug("attempt %d failed, the next one in %.1f s: %s", self._count, delay, error)
+        await asyncio.sleep(delay)
+        return True
 
 
 class BodyTimeout:
@@ -237,7 +277,7 @@ class BodyTimeout:
     def __init__(self, bucket: S3Bucket, key: str) -> None:
         self._bucket = bucket
         self._key = key
-        self._left = bucket.endpoint.total_timeout
+        self._left = bucket.endpoint.timeouts.total
 
     async def wait(self, coming: Awaitable[T]) -> T:
         """Wait for the next bytes.

@@ -60,13 +60,10 @@ def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> 
         session_token=getattr(config, "session_token", None),
         profile=getattr(config, "profile", None),
         ca_bundle=os.fspath(config.ca_bundle) if config.ca_bundle is not None else None,
-        connect_timeout=config.connect_timeout,
-        read_timeout=config.read_timeout,
+        timeouts=config.timeouts,
         max_connections=config.max_connections or max(MAX_CONNECTIONS, concurrency),
         signs_bodies="sha256" in (vendor.capabilities.put_checksum, vendor.capabilities.multipart_checksum),
-        plain_url=url or _plain_aws_url(vendor, region),
-        pool_timeout=config.pool_timeout or config.read_timeout,
-        total_timeout=config.total_timeout,
+        standard_url=url or _standard_aws_url(vendor, region),
         anonymous=config.anonymous,
         loopback=url is not None and _is_loopback(urlsplit(url).hostname or ""),
     )
@@ -120,8 +117,8 @@ def _problem_of_url(url: str, *, allow_http: bool) -> str | None:
         return f"it is not a URL: {exc}"
     bare = f"[{host}]" if host and ":" in host else host
     # Clients disagree on what to do with anything else, such as "[::1]evil.com" or "host:".
-    is_plain = parts.netloc.lower() == (bare if port is None else f"{bare}:{port}")
-    if parts.scheme not in {"http", "https"} or not host or not is_plain or port == 0:
+    is_host_and_port = parts.netloc.lower() == (bare if port is None else f"{bare}:{port}")
+    if parts.scheme not in {"http", "https"} or not host or not is_host_and_port or port == 0:
         return "give it as https://host[:port]"
     if ".." in parts.path or "//" in parts.path or "%" in parts.path:
         return "its path cannot be signed as it stands"
@@ -258,7 +255,7 @@ def _built_url(config: S3FamilyConfig, vendor: Vendor, region: str) -> str:
     )
 
 
-def _plain_aws_url(vendor: Vendor, region: str) -> str | None:
+def _standard_aws_url(vendor: Vendor, region: str) -> str | None:
     """Give a region's endpoint where its partition's host names are known to end as the row says."""
     usual = region in vendor.regions and not region.startswith(_OTHER_PARTITIONS)
     return vendor.endpoint_template.format(region=region) if usual else None

@@ -1,4 +1,4 @@
-"""Which transport a bucket's requests take: the data plane where its way is plain, else aiobotocore."""
+"""Which transport a bucket's requests take: the data plane where its way is a standard one, else aiobotocore."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
-from bucketry._session.plain import is_plain
 from bucketry._session.pool import SessionPool
+from bucketry._session.standard import is_standard
 from bucketry._session.versions import fitting
 from bucketry._wire.errors import WireError
 
@@ -110,7 +110,7 @@ class Planes:
         self._bucket = bucket
         self._pool = pool
         self._transport = transport
-        self._plain = is_plain(bucket.endpoint, bucket.name)
+        self._standard = is_standard(bucket.endpoint, bucket.name)
         self._chosen = LoopLocal(_Chosen)
         self.capabilities = bucket.vendor.capabilities
         self._control: BotoPlane | None = None
@@ -133,11 +133,11 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Give what signs URLs, which makes no request: wherever the way is plain, no aiobotocore is loaded for it."""
+        """Give what signs URLs, which makes no request: where the way is standard, no aiobotocore is loaded for it."""
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
-        if not self._plain:
+        if not self._standard:
             return None
         bucket, endpoint = self._bucket, self._bucket.endpoint
         virtual = endpoint.addressing_style == "virtual"
@@ -145,7 +145,7 @@ class Planes:
             client = await self._pool.origin_client(endpoint, bucket.name if virtual else "")
         except WireError as exc:
             raise bucket.error(exc.kind, None, "connect", exc.problem) from exc
-        base = urlsplit(endpoint.plain_url or "").path.rstrip("/")
+        base = urlsplit(endpoint.standard_url or "").path.rstrip("/")
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
     async def control(self) -> BotoPlane:

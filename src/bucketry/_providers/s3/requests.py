@@ -39,15 +39,21 @@ class S3Requests:
     """The requests of one bucket. Holds configuration only; what is live is in the pool."""
 
     def __init__(
-        self, config: S3FamilyConfig, vendor: Vendor, pool: SessionPool | None = None, *, concurrency: int = 1
+        self,
+        config: S3FamilyConfig,
+        vendor: Vendor,
+        pool: SessionPool | None = None,
+        *,
+        concurrency: int = 1,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Check the configuration against the vendor's row; no I/O."""
         vendor = _unsigned(vendor) if config.anonymous else vendor
         endpoint = resolve(config, vendor, concurrency=concurrency)
         self._config = config
         self._owns_pool = pool is None
-        self._pool = SessionPool() if pool is None else pool
-        retry = RetryPolicy(max_attempts=config.max_attempts)
+        self._pool = SessionPool(environ=environ) if pool is None else pool
+        retry = RetryPolicy.of(config)
         self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry)
         self._planes = Planes(self._bucket, self._pool, config.transport)
 
@@ -131,7 +137,7 @@ class S3Requests:
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
         """See `UploadsParts.put_part`."""
-        plane = await self._planes.data()
+        plane = self._planes.ready or await self._planes.data()
         return await plane.put_part(upload, part_number, body)
 
     async def complete_multipart(

@@ -39,7 +39,7 @@ async def copy(
 
     Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more.
     """
-    where, attempts = provider.locate(source), config.max_attempts
+    where = provider.locate(source)
     if _as_stored(source, provider) == _as_stored(destination, provider):
         message = f"{where}: source and destination are the same key"
         raise InvalidRequestError(message, key=source)
@@ -53,6 +53,7 @@ async def copy(
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
             return await provider.copy_object(source, destination, if_match=info.etag)
+    policy = RetryPolicy.of(config)
     options = WriteOptions(
         metadata=info.metadata,
         content_type=info.content_type,
@@ -69,7 +70,7 @@ async def copy(
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options, token=token, attempts=attempts) as (upload, marked):
+    async with multipart(provider, destination, options, token=token, policy=policy) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
@@ -79,7 +80,7 @@ async def copy(
         await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
         if not provider.capabilities.copy_source_if_match:
             await _check_unchanged(provider, source, info)
-        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, attempts=attempts)
+        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, policy=policy)
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
 
 
@@ -109,8 +110,7 @@ async def copy_between(
     So no connection is held while another one is waited for, and the parts suit the destination's row.
     """
     started = time.monotonic()
-    attempts = config.max_attempts
-    policy = RetryPolicy(max_attempts=attempts)
+    policy = RetryPolicy.of(config)
     info = await provider.head(key)
     row = other.capabilities
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
@@ -141,10 +141,10 @@ async def copy_between(
     at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
     if at_once:
         made, retries = await piece(
-            None, info.size, lambda data: put_settled(other, destination, data, options, token=token, attempts=attempts)
+            None, info.size, lambda data: put_settled(other, destination, data, options, token=token, policy=policy)
         )
     else:
-        async with multipart(other, destination, options, token=token, attempts=attempts) as (upload, marked):
+        async with multipart(other, destination, options, token=token, policy=policy) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
@@ -154,7 +154,7 @@ async def copy_between(
 
             await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
             whole = whole_checksum(parts, row)
-            made, retries = await complete_settled(other, upload, parts, marked, checksum=whole, attempts=attempts)
+            made, retries = await complete_settled(other, upload, parts, marked, checksum=whole, policy=policy)
     return TransferResult(
         key=destination,
         size=made.size,

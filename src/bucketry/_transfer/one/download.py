@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bucketry._core import checksums
 from bucketry._core.config import TransferConfig
-from bucketry._core.options import WHOLE, ReadOptions
+from bucketry._core.options import ReadOptions
 from bucketry._core.provider import StrPath
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
@@ -21,8 +22,7 @@ from bucketry._transfer.one.staging import FileSink, StagedFile, check_target
 from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
-from bucketry._transfer.tree.directories import DownloadDirectory
-from bucketry._transfer.workers import fan_out
+from bucketry._transfer.workers import run_workers
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError
 
 READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
@@ -80,30 +80,32 @@ class DownloadTransfer:
         meter.finish()
         return self._result(got, plan.count, verified, started)
 
-    async def land(self, listed: ObjectInfo, directory: DownloadDirectory) -> TransferResult:
+    async def land(self, listed: ObjectInfo, path: str, make_way: Callable[[], None]) -> TransferResult:
         """Download a listed object; a small one by way of memory: one request, and one hop to a thread for the rest.
 
         Args:
             listed: What a listing said of it.
-            directory: Where it gets its place.
+            path: The file to make or replace.
+            make_way: Makes the directories on the way, or refuses the path. Blocks.
         """
         started = time.monotonic()
-        path = directory.path_of(self.key)
         if listed.size > min(SMALL, self._part_size, self.config.memory_budget):
-            await in_thread(directory.make_way, self.key, path)
+            await in_thread(make_way)
             return await self.to(path, listed)
         meter = Meter(self.progress, self.key, listed.size)
+        options = ReadOptions(verify=self.config.verify)
 
         async def attempt() -> tuple[ObjectInfo, str]:
             async with self.limits.slots.hold(1):
                 await self.limits.rate.wait(listed.size)
-                async with ResumingStream(self.provider, self.key, WHOLE, policy=self._policy) as reader:
+                async with ResumingStream(self.provider, self.key, options, policy=self._policy) as reader:
                     info = reader.info
                     self._check_listed(listed, info.size)  # more than what is held would come
                     data = await reader.read()
+                    verified = reader.verified
             self._check_listed(listed, len(data))
             self.retries += reader.retries
-            return info, await self.limits.batcher.run(self._put_down, data, info, directory, path)
+            return info, await self.limits.batcher.run(self._put_down, data, info, verified, path, make_way)
 
         async with self.limits.memory.hold(listed.size):
             (info, verified), repeated = await once_more(attempt)
@@ -112,16 +114,17 @@ class DownloadTransfer:
         meter.finish()
         return self._result(info, 1 if info.size else 0, verified, started)
 
-    def _put_down(self, data: bytes, info: ObjectInfo, directory: DownloadDirectory, path: str) -> str:
-        """Verify the bytes and make a file of them. Blocks."""
-        algorithm = self._algorithm(info)
-        if algorithm is not None:
-            self._compare(algorithm, info.checksums[algorithm], checksums.of(algorithm, data))
-        directory.make_way(self.key, path)
+    def _put_down(
+        self, data: bytes, info: ObjectInfo, verified: str | None, path: str, make_way: Callable[[], None]
+    ) -> str:
+        """Verify the bytes, unless the provider has, and make a file of them. Blocks."""
+        if verified is None and (verified := self._algorithm(info)) is not None:
+            self._compare(verified, info.checksums[verified], checksums.of(verified, data))
+        make_way()
         with StagedFile(path, 0, name=self.staged_name, fsync=self.config.fsync) as staged:
             FileSink(staged.fd, 0, info.size, None, path).write(data)
             staged.publish()
-        return algorithm or "length"
+        return verified or "length"
 
     def _result(self, info: ObjectInfo, parts: int, verified: str, started: float) -> TransferResult:
         return TransferResult(
@@ -142,7 +145,7 @@ class DownloadTransfer:
 
     @property
     def _policy(self) -> RetryPolicy:
-        return RetryPolicy(max_attempts=self.config.max_attempts)
+        return RetryPolicy.of(self.config)
 
     @property
     def _part_size(self) -> int:
@@ -185,13 +188,16 @@ class DownloadTransfer:
 
         self._sums.clear()
 
-        async def one(byte_range: ByteRange) -> None:
-            sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
-            await self._fetch(sink, byte_range, info, meter)
-            if sink.checksum is not None:
-                self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+        ranges = iter(plan.ranges())
 
-        await fan_out(plan.ranges(), one, width=min(self.config.max_concurrency, plan.count))
+        async def worker() -> None:
+            for byte_range in ranges:
+                sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
+                await self._fetch(sink, byte_range, info, meter)
+                if sink.checksum is not None:
+                    self._sums[byte_range.start] = (sink.checksum, byte_range.size)
+
+        await run_workers(worker, min(self.config.max_concurrency, plan.count))
         if algorithm is None:
             return "length"
         ordered = (self._sums[start] for start in sorted(self._sums))
@@ -200,7 +206,8 @@ class DownloadTransfer:
 
     async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
         """Fetch one range into its sink; a body that breaks is asked for again from its first missing byte."""
-        options = WHOLE if byte_range is None else ReadOptions(byte_range=byte_range, if_match=info.etag or None)
+        if_match = (info.etag or None) if byte_range is not None else None
+        options = ReadOptions(byte_range=byte_range, if_match=if_match, verify=self.config.verify)
         retries = BodyRetries(self._policy)
         while True:
             before = sink.position

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
+from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, fills_in_facts
 from bucketry._core.options import WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import MultipartUpload, ObjectInfo, Part
-from bucketry._transfer.cleanup import abort
+from bucketry._transfer.cleanup import abort, open_multipart
 from bucketry._transfer.limits import Limits
 from bucketry._transfer.one.write import complete_checked
 from bucketry.errors import InvalidRequestError, TransientError, UploadNotFoundError
@@ -130,7 +131,7 @@ class OpenUpload:
             info, _ = await complete_checked(self.provider, self.upload, parts, self._marked, self._config)
             return info
         # Opened elsewhere: no mark tells whether an object is this upload's. While it is open it was not completed.
-        policy = RetryPolicy(max_attempts=self._config.max_attempts)
+        policy = RetryPolicy.of(self._config)
         lost: TransientError | None = None
         attempt = 0
         while True:
@@ -148,3 +149,30 @@ class OpenUpload:
                 lost.add_note("the upload is gone: the object was perhaps written, or the upload aborted; look at it")
                 raise lost from error
             await asyncio.sleep(delay)
+
+
+async def start(
+    provider: ObjectRequests, limits: Limits, config: TransferConfig, key: str, marked: WriteOptions
+) -> OpenUpload:
+    """Open an upload with options that have the mark of the write.
+
+    Raises:
+        UnsupportedError: The provider has no multipart uploads, or does not enforce a condition.
+
+    Cost: 1 request.
+    """
+    row = provider.capabilities
+    check_key(key, row, provider.locate())
+    if row.multipart:
+        check_write(marked, row, provider.locate(key), multipart=True)
+    upload = await open_multipart(provider, key, marked, RetryPolicy.of(config))
+    return OpenUpload(provider, limits, config, upload, marked)
+
+
+def adopt(provider: ObjectRequests, limits: Limits, config: TransferConfig, key: str, upload_id: str) -> OpenUpload:
+    """Take over an upload that was opened elsewhere.
+
+    Cost: none.
+    """
+    check_key(key, provider.capabilities, provider.locate())
+    return OpenUpload(provider, limits, config, MultipartUpload(key=key, upload_id=upload_id), None)

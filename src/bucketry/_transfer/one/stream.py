@@ -79,6 +79,11 @@ class ResumingStream:
         return self._retries.count
 
     @property
+    def verified(self) -> str | None:
+        """The stored checksum that the bytes of the open body are compared with; none where a body broke."""
+        return self._body.verified if self._body is not None and not self.retries else None
+
+    @property
     def _end(self) -> int:
         byte_range = self._options.byte_range
         return min(byte_range.end, self.info.size) if byte_range else self.info.size
@@ -225,6 +230,8 @@ async def no_bytes(
 
 class _NoBytes:
     """The body of a range that holds no bytes, for which no body was asked."""
+
+    verified = None
 
     def __init__(self, info: ObjectInfo) -> None:
         self.info = info

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
@@ -35,7 +36,7 @@ from bucketry._transfer.one.write import CONFLICT, complete_checked, put_settled
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.sources import Slicer, Source, opened
-from bucketry._transfer.workers import fan_out
+from bucketry._transfer.workers import fan_out, run_workers
 from bucketry.errors import TransientError, UnsupportedError
 
 PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, as in the clouds' rows
@@ -138,6 +139,10 @@ class UploadTransfer:
         assert self._made is not None  # noqa: S101 - asked for once it is there
         return self._made
 
+    @property
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy.of(self.config)
+
     def _single_limit(self) -> int:
         """Give the largest size that goes in one request: without multipart uploads, all that the provider takes."""
         limits = self.provider.capabilities
@@ -164,27 +169,26 @@ class UploadTransfer:
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
             info, self.retries = await put_settled(
-                self.provider,
-                self.key,
-                body,
-                self.options,
-                token=self.token,
-                attempts=self.config.max_attempts,
+                self.provider, self.key, body, self.options, token=self.token, policy=self._policy
             )
         return info
 
     def _opened(self) -> AbstractAsyncContextManager[tuple[MultipartUpload, WriteOptions]]:
-        attempts = self.config.max_attempts
-        return multipart(self.provider, self.key, self.options, token=self.token, attempts=attempts)
+        return multipart(self.provider, self.key, self.options, token=self.token, policy=self._policy)
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
-        policy = RetryPolicy(max_attempts=self.config.max_attempts)
+        policy = self._policy
+        width = min(self.config.max_concurrency, plan.count)
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._all_parts(source, plan, meter)
+                async with self._opened() as (upload, marked):
+                    ranges = enumerate(plan.ranges(), start=1)
+                    await run_workers(partial(self._send_parts, source, ranges, upload, meter), width)
+                    await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
+                    return await self._complete(upload, marked)
             except TransientError as error:
                 delay = policy.delay(error, attempt) if error.code == CONFLICT else None
                 if delay is None:
@@ -194,22 +198,17 @@ class UploadTransfer:
             meter.take_back()
             await asyncio.sleep(delay)
 
-    async def _all_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
-        async with self._opened() as (upload, marked):
-
-            async def one(numbered: tuple[int, ByteRange]) -> None:
-                number, byte_range = numbered
-                sent = ByteCounter()
-                body = source.range(byte_range.start, byte_range.end, sent)
-                async with self.limits.body(byte_range.size, memory=self._part_memory(byte_range.size)):
-                    with meter.watching(lambda: sent.count):
-                        self._parts.append(await self.provider.put_part(upload, number, body))
-                meter.add(byte_range.size)
-
-            width = min(self.config.max_concurrency, plan.count)
-            await fan_out(enumerate(plan.ranges(), start=1), one, width=width)
-            await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
-            return await self._complete(upload, marked)
+    async def _send_parts(
+        self, source: Source, ranges: Iterator[tuple[int, ByteRange]], upload: MultipartUpload, meter: Meter
+    ) -> None:
+        """Send parts until there is none left; several workers share the iterator."""
+        for number, byte_range in ranges:
+            sent = ByteCounter()
+            body = source.range(byte_range.start, byte_range.end, sent)
+            async with self.limits.body(byte_range.size, memory=self._part_memory(byte_range.size)):
+                with meter.watching(lambda: sent.count):  # noqa: B023 - read within this round
+                    self._parts.append(await self.provider.put_part(upload, number, body))
+            meter.add(byte_range.size)
 
     async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
         """Upload a stream, of which one part is taken already; its memory is given back, however this ends."""

@@ -41,7 +41,7 @@ def with_token(options: WriteOptions, token: str) -> WriteOptions:
 
 
 async def put_settled(
-    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, token: str, attempts: int
+    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> tuple[ObjectInfo, int]:
     """Put an object in one request, and give it with the number of times its outcome had to be settled.
 
@@ -55,7 +55,7 @@ async def put_settled(
         return await provider.put_object(key, body, options), 0
     options = with_token(options, token)
     return await _settle(
-        lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), attempts
+        lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), policy
     )
 
 
@@ -66,7 +66,7 @@ async def complete_settled(
     options: WriteOptions,
     *,
     checksum: str | None,
-    attempts: int,
+    policy: RetryPolicy,
 ) -> tuple[ObjectInfo, int]:
     """Publish a multipart upload, and give the object with the number of times its outcome had to be settled.
 
@@ -76,7 +76,7 @@ async def complete_settled(
         parts: All of them.
         options: With the mark of `with_token`, and the preconditions.
         checksum: Of the whole object, where the row has one.
-        attempts: How often to try at most.
+        policy: How often to try.
 
     Raises:
         TransientError: With the code `CONFLICT`: the upload has to be begun anew.
@@ -89,7 +89,7 @@ async def complete_settled(
         upload.key,
         options,
         sum(part.size for part in parts),
-        attempts,
+        policy,
         final=CONFLICT,
     )
 
@@ -112,9 +112,8 @@ async def complete_checked(
     """
     row = provider.capabilities
     whole = whole_checksum(parts, row)
-    info, settled = await complete_settled(
-        provider, upload, parts, marked, checksum=whole, attempts=config.max_attempts
-    )
+    policy = RetryPolicy.of(config)
+    info, settled = await complete_settled(provider, upload, parts, marked, checksum=whole, policy=policy)
     if not config.verify and row.stable_multipart_etag:
         return info, settled
     try:
@@ -135,12 +134,11 @@ async def _settle(
     key: str,
     options: WriteOptions,
     size: int,
-    attempts: int,
+    policy: RetryPolicy,
     *,
     final: str | None = None,
 ) -> tuple[ObjectInfo, int]:
     """Make a write until its outcome is known; an error with the code `final` is not followed by another try."""
-    policy = RetryPolicy(max_attempts=attempts)
     settled = 0
     lost: TransientError | None = None
     while True:

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from aiobotocore.httpchecksum import StreamingChecksumBody
+
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
 from bucketry._providers.s3.bucket import BodyTimeout, S3Bucket
@@ -34,6 +36,12 @@ class BotoBody:
         self._bucket = bucket
         self._slots = slots
         self._read: list[bytes] = []
+
+    @property
+    def verified(self) -> str | None:
+        """The stored checksum that botocore compares the bytes with."""
+        compared = isinstance(self._stream, StreamingChecksumBody) and len(self.info.checksums) == 1
+        return next(iter(self.info.checksums)) if compared else None
 
     async def read(self) -> bytes:
         """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""

@@ -66,7 +66,7 @@ class BotoCalls:
             method: The client's method.
             read: Reads the answer; what it cannot read is asked for again.
             key: The object concerned.
-            repeatable: See `S3Bucket.repeat`.
+            repeatable: See `S3Bucket.attempts`.
             options: Of a write: its conditions say what a refusal means.
             held: Takes over client, slot and body of the answer, which `read` then gets the slots for, too.
             params: The method's parameters; `None` leaves one out.
@@ -78,22 +78,22 @@ class BotoCalls:
         bucket.check(operation, key, **{name: value for name, value in params.items() if isinstance(value, str)})
         body = arguments.pop("Body", None)
 
-        async def once() -> T:
-            with self._translating(operation, key, options):
-                async with AsyncExitStack() as stack:
-                    client, slots = await stack.enter_async_context(self.pool.request(bucket.endpoint))
-                    sent = {"Body": stack.enter_context(_sending(body, slots))} if body is not None else {}
-                    with fitting(), bucket.reading(operation, key, (LookupError, ValueError)):
-                        answer = await getattr(client, method)(**arguments, **sent)
-                    with bucket.reading(operation, key):
-                        if held is None:
-                            return read(answer)
-                        stack.callback(answer["Body"].close)
-                        found = read(answer, slots)
-                    await held.enter_async_context(stack.pop_all())
-                    return found
-
-        return await bucket.repeat(once, operation, key, repeatable=repeatable)
+        attempts = bucket.attempts(operation, key, repeatable=repeatable)
+        while True:
+            async with attempts:
+                with self._translating(operation, key, options):
+                    async with AsyncExitStack() as stack:
+                        client, slots = await stack.enter_async_context(self.pool.request(bucket.endpoint))
+                        sent = {"Body": stack.enter_context(_sending(body, slots))} if body is not None else {}
+                        with fitting(), bucket.reading(operation, key, (LookupError, ValueError)):
+                            answer = await getattr(client, method)(**arguments, **sent)
+                        with bucket.reading(operation, key):
+                            if held is None:
+                                return read(answer)
+                            stack.callback(answer["Body"].close)
+                            found = read(answer, slots)
+                        await held.enter_async_context(stack.pop_all())
+                        return found
 
     async def sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's signers, which make no request."""

@@ -89,7 +89,7 @@ class BotoPlane(BotoCalls):
                 Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
                 IfMatch=if_match if sent and if_match != "*" else None,
                 IfNoneMatch=if_none_match if sent and if_none_match != "*" else None,
-                ChecksumMode=self._checksum_mode if byte_range is None else None,
+                ChecksumMode=self._checksum_mode if byte_range is None and options.verify else None,
             )
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:

@@ -28,10 +28,11 @@ class WireBody:
     async def __aenter__(self) -> Self:
         """Make the request; a refusal may be repeated."""
         calls, get = self._calls, self._get
-        self._connection = await calls.bucket.repeat(
-            lambda: calls.opened("get", get.call, get.key, self._begin), "get", get.key
-        )
-        return self
+        attempts = calls.bucket.attempts("get", get.key)
+        while True:
+            async with attempts:
+                self._connection = await calls.opened("get", get.call, get.key, self._begin)
+                return self
 
     def _begin(self, head: AnswerHead) -> None:
         """Read the answer's head."""
@@ -50,17 +51,17 @@ class WireBody:
         connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
-            timed = bucket.endpoint.total_timeout is not None
+            timed = bucket.endpoint.timeouts.total is not None
             data = await (BodyTimeout(bucket, self._get.key).wait(coming) if timed else coming)
         except (WireError, RequestTimeoutError) as exc:
             raise self._broken(exc, connection) from exc
-        if (algorithm := self._algorithm) is not None:
+        if (algorithm := self.verified) is not None:
             self._compare(algorithm, checksums.of(algorithm, data))
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes as they come; before the last of them the checksum is compared."""
-        connection, algorithm = self._opened, self._algorithm
+        connection, algorithm = self._opened, self.verified
         digest = checksums.new(algorithm) if algorithm is not None else None
         timeout = BodyTimeout(self._calls.bucket, self._get.key)
         left = self.info.size
@@ -85,14 +86,14 @@ class WireBody:
         if isinstance(exc, WireError):
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket
-        connection.expire(bucket.endpoint.total_timeout or 0.0)  # so that iterating breaks as well
+        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating breaks as well
         return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
 
     @property
-    def _algorithm(self) -> str | None:
-        """The stored checksum that the bytes can be compared with: a whole body only has one."""
-        stored = self.info.checksums
-        if not stored or self._get.options.byte_range is not None:
+    def verified(self) -> str | None:
+        """The stored checksum that the bytes are compared with: a whole body only has one."""
+        stored, options = self.info.checksums, self._get.options
+        if not stored or not options.verify or options.byte_range is not None:
             return None
         names = self._calls.bucket.vendor.capabilities.stored_checksums
         return next((name for name in names if name in stored and checksums.available(name)), None)

@@ -114,22 +114,20 @@ class WireCalls:
         options: WriteOptions | None = None,
     ) -> T:
         """Make a small request, and again where that may help, and give what `read` makes of its answer."""
-
-        async def once() -> T:
-            try:
-                head, answer = await self.client.ask(call, body, payload_hash, limit=LARGEST_ANSWER)
-            except WireError as exc:
-                raise self.failed(exc, operation, key) from exc
-            if head.status not in OK:
-                error = self.refused(head, answer, operation, key, options)
-                del answer  # S3 quotes what was sent, and error reports show the locals of frames
-                raise error
-            try:
-                return read(head, answer)
-            except ValueError as exc:
-                raise self.unreadable(exc, operation, key, options) from exc
-
-        return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+        attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
+        while True:
+            async with attempts:
+                try:
+                    head, answer = await self.client.ask(call, body, payload_hash, limit=LARGEST_ANSWER)
+                except WireError as exc:
+                    raise self.failed(exc, operation, key) from exc
+                if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
+                    del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                    raise error
+                try:
+                    return read(head, answer)
+                except ValueError as exc:
+                    raise self.unreadable(exc, operation, key, options) from exc
 
     async def send(
         self,
@@ -157,28 +155,29 @@ class WireCalls:
                 operation, full, lambda head, _: read(head, digest), key, data, signed, options=options
             )
 
-        async def once() -> T:
-            try:
-                head, answer, digest = await self.client.carry_up(
-                    call,
-                    body,
-                    algorithm,
-                    lambda digest: checksum_headers(algorithm, digest, sdk=self._sdk),
-                    self.bucket.locate(key),
-                    sent,
-                )
-            except WireError as exc:
-                raise self.failed(exc, operation, key) from exc
-            if head.status not in OK:
-                error = self.refused(head, answer, operation, key, options)
-                del answer  # as above
-                raise error
-            try:
-                return read(head, digest)
-            except ValueError as exc:
-                raise self.unreadable(exc, operation, key, options) from exc
-
-        return await self.bucket.repeat(once, operation, key, repeatable=call.repeatable)
+        upload = self.client.upload(
+            call,
+            body,
+            algorithm,
+            lambda digest: checksum_headers(algorithm, digest, sdk=self._sdk),
+            self.bucket.locate(key),
+            sent,
+        )
+        attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
+        while True:
+            async with attempts:
+                try:
+                    head, answer = await self.client.lanes.exchange(upload)
+                except WireError as exc:
+                    raise self.failed(exc, operation, key) from exc
+                self.client.log(call, head)
+                if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
+                    del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                    raise error
+                try:
+                    return read(head, upload.digest)
+                except ValueError as exc:
+                    raise self.unreadable(exc, operation, key, options) from exc
 
     # --- reads --------------------------------------------------------------------------------------
 
@@ -187,7 +186,7 @@ class WireCalls:
         headers = {}
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
-        elif self._checksum_mode:
+        elif self._checksum_mode and options.verify:
             headers = {**self._checksum_mode}
         # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
         if self._row.get_if_match:
@@ -217,6 +216,12 @@ class WireCalls:
     def failed(self, exc: WireError, operation: str, key: str | None) -> StorageError:
         """Give the error for a request that was not answered, or not to its end."""
         return self.bucket.error(exc.kind, key, operation, f"{operation} failed: {exc.problem}")
+
+    def refusal_of(
+        self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
+    ) -> StorageError | None:
+        """Give the error for an answer that is one; `None`: it is a good answer."""
+        return None if head.status in OK else self.refused(head, body, operation, key, options)
 
     def refused(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None

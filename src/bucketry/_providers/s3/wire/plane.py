@@ -32,7 +32,7 @@ from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
-from bucketry.errors import IncompleteBodyError, RequestTimeoutError, StorageError, UnsupportedError
+from bucketry.errors import IncompleteBodyError, RequestTimeoutError, UnsupportedError
 
 _CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # the second is what rclone's server says
 
@@ -82,29 +82,26 @@ class WirePlane(WireCalls):
             info = self.begun(get, head)
             return sink.write
 
-        async def once() -> StorageError | None:
-            try:
-                async with self.bucket.in_time("get", key):
-                    head, body = await self.client.carry_down(get.call, accept)
-            except (WireError, RequestTimeoutError) as exc:
-                error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
-                if info is None and error is exc:
-                    raise
-                if info is None:
-                    raise error from exc
-                # The transfer asks for the rest.
-                return self.bucket.error(IncompleteBodyError, key, "get", str(error))
-            if head.status not in OK:
-                error = self.refused(head, body, "get", key)
-                del body  # S3 quotes what was sent, and error reports show the locals of frames
-                raise error
-            return None
-
-        broken = await self.bucket.repeat(once, "get", key, timed=False)
-        if broken is not None:
-            raise broken
-        assert info is not None  # noqa: S101 - an answer was accepted
-        return info
+        request = self.client.download(get.call, accept)
+        attempts = self.bucket.attempts("get", key, timed=False)
+        while True:
+            async with attempts:
+                try:
+                    async with self.bucket.in_time("get", key):
+                        head, body = await self.client.lanes.exchange(request)
+                except (WireError, RequestTimeoutError) as exc:
+                    error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
+                    if info is None:
+                        raise error from exc
+                    broken = self.bucket.error(IncompleteBodyError, key, "get", str(error))
+                    break  # the transfer asks for the rest
+                self.client.log(get.call, head)
+                if (refusal := self.refusal_of(head, body, "get", key)) is not None:
+                    del body  # S3 quotes what was sent, and error reports show the locals of frames
+                    raise refusal
+                assert info is not None  # noqa: S101 - a good answer was accepted
+                return info
+        raise broken
 
     # --- writes ------------------------------------------------------------------------------------
 
@@ -236,21 +233,21 @@ class WirePlane(WireCalls):
         pairs |= {name: value for name, value in given.items() if value is not None}
         call = Call("GET", self.root or "/", encode_query(pairs))
 
-        async def once() -> ListPage:
-            connection = await self.opened(operation, call, None)
-            try:
-                parser = ListingParser()
-                while piece := await connection.piece():
-                    parser.feed(piece)
-                return parser.close(token)
-            except WireError as exc:
-                raise self.failed(exc, operation, None) from exc
-            except ValueError as exc:
-                raise self.unreadable(exc, operation, None) from exc
-            finally:
-                self.client.done(connection)
-
-        return await self.bucket.repeat(once, operation, None)
+        attempts = self.bucket.attempts(operation, None)
+        while True:
+            async with attempts:
+                connection = await self.opened(operation, call, None)
+                try:
+                    parser = ListingParser()
+                    while piece := await connection.piece():
+                        parser.feed(piece)
+                    return parser.close(token)
+                except WireError as exc:
+                    raise self.failed(exc, operation, None) from exc
+                except ValueError as exc:
+                    raise self.unreadable(exc, operation, None) from exc
+                finally:
+                    self.client.done(connection)
 
     async def delete(self, key: str) -> None:
         """Delete; a missing object may be an error here."""

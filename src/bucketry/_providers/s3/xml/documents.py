@@ -200,19 +200,17 @@ def deletions(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
     return deleted, failed
 
 
-def deletion_request(keys: Sequence[str], *, quiet: bool = False) -> bytes:
+def deletion_request(keys: Sequence[str]) -> bytes:
     """Give the `<Delete>` document that asks for the deletion of `keys`.
 
     Args:
         keys: What XML can carry: no control characters but tab, line feed and carriage return.
-        quiet: Have only failures answered.
 
     Raises:
         ValueError: A key has a character that XML cannot carry.
     """
     objects = "".join(f"<Object><Key>{escaped(key)}</Key></Object>" for key in keys)
-    wish = "<Quiet>true</Quiet>" if quiet else ""
-    return f'<Delete xmlns="{NAMESPACE}">{objects}{wish}</Delete>'.encode()
+    return f'<Delete xmlns="{NAMESPACE}">{objects}</Delete>'.encode()
 
 
 def escaped(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bucketry._core.config import S3Config
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._session.endpoint import Endpoint
-from bucketry._session.plain import is_plain, is_proxied, is_usual
+from bucketry._session.environment import Environment
+from bucketry._session.standard import is_proxied, is_standard
 from bucketry._vendors import aws, generic
 
 
@@ -21,8 +24,8 @@ def endpoint(url: str | None = None, bucket: str = "bucket", **config: str | boo
     "bucket", ["bucket", "x-s3", "a--b", "bucket-x-s3", "my.bucket", "s3-accelerate", "x--x-s3a", "--x-s3-bucket"[2:]]
 )
 def test_usual_buckets(bucket: str) -> None:
-    """Names that only resemble those of other kinds of buckets are plain."""
-    assert is_plain(endpoint(), bucket)
+    """Names that only resemble those of other kinds of buckets are standard."""
+    assert is_standard(endpoint(), bucket)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +41,11 @@ def test_usual_buckets(bucket: str) -> None:
 )
 def test_other_buckets(bucket: str) -> None:
     """Access points, express and other kinds of buckets have hosts and signatures of their own."""
-    assert not is_plain(endpoint(), bucket)
+    assert not is_standard(endpoint(), bucket)
 
 
 @pytest.mark.parametrize(
-    ("url", "plain"),
+    ("url", "standard"),
     [
         ("https://s3.us-east-1.amazonaws.com", True),
         ("https://s3.dualstack.us-east-1.amazonaws.com", True),
@@ -62,33 +65,34 @@ def test_other_buckets(bucket: str) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
-def test_hosts(url: str, plain: bool) -> None:
-    """Hosts of AWS's other services are not plain; regions' own, and all of others, are."""
-    assert is_plain(endpoint(url), "bucket") is plain
+def test_hosts(url: str, standard: bool) -> None:
+    """Hosts of AWS's other services are not standard; regions' own, and all of others, are."""
+    assert is_standard(endpoint(url), "bucket") is standard
 
 
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 def test_a_region_whose_host_is_not_known() -> None:
-    """Where only botocore can tell the host, the way is not plain."""
+    """Where only botocore can tell the host, the way is not standard."""
     for region in ("cn-north-1", "mars-1"):
-        assert not is_plain(endpoint(region=region), "bucket")
+        assert not is_standard(endpoint(region=region), "bucket")
 
 
 @pytest.mark.parametrize(
-    ("environ", "usual"),
+    ("variables", "fips", "dualstack"),
     [
-        ({}, True),
-        ({"AWS_USE_FIPS_ENDPOINT": "false"}, True),
-        ({"AWS_USE_FIPS_ENDPOINT": ""}, True),
-        ({"AWS_USE_FIPS_ENDPOINT": "true"}, False),
-        ({"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"}, False),
-        ({"AWS_REGION": "eu-west-1"}, True),
+        ({}, None, None),
+        ({"AWS_USE_FIPS_ENDPOINT": "false"}, False, None),
+        ({"AWS_USE_FIPS_ENDPOINT": ""}, None, None),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, True, None),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"}, None, True),
+        ({"AWS_REGION": "eu-west-1"}, None, None),
     ],
     ids=str,
 )
-def test_variables(environ: dict[str, str], usual: bool) -> None:
+def test_variables(variables: dict[str, str], fips: bool | None, dualstack: bool | None) -> None:
     """Variables of AWS's that ask for other endpoints are read as botocore reads them."""
-    assert is_usual(environ) is usual
+    found = Environment(variables, of_process=False)
+    assert (found.fips, found.dualstack) == (fips, dualstack)
 
 
 @pytest.mark.parametrize(
@@ -102,17 +106,33 @@ def test_variables(environ: dict[str, str], usual: bool) -> None:
         ("https://s3.example.com", {"https_proxy": "http://proxy:3128", "no_proxy": "example.com"}, False),
         ("https://s3.example.com", {"https_proxy": "http://proxy:3128", "no_proxy": "example.org"}, True),
         ("https://s3.example.com", {"https_proxy": "http://proxy:3128", "NO_PROXY": "*"}, False),
+        ("https://s3.example.com", {"HTTPS_PROXY": "http://proxy:3128", "https_proxy": ""}, False),
+        ("http://s3.example.com", {"HTTP_PROXY": "http://proxy:3128", "REQUEST_METHOD": "GET"}, False),
+        ("http://s3.example.com", {"http_proxy": "http://proxy:3128", "REQUEST_METHOD": "GET"}, True),
         ("http://localhost:9000", {"http_proxy": "http://proxy:3128"}, False),
         ("http://127.0.0.1:9000", {"http_proxy": "http://proxy:3128"}, False),
         ("http://[::1]:9000", {"http_proxy": "http://proxy:3128"}, False),
     ],
     ids=str,
 )
-def test_proxies(monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], proxied: bool) -> None:
-    """A proxy is one for the scheme, where the host is neither excepted nor this machine."""
+@pytest.mark.parametrize("of_process", [True, False])
+def test_proxies(
+    monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], proxied: bool, of_process: bool
+) -> None:
+    """A proxy is one for the scheme, where the host is neither excepted nor this machine; of given variables too."""
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in variables.items():
+    for name, value in variables.items() if of_process else ():
         monkeypatch.setenv(name, value)
-    assert is_proxied(endpoint(url, allow_http=True)) is proxied
+    environment = Environment(os.environ if of_process else variables, of_process=of_process)
+    assert is_proxied(endpoint(url, allow_http=True), environment) is proxied
+
+
+def test_given_variables_take_the_place_of_the_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where variables are given, the proxies of the process lead nowhere."""
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/ca.pem")
+    given = Environment({"AWS_CA_BUNDLE": ""}, of_process=False)
+    assert not is_proxied(endpoint("https://s3.example.com"), given)
+    assert given.ca_bundle is None

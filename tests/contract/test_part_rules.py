@@ -14,42 +14,42 @@ from bucketry.providers import StorageProvider
 
 
 @pytest.fixture(params=["memory", "local"])
-def provider(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
     """Give each of the package's own stores."""
     return MemoryProvider() if request.param == "memory" else LocalProvider({"base_path": tmp_path})
 
 
 @pytest.fixture
-async def upload(provider: StorageProvider) -> MultipartUpload:
+async def upload(store: StorageProvider) -> MultipartUpload:
     """Open an upload."""
-    return await provider.create_multipart("key", WriteOptions())
+    return await store.create_multipart("key", WriteOptions())
 
 
 @pytest.mark.parametrize("number", [0, -1, 10_001])
-async def test_part_numbers_have_limits(provider: StorageProvider, upload: MultipartUpload, number: int) -> None:
+async def test_part_numbers_have_limits(store: StorageProvider, upload: MultipartUpload, number: int) -> None:
     """A part number outside 1 to the limit is refused."""
     with pytest.raises(InvalidRequestError, match=str(number)):
-        await provider.put_part(upload, number, b"x")
+        await store.put_part(upload, number, b"x")
 
 
-async def test_no_parts_are_no_object(provider: StorageProvider, upload: MultipartUpload) -> None:
+async def test_no_parts_are_no_object(store: StorageProvider, upload: MultipartUpload) -> None:
     """An upload is not completed without parts, and publishes nothing."""
     with pytest.raises(InvalidRequestError, match="at least one part"):
-        await provider.complete_multipart(upload, [], WriteOptions())
-    assert not await provider.exists("key")
+        await store.complete_multipart(upload, [], WriteOptions())
+    assert not await store.exists("key")
 
 
-async def test_a_number_names_one_part(provider: StorageProvider, upload: MultipartUpload) -> None:
+async def test_a_number_names_one_part(store: StorageProvider, upload: MultipartUpload) -> None:
     """Naming a part twice is refused."""
-    part = await provider.put_part(upload, 1, b"x")
+    part = await store.put_part(upload, 1, b"x")
     with pytest.raises(InvalidRequestError, match="twice"):
-        await provider.complete_multipart(upload, [part, part], WriteOptions())
+        await store.complete_multipart(upload, [part, part], WriteOptions())
 
 
-async def test_another_etag_is_another_part(provider: StorageProvider, upload: MultipartUpload) -> None:
+async def test_another_etag_is_another_part(store: StorageProvider, upload: MultipartUpload) -> None:
     """Completing with a part that was replaced meanwhile is refused."""
-    part = await provider.put_part(upload, 1, b"x")
+    part = await store.put_part(upload, 1, b"x")
     other = Part(part_number=1, size=1, etag='"other"', checksum=part.checksum)
     with pytest.raises(InvalidRequestError):
-        await provider.complete_multipart(upload, [other], WriteOptions())
-    assert not await provider.exists("key")
+        await store.complete_multipart(upload, [other], WriteOptions())
+    assert not await store.exists("key")

@@ -1,4 +1,4 @@
-"""What a review of the data plane found, so that it stays mended."""
+"""Connections after their request: read no further, closed with their pool, used again only when clean."""
 
 from __future__ import annotations
 
@@ -11,51 +11,16 @@ from typing import Any
 import pytest
 
 from bucketry import S3Provider, SessionPool
+from bucketry._core.timeouts import Timeouts
+from bucketry._wire.client import Call, EndpointClient
+from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin, tls_context
-from bucketry._wire.lanes import BUFFER, Lane, LaneRequest
-from bucketry._wire.pool import IdleTimer, Pool, Timeouts
-from bucketry._wire.unary import Connection, Outbox, Request
+from bucketry._wire.lanes import BUFFER, Lane
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
 from tests.wire.scripted import Answer, serving
 
 CREDENTIALS = {"access_key_id": "AKID", "secret_access_key": "SECRET"}
-
-
-class Still:
-    """A transport that only notes."""
-
-    def write(self, data: bytes) -> None:
-        """Send nothing."""
-
-    def is_closing(self) -> bool:
-        """Stay open."""
-        return False
-
-    def abort(self) -> None:
-        """Do nothing."""
-
-
-async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
-    """A body whose reading is cancelled gives its first bytes first when it is read again."""
-    pool = Pool(1, Timeouts(connect=1, read=1))
-    connection = Connection(pool, Origin.of("http://127.0.0.1:1"), Outbox(pool))
-    connection.connection_made(Still())  # type: ignore[arg-type]
-    pool.busy = 1
-    connection.begin(Request("GET", b""))
-
-    def arrive(data: bytes) -> None:
-        connection.get_buffer(-1)[: len(data)] = data
-        connection.buffer_updated(len(data))
-
-    arrive(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
-    reading = asyncio.ensure_future(connection.body())
-    await asyncio.sleep(0)
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    arrive(b"cdef")
-    assert await connection.body() == b"abcdef"
 
 
 async def test_a_body_is_not_read_after_its_context() -> None:
@@ -114,26 +79,15 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
         nonlocal received
         received += len(view)
 
-    pool = Pool(1, Timeouts(connect=1, read=1))
-    lane = Lane(Origin.of("https://127.0.0.1:1"), pool, ours, tls_context(pem))
-    request = LaneRequest(method="GET", prepare=lambda _: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", accept=lambda _: write)
+    lane = Lane(Origin.of("https://127.0.0.1:1"), ours, tls_context(pem))
+    client = EndpointClient(region="r", source=None, limit=1, tls=tls_context(pem), clock=Clock())
+    request = client.at(Origin.of("https://127.0.0.1:1"), Timeouts()).download(Call("GET", "/"), lambda _: write)
     try:
         lane.start()
-        await asyncio.to_thread(lane.exchange, request)
+        await asyncio.to_thread(lane.exchange, request, None)
         assert received == size
         assert lane.reusable() == (not surplus)
     finally:
         lane.close()
         gone.set()
         server.join()
-
-
-def test_a_silence_is_as_long_as_it_lasts() -> None:
-    """A server that never answers is given up after one read timeout, and one that moves is not."""
-    silent, moving = IdleTimer(), IdleTimer()
-    counts = iter(range(100))
-    for now in (1.0, 6.0, 9.0):
-        assert silent.seconds(0.5, now, 10.0, lambda: 7) <= 10.0
-        assert moving.seconds(0.5, now, 10.0, lambda: next(counts)) <= 10.0
-    assert silent.seconds(0.5, 11.0, 10.0, lambda: 7) > 10.0
-    assert moving.seconds(0.5, 11.0, 10.0, lambda: next(counts)) == 0.0

@@ -1,0 +1,87 @@
+"""The configurations as typed dictionaries, for those who write one as a literal: editors complete their entries.
+
+What the entries mean and are checked for is said at the classes in `_core/config.py`; a test holds both together.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Required, TypedDict
+
+from bucketry._core.config import AddressingStyle, Server, Transport
+
+
+class S3FamilyConfigDict(TypedDict, total=False):
+    """The entries that all S3-compatible providers share."""
+
+    bucket_name: Required[str]
+    endpoint_url: str | None
+    addressing_style: AddressingStyle
+    transport: Transport
+    ca_bundle: str | os.PathLike[str] | None
+    allow_http: bool
+    connect_timeout: float
+    read_timeout: float
+    pool_timeout: float | None
+    total_timeout: float | None
+    max_attempts: int
+    retry_delay: float
+    max_connections: int | None
+    server: Server
+    anonymous: bool
+
+
+class S3ConfigDict(S3FamilyConfigDict, total=False):
+    """The entries of `S3Provider`."""
+
+    access_key_id: str | None
+    secret_access_key: str | None
+    session_token: str | None
+    profile: str | None
+    region: str
+
+
+class DigitalOceanConfigDict(S3FamilyConfigDict, total=False):
+    """The entries of `DigitalOceanProvider`; it needs `access_key_id` and `secret_access_key`, or `anonymous`."""
+
+    access_key_id: str | None
+    secret_access_key: str | None
+    region: str
+
+
+class WasabiConfigDict(S3FamilyConfigDict, total=False):
+    """The entries of `WasabiProvider`; it needs `access_key_id` and `secret_access_key`, or `anonymous`."""
+
+    access_key_id: str | None
+    secret_access_key: str | None
+    region: str
+
+
+class BackblazeConfigDict(S3FamilyConfigDict, total=False):
+    """The entries of `BackblazeProvider`.
+
+    It needs `key_id` and `application_key`, or `anonymous`; and `endpoint_url` or `region`.
+    """
+
+    key_id: str | None
+    application_key: str | None
+    region: str | None
+
+
+class CloudflareR2ConfigDict(S3FamilyConfigDict, total=False):
+    """The entries of `CloudflareR2Provider`; it needs `access_key_id` and `secret_access_key`, or `anonymous`."""
+
+    account_id: Required[str]
+    access_key_id: str | None
+    secret_access_key: str | None
+    jurisdiction: str | None
+
+
+class LocalConfigDict(TypedDict, total=False):
+    """The entries of `LocalProvider`."""
+
+    base_path: str | os.PathLike[str]
+
+
+class MemoryConfigDict(TypedDict, total=False):
+    """The entries of `MemoryProvider`: there are none."""

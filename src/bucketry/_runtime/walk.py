@@ -1,0 +1,283 @@
+"""The walk over a directory and all below it: regular files in the order of their keys, from any key on.
+
+Blocking: a walk runs in a worker thread. What is made of the files is not known here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from bucketry._core.os_errors import check_path, local_error
+from bucketry.errors import (
+    InvalidKeyError,
+    LocalFileError,
+    LocalFileNotFoundError,
+    LocalNotADirectoryError,
+)
+
+_WORTH_KEEPING = 2_000  # names: reading and sorting fewer takes about as long as the rest of a page
+_KEPT = 4  # directories: the deepest ones of a walk
+_SETTLED = 1_000_000_000  # ns: a directory changed in the same tick of a coarse clock has the same mtime
+
+
+class FoundFile(NamedTuple):
+    """A regular file, or a symbolic link to one.
+
+    Attributes:
+        key: Its path below the directory that is walked, with "/" between the names.
+        path: Its path for the operating system.
+        status: What the operating system says of it; of its target where it is a link.
+        is_link: It is a symbolic link.
+    """
+
+    key: str
+    path: str
+    status: os.stat_result
+    is_link: bool
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.status.st_size
+
+    @property
+    def mtime(self) -> int:
+        """The time of its last change, in nanoseconds since 1970."""
+        return self.status.st_mtime_ns
+
+
+class Unusable(NamedTuple):
+    """What is neither a regular file nor a directory that can be read.
+
+    Attributes:
+        key: As of a file; that of a directory ends in "/", that of the directory that is walked is empty. Lone
+            surrogates stand for what is not UTF-8.
+        path: Its path for the operating system.
+        error: Why it cannot be used: `InvalidKeyError` for a name that is not UTF-8, else a `LocalFileError`.
+    """
+
+    key: str
+    path: str
+    error: LocalFileError | InvalidKeyError
+
+
+class Walk:
+    """The regular files below a directory, in the UTF-8 binary order of their whole relative paths.
+
+    So `a!` comes before `a/1`, and that before `b`. Symbolic links to files are followed, those to directories are not.
+    What cannot be used is given too, in the same order and with its error: links to directories, broken links, sockets,
+    pipes, devices, directories that cannot be read, and files and directories whose names are not UTF-8.
+
+    The walk reads a directory when it comes to it, and only if a key that is asked for can be in it. It keeps the
+    names in the directories between the root and the current file, and never those of the whole tree.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        prefix: str = "",
+        after: str = "",
+        leave_out: Callable[[str], bool] | None = None,
+        cache: NameCache | None = None,
+    ) -> None:
+        """Look at the directory. Blocks.
+
+        Args:
+            root: The directory. It may be a symbolic link.
+            prefix: Literal: only keys that begin with it.
+            after: Only keys that sort after it.
+            leave_out: Says of each key whether it is passed over in silence. The key of a directory ends in "/", and
+                all below it is left out with it.
+            cache: Keeps the names of large directories from one walk to the next.
+
+        Raises:
+            LocalFileNotFoundError: There is no such directory.
+            LocalNotADirectoryError: It is a file.
+            LocalFileError: It cannot be looked at.
+        """
+        check_path(root)
+        self._root = root
+        self._base = root if root.endswith("/") else f"{root}/"
+        self._prefix = prefix
+        self._after = after
+        self._leave_out = leave_out
+        self._names = read_names if cache is None else cache.names
+        self._skip: str | None = None
+        _check_root(root)
+        top = prefix[: prefix.rfind("/") + 1]
+        self._found = self._below(top) if self._leads_to_a_directory(top) else iter(())
+
+    def __iter__(self) -> Self:
+        """Give itself: it is walked once."""
+        return self
+
+    def __next__(self) -> FoundFile | Unusable:
+        """Give the next file, or the next one that cannot be used."""
+        return next(self._found)
+
+    def skip(self, prefix: str) -> None:
+        """Leave out what is still to come of the keys that begin with `prefix`."""
+        self._skip = prefix
+
+    def _leads_to_a_directory(self, top: str) -> bool:
+        """Tell whether a walk would come to the directory whose keys begin with `top`."""
+        key = ""
+        for name in top.split("/")[:-1]:
+            key = f"{key}{name}/"
+            if name in ("", ".", "..") or "\0" in name or (self._leave_out is not None and self._leave_out(key)):
+                return False
+            try:
+                if not stat.S_ISDIR(os.lstat(self._base + key[:-1]).st_mode):
+                    return False
+            except (OSError, UnicodeEncodeError):
+                return False
+        return True
+
+    def _below(self, top: str) -> Iterator[FoundFile | Unusable]:
+        """Give what is below the directory whose keys begin with `top`."""
+        open_directories: list[Iterator[str]] = []
+        try:
+            open_directories.append(self._open(top))
+        except OSError as error:
+            yield self._unreadable(top, error)
+        while open_directories:
+            for key in open_directories[-1]:
+                if not key.isascii() and not _is_text(key):
+                    yield _not_utf8(key, self._base + key)
+                elif key[-1] != "/":
+                    yield self._look(key)
+                else:
+                    try:
+                        open_directories.append(self._open(key))
+                    except OSError as error:
+                        yield self._unreadable(key, error)
+                        continue
+                    break
+            else:
+                open_directories.pop()
+
+    def _open(self, top: str) -> Iterator[str]:
+        """Read a directory, and give the keys in it that are asked for: files, and directories that may hold some."""
+        names = self._names(self._base + top)
+        return self._candidates(top, names)
+
+    def _candidates(self, top: str, names: list[str]) -> Iterator[str]:
+        for index in range(self._first(top, names), len(names)):
+            key = top + names[index]
+            if not key.startswith(self._prefix):
+                if key > self._prefix:
+                    return
+            elif not (
+                (self._skip is not None and key.startswith(self._skip))
+                or (key <= self._after and not (key[-1] == "/" and self._after.startswith(key)))
+                or (self._leave_out is not None and self._leave_out(key))
+            ):
+                yield key
+
+    def _first(self, top: str, names: list[str]) -> int:
+        """Give the index of the first name that `after` and `prefix` do not rule out."""
+        first = 0
+        for bound in (self._after, self._prefix):
+            if bound.startswith(top):
+                # A directory sorts behind its name alone: "a/" with all below it, after "a" and "a!".
+                first = max(first, bisect_left(names, bound[len(top) :].partition("/")[0]))
+        return first
+
+    def _look(self, key: str) -> FoundFile | Unusable:
+        """Say what a name stands for that is not a directory's."""
+        path = self._base + key
+        try:
+            status = os.lstat(path)
+            is_link = stat.S_ISLNK(status.st_mode)
+            if is_link:
+                status = os.stat(path)
+        except OSError as exc:
+            return Unusable(key, path, local_error(exc, path, "looking at the file"))
+        if stat.S_ISREG(status.st_mode):
+            return FoundFile(key, path, status, is_link)
+        what = "a symbolic link to a directory, and those are not followed" if is_link else "not a regular file"
+        message = f"{path}: is {what}; it was passed over"
+        return Unusable(key, path, LocalFileError(message, path=path))
+
+    def _unreadable(self, key: str, error: OSError) -> Unusable:
+        path = self._base + key[:-1] if key else self._root
+        return Unusable(key, path, local_error(error, path, "listing the directory"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    identity: tuple[int, int, int]
+    names: list[str]
+
+
+class NameCache:
+    """The sorted names of the large directories that were read last, valid as long as those do not change.
+
+    Without it each page of a directory with a million files would read all of them again.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: dict[str, _Listed] = {}
+
+    def __reduce__(self) -> tuple[type[NameCache], tuple[()]]:
+        """Pickle empty."""
+        return NameCache, ()
+
+    def names(self, path: str) -> list[str]:
+        """Give what `read_names` gives, from memory where the directory has not changed since."""
+        status = os.stat(path)
+        identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
+        kept = self._kept.get(path)
+        if kept and kept.identity == identity:
+            return kept.names
+        names = read_names(path)
+        if len(names) >= _WORTH_KEEPING and time.time_ns() - status.st_mtime_ns > _SETTLED:
+            for oldest in list(self._kept)[: -_KEPT + 1]:
+                self._kept.pop(oldest, None)
+            self._kept[path] = _Listed(identity, names)
+        else:
+            self._kept.pop(path, None)
+        return names
+
+
+def read_names(path: str) -> list[str]:
+    """Give the names in a directory as parts of keys, sorted: those of directories end in "/". Blocks."""
+    with os.scandir(path) as entries:
+        names = [f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries]
+    names.sort()  # code points sort as their UTF-8 does
+    return names
+
+
+def _check_root(root: str) -> None:
+    try:
+        status = os.stat(root)
+    except (FileNotFoundError, UnicodeEncodeError) as exc:
+        message = f"{root}: there is no such directory"
+        raise LocalFileNotFoundError(message, path=root) from exc
+    except OSError as exc:
+        raise local_error(exc, root) from exc
+    if not stat.S_ISDIR(status.st_mode):
+        message = f"{root}: is a file; name a directory"
+        raise LocalNotADirectoryError(message, path=root)
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_utf8(key: str, path: str) -> Unusable:
+    path = path.removesuffix("/")
+    message = f"{path!r}: the name is not UTF-8, so it cannot be a key; rename it"
+    return Unusable(key, path, InvalidKeyError(message))

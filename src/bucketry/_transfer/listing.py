@@ -1,0 +1,64 @@
+"""Whole listings, made of one request for each page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any
+
+from bucketry._core.facts import filled
+from bucketry._core.requests import ObjectRequests
+from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
+from bucketry._transfer.workers import stop
+from bucketry.errors import TransientError
+
+
+def as_directory(prefix: str) -> str:
+    """Give the prefix of the keys "in" a directory: `"models"` means `"models/"`, never `"models-old"`."""
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+
+async def every_object(
+    provider: ObjectRequests,
+    prefix: str = "",
+    *,
+    delimiter: str | None = None,
+    start_after: str | None = None,
+) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
+    """Iterate over a listing; the next page is requested when the second entry of a page is taken.
+
+    Cost: 1 request for each page of `capabilities.max_list_keys` entries, and 1 when left early; 2 pages of memory.
+    """
+
+    def page_from(token: str | None) -> Coroutine[Any, Any, ListPage]:
+        return provider.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
+
+    page = await page_from(None)
+    marker = None
+    pages = 0
+    ahead: tuple[asyncio.Task[ListPage], ...] = ()
+    try:
+        while True:
+            entries = iter(page.entries)
+            for entry in entries:
+                yield entry
+                break  # a caller that only wants to know whether there is any object takes no second entry
+            token = page.next_token
+            if token is not None and token != marker:
+                # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+                ahead = (asyncio.get_running_loop().create_task(page_from(token)),)
+                await asyncio.sleep(0)  # lets the request begin, also where the consumer awaits nothing
+            for entry in entries:
+                yield entry
+            if token is None:
+                return
+            if token == marker:
+                message = f"{provider.locate(prefix)}: the listing leads back to a page that it has given before"
+                raise filled(TransientError(message), provider.name, "list")
+            pages += 1
+            if pages & (pages - 1) == 0:
+                marker = token  # the tokens at powers of two: a listing that goes in a circle gives one of them again
+            await asyncio.wait(ahead)
+            page = ahead[0].result()
+    finally:
+        await stop(ahead)

@@ -1,0 +1,69 @@
+"""The files below a local directory that are uploaded, each with its key or with the reason why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from bucketry._core.checks import OWN
+from bucketry._runtime.threads import in_thread
+from bucketry._runtime.walk import FoundFile, Walk
+from bucketry._transfer.listing import as_directory
+from bucketry._transfer.one.staging import is_staged
+from bucketry.errors import InvalidKeyError, StorageError
+
+BATCH = 256  # files looked at in one hop to a thread
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file below a directory, by the key it gets; or why it gets none."""
+
+    key: str
+    path: str
+    error: StorageError | None = None
+
+
+async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]:
+    """Give every file below `root`, in the order of their keys, read in worker threads.
+
+    What cannot be uploaded is given with its error, so that nothing is left out silently: see `Walk`.
+
+    Raises:
+        LocalFileNotFoundError: `root` does not exist.
+        LocalNotADirectoryError: `root` is a file.
+    """
+    files = _found(root, as_directory(prefix))
+    while batch := await in_thread(_take, files):
+        for found in batch:
+            yield found
+
+
+def walk_to_upload(root: str) -> Walk:
+    """Walk the files that an upload of the directory takes. Blocks.
+
+    It skips the staged files of downloads, and directories named `.bucketry`: a local provider keeps its files there.
+    """
+    return Walk(root, leave_out=_is_internal)
+
+
+def _take(files: Iterator[LocalFile]) -> list[LocalFile]:
+    return list(islice(files, BATCH))
+
+
+def _found(root: str, below: str) -> Iterator[LocalFile]:
+    for found in walk_to_upload(root):
+        key = below + found.key
+        if isinstance(found, FoundFile):
+            yield LocalFile(key, found.path)
+        else:
+            yield LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
+
+
+def _is_internal(key: str) -> bool:
+    start = key.rfind("/", 0, -1) + 1
+    if key[start] != ".":
+        return False
+    name = key[start:]
+    return name[:-1].casefold() == OWN if name[-1] == "/" else is_staged(name)

@@ -1,0 +1,100 @@
+"""Variables that are handed in count instead of this process's, wherever our own code asks for them."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from bucketry import S3Provider, SessionPool, storage_provider_from_env
+from bucketry.errors import ConfigError, UnreachableError
+from tests.session.test_planes import KEYS, proxy
+
+TRANSPORTS = pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
+HERE = {"bucket_name": "bkt", "endpoint_url": "https://127.0.0.1:9", "max_attempts": 1, **KEYS}
+AWAY = {"bucket_name": "bkt", "endpoint_url": "http://storage.invalid:9000", "allow_http": True, **KEYS}
+MISSING = {"AWS_CA_BUNDLE": "/no-such-bundle.pem"}
+VARIABLES = {
+    "STORAGE_PROVIDER": "s3",
+    "AWS_BUCKET_NAME": "bkt",
+    "AWS_ENDPOINT_URL_S3": "https://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "a",
+    "AWS_SECRET_ACCESS_KEY": "b",
+    "BUCKETRY_MAX_ATTEMPTS": "1",
+}
+
+
+@TRANSPORTS
+async def test_authorities(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """The certificate authorities are those of the given variables, and never those of the process beside them."""
+    config: dict[str, Any] = HERE | {"transport": transport}
+    async with SessionPool(environ=MISSING) as pool:
+        with pytest.raises(ConfigError, match=r"no-such-bundle.*AWS_CA_BUNDLE"):
+            await S3Provider(config, pool=pool).head("k")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no-such-bundle.pem")
+    async with SessionPool(environ={}) as pool:
+        with pytest.raises(UnreachableError):
+            await S3Provider(config, pool=pool).head("k")
+
+
+@TRANSPORTS
+async def test_a_proxy(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """A host is reached through the proxy of the given variables, whatever the process has."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with proxy() as (url, seen), SessionPool(environ={"http_proxy": url}) as pool:
+        await S3Provider(AWAY | {"max_attempts": 1, "transport": transport}, pool=pool).head("k")
+    assert seen == ["HEAD http://storage.invalid:9000/bkt/k HTTP/1.1"]
+
+
+@TRANSPORTS
+async def test_no_proxy(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """What the given variables except from the proxy is reached directly, and so is everything where they have none."""
+    async with proxy() as (url, seen):
+        monkeypatch.setenv("http_proxy", url)
+        for given in ({}, {"http_proxy": url, "no_proxy": "storage.invalid"}):
+            async with SessionPool(environ=given) as pool:
+                with pytest.raises(UnreachableError):  # its name is of no host
+                    await S3Provider(AWAY | {"max_attempts": 1, "transport": transport}, pool=pool).head("k")
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "host"),
+    [("AWS_USE_FIPS_ENDPOINT", "s3-fips.us-east-1"), ("AWS_USE_DUALSTACK_ENDPOINT", "s3.dualstack.us-east-1")],
+)
+async def test_other_endpoints_of_aws(variable: str, host: str) -> None:
+    """AWS's variables for other endpoints lead there, when they are given and not of the process."""
+    async with SessionPool(environ={variable: "true"}) as pool:
+        provider = S3Provider({"bucket_name": "bkt", **KEYS}, pool=pool)
+        assert f"//bkt.{host}.amazonaws.com/k?" in await provider.presign("k")
+
+
+@pytest.mark.parametrize("variable", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+async def test_usual_endpoints_of_aws(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """Where the given variables want no other endpoints, it does not count that the process does."""
+    monkeypatch.setenv(variable, "true")
+    config = {"bucket_name": "bkt", "region": "eu-west-1", **KEYS}
+    for given, host in ({}, "s3"), (None, "s3-fips" if "FIPS" in variable else "s3.dualstack"):
+        async with SessionPool(environ=given) as pool:
+            provider = S3Provider(config, pool=pool)
+            async with pool.client(provider._bucket.endpoint) as client:
+                assert client.meta.endpoint_url == f"https://{host}.eu-west-1.amazonaws.com"
+            assert f"//bkt.{host}.eu-west-1.amazonaws.com/k?" in await provider.presign("k")
+
+
+async def test_a_provider_of_variables() -> None:
+    """Without a pool, a provider that is made of given variables looks at them for its connections, pickled as well."""
+    provider = storage_provider_from_env(VARIABLES | MISSING)
+    for each in (provider, pickle.loads(pickle.dumps(provider))):
+        with pytest.raises(ConfigError, match="no-such-bundle"):
+            await each.head("k")
+        await each.disconnect()
+
+
+def test_what_is_pickled() -> None:
+    """Variables of the process stay in it: elsewhere those of the other process count."""
+    assert b"AWS_ACCESS" not in pickle.dumps(S3Provider(HERE))
+    assert pickle.loads(pickle.dumps(SessionPool(environ={"A": "b"}))).given_environ == {"A": "b"}
+    assert pickle.loads(pickle.dumps(SessionPool())).given_environ is None
+    assert "no-such-bundle" not in repr(SessionPool(environ=MISSING))

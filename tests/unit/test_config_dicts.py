@@ -1,0 +1,55 @@
+"""The typed dictionaries say the same as the classes that check them."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from typing import Any, Required, get_origin, get_type_hints
+
+import pytest
+
+from bucketry import providers
+from bucketry._core import config
+from bucketry._core.entries import ProviderConfig
+
+PAIRS = {
+    providers.S3FamilyConfigDict: config.S3FamilyConfig,
+    providers.S3ConfigDict: config.S3Config,
+    providers.DigitalOceanConfigDict: config.DigitalOceanConfig,
+    providers.WasabiConfigDict: config.WasabiConfig,
+    providers.BackblazeConfigDict: config.BackblazeConfig,
+    providers.CloudflareR2ConfigDict: config.CloudflareR2Config,
+    providers.LocalConfigDict: config.LocalConfig,
+    providers.MemoryConfigDict: config.MemoryConfig,
+}
+BOTH = pytest.mark.parametrize(("typed", "checked"), PAIRS.items(), ids=lambda each: each.__name__)
+
+
+@BOTH
+def test_names_and_types_agree(typed: type, checked: type[ProviderConfig]) -> None:
+    """Each entry of the class is in the dictionary with the same type, and nothing else is."""
+    hints = get_type_hints(checked)
+    assert get_type_hints(typed) == {entry.name: hints[entry.name] for entry in fields(checked)}
+
+
+@BOTH
+def test_what_must_be_given_is_required(typed: type, checked: type[ProviderConfig]) -> None:
+    """An entry without a default is required, and no other one is."""
+    hints = get_type_hints(typed, include_extras=True)
+    needed = {entry.name for entry in fields(checked) if entry.default is entry.default_factory is MISSING}
+    assert {name for name, hint in hints.items() if get_origin(hint) is Required} == needed
+
+
+def test_every_configuration_has_one() -> None:
+    """No class of configuration is left out."""
+    classes = {each for each in vars(config).values() if isinstance(each, type) and issubclass(each, ProviderConfig)}
+    assert set(PAIRS.values()) == classes - {ProviderConfig}
+
+
+@pytest.mark.parametrize("name", [name for name in providers.__all__ if hasattr(providers, f"{name[:-8]}ConfigDict")])
+def test_constructors_take_it(name: str) -> None:
+    """A provider's constructor names the dictionary, so that an editor completes a literal."""
+    provider: Any = getattr(providers, name)
+    taken = inspect.signature(provider).parameters["config"].annotation
+    assert f"{name.removesuffix('Provider')}ConfigDict" in taken.split(" | ")
+    assert "Mapping[str, Any]" in taken.split(" | ")
