@@ -13,10 +13,11 @@ import pytest
 
 from bucketry import S3Provider
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import ObjectInfo
 from bucketry._vendors import aws
 from bucketry.errors import InvalidRequestError, UnsupportedError
+from bucketry.providers import PrefixedProvider
 from tests.contract.conftest import PART_SIZE
 from tests.contract.servers import S3Server
 
@@ -141,6 +142,7 @@ async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Make) -> None
         given = {"response_content_type": "text/csv", "response_content_disposition": disposition}
         url = await provider.presign("k", **given)
         plain = await provider.presign("k")
+        assert "response-content-type=text%2Fcsv" in await PrefixedProvider(provider, "p/").presign("k", **given)
         with pytest.raises(InvalidRequestError, match="GET"):
             await provider.presign("k", method="PUT", **given)
         with pytest.raises(InvalidRequestError, match="response_content_type"):

@@ -17,6 +17,7 @@ VENDOR = Vendor(
         max_object_size=10_000 * 5 * GiB,
         max_put_size=5 * GiB,
         max_copy_size=5 * GiB,
+        multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * GiB,
         max_parts=10_000,
@@ -38,6 +39,7 @@ VENDOR = Vendor(
         # crc64nvme first: S3 sums every object that comes without a checksum with it.
         stored_checksums=("crc64nvme", "crc32c", "crc32"),
         stable_multipart_etag=True,
+        copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=True,
         max_presign_expiry=604_800,  # temporary credentials end it earlier

@@ -10,6 +10,9 @@ VENDOR = Vendor(
     title="S3-compatible server",
     scheme="s3",
     capabilities=Capabilities(
+        multipart=True,
+        max_delete_keys=1_000,
+        copy=True,
         # A 200 proves nothing: Wasabi answers it to If-None-Match and overwrites. So no condition is trusted,
         # and the etag of every answer is compared instead.
         put_if_none_match=False,

@@ -18,6 +18,7 @@ VENDOR = Vendor(
         max_object_size=5 * TiB - 5 * GiB,  # the "4.995 TiB" of the limits page
         max_put_size=5 * GiB - 5 * MiB,  # the "4.995 GiB"
         max_copy_size=5 * GiB - 5 * MiB,  # unverified; the limit of one upload
+        multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * GiB - 5 * MiB,
         max_parts=10_000,
@@ -41,6 +42,7 @@ VENDOR = Vendor(
         stored_checksums=("crc64nvme", "crc32"),
         # The docs say md5-of-md5s-N, rclone found random ones: unverified.
         stable_multipart_etag=False,
+        copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=False,  # the docs say so
         max_presign_expiry=604_800,

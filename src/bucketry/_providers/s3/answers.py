@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
-from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo, ObjectVersion, VersionPage
+from bucketry._core.values import (
+    CommonPrefix,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    ObjectVersion,
+    VersionPage,
+)
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.failures import error_class
 from bucketry._wire.sigv4 import encode_query
@@ -108,3 +115,12 @@ def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -
 
 def utc(moment: datetime | None) -> datetime:
     return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
+
+
+def uploads_behind(listed: Iterable[MultipartUpload], after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
+    """Give the uploads of an answer that stand behind `after`: all of them, where the server honours the markers."""
+    uploads = list(listed)
+    if after is not None:  # some servers ignore the markers, and answer with the first ones again
+        seen = [number for number, upload in enumerate(uploads, 1) if upload.upload_id == after.upload_id]
+        uploads = [upload for upload in uploads[seen[-1] if seen else 0 :] if upload.key >= after.key]
+    return tuple(uploads)

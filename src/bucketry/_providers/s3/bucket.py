@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Literal, TypeVar
 
-from bucketry._core.checks import check_key, check_write
+from bucketry._core.checks import check_key, check_tags, check_write
 from bucketry._core.facts import filled
 from bucketry._core.options import WriteOptions
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
@@ -155,11 +155,12 @@ class S3Bucket:
             raise self.with_facts(error, operation, key) from None
 
     def check_tags(self, operation: str, key: str, tags: Mapping[str, str]) -> None:
-        """Refuse tags where objects have none, and what is no text."""
+        """Refuse tags where objects have none, and those that S3 does not store."""
         self.expect("tags", operation, key)
-        for name, value in tags.items():
-            if not (isinstance(name, str) and isinstance(value, str) and _is_text(name + value)):
-                raise self.error(InvalidRequestError, key, operation, f"the tag {name!r} must map a str to a str")
+        try:
+            check_tags(tags, self.locate(key))
+        except StorageError as error:
+            raise self.with_facts(error, operation, key) from None
 
     def expect(self, capability: Literal["versions", "tags"], operation: str, key: str | None) -> None:
         """Refuse what the vendor's row does not say that its servers have, before anything is sent."""

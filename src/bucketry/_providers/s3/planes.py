@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
+from bucketry._core.optional import FetchesRanges, UploadsParts
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ReadsObjects, UploadsParts, WritesObjects
+from bucketry._core.requests import ReadsObjects, WritesObjects
 from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bucketry._providers.s3.boto.plane import BotoPlane
 
 
-class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
+class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
     """What both transports do, their arguments checked; here a missing object or upload is an error of any request.
 
     What `operation` says is the user's call, for errors.

@@ -12,8 +12,9 @@ from typing import Any
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_header
 from bucketry._core.config import S3FamilyConfig
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import deletion_failures
@@ -109,23 +110,17 @@ class S3Requests:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        if version_id is not None:
-            self._bucket.expect("versions", "head", key)
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         """See `ReadsObjects.open_body`."""
-        if options.version_id is not None:
-            self._bucket.expect("versions", "get", key)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
         return _OpenBody(self._planes, key, options)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        if options.version_id is not None:
-            self._bucket.expect("versions", "get", key)
         plane = await self._planes.data()
         return await plane.fetch_range(key, sink, options)
 
@@ -179,11 +174,13 @@ class S3Requests:
         plane = await self._planes.data()
         return await plane.list_parts(upload, after=after)
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         plane = await self._planes.data()
         try:
-            return await plane.list_multiparts(prefix)
+            return await plane.list_multiparts(prefix, after=after)
         except UploadNotFoundError:  # how `rclone serve s3` says that there are none
             return ()
 
@@ -202,46 +199,17 @@ class S3Requests:
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        """Give up to `capabilities.max_list_keys` versions and delete markers of keys with the literal prefix.
-
-        Args:
-            prefix: Literal; `"bus"` matches `"bush/a"`.
-            token: `next_token` of the page before.
-
-        Raises:
-            UnsupportedError: The vendor's row does not say that there are versions; nothing was sent.
-
-        Cost: 1 request.
-        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
-        """
+        """See `KeepsVersions.list_versions_page`."""
         self._bucket.expect("versions", "list_versions", prefix)
         return await (await self._planes.data()).list_versions_page(prefix, token)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """Give the object's tags.
-
-        Raises:
-            NotFoundError: There is no such object.
-            UnsupportedError: The vendor's row does not say that there are tags; nothing was sent.
-
-        Cost: 1 request.
-        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
-        """
+        """See `KeepsTags.get_tags`."""
         self._bucket.expect("tags", "get_tags", key)
         return await (await self._planes.data()).get_tags(key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replace all tags of the object; without any, it has none afterwards.
-
-        Raises:
-            NotFoundError: There is no such object.
-            InvalidRequestError: They are too many, too long, or of characters that tags cannot have.
-            UnsupportedError: The vendor's row does not say that there are tags; nothing was sent.
-
-        Cost: 1 request.
-        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html, and, without tags,
-            https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
-        """
+        """See `KeepsTags.put_tags`."""
         self._bucket.check_tags("put_tags", key, tags)
         if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
             problem = f"the tag {wrong[0]!r}, or its value, holds control characters"
@@ -249,15 +217,7 @@ class S3Requests:
         await (await self._planes.data()).put_tags(key, tags)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """See `DeletesObjects.delete`.
-
-        Args:
-            remote_path: The object.
-            version_id: Removes this version, or this delete marker, for good; `None`: the object, of which versions
-                are kept where the bucket keeps them.
-        """
-        if version_id is not None:
-            self._bucket.expect("versions", "delete", remote_path)
+        """See `DeletesObjects.delete`."""
         plane = self._planes.ready or await self._planes.data()
         try:
             await plane.delete(remote_path, version_id=version_id)
@@ -317,15 +277,7 @@ class S3Requests:
         response_content_type: str | None = None,
         response_content_disposition: str | None = None,
     ) -> str:
-        """See `Presigns.presign`.
-
-        Args:
-            key: The object.
-            method: One of `capabilities.presign_methods`.
-            expires_in: Seconds, 1 to `capabilities.max_presign_expiry`.
-            response_content_type: What the answer to a GET says as `Content-Type`, in place of what is stored.
-            response_content_disposition: The same for `Content-Disposition`, such as `'attachment; filename="a.csv"'`.
-        """
+        """See `Presigns.presign`."""
         self._check_presign("presign", key, expires_in, writes=method == "PUT")
         if method not in self.capabilities.presign_methods:
             known = ", ".join(self.capabilities.presign_methods)

@@ -6,12 +6,12 @@ import time
 import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import ReadOptions, WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import GiB
 from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult
@@ -28,7 +28,13 @@ PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
 
 
 async def copy(
-    provider: ObjectRequests, limits: Limits, config: TransferConfig, source: str, destination: str
+    provider: ObjectRequests,
+    limits: Limits,
+    config: TransferConfig,
+    source: str,
+    destination: str,
+    *,
+    token: str,
 ) -> ObjectInfo:
     """Copy within the bucket, server-side, any size, pinned to the source's version.
 
@@ -42,7 +48,10 @@ async def copy(
         message = f"{where}: source and destination are the same key"
         raise InvalidRequestError(message, key=source)
     if not provider.capabilities.copy:
-        message = f"{where}: this provider has no server-side copy"
+        message = (
+            f"{where}: this provider has no server-side copy (capabilities.copy is False); "
+            "TransferManager.copy_to copies through this machine's memory"
+        )
         raise UnsupportedError(message, key=source)
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
@@ -52,10 +61,16 @@ async def copy(
     kept = replace(_stored_with(info), storage_class=info.storage_class, part_checksums=False)
     options = await _with_tags(kept, provider, source, provider)
     row = provider.capabilities
+    if not row.multipart:
+        message = (
+            f"{where}: {info.size} bytes are more than the {row.max_copy_size} this provider copies in one request, "
+            "and it has no multipart uploads (capabilities.multipart is False)"
+        )
+        raise UnsupportedError(message, key=source)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options, policy=policy) as (upload, marked):
+    async with multipart(provider, destination, options, token=token, policy=policy) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
@@ -87,12 +102,7 @@ async def _with_tags(
     """Add the tags of the source, where both vendors have tags."""
     if not (provider.capabilities.tags and other.capabilities.tags):
         return options
-    return replace(options, tags=await cast("_Tagged", provider).get_tags(source))
-
-
-class _Tagged(Protocol):
-    async def get_tags(self, key: str) -> dict[str, str]:
-        """Give the object's tags."""
+    return replace(options, tags=await provider.get_tags(source))
 
 
 def _as_stored(key: str, provider: ObjectRequests) -> str:
@@ -113,6 +123,8 @@ async def copy_between(
     config: TransferConfig,
     key: str,
     destination: str,
+    *,
+    token: str,
 ) -> TransferResult:
     """Copy an object to another provider through memory: part by part, each read whole before it is sent.
 
@@ -132,6 +144,12 @@ async def copy_between(
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
         raise UnsupportedError(message, key=key)
+    if not row.multipart and COPIES * info.size > config.memory_budget:
+        message = (
+            f"{other.locate(destination)}: this provider has no multipart uploads (capabilities.multipart is False), "
+            f"and {info.size} bytes are too many for memory_budget; download the object, then upload the file"
+        )
+        raise UnsupportedError(message, key=destination)
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
@@ -143,12 +161,13 @@ async def copy_between(
                 raise IntegrityError(message, key=key)
             return await send(data)
 
-    if plan.count <= 1 or not info.etag:  # without an etag its ranges cannot be held to one version
+    at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
+    if at_once:
         made, retries = await piece(
-            None, info.size, lambda data: put_settled(other, destination, data, options, policy=policy)
+            None, info.size, lambda data: put_settled(other, destination, data, options, token=token, policy=policy)
         )
     else:
-        async with multipart(other, destination, options, policy=policy) as (upload, marked):
+        async with multipart(other, destination, options, token=token, policy=policy) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from bucketry._core.conditions import judge_read
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
-from bucketry._core.values import (
-    Body,
-    ByteRange,
-    MultipartUpload,
-    ObjectInfo,
-    Part,
-    body_size,
-)
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
+from bucketry._providers.ranges import fill_sink
 from bucketry._providers.s3.answers import (
     headers_of,
     required,
+    uploads_behind,
 )
 from bucketry._providers.s3.boto.bodies import checksum_argument
-from bucketry._providers.s3.boto.body import CHUNK, BotoBody
+from bucketry._providers.s3.boto.body import BotoBody
 from bucketry._providers.s3.boto.calls import nothing
 from bucketry._providers.s3.boto.listings import BotoListings
 from bucketry._providers.s3.boto.parameters import parameters
@@ -39,9 +34,8 @@ from bucketry._providers.s3.headers import (
     write_headers,
     written,
 )
-from bucketry._runtime.threads import in_thread
 from bucketry._wire.slots import Slots
-from bucketry.errors import IncompleteBodyError, IntegrityError, UnsupportedError
+from bucketry.errors import IntegrityError, UnsupportedError
 
 T = TypeVar("T")
 
@@ -122,20 +116,7 @@ class BotoPlane(BotoListings):
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        async with self.open_body(key, options) as body:
-            pending = bytearray()
-            try:
-                async with aclosing(body.__aiter__()) as chunks:
-                    async for chunk in chunks:
-                        pending += chunk
-                        if len(pending) >= CHUNK:
-                            await in_thread(sink.write, pending)
-                            pending = bytearray()
-            except IncompleteBodyError:
-                await in_thread(sink.write, pending)  # what did arrive need not be asked for again
-                raise
-            await in_thread(sink.write, pending)
-            return body.info
+        return await fill_sink(self.open_body(key, options), sink)
 
     # --- writes ------------------------------------------------------------------------------------
 
@@ -270,17 +251,27 @@ class BotoPlane(BotoListings):
             **self._existing,
         )
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
 
         def read(answer: dict[str, Any]) -> tuple[MultipartUpload, ...]:
             required(answer, "Bucket")
-            return tuple(
+            found = (
                 MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
                 for entry in answer.get("Uploads", ())
             )
+            return uploads_behind(found, after)
 
-        return await self.send("list_multiparts", "list_multipart_uploads", read, Prefix=prefix)
+        return await self.send(
+            "list_multiparts",
+            "list_multipart_uploads",
+            read,
+            Prefix=prefix,
+            KeyMarker=after.key if after else None,
+            UploadIdMarker=after.upload_id if after else None,
+        )
 
     # --- copying ----------------------------------------------------------------
 

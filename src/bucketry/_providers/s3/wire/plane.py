@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from bucketry._core import checksums
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
 from bucketry._core.values import (
     Body,
     ByteRange,
@@ -20,7 +20,7 @@ from bucketry._core.values import (
     VersionPage,
     body_size,
 )
-from bucketry._providers.s3.answers import Deletions, marker_of, version_page
+from bucketry._providers.s3.answers import Deletions, marker_of, uploads_behind, version_page
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.headers import (
     base64_of,
@@ -206,16 +206,22 @@ class WirePlane(WireCalls):
 
         return await self.ask("list_parts", call, read, upload.key)
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        self.bucket.check("list_multiparts", None, Prefix=prefix)
-        query = encode_query({"uploads": "", "prefix": prefix} if prefix else {"uploads": ""})
+        self.bucket.check("list_multiparts", None, Prefix=prefix, KeyMarker=after.key if after else None)
+        wanted = {"prefix": prefix} if prefix else {}
+        if after is not None:
+            wanted |= {"key-marker": after.key, "upload-id-marker": after.upload_id}
+        query = encode_query({"uploads": "", **wanted})
 
         def read(_: AnswerHead, answer: bytes) -> tuple[MultipartUpload, ...]:
-            return tuple(
+            found = (
                 MultipartUpload(key=key, upload_id=upload_id, initiated=initiated)
                 for key, upload_id, initiated in open_uploads(answer)
             )
+            return uploads_behind(found, after)
 
         return await self.ask("list_multiparts", self.call("GET", self.root or "/", query), read)
 
