@@ -46,6 +46,26 @@ async def share(storage: S3Provider) -> str:
 # --8<-- [end:presign]
 
 
+# --8<-- [start:tags]
+async def tag(storage: S3Provider) -> dict[str, str]:
+    await storage.put("reports/2026.txt", b"for you", tags={"project": "atlas", "state": "draft"})
+    await storage.put_tags("reports/2026.txt", {"project": "atlas", "state": "final"})
+    return await storage.get_tags("reports/2026.txt")
+
+
+# --8<-- [end:tags]
+
+
+# --8<-- [start:versions]
+async def keep_newest(storage: S3Provider, prefix: str) -> None:
+    async for version in storage.list_versions(prefix):
+        if not version.is_latest:
+            await storage.delete(version.key, version_id=version.version_id)
+
+
+# --8<-- [end:versions]
+
+
 # --8<-- [start:encryption]
 def with_a_kms_key() -> S3Provider:
     return make_provider(server_side_encryption="aws:kms", kms_key_id="alias/datasets", bucket_key=True)
@@ -69,6 +89,9 @@ async def main() -> None:
         async with make_provider(**server.config) as storage:
             await create_once(storage)
             url = await share(storage)
+            assert await tag(storage) == {"project": "atlas", "state": "final"}
+            await keep_newest(storage, "reports/")
+            assert await storage.list_files() == ["leases/job-7", "reports/2026.txt"]
             print(url.partition("?")[0])
 
 
