@@ -45,7 +45,11 @@ ROWS = (
     ("Signed URLs for", "presign_methods"),
     ("Longest signed URL, seconds", "max_presign_expiry"),
     ("Signed upload forms", "presign_post"),
-    ("Reads by version id", "versions"),
+    ("Versions by id", "versions"),
+    ("Tags", "tags"),
+    ("Encryption by configuration", "encryption"),
+    ("Requester pays", "request_payer"),
+    ("Expected bucket owner", "expected_bucket_owner"),
     ("Deleting only hides", "soft_delete"),
     ("Keys are normalized to", "key_normalization"),
 )

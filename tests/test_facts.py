@@ -11,19 +11,29 @@ import pytest
 import bucketry
 from bucketry import TransferManager, errors
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import BatchResult
+from bucketry._providers.defaults import DefaultRequests
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._providers.wrapped import WrappedRequests
 from bucketry.errors import InvalidKeyError, NotFoundError
 from bucketry.providers import StorageProvider
+from bucketry.providers.reads import ReadMethods
 
 SOURCE = Path(bucketry.__file__).parent
 KINDS = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
 S3 = "s3"
 """How the modules begin whose errors `S3Bucket.error` makes, because it knows the bucket as well."""
-BORDERS = (LocalRequests, MemoryRequests, WrappedRequests, StorageProvider, TransferManager)
+BORDERS = (
+    DefaultRequests,
+    LocalRequests,
+    MemoryRequests,
+    WrappedRequests,
+    ReadMethods,
+    StorageProvider,
+    TransferManager,
+)
 
 
 def own_facts(source: str) -> list[int]:
@@ -71,7 +81,8 @@ def test_every_public_method_is_at_the_border(border: type) -> None:
     } == set(getattr(border, "FILLS_IN_FACTS", ()))  # the contract suite provokes these
     if border in (LocalRequests, MemoryRequests, WrappedRequests):
         requests = {name for kind in ObjectRequests.__mro__ for name in vars(kind) if not name.startswith("_")}
-        assert requests - methods.keys() <= {"name", "capabilities", "locate", "max_connections"}
+        defaults = set() if border is WrappedRequests else {"presign", "presign_post", "list_versions_page"}
+        assert requests - methods.keys() <= {"name", "capabilities", "locate", "max_connections"} | defaults
 
 
 def test_what_is_known_stays() -> None:
@@ -94,7 +105,7 @@ async def test_what_ends_an_open_body_is_its_users() -> None:
 
 
 async def test_a_provider_of_ones_own_is_filled_in_too() -> None:
-    """What a class without the decorator raises, or reports of a batch, is filled in by what calls it."""
+    """What a provider of one's own raises, or reports of a batch, is filled in without its doing."""
 
     class Own(bucketry.MemoryProvider):
         async def head(self, key: str, *, version_id: str | None = None) -> bucketry.ObjectInfo:
@@ -102,7 +113,7 @@ async def test_a_provider_of_ones_own_is_filled_in_too() -> None:
 
     with pytest.raises(NotFoundError) as caught:
         await Own().get_file_size("k")
-    assert (caught.value.provider, caught.value.operation, caught.value.key) == ("memory", "get_file_size", "k")
+    assert (caught.value.provider, caught.value.operation, caught.value.key) == ("memory", "head", "k")
 
     @fills_in_facts
     class Batches:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "_session": {"errors", "_core", "_runtime", "_wire"},
     "_providers": {"errors", "_core", "_runtime", "_vendors", "_wire", "_session"},
     "_transfer": {"errors", "_core", "_runtime"},
-    "providers": {"errors", "_core", "_vendors", "_session", "_providers", "_transfer"},
+    "providers": {"errors", "_core", "_runtime", "_vendors", "_session", "_providers", "_transfer"},
     "testing": {"errors", "_core", "_providers", "providers"},
     "_cost": {"errors", "_core", "_vendors", "_transfer"},
     "_manage": BELOW_MANAGE | {"_cost"},

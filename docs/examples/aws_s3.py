@@ -10,8 +10,8 @@ from bucketry import S3Provider, storage_provider_from_env
 from bucketry.errors import AlreadyExistsError
 
 
-def make_provider(**overrides: str | None) -> S3Provider:
-    return S3Provider({"bucket_name": "my-bucket", "region": "eu-central-1"} | overrides)
+def make_provider(**entries: object) -> S3Provider:
+    return S3Provider({"bucket_name": "my-bucket", "region": "eu-central-1", **entries})
 
 
 # --8<-- [end:provider]
@@ -46,16 +46,52 @@ async def share(storage: S3Provider) -> str:
 # --8<-- [end:presign]
 
 
+# --8<-- [start:tags]
+async def tag(storage: S3Provider) -> dict[str, str]:
+    await storage.put("reports/2026.txt", b"for you", tags={"project": "atlas", "state": "draft"})
+    await storage.put_tags("reports/2026.txt", {"project": "atlas", "state": "final"})
+    return await storage.get_tags("reports/2026.txt")
+
+
+# --8<-- [end:tags]
+
+
+# --8<-- [start:versions]
+async def keep_newest(storage: S3Provider, prefix: str) -> None:
+    async for version in storage.list_versions(prefix):
+        if not version.is_latest:
+            await storage.delete(version.key, version_id=version.version_id)
+
+
+# --8<-- [end:versions]
+
+
+# --8<-- [start:encryption]
+def with_a_kms_key() -> S3Provider:
+    return make_provider(server_side_encryption="aws:kms", kms_key_id="alias/datasets", bucket_key=True)
+
+
+def with_a_key_of_your_own(key: bytes) -> S3Provider:  # 32 bytes
+    return make_provider(sse_customer_key=key)
+
+
+# --8<-- [end:encryption]
+
+
 async def main() -> None:
     from bucketry.testing import embedded_s3  # noqa: PLC0415 - the page does not show it
 
     os.environ |= {"STORAGE_PROVIDER": "s3", "AWS_BUCKET_NAME": "my-bucket"}
-    for provider in (make_provider(), of_a_profile(), storage_provider_from_env()):
+    encrypting = (with_a_kms_key(), with_a_key_of_your_own(os.urandom(32)))
+    for provider in (make_provider(), of_a_profile(), *encrypting, storage_provider_from_env()):
         assert provider.locate("key") == "s3://my-bucket/key"
     with embedded_s3(bucket="my-bucket") as server:
         async with make_provider(**server.config) as storage:
             await create_once(storage)
             url = await share(storage)
+            assert await tag(storage) == {"project": "atlas", "state": "final"}
+            await keep_newest(storage, "reports/")
+            assert await storage.list_files() == ["leases/job-7", "reports/2026.txt"]
             print(url.partition("?")[0])
 
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from bucketry._core.config import TransferConfig as TransferConfig
     from bucketry._core.provider import IStorageProvider as IStorageProvider
     from bucketry._core.provider import ObjectStream as ObjectStream
+    from bucketry._core.provider import Upload as Upload
     from bucketry._core.values import BatchResult as BatchResult
     from bucketry._core.values import ByteRange as ByteRange
     from bucketry._core.values import CommonPrefix as CommonPrefix
     from bucketry._core.values import ObjectInfo as ObjectInfo
+    from bucketry._core.values import ObjectVersion as ObjectVersion
     from bucketry._core.values import Progress as Progress
     from bucketry._core.values import TransferResult as TransferResult
     from bucketry._session.pool import SessionPool as SessionPool
@@ -49,6 +51,7 @@ _HOMES = {
     "MemoryProvider": "providers.memory",
     "ObjectInfo": "_core.values",
     "ObjectStream": "_core.provider",
+    "ObjectVersion": "_core.values",
     "Progress": "_core.values",
     "S3Provider": "providers.s3",
     "SessionPool": "_session.pool",
@@ -57,6 +60,7 @@ _HOMES = {
     "TransferConfig": "_core.config",
     "TransferManager": "_transfer.manager",
     "TransferResult": "_core.values",
+    "Upload": "_core.provider",
     "WasabiProvider": "providers.s3",
     "open_storage": "providers.factory",
     "storage_provider_from_env": "providers.factory",
@@ -75,6 +79,7 @@ __all__ = [
     "MemoryProvider",
     "ObjectInfo",
     "ObjectStream",
+    "ObjectVersion",
     "Progress",
     "S3Provider",
     "SessionPool",
@@ -83,6 +88,7 @@ __all__ = [
     "TransferConfig",
     "TransferManager",
     "TransferResult",
+    "Upload",
     "WasabiProvider",
     "open_storage",
     "storage_provider_from_env",

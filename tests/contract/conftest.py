@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -15,14 +17,29 @@ import pytest_asyncio
 from bucketry import SessionPool, storage_provider_from_env
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
+from bucketry._core.values import MultipartUpload
 from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
 from tests.contract import servers
 
+
+def imported(path: Path) -> Any:
+    """Import a module that is no part of a package, so that its classes pickle."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sqlite_provider.py"
 ENVIRONMENT = dict(os.environ)  # as it was before a fixture cleared it
+# The example of the how-to: somebody else's provider, which writes what is required and no more.
+MINIMAL = imported(EXAMPLE).SqliteProvider
 PART_SIZE = 5 * MiB  # the smallest that every vendor takes
 # A server's name alone: by the transport that is the default; else that of another one behind a hyphen.
 SERVERS = ("moto", "moto-aiobotocore", "rclone", "rclone-aiobotocore")
-PLACES = ("memory", "local", *SERVERS, "prefixed")
+PLACES = ("memory", "local", *SERVERS, "prefixed", "minimal")
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +66,7 @@ async def pool() -> AsyncIterator[SessionPool]:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark of what a test server is known not to do."""
     config.addinivalue_line("markers", "gap(**places): why the test must fail on a place, such as `moto=…`")
+    config.addinivalue_line("markers", "needs(*capabilities): skip the test where the row has not all of them")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -62,6 +80,13 @@ def live(name: str, transfer: TransferConfig) -> StorageProvider:
     """Make a provider for a real bucket, below a prefix that nobody uses."""
     made = storage_provider_from_env(ENVIRONMENT | {"STORAGE_PROVIDER": name})
     return PrefixedProvider(cast("StorageProvider", made), f"contract-{secrets.token_hex(8)}/", transfer=transfer)
+
+
+def skip_unless_promised(test: pytest.Item, provider: StorageProvider) -> None:
+    """Skip a test that needs what the provider's row does not promise."""
+    for needed in test.iter_markers("needs"):
+        if missing := [name for name in needed.args if not getattr(provider.capabilities, name)]:
+            pytest.skip(f"the row says no: {', '.join(missing)}")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -80,6 +105,8 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
             made = LocalProvider({"base_path": tmp_path / "base"}, transfer=transfer)
         case "prefixed":
             made = PrefixedProvider(MemoryProvider(transfer=transfer), "below/")
+        case "minimal":
+            made = MINIMAL({"path": tmp_path / "objects.db"}, transfer=transfer)
         case "live":
             made = live(request.config.getoption("--live"), transfer)
         case _:
@@ -87,10 +114,16 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
             made = S3Provider(
                 config | {"transport": transport or "auto", "max_attempts": 3}, pool=pool, transfer=transfer
             )
+    skip_unless_promised(request.node, made)
     async with made:
         yield made
         if request.param == "live":
             await made.delete_many(await made.list_files())
+
+
+async def open_uploads(provider: StorageProvider) -> tuple[MultipartUpload, ...]:
+    """Give the uploads that are open; none where there are no multipart uploads."""
+    return await provider.list_multiparts() if provider.capabilities.multipart else ()
 
 
 class Sink:
@@ -129,3 +162,15 @@ def open_file(tmp_path: Path) -> Iterator[OpenFile]:
     yield make
     for fd in opened:
         os.close(fd)
+
+
+@pytest.fixture(params=["auto", "aiobotocore"])
+def on_moto(request: pytest.FixtureRequest, moto: servers.S3Server, pool: SessionPool) -> Callable[..., S3Provider]:
+    """Give a function that makes a provider of a new bucket of moto, or of the one that `bucket` names."""
+    transfer = TransferConfig(part_size=PART_SIZE, multipart_threshold=2 * PART_SIZE)
+
+    def make(kind: type[S3Provider] = S3Provider, bucket: str | None = None, **entries: object) -> S3Provider:
+        config = moto.new_bucket() if bucket is None else moto.config(bucket)
+        return kind(config | {"transport": request.param} | entries, pool=pool, transfer=transfer)
+
+    return make

@@ -23,13 +23,17 @@ _START_TIMEOUT = 15.0
 
 
 class S3Server:
-    """A running server, and buckets on it."""
+    """A running server, and buckets on it.
+
+    Attributes:
+        client: Of boto3, to look at what a provider has made.
+    """
 
     def __init__(self, endpoint_url: str, row: str) -> None:
         self.endpoint_url = endpoint_url
         self._row = row
         self._numbers = itertools.count()
-        self._client = boto3.client(
+        self.client = boto3.client(
             "s3",
             endpoint_url=endpoint_url,
             region_name="us-east-1",
@@ -40,7 +44,11 @@ class S3Server:
     def new_bucket(self) -> dict[str, Any]:
         """Make an empty bucket, and give the configuration of a provider for it."""
         name = f"contract-{next(self._numbers)}"
-        self._client.create_bucket(Bucket=name)
+        self.client.create_bucket(Bucket=name)
+        return self.config(name)
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Give the configuration of a provider for a bucket."""
         return {
             "bucket_name": name,
             "endpoint_url": self.endpoint_url,
@@ -51,7 +59,7 @@ class S3Server:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.client.close()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from bucketry.errors import LocalFileNotFoundError, NotFoundError
 from bucketry.providers import StorageProvider
-from tests.contract.conftest import PART_SIZE
+from tests.contract.conftest import PART_SIZE, open_uploads
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,7 +42,7 @@ async def test_upload_and_download_in_parts(provider: StorageProvider, tmp_path:
     await provider.upload(source, "big.bin")
     await provider.download("big.bin", target)
     assert target.read_bytes() == source.read_bytes()
-    assert await provider.list_multiparts() == ()
+    assert await open_uploads(provider) == ()
 
 
 async def test_upload_of_a_missing_file(provider: StorageProvider, tmp_path: Path) -> None:

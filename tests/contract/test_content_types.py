@@ -69,9 +69,15 @@ async def test_what_no_suffix_tells_is_the_providers_default(provider: StoragePr
 
 
 async def test_what_is_given_is_kept(provider: StorageProvider) -> None:
-    """A content type that is given wins over the suffix, and a copy keeps the source's under any name."""
+    """A content type that is given wins over the suffix."""
     await provider.put("page.html", b"x", content_type="text/plain")
     assert (await provider.head("page.html")).content_type == "text/plain"
+
+
+@pytest.mark.needs("copy")
+async def test_a_copy_keeps_it(provider: StorageProvider) -> None:
+    """A copy keeps the source's content type under any name."""
+    await provider.put("page.html", b"x", content_type="text/plain")
     await provider.put("other.html", b"x")
     for source, expected in (("page.html", "text/plain"), ("other.html", "text/html")):
         for destination in ("copy", "copy.json", "copy.html"):

@@ -24,6 +24,7 @@ def part(provider: StorageProvider) -> bytes:
     return os.urandom(max(provider.capabilities.min_part_size, 1000))
 
 
+@pytest.mark.needs("multipart")
 async def test_parts_in_any_order(provider: StorageProvider, part: bytes) -> None:
     """Parts may arrive and be named in any order; the object has them in order of their numbers."""
     options = WriteOptions(metadata={"a": "1"}, content_type="text/plain")
@@ -44,6 +45,7 @@ async def test_parts_in_any_order(provider: StorageProvider, part: bytes) -> Non
 
 
 @pytest.mark.gap(rclone="rclone hands parts on as they come, and cannot take one back")
+@pytest.mark.needs("multipart")
 async def test_a_part_can_be_replaced(provider: StorageProvider, part: bytes) -> None:
     """A part sent again replaces the earlier one of its number."""
     upload = await provider.create_multipart("key", WriteOptions())
@@ -54,6 +56,7 @@ async def test_a_part_can_be_replaced(provider: StorageProvider, part: bytes) ->
 
 
 @pytest.mark.gap(rclone="rclone waits for the missing numbers")
+@pytest.mark.needs("multipart")
 async def test_numbers_may_have_gaps(provider: StorageProvider, part: bytes) -> None:
     """Only the parts named make the object."""
     upload = await provider.create_multipart("key", WriteOptions())
@@ -62,6 +65,7 @@ async def test_numbers_may_have_gaps(provider: StorageProvider, part: bytes) -> 
     assert await provider.get("key") == part + b"end"
 
 
+@pytest.mark.needs("multipart")
 async def test_an_upload_replaces_only_when_complete(provider: StorageProvider) -> None:
     """The old object stays until the upload is completed."""
     await provider.put("key", b"old")
@@ -72,6 +76,7 @@ async def test_an_upload_replaces_only_when_complete(provider: StorageProvider) 
     assert await provider.get("key") == b"new"
 
 
+@pytest.mark.needs("multipart")
 async def test_abort(provider: StorageProvider) -> None:
     """An aborted upload is gone, with its parts; aborting it again succeeds."""
     upload = await provider.create_multipart("key", WriteOptions())
@@ -83,6 +88,7 @@ async def test_abort(provider: StorageProvider) -> None:
 
 
 @pytest.mark.gap(moto="moto answers 500 where an upload is gone")
+@pytest.mark.needs("multipart")
 async def test_after_the_abort(provider: StorageProvider) -> None:
     """An upload that was aborted takes no parts, and cannot be completed."""
     upload = await provider.create_multipart("key", WriteOptions())
@@ -95,6 +101,7 @@ async def test_after_the_abort(provider: StorageProvider) -> None:
     assert await provider.list_files() == []
 
 
+@pytest.mark.needs("multipart")
 async def test_completing_twice(provider: StorageProvider) -> None:
     """A completed upload is gone, or answers as before; neither that nor an abort touches the object."""
     upload = await provider.create_multipart("key", WriteOptions())
@@ -107,6 +114,7 @@ async def test_completing_twice(provider: StorageProvider) -> None:
 
 
 @pytest.mark.gap(moto="moto answers 500 where an upload is gone")
+@pytest.mark.needs("multipart")
 async def test_an_upload_that_never_was(provider: StorageProvider) -> None:
     """An unknown upload id is not found, whatever it looks like."""
     for upload_id in ("0" * 32, "12345678"):
@@ -114,6 +122,7 @@ async def test_an_upload_that_never_was(provider: StorageProvider) -> None:
             await provider.put_part(MultipartUpload(key="key", upload_id=upload_id), 1, b"x")
 
 
+@pytest.mark.needs("multipart")
 async def test_parts_that_are_not_stored(provider: StorageProvider) -> None:
     """Completing with a part that was never sent fails, and nothing is published."""
     upload = await provider.create_multipart("key", WriteOptions())
@@ -125,6 +134,7 @@ async def test_parts_that_are_not_stored(provider: StorageProvider) -> None:
     await provider.abort_multipart(upload)
 
 
+@pytest.mark.needs("multipart")
 async def test_open_uploads_are_listed(provider: StorageProvider) -> None:
     """Open uploads are listed by a literal prefix of their keys, and the ended ones are not."""
     keys = ("a/1", "a/2", "b")
@@ -137,6 +147,7 @@ async def test_open_uploads_are_listed(provider: StorageProvider) -> None:
     assert await provider.list_multiparts() == ()
 
 
+@pytest.mark.needs("multipart")
 async def test_a_checksum_of_the_whole(provider: StorageProvider) -> None:
     """Where the row has one, completion takes the right checksum of the whole object, which is then stored."""
     if not provider.capabilities.full_object_checksum:
@@ -150,6 +161,7 @@ async def test_a_checksum_of_the_whole(provider: StorageProvider) -> None:
 
 
 @pytest.mark.gap(moto="moto stores whatever checksum it is told")
+@pytest.mark.needs("multipart")
 async def test_a_wrong_checksum_of_the_whole(provider: StorageProvider) -> None:
     """Where the row has one, completion with a wrong checksum of the whole object fails, and publishes nothing."""
     if not provider.capabilities.full_object_checksum:
@@ -173,6 +185,7 @@ async def test_put_from_a_file(provider: StorageProvider, open_file: OpenFile) -
     assert await provider.get("empty") == b""
 
 
+@pytest.mark.needs("multipart")
 async def test_parts_from_a_file(provider: StorageProvider, open_file: OpenFile, part: bytes) -> None:
     """Parts may be ranges of one open file."""
     fd = open_file(part + b"and the rest")
@@ -231,6 +244,7 @@ async def test_fetch_beyond_the_end(provider: StorageProvider, open_file: OpenFi
 
 
 @pytest.mark.gap(rclone="rclone takes UploadPartCopy for an UploadPart without bytes")
+@pytest.mark.needs("multipart", "copy")
 async def test_a_part_made_of_another_object(provider: StorageProvider, part: bytes) -> None:
     """A part may be copied from a range of an object, pinned to its version."""
     source = await provider.put("source", part + b"suffix")
@@ -241,6 +255,7 @@ async def test_a_part_made_of_another_object(provider: StorageProvider, part: by
     assert await provider.get("key") == part + b"more"
 
 
+@pytest.mark.needs("multipart")
 async def test_the_parts_of_an_open_upload(provider: StorageProvider) -> None:
     """Stored parts are listed in order of their numbers, as they were answered; and from any number on."""
     upload = await provider.create_multipart("k", WriteOptions())

@@ -19,7 +19,6 @@ from bucketry.errors import (
     LocalPermissionError,
     NotFoundError,
     UnsafeKeyError,
-    UnsupportedError,
 )
 from tests.local.disk import PLAIN, names, read
 
@@ -72,14 +71,6 @@ async def test_a_relative_base_is_fixed_at_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir("/")
     assert await read(copy, "key") == b"x"
     assert copy.locate("key") == f"file://{tmp_path}/data/key"
-
-
-async def test_there_are_no_signed_urls(local: LocalRequests) -> None:
-    """Signed URLs are refused, because a directory has no server."""
-    with pytest.raises(UnsupportedError):
-        await local.presign("key")
-    with pytest.raises(UnsupportedError):
-        await local.presign_post("key")
 
 
 async def test_batches_report_each_key(local: LocalRequests) -> None:

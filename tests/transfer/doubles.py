@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from bucketry import MemoryProvider, TransferConfig, TransferManager
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry.errors import IncompleteBodyError
@@ -87,8 +87,8 @@ class RowOf(MemoryProvider):
     """A memory with other limits and promises than the memory's own row."""
 
     def __init__(self, **changes: Any) -> None:
-        super().__init__(transfer=AT_ONCE)
         self._changes = changes
+        super().__init__(transfer=AT_ONCE)
 
     @property
     def capabilities(self) -> Capabilities:

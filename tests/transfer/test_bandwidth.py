@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, TransferConfig, TransferManager
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry.providers import StorageProvider

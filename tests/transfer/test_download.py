@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bucketry import MemoryProvider
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.retry import GOOD_PROGRESS, MAX_ATTEMPTS
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo, Progress

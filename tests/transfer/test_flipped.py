@@ -11,8 +11,9 @@ import pytest
 
 from bucketry import MemoryProvider
 from bucketry._core import checksums
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ObjectInfo, Progress
 from bucketry.errors import ChecksumMismatchError, IntegrityError

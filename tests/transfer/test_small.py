@@ -15,7 +15,7 @@ import pytest
 
 from bucketry import LocalProvider, MemoryProvider
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import BodyReader
+from bucketry._core.requests import BodyReader
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange
 from bucketry._transfer.limits import COPIES

@@ -10,7 +10,7 @@ import pytest
 
 from bucketry import MemoryProvider
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import BodyReader
+from bucketry._core.requests import BodyReader
 from bucketry._core.values import ObjectInfo
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError
 from tests.transfer.doubles import Bench

@@ -122,6 +122,7 @@ async def byte_methods(provider: IStorageProvider, chunks: AsyncIterator[bytes],
     await provider.move("source", "destination")
     assert_type(await provider.presign("key"), str)
     assert_type(await provider.presign("key", method="PUT", expires_in=60), str)
+    assert_type(await provider.presign("key", response_content_type="a/b", response_content_disposition="inline"), str)
 
 
 def values(info: ObjectInfo, outcome: BatchResult, progress: Progress) -> None:

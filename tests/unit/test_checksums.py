@@ -117,3 +117,14 @@ def test_hex_keeps_leading_zeros() -> None:
     """A checksum with leading zeros is padded to its full width."""
     data = next(text for text in (str(n).encode() for n in range(10_000)) if zlib.crc32(text) < 0x0FFFFFFF)
     assert binascii.unhexlify(checksums.of("crc32", data)) == zlib.crc32(data).to_bytes(4, "big")
+
+
+def test_the_first_usable_checksum_is_chosen() -> None:
+    """The row's order decides among those that are stored and can be computed; without one only the length counts."""
+    row = ("sha999", "crc32", "md5")
+    assert checksums.first_usable(row) == "crc32"
+    assert checksums.first_usable(row, {"md5": "00", "crc32": "00"}) == "crc32"
+    assert checksums.first_usable(row, {"md5": "00", "sha999": "00"}) == "md5"
+    assert checksums.first_usable(row, {"sha256": "00"}) is None
+    assert checksums.first_usable(row, {}) is None
+    assert checksums.first_usable(()) is None

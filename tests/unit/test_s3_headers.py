@@ -20,6 +20,7 @@ from bucketry._providers.s3.headers import (
     http_date,
     info_of,
     range_header,
+    replacing_headers,
     stored_checksums,
     version_of,
     write_headers,
@@ -42,7 +43,15 @@ def test_an_object() -> None:
         "x-amz-checksum-crc32": "AAAAAA==",
         "x-amz-request-id": "1",
     }
-    info = info_of("k", HEADERS | more, 5)
+    shown = {
+        "cache-control": "no-store",
+        "content-disposition": "inline",
+        "content-encoding": "gzip",
+        "content-language": "da",
+    }
+    info = info_of("k", HEADERS | more | shown, 5)
+    assert (info.cache_control, info.content_disposition) == ("no-store", "inline")
+    assert (info.content_encoding, info.content_language) == ("gzip", "da")
     assert (info.key, info.size, info.etag, info.last_modified) == ("k", 5, '"e"', MOMENT)
     assert (info.content_type, info.storage_class, info.version_id) == ("text/css", "GLACIER", "v1")
     assert info.metadata == {"run": "7", "": "nameless"}
@@ -92,9 +101,36 @@ def test_a_write_without_a_time(date: str | None) -> None:
     assert before <= info.last_modified <= datetime.now(UTC)
 
 
+def test_a_copy_says_what_it_replaces() -> None:
+    """Without options everything is kept; with them all but the tags is replaced, and the tags if some are given."""
+    assert replacing_headers(None) == {}
+    assert replacing_headers(WriteOptions()) == {"x-amz-metadata-directive": "REPLACE"}
+    assert replacing_headers(WriteOptions(tags={"a": "b"}, cache_control="no-store")) == {
+        "x-amz-metadata-directive": "REPLACE",
+        "x-amz-tagging-directive": "REPLACE",
+        "x-amz-tagging": "a=b",
+        "cache-control": "no-store",
+    }
+
+
 def test_options_become_headers() -> None:
     """Each given option is one header."""
     assert write_headers(WriteOptions()) == {}
+    shown = WriteOptions(
+        cache_control="no-store",
+        content_disposition="inline",
+        content_encoding="gzip",
+        content_language="da",
+        tags={"b": "ö &", "a": "+="},
+    )
+    assert write_headers(shown) == {
+        "cache-control": "no-store",
+        "content-disposition": "inline",
+        "content-encoding": "gzip",
+        "content-language": "da",
+        "x-amz-tagging": "a=%2B%3D&b=%C3%B6%20%26",
+    }
+    assert written("k", {}, '"e"', 5, shown).content_encoding == "gzip"
     full = WriteOptions(metadata={"a": "1"}, content_type="t/x", storage_class="C", if_none_match="*", if_match='"e"')
     assert write_headers(full) == {
         "content-type": "t/x",

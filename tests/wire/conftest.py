@@ -47,7 +47,7 @@ def provide(pool: SessionPool, transport: str) -> Provide:
     def make(server: Scripted | str, kind: Any = S3Provider, /, **config: Any) -> Any:
         url = server if isinstance(server, str) else server.url
         given = {"bucket_name": "bkt", "endpoint_url": url, "max_attempts": 3, "retry_delay": 0, "transport": transport}
-        given |= {**HALVES[kind.__name__], **config}
+        given |= {**HALVES.get(kind.__name__, HALVES["S3Provider"]), **config}
         if kind is S3Provider:
             given.setdefault("server", "aws")
         transfer = TransferConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import pickle
 import re
@@ -17,12 +18,16 @@ import pytest
 from bucketry import SessionPool
 from bucketry._core.options import WriteOptions
 from bucketry._core.units import MiB
-from bucketry.errors import StorageError
+from bucketry.errors import StorageError, UnsupportedError
 from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
 from tests.wire.scripted import Answer, Request, content, error, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CUSTOMER_KEY = "canary customer key of 32 bytes!"
+CUSTOMER = {CUSTOMER_KEY, base64.b64encode(CUSTOMER_KEY.encode()).decode()}
+SECRETS = {SECRET, TOKEN, *CUSTOMER}
+ENTRIES = {"session_token": TOKEN, "sse_customer_key": CUSTOMER_KEY.encode()}
 OK = Answer(200, b"", {"ETag": '"e1"'})
 DATA = b"some bytes " * 100
 COPIED = Answer(200, b'<CopyObjectResult><ETag>"e1"</ETag></CopyObjectResult>')
@@ -59,10 +64,10 @@ async def test_nowhere_but_in_the_request(provide: Provide, caplog: pytest.LogCa
             return Answer(200, DATA, {"ETag": '"e1"'}, cut=3)
         return error("SignatureDoesNotMatch", 403) if request.method == "HEAD" else error("InternalError", 500)
 
-    secrets = {SECRET, TOKEN}
+    secrets = set(SECRETS)
     caplog.set_level(logging.DEBUG)
     async with serving(script) as server:
-        provider = provide(server, session_token=TOKEN, max_attempts=2)
+        provider = provide(server, **ENTRIES, max_attempts=2)
         for request in (
             provider.connect(),
             provider.get("k"),
@@ -78,7 +83,7 @@ async def test_nowhere_but_in_the_request(provide: Provide, caplog: pytest.LogCa
             seen += [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
             seen.append(repr(pickle.loads(pickle.dumps(caught.value)).__dict__))
         seen += reprs_of(provider)
-    assert len(secrets) > 8
+    assert len(secrets) > len(SECRETS) + 6
     assert_none_of(secrets, [*seen, caplog.text])
     assert "authorization" not in "\n".join(seen).lower().replace("authorizationheader", "")
 
@@ -86,8 +91,8 @@ async def test_nowhere_but_in_the_request(provide: Provide, caplog: pytest.LogCa
 async def test_not_in_the_log_of_what_succeeds(
     provide: Provide, transport: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No logger of any library logs them at DEBUG, for any kind of request or a signed URL or form."""
-    secrets = {SECRET, TOKEN}
+    """No logger of any library tells them at DEBUG, in any kind of request or in a signed URL or form."""
+    secrets = set(SECRETS)
 
     def script(request: Request) -> Answer:
         secrets.add(signature_of(request))
@@ -99,21 +104,33 @@ async def test_not_in_the_log_of_what_succeeds(
 
     caplog.set_level(logging.DEBUG)
     async with serving(script) as server:
-        provider = provide(server, session_token=TOKEN)
+        provider = provide(server, **ENTRIES)
         await provider.get("k")
         await provider.put("k", DATA)
         await provider.put("k", bytes(MiB))
         await provider.copy("a", "b")
         await provider.list_files()
         await provider.delete("k")
-        url = await provider.presign("k")
-        form = await provider.presign_post("k")
+        signing = provide(server, session_token=TOKEN)
+        url = await signing.presign("k")
+        form = await signing.presign_post("k")
     secrets |= set(re.findall("X-Amz-Signature=([0-9a-f]+)", url))
     secrets |= {value for name, value in form["fields"].items() if name.lower() in {"x-amz-signature", "policy"}}
-    assert len(secrets) > 9
+    assert len(secrets) > len(SECRETS) + 7
     theirs = [record for record in caplog.records if record.name.startswith("botocore")]
     assert bool(theirs) == (transport == "aiobotocore")
     assert_none_of(secrets, [caplog.text])
+
+
+async def test_a_customers_key_is_not_pickled(provide: Provide) -> None:
+    """A provider that has one refuses to be pickled or copied, in whatever protocol, and says what to do."""
+    provider = provide("http://127.0.0.1:9", sse_customer_key=CUSTOMER_KEY.encode())
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for one in (provider, provider._config):
+            with pytest.raises(UnsupportedError, match="BUCKETRY_SSE_CUSTOMER_KEY") as caught:
+                pickle.dumps(one, protocol)
+            assert_none_of(CUSTOMER, [str(caught.value), *reported(caught.value)])
+    assert pickle.loads(pickle.dumps(provide("http://127.0.0.1:9"))).locate() == provider.locate()
 
 
 async def test_not_in_a_pickle_of_the_pool(provide: Provide, pool: SessionPool) -> None:
@@ -156,9 +173,8 @@ async def outcome(request: Awaitable[object]) -> StorageError | None:
 def quoting(request: Request) -> Answer:
     """Refuse a signature as AWS does: the answer quotes the request."""
     token = request.headers["x-amz-security-token"]
-    quoted = (
-        f"<SignatureProvided>{signature_of(request)}</SignatureProvided><CanonicalRequest>{token}</CanonicalRequest>"
-    )
+    key = request.headers.get("x-amz-server-side-encryption-customer-key", "")
+    quoted = f"<SignatureProvided>{signature_of(request)}</SignatureProvided><Canonical>{token} {key}</Canonical>"
     body = f"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message>{quoted}<Token-0>{token}</Token-0></Error>"
     return Answer(403, body.encode())
 
@@ -219,17 +235,17 @@ async def reports(provider: Any, path: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_not_in_a_report_with_locals(provide: Provide, tmp_path: Path, fault: str) -> None:
     """The locals of a traceback's frames, and of the frames of all causes, hold no secret, token or signature."""
-    secrets = {SECRET, TOKEN}
+    secrets = set(SECRETS)
 
     def script(request: Request) -> Answer:
         secrets.add(signature_of(request))
         return FAULTS[fault](request)
 
     async with serving(script) as server:
-        told = await reports(provide(server, session_token=TOKEN, max_attempts=1, total_timeout=0.3), tmp_path)
+        told = await reports(provide(server, **ENTRIES, max_attempts=1, total_timeout=0.3), tmp_path)
     assert "list" in told
     assert len(told) > 3
-    assert len(secrets) > 3
+    assert len(secrets) > len(SECRETS) + 1
     for texts in told.values():
         assert_none_of(secrets, texts)
 
@@ -239,10 +255,10 @@ async def test_not_in_a_report_of_a_refused_connection(provide: Provide, tmp_pat
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        told = await reports(provide(url, session_token=TOKEN, max_attempts=1), tmp_path)
+        told = await reports(provide(url, **ENTRIES, max_attempts=1), tmp_path)
     assert told.keys() == REQUESTS.keys()
     for texts in told.values():
-        assert_none_of({SECRET, TOKEN, "Signature="}, texts)
+        assert_none_of({*SECRETS, "Signature="}, texts)
 
 
 @pytest.mark.parametrize("wrong", ["\x7f", "\udcff"], ids=["control", "no text"])
@@ -253,10 +269,16 @@ async def test_not_in_a_report_of_a_request_that_cannot_be_sent(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN + wrong)
-    await pool.close()  # it would use the other token
-    provider = provide("http://127.0.0.1:9", access_key_id=None, secret_access_key=None, max_attempts=1)
+    await pool.close()  # it would know the other token
+    provider = provide(
+        "http://127.0.0.1:9",
+        access_key_id=None,
+        secret_access_key=None,
+        sse_customer_key=CUSTOMER_KEY.encode(),
+        max_attempts=1,
+    )
     told = await reports(provider, tmp_path)
     await pool.close()
     assert told.keys() == REQUESTS.keys()
     for texts in told.values():
-        assert_none_of({SECRET, TOKEN, "Signature="}, texts)
+        assert_none_of({*SECRETS, "Signature="}, texts)

@@ -10,7 +10,7 @@ from bucketry._core.units import GiB, MiB, TiB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """Limits and promises of one vendor, as dated facts.
+    """Limits and promises of one vendor, as dated facts. The defaults are those of a provider that does the least.
 
     A promise is kept or refused, never silently broken: where a field says no, the method that
     needs it raises `UnsupportedError` before any byte is sent.
@@ -19,6 +19,7 @@ class Capabilities:
         max_object_size: Largest object, bytes.
         max_put_size: Largest object one PUT may carry, bytes.
         max_copy_size: Largest object one server-side copy request may copy, bytes.
+        multipart: Uploads in parts exist; without them every object goes in one request.
         min_part_size: Smallest part but the last, bytes.
         max_part_size: Largest part, bytes.
         max_parts: Parts in one upload.
@@ -44,7 +45,12 @@ class Capabilities:
         presign_methods: HTTP methods that `presign` can sign; empty where there is none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Seconds.
-        versions: Objects can be read by version id.
+        versions: Versions of objects can be listed, and read and removed by their id, where the bucket keeps them.
+        tags: Objects have tags.
+        encryption: What the configuration can ask for: `"AES256"`, `"aws:kms"`, and `"customer"` for a key of one's
+            own, sent with every request; empty: nothing.
+        request_payer: Takes `request_payer=True`, by which whoever asks pays for the request.
+        expected_bucket_owner: Refuses a request whose `expected_bucket_owner` does not own the bucket.
         soft_delete: Deleting hides the object and its bytes stay billed.
         key_normalization: Unicode form the vendor turns keys into before storing, such as `"NFC"`; `None`: none.
         buffers_bodies: The body of a write is held in memory while it is sent.
@@ -55,13 +61,14 @@ class Capabilities:
     max_object_size: int = 5 * TiB
     max_put_size: int = 5 * GiB
     max_copy_size: int = 5 * GiB
+    multipart: bool = False
     min_part_size: int = 5 * MiB
     max_part_size: int = 5 * GiB
     max_parts: int = 10_000
     equal_part_sizes: bool = False
     multipart_threshold: int = 16 * MiB
     max_list_keys: int = 1_000
-    max_delete_keys: int = 1_000
+    max_delete_keys: int = 1
     max_key_length: int = 1_024
     max_metadata_size: int = 2_048
     put_if_none_match: bool = False
@@ -75,11 +82,15 @@ class Capabilities:
     full_object_checksum: bool = False
     stored_checksums: tuple[str, ...] = ()
     stable_multipart_etag: bool = False
-    copy: bool = True
+    copy: bool = False
     presign_methods: tuple[str, ...] = ()
     presign_post: bool = False
     max_presign_expiry: int = 604_800
     versions: bool = False
+    tags: bool = False
+    encryption: tuple[str, ...] = ()
+    request_payer: bool = False
+    expected_bucket_owner: bool = False
     soft_delete: bool = False
     key_normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
     buffers_bodies: bool = True

@@ -20,8 +20,9 @@ OWN = ".bucketry"
 """The directory below a local provider's base with staged files, open uploads, metadata and locks."""
 
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_DRIVE = re.compile(r"[^/\\]:")  # Windows accepts any character as a drive letter
-_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # the transfer code adds the token to each write's metadata
+_DRIVE = re.compile(r"[^/\\]:")  # Windows takes any character before a colon
+_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # what _transfer.write adds
+_MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # of an object; S3's, names and values in characters
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
 
 
@@ -106,11 +107,37 @@ def check_header(name: str, value: str | None, where: str) -> None:
     """Raise an error for a value that a request header cannot carry.
 
     Raises:
-        InvalidRequestError: The value is not printable ASCII.
+        InvalidRequestError: It is not printable ASCII, is empty, or has outer blanks.
     """
-    if value is not None and not (isinstance(value, str) and value.isascii() and value.isprintable() and value):
-        message = f"{where}: {name}={value!r} cannot stand in a header; give printable ASCII"
+    if value is None:
+        return
+    if not (isinstance(value, str) and value and value.isascii() and value.isprintable() and value == value.strip()):
+        message = f"{where}: {name}={value!r} cannot stand in a header; give printable ASCII without outer blanks"
         raise InvalidRequestError(message)
+
+
+def check_tags(tags: Mapping[str, str], where: str) -> dict[str, str]:
+    """Refuse tags that S3 does not store, and give a copy.
+
+    Raises:
+        InvalidRequestError: There are more than 10, a name has not 1 to 128 characters, or a value has more than 256.
+    """
+    if len(tags) > _MAX_TAGS:
+        message = f"{where}: {len(tags)} tags; an object has {_MAX_TAGS} at most"
+        raise InvalidRequestError(message)
+    for name, value in tags.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            message = f"{where}: tag {name!r} must map a str to a str, not to {type(value).__name__}"
+        elif any("\ud800" <= character <= "\udfff" for character in name + value):
+            message = f"{where}: tag {name!r} is not valid Unicode"
+        elif not 1 <= len(name) <= _MAX_TAG_NAME:
+            message = f"{where}: tag {name!r} has a name of {len(name)} characters; give 1 to {_MAX_TAG_NAME}"
+        elif len(value) > _MAX_TAG_VALUE:
+            message = f"{where}: tag {name!r} has a value of {len(value)} characters; {_MAX_TAG_VALUE} is the limit"
+        else:
+            continue
+        raise InvalidRequestError(message)
+    return dict(tags)
 
 
 def check_condition(name: str, value: str | None, *, enforced: bool, where: str, operation: str) -> None:

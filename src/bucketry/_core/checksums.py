@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
 try:
@@ -58,6 +58,19 @@ class _Crc:
 def available(name: str) -> bool:
     """Tell whether this installation can compute the checksum."""
     return name in _CRCS or name in _HASHES
+
+
+def first_usable(preferred: Iterable[str], stored: Container[str] | None = None) -> str | None:
+    """Choose the checksum to verify bytes by, which is the first of the preferred that can be used.
+
+    Args:
+        preferred: Names, best first: a row's `stored_checksums`.
+        stored: Those that are known of the object; `None`: it is not known yet which there are.
+
+    Returns:
+        Its name; `None`: only the length can be compared.
+    """
+    return next((name for name in preferred if (stored is None or name in stored) and available(name)), None)
 
 
 def combinable(name: str) -> bool:

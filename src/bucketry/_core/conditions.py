@@ -5,7 +5,7 @@ from __future__ import annotations
 from bucketry._core.checks import etag_matches, same_etag, version_named
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.values import ByteRange, ObjectInfo
-from bucketry.errors import AlreadyExistsError, InvalidRangeError, PreconditionFailedError, UnsupportedError
+from bucketry.errors import AlreadyExistsError, InvalidRangeError, PreconditionFailedError
 
 
 def judge_read(info: ObjectInfo, options: ReadOptions, where: str) -> None:
@@ -65,13 +65,3 @@ def check_start(info: ObjectInfo, start: int, where: str) -> None:
 def _beyond(info: ObjectInfo, start: int, where: str) -> InvalidRangeError:
     message = f"{where}: the range begins at byte {start}, the object has {info.size}"
     return InvalidRangeError(message, key=info.key)
-
-
-def refuse_version(version_id: str | None, where: str) -> None:
-    """Raise an error for a read of a version by its id.
-
-    Raises:
-        UnsupportedError: `version_id` is given.
-    """
-    if version_id is not None:
-        raise UnsupportedError(f"{where}: this provider keeps no versions; leave version_id out")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
+from bucketry._core.request_entries import S3RequestEntries
 from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
 from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts
 from bucketry._core.units import GiB, KiB, MiB
@@ -96,8 +97,8 @@ class TransferConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S3FamilyConfig(ProviderConfig):
-    """The entries that all S3-compatible providers have.
+class S3FamilyConfig(S3RequestEntries):
+    """What the S3-compatible providers share; who pays and what is encrypted is in `S3RequestEntries`.
 
     Attributes:
         bucket_name: The bucket.
@@ -166,6 +167,7 @@ class S3FamilyConfig(ProviderConfig):
         if self.max_connections is not None:
             self._number("max_connections", 10_000)
         self._check_credentials()
+        self._check_request_entries()
 
     @property
     def timeouts(self) -> Timeouts:

@@ -9,6 +9,7 @@ import os
 from typing import Required, TypedDict
 
 from bucketry._core.config import AddressingStyle, Server, Transport
+from bucketry._core.request_entries import Encryption
 
 
 class S3FamilyConfigDict(TypedDict, total=False):
@@ -29,6 +30,12 @@ class S3FamilyConfigDict(TypedDict, total=False):
     max_connections: int | None
     server: Server
     anonymous: bool
+    request_payer: bool
+    expected_bucket_owner: str | None
+    server_side_encryption: Encryption | None
+    kms_key_id: str | None
+    bucket_key: bool
+    sse_customer_key: str | bytes | None
 
 
 class S3ConfigDict(S3FamilyConfigDict, total=False):

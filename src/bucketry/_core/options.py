@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
-from bucketry._core.values import NOTHING, ByteRange
+from bucketry._core.values import NOTHING, ByteRange, ObjectInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,8 @@ class WriteOptions:
         content_disposition: Whether a browser shows the object or saves it, and under which name.
         content_encoding: The encoding of the given bytes, such as `"gzip"`; they are stored unchanged.
         content_language: The language of the content.
-        storage_class: The vendor's name for it; `None`: its default.
-        tags: The object's tags.
+        storage_class: The vendor's word; its default when `None`.
+        tags: The object's tags; at most 10.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.
         part_checksums: Whether a multipart upload's parts are sent with checksums; `False`: the server copies them.
@@ -74,3 +75,45 @@ class WriteOptions:
     def conditional(self) -> bool:
         """Whether the write has a precondition."""
         return self.if_none_match is not None or self.if_match is not None
+
+    @classmethod
+    def like(cls, info: ObjectInfo, *, tags: Mapping[str, str] = NOTHING) -> WriteOptions:
+        """Give the options with which a copy of the object is written; its tags are not in `info`."""
+        return cls(
+            metadata=info.metadata,
+            content_type=info.content_type,
+            cache_control=info.cache_control,
+            content_disposition=info.content_disposition,
+            content_encoding=info.content_encoding,
+            content_language=info.content_language,
+            storage_class=info.storage_class,
+            tags=tags,
+        )
+
+
+class WriteKeywords(TypedDict, total=False):
+    """The keyword arguments of every method that writes an object; each may be left out, or be `None`.
+
+    Attributes:
+        metadata: User metadata; names are lower-cased, values printable ASCII.
+        content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
+        cache_control: How long the object may be cached, as HTTP says it, such as `"max-age=3600"`.
+        content_disposition: Whether a browser shows the object or saves it, such as `'attachment; filename="a.csv"'`.
+        content_encoding: How the bytes are encoded already, such as `"gzip"`; they are stored as they are given.
+        content_language: The language of the content, such as `"de"`.
+        storage_class: The vendor's word, such as `"STANDARD_IA"`; `None`: the vendor's default.
+        tags: At most 10; names of 1 to 128 characters, values of up to 256. Refused where `capabilities.tags` is false.
+        if_none_match: `"*"`: only create, never replace.
+        if_match: An etag: only replace exactly this version.
+    """
+
+    metadata: Mapping[str, str] | None
+    content_type: str | None
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    storage_class: str | None
+    tags: Mapping[str, str] | None
+    if_none_match: str | None
+    if_match: str | None

@@ -197,6 +197,39 @@ class ListPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """One version of an object, or the mark that the object was deleted, as `list_versions` gives it.
+
+    Attributes:
+        key: The object's name.
+        version_id: Names the version; objects from before versions were kept have `"null"`.
+        is_latest: Whether it is what a read without `version_id` sees.
+        is_delete_marker: Whether it says that the object was deleted; it then has no bytes, etag and storage class.
+        size: Length in bytes; 0 for a delete marker.
+        etag: Opaque, as sent; empty for a delete marker.
+        last_modified: Aware, UTC.
+        storage_class: The vendor's word; `None` for its default.
+    """
+
+    key: str
+    version_id: str
+    is_latest: bool
+    is_delete_marker: bool
+    size: int
+    etag: str
+    last_modified: datetime
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPage:
+    """One answer of a listing of versions, and where to go on."""
+
+    entries: tuple[ObjectVersion, ...]
+    next_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MultipartUpload:
     """An open multipart upload, from `create_multipart` or `list_multiparts`."""
 

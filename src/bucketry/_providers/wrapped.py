@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_key
 from bucketry._core.facts import fills_in_facts
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import BodyReader, ObjectRequests, RangeSink
+from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.values import (
     BatchResult,
     Body,
@@ -22,6 +23,7 @@ from bucketry._core.values import (
     MultipartUpload,
     ObjectInfo,
     Part,
+    VersionPage,
 )
 from bucketry.errors import StorageError
 
@@ -133,10 +135,10 @@ class WrappedRequests:
         )
         return ListPage(tuple(entries), page.next_token) if self.prefix else page
 
-    async def delete(self, remote_path: str) -> None:
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         """See `DeletesObjects.delete`."""
         full = self._full(remote_path)
-        await self._ask("delete", lambda: self.inner.delete(full))
+        await self._ask("delete", lambda: self.inner.delete(full, version_id=version_id))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """See `DeletesObjects.delete_batch`."""
@@ -212,22 +214,59 @@ class WrappedRequests:
         inside = self._upload(upload)
         return await self._ask("list_parts", lambda: self.inner.list_parts(inside, after=after))
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        found = await self._ask("list_multiparts", lambda: self.inner.list_multiparts(self.prefix + prefix))
+        inside = None if after is None else self._upload(after)
+        found = await self._ask(
+            "list_multiparts", lambda: self.inner.list_multiparts(self.prefix + prefix, after=inside)
+        )
         return tuple(replace(upload, key=upload.key.removeprefix(self.prefix)) for upload in found)
 
-    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+    async def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires_in: int = 3600,
+        response_content_type: str | None = None,
+        response_content_disposition: str | None = None,
+    ) -> str:
         """See `Presigns.presign`."""
         full = self._full(key)
         with self._named:
-            return await self.inner.presign(full, method=method, expires_in=expires_in)
+            return await self.inner.presign(
+                full,
+                method=method,
+                expires_in=expires_in,
+                response_content_type=response_content_type,
+                response_content_disposition=response_content_disposition,
+            )
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
         full = self._full(key)
         with self._named:
             return await self.inner.presign_post(full, expires_in=expires_in, max_size=max_size)
+
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """See `KeepsVersions.list_versions_page`."""
+        page = await self._ask(
+            "list_versions_page", lambda: self.inner.list_versions_page(self.prefix + prefix, token=token)
+        )
+        entries = (replace(entry, key=entry.key.removeprefix(self.prefix)) for entry in page.entries)
+        return VersionPage(tuple(entries), page.next_token) if self.prefix else page
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `KeepsTags.get_tags`."""
+        full = self._full(key)
+        return await self._ask("get_tags", lambda: self.inner.get_tags(full))
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `KeepsTags.put_tags`."""
+        full = self._full(key)
+        await self._ask("put_tags", lambda: self.inner.put_tags(full, tags))
 
 
 class _Body:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 
 from bucketry._core.os_errors import local_error
-from bucketry._core.values import FileRange
+from bucketry._core.values import Body, FileRange
 from bucketry.errors import IntegrityError
 
 
-def read_body(body: FileRange, where: str) -> bytes:
-    """Give the bytes of the range.
+def read_body(body: Body, where: str) -> bytes:
+    """Give the bytes of a request's body. Blocks where they are in a file: call it in a worker thread.
+
+    Args:
+        body: Bytes in memory, which are given as they are, or a range of an open file.
+        where: The object's URL, which begins the message of an error.
 
     Raises:
         IntegrityError: The file ends early, or has changed since it was opened.
         LocalFileError: The file cannot be read.
     """
+    if not isinstance(body, FileRange):
+        return bytes(body)
     pieces, at = [], body.start
     try:
         while at < body.end:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import MultipartUpload
 from bucketry._runtime.finish import finish
@@ -27,7 +27,7 @@ _logger = logging.getLogger("bucketry")
 
 @asynccontextmanager
 async def multipart(
-    provider: ObjectRequests, key: str, options: WriteOptions, *, policy: RetryPolicy
+    provider: ObjectRequests, key: str, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
     """Open an upload, and abort it unless the block ends well; gives it with the options that mark the write.
 
@@ -35,13 +35,14 @@ async def multipart(
         provider: Where.
         key: The object that it is to make.
         options: Of the write.
+        token: Marks the write.
         policy: How often to try to open it.
 
     Cost: 1 request to open; after a lost answer 1 more for each try, and to look for what the lost ones opened 1,
     and 1 for each upload to the same key of that time.
     """
-    marked = with_token(options)
-    upload = await _open(provider, key, marked, policy)
+    marked = with_token(options, token)
+    upload = await open_multipart(provider, key, marked, policy)
     try:
         yield upload, marked
     except BaseException:  # the workers have stopped: they ended before the block did
@@ -49,7 +50,9 @@ async def multipart(
         raise
 
 
-async def _open(provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy) -> MultipartUpload:
+async def open_multipart(
+    provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy
+) -> MultipartUpload:
     """Create a multipart upload; when cancelled meanwhile, learn its id first and abort it."""
     given_up = asyncio.Event()
     task = asyncio.get_running_loop().create_task(_create(provider, key, options, policy, given_up))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from bucketry._core.config import TransferConfig
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._runtime.batcher import ThreadBatcher
 from bucketry.errors import ConfigError
 

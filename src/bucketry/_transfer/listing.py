@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 from bucketry._core.facts import filled
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
 from bucketry._transfer.workers import stop
 from bucketry.errors import TransientError

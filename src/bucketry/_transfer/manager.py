@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from functools import partial
-from typing import ClassVar, Literal, overload
+from typing import ClassVar, Literal, Unpack, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
 from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.options import WriteKeywords, WriteOptions
+from bucketry._core.provider import StrPath
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
@@ -20,8 +21,11 @@ from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, collected, get_many, settled
 from bucketry._transfer.one.copy import copy, copy_between
-from bucketry._transfer.one.download import Download
-from bucketry._transfer.one.upload import Upload
+from bucketry._transfer.one.download import DownloadTransfer
+from bucketry._transfer.one.parts import OpenUpload, adopt, start
+from bucketry._transfer.one.staging import staged_name
+from bucketry._transfer.one.upload import UploadTransfer
+from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
@@ -81,24 +85,16 @@ class TransferManager:
         local_path: StrPath,
         key: str,
         *,
-        metadata: Mapping[str, str] | None = None,
-        content_type: str | None = None,
-        storage_class: str | None = None,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
         progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> TransferResult:
         """Store a local file: visible whole or not at all; in parallel parts from the threshold on.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
-            metadata: User metadata, printable ASCII.
-            content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
-            storage_class: The vendor's word; its default when `None`.
-            if_none_match: `"*"`: only create.
-            if_match: An etag: only replace exactly this version.
             progress: Called with `Progress` at most some 10 times a second.
+            **write: What goes with the bytes, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
         Raises:
             LocalFileError: The file is missing, a directory, or unreadable.
@@ -110,15 +106,7 @@ class TransferManager:
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
         """
         with Facts(self.provider.name, "upload", key):
-            options = write_options(
-                self.provider,
-                key,
-                metadata=metadata,
-                content_type=content_type,
-                storage_class=storage_class,
-                if_none_match=if_none_match,
-                if_match=if_match,
-            )
+            options = write_options(self.provider, key, **write)
             return await self._upload(key, options, progress).of_file(local_path)
 
     async def upload_stream(
@@ -126,26 +114,14 @@ class TransferManager:
         chunks: AsyncIterable[bytes],
         key: str,
         *,
-        metadata: Mapping[str, str] | None = None,
-        content_type: str | None = None,
-        storage_class: str | None = None,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
         progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> TransferResult:
         """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
 
         Cost: 1 request if it fits one part; else 1 for each part and 3 more.
         """
-        options = write_options(
-            self.provider,
-            key,
-            metadata=metadata,
-            content_type=content_type,
-            storage_class=storage_class,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
+        options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_stream(chunks)
 
     async def download(
@@ -358,17 +334,42 @@ class TransferManager:
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """
-        return await copy(self.provider, self._limits.get(), self.config, source, destination)
+        return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
     async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
         """Copy an object to another provider: by the server within one bucket, else through memory, part by part.
 
+        A destination without multipart uploads gets it in one request: the object must fit `memory_budget` twice.
+
         Cost: server-side as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
         """
-        if other_provider is self.provider:
+        if other_provider is self.provider and self.provider.capabilities.copy:
             copied = await self.copy(key, destination_key)
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
-        return await copy_between(self.provider, other_provider, self._limits.get(), self.config, key, destination_key)
+        return await copy_between(
+            self.provider,
+            other_provider,
+            self._limits.get(),
+            self.config,
+            key,
+            destination_key,
+            token=new_token(),
+        )
+
+    async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> OpenUpload:
+        """Open a multipart upload, as `StorageProvider.start_upload` does.
+
+        Cost: 1 request.
+        """
+        options = with_token(write_options(self.provider, key, **write), new_token())
+        return await start(self.provider, self._limits.get(), self.config, key, options)
+
+    async def adopt_upload(self, key: str, upload_id: str) -> OpenUpload:
+        """Take over a multipart upload that is open, as `StorageProvider.adopt_upload` does.
+
+        Cost: none.
+        """
+        return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
         """Store a stream as `upload_stream` does, and give the object that it made."""
@@ -389,8 +390,8 @@ class TransferManager:
             make_way = partial(directory.make_way, entry.key, path)
             return await self._download(entry.key, progress).land(entry, path, make_way)
 
-    def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> Upload:
-        return Upload(self.provider, self.config, self._limits.get(), key, options, progress)
+    def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> UploadTransfer:
+        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, new_token(), progress)
 
-    def _download(self, key: str, progress: ProgressCallback | None) -> Download:
-        return Download(self.provider, self.config, self._limits.get(), key, progress)
+    def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
+        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, staged_name(), progress)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from bucketry._core.facts import Facts, filled
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
 from bucketry._transfer.limits import Limits, Quota

@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
+from typing import Literal, Unpack
 
-from bucketry._core.checks import check_header, check_metadata
+from bucketry._core.checks import check_header, check_metadata, check_tags
 from bucketry._core.content_types import content_type_of
-from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.options import WriteKeywords, WriteOptions
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import NOTHING
+from bucketry.errors import UnsupportedError
+
+_KNOWN = frozenset(WriteKeywords.__annotations__)
+_HEADERS: tuple[
+    Literal[
+        "content_type",
+        "cache_control",
+        "content_disposition",
+        "content_encoding",
+        "content_language",
+        "storage_class",
+        "if_none_match",
+        "if_match",
+    ],
+    ...,
+] = (
+    "content_type",
+    "cache_control",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "storage_class",
+    "if_none_match",
+    "if_match",
+)
 
 
-def write_options(
-    provider: ObjectRequests,
-    key: str,
-    *,
-    metadata: Mapping[str, str] | None,
-    content_type: str | None,
-    storage_class: str | None,
-    if_none_match: str | None,
-    if_match: str | None,
-) -> WriteOptions:
-    """Check what goes with a write, before any byte moves."""
-    headers = (
-        ("content_type", content_type),
-        ("storage_class", storage_class),
-        ("if_none_match", if_none_match),
-        ("if_match", if_match),
-    )
-    given = [(name, value) for name, value in headers if value is not None]
-    if content_type is None and isinstance(key, str):  # what is no key is refused with the request
-        content_type = content_type_of(key)
-    if not given and not metadata:
-        return _only(content_type)
-    for name, value in given:
-        check_header(name, value, provider.locate(str(key)))
+def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywords]) -> WriteOptions:
+    """Check what goes with a write, before any byte moves.
+
+    Raises:
+        TypeError: There is no such keyword.
+        InvalidRequestError: A header's text, or a tag, cannot be sent.
+        InvalidMetadataError: The metadata cannot be stored.
+        UnsupportedError: There are tags, and the provider keeps none.
+    """
+    if unknown := write.keys() - _KNOWN:
+        message = f"a write has no keyword {', '.join(map(repr, sorted(unknown)))}; give {', '.join(sorted(_KNOWN))}"
+        raise TypeError(message)
+    content_type = write.get("content_type")
+    if all(value is None for value in write.values()):  # what is no key is refused with the request
+        return _only(content_type_of(key) if isinstance(key, str) else None)
+    row, where = provider.capabilities, provider.locate(str(key))
+    for name in _HEADERS:
+        check_header(name, write.get(name), where)
+    metadata, tags = write.get("metadata"), write.get("tags")
+    if tags and not row.tags:
+        message = f"{where}: this provider has no tags (capabilities.tags is False); leave tags out"
+        raise UnsupportedError(message, key=key)
     return WriteOptions(
-        metadata=check_metadata(metadata, provider.capabilities, provider.locate(str(key))) if metadata else NOTHING,
-        content_type=content_type,
-        storage_class=storage_class,
-        if_none_match=if_none_match,
-        if_match=if_match,
+        metadata=check_metadata(metadata, row, where) if metadata else NOTHING,
+        content_type=content_type_of(key) if content_type is None else content_type,
+        cache_control=write.get("cache_control"),
+        content_disposition=write.get("content_disposition"),
+        content_encoding=write.get("content_encoding"),
+        content_language=write.get("content_language"),
+        storage_class=write.get("storage_class"),
+        tags=check_tags(tags, where) if tags else NOTHING,
+        if_none_match=write.get("if_none_match"),
+        if_match=write.get("if_match"),
     )
 
 

@@ -33,12 +33,12 @@ class PartPlan:
 
 
 def check_part_size(part_size: int | None, limits: Capabilities, where: str) -> None:
-    """Refuse a part size outside the vendor's limits.
+    """Refuse a part size outside the vendor's limits; where it has no parts, there is nothing to refuse.
 
     Raises:
         ConfigError: It is.
     """
-    if part_size is not None and not limits.min_part_size <= part_size <= limits.max_part_size:
+    if limits.multipart and part_size is not None and not limits.min_part_size <= part_size <= limits.max_part_size:
         message = (
             f"{where}: part_size {part_size} is outside this provider's {limits.min_part_size} to "
             f"{limits.max_part_size} bytes"
@@ -56,11 +56,17 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
         where: Begins the message of an error.
 
     Raises:
-        UnsupportedError: The object is larger than the vendor stores.
+        UnsupportedError: The object is larger than the vendor stores, or than it takes without parts.
         ConfigError: `part_size` is outside the vendor's limits.
     """
     if size > limits.max_object_size:
         message = f"{where}: {size} bytes are more than the {limits.max_object_size} this provider stores in an object"
+        raise UnsupportedError(message)
+    if not limits.multipart and size > limits.max_put_size:
+        message = (
+            f"{where}: {size} bytes are more than the {limits.max_put_size} this provider takes in one request, and it "
+            "has no multipart uploads (capabilities.multipart is False)"
+        )
         raise UnsupportedError(message)
     check_part_size(part_size, limits, where)
     wanted = part_size if part_size is not None else max(PART_SIZE, limits.min_part_size)

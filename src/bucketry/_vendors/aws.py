@@ -17,6 +17,7 @@ VENDOR = Vendor(
         max_object_size=10_000 * 5 * GiB,
         max_put_size=5 * GiB,
         max_copy_size=5 * GiB,
+        multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * GiB,
         max_parts=10_000,
@@ -38,10 +39,15 @@ VENDOR = Vendor(
         # crc64nvme first: S3 computes it for every object that is sent without a checksum.
         stored_checksums=("crc64nvme", "crc32c", "crc32"),
         stable_multipart_etag=True,
+        copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=True,
         max_presign_expiry=604_800,  # shorter with temporary credentials
         versions=True,
+        tags=True,
+        encryption=("AES256", "aws:kms", "customer"),
+        request_payer=True,
+        expected_bucket_owner=True,
     ),
     # Only for the docs: botocore chooses the endpoint, because it knows partitions, FIPS and dual stack.
     endpoint_template="https://s3.{region}.amazonaws.com",
@@ -118,6 +124,7 @@ VENDOR = Vendor(
         "limits": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html",
         "conditions": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html",
         "checksums": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html",
+        "encryption": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingEncryption.html",
         "presign": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html",
         "rates": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html",
         "prices": "https://aws.amazon.com/s3/pricing/",

@@ -10,8 +10,11 @@ VENDOR = Vendor(
     title="S3-compatible server",
     scheme="s3",
     capabilities=Capabilities(
-        # A status 200 proves nothing: Wasabi ignores If-None-Match, overwrites and answers 200. So no condition is
-        # trusted; the etag of every answer is compared instead.
+        multipart=True,
+        max_delete_keys=1_000,
+        copy=True,
+        # A 200 proves nothing: Wasabi answers it to If-None-Match and overwrites. So no condition is trusted,
+        # and the etag of every answer is compared instead.
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,
@@ -28,6 +31,12 @@ VENDOR = Vendor(
         presign_methods=("GET", "PUT", "HEAD", "DELETE"),
         presign_post=False,
         versions=False,
+        tags=False,
+        encryption=(),
+        # It lets a server charge; one that does not know the header does all that was asked.
+        request_payer=True,
+        # A server that ignores it would not protect from another owner's bucket.
+        expected_bucket_owner=False,
     ),
     endpoint_template="",
     endpoint_host="",

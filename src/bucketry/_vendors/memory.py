@@ -16,7 +16,8 @@ VENDOR = Vendor(
         max_object_size=_LARGEST,
         max_put_size=_LARGEST,
         max_copy_size=_LARGEST,
-        min_part_size=1,  # so that tests can make many small parts
+        multipart=True,
+        min_part_size=1,  # lets tests make many small parts
         max_part_size=_LARGEST,
         multipart_threshold=16 * MiB,  # as in the clouds, so that tests run the same code
         max_delete_keys=1_000,
@@ -33,9 +34,11 @@ VENDOR = Vendor(
         full_object_checksum=True,
         stored_checksums=("crc32",),
         stable_multipart_etag=True,
+        copy=True,
         presign_methods=(),
         presign_post=False,
         versions=False,
+        tags=True,
         plain_paths=False,
     ),
 )

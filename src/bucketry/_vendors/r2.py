@@ -18,6 +18,7 @@ VENDOR = Vendor(
         max_object_size=5 * TiB - 5 * GiB,  # the limits page says "4.995 TiB"
         max_put_size=5 * GiB - 5 * MiB,  # the limits page says "4.995 GiB"
         max_copy_size=5 * GiB - 5 * MiB,  # unverified; the limit of one upload
+        multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * GiB - 5 * MiB,
         max_parts=10_000,
@@ -41,11 +42,16 @@ VENDOR = Vendor(
         stored_checksums=("crc64nvme", "crc32"),
         # Unverified: the docs say md5-of-md5s-N, but rclone found random etags.
         stable_multipart_etag=False,
+        copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=False,  # not supported, by the docs
         max_presign_expiry=604_800,
         versions=False,
-        key_normalization="NFC",  # an NFD key and its NFC form are the same object (docs, and live 2026-10)
+        tags=False,  # not implemented, by R2's page on its S3 API; nor are the next two
+        encryption=("customer",),  # R2 encrypts everything; headers that ask for AES256 or KMS are not implemented
+        request_payer=False,
+        expected_bucket_owner=False,
+        key_normalization="NFC",  # an NFD and an NFC key name one object (docs, and live 2026-10)
     ),
     # The value for the jurisdiction includes a dot: ".eu".
     endpoint_template="https://{account_id}{jurisdiction}.r2.cloudflarestorage.com",

@@ -6,6 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bucketry._core.checks import check_key as check_key
+    from bucketry._core.checks import check_tags as check_tags
+    from bucketry._core.conditions import cut_range as cut_range
+    from bucketry._core.conditions import judge_read as judge_read
+    from bucketry._core.conditions import judge_write as judge_write
     from bucketry._core.config_dicts import BackblazeConfigDict as BackblazeConfigDict
     from bucketry._core.config_dicts import CloudflareR2ConfigDict as CloudflareR2ConfigDict
     from bucketry._core.config_dicts import DigitalOceanConfigDict as DigitalOceanConfigDict
@@ -14,16 +19,22 @@ if TYPE_CHECKING:
     from bucketry._core.config_dicts import S3ConfigDict as S3ConfigDict
     from bucketry._core.config_dicts import S3FamilyConfigDict as S3FamilyConfigDict
     from bucketry._core.config_dicts import WasabiConfigDict as WasabiConfigDict
+    from bucketry._core.optional import RangeSink as RangeSink
     from bucketry._core.options import ReadOptions as ReadOptions
+    from bucketry._core.options import WriteKeywords as WriteKeywords
     from bucketry._core.options import WriteOptions as WriteOptions
-    from bucketry._core.provider import BodyReader as BodyReader
-    from bucketry._core.provider import ObjectRequests as ObjectRequests
-    from bucketry._core.provider import RangeSink as RangeSink
+    from bucketry._core.requests import BodyReader as BodyReader
+    from bucketry._core.requests import ObjectRequests as ObjectRequests
+    from bucketry._core.requests import RequiredRequests as RequiredRequests
     from bucketry._core.values import Body as Body
     from bucketry._core.values import FileRange as FileRange
     from bucketry._core.values import ListPage as ListPage
     from bucketry._core.values import MultipartUpload as MultipartUpload
     from bucketry._core.values import Part as Part
+    from bucketry._core.values import VersionPage as VersionPage
+    from bucketry._providers.stored.listing import last_seen as last_seen
+    from bucketry._providers.stored.listing import take_page as take_page
+    from bucketry._runtime.file_bodies import read_body as read_body
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
     from bucketry.providers.local import LocalProvider as LocalProvider
     from bucketry.providers.memory import MemoryProvider as MemoryProvider
@@ -40,7 +51,7 @@ _HOMES = {
     "BackblazeConfigDict": "_core.config_dicts",
     "BackblazeProvider": "providers.s3",
     "Body": "_core.values",
-    "BodyReader": "_core.provider",
+    "BodyReader": "_core.requests",
     "CloudflareR2ConfigDict": "_core.config_dicts",
     "CloudflareR2Provider": "providers.s3",
     "DigitalOceanConfigDict": "_core.config_dicts",
@@ -52,20 +63,31 @@ _HOMES = {
     "MemoryConfigDict": "_core.config_dicts",
     "MemoryProvider": "providers.memory",
     "MultipartUpload": "_core.values",
-    "ObjectRequests": "_core.provider",
+    "ObjectRequests": "_core.requests",
     "Part": "_core.values",
     "PrefixedProvider": "providers.prefixed",
-    "RangeSink": "_core.provider",
+    "RangeSink": "_core.optional",
     "S3ConfigDict": "_core.config_dicts",
     "S3FamilyConfigDict": "_core.config_dicts",
     "ReadOptions": "_core.options",
+    "RequiredRequests": "_core.requests",
     "S3FamilyProvider": "providers.s3",
     "S3Provider": "providers.s3",
     "StorageProvider": "providers.provider",
     "StorageProviderFactory": "providers.factory",
+    "VersionPage": "_core.values",
     "WasabiConfigDict": "_core.config_dicts",
     "WasabiProvider": "providers.s3",
+    "WriteKeywords": "_core.options",
     "WriteOptions": "_core.options",
+    "check_key": "_core.checks",
+    "check_tags": "_core.checks",
+    "cut_range": "_core.conditions",
+    "judge_read": "_core.conditions",
+    "judge_write": "_core.conditions",
+    "last_seen": "_providers.stored.listing",
+    "read_body": "_runtime.file_bodies",
+    "take_page": "_providers.stored.listing",
 }
 
 __all__ = [
@@ -89,15 +111,26 @@ __all__ = [
     "PrefixedProvider",
     "RangeSink",
     "ReadOptions",
+    "RequiredRequests",
     "S3ConfigDict",
     "S3FamilyConfigDict",
     "S3FamilyProvider",
     "S3Provider",
     "StorageProvider",
     "StorageProviderFactory",
+    "VersionPage",
     "WasabiConfigDict",
     "WasabiProvider",
+    "WriteKeywords",
     "WriteOptions",
+    "check_key",
+    "check_tags",
+    "cut_range",
+    "judge_read",
+    "judge_write",
+    "last_seen",
+    "read_body",
+    "take_page",
 ]
 
 

@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Generator
 
-from bucketry._core.provider import RangeSink
+from bucketry._core.optional import RangeSink
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, FileRange, body_size
 from bucketry._runtime.file_bodies import check_unchanged

@@ -1,4 +1,4 @@
-"""What a file cannot hold of an object: metadata, content type, storage class, in a JSON file of its own.
+"""What a file cannot hold of an object: metadata, headers, tags, storage class, in a JSON file of its own.
 
 The file's name is the fingerprint of the object's file, and it is written before that one takes its key:
 one rename publishes both. What other programs put or changed in the directory simply has no details.
@@ -12,7 +12,8 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
@@ -28,26 +29,37 @@ class Details:
 
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     content_type: str | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
     storage_class: str | None = None
+    tags: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
     @classmethod
     def of(cls, options: WriteOptions) -> Details:
         """Take them from a write's options."""
-        return cls(options.metadata, options.content_type, options.storage_class)
+        return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Details:
+        """Take them from a record; one of an older version has fewer names.
+
+        Raises:
+            KeyError: A name that every version writes is missing.
+        """
+        known = {each.name: record[each.name] for each in fields(cls) if each.name in record}
+        return cls(**known | {"metadata": record["metadata"]})
 
     @property
     def options(self) -> WriteOptions:
         """Give them as options of another write."""
-        return WriteOptions(metadata=self.metadata, content_type=self.content_type, storage_class=self.storage_class)
+        return WriteOptions(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def record(self) -> dict[str, object]:
         """Give them as JSON knows them."""
-        return {
-            "metadata": dict(self.metadata),
-            "content_type": self.content_type,
-            "storage_class": self.storage_class,
-        }
+        return asdict(replace(self, metadata=dict(self.metadata), tags=dict(self.tags)))
 
 
 def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
@@ -64,13 +76,22 @@ def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
         raise
 
 
+def update(root: LocalRoot, key: str, version: str, details: Details, staged_path: str) -> None:
+    """Replace the details of a file whose fingerprint is `version` in one step; the staged file is used for it."""
+    with open(staged_path, "w", encoding="utf-8") as file:
+        json.dump({"key": key, **details.record}, file)
+    directory = _directory(root, key)
+    os.makedirs(directory, exist_ok=True)
+    os.replace(staged_path, os.path.join(directory, f"{version}.json"))
+
+
 def load(root: LocalRoot, key: str, version: str) -> Details | None:
     """Give the details of the file whose fingerprint is `version`; `None` where none are kept."""
     path = os.path.join(_directory(root, key), f"{version}.json")
     try:
         with open(path, encoding="utf-8") as file:
             record = json.load(file)
-        return Details(record["metadata"], record["content_type"], record["storage_class"])
+        return Details.from_record(record)
     except FileNotFoundError:
         return None
     except OSError as error:

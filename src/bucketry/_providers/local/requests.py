@@ -7,22 +7,22 @@ not an object yet, is in `.bucketry/` there. Works on POSIX systems, for any num
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import BufferedReader
-from typing import Any
 
 from aiofiles.threadpool import wrap as on_the_loop
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_write
-from bucketry._core.conditions import cut_range, judge_read, refuse_version
+from bucketry._core.checks import check_tags, check_write
+from bucketry._core.conditions import cut_range, judge_read
 from bucketry._core.config import LocalConfig
 from bucketry._core.facts import Facts, fills_in_facts
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.os_errors import local_error
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local import store, uploads
 from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
@@ -37,7 +37,6 @@ from bucketry.errors import (
     InvalidRequestError,
     PreconditionFailedError,
     StorageError,
-    UnsupportedError,
 )
 
 _DELETES_AT_ONCE = 100  # between two chances to be cancelled
@@ -81,13 +80,12 @@ class LocalRequests:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        refuse_version(version_id, self.locate(key))
+        del version_id  # never given: the row has no versions
         return await in_thread(self._head, key)
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         """See `ReadsObjects.open_body`."""
-        refuse_version(options.version_id, self.locate(key))
         opened: list[BufferedReader] = []
         try:
             yield await in_thread(self._open_body, key, options, opened)
@@ -98,12 +96,10 @@ class LocalRequests:
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`; the kernel copies where the sink lets it."""
-        refuse_version(options.version_id, self.locate(key))
         return await in_steps(self._fetch(key, sink, options))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        check_write(options, self.capabilities, self.locate(key), multipart=False)
         return await in_steps(self._put(key, body, options))
 
     async def list_page(
@@ -118,8 +114,9 @@ class LocalRequests:
         after = last_seen(start_after, token)
         return await in_thread(self._page, prefix, delimiter, after)
 
-    async def delete(self, remote_path: str) -> None:
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         """See `DeletesObjects.delete`; directories that become empty go too."""
+        del version_id  # as above
         await in_steps(store.remove(self._root, remote_path))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
@@ -165,7 +162,6 @@ class LocalRequests:
         checksum: str | None = None,
     ) -> ObjectInfo:
         """See `UploadsParts.complete_multipart`; no checksum is kept, so none is compared."""
-        check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
         return await in_steps(uploads.complete(self._root, upload, parts, options))
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
@@ -176,22 +172,29 @@ class LocalRequests:
         """See `UploadsParts.list_parts`."""
         return await in_thread(uploads.list_parts, self._root, upload, after)
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        return await in_thread(uploads.list_open, self._root, prefix)
+        return await in_thread(uploads.list_open, self._root, prefix, after)
 
-    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
-        """Refuse: no server answers for a local directory."""
-        raise UnsupportedError(f"{self.locate(key)}: local files have no signed URLs; hand out the path", key=key)
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `KeepsTags.get_tags`."""
+        return await in_thread(self._tags, key)
 
-    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
-        """Refuse: no server answers for a local directory."""
-        raise UnsupportedError(f"{self.locate(key)}: local files have no signed forms; use put", key=key)
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `KeepsTags.put_tags`."""
+        await in_steps(store.put_tags(self._root, key, check_tags(tags, self.locate(key))))
 
     def _head(self, key: str) -> ObjectInfo:
         fd, info, _ = store.open_object(self._root, key)
         os.close(fd)
         return info
+
+    def _tags(self, key: str) -> dict[str, str]:
+        fd, _, details = store.open_object(self._root, key)
+        os.close(fd)
+        return dict(details.tags)
 
     def _open_body(self, key: str, options: ReadOptions, opened: list[BufferedReader]) -> _LocalBody:
         fd, info, _ = store.open_object(self._root, key)
@@ -258,7 +261,7 @@ class LocalRequests:
     def _page(self, prefix: str, delimiter: str | None, after: str) -> ListPage:
         objects = ListedObjects(self._root, self._names, prefix=prefix, after=after)
         limit = self.capabilities.max_list_keys
-        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
     def _delete_batch(self, keys: Sequence[str]) -> Generator[None, None, BatchResult]:
         failed: dict[str, StorageError] = {}

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -190,6 +190,23 @@ def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
     raise root.not_found(key)
 
 
+def put_tags(root: LocalRoot, key: str, tags: Mapping[str, str]) -> Generator[None, None, None]:
+    """Replace the tags of an object; its file stays as it is.
+
+    Raises:
+        NotFoundError: There is no such object.
+    """
+    root.path(key)
+    with staged(root) as file, locked(root, key) as lock:
+        yield from acquire(lock)
+        fd, _, details = open_object(root, key)
+        try:
+            version = fingerprint(os.fstat(fd))
+        finally:
+            os.close(fd)
+        stored_details.update(root, key, version, replace(details, tags=tags), file.path)
+
+
 def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
     """Say what is known about an object."""
     return ObjectInfo(
@@ -200,6 +217,10 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
         content_type=details.content_type or _usual(key),
         storage_class=details.storage_class,
         metadata=MappingProxyType(dict(details.metadata)),
+        cache_control=details.cache_control,
+        content_disposition=details.content_disposition,
+        content_encoding=details.content_encoding,
+        content_language=details.content_language,
     )
 
 

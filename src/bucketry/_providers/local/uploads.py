@@ -24,10 +24,9 @@ from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
 from bucketry._providers.local.store import StagedFile, acquire, locked, publish_locked, seal, staged
-from bucketry._providers.stored.multipart import check_part_number, in_order
+from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
-MAX_LISTED = 1_000
 _RECORD = "upload.json"
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -92,8 +91,9 @@ def complete(
     """
     record = _open_record(root, upload)
     where = root.locate(upload.key)
-    details = Details(record["metadata"], record["content_type"], record["storage_class"])
-    options = replace(details.options, if_none_match=conditions.if_none_match, if_match=conditions.if_match)
+    options = replace(
+        Details.from_record(record).options, if_none_match=conditions.if_none_match, if_match=conditions.if_match
+    )
     ordered = in_order(parts, root.limits, where)
     with staged(root) as file:
         position = since = 0
@@ -139,8 +139,8 @@ def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Pa
     return tuple(found)
 
 
-def list_open(root: LocalRoot, prefix: str) -> tuple[MultipartUpload, ...]:
-    """Give the open uploads of keys that begin with `prefix`, in order of key and time; what is none is passed over.
+def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
+    """Give the open uploads of keys that begin with `prefix`, in order of key and id; what is none is passed over.
 
     Raises:
         LocalFileError: The directory of the uploads, or a record in it, cannot be read.
@@ -148,13 +148,11 @@ def list_open(root: LocalRoot, prefix: str) -> tuple[MultipartUpload, ...]:
     directory = root.own("uploads")
     try:
         entries = (_listed(root, name) for name in os.listdir(directory) if _UPLOAD_ID.fullmatch(name))
-        found = [upload for upload in entries if upload is not None and upload.key.startswith(prefix)]
+        return page_of_uploads((upload for upload in entries if upload is not None), prefix, after)
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise local_error(error, error.filename or directory, root.locate()) from error
-    found.sort(key=lambda upload: (upload.key, str(upload.initiated)))
-    return tuple(found[:MAX_LISTED])
 
 
 def _listed(root: LocalRoot, upload_id: str) -> MultipartUpload | None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from bucketry._core import checksums
+from bucketry._core.optional import RangeSink
 from bucketry._core.os_errors import local_error
-from bucketry._core.provider import RangeSink
 from bucketry._core.units import MiB
-from bucketry._core.values import Body, ByteRange, FileRange, ObjectInfo
+from bucketry._core.values import Body, ByteRange, ObjectInfo
 from bucketry._runtime.file_bodies import read_body
 from bucketry.errors import StorageError
 
@@ -31,10 +31,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object: what is known about it, and its bytes."""
+    """An object: what is known about it, its bytes, and its tags."""
 
     info: ObjectInfo
     data: bytes
+    tags: Mapping[str, str]
 
 
 class SortedObjects:
@@ -77,7 +78,7 @@ def take_in(body: Body, where: str) -> Content:
     Raises:
         IntegrityError: The file ends early, or has changed.
     """
-    return _digest(read_body(body, where) if isinstance(body, FileRange) else bytes(body))
+    return _digest(read_body(body, where))
 
 
 def _digest(data: bytes) -> Content:

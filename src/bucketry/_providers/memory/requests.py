@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left, insort
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, check_write
-from bucketry._core.conditions import cut_range, judge_read, judge_write, refuse_version
+from bucketry._core.checks import check_key, check_tags, check_write
+from bucketry._core.conditions import cut_range, judge_read, judge_write
 from bucketry._core.config import MemoryConfig
 from bucketry._core.facts import fills_in_facts
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.units import KiB
 from bucketry._core.values import (
     BatchResult,
@@ -44,7 +45,7 @@ from bucketry._providers.memory.bytes import (
     take_in,
 )
 from bucketry._providers.stored.listing import last_seen, take_page
-from bucketry._providers.stored.multipart import check_part_number, in_order
+from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
@@ -56,7 +57,6 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
-MAX_LISTED_UPLOADS = 1_000
 _WORTH_A_THREAD = 64 * KiB  # hashing more would hold up the loop for longer than a hop to a thread takes
 
 
@@ -110,7 +110,7 @@ class MemoryRequests:
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
-        refuse_version(version_id, self.locate(key))
+        del version_id  # never given: the row has no versions
         return self._get(key).info
 
     @asynccontextmanager
@@ -128,7 +128,6 @@ class MemoryRequests:
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
         self._check(key)
-        check_write(options, self.capabilities, self.locate(key), multipart=False)
         content = await self._take(body, self.locate(key))
         return self._publish(key, content, f'"{content.md5.hex()}"', options)
 
@@ -144,10 +143,11 @@ class MemoryRequests:
         after = last_seen(start_after, token)
         objects = SortedObjects(self._keys, self._objects, prefix, after)
         limit = self.capabilities.max_list_keys
-        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
-    async def delete(self, remote_path: str) -> None:
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         """See `DeletesObjects.delete`."""
+        del version_id  # as above
         self._check(remote_path)
         if self._objects.pop(remote_path, None) is not None:
             del self._keys[bisect_left(self._keys, remote_path)]
@@ -177,10 +177,7 @@ class MemoryRequests:
         self._check(destination)
         stored, _ = self._read(source, ReadOptions(if_match=if_match))
         if options is None:
-            kept = stored.info
-            options = WriteOptions(
-                metadata=kept.metadata, content_type=kept.content_type, storage_class=kept.storage_class
-            )
+            options = WriteOptions.like(stored.info, tags=stored.tags)
         check_write(options, self.capabilities, self.locate(destination), multipart=False)
         content = await self._take(stored.data, self.locate(source))
         return self._publish(destination, content, f'"{content.md5.hex()}"', options)
@@ -222,7 +219,6 @@ class MemoryRequests:
         Raises:
             IntegrityError: The object's CRC-32 is not `checksum`; the upload stays open.
         """
-        check_write(options, self.capabilities, self.locate(upload.key), multipart=True)
         where = self.locate(upload.key)
         found = self._find(upload)
         chosen = []
@@ -235,13 +231,7 @@ class MemoryRequests:
         if checksum is not None and checksum.lower() != whole.crc32:
             raise IntegrityError(f"{where}: the parts have CRC-32 {whole.crc32}, not {checksum}; nothing was stored")
         self._find(upload)  # joining took a while: it may have been aborted
-        written = WriteOptions(
-            metadata=found.options.metadata,
-            content_type=found.options.content_type,
-            storage_class=found.options.storage_class,
-            if_none_match=options.if_none_match,
-            if_match=options.if_match,
-        )
+        written = replace(found.options, if_none_match=options.if_none_match, if_match=options.if_match)
         info = self._publish(upload.key, whole, f'"{whole.md5.hex()}-{len(chosen)}"', written)
         del self._uploads[upload.upload_id]
         return info
@@ -253,20 +243,21 @@ class MemoryRequests:
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """See `UploadsParts.list_parts`."""
         parts = self._find(upload).parts
-        return tuple(parts[number][0] for number in sorted(parts) if number > after)[:MAX_LISTED_UPLOADS]
+        return tuple(parts[number][0] for number in sorted(parts) if number > after)[:MAX_LISTED]
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        found = [entry.upload for entry in self._uploads.values() if entry.upload.key.startswith(prefix)]
-        return tuple(sorted(found, key=lambda upload: upload.key)[:MAX_LISTED_UPLOADS])
+        return page_of_uploads((entry.upload for entry in self._uploads.values()), prefix, after)
 
-    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
-        """Refuse: no server answers for a memory."""
-        raise UnsupportedError(f"{self.locate(key)}: objects in memory have no signed URLs", key=key)
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `KeepsTags.get_tags`."""
+        return dict(self._get(key).tags)
 
-    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
-        """Refuse: no server answers for a memory."""
-        raise UnsupportedError(f"{self.locate(key)}: objects in memory have no signed forms", key=key)
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `KeepsTags.put_tags`."""
+        self._objects[key] = replace(self._get(key), tags=check_tags(tags, self.locate(key)))
 
     def _check(self, key: str) -> None:
         check_key(key, self.capabilities, self.locate())
@@ -280,7 +271,6 @@ class MemoryRequests:
             raise NotFoundError(message, key=key) from None
 
     def _read(self, key: str, options: ReadOptions) -> tuple[StoredObject, ByteRange]:
-        refuse_version(options.version_id, self.locate(key))
         stored = self._get(key)
         judge_read(stored.info, options, self.locate(key))
         return stored, cut_range(stored.info, options.byte_range, self.locate(key))
@@ -308,11 +298,15 @@ class MemoryRequests:
             content_type=options.content_type or "application/octet-stream",
             storage_class=options.storage_class,
             metadata=MappingProxyType(dict(options.metadata)),
+            cache_control=options.cache_control,
+            content_disposition=options.content_disposition,
+            content_encoding=options.content_encoding,
+            content_language=options.content_language,
             checksums=MappingProxyType({CHECKSUM: content.crc32}),
         )
         if old is None:
             insort(self._keys, key)
-        self._objects[key] = StoredObject(info, content.data)
+        self._objects[key] = StoredObject(info, content.data, dict(options.tags))
         return info
 
 

@@ -1,17 +1,23 @@
-"""From botocore's answers to values: pure functions, the place where response dictionaries end."""
+"""From what answers say to values: pure functions, the place where botocore's response dictionaries end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
 
-from bucketry._core.options import WriteOptions
-from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
+from bucketry._core.values import (
+    CommonPrefix,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    ObjectVersion,
+    VersionPage,
+)
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.failures import error_class
-from bucketry._providers.s3.headers import ALGORITHMS, expect_object, stored_checksums
+from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import NotFoundError, StorageError, TransientError
 
 Deletions: TypeAlias = tuple[list[str], list[dict[str, str]]]
@@ -29,35 +35,37 @@ def required(answer: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - bot
     return answer[name]
 
 
-def object_info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
-    """Give the object of a HEAD or GET answer; `size` is the whole object's."""
-    expect_object(answer.get("ETag"), answer.get("LastModified"))
-    return ObjectInfo(
-        key=key,
-        size=size,
-        etag=answer.get("ETag", ""),
-        last_modified=_utc(answer.get("LastModified")),
-        content_type=answer.get("ContentType"),
-        storage_class=answer.get("StorageClass"),
-        version_id=_version(answer),
-        metadata=dict(answer.get("Metadata", {})),
-        checksums=_full_checksums(answer),
-    )
+def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """Give an answer's headers, by lower-case name."""
+    headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+    return headers
 
 
-def written_info(key: str, answer: Mapping[str, Any], size: int, options: WriteOptions) -> ObjectInfo:
-    """Give the object that a write made; its time is the answer's `Date`, as the write's own is not sent."""
-    return ObjectInfo(
-        key=key,
-        size=size,
-        etag=answer.get("ETag", ""),
-        last_modified=_date_of(answer),
-        content_type=options.content_type,
-        storage_class=options.storage_class,
-        version_id=_version(answer),
-        metadata=dict(options.metadata),
-        checksums=_full_checksums(answer),
-    )
+def version_page(entries: list[ObjectVersion], fields: Mapping[str, Any], token: str | None) -> VersionPage:
+    """Give a page of versions: by key in UTF-8 binary order, the newest version of a key first.
+
+    Args:
+        entries: The versions and delete markers, in any order.
+        fields: `IsTruncated`, `NextKeyMarker` and `NextVersionIdMarker`.
+        token: The one that was asked with.
+
+    Raises:
+        ValueError: The page is cut and says no way on, or leads back to itself.
+    """
+    # Sorting keeps what is equal in order: S3 gives the newest first.
+    entries.sort(key=lambda entry: (entry.key.encode(), not entry.is_latest, -entry.last_modified.timestamp()))
+    if str(required(fields, "IsTruncated")).lower() != "true":
+        return VersionPage(entries=tuple(entries))
+    marker = {"key-marker": fields.get("NextKeyMarker"), "version-id-marker": fields.get("NextVersionIdMarker")}
+    following = encode_query({name: value for name, value in marker.items() if value})
+    if not following or following == token:
+        raise ValueError("the listing is cut, and it does not say how to go on")
+    return VersionPage(entries=tuple(entries), next_token=following)
+
+
+def marker_of(token: str | None) -> dict[str, str]:
+    """Give where a listing of versions goes on: `key-marker` and `version-id-marker`, as far as the token has them."""
+    return dict(parse_qsl(token or "", errors="strict"))
 
 
 def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
@@ -71,7 +79,7 @@ def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
             key=entry["Key"],
             size=entry.get("Size", 0),
             etag=entry.get("ETag", ""),
-            last_modified=_utc(entry.get("LastModified")),
+            last_modified=utc(entry.get("LastModified")),
             storage_class=entry.get("StorageClass"),
         )
         for entry in answer.get("Contents", ())
@@ -105,24 +113,14 @@ def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -
     return failed
 
 
-def _full_checksums(answer: Mapping[str, Any]) -> dict[str, str]:
-    named = {"x-amz-checksum-type": answer.get("ChecksumType")}
-    named |= {f"x-amz-checksum-{name}": answer.get(f"Checksum{name.upper()}") for name in ALGORITHMS}
-    return stored_checksums({name: value for name, value in named.items() if value})
-
-
-def _version(answer: Mapping[str, Any]) -> str | None:
-    version = answer.get("VersionId")
-    return None if version in (None, "", "null") else str(version)
-
-
-def _date_of(answer: Mapping[str, Any]) -> datetime:
-    """Give the answer's own time; this machine's where it has none that can be read."""
-    try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
-    except (LookupError, TypeError, ValueError):
-        return datetime.now(UTC)
-
-
-def _utc(moment: datetime | None) -> datetime:
+def utc(moment: datetime | None) -> datetime:
     return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
+
+
+def uploads_behind(listed: Iterable[MultipartUpload], after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
+    """Give the uploads of an answer that stand behind `after`: all of them, where the server honours the markers."""
+    uploads = list(listed)
+    if after is not None:  # some servers ignore the markers, and answer with the first ones again
+        seen = [number for number, upload in enumerate(uploads, 1) if upload.upload_id == after.upload_id]
+        uploads = [upload for upload in uploads[seen[-1] if seen else 0 :] if upload.key >= after.key]
+    return tuple(uploads)

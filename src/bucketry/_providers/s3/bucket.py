@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from bucketry._core.checks import check_key, check_write
+from bucketry._core.checks import check_key, check_tags, check_write
 from bucketry._core.facts import filled
 from bucketry._core.options import WriteOptions
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
+from bucketry._providers.s3.configured import ConfiguredHeaders
 from bucketry._providers.s3.dates import seconds_of
 from bucketry._providers.s3.failures import refusal_error
 from bucketry._session.endpoint import Endpoint
@@ -26,6 +27,7 @@ from bucketry.errors import (
     RequestTimeoutError,
     StorageError,
     TransientError,
+    UnsupportedError,
 )
 
 _log = logging.getLogger("bucketry")
@@ -46,10 +48,20 @@ class S3Bucket:
         endpoint: Where, and as whom.
         state: The endpoint's clock and retry budget.
         retry: How often one request is made at most.
+        headers: What the configuration adds to requests.
     """
 
-    def __init__(self, vendor: Vendor, name: str, endpoint: Endpoint, state: EndpointState, retry: RetryPolicy) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        name: str,
+        endpoint: Endpoint,
+        state: EndpointState,
+        retry: RetryPolicy,
+        headers: ConfiguredHeaders,
+    ) -> None:
         """Remember where requests go; no I/O."""
+        self.headers = headers
         self.vendor = vendor
         self.name = name
         self.endpoint = endpoint
@@ -141,6 +153,20 @@ class S3Bucket:
             check_write(options, self.vendor.capabilities, self.locate(key), multipart=multipart)
         except StorageError as error:
             raise self.with_facts(error, operation, key) from None
+
+    def check_tags(self, operation: str, key: str, tags: Mapping[str, str]) -> None:
+        """Refuse tags where objects have none, and those that S3 does not store."""
+        self.expect("tags", operation, key)
+        try:
+            check_tags(tags, self.locate(key))
+        except StorageError as error:
+            raise self.with_facts(error, operation, key) from None
+
+    def expect(self, capability: Literal["versions", "tags"], operation: str, key: str | None) -> None:
+        """Refuse what the vendor's row does not say that its servers have, before anything is sent."""
+        if not getattr(self.vendor.capabilities, capability):
+            problem = f"this provider has no {capability} (capabilities.{capability} is False); nothing was sent"
+            raise self.error(UnsupportedError, key, operation, problem)
 
     def check(self, operation: str, key: str | None, **texts: str | None) -> None:
         """Refuse a key that no vendor could store, and parameters that are no text."""

@@ -6,13 +6,23 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import ByteRange, ObjectInfo, listed_info
 from bucketry._providers.s3.dates import http_date
+from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import IntegrityError
 
-_META = "x-amz-meta-"
+META = "x-amz-meta-"
+_SHOWN = (
+    ("cache-control", "cache_control"),
+    ("content-disposition", "content_disposition"),
+    ("content-encoding", "content_encoding"),
+    ("content-language", "content_language"),
+)
+"""Headers that are stored with an object and given back as they are, and what the values call them."""
+
 ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
 _ALL, _PART = 200, 206
 _CHECKSUMS = [(name, f"x-amz-checksum-{name}") for name in ALGORITHMS]
@@ -40,9 +50,11 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     moment = _EPOCH if modified is None else http_date(modified)
     storage_class, content_type = headers.get("x-amz-storage-class"), headers.get("content-type")
     version, checksums = version_of(headers), stored_checksums(headers)
-    metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
     info = listed_info(key, moment, etag or "", size, storage_class, content_type, version, checksums)
-    return replace(info, metadata=metadata) if metadata else info
+    more: dict[str, Any] = {field: headers[name] for name, field in _SHOWN if name in headers}
+    if metadata := {name[len(META) :]: value for name, value in headers.items() if name.startswith(META)}:
+        more["metadata"] = metadata
+    return replace(info, **more) if more else info
 
 
 def written(key: str, headers: Mapping[str, str], etag: str, size: int, options: WriteOptions) -> ObjectInfo:
@@ -52,21 +64,48 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
     except ValueError:
         moment = datetime.now(UTC)
     storage_class, content_type = options.storage_class, options.content_type
-    version, checksums, metadata = version_of(headers), stored_checksums(headers), options.metadata
+    version, checksums = version_of(headers), stored_checksums(headers)
     info = listed_info(key, moment, etag, size, storage_class, content_type, version, checksums)
-    return replace(info, metadata=dict(metadata)) if metadata else info
+    more: dict[str, Any] = {field: value for _, field in _SHOWN if (value := getattr(options, field))}
+    if options.metadata:
+        more["metadata"] = dict(options.metadata)
+    return replace(info, **more) if more else info
 
 
 def write_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers for what goes with a write."""
+    """Give the headers for what goes with a write in one request."""
+    headers = stored_headers(options)
+    return headers | condition_headers(options) if options.conditional else headers
+
+
+def stored_headers(options: WriteOptions) -> dict[str, str]:
+    """Give the headers for what is stored with an object."""
     given = (
         ("content-type", options.content_type),
+        ("cache-control", options.cache_control),
+        ("content-disposition", options.content_disposition),
+        ("content-encoding", options.content_encoding),
+        ("content-language", options.content_language),
         ("x-amz-storage-class", options.storage_class),
-        ("if-none-match", options.if_none_match),
-        ("if-match", options.if_match),
     )
     headers = {name: value for name, value in given if value is not None}
-    return headers | {_META + name: value for name, value in options.metadata.items()} if options.metadata else headers
+    if options.tags:
+        headers["x-amz-tagging"] = encode_query(options.tags)
+    return headers | {META + name: value for name, value in options.metadata.items()} if options.metadata else headers
+
+
+def condition_headers(options: WriteOptions) -> dict[str, str]:
+    """Give the headers for what must hold, so that a write is done."""
+    given = (("if-none-match", options.if_none_match), ("if-match", options.if_match))
+    return {name: value for name, value in given if value is not None}
+
+
+def replacing_headers(options: WriteOptions | None) -> dict[str, str]:
+    """Give the headers for what a copy has in place of what its source has; `None`: it keeps all."""
+    if options is None:
+        return {}
+    headers = {"x-amz-metadata-directive": "REPLACE", **stored_headers(options)}
+    return headers | {"x-amz-tagging-directive": "REPLACE"} if options.tags else headers
 
 
 def is_header_checksum(algorithm: str) -> bool:

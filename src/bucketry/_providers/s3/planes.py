@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
+from bucketry._core.optional import FetchesRanges, UploadsParts
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ReadsObjects, UploadsParts, WritesObjects
-from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
+from bucketry._core.requests import ReadsObjects, WritesObjects
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bucketry._providers.s3.boto.plane import BotoPlane
 
 
-class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
+class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
     """What both transports do, their arguments checked; here a missing object or upload is an error of any request.
 
     What `operation` says is the user's call, for errors.
@@ -57,7 +58,16 @@ class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
     ) -> ListPage:
         """See `ListsObjects.list_page`."""
 
-    async def delete(self, key: str) -> None:
+    async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
+        """See `S3Requests.list_versions_page`."""
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `S3Requests.get_tags`."""
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `S3Requests.put_tags`."""
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
@@ -78,8 +88,8 @@ class RequestsPlane(ReadsObjects, WritesObjects, UploadsParts, Protocol):
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
 
-    async def presign(self, key: str, method: str, expires_in: int) -> str:
-        """Sign a URL."""
+    async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
+        """Sign a URL; `response` is what the answer's headers are to be, as the query of the URL says it."""
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
         """Sign a form."""

@@ -10,13 +10,16 @@ from types import TracebackType
 from typing import Any
 
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.checks import check_header
 from bucketry._core.config import S3FamilyConfig
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import BodyReader, RangeSink
+from bucketry._core.requests import BodyReader
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
+from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
+from bucketry._providers.s3.configured import configured_headers
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._providers.s3.planes import Planes
 from bucketry._session.pool import SessionPool
@@ -53,7 +56,8 @@ class S3Requests:
         self._owns_pool = pool is None
         self._pool = SessionPool(environ=environ) if pool is None else pool
         retry = RetryPolicy.of(config)
-        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry)
+        headers = configured_headers(config, vendor, endpoint)
+        self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry, headers)
         self._planes = Planes(self._bucket, self._pool, config.transport)
 
     @property
@@ -126,11 +130,15 @@ class S3Requests:
         """See `WritesObjects.put_object`."""
         if options.conditional:
             self._bucket.check_write("put", key, options, multipart=False)
+        if options.tags:
+            self._bucket.check_tags("put", key, options.tags)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
+        if options.tags:
+            self._bucket.check_tags("create_multipart", key, options.tags)
         plane = await self._planes.data()
         return await plane.create_multipart(key, options)
 
@@ -166,11 +174,13 @@ class S3Requests:
         plane = await self._planes.data()
         return await plane.list_parts(upload, after=after)
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
         plane = await self._planes.data()
         try:
-            return await plane.list_multiparts(prefix)
+            return await plane.list_multiparts(prefix, after=after)
         except UploadNotFoundError:  # how `rclone serve s3` says that there are none
             return ()
 
@@ -188,11 +198,29 @@ class S3Requests:
         plane = await self._planes.data()
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
-    async def delete(self, remote_path: str) -> None:
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """See `KeepsVersions.list_versions_page`."""
+        self._bucket.expect("versions", "list_versions", prefix)
+        return await (await self._planes.data()).list_versions_page(prefix, token)
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `KeepsTags.get_tags`."""
+        self._bucket.expect("tags", "get_tags", key)
+        return await (await self._planes.data()).get_tags(key)
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `KeepsTags.put_tags`."""
+        self._bucket.check_tags("put_tags", key, tags)
+        if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
+            problem = f"the tag {wrong[0]!r}, or its value, holds control characters"
+            raise self._bucket.error(InvalidRequestError, key, "put_tags", problem)
+        await (await self._planes.data()).put_tags(key, tags)
+
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         """See `DeletesObjects.delete`."""
         plane = self._planes.ready or await self._planes.data()
         try:
-            await plane.delete(remote_path)
+            await plane.delete(remote_path, version_id=version_id)
         except NotFoundError:
             return
 
@@ -224,6 +252,8 @@ class S3Requests:
     ) -> ObjectInfo:
         """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
         self._bucket.check_key("copy", source)
+        if options is not None and options.tags:
+            self._bucket.check_tags("copy", destination, options.tags)
         plane = await self._planes.data()
         await plane.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
@@ -238,25 +268,50 @@ class S3Requests:
 
     # --- signed URLs -------------------------------------------------------------------------------
 
-    async def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600) -> str:
+    async def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires_in: int = 3600,
+        response_content_type: str | None = None,
+        response_content_disposition: str | None = None,
+    ) -> str:
         """See `Presigns.presign`."""
-        self._check_presign("presign", key, expires_in)
+        self._check_presign("presign", key, expires_in, writes=method == "PUT")
         if method not in self.capabilities.presign_methods:
             known = ", ".join(self.capabilities.presign_methods)
             problem = f"cannot sign a URL for {method!r}; this provider signs {known}"
             raise self._bucket.error(UnsupportedError, key, "presign", problem)
-        return await (await self._planes.signing()).presign(key, method, expires_in)
+        given = (
+            ("response-content-type", response_content_type),
+            ("response-content-disposition", response_content_disposition),
+        )
+        response = {name: value for name, value in given if value is not None}
+        for name, value in response.items():
+            check_header(name.replace("-", "_"), value, self.locate(key))
+        if response and method != "GET":
+            problem = f"only the answer to a GET has headers of one's choice, and not to a {method}"
+            raise self._bucket.error(InvalidRequestError, key, "presign", problem)
+        return await (await self._planes.signing()).presign(key, method, expires_in, response)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
         """See `Presigns.presign_post`."""
-        self._check_presign("presign_post", key, expires_in)
+        self._check_presign("presign_post", key, expires_in, writes=True)
         if not self.capabilities.presign_post:
             problem = "this provider has no browser uploads by a signed form; use presign"
             raise self._bucket.error(UnsupportedError, key, "presign_post", problem)
         return await (await self._planes.signing()).presign_post(key, expires_in, max_size)
 
-    def _check_presign(self, operation: str, key: str, expires_in: int) -> None:
+    def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
+        # Whoever has the URL would have to send these as headers, the customer's key among them.
+        names = ["sse_customer_key", "expected_bucket_owner"]
+        names += ["server_side_encryption"] if writes else []
+        names += ["request_payer"] if operation == "presign_post" else []
+        if name := next((name for name in names if getattr(self._config, name)), None):
+            problem = f"a signed URL or form cannot carry {name}; sign with a provider without it"
+            raise self._bucket.error(UnsupportedError, key, operation, problem)
         if self._config.anonymous:
             problem = "anonymous=True has no credentials to sign with; give some"
             raise self._bucket.error(UnsupportedError, key, operation, problem)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.values import Part
+from bucketry._core.values import MultipartUpload, Part
 from bucketry.errors import InvalidRequestError
+
+MAX_LISTED = 1_000  # parts or uploads in an answer, as S3 has it
 
 
 def check_part_number(part_number: int, limits: Capabilities, where: str) -> None:
@@ -38,3 +40,17 @@ def in_order(parts: Sequence[Part], limits: Capabilities, where: str) -> list[Pa
                 f"all but the last need {limits.min_part_size} at least"
             )
     return ordered
+
+
+def page_of_uploads(
+    uploads: Iterable[MultipartUpload], prefix: str, after: MultipartUpload | None
+) -> tuple[MultipartUpload, ...]:
+    """Give the first uploads of keys that begin with the prefix, in order of key and id, behind `after`."""
+    found = sorted((upload for upload in uploads if upload.key.startswith(prefix)), key=_order)
+    if after is not None:
+        found = [upload for upload in found if _order(upload) > _order(after)]
+    return tuple(found[:MAX_LISTED])
+
+
+def _order(upload: MultipartUpload) -> tuple[str, str]:
+    return upload.key, upload.upload_id

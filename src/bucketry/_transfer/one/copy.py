@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import ReadOptions, WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import GiB
 from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult
@@ -27,35 +28,49 @@ PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
 
 
 async def copy(
-    provider: ObjectRequests, limits: Limits, config: TransferConfig, source: str, destination: str
+    provider: ObjectRequests,
+    limits: Limits,
+    config: TransferConfig,
+    source: str,
+    destination: str,
+    *,
+    token: str,
 ) -> ObjectInfo:
     """Copy within the bucket, server-side, any size, pinned to the source's version.
 
-    Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more.
+    The copy has the source's metadata, content type, the other headers that are stored, and its tags.
+
+    Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more, and
+    1 for the tags where the vendor has them.
     """
     where = provider.locate(source)
     if _as_stored(source, provider) == _as_stored(destination, provider):
         message = f"{where}: source and destination are the same key"
         raise InvalidRequestError(message, key=source)
     if not provider.capabilities.copy:
-        message = f"{where}: this provider has no server-side copy"
+        message = (
+            f"{where}: this provider has no server-side copy (capabilities.copy is False); "
+            "TransferManager.copy_to copies through this machine's memory"
+        )
         raise UnsupportedError(message, key=source)
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
             return await provider.copy_object(source, destination, if_match=info.etag)
     policy = RetryPolicy.of(config)
-    options = WriteOptions(
-        metadata=info.metadata,
-        content_type=info.content_type,
-        storage_class=info.storage_class,
-        part_checksums=False,
-    )
+    kept = replace(_stored_with(info), storage_class=info.storage_class, part_checksums=False)
+    options = await _with_tags(kept, provider, source, provider)
     row = provider.capabilities
+    if not row.multipart:
+        message = (
+            f"{where}: {info.size} bytes are more than the {row.max_copy_size} this provider copies in one request, "
+            "and it has no multipart uploads (capabilities.multipart is False)"
+        )
+        raise UnsupportedError(message, key=source)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options, policy=policy) as (upload, marked):
+    async with multipart(provider, destination, options, token=token, policy=policy) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
@@ -67,6 +82,27 @@ async def copy(
             await _check_unchanged(provider, source, info)
         copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, policy=policy)
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
+
+
+def _stored_with(info: ObjectInfo) -> WriteOptions:
+    """Give what is stored with an object beside its bytes, as far as HEAD says it."""
+    return WriteOptions(
+        metadata=info.metadata,
+        content_type=info.content_type,
+        cache_control=info.cache_control,
+        content_disposition=info.content_disposition,
+        content_encoding=info.content_encoding,
+        content_language=info.content_language,
+    )
+
+
+async def _with_tags(
+    options: WriteOptions, provider: ObjectRequests, source: str, other: ObjectRequests
+) -> WriteOptions:
+    """Add the tags of the source, where both vendors have tags."""
+    if not (provider.capabilities.tags and other.capabilities.tags):
+        return options
+    return replace(options, tags=await provider.get_tags(source))
 
 
 def _as_stored(key: str, provider: ObjectRequests) -> str:
@@ -87,8 +123,13 @@ async def copy_between(
     config: TransferConfig,
     key: str,
     destination: str,
+    *,
+    token: str,
 ) -> TransferResult:
     """Copy an object to another provider through memory: part by part, each read whole before it is sent.
+
+    The copy has the source's metadata, content type and the other headers that are stored; its tags where both
+    vendors have tags, for 1 request more.
 
     So no connection is held while another one is waited for, and the parts suit the destination's row.
     """
@@ -97,13 +138,18 @@ async def copy_between(
     info = await provider.head(key)
     row = other.capabilities
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
-    options = WriteOptions(
-        metadata=check_metadata(info.metadata, row, other.locate(destination)), content_type=info.content_type
-    )
+    metadata = check_metadata(info.metadata, row, other.locate(destination))
+    options = await _with_tags(replace(_stored_with(info), metadata=metadata), provider, key, other)
     parts: list[Part] = []
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
         raise UnsupportedError(message, key=key)
+    if not row.multipart and COPIES * info.size > config.memory_budget:
+        message = (
+            f"{other.locate(destination)}: this provider has no multipart uploads (capabilities.multipart is False), "
+            f"and {info.size} bytes are too many for memory_budget; download the object, then upload the file"
+        )
+        raise UnsupportedError(message, key=destination)
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
@@ -115,12 +161,13 @@ async def copy_between(
                 raise IntegrityError(message, key=key)
             return await send(data)
 
-    if plan.count <= 1 or not info.etag:  # without an etag its ranges cannot be held to one version
+    at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
+    if at_once:
         made, retries = await piece(
-            None, info.size, lambda data: put_settled(other, destination, data, options, policy=policy)
+            None, info.size, lambda data: put_settled(other, destination, data, options, token=token, policy=policy)
         )
     else:
-        async with multipart(other, destination, options, policy=policy) as (upload, marked):
+        async with multipart(other, destination, options, token=token, policy=policy) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from bucketry._core import checksums
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import ReadOptions
-from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.provider import StrPath
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
@@ -28,7 +29,7 @@ READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
 
 
 @dataclass(slots=True)
-class Download:
+class DownloadTransfer:
     """One download under way.
 
     Attributes:
@@ -36,6 +37,7 @@ class Download:
         config: How.
         limits: What it shares with the manager's other transfers.
         key: The object.
+        staged_name: Of the file beside the target until it is whole.
         retries: Bodies that broke and were resumed, and downloads made once more because the checksum differed.
     """
 
@@ -43,6 +45,7 @@ class Download:
     config: TransferConfig
     limits: Limits
     key: str
+    staged_name: str
     progress: ProgressCallback | None = None
     retries: int = 0
     _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Download:
         info = listed if listed is not None and small else await self.provider.head(self.key)
         plan = plan_download(info.size, self.config.part_size)
         algorithm = None if small else self._algorithm(info)
-        async with StagedFile(path, info.size, fsync=self.config.fsync) as staged:
+        async with StagedFile(path, info.size, name=self.staged_name, fsync=self.config.fsync) as staged:
             meter = Meter(self.progress, self.key, info.size)
             whole = small or plan.count <= 1 or not info.etag  # without an etag ranges cannot be held to one version
 
@@ -118,7 +121,7 @@ class Download:
         if verified is None and (verified := self._algorithm(info)) is not None:
             self._compare(verified, info.checksums[verified], checksums.of(verified, data))
         make_way()
-        with StagedFile(path, 0, fsync=self.config.fsync) as staged:
+        with StagedFile(path, 0, name=self.staged_name, fsync=self.config.fsync) as staged:
             FileSink(staged.fd, 0, info.size, None, path).write(data)
             staged.publish()
         return verified or "length"
@@ -152,15 +155,13 @@ class Download:
         """Choose the stored checksum to verify by; `None`: the length only."""
         if not self.config.verify:
             return None
-        usable = (name for name in self.provider.capabilities.stored_checksums if name in info.checksums)
-        return next((name for name in usable if checksums.available(name)), None)
+        return checksums.first_usable(self.provider.capabilities.stored_checksums, info.checksums)
 
     async def _whole(self, staged: StagedFile, info: ObjectInfo, meter: Meter) -> tuple[ObjectInfo, str]:
         """Fetch all in one request, whose answer also says by which checksum to verify it."""
-        names = self.provider.capabilities.stored_checksums if self.config.verify else ()
-        algorithm = next((name for name in names if checksums.available(name)), None)
-        if info.checksums and self.config.verify:
-            algorithm = self._algorithm(info)
+        algorithm = self._algorithm(info)
+        if self.config.verify and not info.checksums:  # the answer says which there are
+            algorithm = checksums.first_usable(self.provider.capabilities.stored_checksums)
         sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
         got = await self._fetch(sink, None, info, meter)
         self._check_listed(info, sink.position)

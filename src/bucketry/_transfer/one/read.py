@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bucketry._core.conditions import check_start
 from bucketry._core.options import WHOLE, ReadOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.one.stream import ResumingStream, no_bytes

@@ -22,6 +22,11 @@ _TOKEN = 8  # bytes of chance in a staged file's name
 _STAGED = re.compile(rf"\.bucketry-[0-9a-f]{{{2 * _TOKEN}}}\.part")
 
 
+def staged_name() -> str:
+    """Give a name for a staged file that no other one has."""
+    return f".bucketry-{secrets.token_hex(_TOKEN)}.part"
+
+
 def is_staged(name: str) -> bool:
     """Tell whether a file of this name is what a download has staged, or left when it was killed."""
     return _STAGED.fullmatch(name) is not None
@@ -92,10 +97,18 @@ class StagedFile:
     removes it in worker threads; all else blocks.
     """
 
-    def __init__(self, path: str | os.PathLike[str], size: int, *, fsync: bool) -> None:
-        """Remember where; no I/O. Where all bytes are at hand already, a `size` of 0 saves the preallocation."""
+    def __init__(self, path: str | os.PathLike[str], size: int, *, name: str, fsync: bool) -> None:
+        """Remember where; no I/O.
+
+        Args:
+            path: The target.
+            size: Bytes to preallocate; 0 where all of them are at hand already.
+            name: Of the staged file, as `staged_name` makes it.
+            fsync: Flush it to the disk before it takes the target's name.
+        """
         self.path = os.fspath(path)
         self.fd = -1
+        self._name = name
         self._size = size
         self._fsync = fsync
         self._staged: str | None = None
@@ -147,7 +160,7 @@ class StagedFile:
     def _open(self) -> None:
         check_target(self.path)
         directory = os.path.dirname(self.path)
-        name = os.path.join(directory, f".bucketry-{secrets.token_hex(_TOKEN)}.part")
+        name = os.path.join(directory, self._name)
         try:
             try:
                 self.fd = _make(name)

@@ -12,7 +12,7 @@ from typing import Self
 from bucketry._core.conditions import check_start, judge_read
 from bucketry._core.facts import filled
 from bucketry._core.options import ReadOptions
-from bucketry._core.provider import BodyReader, ObjectRequests
+from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo

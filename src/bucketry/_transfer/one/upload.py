@@ -6,17 +6,18 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
 from bucketry._core.checks import check_key, check_write
 from bucketry._core.config import TransferConfig
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests, StrPath
+from bucketry._core.provider import StrPath
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import (
-    WRITE_TOKEN,
     Body,
     ByteCounter,
     ByteRange,
@@ -31,18 +32,18 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.stream import SMALL
-from bucketry._transfer.one.write import CONFLICT, complete_settled, put_settled, whole_checksum
+from bucketry._transfer.one.write import CONFLICT, complete_checked, put_settled
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out, run_workers
-from bucketry.errors import IntegrityError, StorageError, TransientError, UnsupportedError
+from bucketry.errors import TransientError, UnsupportedError
 
 PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, as in the clouds' rows
 
 
 @dataclass(slots=True)
-class Upload:
+class UploadTransfer:
     """One upload under way.
 
     Attributes:
@@ -51,6 +52,7 @@ class Upload:
         limits: What it shares with the manager's other transfers.
         key: The object.
         options: Metadata and preconditions.
+        token: Marks what it writes, whatever is tried again.
         retries: Writes whose outcome had to be settled.
     """
 
@@ -59,6 +61,7 @@ class Upload:
     limits: Limits
     key: str
     options: WriteOptions
+    token: str
     progress: ProgressCallback | None = None
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
@@ -95,12 +98,16 @@ class Upload:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded."""
+        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded.
+
+        Without multipart uploads it must fit one request, and be held in memory whole.
+        """
         started = time.monotonic()
         limits = self.provider.capabilities
         check_key(self.key, limits, self.provider.locate())
         check_write(self.options, limits, self.provider.locate(self.key), multipart=False)
-        check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
+        if limits.multipart:
+            check_write(self.options, limits, self.provider.locate(self.key), multipart=True)
         check_part_size(self.config.part_size, limits, self.provider.locate(self.key))
         meter = Meter(self.progress, self.key, None)
         source = Slicer(chunks)
@@ -111,6 +118,14 @@ class Upload:
             finally:
                 self.limits.memory.give(first.held)
             meter.add(len(first.data))
+        elif not limits.multipart:
+            self.limits.memory.give(first.held)
+            message = (
+                f"{self.provider.locate(self.key)}: the stream is longer than {len(first.data)} bytes, and this "
+                "provider has no multipart uploads (capabilities.multipart is False); write it to a file and upload "
+                "that, or give TransferConfig a larger memory_budget"
+            )
+            raise UnsupportedError(message, key=self.key)
         else:
             waiting = [first]
             del first  # its memory is counted until it is sent
@@ -129,8 +144,10 @@ class Upload:
         return RetryPolicy.of(self.config)
 
     def _single_limit(self) -> int:
-        """Give the largest size that goes in one request."""
+        """Give the largest size that goes in one request: without multipart uploads, all that the provider takes."""
         limits = self.provider.capabilities
+        if not limits.multipart:
+            return limits.max_put_size
         wanted = self.config.multipart_threshold
         if wanted is None:
             wanted = limits.multipart_threshold
@@ -151,8 +168,13 @@ class Upload:
         """Send it in one request; the caller holds its memory."""
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
-            info, self.retries = await put_settled(self.provider, self.key, body, self.options, policy=self._policy)
+            info, self.retries = await put_settled(
+                self.provider, self.key, body, self.options, token=self.token, policy=self._policy
+            )
         return info
+
+    def _opened(self) -> AbstractAsyncContextManager[tuple[MultipartUpload, WriteOptions]]:
+        return multipart(self.provider, self.key, self.options, token=self.token, policy=self._policy)
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
@@ -162,7 +184,7 @@ class Upload:
         while True:
             attempt += 1
             try:
-                async with multipart(self.provider, self.key, self.options, policy=policy) as (upload, marked):
+                async with self._opened() as (upload, marked):
                     ranges = enumerate(plan.ranges(), start=1)
                     await run_workers(partial(self._send_parts, source, ranges, upload, meter), width)
                     await in_thread(check_unchanged, source.range(0, source.size), self.provider.locate(self.key))
@@ -197,7 +219,7 @@ class Upload:
                 self.limits.memory.give(part.held)
 
     async def _all_stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        async with multipart(self.provider, self.key, self.options, policy=self._policy) as (upload, marked):
+        async with self._opened() as (upload, marked):
 
             async def one(part: _StreamPart) -> None:
                 try:
@@ -226,15 +248,23 @@ class Upload:
             yield await self._next_part(source, number)
 
     async def _next_part(self, source: Slicer, number: int) -> _StreamPart:
-        size = stream_part_size(number, self.provider.capabilities, self.config.part_size)
-        held = await self.limits.memory.take(self._memory(size))
+        limits = self.provider.capabilities
+        if limits.multipart:
+            size = stream_part_size(number, limits, self.config.part_size)
+            wanted = self._memory(size)
+        else:
+            size = min(limits.max_put_size, self.config.memory_budget // COPIES)
+            wanted = COPIES * size
+        held = await self.limits.memory.take(wanted)
         try:
             data = await source.take(size)
             self._check_stream(number, source.taken)
         except BaseException:
             self.limits.memory.give(held)
             raise
-        return _StreamPart(number, data, held)
+        needed = min(held, COPIES * len(data))
+        self.limits.memory.give(held - needed)
+        return _StreamPart(number, data, needed)
 
     def _check_stream(self, number: int, size: int) -> None:
         limits = self.provider.capabilities
@@ -246,23 +276,8 @@ class Upload:
             raise UnsupportedError(message, key=self.key)
 
     async def _complete(self, upload: MultipartUpload, marked: WriteOptions) -> ObjectInfo:
-        limits = self.provider.capabilities
-        whole = whole_checksum(self._parts, limits)
-        info, settled = await complete_settled(
-            self.provider, upload, self._parts, marked, checksum=whole, policy=self._policy
-        )
+        info, settled = await complete_checked(self.provider, upload, self._parts, marked, self.config)
         self.retries += settled
-        if self.config.verify or not limits.stable_multipart_etag:
-            try:
-                stored = await self.provider.head(self.key)
-            except StorageError:
-                return info  # it is published all the same: the token may write and not read, or somebody deleted it
-            if stored.write_token != marked.metadata[WRITE_TOKEN]:
-                return info  # somebody has replaced it since
-            if stored.size != info.size:
-                message = f"{self.provider.locate(self.key)}: {info.size} bytes were sent and {stored.size} are stored"
-                raise IntegrityError(message, key=self.key)
-            return stored
         return info
 
     def _result(self, info: ObjectInfo, parts: int, started: float) -> TransferResult:

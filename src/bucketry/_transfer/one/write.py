@@ -9,12 +9,14 @@ from dataclasses import replace
 
 from bucketry._core import checksums
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.config import TransferConfig
 from bucketry._core.options import WriteOptions
-from bucketry._core.provider import ObjectRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, body_size
 from bucketry.errors import (
     AlreadyExistsError,
+    IntegrityError,
     NotFoundError,
     PreconditionFailedError,
     StorageError,
@@ -28,24 +30,30 @@ CONFLICT = "ConditionalRequestConflict"
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
-def with_token(options: WriteOptions) -> WriteOptions:
+def new_token() -> str:
+    """Give the token of a write: 32 hexadecimal digits of chance."""
+    return secrets.token_hex(16)
+
+
+def with_token(options: WriteOptions, token: str) -> WriteOptions:
     """Mark a write, so that it can be told from anybody else's; readers do not see the mark."""
-    return replace(options, metadata={**options.metadata, WRITE_TOKEN: secrets.token_hex(16)})
+    return replace(options, metadata={**options.metadata, WRITE_TOKEN: token})
 
 
 async def put_settled(
-    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, policy: RetryPolicy
+    provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> tuple[ObjectInfo, int]:
     """Put an object in one request, and give it with the number of times its outcome had to be settled.
 
     A plain put may be repeated by the provider. A conditional one may not: its own first try can
-    make the second fail. So after a lost answer, or a refusal, the object is looked at.
+    make the second fail. So it is marked with the token, and after a lost answer, or a refusal, the object
+    is looked at.
 
     Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer of a conditional write.
     """
     if not options.conditional:
         return await provider.put_object(key, body, options), 0
-    options = with_token(options)
+    options = with_token(options, token)
     return await _settle(
         lambda: provider.put_object(key, body, options), provider, key, options, body_size(body), policy
     )
@@ -84,6 +92,40 @@ async def complete_settled(
         policy,
         final=CONFLICT,
     )
+
+
+async def complete_checked(
+    provider: ObjectRequests,
+    upload: MultipartUpload,
+    parts: Sequence[Part],
+    marked: WriteOptions,
+    config: TransferConfig,
+) -> tuple[ObjectInfo, int]:
+    """Publish a multipart upload, and look whether what is stored is what was sent.
+
+    Arguments and errors as for `complete_settled`.
+
+    Raises:
+        IntegrityError: Another number of bytes is stored than was sent.
+
+    Cost: as `complete_settled`, and 1 HEAD where `config.verify` asks for it or completion does not tell the etag.
+    """
+    row = provider.capabilities
+    whole = whole_checksum(parts, row)
+    policy = RetryPolicy.of(config)
+    info, settled = await complete_settled(provider, upload, parts, marked, checksum=whole, policy=policy)
+    if not config.verify and row.stable_multipart_etag:
+        return info, settled
+    try:
+        stored = await provider.head(upload.key)
+    except StorageError:
+        return info, settled  # it is published all the same: perhaps the token may not read, or somebody deleted it
+    if stored.write_token != marked.metadata[WRITE_TOKEN]:
+        return info, settled  # somebody has replaced it since
+    if stored.size != info.size:
+        message = f"{provider.locate(upload.key)}: {info.size} bytes were sent and {stored.size} are stored"
+        raise IntegrityError(message, key=upload.key)
+    return stored, settled
 
 
 async def _settle(

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body
 from bucketry._providers.s3.boto.bodies import load
+from bucketry._providers.s3.boto.parameters import parameters
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._runtime.threads import in_thread
 from bucketry._session.botocore_errors import BORDER, exception_class, refusal_of, said_by
@@ -23,6 +24,8 @@ from bucketry._wire.slots import Slots
 from bucketry.errors import StorageError
 
 T = TypeVar("T")
+_NOT_TAKEN = {("head_bucket", "RequestPayer"), ("delete_object_tagging", "RequestPayer")}
+"""Parameters of every request that a method of the client has not."""
 
 
 class BotoCalls:
@@ -39,6 +42,10 @@ class BotoCalls:
         self.bucket = bucket
         self.pool = pool
         self.capabilities = bucket.vendor.capabilities
+        self._every = parameters(bucket.headers.every)
+        self._existing = parameters(bucket.headers.existing)
+        self._new = parameters(bucket.headers.new)
+        self._source = parameters(bucket.headers.source)
 
     async def load(self, operation: str, key: str, body: Body, algorithm: str | None) -> tuple[bytes, str | None]:
         """Give a body in memory, and its checksum."""
@@ -73,6 +80,7 @@ class BotoCalls:
         """
         bucket = self.bucket
         arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": bucket.name}
+        arguments |= {name: value for name, value in self._every.items() if (method, name) not in _NOT_TAKEN}
         if key is not None:
             arguments["Key"] = key
         bucket.check(operation, key, **{name: value for name, value in params.items() if isinstance(value, str)})
@@ -168,3 +176,7 @@ class _Translating:
         if (refusal := refusal_of(exc)) is not None:
             return bucket.refused(refusal, operation, key, self._options)
         return bucket.error(exception_class(exc), key, operation, f"{operation} failed: {said_by(exc)}")
+
+
+def nothing(answer: dict[str, Any]) -> None:
+    """Read nothing: that the answer is a good one says all."""

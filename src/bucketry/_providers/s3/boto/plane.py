@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from bucketry._core.conditions import judge_read
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
-from bucketry._core.values import Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, body_size
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
+from bucketry._providers.ranges import fill_sink
 from bucketry._providers.s3.answers import (
-    Deletions,
-    list_page,
-    object_info,
+    headers_of,
     required,
-    written_info,
+    uploads_behind,
 )
 from bucketry._providers.s3.boto.bodies import checksum_argument
-from bucketry._providers.s3.boto.body import CHUNK, BotoBody
-from bucketry._providers.s3.boto.calls import BotoCalls
-from bucketry._providers.s3.headers import expect_object, expect_range, expect_status, hex_of, is_header_checksum
-from bucketry._runtime.threads import in_thread
+from bucketry._providers.s3.boto.body import BotoBody
+from bucketry._providers.s3.boto.calls import nothing
+from bucketry._providers.s3.boto.listings import BotoListings
+from bucketry._providers.s3.boto.parameters import parameters
+from bucketry._providers.s3.headers import (
+    condition_headers,
+    expect_object,
+    expect_range,
+    expect_status,
+    hex_of,
+    info_of,
+    is_header_checksum,
+    replacing_headers,
+    stored_headers,
+    write_headers,
+    written,
+)
 from bucketry._wire.slots import Slots
-from bucketry.errors import IncompleteBodyError, IntegrityError, UnsupportedError
+from bucketry.errors import IntegrityError, UnsupportedError
 
 T = TypeVar("T")
 
 _PRESIGNED = {"GET": "get_object", "PUT": "put_object", "HEAD": "head_object", "DELETE": "delete_object"}
+_RESPONSE = {
+    "response-content-type": "ResponseContentType",
+    "response-content-disposition": "ResponseContentDisposition",
+}
 _HEAD = 200
 
 
-class BotoPlane(BotoCalls):
+class BotoPlane(BotoListings):
     """The requests of one bucket through the pool's client for its endpoint; `S3Requests` has checked the arguments."""
 
     @property
@@ -41,7 +57,7 @@ class BotoPlane(BotoCalls):
 
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
-        await self.send("connect", "head_bucket", _nothing)
+        await self.send("connect", "head_bucket", nothing)
 
     # --- reads -------------------------------------------------------------------------------------
 
@@ -51,10 +67,16 @@ class BotoPlane(BotoCalls):
         def read(answer: dict[str, Any]) -> ObjectInfo:
             if (status := _status(answer)) != _HEAD:
                 raise ValueError(f"its status is {status}")
-            return object_info(key, answer, required(answer, "ContentLength"))
+            return info_of(key, headers_of(answer), required(answer, "ContentLength"))
 
         return await self.send(
-            operation, "head_object", read, key=key, VersionId=version_id, ChecksumMode=self._checksum_mode
+            operation,
+            "head_object",
+            read,
+            key=key,
+            VersionId=version_id,
+            ChecksumMode=self._checksum_mode,
+            **self._existing,
         )
 
     @asynccontextmanager
@@ -69,7 +91,7 @@ class BotoPlane(BotoCalls):
                 size = expect_range(answer.get("ContentRange", ""), length, options.byte_range)
             except IntegrityError as exc:
                 raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
-            info = object_info(key, answer, size)
+            info = info_of(key, headers_of(answer), size)
             if options.conditional:  # some servers ignore the headers
                 judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
@@ -89,24 +111,12 @@ class BotoPlane(BotoCalls):
                 IfMatch=if_match if sent and if_match != "*" else None,
                 IfNoneMatch=if_none_match if sent and if_none_match != "*" else None,
                 ChecksumMode=self._checksum_mode if byte_range is None and options.verify else None,
+                **self._existing,
             )
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """See `ReadsObjects.fetch_range`."""
-        async with self.open_body(key, options) as body:
-            pending = bytearray()
-            try:
-                async with aclosing(body.__aiter__()) as chunks:
-                    async for chunk in chunks:
-                        pending += chunk
-                        if len(pending) >= CHUNK:
-                            await in_thread(sink.write, pending)
-                            pending = bytearray()
-            except IncompleteBodyError:
-                await in_thread(sink.write, pending)  # what did arrive need not be asked for again
-                raise
-            await in_thread(sink.write, pending)
-            return body.info
+        return await fill_sink(self.open_body(key, options), sink)
 
     # --- writes ------------------------------------------------------------------------------------
 
@@ -116,8 +126,7 @@ class BotoPlane(BotoCalls):
         data, digest = await self.load("put", key, body, algorithm)
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
-            required(answer, "ETag")
-            return written_info(key, answer, body_size(body), options)
+            return written(key, headers_of(answer), required(answer, "ETag"), body_size(body), options)
 
         return await self.send(
             "put",
@@ -127,13 +136,10 @@ class BotoPlane(BotoCalls):
             repeatable=not options.conditional,
             options=options,
             Body=data,
-            Metadata=dict(options.metadata),
-            ContentType=options.content_type,
-            StorageClass=options.storage_class,
-            IfNoneMatch=options.if_none_match,
-            IfMatch=options.if_match,
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
             **checksum_argument(algorithm, digest),
+            **parameters(write_headers(options)),
+            **self._new,
         )
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
@@ -152,11 +158,10 @@ class BotoPlane(BotoCalls):
             # What a lost answer has opened has to be looked for, see _transfer.cleanup.
             repeatable=False,
             options=options,
-            Metadata=dict(options.metadata),
-            ContentType=options.content_type,
-            StorageClass=options.storage_class,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
             ChecksumType="FULL_OBJECT" if full else None,
+            **parameters(stored_headers(options)),
+            **self._new,
         )
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
@@ -178,6 +183,7 @@ class BotoPlane(BotoCalls):
             Body=data,
             ChecksumAlgorithm=self._sdk_checksum(algorithm),
             **checksum_argument(algorithm, digest),
+            **self._existing,
         )
 
     async def complete_multipart(
@@ -193,8 +199,8 @@ class BotoPlane(BotoCalls):
         full = checksum is not None and self.capabilities.full_object_checksum
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
-            required(answer, "ETag")  # an empty 200 published nothing
-            return written_info(upload.key, answer, sum(part.size for part in parts), options)
+            etag = required(answer, "ETag")  # an empty 200 published nothing
+            return written(upload.key, headers_of(answer), etag, sum(part.size for part in parts), options)
 
         return await self.send(
             "complete_multipart",
@@ -215,17 +221,15 @@ class BotoPlane(BotoCalls):
                     for part in parts
                 ]
             },
-            IfNoneMatch=options.if_none_match,
-            IfMatch=options.if_match,
             ChecksumType="FULL_OBJECT" if full else None,
             **checksum_argument(algorithm if full else None, checksum),
+            **parameters(condition_headers(options)),
+            **self._existing,
         )
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """See `UploadsParts.abort_multipart`."""
-        await self.send(
-            "abort_multipart", "abort_multipart_upload", _nothing, key=upload.key, UploadId=upload.upload_id
-        )
+        await self.send("abort_multipart", "abort_multipart_upload", nothing, key=upload.key, UploadId=upload.upload_id)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """See `UploadsParts.list_parts`."""
@@ -244,57 +248,32 @@ class BotoPlane(BotoCalls):
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumberMarker=after or None,
+            **self._existing,
         )
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
 
         def read(answer: dict[str, Any]) -> tuple[MultipartUpload, ...]:
             required(answer, "Bucket")
-            return tuple(
+            found = (
                 MultipartUpload(key=entry["Key"], upload_id=entry["UploadId"], initiated=entry.get("Initiated"))
                 for entry in answer.get("Uploads", ())
             )
+            return uploads_behind(found, after)
 
-        return await self.send("list_multiparts", "list_multipart_uploads", read, Prefix=prefix)
-
-    # --- listing, deleting, copying ----------------------------------------------------------------
-
-    async def list_page(
-        self,
-        prefix: str = "",
-        *,
-        delimiter: str | None = None,
-        start_after: str | None = None,
-        token: str | None = None,
-        max_keys: int | None = None,
-        operation: str = "list",
-    ) -> ListPage:
-        """See `ListsObjects.list_page`."""
         return await self.send(
-            operation,
-            "list_objects_v2",
-            lambda answer: list_page(answer, token),
+            "list_multiparts",
+            "list_multipart_uploads",
+            read,
             Prefix=prefix,
-            Delimiter=delimiter,
-            StartAfter=start_after,
-            ContinuationToken=token,
-            MaxKeys=max_keys,
+            KeyMarker=after.key if after else None,
+            UploadIdMarker=after.upload_id if after else None,
         )
 
-    async def delete(self, key: str) -> None:
-        """See `DeletesObjects.delete`."""
-        await self.send("delete", "delete_object", _nothing, key=key)
-
-    async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML can carry in one request, and give what the answer says of each."""
-
-        def read(answer: dict[str, Any]) -> Deletions:
-            deleted = [entry.get("Key", "") for entry in answer.get("Deleted", ())]
-            return deleted, [dict(entry) for entry in answer.get("Errors", ())]
-
-        named = {"Objects": [{"Key": key} for key in keys]}
-        return await self.send("delete_many", "delete_objects", read, Delete=named)
+    # --- copying ----------------------------------------------------------------
 
     async def copy_object(
         self,
@@ -305,14 +284,6 @@ class BotoPlane(BotoCalls):
         options: WriteOptions | None = None,
     ) -> None:
         """Copy; what was made has to be looked at."""
-        replaced: dict[str, Any] = {}
-        if options is not None:
-            replaced = {
-                "MetadataDirective": "REPLACE",
-                "Metadata": dict(options.metadata),
-                "ContentType": options.content_type,
-                "StorageClass": options.storage_class,
-            }
 
         def read(answer: dict[str, Any]) -> None:
             required(answer.get("CopyObjectResult", {}), "ETag")
@@ -324,7 +295,9 @@ class BotoPlane(BotoCalls):
             key=destination,
             CopySource={"Bucket": self.bucket.name, "Key": source},
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
-            **replaced,
+            **parameters(replacing_headers(options)),
+            **self._new,
+            **self._source,
         )
 
     async def copy_part(
@@ -351,13 +324,19 @@ class BotoPlane(BotoCalls):
             CopySource={"Bucket": self.bucket.name, "Key": source},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
             CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            **self._existing,
+            **self._source,
         )
 
     # --- signed URLs -------------------------------------------------------------------------------
 
-    async def presign(self, key: str, method: str, expires_in: int) -> str:
+    async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
         """See `Presigns.presign`."""
+        if self._every:
+            problem = "aiobotocore would sign request_payer as a header, which whoever has the URL would have to send"
+            raise self.bucket.error(UnsupportedError, key, "presign", problem)
         params = {"Bucket": self.bucket.name, "Key": key}
+        params |= {_RESPONSE[name]: value for name, value in response.items()}
         return str(await self.sign("generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in))
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
@@ -374,10 +353,6 @@ class BotoPlane(BotoCalls):
 
     def _sdk_checksum(self, algorithm: str | None) -> str | None:
         return algorithm.upper() if algorithm and self.bucket.vendor.sdk_checksum_header else None
-
-
-def _nothing(answer: dict[str, Any]) -> None:
-    """Read nothing: that the answer is a good one says all."""
 
 
 def _status(answer: dict[str, Any]) -> int | None:

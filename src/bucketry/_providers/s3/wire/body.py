@@ -95,8 +95,7 @@ class WireBody:
         stored, options = self.info.checksums, self._get.options
         if not stored or not options.verify or options.byte_range is not None:
             return None
-        names = self._calls.bucket.vendor.capabilities.stored_checksums
-        return next((name for name in names if name in stored and checksums.available(name)), None)
+        return checksums.first_usable(self._calls.bucket.vendor.capabilities.stored_checksums, stored)
 
     def _compare(self, algorithm: str, computed: str) -> None:
         stored = self.info.checksums[algorithm]

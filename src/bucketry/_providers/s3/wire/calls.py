@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 from bucketry._core import checksums
 from bucketry._core.conditions import judge_read
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB
-from bucketry._core.values import Body, ByteCounter, FileRange, MultipartUpload, ObjectInfo, body_size
+from bucketry._core.values import NOTHING, Body, ByteCounter, FileRange, MultipartUpload, ObjectInfo, body_size
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.headers import (
     checksum_headers,
@@ -64,12 +64,28 @@ class WireCalls:
         self.root = root
         self._row = bucket.vendor.capabilities
         self._sdk = bucket.vendor.sdk_checksum_header
-        self._checksum_mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
+        self._headers = bucket.headers
+        self._read_headers = {**self._headers.every, **self._headers.existing}
+        mode = {"x-amz-checksum-mode": "ENABLED"} if self._row.stored_checksums else {}
+        self._whole_headers = self._read_headers | mode
 
     @property
     def closed(self) -> bool:
         """Whether the client is closed, so that another has to be asked for."""
         return self.client.closed
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] = NOTHING,
+        *,
+        repeatable: bool = True,
+    ) -> Call:
+        """Give a request with the headers that go with every one."""
+        every = self._headers.every
+        return Call(method, path, query, {**every, **headers} if every else headers, repeatable)
 
     async def opened(
         self, operation: str, call: Call, key: str | None, begin: Callable[[AnswerHead], None] | None = None
@@ -183,11 +199,10 @@ class WireCalls:
 
     def read_of(self, key: str, options: ReadOptions) -> Get:
         """Give the request that reads an object, or a range of it."""
-        headers = {}
+        summed = options.byte_range is None and options.verify
+        headers = dict(self._whole_headers if summed else self._read_headers)
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
-        elif self._checksum_mode and options.verify:
-            headers = {**self._checksum_mode}
         # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
         if self._row.get_if_match:
             if options.if_match is not None and options.if_match != "*":

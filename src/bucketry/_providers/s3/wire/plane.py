@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bucketry._core import checksums
+from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.provider import RangeSink
-from bucketry._core.values import Body, ByteRange, FileRange, ListPage, MultipartUpload, ObjectInfo, Part, body_size
-from bucketry._providers.s3.answers import Deletions
+from bucketry._core.values import (
+    Body,
+    ByteRange,
+    FileRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    VersionPage,
+    body_size,
+)
+from bucketry._providers.s3.answers import Deletions, marker_of, uploads_behind, version_page
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.headers import (
     base64_of,
     checksum_headers,
+    condition_headers,
     hex_of,
     info_of,
     is_header_checksum,
     range_header,
+    replacing_headers,
+    stored_headers,
     write_headers,
     written,
 )
@@ -27,6 +40,8 @@ from bucketry._providers.s3.wire.calls import OK, WireCalls, etag_of, length_of,
 from bucketry._providers.s3.xml.documents import deletion_request, deletions
 from bucketry._providers.s3.xml.listing import ListingParser
 from bucketry._providers.s3.xml.multipart import answer_fields, completion_request, open_uploads, stored_parts
+from bucketry._providers.s3.xml.versions import tags as tags_of
+from bucketry._providers.s3.xml.versions import tags_request, versions
 from bucketry._wire.client import Call, OriginClient
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
@@ -51,7 +66,7 @@ class WirePlane(WireCalls):
 
     async def head_bucket(self) -> None:
         """Ask for the bucket."""
-        await self.ask("connect", Call("HEAD", self.root or "/"), _nothing)
+        await self.ask("connect", self.call("HEAD", self.root or "/"), _nothing)
 
     # --- reads -------------------------------------------------------------------------------------
 
@@ -63,7 +78,7 @@ class WirePlane(WireCalls):
                 raise ValueError(f"its status is {head.status}")
             return info_of(key, head.headers, length_of(head))
 
-        call = Call("HEAD", self.path(key, operation), version_query(version_id), self._checksum_mode)
+        call = Call("HEAD", self.path(key, operation), version_query(version_id), self._whole_headers)
         return await self.ask(operation, call, read, key)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> WireBody:
@@ -107,7 +122,8 @@ class WirePlane(WireCalls):
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """See `WritesObjects.put_object`."""
-        call = Call("PUT", self.path(key, "put"), "", write_headers(options), not options.conditional)
+        headers = {**write_headers(options), **self._headers.new}
+        call = self.call("PUT", self.path(key, "put"), "", headers, repeatable=not options.conditional)
         # The file's bytes are held, so that those which were summed and looked at are those which are stored.
         data = await self.bytes_of(body, "put", key) if isinstance(body, FileRange) else body
 
@@ -119,7 +135,7 @@ class WirePlane(WireCalls):
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """See `UploadsParts.create_multipart`."""
-        headers = write_headers(options)
+        headers = {**stored_headers(options), **self._headers.new}
         algorithm, full = self._row.multipart_checksum, self._row.full_object_checksum
         if algorithm is not None and is_header_checksum(algorithm) and (full or options.part_checksums):
             headers["x-amz-checksum-algorithm"] = algorithm.upper()
@@ -133,7 +149,7 @@ class WirePlane(WireCalls):
             return MultipartUpload(key=key, upload_id=upload_id)
 
         # Not to be repeated: what a lost answer has opened has to be looked for, see _transfer.cleanup.
-        call = Call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
+        call = self.call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
         return await self.ask("create_multipart", call, read, key, options=options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
@@ -144,7 +160,8 @@ class WirePlane(WireCalls):
             kept = digest if algorithm is not None and is_header_checksum(algorithm) else None
             return Part(part_number=part_number, size=body_size(body), etag=etag_of(head), checksum=kept)
 
-        call = Call("PUT", self.path(upload.key, "put_part"), upload_query(upload, partNumber=str(part_number)))
+        query = upload_query(upload, partNumber=str(part_number))
+        call = self.call("PUT", self.path(upload.key, "put_part"), query, self._headers.existing)
         sent = body.sent if isinstance(body, FileRange) else None
         return await self.send("put_part", call, read, upload.key, body, algorithm, sent=sent)
 
@@ -159,7 +176,7 @@ class WirePlane(WireCalls):
             if part.checksum is not None and is_header_checksum(algorithm):
                 fields[f"Checksum{algorithm.upper()}"] = base64_of(part.checksum)
             listed.append(fields)
-        headers = write_headers(WriteOptions(if_match=options.if_match, if_none_match=options.if_none_match))
+        headers = {**condition_headers(options), **self._headers.existing}
         if checksum is not None and self._row.full_object_checksum:
             headers |= checksum_headers(algorithm, checksum, sdk=False) | {"x-amz-checksum-type": "FULL_OBJECT"}
 
@@ -170,18 +187,18 @@ class WirePlane(WireCalls):
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
         # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
-        call = Call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
+        call = self.call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
         return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
         """Abort; an upload that is gone is an error here."""
-        call = Call("DELETE", self.path(upload.key, "abort_multipart"), upload_query(upload))
+        call = self.call("DELETE", self.path(upload.key, "abort_multipart"), upload_query(upload))
         await self.ask("abort_multipart", call, _nothing, upload.key)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
         """See `UploadsParts.list_parts`."""
         query = upload_query(upload, **({"part-number-marker": str(after)} if after else {}))
-        call = Call("GET", self.path(upload.key, "list_parts"), query)
+        call = self.call("GET", self.path(upload.key, "list_parts"), query, self._headers.existing)
 
         def read(_: AnswerHead, answer: bytes) -> tuple[Part, ...]:
             # Some servers ignore the marker.
@@ -189,18 +206,24 @@ class WirePlane(WireCalls):
 
         return await self.ask("list_parts", call, read, upload.key)
 
-    async def list_multiparts(self, prefix: str = "") -> tuple[MultipartUpload, ...]:
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
         """See `UploadsParts.list_multiparts`."""
-        self.bucket.check("list_multiparts", None, Prefix=prefix)
-        query = encode_query({"uploads": "", "prefix": prefix} if prefix else {"uploads": ""})
+        self.bucket.check("list_multiparts", None, Prefix=prefix, KeyMarker=after.key if after else None)
+        wanted = {"prefix": prefix} if prefix else {}
+        if after is not None:
+            wanted |= {"key-marker": after.key, "upload-id-marker": after.upload_id}
+        query = encode_query({"uploads": "", **wanted})
 
         def read(_: AnswerHead, answer: bytes) -> tuple[MultipartUpload, ...]:
-            return tuple(
+            found = (
                 MultipartUpload(key=key, upload_id=upload_id, initiated=initiated)
                 for key, upload_id, initiated in open_uploads(answer)
             )
+            return uploads_behind(found, after)
 
-        return await self.ask("list_multiparts", Call("GET", self.root or "/", query), read)
+        return await self.ask("list_multiparts", self.call("GET", self.root or "/", query), read)
 
     # --- listing, deleting, copying ----------------------------------------------------------------
 
@@ -225,7 +248,7 @@ class WirePlane(WireCalls):
         self.bucket.check(operation, None, **given)
         pairs = {"list-type": "2", "encoding-type": "url"}
         pairs |= {name: value for name, value in given.items() if value is not None}
-        call = Call("GET", self.root or "/", encode_query(pairs))
+        call = self.call("GET", self.root or "/", encode_query(pairs))
 
         attempts = self.bucket.attempts(operation, None)
         while True:
@@ -243,15 +266,43 @@ class WirePlane(WireCalls):
                 finally:
                     self.client.done(connection)
 
-    async def delete(self, key: str) -> None:
+    async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
+        """See `S3Requests.list_versions_page`."""
+        self.bucket.check("list_versions", None, Prefix=prefix)
+        pairs = {"versions": "", "encoding-type": "url", **marker_of(token)}
+        query = encode_query(pairs | {"prefix": prefix} if prefix else pairs)
+
+        def read(_: AnswerHead, answer: bytes) -> VersionPage:
+            return version_page(*versions(answer), token)
+
+        return await self.ask("list_versions", self.call("GET", self.root or "/", query), read)
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """See `S3Requests.get_tags`."""
+        call = self.call("GET", self.path(key, "get_tags"), "tagging=")
+        return await self.ask("get_tags", call, lambda _, answer: tags_of(answer), key)
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """See `S3Requests.put_tags`."""
+        if not tags:
+            call = self.call("DELETE", self.path(key, "put_tags"), "tagging=")
+            await self.ask("put_tags", call, _nothing, key)
+            return
+        body = tags_request(tags)
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # which this request needs
+        call = self.call("PUT", self.path(key, "put_tags"), "tagging=", headers)
+        await self.ask("put_tags", call, _nothing, key, body)
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete; a missing object may be an error here."""
-        await self.ask("delete", Call("DELETE", self.path(key, "delete")), _nothing, key)
+        call = self.call("DELETE", self.path(key, "delete"), version_query(version_id))
+        await self.ask("delete", call, _nothing, key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML can carry, and give what the answer says of each."""
         body = deletion_request(keys)
         headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # the one that this request needs
-        call = Call("POST", self.root or "/", "delete=", headers)
+        call = self.call("POST", self.root or "/", "delete=", headers)
         return await self.ask("delete_many", call, lambda _, answer: deletions(answer), None, body)
 
     async def copy_object(
@@ -263,15 +314,13 @@ class WirePlane(WireCalls):
         options: WriteOptions | None = None,
     ) -> None:
         """Copy; what was made has to be looked at."""
-        headers = self._source(source, if_match)
-        if options is not None:
-            headers |= {"x-amz-metadata-directive": "REPLACE", **write_headers(options)}
+        headers = self._source(source, if_match) | {**replacing_headers(options), **self._headers.new}
 
         def read(_: AnswerHead, answer: bytes) -> None:
             if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 copied nothing
                 raise ValueError("it has no ETag")
 
-        await self.ask("copy", Call("PUT", self.path(destination, "copy"), "", headers), read, destination)
+        await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
@@ -287,17 +336,19 @@ class WirePlane(WireCalls):
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=fields["ETag"], checksum=digest)
 
-        headers = {**self._source(source, if_match), "x-amz-copy-source-range": range_header(byte_range)}
+        headers = self._source(source, if_match) | {"x-amz-copy-source-range": range_header(byte_range)}
+        headers |= self._headers.existing
         query = upload_query(upload, partNumber=str(part_number))
-        call = Call("PUT", self.path(upload.key, "copy_part"), query, headers)
+        call = self.call("PUT", self.path(upload.key, "copy_part"), query, headers)
         return await self.ask("copy_part", call, read, upload.key)
 
     # --- signed URLs -------------------------------------------------------------------------------
 
-    async def presign(self, key: str, method: str, expires_in: int) -> str:
-        """See `Presigns.presign`."""
+    async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
+        """See `Presigns.presign`; what else goes with every request stands in the URL."""
+        query = encode_query({**response, **self._headers.every})
         try:
-            return await self.client.presign(Call(method, self.path(key, "presign")), expires_in)
+            return await self.client.presign(Call(method, self.path(key, "presign"), query), expires_in)
         except WireError as exc:
             raise self.failed(exc, "presign", key) from exc
 
@@ -313,7 +364,7 @@ class WirePlane(WireCalls):
         return {"url": f"{self.client.origin}{self.root or '/'}", "fields": {"key": key, **fields}}
 
     def _source(self, source: str, if_match: str | None) -> dict[str, str]:
-        headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}"}
+        headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}", **self._headers.source}
         if if_match is not None and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers

@@ -1,0 +1,327 @@
+"""What a provider may do in one request each, beyond what every provider does; the row tells whether it does.
+
+A provider derives from these, so that what it does not write refuses by `UnsupportedError`. The defaults of
+`fetch_range` and `delete_batch` do without; they are in `_providers.defaults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from bucketry._core.facts import filled
+from bucketry._core.names import Names
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    MultipartUpload,
+    ObjectInfo,
+    Part,
+    VersionPage,
+)
+from bucketry.errors import UnsupportedError
+
+
+class RangeSink(Protocol):
+    """Where `fetch_range` puts an object's bytes: an open file, from one position on."""
+
+    @property
+    def fd(self) -> int:
+        """The file's descriptor, open for writing."""
+
+    @property
+    def position(self) -> int:
+        """Offset in the file of the next byte."""
+
+    @property
+    def needs_bytes(self) -> bool:
+        """Whether the bytes must pass through `write` (they are summed), or the kernel may copy them."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write the next bytes. Blocks: call it in a worker thread."""
+
+    def skip(self, count: int) -> None:
+        """Note that `count` bytes were put at `position` by other means, such as `copy_file_range`."""
+
+
+class FetchesRanges(Protocol):
+    """One request each: bytes into an open file. The default reads `open_body`."""
+
+    async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
+        """Put a range of the object (`None`: all of it) into an open file, off the event loop.
+
+        On `IncompleteBodyError` the sink's position tells how much arrived: ask for the rest.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: The object is not the version named by `if_match`.
+            IncompleteBodyError: The body ended or stalled before its length.
+            IntegrityError: The answer is of another range than the one asked for.
+            LocalFileError: The file cannot be written.
+
+        Cost: 1 request, the range's bytes down; about 1 MiB of memory.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+
+
+class DeletesBatches(Protocol):
+    """One request for several objects, where `capabilities.max_delete_keys` is more than 1."""
+
+    async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
+        """Remove up to `capabilities.max_delete_keys` objects and report on each.
+
+        Cost: 1 request; by the default 1 for each key.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
+
+
+class CopiesObjects(Protocol):
+    """One request each: copies that the server makes, where `capabilities.copy`."""
+
+    async def copy_object(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> ObjectInfo:
+        """Copy within the bucket, up to `capabilities.max_copy_size` bytes, metadata included.
+
+        Args:
+            source: Key to copy.
+            destination: Key to write.
+            if_match: The source's etag, to copy exactly that version.
+            options: Replaces metadata and content type; `None` keeps the source's.
+
+        Raises:
+            UnsupportedError: The provider has no server-side copy.
+
+        Cost: 1 request; no bytes pass through this machine.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        raise _without(self, "server-side copy", "copy is False", "copy_object", source)
+
+    async def copy_part(
+        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """Make a part of an open upload from a range of another object.
+
+        Raises:
+            UnsupportedError: The provider has no server-side copy into parts.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+        """
+        raise _without(
+            self,
+            "server-side copy into parts",
+            "copy and capabilities.multipart are not both True",
+            "copy_part",
+            source,
+        )
+
+
+class UploadsParts(Protocol):
+    """One request each: an object made of parts, where `capabilities.multipart`."""
+
+    async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
+        """Open an upload; its parts are stored, and billed, until it is completed or aborted.
+
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+        """
+        raise _without(self, "multipart uploads", "multipart is False", "create_multipart", key)
+
+    async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        """Store one part; parts may arrive in any order and replace an earlier one of the same number.
+
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+            UploadNotFoundError: The upload was completed or aborted.
+
+        Cost: 1 request, the body's bytes up; the body in memory while it is sent.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+        """
+        raise _without(self, "multipart uploads", "multipart is False", "put_part", upload.key)
+
+    async def complete_multipart(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        """Publish the object made of the parts, in order of their numbers.
+
+        Args:
+            upload: The open upload.
+            parts: Every part, any order.
+            options: Only the preconditions are used here.
+            checksum: Hex digest of the whole object where the row has `full_object_checksum`.
+
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+            UploadNotFoundError: The upload was completed (perhaps by a lost earlier attempt) or aborted.
+            AlreadyExistsError: `if_none_match="*"` and there is an object now.
+            PreconditionFailedError: `if_match` does not hold.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+        """
+        raise _without(self, "multipart uploads", "multipart is False", "complete_multipart", upload.key)
+
+    async def abort_multipart(self, upload: MultipartUpload) -> None:
+        """Throw the upload and its parts away; succeeds when it is gone already.
+
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+        """
+        raise _without(self, "multipart uploads", "multipart is False", "abort_multipart", upload.key)
+
+    async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        """Give the stored parts of an open upload, in order of their numbers; 1,000 at the most, without checksums.
+
+        Args:
+            upload: The open upload.
+            after: Only parts whose number is higher.
+
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+            UploadNotFoundError: The upload was completed or aborted.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+        """
+        raise _without(self, "multipart uploads", "multipart is False", "list_parts", upload.key)
+
+    async def list_multiparts(
+        self, prefix: str = "", *, after: MultipartUpload | None = None
+    ) -> tuple[MultipartUpload, ...]:
+        """Give the open uploads of keys that begin with the literal prefix, 1,000 at the most.
+
+        They come in UTF-8 binary order of their keys, of one key in an order of the provider's own.
+
+        Args:
+            prefix: Literal.
+            after: The last upload of the answer before: only those behind it. It need not be open any more.
+
+        Raises:
+            UnsupportedError: The provider has no multipart uploads.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+        """
+        raise _without(self, "multipart uploads", "multipart is False", "list_multiparts", prefix)
+
+
+class Presigns(Protocol):
+    """URLs that work without credentials; made without a request."""
+
+    async def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires_in: int = 3600,
+        response_content_type: str | None = None,
+        response_content_disposition: str | None = None,
+    ) -> str:
+        """Sign a URL for `method` on the object.
+
+        Args:
+            key: The object.
+            method: One of `capabilities.presign_methods`.
+            expires_in: Seconds, 1 to `capabilities.max_presign_expiry`.
+            response_content_type: What the answer to a GET says as `Content-Type`, in place of what is stored.
+            response_content_disposition: The same for `Content-Disposition`, such as `'attachment; filename="a.csv"'`.
+
+        Raises:
+            UnsupportedError: The provider cannot sign this method, or what its configuration adds to requests cannot
+                stand in a URL.
+            InvalidRequestError: `expires_in` is out of range, or another method than GET is to choose headers.
+
+        Cost: none.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
+        """
+        raise _without(self, "presigned URLs", "presign_methods is empty", "presign", key)
+
+    async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
+        """Sign a form with which a browser may upload to `key`: `{"url": …, "fields": {…}}`.
+
+        Raises:
+            UnsupportedError: The vendor has no browser uploads by form.
+
+        Cost: none.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html
+        """
+        raise _without(self, "browser uploads by a signed form", "presign_post is False", "presign_post", key)
+
+
+class KeepsVersions(Protocol):
+    """One request each: the versions of objects, where `capabilities.versions`."""
+
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """Give up to 1,000 versions and delete markers of the objects whose keys begin with the literal prefix.
+
+        They come in UTF-8 binary order of their keys, of one key the latest first.
+
+        Args:
+            prefix: Literal.
+            token: `next_token` of the page before.
+
+        Raises:
+            UnsupportedError: The provider keeps no versions.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        raise _without(self, "versions", "versions is False", "list_versions_page", prefix)
+
+
+class KeepsTags(Protocol):
+    """One request each: the tags of an object, where `capabilities.tags`."""
+
+    async def get_tags(self, key: str) -> dict[str, str]:
+        """Give the object's tags.
+
+        Raises:
+            NotFoundError: There is no such object.
+            UnsupportedError: The provider keeps no tags.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
+        """
+        raise _without(self, "tags", "tags is False", "get_tags", key)
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace all tags of the object; its bytes, etag and metadata stay.
+
+        Args:
+            key: The object.
+            tags: At most 10; names of 1 to 128 characters, values of up to 256. Empty: the object has no tags then.
+
+        Raises:
+            NotFoundError: There is no such object.
+            UnsupportedError: The provider keeps no tags.
+            InvalidRequestError: There are too many tags, or one is too long; nothing was sent.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+        """
+        raise _without(self, "tags", "tags is False", "put_tags", key)
+
+
+def _without(provider: object, what: str, why: str, operation: str, key: str) -> UnsupportedError:
+    named = cast("Names", provider)  # these protocols are parts of `ObjectRequests`, which has it
+    message = f"{named.locate(key)}: this provider has no {what} (capabilities.{why})"
+    return filled(UnsupportedError(message, key=key), named.name, operation)

@@ -1,0 +1,113 @@
+"""The one place where a request that the row does not promise is refused: version ids, and conditions of writes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from bucketry._core.checks import check_write
+from bucketry._core.facts import Facts
+from bucketry._core.optional import RangeSink
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
+from bucketry._core.requests import ObjectRequests, RequiredRequests
+from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part
+from bucketry.errors import UnsupportedError
+
+
+def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
+    """Put a check before the requests of a provider's class that a row may refuse, so that no provider forgets it.
+
+    Args:
+        kind: The class.
+        kept: The base of the classes that have the checks already, for what they wrote or inherited.
+    """
+    for name, around in _CHECKS.items():
+        owner = next(base for base in kind.__mro__ if name in vars(base))
+        if owner is kind or not (issubclass(owner, kept) or owner in RequiredRequests.__mro__):
+            setattr(kind, name, around(getattr(kind, name)))
+
+
+def _by_id(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(method)
+    async def request(self: ObjectRequests, *key: str, version_id: str | None = None, **named: str) -> Any:  # noqa: ANN401 - as the method's own
+        if version_id is None:
+            return await method(self, *key, **named)
+        _refuse_version(self, version_id, method.__name__, *key, *named.values())
+        return await method(self, *key, **named, version_id=version_id)
+
+    return request
+
+
+def _open_body(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def open_body(self: ObjectRequests, key: str, options: ReadOptions = WHOLE) -> Any:  # noqa: ANN401 - as above
+        if options.version_id is not None:
+            _refuse_version(self, options.version_id, "get", key)
+        return method(self, key, options)
+
+    return open_body
+
+
+def _fetch_range(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(method)
+    async def fetch_range(self: ObjectRequests, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> Any:  # noqa: ANN401 - as above
+        if options.version_id is not None:
+            _refuse_version(self, options.version_id, "get", key)
+        return await method(self, key, sink, options)
+
+    return fetch_range
+
+
+def _put_object(method: Callable[..., Awaitable[ObjectInfo]]) -> Callable[..., Awaitable[ObjectInfo]]:
+    @wraps(method)
+    async def put_object(self: ObjectRequests, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
+        if options.conditional:
+            _check_conditions(self, "put", key, options, multipart=False)
+        return await method(self, key, body, options)
+
+    return put_object
+
+
+def _complete_multipart(method: Callable[..., Awaitable[ObjectInfo]]) -> Callable[..., Awaitable[ObjectInfo]]:
+    @wraps(method)
+    async def complete_multipart(
+        self: ObjectRequests,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        options: WriteOptions,
+        *,
+        checksum: str | None = None,
+    ) -> ObjectInfo:
+        if options.conditional:
+            _check_conditions(self, "complete_multipart", upload.key, options, multipart=True)
+        return await method(self, upload, parts, options, checksum=checksum)
+
+    return complete_multipart
+
+
+_CHECKS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "head": _by_id,
+    "delete": _by_id,
+    "open_body": _open_body,
+    "fetch_range": _fetch_range,
+    "put_object": _put_object,
+    "complete_multipart": _complete_multipart,
+}
+
+
+def _refuse_version(provider: ObjectRequests, version_id: str, operation: str, key: str) -> None:
+    if not provider.capabilities.versions:
+        with Facts(provider.name, operation, key):
+            message = (
+                f"{provider.locate(key)}: this provider has no versions (capabilities.versions is False); "
+                f"leave version_id={version_id!r} out"
+            )
+            raise UnsupportedError(message, key=key)
+
+
+def _check_conditions(
+    provider: ObjectRequests, operation: str, key: str, options: WriteOptions, *, multipart: bool
+) -> None:
+    with Facts(provider.name, operation, key):
+        check_write(options, provider.capabilities, provider.locate(key), multipart=multipart)

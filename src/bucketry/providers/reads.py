@@ -1,0 +1,176 @@
+"""What users call to read one object, made of the requests of its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
+
+from bucketry._core.facts import Facts, filled, fills_in_facts
+from bucketry._core.options import WHOLE, ReadOptions
+from bucketry._core.provider import ObjectStream
+from bucketry._core.units import MiB
+from bucketry._core.values import ByteRange
+from bucketry._providers.defaults import DefaultRequests
+from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.one.read import read, read_ranges
+from bucketry._transfer.one.stream import ResumingStream
+from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
+
+
+@fills_in_facts
+class ReadMethods(DefaultRequests):
+    """The part of `StorageProvider` that reads one object."""
+
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("get",)
+    transfer: TransferManager
+
+    async def exists(self, remote_path: str) -> bool:
+        """Tell whether there is such an object.
+
+        Cost: 1 request.
+        """
+        try:
+            await self.head(remote_path)
+        except NotFoundError:
+            return False
+        return True
+
+    async def get_file_size(self, remote_path: str) -> int:
+        """Give the object's length in bytes.
+
+        Raises:
+            NotFoundError: There is no such object.
+
+        Cost: 1 request.
+        """
+        return (await self.head(remote_path)).size
+
+    async def get_metadata(self, remote_path: str) -> dict[str, Any]:
+        """Give `size, etag, last_modified, content_type, storage_class, version_id, metadata`.
+
+        Raises:
+            NotFoundError: There is no such object.
+
+        Cost: 1 request.
+        """
+        info = await self.head(remote_path)
+        return {
+            "size": info.size,
+            "etag": info.etag,
+            "last_modified": info.last_modified,
+            "content_type": info.content_type,
+            "storage_class": info.storage_class,
+            "version_id": info.version_id,
+            "metadata": dict(info.metadata),
+        }
+
+    async def get(
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> bytes:
+        """Give the whole object; a body that breaks is resumed, one whose checksum differs is read once more.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: A condition does not hold.
+            ChecksumMismatchError: The bytes are not those that were stored, twice.
+
+        Cost: 1 request, the object's bytes down and in memory.
+        """
+        try:
+            options = WHOLE
+            if version_id is not None or if_match is not None or if_none_match is not None:
+                options = ReadOptions(version_id=version_id, if_match=if_match, if_none_match=if_none_match)
+            _, data = await read(self, key, options, policy=self.transfer.policy)
+        except StorageError as error:
+            filled(error, self.name, "get", key)
+            raise
+        return data
+
+    async def get_range(
+        self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
+    ) -> bytes:
+        """Give the bytes `[start, end)`; fewer where the object ends before `end`, none of an empty object.
+
+        Args:
+            key: The object.
+            start: First byte.
+            end: One after the last byte.
+            version_id: The version; `None`: the current one.
+            if_match: An etag: only read exactly this version.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: `if_match` does not hold.
+            InvalidRangeError: The range runs backwards, or begins at or beyond the end of an object that is not empty,
+                also where it is empty itself.
+
+        Cost: 1 request, the range's bytes down; 1 HEAD for an empty range, 1 HEAD more where S3 refuses the range.
+        """
+        options = ReadOptions(byte_range=ByteRange(start, end), version_id=version_id, if_match=if_match)
+        _, data = await read(self, key, options, policy=self.transfer.policy)
+        return data
+
+    async def get_ranges(
+        self, key: str, ranges: Iterable[tuple[int, int]], *, coalesce: int = MiB, if_match: str | None = None
+    ) -> list[bytes]:
+        """Give several ranges `[start, end)` of one version; those at most `coalesce` bytes apart share a request.
+
+        Each is cut at the object's end, or refused, as by `get_range`.
+
+        Args:
+            key: The object.
+            ranges: Pairs of first byte and one after the last, in any order.
+            coalesce: Largest gap to read across, bytes.
+            if_match: An etag: only read exactly this version.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: `if_match` does not hold, or the object was replaced meanwhile.
+            InvalidRangeError: One of the ranges is refused.
+
+        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down; 1 HEAD where all are empty.
+        """
+        width = self.transfer.config.max_concurrency
+        return await read_ranges(
+            self, key, ranges, coalesce=coalesce, width=width, if_match=if_match, policy=self.transfer.policy
+        )
+
+    def stream(
+        self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = MiB
+    ) -> AbstractAsyncContextManager[ObjectStream]:
+        """Open the object for reading: `async with provider.stream(key) as chunks: async for chunk in chunks: …`.
+
+        The connection is held, and its client kept open, until the context is left. A body that breaks is resumed
+        where it broke, from the same version. A range is cut at the object's end, or refused, as by `get_range`.
+        Where a whole object is read and the provider keeps its checksum, that is compared before the last chunk is
+        given: the chunks before it cannot be taken back, so a difference is raised and not repaired.
+
+        Args:
+            key: The object.
+            start: First byte.
+            end: One after the last byte; `None`: the object's end.
+            chunk_size: Bytes of a chunk at most.
+
+        Raises:
+            NotFoundError: There is no such object.
+            InvalidRangeError: The range is refused.
+            ChecksumMismatchError: The bytes are not those that were stored.
+            InvalidRequestError: The stream is read outside `async with`.
+
+        Cost: 1 request, the bytes down; about 1 MiB of memory.
+        """
+        with Facts(self.name, "get", key):
+            if chunk_size < 1:
+                message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
+                raise InvalidRangeError(message)
+            options = WHOLE
+            if start or end is not None:
+                last = self.capabilities.max_object_size if end is None else end
+                options = ReadOptions(byte_range=ByteRange(start, last))
+        return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self.transfer.policy)

@@ -1,0 +1,46 @@
+"""The mark of a write, and the name of a staged file, are the caller's: a transfer that goes on later keeps them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bucketry._core.options import WriteOptions
+from bucketry._transfer.one.download import DownloadTransfer
+from bucketry._transfer.one.staging import is_staged, staged_name
+from bucketry._transfer.one.upload import UploadTransfer
+from bucketry.errors import TransientError
+from bucketry.testing import Fault, FaultyProvider
+from tests.transfer.doubles import PART, Bench, noise
+
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("size", [10, 3 * PART], ids=["one request", "parts"])
+async def test_an_upload_is_marked_as_it_is_told(bench: Bench, size: int) -> None:
+    """Whatever is tried again, the object has the token that the transfer was given."""
+    conflict = TransientError("another write got in between", code="ConditionalRequestConflict")
+    faults = (Fault(operation="complete_multipart", error=conflict), Fault(operation="put_object", error=conflict))
+    provider = FaultyProvider(bench.memory(), faults)
+    manager = bench.manager(provider)
+    options = WriteOptions(if_none_match="*")
+    transfer = UploadTransfer(provider, manager.config, manager._limits.get(), "key", options, TOKEN)
+    result = await transfer.of_file(bench.file(noise(size)))
+    assert result.retries == 1
+    assert (await provider.head("key")).write_token == TOKEN
+
+
+async def test_a_download_is_staged_under_the_name_it_is_told(bench: Bench) -> None:
+    """The bytes are collected in the named file beside the target."""
+    seen: list[list[str]] = []
+
+    async def look() -> None:
+        seen.append(bench.files())
+
+    provider = FaultyProvider(bench.memory(), (Fault(operation="fetch_range", hook=look),))
+    await provider.put("key", noise(10))
+    manager = bench.manager(provider)
+    name = staged_name()
+    assert is_staged(name)
+    await DownloadTransfer(provider, manager.config, manager._limits.get(), "key", name).to(bench.target())
+    assert seen == [[name]]
+    assert bench.files() == ["target.bin"]

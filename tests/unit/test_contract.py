@@ -1,0 +1,278 @@
+"""The contract as third parties meet it: what must be written, what a row obliges to, and what is said about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bucketry import Capabilities, LocalProvider, MemoryProvider, ObjectVersion
+from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
+from bucketry._core.values import VersionPage
+from bucketry.errors import InvalidRequestError, UnsupportedError
+from bucketry.providers import PrefixedProvider, StorageProvider
+from bucketry.testing import FaultyProvider
+
+HEADERS = {
+    "content_type": "text/csv",
+    "cache_control": "max-age=60",
+    "content_disposition": 'attachment; filename="a.csv"',
+    "content_encoding": "gzip",
+    "content_language": "de",
+    "storage_class": "COLD",
+}
+TAGS = {"project": "ocean", "näme": "Wert"}
+PLACES = ("memory", "local", "prefixed")
+
+
+@pytest.fixture(params=PLACES)
+def provider(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
+    """Give each kind of provider that keeps the objects itself."""
+    match request.param:
+        case "memory":
+            return MemoryProvider()
+        case "local":
+            return LocalProvider({"base_path": tmp_path})
+        case _:
+            return PrefixedProvider(MemoryProvider(), "below/")
+
+
+class Versioned(MemoryProvider):
+    """A memory whose row promises versions, of which it lists two pages."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str | None]] = []
+        self.deleted: list[tuple[str, str | None]] = []
+        super().__init__()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The memory's row, and versions."""
+        return replace(super().capabilities, versions=True)
+
+    async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
+        """Give one version, and say that there is another one."""
+        self.asked.append((prefix, token))
+        return VersionPage((version("k", "2" if token else "1"),), None if token else "more")
+
+    async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
+        """Note what is deleted."""
+        self.deleted.append((remote_path, version_id))
+
+
+def version(key: str, version_id: str) -> ObjectVersion:
+    """Give a version of an object."""
+    return ObjectVersion(
+        key=key,
+        version_id=version_id,
+        is_latest=version_id == "1",
+        is_delete_marker=False,
+        size=1,
+        etag='"e"',
+        last_modified=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_what_is_required_must_be_written() -> None:
+    """A class that leaves a required request out cannot be made, and is told which."""
+
+    class Empty(StorageProvider):
+        capabilities = Capabilities()
+        name = "empty"
+
+    required = ("locate", "connect", "disconnect", "head", "open_body", "put_object", "delete", "list_page")
+    with pytest.raises(TypeError, match="Empty must write") as caught:
+        Empty()
+    assert all(name in str(caught.value) for name in required)
+    assert "put_part" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("promise", "value", "request_"),
+    [
+        ("versions", True, "list_versions_page"),
+        ("presign_methods", ("GET",), "presign"),
+        ("presign_post", True, "presign_post"),
+    ],
+)
+def test_what_a_row_promises_must_be_written(promise: str, value: Any, request_: str) -> None:
+    """A row that promises what the class does not do is refused when the provider is made."""
+
+    class Boasting(MemoryProvider):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, **{promise: value})
+
+    with pytest.raises(TypeError, match=rf"Boasting must write {request_}: .*capabilities\.{promise}"):
+        Boasting()
+
+
+def test_a_minimal_row_promises_nothing() -> None:
+    """The defaults are those of a provider that writes what is required and no more."""
+    row = Capabilities()
+    assert not any((row.multipart, row.copy, row.versions, row.tags, row.presign_methods, row.presign_post))
+    assert row.max_delete_keys == 1
+
+
+def test_every_public_method_says_what_it_does() -> None:
+    """Each method has words of its own, and each that makes requests says what it costs."""
+    wrong = []
+    for name, member in inspect.getmembers(StorageProvider):
+        if name.startswith("_") or not callable(member):
+            continue
+        text = inspect.getdoc(member) or ""
+        refused = text == "Refuse."
+        if not text or text.startswith("See ") or refused:
+            wrong.append(name)
+        elif name not in {"connect", "disconnect", "locate"} and "Cost: " not in text:
+            wrong.append(f"{name}: no cost")
+    assert wrong == []
+
+
+async def test_versions_are_listed_to_the_end() -> None:
+    """`list_versions` asks for page after page, and an unprefixed name comes back through a prefix."""
+    provider = Versioned()
+    assert [found.version_id async for found in provider.list_versions("k")] == ["1", "2"]
+    assert provider.asked == [("k", None), ("k", "more")]
+    below = PrefixedProvider(provider, "k")
+    assert [found.key async for found in below.list_versions()] == ["", ""]
+    assert provider.asked[2:] == [("k", None), ("k", "more")]
+
+
+async def test_a_version_is_deleted_by_its_id() -> None:
+    """A version id reaches the request where the row has versions, through every wrapper."""
+    provider = Versioned()
+    await provider.delete("k", version_id="1")
+    await PrefixedProvider(provider, "a/").delete(remote_path="k", version_id="2")
+    assert provider.deleted == [("k", "1"), ("a/k", "2")]
+
+
+async def test_a_version_id_is_refused_before_any_request() -> None:
+    """Where the row has no versions nothing is asked, whichever method the id is given to."""
+    provider = FaultyProvider(MemoryProvider())
+    for call in (
+        provider.get("k", version_id="v"),
+        provider.get_range("k", 0, 1, version_id="v"),
+        provider.head("k", version_id="v"),
+        provider.head(key="k", version_id="v"),
+        provider.delete("k", version_id="v"),
+    ):
+        with pytest.raises(UnsupportedError, match=r"memory:///k: .*capabilities\.versions") as caught:
+            await call
+        assert (caught.value.provider, caught.value.key) == ("memory", "k")
+        assert caught.value.operation in {"get", "get_range", "head", "delete"}
+    assert not provider.calls
+
+
+async def test_a_request_of_ones_own_is_checked_too() -> None:
+    """A request that a subclass writes need not check version ids and conditions itself."""
+
+    class Own(MemoryProvider):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, put_if_match=False)
+
+        async def put_object(self, key: str, body: Any, options: WriteOptions) -> Any:
+            raise AssertionError(key)
+
+        def open_body(self, key: str, options: ReadOptions = WHOLE) -> Any:
+            raise AssertionError(key)
+
+    with pytest.raises(UnsupportedError, match="if_match"):
+        await Own().put_object("k", b"", WriteOptions(if_match='"e"'))
+    with pytest.raises(UnsupportedError, match="versions"):
+        Own().open_body("k", ReadOptions(version_id="v"))
+
+
+async def test_headers_and_tags_are_kept(provider: StorageProvider) -> None:
+    """A put, a copy and an object in parts give back what they were written with."""
+    await provider.put("put", b"x", metadata={"a": "1"}, tags=TAGS, **HEADERS)  # type: ignore[arg-type]
+    await provider.copy("put", "copy")
+    options = WriteOptions(metadata={"a": "1"}, tags=TAGS, **HEADERS)  # type: ignore[arg-type]
+    upload = await provider.create_multipart("parts", options)
+    part = await provider.put_part(upload, 1, b"x")
+    await provider.complete_multipart(upload, [part], WriteOptions())
+    for key in ("put", "copy", "parts"):
+        info = await provider.head(key)
+        assert {name: getattr(info, name) for name in HEADERS} == HEADERS, key
+        assert info.metadata == {"a": "1"}
+        assert await provider.get_tags(key) == TAGS
+
+
+async def test_uploads_take_the_same_keywords(provider: StorageProvider, tmp_path: Path) -> None:
+    """`upload` and `upload_stream` of the manager store the same as `put`."""
+    (tmp_path / "file").write_bytes(b"x")
+
+    async def chunks() -> Any:
+        yield b"x"
+
+    given: dict[str, Any] = {**HEADERS, "tags": TAGS}
+    await provider.transfer.upload(tmp_path / "file", "file", **given)
+    await provider.transfer.upload_stream(chunks(), "stream", **given)
+    for key in ("file", "stream"):
+        info = await provider.head(key)
+        assert {name: getattr(info, name) for name in HEADERS} == HEADERS, key
+        assert await provider.get_tags(key) == TAGS
+
+
+async def test_tags_are_replaced(provider: StorageProvider) -> None:
+    """New tags replace all old ones, and the object stays the same version with the same metadata."""
+    info = await provider.put("key", b"x", metadata={"a": "1"}, tags={"old": "1"})
+    await provider.put_tags("key", TAGS)
+    assert await provider.get_tags("key") == TAGS
+    found = await provider.head("key")
+    assert (found.etag, found.metadata) == (info.etag, {"a": "1"})
+    await provider.put_tags("key", {})
+    assert await provider.get_tags("key") == {}
+    await provider.put("key", b"y")
+    assert await provider.get_tags("key") == {}
+
+
+async def test_tags_of_nothing(provider: StorageProvider) -> None:
+    """A missing object has no tags and gets none."""
+    for call in (provider.get_tags("no"), provider.put_tags("no", TAGS)):
+        with pytest.raises(FileNotFoundError):
+            await call
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {str(number): "x" for number in range(11)},
+        {"": "x"},
+        {"n" * 129: "x"},
+        {"a": "v" * 257},
+        {"a": 1},
+        {"a": "\ud800"},
+    ],
+    ids=["eleven", "no name", "long name", "long value", "not a str", "not Unicode"],
+)
+async def test_tags_that_cannot_be_stored(provider: StorageProvider, tags: Mapping[str, str]) -> None:
+    """They are refused by every method that takes them, and nothing is stored."""
+    with pytest.raises(InvalidRequestError):
+        await provider.put("key", b"x", tags=tags)
+    assert await provider.list_files() == []
+    await provider.put("key", b"x", tags={"n" * 128: "v" * 256})
+    with pytest.raises(InvalidRequestError):
+        await provider.put_tags("key", tags)
+    assert await provider.get_tags("key") == {"n" * 128: "v" * 256}
+
+
+@pytest.mark.parametrize("name", [*HEADERS, "if_match"])
+@pytest.mark.parametrize("value", ["", "line\nbreak", "é", " outer"])
+async def test_headers_that_cannot_be_sent(name: str, value: str) -> None:
+    """Text that a header cannot carry is refused, and the message names the keyword."""
+    keywords: dict[str, Any] = {name: value}
+    with pytest.raises(InvalidRequestError, match=name):
+        await MemoryProvider().put("key", b"x", **keywords)
+
+
+async def test_a_misspelt_keyword() -> None:
+    """A keyword that no write has is a `TypeError` that names those there are."""
+    with pytest.raises(TypeError, match=r"'contenttype'.*content_type"):
+        await MemoryProvider().put("key", b"x", contenttype="text/plain")  # type: ignore[call-arg]
