@@ -91,7 +91,7 @@ async def test_nowhere_but_in_the_request(provide: Provide, caplog: pytest.LogCa
 async def test_not_in_the_log_of_what_succeeds(
     provide: Provide, transport: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No logger of any library tells them at DEBUG, in any kind of request or in a signed URL or form."""
+    """No logger of any library logs them at DEBUG, for any kind of request or a signed URL or form."""
     secrets = set(SECRETS)
 
     def script(request: Request) -> Answer:
@@ -269,7 +269,7 @@ async def test_not_in_a_report_of_a_request_that_cannot_be_sent(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN + wrong)
-    await pool.close()  # it would know the other token
+    await pool.close()  # it would use the other token
     provider = provide(
         "http://127.0.0.1:9",
         access_key_id=None,

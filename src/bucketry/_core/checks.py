@@ -20,8 +20,8 @@ OWN = ".bucketry"
 """The directory below a local provider's base with staged files, open uploads, metadata and locks."""
 
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_DRIVE = re.compile(r"[^/\\]:")  # Windows takes any character before a colon
-_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # what _transfer.write adds
+_DRIVE = re.compile(r"[^/\\]:")  # Windows accepts any character as a drive letter
+_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # the transfer code adds the token to each write's metadata
 _MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # of an object; S3's, names and values in characters
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
 

@@ -52,7 +52,7 @@ class WriteOptions:
         content_disposition: Whether a browser shows the object or saves it, and under which name.
         content_encoding: The encoding of the given bytes, such as `"gzip"`; they are stored unchanged.
         content_language: The language of the content.
-        storage_class: The vendor's word; its default when `None`.
+        storage_class: The vendor's name for it; `None`: its default.
         tags: The object's tags; at most 10.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.

@@ -19,7 +19,7 @@ VENDOR = Vendor(
         max_put_size=5 * 10**9,
         max_copy_size=5 * 10**9,  # unverified; the limit of a plain file
         multipart=True,
-        min_part_size=5 * MiB,  # 5 MB says the vendor; the binary reading works on every vendor
+        min_part_size=5 * MiB,  # the vendor says 5 MB; 5 MiB works on every vendor
         max_part_size=5 * 10**9,
         max_parts=10_000,
         max_list_keys=1_000,
@@ -46,7 +46,7 @@ VENDOR = Vendor(
         versions=True,
         tags=False,  # x-amz-tagging is refused
         encryption=("AES256",),  # SSE-B2; there is no KMS, and a customer's key is unverified
-        soft_delete=True,  # a delete writes a hide marker; bytes stay billed until a lifecycle rule
+        soft_delete=True,  # a delete writes a hide marker; the bytes are billed until a lifecycle rule removes them
     ),
     endpoint_template="https://s3.{region}.backblazeb2.com",
     endpoint_host=r"s3\.(?P<region>[a-z0-9-]+)\.backblazeb2\.com",

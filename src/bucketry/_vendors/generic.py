@@ -13,8 +13,8 @@ VENDOR = Vendor(
         multipart=True,
         max_delete_keys=1_000,
         copy=True,
-        # A 200 proves nothing: Wasabi answers it to If-None-Match and overwrites. So no condition is trusted,
-        # and the etag of every answer is compared instead.
+        # A status 200 proves nothing: Wasabi ignores If-None-Match, overwrites and answers 200. So no condition is
+        # trusted; the etag of every answer is compared instead.
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,

@@ -51,7 +51,7 @@ VENDOR = Vendor(
         encryption=("customer",),  # R2 encrypts everything; headers that ask for AES256 or KMS are not implemented
         request_payer=False,
         expected_bucket_owner=False,
-        key_normalization="NFC",  # an NFD and an NFC key name one object (docs, and live 2026-10)
+        key_normalization="NFC",  # an NFD key and its NFC form are the same object (docs, and live 2026-10)
     ),
     # The value for the jurisdiction includes a dot: ".eu".
     endpoint_template="https://{account_id}{jurisdiction}.r2.cloudflarestorage.com",
