@@ -30,7 +30,7 @@ LONGEST_GET = 9
 LONGEST_PART = 13
 
 GET = [
-    "StorageProvider.get",
+    "ReadMethods.get",
     "read",
     "WireBody.__aenter__",
     "WireCalls.opened",
@@ -38,9 +38,9 @@ GET = [
     "Unary.send",
     "Connection.begin",
 ]
-PART_IN_TASK = ["TransferManager.upload", "Upload.of_file", "Upload._in_parts", "run_workers"]
+PART_IN_TASK = ["TransferManager.upload", "UploadTransfer.of_file", "UploadTransfer._in_parts", "run_workers"]
 PART_IN_WORKER = [
-    "Upload._send_parts",
+    "UploadTransfer._send_parts",
     "S3Requests.put_part",
     "WirePlane.put_part",
     "WireCalls.send",
