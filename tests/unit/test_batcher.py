@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bucketry._runtime.batcher import WORTH, ThreadBatcher
+from bucketry._runtime.batcher import BATCH_SECONDS, ThreadBatcher
 from tests.transfer.doubles import counted_threads, until
 
 
@@ -55,7 +55,7 @@ async def test_it_learns() -> None:
     batcher = ThreadBatcher()
     for _ in range(30):
         await batcher.run(int)
-    assert batcher._expected < WORTH
+    assert batcher._expected < BATCH_SECONDS
 
 
 async def test_an_error_is_its_own_callers() -> None:
@@ -125,8 +125,8 @@ async def test_cancelled_when_it_is_done_already() -> None:
     tasks: list[asyncio.Task[int]] = []
 
     class Cancelling(ThreadBatcher):
-        def _back(self, *arguments: Any) -> None:
-            super()._back(*arguments)
+        def _batch_done(self, *arguments: Any) -> None:
+            super()._batch_done(*arguments)
             tasks[0].cancel()
 
     lost: list[Any] = []

@@ -19,7 +19,7 @@ from bucketry import errors
 from bucketry._core.os_errors import local_error
 from bucketry._core.retry import MAX_RETRY_AFTER, RetryPolicy
 from bucketry._providers.s3.failures import CODES, HINTS, STATUSES, error_class, refusal_error
-from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, exception_class, refusal_of, said_by
+from bucketry._session.botocore_errors import BORDER, EXCEPTIONS, description_of, exception_class, refusal_of
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
@@ -141,7 +141,7 @@ def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> Storag
     given = {"operation": "get", "bucket": "logs", "key": "a.bin"} | facts
     if (refusal := refusal_of(exc)) is not None:
         return refusal_error(refusal, vendor, "s3://logs/a.bin", **given)
-    return exception_class(exc)(said_by(exc), provider=vendor.name)
+    return exception_class(exc)(description_of(exc), provider=vendor.name)
 
 
 def below(kind: type[BaseException]) -> set[type[BaseException]]:

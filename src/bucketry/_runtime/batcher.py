@@ -11,7 +11,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from bucketry._runtime.finish import until_done
 
-WORTH = 0.005
+BATCH_SECONDS = 0.005
 """Seconds of work in one batch before a second thread is used. For shorter work, a second busy thread or one call for
 each file costs more than it saves, because the interpreter's lock changes threads at every system call. 2,000 files
 of 16 KiB were read at 2,900 a second with 0.5 ms, at 3,600 with 3 ms, and at 4,200 without any thread. A slow disk
@@ -28,7 +28,7 @@ class ThreadBatcher:
     would cost more than the file. If the work is slow, each piece soon gets its own thread.
     """
 
-    def __init__(self, worth: float = WORTH) -> None:
+    def __init__(self, worth: float = BATCH_SECONDS) -> None:
         """Begin without a measurement: each piece counts as `worth` seconds of work, and gets its own thread."""
         self._worth = worth
         self._waiting: deque[_Piece] = deque()
@@ -50,7 +50,7 @@ class ThreadBatcher:
             if piece in self._waiting:
                 self._waiting.remove(piece)
             else:
-                await until_done(piece.left)
+                await until_done(piece.thread_done)
             raise
         finally:
             del piece  # breaks a reference cycle: error, traceback, this frame, piece, error
@@ -61,27 +61,27 @@ class ThreadBatcher:
             count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]
             try:
-                hop = asyncio.get_running_loop().run_in_executor(None, _work, batch)
+                batch_future = asyncio.get_running_loop().run_in_executor(None, _work, batch)
             except RuntimeError as error:  # the interpreter is shutting down
                 for piece in batch:
                     piece.error = error
-                    piece.settle()
+                    piece.set_outcome()
             else:
                 self._busy += 1
-                hop.add_done_callback(partial(self._back, batch))
+                batch_future.add_done_callback(partial(self._batch_done, batch))
 
-    def _back(self, batch: list[_Piece], hop: asyncio.Future[float]) -> None:
+    def _batch_done(self, batch: list[_Piece], batch_future: asyncio.Future[float]) -> None:
         self._busy -= 1
-        self._expected = (3 * self._expected + hop.result() / len(batch)) / 4
+        self._expected = (3 * self._expected + batch_future.result() / len(batch)) / 4
         for piece in batch:
-            piece.settle()
+            piece.set_outcome()
         self._send()
 
 
 class _Piece:
     """One call, and the futures of its caller."""
 
-    __slots__ = ("call", "done", "error", "left", "result")
+    __slots__ = ("call", "done", "error", "result", "thread_done")
 
     def __init__(self, call: Callable[[], Any]) -> None:
         loop = asyncio.get_running_loop()
@@ -89,11 +89,11 @@ class _Piece:
         self.result: Any = None
         self.error: BaseException | None = None
         self.done: asyncio.Future[Any] = loop.create_future()  # a cancellation of the caller cancels this one,
-        self.left: asyncio.Future[None] = loop.create_future()  # but never this one
+        self.thread_done: asyncio.Future[None] = loop.create_future()  # but never this one
 
-    def settle(self) -> None:
+    def set_outcome(self) -> None:
         """Give the caller the result or the error."""
-        self.left.set_result(None)
+        self.thread_done.set_result(None)
         if self.done.cancelled():
             return
         if self.error is not None:

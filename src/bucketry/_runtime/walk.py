@@ -152,7 +152,7 @@ class Walk:
                 if not key.isascii() and not _is_text(key):
                     yield _not_utf8(key, self._base + key)
                 elif key[-1] != "/":
-                    yield self._look(key)
+                    yield self._entry_for(key)
                 else:
                     try:
                         open_directories.append(self._open(key))
@@ -190,7 +190,7 @@ class Walk:
                 first = max(first, bisect_left(names, bound[len(top) :].partition("/")[0]))
         return first
 
-    def _look(self, key: str) -> FoundFile | Unusable:
+    def _entry_for(self, key: str) -> FoundFile | Unusable:
         """Give the file, or the error, for a name that is not a directory."""
         path = self._base + key
         try:

@@ -150,7 +150,7 @@ def exception_class(exc: BaseException) -> type[StorageError]:
     return InvalidRequestError
 
 
-def said_by(exc: BaseException) -> str:
+def description_of(exc: BaseException) -> str:
     """Describe an exception that is not an answer of the server, with a hint; never shows a signed URL."""
     # For other exceptions only the class name: messages of the transport may quote a signed URL.
     detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""

@@ -10,7 +10,7 @@ from typing import Any
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.botocore_errors import description_of, exception_class
 from bucketry._session.frames import without_frames
 from bucketry._session.own_loop import in_own_loop
 from bucketry._session.versions import fitting
@@ -25,9 +25,9 @@ class Chain:
     def __init__(self, session: AioSession) -> None:
         """Store the session; no I/O."""
         self._session = session
-        self._held: Any = None
+        self._found: Any = None
         self._latest: Any = None
-        self._made = Credentials("", "")
+        self._credentials = Credentials("", "")
         self._finding = asyncio.Lock()  # asks a process or a metadata service once, even for many waiting callers
 
     async def ask(self) -> Credentials:
@@ -43,20 +43,20 @@ class Chain:
         except ClientError as exc:
             raise WireError(AuthenticationError, f"AWS gave no credentials: {exc}") from without_frames(exc, outer)
         except BotoCoreError as exc:
-            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
+            raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
         if frozen is not self._latest:
-            self._latest, self._made = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
-        return self._made
+            self._latest, self._credentials = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return self._credentials
 
     async def _frozen(self) -> Any:  # noqa: ANN401 - botocore border
-        if self._held is None:
+        if self._found is None:
             async with self._finding:
-                if self._held is None:
+                if self._found is None:
                     # In a thread, because it reads files, and a service model for assumed roles. Afterwards no task
                     # waits on the found credentials' locks, so these belong to no loop yet: they refresh in this one.
-                    self._held, frozen = await in_own_loop(partial(_find, self._session))
+                    self._found, frozen = await in_own_loop(partial(_find, self._session))
                     return frozen
-        return await self._held.get_frozen_credentials()
+        return await self._found.get_frozen_credentials()
 
 
 async def _find(session: AioSession) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from botocore.handlers import add_expect_header
 from bucketry._core.timeouts import Timeouts
 from bucketry._runtime.threads import in_thread
 from bucketry._session.authorities import Authorities, authorities
-from bucketry._session.botocore_errors import exception_class, said_by
+from bucketry._session.botocore_errors import description_of, exception_class
 from bucketry._session.chain import Chain
 from bucketry._session.endpoint import Endpoint
 from bucketry._session.environment import Environment
@@ -60,7 +60,7 @@ class Clients:
         keep_secrets()
         self._environment = environment
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
-        self._warm: set[int] = set()  # ids of sessions; safe, because `_sessions` keeps the sessions
+        self._loaded: set[int] = set()  # ids of sessions; safe, because `_sessions` keeps the sessions
         self._chains: dict[int, Chain] = {}  # as above
         self._clients: dict[tuple[Endpoint, str, bool, Timeouts], AioBaseClient] = {}
         self._stack = AsyncExitStack()
@@ -68,7 +68,7 @@ class Clients:
         self.users = 0
 
     @asynccontextmanager
-    async def lend(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
+    async def client_for(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
         """Give the client of an endpoint for a `with` block; it signs with the time of `clock`."""
         self.users += 1
         try:
@@ -97,7 +97,7 @@ class Clients:
             with fitting():
                 return await in_thread(_facts, session, self._environment)
         except BotoCoreError as exc:
-            raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
+            raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
         """Give a function that gives the session's credentials and refreshes them before they expire."""
@@ -131,9 +131,9 @@ class Clients:
         if endpoint.access_key is None and not endpoint.anonymous:
             await self._chain(session).ask()  # else making a client would search for them on the loop
         with fitting():
-            if id(session) not in self._warm:
-                await in_thread(_warm, session)
-                self._warm.add(id(session))
+            if id(session) not in self._loaded:
+                await in_thread(_load_service_model, session)
+                self._loaded.add(id(session))
             made = _create_client(session, endpoint, facts, trusted, proxies, of_process=environment.of_process)
             client: AioBaseClient = await self._stack.enter_async_context(made)
             # R2 and others never answer `Expect: 100-continue`; on all others it costs a round trip.
@@ -191,7 +191,7 @@ def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT0
     return AioSession(profile=profile) if chain or profile else AioSession(session_vars=_NO_FILES)
 
 
-def _warm(session: AioSession) -> None:
+def _load_service_model(session: AioSession) -> None:
     """Build a client and drop it: this reads and parses the service model, 60 to 130 ms; a later client takes 3 ms."""
 
     async def build() -> None:

@@ -46,7 +46,7 @@ async def _stoppable(work: Callable[[], Coroutine[Any, Any, T]], stop: Future[No
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(task.cancel)
 
-    loop.subprocess_exec = partial(_noted, started, loop.subprocess_exec)  # type: ignore[method-assign]  # of this loop
+    loop.subprocess_exec = partial(_recording_start, started, loop.subprocess_exec)  # type: ignore[method-assign]  # of this loop
     stop.add_done_callback(cancel)
     try:
         return await work()
@@ -58,7 +58,7 @@ async def _stoppable(work: Callable[[], Coroutine[Any, Any, T]], stop: Future[No
             transport.close()
 
 
-async def _noted(
+async def _recording_start(
     started: list[tuple[Any, Any]],
     start: Callable[..., Coroutine[Any, Any, tuple[Any, Any]]],
     *args: Any,  # noqa: ANN401 - handed on as they come

@@ -52,7 +52,7 @@ class SessionPool:
         self.max_connections = max_connections
         self._environ = None if environ is os.environ else environ
         environment = Environment(os.environ if environ is None else environ, of_process=self._environ is None)
-        self._live: LoopLocal[_Live] = LoopLocal(lambda: _Live(self.state, environment))
+        self._live: LoopLocal[_LoopState] = LoopLocal(lambda: _LoopState(self.state, environment))
         self._states: dict[Endpoint, EndpointState] = {}
 
     async def __aenter__(self) -> Self:
@@ -74,7 +74,7 @@ class SessionPool:
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
         """Give aiobotocore's client of an endpoint; it stays open at least until the context is left."""
-        async with self._live.get().lend(self._limited(endpoint)) as client:
+        async with self._live.get().client_for(self._limited(endpoint)) as client:
             yield client
 
     @asynccontextmanager
@@ -86,7 +86,7 @@ class SessionPool:
         """
         endpoint = self._limited(endpoint)
         live = self._live.get()
-        async with live.lend(endpoint) as client:
+        async with live.client_for(endpoint) as client:
             slots = live.slots(endpoint)
             if not slots.take_slot():
                 await slots.wait_for_slot(endpoint.timeouts.pool)
@@ -166,7 +166,7 @@ class _Limit:
     asked: int = 0
 
 
-class _Live:
+class _LoopState:
     """Everything that is open in one event loop."""
 
     def __init__(self, state: Callable[[Endpoint], EndpointState], environment: Environment) -> None:
@@ -181,10 +181,10 @@ class _Live:
         self._watch: AsyncGenerator[None, None] | None = None
 
     @asynccontextmanager
-    async def lend(self, endpoint: Endpoint) -> AsyncIterator[Any]:
+    async def client_for(self, endpoint: Endpoint) -> AsyncIterator[Any]:
         clients = self._clients or await self._load_clients()
         try:
-            async with clients.lend(endpoint, self._state(endpoint).clock) as client:
+            async with clients.client_for(endpoint, self._state(endpoint).clock) as client:
                 yield client
         finally:
             if self._closing:
@@ -192,14 +192,14 @@ class _Live:
 
     def slots(self, endpoint: Endpoint) -> Slots:
         """Give the slots for an endpoint's requests through aiobotocore."""
-        limit = self._asked(endpoint)
+        limit = self._note_limit(endpoint)
         if endpoint not in self._slots:
             self._slots[endpoint] = Slots(limit)
         return self._slots[endpoint]
 
     def limit(self, endpoint: Endpoint, limit: int) -> None:
         """Change the limit of an endpoint's connections, for both transports."""
-        self._asked(endpoint)
+        self._note_limit(endpoint)
         self._resize(endpoint, limit)
 
     def _resize(self, endpoint: Endpoint, limit: int) -> None:
@@ -208,7 +208,7 @@ class _Live:
             if each is not None:
                 each.resize(limit)
 
-    def _asked(self, endpoint: Endpoint) -> int:
+    def _note_limit(self, endpoint: Endpoint) -> int:
         """Store the number of connections that a provider asks for, and give the present limit."""
         limit = self._limits[endpoint]
         if endpoint.max_connections > limit.asked:
@@ -219,7 +219,7 @@ class _Live:
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
         """Give the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
-        self._asked(endpoint)
+        self._note_limit(endpoint)
         if endpoint not in self._endpoints:
             async with self._opening:
                 if endpoint not in self._endpoints:
@@ -252,7 +252,7 @@ class _Live:
         return EndpointClient(
             region=endpoint.region,
             source=source,
-            limit=self._asked(endpoint),
+            limit=self._note_limit(endpoint),
             tls=tls,
             clock=self._state(endpoint).clock,
         )

@@ -68,10 +68,10 @@ def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore borde
     """Sign a client's requests with the endpoint's clock if that differs from this machine's."""
 
     def choose(signature_version: str, **_: object) -> str | None:
-        return _OURS + signature_version if clock.ahead and signature_version in _STANDARD_SIGNERS else None
+        return _OURS + signature_version if clock.offset and signature_version in _STANDARD_SIGNERS else None
 
     def prepare(request: Any, **_: object) -> None:  # noqa: ANN401 - as above
-        if clock.ahead:
+        if clock.offset:
             request.context = _Signing(request.context, clock)
 
     client.meta.events.register("choose-signer.s3", choose)

@@ -40,13 +40,13 @@ class Quota:
         if units <= self.free and not self._waiting:
             self.free -= units
             return units
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (units, turn)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (units, waiter)
         self._waiting.append(entry)
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if waiter.done() and not waiter.cancelled():
                 self.give(units)
             else:
                 with suppress(ValueError):  # _wake() may have met it, cancelled, and taken it out
@@ -62,10 +62,10 @@ class Quota:
 
     def _wake(self) -> None:
         while self._waiting and self._waiting[0][0] <= self.free:
-            units, turn = self._waiting.popleft()
-            if not turn.done():
+            units, waiter = self._waiting.popleft()
+            if not waiter.done():
                 self.free -= units
-                turn.set_result(None)
+                waiter.set_result(None)
 
 
 class _Hold:
@@ -102,7 +102,7 @@ class RateLimiter:
         self._free_at = 0.0
 
     async def wait(self, size: int) -> None:
-        """Wait for `size` bytes' turn."""
+        """Wait for `size` bytes' waiter."""
         if self._rate is None:
             return
         now = asyncio.get_running_loop().time()

@@ -73,7 +73,7 @@ class Meter:
             return
         body = object()
         self._moving[body] = moved
-        self._look_later()
+        self._schedule_report()
         try:
             yield
         finally:
@@ -88,11 +88,11 @@ class Meter:
         if self._callback is not None and self.transferred != self._reported:
             self._report(whole=True)
 
-    def _look_later(self) -> None:
+    def _schedule_report(self) -> None:
         if self._timer is None and self._failure is None:
-            self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._look)
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._on_timer)
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         if not self._moving:
             return
@@ -101,7 +101,7 @@ class Meter:
                 self._report()
         except Exception as exc:  # noqa: BLE001 - the callback's own; it ends the transfer when that next counts
             self._failure = exc
-        self._look_later()
+        self._schedule_report()
 
     def _report(self, *, whole: bool = False) -> None:
         assert self._callback is not None  # noqa: S101 - the callers have asked

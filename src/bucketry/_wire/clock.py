@@ -12,16 +12,16 @@ class Clock:
 
     def __init__(self) -> None:
         """Begin without a correction."""
-        self.ahead = 0.0
+        self.offset = 0.0
 
     def now(self) -> float:
         """Give the seconds since 1970 to sign with."""
-        return time.time() + self.ahead
+        return time.time() + self.offset
 
     def is_off(self, server: float) -> bool:
         """Tell whether a server with this time refuses a signature made now."""
         return abs(self.now() - server) > MAX_SKEW
 
-    def follow(self, server: float) -> None:
+    def set_from(self, server: float) -> None:
         """Sign by the server's clock from now on."""
-        self.ahead = server - time.time()
+        self.offset = server - time.time()

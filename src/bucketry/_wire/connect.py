@@ -100,7 +100,7 @@ def too_slow(origin: Origin, seconds: float) -> WireError:
     return WireError(RequestTimeoutError, f"connecting to {origin} took longer than {seconds:g} s")
 
 
-def moved(connected: socket.socket) -> int:
+def bytes_moved(connected: socket.socket) -> int:
     """Give a number that grows whenever the server acknowledges or sends a byte; 0 if the system has no such counter.
 
     A thread that sends a slice or fills a buffer cannot see how far it has come. The kernel's counter shows whether a

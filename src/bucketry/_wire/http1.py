@@ -29,7 +29,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9][ \r]")
 _OLD = b"HTTP/1.0"
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked *\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
-_NOBODY = object()  # a receiver without callbacks, for a parser that only checks
+_NO_CALLBACKS = object()  # a receiver without callbacks, for a parser that only checks
 _NO_BODY = frozenset({204, 304})
 _SWITCHING = 101
 
@@ -227,7 +227,7 @@ class AnswerReader:
         if not _STATUS_LINE.match(head):
             raise ProtocolError(f"it begins {head[:20]!r}")
         try:
-            HttpResponseParser(_NOBODY).feed_data(head)
+            HttpResponseParser(_NO_CALLBACKS).feed_data(head)
         except HttpParserUpgrade:
             raise ProtocolError("it switches to another protocol") from None
         except HttpParserError as exc:

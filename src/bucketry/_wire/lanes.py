@@ -23,7 +23,7 @@ from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteCounter, FileRange
 from bucketry._runtime.file_bodies import ended_early, read_some
-from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
+from bucketry._wire.connect import Origin, bytes_moved, open_socket, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
@@ -80,7 +80,7 @@ class Lane:
 
     Attributes:
         sent: Always true: a lane does not know whether the server has received the present request.
-        heard: Whether any byte of the present answer was received.
+        answer_started: Whether any byte of the present answer was received.
     """
 
     def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -95,10 +95,10 @@ class Lane:
         self._waits_since: float | None = None
         self._idle = IdleTimer()
         self._stopped = False
-        self._silent = 0.0
+        self._idle_seconds = 0.0
         self._in_use = False
         self.sent = True
-        self.heard = False
+        self.answer_started = False
 
     def __enter__(self) -> None:
         """Mark the lane as used by a thread: only the thread may close the socket now."""
@@ -118,20 +118,20 @@ class Lane:
 
     def exchange(self, request: LaneRequest, credentials: Credentials | None) -> tuple[AnswerHead, bytes]:
         """Send a request; give the answer's head, and its body unless `accept` gave a function for it. Blocks."""
-        self.heard = False
+        self.answer_started = False
         self._reader = AnswerReader(request.method)
         head = request.head(credentials, self._slices(request))
         try:
             self._call(self._stream.send, head)
             self._send_body(request)
         except WireError:
-            if self._stopped and not self._silent:
+            if self._stopped and not self._idle_seconds:
                 raise
             self._stopped = True  # not used again; but the server may have answered before it received the whole body
         answer, rest = self._read_head()
         write = request.accept(answer)
         if write is None:
-            return answer, self._keep(rest)
+            return answer, self._read_small_body(rest)
         if rest:
             write(rest)
         while view := self._next():
@@ -144,12 +144,12 @@ class Lane:
         if not isinstance(body, FileRange):
             whole = memoryview(body).cast("B")
             for at in range(0, len(whole), BUFFER):
-                self._go_on()
+                self._check_stopped()
                 yield whole[at : at + BUFFER]
             return
         at = body.start
         while at < body.end:
-            self._go_on()
+            self._check_stopped()
             count = read_some(body, at, self._buffer, request.where)
             yield self._buffer[:count]
             at += count
@@ -161,7 +161,7 @@ class Lane:
             if isinstance(body, FileRange) and self._sends_files:
                 at = body.start
                 while at < body.end:
-                    self._go_on()
+                    self._check_stopped()
                     self._waits_since = time.monotonic()
                     count = os.sendfile(self._socket.fileno(), body.fd, at, min(body.end - at, BUFFER))
                     if not count:
@@ -185,12 +185,12 @@ class Lane:
         """Read until the head is complete; give it and the bytes of body that were received with it."""
         while True:
             view = self._receive(BUFFER)
-            self.heard = True
+            self.answer_started = True
             rest = self._reader.feed(view)
             if self._reader.head is not None:
                 return self._reader.head, memoryview(rest)
 
-    def _keep(self, rest: memoryview) -> bytes:
+    def _read_small_body(self, rest: memoryview) -> bytes:
         kept = bytearray(rest)
         while len(kept) < MAX_ANSWER and (view := self._next()):
             kept += view
@@ -224,17 +224,17 @@ class Lane:
         finally:
             self._waits_since = None
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self._stopped:
             raise self._broken(None)
 
     def _broken(self, exc: OSError | None) -> WireError:
         reader = self._reader
         if reader.head is not None:
-            how = "stalled" if self._silent else "ended" if exc is None else f"broke ({type(exc).__name__})"
+            how = "stalled" if self._idle_seconds else "ended" if exc is None else f"broke ({type(exc).__name__})"
             return WireError(IncompleteBodyError, f"the body {how} after {reader.progress}")
-        if self._silent:
-            return WireError(RequestTimeoutError, f"{self._origin} has not answered for {self._silent:.0f} s")
+        if self._idle_seconds:
+            return WireError(RequestTimeoutError, f"{self._origin} has not answered for {self._idle_seconds:.0f} s")
         how = "was closed" if exc is None else f"broke: {exc}"
         return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
 
@@ -266,15 +266,15 @@ class Lane:
         since = self._waits_since
         if since is None:
             return 0.0
-        return self._idle.seconds(since, now, limit, lambda: moved(self._socket))
+        return self._idle.seconds(since, now, limit, lambda: bytes_moved(self._socket))
 
     def moved(self) -> int:
         """Give a number that changes when bytes move."""
-        return self._reader.received + moved(self._socket)
+        return self._reader.received + bytes_moved(self._socket)
 
     def expire(self, seconds: float) -> None:
         """Fail the request under way."""
-        self._silent = seconds
+        self._idle_seconds = seconds
         self.close()
 
 

@@ -30,7 +30,7 @@ class Pooled(Protocol):
         """Whether the present request may have reached the server."""
 
     @property
-    def heard(self) -> bool:
+    def answer_started(self) -> bool:
         """Whether any byte of the present answer was received."""
 
     def usable(self) -> bool:
@@ -60,7 +60,7 @@ def is_stale(connection: Pooled, error: WireError, *, repeatable: bool) -> bool:
         repeatable: Whether sending the request twice has the same effect as sending it once.
     """
     may_repeat = repeatable or not connection.sent
-    return may_repeat and not connection.heard and error.kind is ConnectionFailedError
+    return may_repeat and not connection.answer_started and error.kind is ConnectionFailedError
 
 
 class IdleTimer:

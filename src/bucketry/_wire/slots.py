@@ -44,7 +44,7 @@ class Slots:
         return free
 
     async def wait_for_slot(self, longest_wait: float | None) -> None:
-        """Wait for this caller's turn and take a slot.
+        """Wait until it is this caller's turn, and take a slot.
 
         Args:
             longest_wait: Seconds without a returned slot or a moved byte; `None`: no limit.
@@ -57,7 +57,7 @@ class Slots:
         waiter = turn, longest_wait
         self._waiting.append(waiter)
         if longest_wait is not None and longest_wait not in self._timed:
-            self._look_later(loop, self._seen(), longest_wait)
+            self._schedule_check(loop, self._progress(), longest_wait)
         try:
             await turn
         except BaseException:
@@ -91,22 +91,22 @@ class Slots:
         """Note that bytes moved on one of the requests under way."""
         self._given += 1
 
-    def _seen(self) -> tuple[int, int]:
+    def _progress(self) -> tuple[int, int]:
         return self._given, self._moved()
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
+    def _schedule_check(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
         self._timed.add(longest_wait)
-        loop.call_later(longest_wait, self._look, loop, seen, longest_wait)
+        loop.call_later(longest_wait, self._check, loop, seen, longest_wait)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
         """Fail the callers with this longest wait if no slot was returned and no byte moved since `seen`."""
         self._timed.discard(longest_wait)
         late = [waiter for waiter in self._waiting if waiter[1] == longest_wait]
         if not late:
             return
-        now = self._seen()
+        now = self._progress()
         if now != seen:
-            self._look_later(loop, now, longest_wait)
+            self._schedule_check(loop, now, longest_wait)
             return
         problem = (
             f"none of the {self.limit} connections became free, and no byte moved on them for {longest_wait:g} s "

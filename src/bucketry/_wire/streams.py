@@ -73,7 +73,7 @@ class Tls:
                 self._tls.do_handshake()
                 break
             except ssl.SSLWantReadError:
-                self._more()
+                self._receive_records()
         self._flush()
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
@@ -85,7 +85,7 @@ class Tls:
             except ssl.SSLWantReadError:
                 if got and not whole:
                     break
-                self._more()
+                self._receive_records()
                 continue
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 break
@@ -103,7 +103,7 @@ class Tls:
         """See `Stream.clean`: bytes after a body may have been received together with it."""
         return not (self._ended or self._incoming.pending or self._tls.pending())
 
-    def _more(self) -> None:
+    def _receive_records(self) -> None:
         """Send the outgoing bytes, then receive some."""
         self._flush()
         count = self._socket.recv_into(self._received)

@@ -14,14 +14,14 @@ from typing import NamedTuple, cast
 
 from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
-from bucketry._wire.connect import Origin, moved, open_socket, refused, too_slow
+from bucketry._wire.connect import Origin, bytes_moved, open_socket, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 MAX_BODY = 256 * KiB  # larger bodies are sent in lanes: hashing and sending them here would block the loop
-MAX_HELD = 1 * MiB  # unread bytes of a body in memory; at this size the socket is no longer read
+MAX_BUFFERED = 1 * MiB  # unread bytes of a body in memory; at this size the socket is no longer read
 _SMALL = 16 * KiB  # a request body up to this size is joined with its head, and both are written at once
 
 
@@ -72,7 +72,7 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         sent: Whether any byte of the present request was given to the transport.
-        heard: Whether any byte of the present answer was received.
+        answer_started: Whether any byte of the present answer was received.
     """
 
     def __init__(self, pool: Pool, origin: Origin, outbox: Outbox) -> None:
@@ -84,25 +84,25 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._reader: AnswerReader | None = None
         self._pieces: list[bytes] = []
-        self._held = 0
+        self._buffered = 0
         self._waiter: asyncio.Future[None] | None = None
         self._failure: WireError | None = None
         self._reading = True
         self._since = 0.0
         self._idle = IdleTimer()
-        self.sent = self.heard = False
+        self.sent = self.answer_started = False
 
     # --- one request -------------------------------------------------------------------------------
 
     def begin(self, request: Request) -> None:
         """Send a request."""
-        self.sent = self.heard = False
+        self.sent = self.answer_started = False
         transport = self._transport
         if transport is None or transport.is_closing():
             raise self._failure or self._broken(None)
         self._reader = AnswerReader(request.method)
         self._pieces.clear()
-        self._held = 0
+        self._buffered = 0
         self._since = time.monotonic()
         if len(request.body) > _SMALL:
             self.sent = True
@@ -125,7 +125,7 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for the answer's head."""
         reader = cast("AnswerReader", self._reader)
         while reader.head is None:
-            await self._more()
+            await self._wait_for_bytes()
 
     @property
     def answer(self) -> AnswerHead:
@@ -141,10 +141,10 @@ class Connection(asyncio.BufferedProtocol):
         while not self._pieces:
             if reader.done:
                 return b""
-            await self._more()
+            await self._wait_for_bytes()
         found = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
-        self._held = 0
+        self._buffered = 0
         if not self._reading and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
@@ -183,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
             and not transport.get_write_buffer_size()  # the answer came before the whole request was sent
         )
 
-    async def _more(self) -> None:
+    async def _wait_for_bytes(self) -> None:
         if self._failure is not None:
             raise self._failure
         self._since = time.monotonic()
@@ -221,12 +221,12 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
-        return self._idle.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
+        return self._idle.seconds(self._since, now, limit, lambda: bytes_moved(transport.get_extra_info("socket")))
 
     def moved(self) -> int:
         """Give a number that changes when bytes move: bytes read here plus the kernel's counters."""
         received = self._reader.received if self._reader is not None else 0
-        return received + (moved(self._transport.get_extra_info("socket")) if self._transport is not None else 0)
+        return received + (bytes_moved(self._transport.get_extra_info("socket")) if self._transport is not None else 0)
 
     def expire(self, seconds: float) -> None:
         """Fail the present request, because the connection was idle for too long."""
@@ -256,7 +256,7 @@ class Connection(asyncio.BufferedProtocol):
             self._pool.forget(self)
             self.close()
             return
-        self.heard = True
+        self.answer_started = True
         self._since = time.monotonic()
         try:
             piece = reader.feed(self._pool.buffer[:nbytes])
@@ -266,8 +266,8 @@ class Connection(asyncio.BufferedProtocol):
         else:
             if piece:
                 self._pieces.append(bytes(piece))
-                self._held += len(piece)
-                if self._held >= MAX_HELD and self._reading and not reader.done and self._transport is not None:
+                self._buffered += len(piece)
+                if self._buffered >= MAX_BUFFERED and self._reading and not reader.done and self._transport is not None:
                     self._reading = False
                     self._transport.pause_reading()
         if self._waiter is not None and (self._pieces or reader.head is not None or self._failure is not None):
@@ -347,13 +347,13 @@ class Unary:
         seconds = self._timeouts.connect
         try:
             async with asyncio.timeout(seconds):
-                return await self._hand_over(await open_socket(self._origin))
+                return await self._wrap_socket(await open_socket(self._origin))
         except TimeoutError:
             raise too_slow(self._origin, seconds) from None
         except OSError as exc:
             raise refused(self._origin, exc) from exc
 
-    async def _hand_over(self, connected: socket) -> Connection:
+    async def _wrap_socket(self, connected: socket) -> Connection:
         """Make a connection from a socket; from here on only the event loop may close the socket."""
         host = self._origin.host if self._tls is not None else None
         _, connection = await asyncio.get_running_loop().create_connection(

@@ -31,7 +31,7 @@ from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider
 
-_PLACE = (
+_IDENTITY_FIELDS = (
     "name",
     "title",
     "scheme",
@@ -89,7 +89,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
             )
             raise ConfigError(message)
         row = aws.VENDOR if config.server == "aws" else generic.VENDOR
-        return replace(row, **{name: getattr(self.vendor, name) for name in _PLACE})
+        return replace(row, **{name: getattr(self.vendor, name) for name in _IDENTITY_FIELDS})
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; the copy makes a new pool if this provider made its own."""

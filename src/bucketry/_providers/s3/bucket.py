@@ -96,7 +96,7 @@ class S3Bucket:
             if not fields.get("Code") and self.clock.is_off(moment):  # an answer to HEAD cannot say so
                 refusal = replace(refusal, fields={**fields, "Code": _SKEWED})
             if refusal.fields.get("Code") == _SKEWED:
-                self.clock.follow(moment)
+                self.clock.set_from(moment)
         return refusal_error(
             refusal,
             self.vendor,
@@ -224,11 +224,11 @@ class Attempts:
     """
 
     __slots__ = (
-        "_ahead",
         "_bucket",
         "_count",
         "_key",
         "_limit",
+        "_offset",
         "_operation",
         "_repeatable",
         "_repeated",
@@ -246,14 +246,14 @@ class Attempts:
         self._repeatable = repeatable
         self._limit = limit
         self._timeout: AbstractAsyncContextManager[None] | None = None
-        self._ahead = 0.0
+        self._offset = 0.0
         self._count = self._spent = 0
         self._repeated: tuple[str | None, ...] = ()
 
     async def __aenter__(self) -> None:
         """Begin an attempt."""
         self._count += 1
-        self._ahead = self._bucket.clock.ahead
+        self._offset = self._bucket.clock.offset
         if self._limit is not None:
             self._timeout = self._bucket.within(self._limit, self._operation, self._key)
             await self._timeout.__aenter__()
@@ -278,7 +278,7 @@ class Attempts:
         """Wait until the request is made again; `False`: it is not."""
         bucket = self._bucket
         bucket.with_facts(error, self._operation, self._key)
-        if error.status == _FORBIDDEN and error.code is None and bucket.clock.ahead != self._ahead:
+        if error.status == _FORBIDDEN and error.code is None and bucket.clock.offset != self._offset:
             error.code = _SKEWED  # signed before another request's refusal corrected the clock
         if not self._repeatable and error.code not in ONE_REPEAT:
             return False

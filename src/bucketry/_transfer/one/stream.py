@@ -97,12 +97,12 @@ class ResumingStream:
         try:
             byte_range = self._options.byte_range
             if byte_range is not None and not byte_range.size:
-                await self._look()
+                await self._judge_by_head()
                 return self
             try:
                 await self._open()
             except InvalidRangeError as refused:
-                await self._look(refused)
+                await self._judge_by_head(refused)
         except StorageError as error:
             filled(error, self._provider.name, "get", self._key)
             raise
@@ -168,7 +168,7 @@ class ResumingStream:
         if self._info is None:
             self._info = self._body.info
 
-    async def _look(self, refused: InvalidRangeError | None = None) -> None:
+    async def _judge_by_head(self, refused: InvalidRangeError | None = None) -> None:
         """Take a HEAD for the answer to a range without bytes, or to one that was refused."""
         self._info = await no_bytes(self._provider, self._key, self._options, refused)
         self._body = _NoBytes(self._info)
