@@ -14,6 +14,7 @@ import pytest
 from bucketry import Capabilities, LocalProvider, MemoryProvider, ObjectVersion
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.values import VersionPage
+from bucketry._providers.defaults import DefaultRequests
 from bucketry.errors import InvalidRequestError, UnsupportedError
 from bucketry.providers import PrefixedProvider, StorageProvider
 from bucketry.testing import FaultyProvider
@@ -132,6 +133,26 @@ def test_every_public_method_says_what_it_does() -> None:
         elif name not in {"connect", "disconnect", "locate"} and "Cost: " not in text:
             wrong.append(f"{name}: no cost")
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("promise", "left_out"),
+    [
+        ("multipart", "create_multipart"),
+        ("multipart", "complete_multipart"),
+        ("multipart", "list_multiparts"),
+        ("copy", "copy_object"),
+        ("copy", "copy_part"),
+        ("tags", "put_tags"),
+        ("max_delete_keys", "delete_batch"),
+    ],
+)
+def test_each_request_of_a_promise_must_be_written(promise: str, left_out: str) -> None:
+    """A class that writes all but one of the requests for a promise is told which one is missing."""
+    kind = type("Partly", (MemoryProvider,), {left_out: getattr(DefaultRequests, left_out)})
+    setattr(kind, left_out, getattr(DefaultRequests, left_out))
+    with pytest.raises(TypeError, match=rf"Partly must write {left_out}: .*capabilities\.{promise}"):
+        kind()
 
 
 async def test_versions_are_listed_to_the_end() -> None:
