@@ -15,6 +15,7 @@ from bucketry import Capabilities, LocalProvider, MemoryProvider, ObjectVersion
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.values import VersionPage
 from bucketry._providers.defaults import DefaultRequests
+from bucketry._providers.local.details import Details
 from bucketry.errors import InvalidRequestError, UnsupportedError
 from bucketry.providers import PrefixedProvider, StorageProvider
 from bucketry.testing import FaultyProvider
@@ -252,6 +253,14 @@ async def test_tags_are_replaced(provider: StorageProvider) -> None:
     assert await provider.get_tags("key") == {}
     await provider.put("key", b"y")
     assert await provider.get_tags("key") == {}
+
+
+def test_details_that_an_older_version_wrote() -> None:
+    """A local object whose details know neither headers nor tags is read with the others; damaged ones are found."""
+    record = {"key": "k", "metadata": {"a": "1"}, "content_type": "text/csv", "storage_class": None}
+    assert Details.from_record(record) == Details(metadata={"a": "1"}, content_type="text/csv")
+    with pytest.raises(KeyError):
+        Details.from_record({"key": "k"})
 
 
 async def test_tags_of_nothing(provider: StorageProvider) -> None:
