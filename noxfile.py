@@ -1,4 +1,4 @@
-"""The project's chores, one session each; what runs here is what continuous integration runs."""
+"""The project's routine tasks, one session each; continuous integration runs the same sessions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "typing", "tests"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-COVERAGE = 95  # percent of lines and branches; checked here only, so that a run of a few tests is not called a failure
+COVERAGE = 95  # percent of lines and branches; checked only here, so that a run of a few tests does not fail
 
 
 @nox.session
@@ -32,7 +32,7 @@ def typing(session: nox.Session) -> None:
     session.install(".[lint,tests]", "nox")
     session.run("mypy")
     session.run("mypy", "noxfile.py")
-    # pyrefly, because pyright's package downloads a Node runtime when it first runs.
+    # pyrefly, because pyright's package downloads a Node runtime on its first run.
     session.install("pyrefly>=1.4,<2")
     session.run("pyrefly", "check", "tests/typing/api.py")
 
@@ -47,14 +47,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def contract(session: nox.Session) -> None:
-    """Run the contract suite alone; `-- --live=<alias>` runs it on a real bucket."""
+    """Run only the contract suite; `-- --live=<alias>` runs it on a real bucket."""
     session.install(".[tests]")
     session.run("python", "-m", "pytest", "tests/contract", *session.posargs)
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """Run what concerns aiobotocore on the oldest one that is supported, with the aioboto3 that pins it."""
+    """Run the tests of aiobotocore with its oldest supported version, and with the aioboto3 that pins it."""
     (needed,) = (each for each in PROJECT["project"]["dependencies"] if each.startswith("aiobotocore>="))
     lowest = needed.removeprefix("aiobotocore>=").partition(",")[0]
     session.install(".[tests]", f"aiobotocore=={lowest}", "aioboto3")
@@ -64,9 +64,9 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """Run the property tests on 20 times as many examples as `tests` does, and on new ones each time."""
+    """Run the property tests with 20 times as many examples as in `tests`, and with new ones each time."""
     session.install(".[fast,tests]")
-    # Hypothesis marks what it drives. Some take minutes then, where the suite allows seconds.
+    # "hypothesis" is the marker that Hypothesis gives its tests. Some take minutes, so the timeout is longer.
     arguments = ("-m", "hypothesis", "--timeout=3600", *session.posargs)
     session.run("python", "-m", "pytest", *arguments, env={"HYPOTHESIS_PROFILE": "nightly"})
 
@@ -80,7 +80,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel, and test it where `src` does not exist."""
+    """Build the wheel, and test it without `src`."""
     work = Path(session.create_tmp()).resolve()
     wheels, copy = work / "wheels", work / "copy"
     for leftover in (wheels, copy):
@@ -95,9 +95,9 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against other clients; arguments are rows (`-- 1 4`; all, without) and options (`-- --quick`)."""
+    """Compare with other clients; arguments are rows (`-- 1 4`; default: all) and options (`-- --quick`)."""
     session.install(".[bench]")
-    # aioboto3 pins an aiobotocore older than the one that is measured, so it lives beside it.
+    # aioboto3 pins an older aiobotocore than the measured one, so it has its own environment.
     beside = Path(session.create_tmp()).resolve() / "aioboto3"
     session.run("python", "-m", "venv", str(beside), silent=True)
     python = str(beside / "bin" / "python")

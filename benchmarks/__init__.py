@@ -1,1 +1,1 @@
-"""bucketry measured against other clients of S3, in turn, on one machine; see README.md."""
+"""Measures bucketry and other S3 clients, in turn, on one machine; see README.md."""

@@ -1,4 +1,4 @@
-"""The command: measure rows, write the report, or only run the servers."""
+"""The command line: measures rows, writes the report, or only runs the servers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Run the command of the arguments."""
     arguments = _arguments()
-    # Servers and files end with their blocks, also when somebody ends this process.
+    # On SIGTERM, too, the blocks end, which stops the servers and removes the files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     if arguments.rows == ["report"]:
         if not (arguments.results / "latest.json").exists():
@@ -41,10 +41,10 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure the chosen rows, and write the report after each; ends with 1 if one could not be measured."""
+    """Measure the chosen rows, and write the report after each; gives 1 if a row could not be measured."""
     pythons = {"aioboto3": arguments.aioboto3_python} if arguments.aioboto3_python else {}
     quick: bool = arguments.quick
-    # What is published is measured in full, with the row of facts that a custom endpoint gets by default.
+    # Published results are measured in full, with the row of facts that a custom endpoint gets by default.
     published = not quick and arguments.server == "generic"
     directory: Path | None = arguments.results if published or arguments.results != RESULTS else None
     rows = results.load(directory / "latest.json") if directory else {}
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
             bench.earlier = {number: known.series for number, known in rows.items()}
             try:
                 rows[row.number] = _measure(row, bench, described)
-            except (AssertionError, RuntimeError) as error:  # the other rows are worth measuring all the same
+            except (AssertionError, RuntimeError) as error:  # the other rows are still measured
                 print(f"  failed: {error}", file=sys.stderr, flush=True)
                 failed.append(row.number)
                 continue
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def report(directory: Path) -> None:
-    """Write table and chart from the results; those that are kept go to the documentation as well."""
+    """Write table and chart from the results; committed results are also written to the documentation."""
     rows = results.load(directory / "latest.json").values()
     (directory / "latest.md").write_text(markdown(rows))
     (directory / "latest.svg").write_text(svg(rows))

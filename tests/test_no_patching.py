@@ -10,23 +10,23 @@ import pytest
 TESTS = Path(__file__).parent
 PACKAGE = "bucketry"
 SETTERS = {"setattr", "delattr", "setitem", "delitem", "patch", "object", "dict", "multiple"}
-"""How pytest's `monkeypatch` and `unittest.mock.patch` change something."""
+"""The methods by which pytest's `monkeypatch` and `unittest.mock.patch` change something."""
 
 
 def dotted(node: ast.AST) -> str:
-    """Give a name with its attributes; empty where it is neither."""
+    """Give a name with its attributes; empty: the node is neither."""
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def root(name: str | None) -> str:
-    """Give what stands before the first dot."""
+    """Give the part before the first dot."""
     return (name or "").partition(".")[0]
 
 
 def imported(tree: ast.Module) -> set[str]:
-    """Give the names that a file has of the package: modules, classes, functions, constants."""
+    """Give the names that a file imports from the package: modules, classes, functions, constants."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and root(node.module) == PACKAGE:
@@ -37,7 +37,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def changed(node: ast.AST) -> list[ast.expr]:
-    """Give what a statement or a call changes."""
+    """Give the names that a statement or a call changes."""
     match node:
         case ast.Assign(targets=targets) | ast.Delete(targets=targets):
             return [target for target in targets if isinstance(target, ast.Attribute)]
@@ -60,7 +60,7 @@ def patches(source: str) -> list[str]:
         return root(dotted(target)) in names
 
     found = {
-        node.lineno: ast.unparse(node)  # type: ignore[attr-defined]  # what changes something has a place
+        node.lineno: ast.unparse(node)  # type: ignore[attr-defined]  # these nodes have a line number
         for node in ast.walk(tree)
         if any(is_ours(target) for target in changed(node))
     }
@@ -69,7 +69,7 @@ def patches(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
 def test_no_test_patches_the_package(path: Path) -> None:
-    """No file of the tests sets an attribute of a module or a class of the package, nor of a module through it."""
+    """No test file sets an attribute of the package's modules and classes, or of modules reached through them."""
     assert patches(path.read_text()) == []
 
 
@@ -91,7 +91,7 @@ def test_no_test_patches_the_package(path: Path) -> None:
     ],
 )
 def test_a_patch_is_found(line: str) -> None:
-    """Each way to change a module or a class is seen."""
+    """Every form of a change to a module or a class is found."""
     source = f"import bucketry\nfrom bucketry import S3Provider\nfrom bucketry._core import retry\n{line}\n"
     assert patches(source) == [f"4: {ast.unparse(ast.parse(line))}"]
 
@@ -107,5 +107,5 @@ def test_a_patch_is_found(line: str) -> None:
     ],
 )
 def test_what_is_no_patch(line: str) -> None:
-    """What belongs to others, or to the test itself, may be set."""
+    """Names of other packages, and of the test itself, may be set."""
     assert patches(f"from bucketry import S3Provider\n{line}\n") == []

@@ -1,1 +1,1 @@
-"""One module for each client; each is imported only in the process that measures it."""
+"""One module for each client; a module is imported only in the process that measures its client."""

@@ -1,4 +1,4 @@
-"""aioboto3: its `upload_file` and `download_file`."""
+"""aioboto3, with its `upload_file` and `download_file`."""
 
 from __future__ import annotations
 

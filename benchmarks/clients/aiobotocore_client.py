@@ -1,4 +1,4 @@
-"""Raw aiobotocore: ranged reads and part uploads, with as many at once as every other client has."""
+"""Plain aiobotocore: ranged reads and part uploads, with the same concurrency as the other clients."""
 
 from __future__ import annotations
 

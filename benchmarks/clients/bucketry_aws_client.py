@@ -1,4 +1,4 @@
-"""bucketry by AWS's row of facts, as a peer of itself by the row that a custom endpoint gets by default."""
+"""bucketry with AWS's row of facts, compared with bucketry with a custom endpoint's default row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.harness.task import Task
 
 
 class BucketryAwsClient(BucketryClient):
-    """The same client, whatever row the task names."""
+    """The same client, always with AWS's row."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(replace(task, server="aws"))

@@ -1,4 +1,4 @@
-"""bucketry, by its public interface."""
+"""bucketry, through its public interface."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ class BucketryClient:
         return count, size
 
     async def download(self, key: str, path: str) -> None:
-        """Download by the transfer manager."""
+        """Download with the transfer manager."""
         await self._manager.download(key, path)
 
     async def upload(self, path: str, key: str) -> None:
-        """Upload by the transfer manager."""
+        """Upload with the transfer manager."""
         await self._manager.upload(path, key)
 
     async def download_tree(self, prefix: str, path: str) -> None:
-        """Download a directory by the transfer manager."""
+        """Download a directory with the transfer manager."""
         (await self._manager.download_tree(prefix, path)).raise_for_failures()
 
     async def upload_tree(self, path: str, prefix: str) -> None:
-        """Upload a directory by the transfer manager."""
+        """Upload a directory with the transfer manager."""
         (await self._manager.upload_tree(path, prefix)).raise_for_failures()

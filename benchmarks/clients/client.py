@@ -1,4 +1,4 @@
-"""What every client is asked to do. A client opens in `async with`; each method is one job of a row."""
+"""The methods that clients have. A client is opened by `async with`; each method is the work of a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.harness.task import Task
 
 
 class Client(Protocol):
-    """A client under measurement; methods that no row asks of it may be missing."""
+    """A measured client; methods that no row needs from it may be missing."""
 
     def __init__(self, task: Task) -> None: ...
 
@@ -32,21 +32,21 @@ class Client(Protocol):
         ...
 
     async def list(self) -> tuple[int, int]:
-        """Look at key and size of every object of the bucket; give their number, and the sum of their sizes."""
+        """Read key and size of every object of the bucket; give the number of objects and the sum of sizes."""
         ...
 
     async def download(self, key: str, path: str) -> None:
-        """Put the object into a new file, in parallel ranges."""
+        """Download the object into a new file, in parallel ranges."""
         ...
 
     async def upload(self, path: str, key: str) -> None:
-        """Store a file, in parallel parts."""
+        """Upload a file, in parallel parts."""
         ...
 
     async def download_tree(self, prefix: str, path: str) -> None:
-        """Put every object below the prefix, which ends in `/`, into a new directory."""
+        """Download every object below the prefix, which ends in `/`, into a new directory."""
         ...
 
     async def upload_tree(self, path: str, prefix: str) -> None:
-        """Store every file below the directory."""
+        """Upload every file below the directory."""
         ...

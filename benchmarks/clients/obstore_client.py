@@ -1,4 +1,4 @@
-"""obstore, the Rust crate `object_store` for Python, by its asynchronous functions."""
+"""obstore, the Rust crate `object_store` for Python, with its asynchronous functions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ObstoreClient:
         await obstore.put_async(self._store, key, data)
 
     async def list(self) -> tuple[int, int]:
-        """List in batches of a page each."""
+        """List in batches of one page."""
         count = size = 0
         async for batch in obstore.list(self._store, chunk_size=1_000):
             for entry in batch:
@@ -69,7 +69,7 @@ class ObstoreClient:
         return count, size
 
     async def download(self, key: str, path: str) -> None:
-        """Read ranges, and write each in a thread: there is no parallel download of one object."""
+        """Read ranges, and write each in a thread, because obstore has no parallel download of one object."""
         size = await self.head(key)
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
@@ -84,7 +84,7 @@ class ObstoreClient:
             os.close(target)
 
     async def upload(self, path: str, key: str) -> None:
-        """Upload in parts by `put`, which reads the file itself."""
+        """Upload in parts with `put`, which reads the file itself."""
         await obstore.put_async(
             self._store, key, Path(path), chunk_size=PART_SIZE, max_concurrency=self._width, use_multipart=True
         )

@@ -1,4 +1,4 @@
-"""rclone: one command for each job, its start included."""
+"""rclone: one command for each job; the time includes its start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.harness.task import ACCESS_KEY, PART_SIZE, REGION, SECRET_KEY, T
 
 
 class RcloneClient:
-    """A remote made of environment variables; every job is a process."""
+    """A remote that is configured by environment variables; every job is a process."""
 
     def __init__(self, task: Task) -> None:
         part, width = f"{PART_SIZE}B", str(task.concurrency)
@@ -46,7 +46,7 @@ class RcloneClient:
         """Close nothing."""
 
     async def head(self, key: str) -> int:
-        """Do nothing: no process is open before the job's."""
+        """Do nothing: there is no process before the job."""
         return 0
 
     async def download(self, key: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""s3fs, in the asynchronous way of its documentation: methods with an underscore, on the caller's loop."""
+"""s3fs, asynchronous as in its documentation: methods with an underscore, on the caller's loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.harness.task import ACCESS_KEY, PART_SIZE, REGION, SECRET_KEY, T
 
 
 class S3fsClient:
-    """One file system, without the cache of listings."""
+    """One file system, without the cache for listings."""
 
     def __init__(self, task: Task) -> None:
         self._bucket = task.bucket

@@ -1,4 +1,4 @@
-"""Bounded concurrency for clients that bring none: some workers that share one iterator."""
+"""Limited concurrency for clients without their own: workers that share one iterator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 async def share(items: Iterable[Item], one: Callable[[Item], Awaitable[None]], width: int) -> None:
-    """Do `one` for each item, `width` at once."""
+    """Call `one` for each item, with `width` calls at once."""
     shared = iter(items)
 
     async def worker() -> None:
@@ -25,6 +25,6 @@ async def share(items: Iterable[Item], one: Callable[[Item], Awaitable[None]], w
 
 
 def ranges(size: int) -> Iterator[tuple[int, int]]:
-    """Cut a size into half-open ranges of a part each."""
+    """Split a size into half-open ranges of one part each."""
     for start in range(0, size, PART_SIZE):
         yield start, min(start + PART_SIZE, size)

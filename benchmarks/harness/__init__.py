@@ -1,1 +1,1 @@
-"""Servers, fresh processes, meters and reports that all rows share."""
+"""Servers, processes, meters and reports for all rows."""

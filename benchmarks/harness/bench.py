@@ -1,4 +1,4 @@
-"""One run of the benchmarks: its servers, its files, and clients measured in turn, each in a fresh process."""
+"""One run of the benchmarks: its servers and files; clients are measured in turn, each in a new process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from benchmarks.harness.results import Series
 from benchmarks.harness.task import MiB, Sample, Task
 
 GiB = 1024 * MiB
-TIMEOUT = 300.0  # no task takes a tenth of it
-_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, and used by mkdtemp
+TIMEOUT = 300.0  # more than ten times the longest task
+_MEMORY = Path("/dev/shm")  # noqa: S108 - checked, and used by mkdtemp
 _FOREIGN = (
     "AWS_",
     "RCLONE_",
@@ -37,18 +37,18 @@ _FOREIGN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is measured.
+    """The sizes and repetitions of a run.
 
     Attributes:
-        pairs: Pairs for a peer that has a target.
-        extra: Pairs for a peer that is shown for information.
-        warm_up: Pairs before those.
+        pairs: Number of pairs for a peer with a target.
+        extra: Number of pairs for a peer that is shown for information.
+        warm_up: Number of pairs before the measured ones.
         seconds: How long small requests are repeated.
         download: Bytes of the big download.
         upload: Bytes of the big upload.
-        huge: Bytes of the object that memory must not grow with.
-        pages: Pages of the listing.
-        files: Files of the directory.
+        huge: Bytes of the largest object in the memory test.
+        pages: Number of pages of the listing.
+        files: Number of files of the directory.
         starts: How often a command is started.
     """
 
@@ -80,16 +80,16 @@ QUICK = Scale(
 
 @dataclass
 class Bench:
-    """What rows are given.
+    """The run that rows measure with.
 
     Attributes:
         scale: How much to measure.
-        pythons: Interpreters of clients that cannot live in this one's environment.
-        server: Which row of facts bucketry's client goes by, where a task does not say.
-        directory: For files that are to be in memory.
-        roomy: For files that may be larger than that.
-        series: What the row under way has measured.
-        earlier: What other rows have measured, by their numbers.
+        pythons: Interpreters of clients that need another environment than this one.
+        server: The row of facts for bucketry's client, unless a task names one.
+        directory: For files in memory.
+        roomy: For files that are too large for memory.
+        series: The samples of the present row.
+        earlier: The samples of other rows, by their numbers.
     """
 
     scale: Scale
@@ -103,34 +103,34 @@ class Bench:
 
     @cached_property
     def limit(self) -> LimitServer:
-        """The limit server, started when first asked for."""
+        """The limit server, started on first use."""
         return self.stack.enter_context(limit_server(self.new_directory("limit")))
 
     @cached_property
     def real_directory(self) -> Path:
-        """Whose subdirectories are the real server's buckets."""
+        """The directory whose subdirectories are the real server's buckets."""
         return self.new_directory("real")
 
     @cached_property
     def real(self) -> str:
-        """The endpoint of the real server, started when first asked for."""
+        """The endpoint of the real server, started on first use."""
         return self.stack.enter_context(real_server(self.real_directory))
 
     def new_directory(self, name: str) -> Path:
-        """Make a directory that ends with the run."""
+        """Make a directory that is removed at the end of the run."""
         path = self.directory / name
         path.mkdir()
         return path
 
     def has(self, client: str) -> bool:
-        """Tell whether a client can be measured; `aioboto3` needs an environment of its own."""
+        """Tell whether a client can be measured; `aioboto3` needs its own environment."""
         return client != "aioboto3" or client in self.pythons
 
     def run(self, task: Task, client: str) -> Sample:
-        """Do a task in a fresh process of a client.
+        """Do a task in a new process of a client.
 
         Raises:
-            RuntimeError: It failed; says its error output.
+            RuntimeError: The process failed; the message has its error output.
         """
         python = self.pythons.get(client, sys.executable)
         task = replace(task, client=client, server=task.server or self.server)
@@ -161,11 +161,11 @@ class Bench:
         """Run bucketry and a peer in turn.
 
         Args:
-            work: The name under which the pairs are kept.
-            task: What both do.
+            work: The name under which the pairs are stored.
+            task: The task of both.
             peer: The other client.
-            extra: It is shown for information, and measured less often.
-            after: Called with the client's name after each of its runs: checks, and takes away what it made.
+            extra: The peer is shown for information, and measured less often.
+            after: Called with the client's name after each of its runs; checks and removes its files.
         """
         found = []
         for number in range(-self.scale.warm_up, self.scale.extra if extra else self.scale.pairs):
@@ -182,7 +182,7 @@ class Bench:
 
 @contextmanager
 def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[Bench]:
-    """Give a bench whose servers and files end with the block."""
+    """Give a bench; its servers and files are removed at the end of the block."""
     with ExitStack() as stack:
 
         def room(needed: int) -> Path:
@@ -197,7 +197,7 @@ def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[B
 
 
 def clean_environment() -> dict[str, str]:
-    """Give the environment without what would configure a client."""
+    """Give the environment without variables that configure a client."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return kept | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"}

@@ -1,4 +1,4 @@
-"""A certificate authority of one run, and the certificate it signs for the loopback."""
+"""A certificate authority for one run, and its certificate for the loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the authority that clients trust, and what the server shows."""
+    """PEM files: the authority that clients trust, and the server's certificate and key."""
 
     authority: Path
     certificate: Path
@@ -20,10 +20,10 @@ class Certificates:
 
 
 def make_certificates(directory: Path) -> Certificates:
-    """Make an authority and a server certificate, both for a day, with the `openssl` command.
+    """Make an authority and a server certificate, both valid for a day, with the `openssl` command.
 
     Raises:
-        FileNotFoundError: There is no such command.
+        FileNotFoundError: The command is not installed.
     """
     openssl = shutil.which("openssl")
     if openssl is None:

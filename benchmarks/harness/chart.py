@@ -1,4 +1,4 @@
-"""The chart, an SVG made from the results alone: how each target compares with what was measured."""
+"""The chart, an SVG made from the results file only: each measurement as a multiple of its target."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from html import escape
 from benchmarks.harness.figures import Figure, Measure
 from benchmarks.harness.results import RowResult
 
-_LABEL, _SCALE, _VALUE = 380, 420, 170  # widths in pixels: what was measured, its bar, its figures
+_LABEL, _SCALE, _VALUE = 380, 420, 170  # widths in pixels: the label, its bar, its figures
 _WIDTH = _LABEL + _SCALE + _VALUE
 _ROW, _BAR, _TOP = 24, 14, 96
-_LONGEST = 2.0  # times the target; a longer bar is cut, its figure says how long it is
+_LONGEST = 2.0  # times the target; a longer bar is cut, and its figure gives the value
 _STYLE = """
   .page { fill: #ffffff } text { font: 13px system-ui, sans-serif; fill: #1f2933 }
   .title { font-size: 18px; font-weight: 600 } .note { fill: #616e7c; font-size: 12px }
@@ -25,7 +25,7 @@ _STYLE = """
 
 
 def svg(rows: Iterable[RowResult]) -> str:
-    """Draw a bar for each target; 1 on the scale is the target itself, and further right is better."""
+    """Draw a bar for each target; 1 on the scale is the target, and more is better."""
     rows = list(rows)
     bars = [(row.number, measure) for row in rows for measure in row.measures if measure.target is not None]
     height = _TOP + _ROW * len(bars) + 40
@@ -69,13 +69,13 @@ def _bar(top: int, number: str, measure: Measure) -> list[str]:
         f'<line class="spread" x1="{_x(low)}" y1="{centre}" x2="{_x(high)}" y2="{centre}"/>',
         _text(_LABEL + _SCALE + 12, centre + 4, _value(measure, measured)),
     ]
-    if middle > _LONGEST:  # a break in the bar says that it goes on
+    if middle > _LONGEST:  # a gap in the bar shows that it is cut
         parts.append(f'<path class="page" d="M{end - 14} {centre + 8} l5 -16 h4 l-5 16 z"/>')
     return parts
 
 
 def _attained(measure: Measure, value: float) -> float:
-    """Give how many times over the target is reached; below 1 it is not."""
+    """Give the result as a multiple of the target; below 1 the target is missed."""
     assert measure.target is not None
     if not measure.at_most:
         return value / measure.target

@@ -1,4 +1,4 @@
-"""The fresh process: open one client, do one task, print what was measured as JSON on the last line."""
+"""The new process: opens one client, does one task, and prints the sample as JSON on the last line."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ CLIENTS = {
     "rclone": "RcloneClient",
 }
 WITHOUT_LOOP = {"boto3", "rclone"}
-WARM_UP = 0.3  # seconds of small requests before the clock starts: connections and caches are then there
+WARM_UP = 0.3  # seconds of small requests before the measurement: they open connections and fill caches
 
 
 async def repeat(task: Task, one: Callable[[str], Awaitable[int]], seconds: float) -> int:
-    """Ask for small objects, `task.concurrency` at once; give how many there were."""
+    """Request small objects, `task.concurrency` at once; give their number."""
     keys = itertools.cycle([f"{task.key}{number}" for number in range(task.keys)])
     count = 0
     deadline = time.perf_counter() + seconds
@@ -78,14 +78,14 @@ async def listing(task: Task, meter: Meter, client: Client) -> Sample:
 
 
 async def whole(task: Task, meter: Meter, job: Awaitable[None]) -> Sample:
-    """Measure a job that is done once."""
+    """Measure work that is done once."""
     meter.start()
     await job
     return meter.stop(task.count, task.size)
 
 
 def content(size: int) -> bytes:
-    """Give the bytes of a small object: no two of its 256-byte pages are alike."""
+    """Give the bytes of a small object: all its 256-byte blocks differ."""
     return b"".join(number.to_bytes(256, "big") for number in range(-(-size // 256)))[:size]
 
 
@@ -94,7 +94,7 @@ async def measure(task: Task, watch: LoopWatch) -> Sample:
     module = import_module(f"benchmarks.clients.{task.client}_client")
     client: Client
     async with getattr(module, CLIENTS[task.client])(task) as client:
-        await client.head(task.warm)  # import, client and first connection are a question of their own, row 12
+        await client.head(task.warm)  # row 12 measures import, client and first connection
         meter = Meter(None if task.client in WITHOUT_LOOP else watch)
         works: dict[str, Callable[[], Awaitable[Sample]]] = {
             "get": lambda: small(task, meter, client.get),
@@ -116,7 +116,7 @@ def main() -> None:
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watch)) as runner:
         print(json.dumps(asdict(runner.run(measure(task, watch)))), flush=True)
     if task.client == "obstore":
-        os._exit(0)  # version 0.12 now and then aborts while the interpreter is taken down, when all is done
+        os._exit(0)  # obstore 0.12 sometimes aborts at the exit of the interpreter, after all work is done
 
 
 if __name__ == "__main__":

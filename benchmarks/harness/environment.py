@@ -1,4 +1,4 @@
-"""On what a figure was measured: the machine, and the versions of all that took part."""
+"""The environment of a measurement: the machine, and the versions of all programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SECOND = ("aioboto3", "aiobotocore")
 
 
 def environment(pythons: dict[str, str], server: str) -> dict[str, Any]:
-    """Give machine, versions and the row of facts that bucketry went by for the results file."""
+    """Give machine, versions and bucketry's row of facts, for the results file."""
     versions = {name: found for name in _PACKAGES if (found := _version(name))}
     if "aioboto3" in pythons:
         versions["aioboto3"] = _versions_in(pythons["aioboto3"])
@@ -61,7 +61,7 @@ def _version(package: str) -> str | None:
 
 
 def _versions_in(python: str) -> str:
-    """Give the versions of aioboto3 and its aiobotocore in the environment of another interpreter."""
+    """Give the versions of aioboto3 and aiobotocore in another interpreter's environment."""
     code = f"import json\nfrom importlib.metadata import version\nprint(json.dumps([version(n) for n in {_SECOND!r}]))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     main, below = json.loads(done.stdout)
@@ -74,12 +74,12 @@ def _first_line(*command: str) -> str:
 
 
 def _commit() -> str:
-    """Give the commit, with a mark where files differ from it; `""` outside of a repository."""
+    """Give the commit, with a mark if files differ from it; `""`: not in a repository."""
     git = shutil.which("git")
     if git is None:
         return ""
     command = [git, "describe", "--always", "--dirty", "--exclude=*"]
-    unlocked = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}  # somebody may be committing
+    unlocked = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}  # another process may be committing
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent, env=unlocked)
     return f"({done.stdout.strip()})" if done.returncode == 0 else ""
 

@@ -1,4 +1,4 @@
-"""From samples to figures: medians, spreads, ratios, and whether a target is reached."""
+"""Turns samples into figures: medians, spreads, ratios, and whether a target is reached."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from benchmarks.harness.task import Sample
 
 Pair = tuple[Sample, Sample]
-"""One run of bucketry and the peer's run after it."""
+"""One run of bucketry, and the peer's run after it."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """The median of some values and how far they lie apart."""
+    """The median and the spread of some values."""
 
     median: float
     low: float
@@ -23,7 +23,7 @@ class Figure:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Figure:
-        """Make it of at least one value."""
+        """Make a figure from at least one value."""
         return cls(statistics.median(values), min(values), max(values))
 
 
@@ -32,15 +32,15 @@ class Measure:
     """One line of the report.
 
     Attributes:
-        name: What was done.
+        name: The measured work.
         unit: Of `ours` and `theirs`.
         ours: bucketry's figure.
-        peer: Whom it is compared with; `""`: with a fixed limit.
+        peer: The client to compare with; `""`: a fixed limit.
         theirs: The peer's figure.
-        ratio: Median and spread of the ratios of the pairs, bucketry to peer.
-        target: What the ratio, or without a peer our figure, must reach; `None`: for information.
-        at_most: The target is a limit from above.
-        runs: How many pairs, or runs.
+        ratio: Median and spread of the pairs' ratios, bucketry to peer.
+        target: For the ratio, or without a peer for our figure; `None`: for information.
+        at_most: Whether the target is an upper limit.
+        runs: The number of pairs, or of runs.
     """
 
     name: str
@@ -62,12 +62,12 @@ class Measure:
         return value <= self.target if self.at_most else value >= self.target
 
     def as_json(self) -> dict[str, Any]:
-        """Give it for the results file."""
+        """Give the measure for the results file."""
         return asdict(self) | {"reached": self.reached}
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Measure:
-        """Read it from the results file."""
+        """Read a measure from the results file."""
         figures = {name: entry[name] and Figure(**entry[name]) for name in ("ours", "theirs", "ratio")}
         return cls(**{name: value for name, value in entry.items() if name != "reached"} | figures)
 
@@ -82,7 +82,7 @@ def compare(
     target: float | None = None,
     at_most: bool = False,
 ) -> Measure:
-    """Compare bucketry with a peer by one value of their samples."""
+    """Compare one value of the samples of bucketry and a peer."""
     ours, theirs = [value(pair[0]) for pair in pairs], [value(pair[1]) for pair in pairs]
     return Measure(
         name=name,
@@ -98,5 +98,5 @@ def compare(
 
 
 def limit(name: str, unit: str, values: Sequence[float], *, target: float | None) -> Measure:
-    """Hold bucketry's own values against a limit from above."""
+    """Compare bucketry's own values with an upper limit."""
     return Measure(name=name, unit=unit, ours=Figure.of(values), target=target, at_most=True, runs=len(values))

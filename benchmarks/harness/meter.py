@@ -1,4 +1,4 @@
-"""What a process notes of itself while it works: time, CPU, memory, and how long its event loop was not free."""
+"""Measures a process during its work: time, CPU, memory, and how long its event loop was blocked."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from benchmarks.harness.task import Sample
 
 TICK = 0.005  # 200 timers a second are about 0.2 % of a core; see LoopWatch
-_FRESH = 0.001  # the state of the queue at the beginning of a turn may be so old: a read costs a microsecond
+_FRESH = 0.001  # the reading at the beginning of a turn may be so old, because a reading costs a microsecond
 _STATUS = Path("/proc/self/status")
 _QUEUE = "/proc/thread-self/schedstat"
 _CLEAR = Path("/proc/self/clear_refs")
 
 
 class LoopWatch(selectors.DefaultSelector):
-    """The event loop's own selector, which notes how long the loop stayed away from it.
+    """A selector for the event loop that measures the time between the loop's calls of `select`.
 
-    A turn of the loop is from `select` giving events to the next `select`: whatever becomes ready in it
-    waits for its end. So the longest turn is the longest block, seen exactly, at the cost of reading a
-    clock twice a turn. What it cannot see is a loop that is ready to run and does not get the interpreter
-    back from another thread: for that a timer is set every `TICK`, and how late it fires is noted too.
+    A turn of the loop is the time from the end of one `select` to the next `select`. Events that become ready during a
+    turn wait for its end. So the longest turn is exactly the longest block. It costs two readings of the clock a turn.
+    A turn does not show the time in which the loop waits for the interpreter's lock of another thread. So a timer is
+    set every `TICK`, and its delay is measured, too.
 
-    Time in which the thread could run and the system gave it no core is subtracted from both: with more
-    busy threads than cores, the server's included, it says nothing of the client.
+    The time in which the thread could run but got no core is subtracted from both: if there are more busy threads than
+    cores, the server's threads included, this time is not caused by the client.
     """
 
     block = 0.0
@@ -40,7 +40,7 @@ class LoopWatch(selectors.DefaultSelector):
     _ticked = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for events as the parent does."""
+        """Wait for events as the parent class does."""
         self._end_turn()
         events = super().select(timeout)
         self._returned = time.perf_counter()
@@ -49,7 +49,7 @@ class LoopWatch(selectors.DefaultSelector):
         return events
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to watch; to be called on the loop."""
+        """Begin to measure; call it on the loop."""
         self._file = os.open(_QUEUE, os.O_RDONLY) if os.path.exists(_QUEUE) else -1
         self.block = self.late = 0.0
         self._noted = self._note()
@@ -59,7 +59,7 @@ class LoopWatch(selectors.DefaultSelector):
         loop.call_at(self._due, self._tick, loop)
 
     def stop(self) -> None:
-        """End the turn that the work ended in."""
+        """End the last turn of the work."""
         self._end_turn()
 
     def _end_turn(self) -> None:
@@ -84,27 +84,27 @@ def _queued(note: bytes) -> float:
 
 
 class Meter:
-    """Measures what lies between `start` and `stop`."""
+    """Measures the work between `start` and `stop`."""
 
     def __init__(self, watch: LoopWatch | None) -> None:
-        """Remember the loop's watch; `None`: the client does not use the loop."""
+        """Store the loop's watch; `None`: the client does not use the loop."""
         self._watch = watch
         self._idle = 0
         self._cpu = 0.0
         self._started = 0.0
 
     def start(self) -> None:
-        """Forget all that was before."""
+        """Begin a new measurement."""
         if self._watch is not None:
             self._watch.start(asyncio.get_running_loop())
         if _CLEAR.exists():
-            _CLEAR.write_text("5")  # the peak of resident memory begins anew
+            _CLEAR.write_text("5")  # resets the peak of resident memory
         self._idle = _resident("VmRSS")
         self._cpu = _cpu()
         self._started = time.perf_counter()
 
     def stop(self, count: int, size: int) -> Sample:
-        """Give what was measured."""
+        """Give the sample."""
         seconds = time.perf_counter() - self._started
         cpu = _cpu() - self._cpu
         if self._watch is not None:
@@ -127,7 +127,7 @@ def _cpu() -> float:
 
 
 def _resident(field: str) -> int:
-    """Give a figure of resident memory in bytes; where there is no /proc, the peak of the whole process."""
+    """Give a value of resident memory in bytes; without /proc, the peak of the whole process."""
     if not _STATUS.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))

@@ -1,4 +1,4 @@
-"""The limit server: nginx answering as S3 does from memory, so that the client is what is measured."""
+"""The limit server: nginx answers like S3, from memory, so that the client is the limit and not the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.harness.certificates import make_certificates
 from benchmarks.harness.ports import free_port, wait_for
 
 LISTING_BUCKET = "keys"
-"""The bucket whose listing is a row of fixed pages."""
+"""The bucket whose listing consists of fixed pages."""
 
 _MISSING = (
     "the limit server is nginx, which is not installed: `apt-get install nginx-light` on Debian and Ubuntu, "
@@ -161,10 +161,10 @@ class LimitServer:
     """A running limit server.
 
     Attributes:
-        http: Its endpoint in the clear.
-        https: Its endpoint over TLS 1.3.
+        http: The endpoint without TLS.
+        https: The endpoint with TLS 1.3.
         ca_bundle: PEM file of the authority that signed its certificate.
-        root: Where a file `<bucket>/<key>` is an object.
+        root: The directory in which each file `<bucket>/<key>` is an object.
     """
 
     http: str
@@ -177,7 +177,7 @@ def nginx_path() -> str:
     """Give the path of nginx.
 
     Raises:
-        FileNotFoundError: It is not installed; says which package has it.
+        FileNotFoundError: It is not installed; the message names its package.
     """
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
     found = shutil.which(os.environ.get("BUCKETRY_BENCH_NGINX", "nginx"), path=places)
@@ -187,7 +187,7 @@ def nginx_path() -> str:
 
 
 def _user() -> str:
-    """Give the line that lets workers of a root user read what root wrote; others are not asked."""
+    """Give the configuration line that lets workers read root's files; empty for users other than root."""
     if os.geteuid() != 0:
         return ""
     return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};"
@@ -195,7 +195,7 @@ def _user() -> str:
 
 @contextmanager
 def limit_server(directory: Path) -> Iterator[LimitServer]:
-    """Run nginx on a directory in memory; its objects are files below `root`."""
+    """Run nginx with a directory in memory; its objects are the files below `root`."""
     root, state = directory / "root", directory / "nginx"
     (root / "-" / "pages").mkdir(parents=True)
     (root / "-" / "missing.xml").write_text(_NO_SUCH_KEY)

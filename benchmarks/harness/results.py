@@ -1,4 +1,4 @@
-"""The results file: one entry for each row, replaced when the row is measured again, kept otherwise."""
+"""The results file: one entry for each row, which is replaced when the row is measured again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.harness.figures import Measure, Pair
 from benchmarks.harness.task import Sample
 
 Series = dict[str, dict[str, list[Pair]]]
-"""What was done → peer → pairs."""
+"""Name of the work → peer → pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +19,14 @@ class RowResult:
     """One measured row.
 
     Attributes:
-        number: The row.
-        title: The question.
-        measured: When, ISO 8601, UTC.
-        seconds: How long it took.
-        quick: With small sizes, to see that all works.
-        load: The machine's load average of a minute before it began.
-        environment: On what.
-        measures: The answer.
+        number: The row's name.
+        title: The row's question.
+        measured: The time, ISO 8601, UTC.
+        seconds: The duration of the measurement.
+        quick: Whether sizes were small, only to check that everything works.
+        load: The machine's load average over the minute before the start.
+        environment: Machine and versions.
+        measures: The figures.
         series: All samples.
     """
 
@@ -41,7 +41,7 @@ class RowResult:
     series: Series
 
     def as_json(self) -> dict[str, Any]:
-        """Give it for the file."""
+        """Give the result for the file."""
         series = {
             work: {
                 peer: [[_rounded(asdict(sample)) for sample in pair] for pair in pairs] for peer, pairs in peers.items()
@@ -63,7 +63,7 @@ class RowResult:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> RowResult:
-        """Read it from the file."""
+        """Read a result from the file."""
         series = {
             work: {
                 peer: [(Sample(**mine), Sample(**theirs)) for mine, theirs in pairs] for peer, pairs in peers.items()
@@ -75,7 +75,7 @@ class RowResult:
 
 
 def load(path: Path) -> dict[str, RowResult]:
-    """Read the file; an absent one holds no rows."""
+    """Read the file; a missing file has no rows."""
     if not path.exists():
         return {}
     rows = (RowResult.from_json(entry) for entry in json.loads(path.read_text())["rows"])
@@ -91,7 +91,7 @@ def save(path: Path, rows: dict[str, RowResult], order: list[str]) -> None:
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Cut digits that are noise."""
+    """Remove digits below the precision of the measurement."""
     if isinstance(value, dict):
         return {name: _rounded(entry) for name, entry in value.items()}
     return float(f"{value:.6g}") if isinstance(value, float) else value

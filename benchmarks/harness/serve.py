@@ -1,4 +1,4 @@
-"""The limit server alone, with tasks for one client, so that a client can be run under a profiler."""
+"""Runs only the limit server, and prints tasks for one client, so that a client can be profiled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZE = 4_096
 
 
 def serve(bench: Bench) -> None:
-    """Print a task for each kind of work, and serve them until interrupted."""
+    """Print a task for each kind of work, and run the server until interrupted."""
     bucket = bench.limit.root / "bench"
     write_small(bucket, "small/", _SIZE, _KEYS)
     big = bucket / "big"

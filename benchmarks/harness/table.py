@@ -1,4 +1,4 @@
-"""The Markdown table, made from the results alone."""
+"""The Markdown table, made from the results file only."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _row(row: RowResult) -> list[str]:
 
 
 def _environments(rows: list[RowResult]) -> list[str]:
-    """Tell on what the rows were measured; once, if it was the same for all."""
+    """Describe the environment of the rows; once, if it is the same for all."""
     lines = ["## Measured on", ""]
     told: list[tuple[dict[str, object], list[str]]] = []
     for row in rows:

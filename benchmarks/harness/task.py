@@ -1,4 +1,4 @@
-"""What one fresh process is told to do, and what it reports: both travel as JSON."""
+"""The task for one new process, and the sample that it reports; both are sent as JSON."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ SMALL = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One piece of work for one client.
+    """Work for one client.
 
     Attributes:
-        work: What to do: a method of `clients.client.Client`.
+        work: The name of a method of `clients.client.Client`.
         client: A name in `harness.child.CLIENTS`.
         endpoint: URL of the server.
         ca_bundle: PEM file to trust, for an `https` endpoint.
-        real: The server is a whole S3 server, not the limit server.
-        server: Which row of facts bucketry's client goes by, its setting of that name; empty: the run's choice.
+        real: Whether the server is a complete S3 server, not the limit server.
+        server: The row of facts for bucketry's client, its setting `server`; empty: the run's choice.
         bucket: The bucket.
-        key: An object, or a prefix ending in `/`.
-        keys: How many objects `<key>0`, `<key>1`, … are asked for in turn.
+        key: An object, or a prefix that ends in `/`.
+        keys: The number of objects `<key>0`, `<key>1`, … that are requested in turn.
         path: A local file or directory.
-        size: Bytes expected of a body; of all bodies together for a file or directory.
-        count: Entries expected of a listing, files of a directory.
-        concurrency: Requests at once.
+        size: Expected bytes of a body; for a file or directory, of all bodies together.
+        count: Expected entries of a listing, or files of a directory.
+        concurrency: Requests at the same time.
         seconds: How long small requests are repeated.
-        warm: An object that exists, for the request that opens the client before the clock starts.
+        warm: An existing object, for a first request before the measurement.
     """
 
     work: str
@@ -55,26 +55,26 @@ class Task:
     warm: str = "warm"
 
     def dumps(self) -> str:
-        """Give it as JSON."""
+        """Give the task as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def loads(cls, text: str) -> Task:
-        """Read it from JSON."""
+        """Read a task from JSON."""
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one run measured, from when the client was open to when the work was done.
+    """The measured values of one run, from the opened client to the end of the work.
 
     Attributes:
         seconds: Wall time.
         count: Requests, listed keys or files.
         size: Bytes of bodies.
         cpu: CPU seconds, user and system, of the client and its child processes.
-        memory: Bytes of resident memory at the peak, above those before the work.
-        block: Longest turn of the event loop, seconds; `None` where the client has no event loop.
+        memory: Peak of resident memory in bytes, above that before the work.
+        block: Longest turn of the event loop, seconds; `None`: the client has no event loop.
         late: Longest delay of a timer of the event loop, seconds.
     """
 
@@ -98,5 +98,5 @@ class Sample:
 
     @property
     def blocked(self) -> float | None:
-        """Milliseconds for which other tasks were kept waiting at most."""
+        """The longest time that other tasks had to wait, in milliseconds."""
         return None if self.block is None or self.late is None else 1e3 * max(self.block, self.late)

@@ -1,4 +1,4 @@
-"""What the rows of big objects share: the objects, and looking at what was made of them."""
+"""Shared by the rows of big objects: the objects, and checks of the results."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from benchmarks.harness.figures import Pair
 from benchmarks.harness.objects import digest, parts, stored_digest, write_big
 from benchmarks.harness.task import BIG, MiB, Sample, Task
 
-_CHECKED = 45 * MiB  # five parts and an odd one; more than any client's own threshold
+_CHECKED = 45 * MiB  # five parts and a smaller one; above every client's own threshold
 
 
 def big_object(bench: Bench, size: int) -> Path:
-    """Give the limit server's object `big-<size>`, made when first asked for."""
+    """Give the limit server's object `big-<size>`, made on first use."""
     path = bench.limit.root / "bench" / f"big-{size}"
     if not path.exists():
         write_big(path, size)
@@ -22,7 +22,7 @@ def big_object(bench: Bench, size: int) -> Path:
 
 
 def download_pairs(bench: Bench, work: str, peer: str, *, tls: bool = False, extra: bool = False) -> list[Pair]:
-    """Run downloads of the big object; each client's first file is compared, every file's size is."""
+    """Run downloads of the big object; compare each client's first file, and the size of every file."""
     source = big_object(bench, bench.scale.download)
     target = bench.directory / "downloaded"
     task = Task(
@@ -50,13 +50,13 @@ def download_pairs(bench: Bench, work: str, peer: str, *, tls: bool = False, ext
 def upload_pairs(
     bench: Bench, work: str, peer: str, *, tls: bool = False, server: str = "", extra: bool = False
 ) -> list[Pair]:
-    """Run uploads of the big file; what each client stores is compared once, by a smaller file.
+    """Run uploads of the big file; compare the stored bytes of each client once, with a smaller file.
 
     Args:
-        bench: Measures.
-        work: The name under which the pairs are kept.
+        bench: The run.
+        work: The name under which the pairs are stored.
         peer: The other client.
-        tls: The server speaks TLS.
+        tls: Whether to use TLS.
         server: See `Task`.
         extra: The peer is shown for information.
     """

@@ -42,14 +42,14 @@ ROWS: dict[str, Row] = {script.ROW.number: script.ROW for script in _SCRIPTS}
 
 
 def chosen(names: Iterable[str], known: Iterable[str]) -> list[Row]:
-    """Give the rows by name, `"4"` meaning `"4+5"`, in the order of measuring; all, where none is named.
+    """Give the named rows in the order of measuring, or all; `"4"` stands for `"4+5"`.
 
     Args:
-        names: What was asked for.
-        known: Rows of which samples are there already; what another row needs beyond them is added.
+        names: The names; empty: all rows.
+        known: Rows that already have samples; other rows that a named row needs are added.
 
     Raises:
-        ValueError: There is no such row.
+        ValueError: A name is unknown.
     """
     wanted = set()
     for name in names:

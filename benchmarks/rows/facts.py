@@ -1,4 +1,4 @@
-"""Row 16: rows 3, 7 and 15 by the generic row of facts against AWS's, bucketry beside itself."""
+"""Row 16: rows 3, 7 and 15 with bucketry's generic row of facts, compared with AWS's row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TARGET = 0.9
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Measure what a custom endpoint gets by default, whatever row the run has chosen, against `server="aws"`."""
+    """Measure the default row of a custom endpoint against `server="aws"`, for every choice of the run."""
     measures = []
     for tls, name in ((False, put_small.WORK), (True, f"{put_small.WORK} over TLS")):
         measures += small_requests(bench, name, "put", put_small.SIZE, {_PEER: _TARGET}, tls=tls, server=_OURS)

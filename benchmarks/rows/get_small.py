@@ -1,4 +1,4 @@
-"""Row 1: GET of 4 KiB, 32 at once, in the clear and over TLS."""
+"""Row 1: GET of 4 KiB, 32 at once, without and with TLS."""
 
 from __future__ import annotations
 

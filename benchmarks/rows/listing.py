@@ -15,7 +15,7 @@ _TARGETS = {"aiobotocore": 30.0, "obstore": 2.5}
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Measure it; every client looks at each key and size."""
+    """Measure it; every client reads each key and size."""
     count, size = write_pages(bench.limit.root / "-" / "pages", LISTING_BUCKET, bench.scale.pages)
     task = Task(work="list", endpoint=bench.limit.http, bucket=LISTING_BUCKET, count=count, size=size, concurrency=1)
     return [

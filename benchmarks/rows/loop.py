@@ -15,7 +15,7 @@ _PEER = "aiobotocore"
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Read it from the samples of those rows: every run has noted it."""
+    """Read it from the samples of those rows: every run measures it."""
     measures = []
     for number, work in _WORKS.items():
         series = bench.earlier[number][work]

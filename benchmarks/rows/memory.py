@@ -1,4 +1,4 @@
-"""Row 11: peak of resident memory during the big transfers, which must not grow with the object."""
+"""Row 11: peak of resident memory during big transfers; it must not grow with the object."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from benchmarks.harness.task import BIG, MiB, Task
 from benchmarks.rows.row import Row
 
 _LIMIT = 16.0  # MiB
-_GROWTH = 8.0  # MiB; "the same for both sizes", one more part of noise allowed
+_GROWTH = 8.0  # MiB; "the same for both sizes", with one part of noise allowed
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Measure bucketry alone, down and up, with two sizes; the objects are sparse, the transfers are not."""
+    """Measure only bucketry, download and upload, with two sizes; the files are sparse, but all bytes are sent."""
     scale = bench.scale
     sizes = {"1 GiB": scale.download, "8 GiB": scale.huge}
     measures = []

@@ -1,4 +1,4 @@
-"""Row 3: PUT of 4 KiB, 32 at once, in the clear and over TLS."""
+"""Row 3: PUT of 4 KiB, 32 at once, without and with TLS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TLS_TARGETS = {"aiobotocore": 12.0, "obstore": 2.0}
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Look once at what each client stores, then measure both."""
+    """Check once what each client stores, then measure both."""
     task = Task(work="put", endpoint=bench.limit.http, bucket="check", size=SIZE, concurrency=1, seconds=0.05)
     for client in ("bucketry", *_TARGETS):
         bench.run(replace(task, key=f"small-{client}-"), client)

@@ -1,4 +1,4 @@
-"""What a row is."""
+"""The type of a row."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from benchmarks.harness.figures import Measure
 
 @dataclass(frozen=True)
 class Row:
-    """One question.
+    """One question that the benchmarks answer.
 
     Attributes:
-        number: Its name: `"1"`, `"1b"`; or `"4+5"` where one run answers two.
+        number: The row's name: `"1"`, `"1b"`; or `"4+5"` if one run answers two questions.
         title: The question.
-        measure: Answers it.
-        needs: Rows whose samples it reads instead of measuring itself.
+        measure: The function that measures it.
+        needs: Rows whose samples it reads, instead of its own measurement.
     """
 
     number: str

@@ -1,4 +1,4 @@
-"""What the rows of small requests share: one task for many clients, operations a second."""
+"""Shared by the rows of small requests: one task for many clients, in operations a second."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _CLIENT = "from bucketry import S3Provider, TransferManager"
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Measure wall time from start to end of a process; for imports that of a bare interpreter, run in turn, less."""
+    """Measure the wall time of a process; for imports, the time of an empty interpreter is subtracted."""
     store = bench.new_directory("empty-store")
     environment = clean_environment() | {"LOCAL_STORAGE_PATH": str(store)}
 
@@ -40,7 +40,7 @@ def measure(bench: Bench) -> list[Measure]:
 
 
 def _repeat(bench: Bench, once: Callable[[], float]) -> list[float]:
-    once()  # fills the cache of compiled modules, and the page cache
+    once()  # fills the caches of compiled modules and of file pages
     return [once() for _ in range(bench.scale.starts)]
 
 

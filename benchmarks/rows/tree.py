@@ -1,4 +1,4 @@
-"""Row 9: a directory of 2,000 files of 16 KiB, down from the real server and up to it."""
+"""Row 9: a directory of 2,000 files of 16 KiB, download from the real server and upload to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UP = "directory of 16 KiB files, up"
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Measure both ways; what each client made is compared after every run."""
+    """Measure both directions; compare the files of each client after every run."""
     source = bench.real_directory / "bench" / "tree"
     write_tree(source, bench.scale.files, _SIZE)
     (source.parent / "warm").write_bytes(b"warm")
@@ -36,13 +36,13 @@ def _pairs(bench: Bench, name: str, work: str, peer: str, wanted: str) -> list[P
     bucket = bench.real_directory / "bench"
     down = work == "download_tree"
     local = bench.directory / "tree" if down else bucket / "tree"
-    # The server remembers directories for minutes: what is taken away must not be asked for again.
+    # The server caches directories for minutes, so a removed directory's name is not used again.
     made = local if down else bucket / f"up-{peer}"
     task = Task(
         work=work,
         endpoint=bench.real,
         real=True,
-        server="generic",  # the contract tests say how little of AWS's row holds there
+        server="generic",  # rclone supports little of AWS's row: see the contract tests
         key="tree/" if down else f"{made.name}/",
         path=str(local),
         size=bench.scale.files * _SIZE,

@@ -1,7 +1,7 @@
-"""bucketry: asynchronous object storage, one interface over six clouds' buckets and the local disk.
+"""bucketry: asynchronous object storage with one interface for the buckets of five clouds and the local disk.
 
-Names are loaded when first used: `import bucketry` is cheap, and a program that uses the local disk
-never loads an S3 client.
+Names are loaded on first use: `import bucketry` is cheap, and a program that uses only the local disk never loads an
+S3 client.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # to a type checker it would say that every name exists
+if not TYPE_CHECKING:  # a type checker would conclude that every name exists
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
         """Load the module of a public name when it is first used."""

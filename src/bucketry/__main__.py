@@ -1,4 +1,4 @@
-"""`python -m bucketry` is the command line."""
+"""Runs the command line: `python -m bucketry`."""
 
 from __future__ import annotations
 

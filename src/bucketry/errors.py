@@ -1,6 +1,6 @@
-"""Every error the package raises, and nothing else.
+"""All errors that the package raises, and nothing else.
 
-The tree, with the builtin that each also is in brackets::
+The tree; the built-in class that an error also derives from is in brackets::
 
     StorageError
     ├── ConfigError [ValueError]
@@ -33,8 +33,8 @@ The tree, with the builtin that each also is in brackets::
             ├── UnreachableError
             └── IncompleteBodyError
 
-Retrying asks `error.retryable`, never a message. Errors pickle, and neither `str` nor `repr` of
-one holds a credential or a signed URL.
+To decide on a retry, read `error.retryable`, not the message. Errors can be pickled. Their `str` and `repr` never
+contain a credential or a signed URL.
 """
 
 from __future__ import annotations
@@ -77,22 +77,22 @@ __all__ = [
 
 
 class StorageError(Exception):
-    """The root: catch this to catch everything the package raises.
+    """The base class: catch it to catch all errors of the package.
 
     Attributes:
         provider: Name of the provider, such as `"s3"` or `"local"`.
-        bucket: The bucket, where one is concerned.
-        key: The object's key, where one is concerned.
+        bucket: The bucket, if the error concerns one.
+        key: The object's key, if the error concerns one.
         operation: The provider method that failed, such as `"put_part"`.
-        status: HTTP status of the answer, if there was an answer.
+        status: HTTP status of the answer, if there was one.
         code: The vendor's error code, such as `"SlowDown"`.
-        request_id: The vendor's id of the request, to quote in a support ticket.
-        retry_after: Seconds the vendor asked to wait, if it did.
-        path: The local path, where one is concerned.
+        request_id: The vendor's id of the request, for a support ticket.
+        retry_after: Seconds that the vendor asked to wait, if it did.
+        path: The local path, if the error concerns one.
     """
 
     retryable: ClassVar[bool] = False
-    """Whether the same call may succeed when it is simply made again."""
+    """Whether the same call may succeed if it is repeated without changes."""
 
     def __init__(
         self,
@@ -121,15 +121,15 @@ class StorageError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, where, and what to do about it."""
+        """Says what happened, where, and what to do about it."""
         return str(self.args[0])
 
     def __str__(self) -> str:
-        """Give the message alone, also where the builtin base would add to it."""
+        """Give only the message; a built-in base class would add to it."""
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by message, facts and notes, so that errors cross process pools; a copy has notes of its own."""
+        """Pickle message, attributes and notes, so that errors pass through process pools; a copy has its own notes."""
         state = dict(vars(self))
         if notes := state.get("__notes__"):
             state["__notes__"] = list(notes)
@@ -141,7 +141,7 @@ class ConfigError(StorageError, ValueError):
 
 
 class UnsupportedError(StorageError):
-    """The provider cannot keep the promise asked for; raised before any byte is sent."""
+    """The provider does not support what the call asks for; raised before any byte is sent."""
 
 
 class NotFoundError(StorageError, FileNotFoundError):
@@ -149,7 +149,7 @@ class NotFoundError(StorageError, FileNotFoundError):
 
 
 class UploadNotFoundError(NotFoundError):
-    """The multipart upload was completed or aborted, or never was."""
+    """The multipart upload was completed or aborted, or never existed."""
 
 
 class BucketNotFoundError(StorageError):
@@ -157,7 +157,7 @@ class BucketNotFoundError(StorageError):
 
 
 class AlreadyExistsError(StorageError, FileExistsError):
-    """The object exists and `if_none_match="*"` was asked for."""
+    """The object exists, and the call required `if_none_match="*"`."""
 
 
 class AccessDeniedError(StorageError, PermissionError):
@@ -165,19 +165,19 @@ class AccessDeniedError(StorageError, PermissionError):
 
 
 class AuthenticationError(StorageError, PermissionError):
-    """The credentials are missing, wrong or expired, or the clock is off."""
+    """The credentials are missing, wrong or expired, or this machine's clock is wrong."""
 
 
 class PoolTimeoutError(StorageError, TimeoutError):
-    """No connection became free: what holds them, such as open streams, does not move. Waiting on would not help."""
+    """No connection became free: their users, such as open streams, do not read. A longer wait does not help."""
 
 
 class PreconditionFailedError(StorageError):
-    """`if_match` or `if_none_match` did not hold, or the object changed during a transfer."""
+    """The condition `if_match` or `if_none_match` was not met, or the object changed during a transfer."""
 
 
 class InvalidRangeError(StorageError, ValueError):
-    """The byte range is malformed or begins beyond the object's end."""
+    """The byte range is malformed, or begins at or beyond the object's end."""
 
 
 class InvalidKeyError(StorageError, ValueError):
@@ -185,23 +185,23 @@ class InvalidKeyError(StorageError, ValueError):
 
 
 class UnsafeKeyError(InvalidKeyError):
-    """The key cannot be a path below a local directory without escaping or colliding."""
+    """The key cannot be a local path: it would leave the directory, or collide with another key."""
 
 
 class InvalidMetadataError(StorageError, ValueError):
-    """User metadata is too large, not ASCII, or not representable as HTTP headers."""
+    """User metadata is too large, not ASCII, or not valid in HTTP headers."""
 
 
 class InvalidRequestError(StorageError):
-    """The vendor refused the request as malformed; repeating it will not help."""
+    """The vendor refused the request as malformed; a retry does not help."""
 
 
 class IntegrityError(StorageError):
-    """Bytes differ from what was sent or stored; nothing was published."""
+    """The bytes differ from those that were sent or stored; nothing was published."""
 
 
 class ChecksumMismatchError(IntegrityError):
-    """The checksum of the bytes that came is not the stored one; a read that can be made again already was, once."""
+    """The checksum of the received bytes differs from the stored one; if possible, the read was repeated once."""
 
 
 class LocalFileError(StorageError, OSError):
@@ -209,12 +209,12 @@ class LocalFileError(StorageError, OSError):
 
     errno_value: ClassVar[int | None] = _errno.EIO
 
-    def __init__(self, message: str, **facts: Any) -> None:  # noqa: ANN401 - the facts of StorageError
+    def __init__(self, message: str, **facts: Any) -> None:  # noqa: ANN401 - the attributes of StorageError
         super().__init__(message, **facts)
         self.errno = self.errno_value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the operating system's number too."""
+        """Pickle the operating system's error number, too."""
         kind, arguments, state = super().__reduce__()
         return kind, arguments, state | {"errno": self.errno}
 
@@ -226,50 +226,50 @@ class LocalFileNotFoundError(LocalFileError, FileNotFoundError):
 
 
 class LocalIsADirectoryError(LocalFileError, IsADirectoryError):
-    """The local path is a directory and a file is needed."""
+    """The local path is a directory, but a file is needed."""
 
     errno_value = _errno.EISDIR
 
 
 class LocalNotADirectoryError(LocalFileError, NotADirectoryError):
-    """The local path, or a parent of it, is a file and a directory is needed."""
+    """The local path, or a parent of it, is a file, but a directory is needed."""
 
     errno_value = _errno.ENOTDIR
 
 
 class LocalPermissionError(LocalFileError, PermissionError):
-    """The local file may not be read or written by this user."""
+    """This user may not read or write the local file."""
 
     errno_value = _errno.EACCES
 
 
 class DiskFullError(LocalFileError):
-    """The disk or the quota is full; nothing was published and the staged file is gone."""
+    """The disk or the quota is full; nothing was published, and the staged file was removed."""
 
     errno_value = _errno.ENOSPC
 
 
 class TransientError(StorageError):
-    """A passing fault: the same call may succeed when made again."""
+    """A temporary fault: the same call may succeed if it is repeated."""
 
     retryable = True
 
 
 class ThrottledError(TransientError):
-    """The vendor asks for fewer requests; `retry_after` says how long to wait, if it said so."""
+    """The vendor asks for fewer requests; `retry_after` is the wait that it asks for, if any."""
 
 
 class RequestTimeoutError(TransientError, TimeoutError):
-    """Connecting, or waiting for an answer, took longer than allowed."""
+    """The connection or the answer took longer than the timeout."""
 
 
 class ConnectionFailedError(TransientError, ConnectionError):
-    """The connection could not be made, or broke."""
+    """The connection could not be opened, or broke."""
 
 
 class UnreachableError(ConnectionFailedError):
-    """No connection could be made: the host has no address, or nothing listens there."""
+    """No connection could be opened: the host has no address, or no server listens there."""
 
 
 class IncompleteBodyError(ConnectionFailedError):
-    """The body of an answer ended or stalled before its length."""
+    """The body of an answer ended early or stalled."""

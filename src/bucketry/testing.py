@@ -1,7 +1,7 @@
-"""For tests of programs that use bucketry: faults on demand, and an embedded S3 server.
+"""For tests of programs that use bucketry: planned faults, and an embedded S3 server.
 
-`MemoryProvider` (in `bucketry`) is the in-memory double; here is what breaks it on purpose, and a
-real server where a double is not enough.
+For a store in memory, use `MemoryProvider` from `bucketry`. This module makes its requests fail on purpose, and runs
+a real S3 server.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that goes wrong with one request.
+    """A fault of one request.
 
     Attributes:
-        operation: The request's method, such as `"put_part"`, `"fetch_range"` or `"complete_multipart"`.
-        nth: Which request of that kind, from 1.
-        error: What it raises; `None`: nothing.
-        after: Raise after the request was carried out: its answer is lost.
-        hook: Called, and awaited, before the request; for example to change the object meanwhile.
-        hang: Never return: wait to be cancelled.
+        operation: The provider method, such as `"put_part"`, `"fetch_range"` or `"complete_multipart"`.
+        nth: The number of the call of that method, from 1.
+        error: The error to raise; `None`: none.
+        after: Raise after the request succeeded, as if its answer was lost.
+        hook: Awaited before the request, for example to change the object.
+        hang: Never return: wait until cancelled.
     """
 
     operation: str
@@ -47,20 +47,20 @@ class Fault:
 
 
 class FaultyProvider(WrappedRequests, StorageProvider):
-    """Another provider with faults: each strikes once, at the request it names.
+    """Another provider with faults; each fault happens once, at its request.
 
     Args:
         inner: The provider that does the work, such as `MemoryProvider()`.
-        faults: What goes wrong, and when.
+        faults: The faults, each for one request.
 
     Attributes:
-        calls: How many requests of each kind were begun.
-        running: How many are under way.
-        most_running: The most that ever were at once.
+        calls: The number of started requests by method.
+        running: The number of requests under way.
+        most_running: The largest number of requests that were under way at the same time.
     """
 
     def __init__(self, inner: StorageProvider, faults: tuple[Fault, ...] = ()) -> None:
-        """Remember the faults; no I/O."""
+        """Store the faults; no I/O."""
         WrappedRequests.__init__(self, inner)
         StorageProvider.__init__(self, inner.transfer.config)
         self.faults = faults
@@ -69,14 +69,14 @@ class FaultyProvider(WrappedRequests, StorageProvider):
         self.most_running = 0
 
     async def around(self, operation: str, request: Callable[[], Awaitable[_T]]) -> _T:
-        """Make a request, unless a fault says otherwise."""
+        """Make a request with its faults, if it has any."""
         self.calls[operation] += 1
         number = self.calls[operation]
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            struck = [fault for fault in self.faults if (fault.operation, fault.nth) == (operation, number)]
-            for fault in struck:
+            faults = [fault for fault in self.faults if (fault.operation, fault.nth) == (operation, number)]
+            for fault in faults:
                 if fault.hook is not None:
                     await fault.hook()
                 if fault.hang:
@@ -84,7 +84,7 @@ class FaultyProvider(WrappedRequests, StorageProvider):
                 if fault.error is not None and not fault.after:
                     raise fault.error
             result = await request()
-            for fault in struck:
+            for fault in faults:
                 if fault.error is not None:
                     raise fault.error
             return result
@@ -94,17 +94,17 @@ class FaultyProvider(WrappedRequests, StorageProvider):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedS3:
-    """A running S3 server on the loopback.
+    """A running S3 server on the loopback interface.
 
     Attributes:
-        endpoint_url: Where it listens.
-        bucket: The bucket that was made.
+        endpoint_url: The server's URL.
+        bucket: The bucket that it has.
     """
 
     endpoint_url: str
     bucket: str
     config: dict[str, Any] = field(init=False)
-    """Ready for `S3Provider`."""
+    """The configuration for `S3Provider`."""
 
     def __post_init__(self) -> None:
         """Make the configuration."""
@@ -120,9 +120,9 @@ class EmbeddedS3:
 
 @contextmanager
 def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
-    """Run moto's S3 server in a thread of this process, on a free port of the loopback, with one bucket.
+    """Run moto's S3 server with one bucket, in a thread of this process, on a free port of the loopback interface.
 
-    It keeps objects in memory, follows AWS's conditions and checksums, and accepts any credentials.
+    The server keeps objects in memory, supports AWS's conditions and checksums, and accepts any credentials.
 
     Raises:
         UnsupportedError: moto is not installed.
@@ -131,15 +131,15 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
         from moto.core.models import DEFAULT_ACCOUNT_ID
         from moto.s3.models import s3_backends
 
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request otherwise
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it logs a line for each request
         request = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310 - our own server
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to the loopback
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach the loopback
         with contextlib.closing(direct.open(request, timeout=10)):
             pass
         try:
             yield EmbeddedS3(url, bucket)
         finally:
-            # moto keeps its buckets for the life of the process: the next server begins empty all the same.
+            # moto keeps its buckets until the process ends; without this, the next server would have them too.
             s3_backends.bucket_accounts.pop(bucket, None)
             s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.pop(bucket, None)
 
@@ -158,7 +158,7 @@ def _moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
-        running = server._server  # noqa: SLF001 - moto has no public way to its application
+        running = server._server  # noqa: SLF001 - moto has no public access to its application
         assert running is not None  # noqa: S101 - it was started
         running.app = _OneServer(running.app)
         host, port = server.get_host_and_port()
@@ -168,9 +168,9 @@ def _moto() -> Iterator[str]:
 
 
 class _OneServer:
-    """A WSGI application without the header `Server`: the HTTP server sends its own.
+    """A WSGI application whose `Server` header is removed, because the HTTP server sends its own.
 
-    Two of them are refused by aiohttp where it reads strictly, which it does in Python's development mode.
+    aiohttp refuses two such headers when it parses strictly, which it does in Python's development mode.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:

@@ -1,4 +1,4 @@
-"""The command line as users run it: a process in a directory of its own."""
+"""Runs the command line as users do: as a process in its own directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import bucketry as bucketry_package
 
 COMMAND = (sys.executable, "-m", "bucketry")
 ENVIRON = {"PYTHONPATH": str(Path(bucketry_package.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
-"""Children import the package that is tested, also where the tests' own path is relative, and buffer as usual."""
+"""Child processes import the tested package, even if the tests' path is relative, and buffer their output."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ def bucketry(tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Let child processes have SIGINT as a terminal gives it: background jobs are started with it ignored."""
+    """Restore the default SIGINT for child processes: background jobs start with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def files_below(directory: Path) -> dict[str, bytes]:
-    """Return the bytes of each file by its path below a directory."""
+    """Return the bytes of each file, by its path relative to the directory."""
     return {
         path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
     }

@@ -1,4 +1,4 @@
-"""The demonstration, end to end through a real S3 server on the loopback."""
+"""The verb `demo`, end to end with a real S3 server on the loopback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]  # some 300 requests to
 
 
 def test_the_demo_moves_every_byte(bucketry: Shell, tmp_path: Path) -> None:
-    """The demo prints its steps and how the large object was moved, says identical, and leaves nothing."""
+    """The demo prints its steps and the large object's transfer, says identical, and leaves no files."""
     bucketry.environ["TMPDIR"] = str(tmp_path)
     ran = bucketry("demo")
     assert (ran.code, ran.err) == (0, "")
@@ -31,7 +31,7 @@ def test_the_demo_moves_every_byte(bucketry: Shell, tmp_path: Path) -> None:
 
 
 def test_the_demo_as_json(bucketry: Shell) -> None:
-    """With --json the demo is one document, and the server's request log is nowhere."""
+    """With --json the demo prints one document, without the server's request log."""
     ran = bucketry("demo", "--json")
     assert (ran.code, ran.err) == (0, "")
     assert ran.document["identical"] is True
@@ -43,7 +43,7 @@ def test_the_demo_as_json(bucketry: Shell) -> None:
 
 
 def test_the_demo_with_files_of_ones_own(bucketry: Shell, tmp_path: Path) -> None:
-    """--local moves those files, and --keep keeps what came back."""
+    """--local uses those files, and --keep keeps the downloaded ones."""
     bucketry.environ["TMPDIR"] = str(tmp_path)
     bucketry.write("mine/a", b"1")
     bucketry.write("mine/b/c", b"22")
@@ -55,7 +55,7 @@ def test_the_demo_with_files_of_ones_own(bucketry: Shell, tmp_path: Path) -> Non
 
 
 def test_the_demo_fails_where_not_all_came_back(bucketry: Shell) -> None:
-    """A file that cannot be moved is named, and the exit code is 1."""
+    """A file that cannot be transferred is named, and the exit code is 1."""
     bucketry.write("mine/a", b"1")
     (bucketry.directory / "mine/broken").symlink_to("nowhere")
     ran = bucketry("demo", "--local", "mine")
@@ -66,14 +66,14 @@ def test_the_demo_fails_where_not_all_came_back(bucketry: Shell) -> None:
 
 @pytest.mark.parametrize(("local", "code"), [("missing", 3), ("file", 2)])
 def test_the_demo_needs_a_directory(bucketry: Shell, local: str, code: int) -> None:
-    """--local must be a directory that is there."""
+    """--local must be an existing directory."""
     bucketry.write("file", b"x")
     ran = bucketry("demo", "--local", local)
     assert (ran.code, ran.err.count("\n")) == (code, 1)
 
 
 def test_the_demo_without_moto_says_what_to_install(bucketry: Shell) -> None:
-    """Where the server is not installed, the message names the extra, and the exit code is 2."""
+    """If the server is not installed, the message names the extra, and the exit code is 2."""
     ran = bucketry.scripted("import sys\nsys.modules['moto.server'] = None")("demo")
     assert ran.code == 2
     assert 'pip install ".[demo]"' in ran.err
@@ -95,7 +95,7 @@ def test_an_interrupted_demo_leaves_nothing(bucketry: Shell, tmp_path: Path) -> 
 
 
 def test_the_comparison_finds_every_difference(tmp_path: Path) -> None:
-    """A file that is missing, shorter, longer or of other bytes is named; equal ones are not."""
+    """A file that is missing, shorter, longer or different is named; equal files are not."""
     here, there = Shell(tmp_path / "here"), Shell(tmp_path / "there")
     for shell, files in (
         (here, {"same": b"1", "missing": b"1", "bytes": b"12", "shorter": b"12", "longer": b"1"}),

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first cleans up, the second ends at once."""
+"""Ctrl-C: after the first the program cleans up, at the second it ends at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTE = b"interrupted: cleaning up (interrupt again to stop at once)\n"
 
 
 def _until(condition: Callable[[], object], running: subprocess.Popen[bytes]) -> None:
-    """Wait for another process to get somewhere; the test's timeout ends it."""
+    """Wait until a condition of another process is true; the test's timeout ends the wait."""
     while not condition():
         assert running.poll() is None
         time.sleep(0.01)
@@ -44,7 +44,7 @@ def test_an_interrupted_upload_leaves_nothing(bucketry: Shell, sent: signal.Sign
 
 
 def test_an_interrupted_download_leaves_the_old_file(bucketry: Shell) -> None:
-    """SIGINT during a download keeps the file that was there, and no staged one beside it."""
+    """SIGINT during a download keeps the old file and leaves no staged one."""
     hanging = bucketry.scripted(
         "from bucketry import MemoryProvider, StorageProviderFactory\n"
         "from bucketry.testing import Fault, FaultyProvider\n"
@@ -70,7 +70,7 @@ def test_an_interrupted_download_leaves_the_old_file(bucketry: Shell) -> None:
 
 
 def test_a_second_interrupt_ends_at_once(bucketry: Shell) -> None:
-    """When the clean-up itself hangs, the second Ctrl-C ends the program with the same code."""
+    """If the clean-up hangs, the second Ctrl-C ends the program with the same code."""
     stubborn = bucketry.scripted(
         "import asyncio\n"
         "from bucketry import MemoryProvider, StorageProviderFactory\n"
@@ -94,7 +94,7 @@ def test_a_second_interrupt_ends_at_once(bucketry: Shell) -> None:
 
 
 def test_an_interrupted_cat_into_a_full_pipe_ends(bucketry: Shell) -> None:
-    """SIGINT ends a cat that waits for a reader who does not read."""
+    """SIGINT ends a cat whose reader does not read."""
     bucketry.write("data/storage/k", bytes(5_000_000))
     with bucketry.start("cat", "k") as running:
         assert running.stdout is not None
@@ -106,7 +106,7 @@ def test_an_interrupted_cat_into_a_full_pipe_ends(bucketry: Shell) -> None:
 
 
 def test_an_error_while_cleaning_up_is_shown(bucketry: Shell) -> None:
-    """An error of the clean-up is printed, and the exit code is still that of the interrupt."""
+    """An error during the clean-up is printed, and the exit code is still that of the interrupt."""
     failing = bucketry.scripted(
         "import asyncio\n"
         "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"

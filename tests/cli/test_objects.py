@@ -15,7 +15,7 @@ AWKWARD = ("a b", "größe & 100% +.txt", 'say "hi"', "tab\there", "line\nbreak"
 
 
 def test_list_of_an_empty_store_is_empty_and_makes_nothing(bucketry: Shell) -> None:
-    """Listing a store that does not exist yet prints nothing on stdout, says so, and leaves no directory."""
+    """Listing a store that does not exist prints nothing on stdout, a count on stderr, and makes no directory."""
     ran = bucketry("list")
     assert (ran.code, ran.out) == (0, b"")
     assert ran.err == "0 objects, 0 B\n"
@@ -24,7 +24,7 @@ def test_list_of_an_empty_store_is_empty_and_makes_nothing(bucketry: Shell) -> N
 
 
 def test_list_shows_size_time_and_key(bucketry: Shell) -> None:
-    """Each object has a line, in the order of keys, and the sum is on stderr."""
+    """Each object has a line, in the order of keys, and the total is on stderr."""
     bucketry.write("data/storage/b", b"12")
     bucketry.write("data/storage/a/x", bytes(1536))
     ran = bucketry("list")
@@ -36,7 +36,7 @@ def test_list_shows_size_time_and_key(bucketry: Shell) -> None:
 
 
 def test_list_json_is_a_document_for_each_object(bucketry: Shell) -> None:
-    """With --json each line is an object with its facts, and stderr is silent."""
+    """With --json each line is a JSON object for one stored object, and stderr is empty."""
     bucketry.write("data/storage/a", b"123")
     ran = bucketry("list", "--json")
     assert ran.err == ""
@@ -47,7 +47,7 @@ def test_list_json_is_a_document_for_each_object(bucketry: Shell) -> None:
 
 
 def test_list_takes_the_prefix_literally_and_groups_by_a_delimiter(bucketry: Shell) -> None:
-    """--prefix matches the beginning of keys, and --delimiter gives what is below as one prefix."""
+    """--prefix matches the beginning of keys, and --delimiter groups keys by common prefixes."""
     for key in ("bus/1", "bus/2", "bush", "car"):
         bucketry.write(f"data/storage/{key}", b"x")
     assert [entry["key"] for entry in bucketry("list", "--prefix", "bus", "--json").lines] == ["bus/1", "bus/2", "bush"]
@@ -57,7 +57,7 @@ def test_list_takes_the_prefix_literally_and_groups_by_a_delimiter(bucketry: She
 
 
 def test_awkward_keys_survive(bucketry: Shell) -> None:
-    """Keys that a shell, a terminal or a URL would misread go in and come out unchanged."""
+    """Keys that a shell, a terminal or a URL could misread are stored and returned unchanged."""
     bucketry.write("f", b"-dash")
     assert bucketry("upload", "--local", "f", "--remote=-dash").code == 0
     for key in AWKWARD:
@@ -72,7 +72,7 @@ def test_awkward_keys_survive(bucketry: Shell) -> None:
 
 
 def test_a_listing_never_controls_the_terminal(bucketry: Shell) -> None:
-    """Control characters of a key are escaped in the table and in errors."""
+    """Control characters in a key are escaped in the table and in errors."""
     bucketry.write("data/storage/red\x1b[31m", b"x")
     assert bucketry("list").text.endswith('"red\\u001b[31m"\n')
     missing = bucketry("cat", "no\nsuch\x1b")
@@ -81,7 +81,7 @@ def test_a_listing_never_controls_the_terminal(bucketry: Shell) -> None:
 
 
 def test_info_of_an_object(bucketry: Shell) -> None:
-    """Info gives an object's facts, as a table or as JSON, user metadata included."""
+    """Info prints an object's properties, with user metadata, as a table or as JSON."""
     bucketry.write("f", b"12345")
     bucketry("upload", "--local", "f", "--remote", "k", "--metadata", "version=1.0", "--content-type", "text/csv")
     facts = bucketry("info", "k", "--json").document
@@ -94,7 +94,7 @@ def test_info_of_an_object(bucketry: Shell) -> None:
 
 
 def test_info_of_the_provider(bucketry: Shell) -> None:
-    """Without a key, info tells provider, place and capabilities."""
+    """Without a key, info prints provider, location and capabilities."""
     facts = bucketry("info", "--json").document
     assert (facts["provider"], facts["place"]) == ("local", f"file://{bucketry.store}")
     assert facts["capabilities"]["plain_paths"] is True
@@ -104,7 +104,7 @@ def test_info_of_the_provider(bucketry: Shell) -> None:
 
 
 def test_cat_gives_exactly_the_bytes(bucketry: Shell) -> None:
-    """Cat prints every byte as it is, also those that no text has, and none of its own."""
+    """Cat prints every byte unchanged, even bytes that are not text, and adds none."""
     data = bytes(range(256)) * 20_000 + b"\r\n\x00"
     bucketry.write("data/storage/k", data)
     ran = bucketry("cat", "k")
@@ -115,7 +115,7 @@ def test_cat_gives_exactly_the_bytes(bucketry: Shell) -> None:
 
 
 def test_cat_into_a_file_gives_exactly_the_bytes(bucketry: Shell) -> None:
-    """Redirected to a file, cat appends where the file is."""
+    """If stdout is a file open for appending, cat appends to it."""
     data = bytes(range(256)) * 10_000
     bucketry.write("data/storage/k", data)
     shell = f"(printf begin; {sys.executable} -m bucketry cat k) > out"
@@ -124,7 +124,7 @@ def test_cat_into_a_file_gives_exactly_the_bytes(bucketry: Shell) -> None:
 
 
 def test_delete_removes_keys_and_says_no_more_than_it_knows(bucketry: Shell) -> None:
-    """Delete takes several keys; without a look nobody knows whether they were there, so it counts what was asked."""
+    """Delete takes several keys; without a check their existence is unknown, so it counts the requested keys."""
     for key in ("a", "b", "c"):
         bucketry.write(f"data/storage/{key}", b"x")
     ran = bucketry("delete", "a", "nothing", "a")
@@ -135,7 +135,7 @@ def test_delete_removes_keys_and_says_no_more_than_it_knows(bucketry: Shell) -> 
 
 
 def test_delete_strict_looks_first(bucketry: Shell) -> None:
-    """With --strict a key that does not exist is named, and the counts are of what was there: code 1, or 3 for none."""
+    """With --strict a missing key is named, and only existing objects are counted: code 1, or 3 if all are missing."""
     for key in ("a", "b", "c", "d"):
         bucketry.write(f"data/storage/{key}", b"x")
     ran = bucketry("delete", "a", "b", "--strict")
@@ -150,16 +150,16 @@ def test_delete_strict_looks_first(bucketry: Shell) -> None:
 
 
 def test_delete_takes_a_star_literally_and_says_so(bucketry: Shell) -> None:
-    """A pattern that the shell did not expand deletes no other object, and stderr says why."""
+    """A key with a * deletes no other object, and stderr says why."""
     bucketry.write("data/storage/mine/a", b"x")
     ran = bucketry("delete", "mine/*")
     assert (ran.code, ran.text) == (0, "asked to delete 1 key\n")
-    assert ran.err == "delete: the * in mine/* was taken literally; --prefix deletes what begins alike\n"
+    assert ran.err == "delete: the * in mine/* is a plain character; to delete keys by their beginning, use --prefix\n"
     assert (bucketry.store / "mine/a").exists()
 
 
 def test_delete_below_a_prefix(bucketry: Shell) -> None:
-    """Delete --prefix --recursive removes what begins with it, page after page, and nothing else."""
+    """Delete --prefix --recursive removes all keys with the prefix, page after page, and no others."""
     for number in range(1_005):
         bucketry.write(f"data/storage/many/{number}", b"")
     bucketry.write("data/storage/man", b"x")
@@ -172,20 +172,20 @@ def test_delete_below_a_prefix(bucketry: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ((), "says nothing to delete"),
+        ((), "needs keys to delete"),
         (("--prefix", "k"), "add --recursive"),
         (("--all",), "add --recursive"),
-        (("--recursive",), "says nothing to delete"),
+        (("--recursive",), "needs keys to delete"),
         (("--prefix", "", "--recursive"), "write --all --recursive"),
         (("--prefix", "k", "--all", "--recursive"), "contradict"),
         (("k", "--prefix", "k", "--recursive"), "give keys, or"),
-        (("--prefix", "k", "--recursive", "--strict"), "--strict is for keys"),
+        (("--prefix", "k", "--recursive", "--strict"), "--strict works with keys only"),
         (("",), "the key is empty"),
         (("k", ""), "the key is empty"),
     ],
 )
 def test_delete_refuses_what_may_not_be_meant(bucketry: Shell, words: tuple[str, ...], hint: str) -> None:
-    """A dangerous or contradictory delete is a usage error, and everything is still there."""
+    """A dangerous or contradictory delete is a usage error, and deletes nothing."""
     bucketry.write("data/storage/k", b"x")
     ran = bucketry("delete", *words)
     assert ran.code == 2
@@ -212,7 +212,7 @@ def test_a_failed_delete_is_listed(bucketry: Shell) -> None:
 
 
 def test_list_of_a_local_store_loads_no_s3_client(bucketry: Shell) -> None:
-    """Start-up stays cheap: no botocore, rich, dotenv or moto is imported for the local disk without a terminal."""
+    """Start-up is cheap: for the local disk without a terminal, botocore, rich, dotenv and moto are not imported."""
     watched = bucketry.scripted(
         "import atexit, sys\n"
         "heavy = {'aiobotocore', 'botocore', 'rich', 'dotenv', 'moto', 'aiohttp'}\n"
@@ -224,7 +224,7 @@ def test_list_of_a_local_store_loads_no_s3_client(bucketry: Shell) -> None:
 
 
 def test_a_reader_that_stops_reading_is_no_error(bucketry: Shell) -> None:
-    """`| head` gets its lines, and bucketry ends quietly."""
+    """`| head` gets its lines, and bucketry ends without an error."""
     for number in range(3_000):
         bucketry.write(f"data/storage/some-long-name-to-fill-the-pipe-{number:05}", b"")
     bucketry.write("data/storage/big", bytes(1_000_000))
@@ -236,7 +236,7 @@ def test_a_reader_that_stops_reading_is_no_error(bucketry: Shell) -> None:
 
 
 def test_a_full_disk_behind_stdout_is_reported(bucketry: Shell) -> None:
-    """What cannot be printed is an error in one line, not a traceback at exit."""
+    """Output that cannot be written is an error in one line, not a traceback at exit."""
     bucketry.write("data/storage/k", b"x")
     for verb in ("list", "cat k"):
         ran = Shell(bucketry.directory, ("sh", "-c"))(f"{sys.executable} -m bucketry {verb} > /dev/full")

@@ -1,4 +1,4 @@
-"""Which provider is used: options, the environment, and `.env` files."""
+"""The choice of the provider: options, the environment, and `.env` files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow  # each test starts processes
 
 
 def test_which_provider_is_chosen(bucketry: Shell) -> None:
-    """--url and --provider win over STORAGE_PROVIDER, must agree, and without all three it is the local disk."""
+    """--url and --provider replace STORAGE_PROVIDER and must agree; without all three the local disk is used."""
     bucketry.environ["STORAGE_PROVIDER"] = "wasabi"
     assert bucketry("info", "--json").code == 2
     assert bucketry("info", "--json", "--provider", "memory").document["provider"] == "memory"
@@ -28,14 +28,14 @@ def test_which_provider_is_chosen(bucketry: Shell) -> None:
 
 
 def test_a_url_with_a_prefix_hides_it(bucketry: Shell) -> None:
-    """Below a URL's directory keys are relative to it."""
+    """With a prefix in the URL, keys are relative to it."""
     bucketry.write("elsewhere/k", b"x")
     ran = bucketry("list", "--json", "--url", f"file://{bucketry.directory}/elsewhere")
     assert [entry["key"] for entry in ran.lines] == ["k"]
 
 
 def test_an_env_file_configures_and_the_environment_wins(bucketry: Shell) -> None:
-    """The variables of --env-file are used where the environment has none of that name."""
+    """The variables of --env-file are used if the environment does not have them."""
     bucketry.write("my.env", b"# where\nSTORAGE_PROVIDER=local\nLOCAL_STORAGE_PATH='from file'\nexport UNUSED\n")
     assert bucketry("info", "--json", "--env-file", "my.env").document["place"].endswith("/from file")
     bucketry.environ["LOCAL_STORAGE_PATH"] = "real"
@@ -43,7 +43,7 @@ def test_an_env_file_configures_and_the_environment_wins(bucketry: Shell) -> Non
 
 
 def test_an_env_file_reaches_providers_made_from_a_url(bucketry: Shell) -> None:
-    """What a URL does not say comes from --env-file."""
+    """Entries that the URL does not have come from --env-file."""
     bucketry.write("my.env", b"WASABI_ACCESS_KEY=id\nWASABI_SECRET_KEY=secret\n")
     ran = bucketry("info", "--url", "wasabi://bucket/prefix", "--env-file", "my.env", "--json")
     assert (ran.document["provider"], ran.document["place"]) == ("wasabi", "wasabi://bucket/prefix/")
@@ -60,7 +60,7 @@ def test_an_env_file_that_cannot_be_used(bucketry: Shell) -> None:
 
 
 def test_credentials_are_never_printed(bucketry: Shell) -> None:
-    """Neither info nor an error with its traceback shows a secret."""
+    """Info and errors with tracebacks show no secret."""
     bucketry.environ |= {"WASABI_BUCKET": "b", "WASABI_ACCESS_KEY": "AKID", "WASABI_SECRET_KEY": "s3cr3t"}
     for words in (("info",), ("info", "--json"), ("info", "", "--debug")):
         ran = bucketry(*words, "--provider", "wasabi")
@@ -69,7 +69,7 @@ def test_credentials_are_never_printed(bucketry: Shell) -> None:
 
 
 def test_options_of_a_cloud_need_one(bucketry: Shell) -> None:
-    """Without a name the store is the local directory, which has no region: the error says how to name another."""
+    """Without a provider the local directory is used, which has no region: the error says how to name a provider."""
     bucketry.environ["STORAGE_PROVIDER"] = ""
     ran = bucketry("list", "--region", "eu-west-1")
     assert ran.code == 2
@@ -78,18 +78,18 @@ def test_options_of_a_cloud_need_one(bucketry: Shell) -> None:
 
 
 def test_a_cloud_that_is_set_up_and_not_named(bucketry: Shell) -> None:
-    """Who has set an endpoint and no provider is told that the local directory is used."""
+    """If an endpoint is set but no provider, a warning says that the local directory is used."""
     bucketry.environ["STORAGE_PROVIDER"] = ""
     bucketry.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9000"
     ran = bucketry("list")
     assert ran.code == 0
-    assert "warning: AWS_ENDPOINT_URL is set, and the local directory is used" in ran.err
+    assert "warning: AWS_ENDPOINT_URL is set, but no provider is named, so the local directory is used" in ran.err
     ran = bucketry("list", "--provider", "local")
     assert "warning" not in ran.err
 
 
 def test_a_url_as_an_argument(bucketry: Shell) -> None:
-    """A place that is given as a word is named with its option."""
+    """For a URL that is given as an argument, the error names the option for it."""
     ran = bucketry("list", "s3://bucket")
     assert ran.code == 2
     assert "--url s3://bucket" in ran.err

@@ -1,4 +1,4 @@
-"""What the progress display says, by a clock of the test's own."""
+"""The text of the progress display, with a clock of the test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bucketry.testing import Fault, FaultyProvider
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -38,7 +38,7 @@ def clock() -> Clock:
 
 
 def reporting(counts: Counts, key: str, total: int | None) -> Callable[[int], None]:
-    """Give what reports a key's further bytes as a transfer does; it begins at zero."""
+    """Give a function that reports more bytes of a key, as a transfer does; it begins at zero."""
     transferred = 0
 
     def add(count: int) -> None:
@@ -51,7 +51,7 @@ def reporting(counts: Counts, key: str, total: int | None) -> Callable[[int], No
 
 
 def test_a_file_shows_bytes_percent_rate_and_time_left(clock: Clock) -> None:
-    """The size is there before the first byte, and rate and time left follow what was moved."""
+    """The size is shown before the first byte; rate and time left are calculated from the moved bytes."""
     counts = Counts(clock)
     counts.expect(8 * MiB, 1)
     assert counts.text() == "0 %  0 B of 8.0 MiB  files 0 of 1"
@@ -64,14 +64,14 @@ def test_a_file_shows_bytes_percent_rate_and_time_left(clock: Clock) -> None:
 
 
 def test_a_download_learns_its_size_from_the_first_report(clock: Clock) -> None:
-    """One object, of which nothing is known before, has its size as soon as it begins."""
+    """The size of one object is known from its first report."""
     counts = Counts(clock)
     reporting(counts, "k", 3 * KiB)
     assert counts.text() == "0 %  0 B of 3.0 KiB  files 0 of 1"
 
 
 def test_a_stream_of_unknown_length_has_no_end(clock: Clock) -> None:
-    """Without a size there are bytes and rate, and nothing is made up."""
+    """Without a size only bytes and rate are shown."""
     counts = Counts(clock)
     add = reporting(counts, "k", None)
     clock.now = 1.0
@@ -80,7 +80,7 @@ def test_a_stream_of_unknown_length_has_no_end(clock: Clock) -> None:
 
 
 def test_a_part_that_is_sent_again_counts_once(clock: Clock) -> None:
-    """A negative increment takes bytes back, and the file that was whole is not."""
+    """A negative increment subtracts bytes, and the file no longer counts as complete."""
     counts = Counts(clock)
     counts.expect(2 * KiB, 2)
     one, two = reporting(counts, "a", KiB), reporting(counts, "b", KiB)
@@ -94,7 +94,7 @@ def test_a_part_that_is_sent_again_counts_once(clock: Clock) -> None:
 
 @pytest.mark.parametrize("reports", [1, 2])
 def test_an_empty_file_counts_once(reports: int, clock: Clock) -> None:
-    """An object without bytes is whole when it begins, and when it ends it is no other."""
+    """An empty object is complete when it begins, and is not counted again when it ends."""
     counts = Counts(clock)
     counts.expect(0, 1)
     for _ in range(reports):
@@ -103,7 +103,7 @@ def test_an_empty_file_counts_once(reports: int, clock: Clock) -> None:
 
 
 def test_a_total_that_grows_has_a_plus(clock: Clock) -> None:
-    """While a listing still counts, total, time left and files are marked as the least that they can be."""
+    """While a listing still counts, a plus marks total, time left and files as minimum values."""
     counts = Counts(clock)
     counts.expect(0, 0, complete=False)
     assert counts.text() == "0 B  files 0 of 0+"
@@ -117,7 +117,7 @@ def test_a_total_that_grows_has_a_plus(clock: Clock) -> None:
 
 
 def test_the_rate_is_of_the_last_seconds(clock: Clock) -> None:
-    """A transfer that stalls says so within ten seconds, whatever it did before."""
+    """The rate of a stalled transfer falls to zero within ten seconds, for every rate before."""
     counts = Counts(clock)
     counts.expect(100 * MiB, 1)
     add = reporting(counts, "k", 100 * MiB)
@@ -132,7 +132,7 @@ def test_the_rate_is_of_the_last_seconds(clock: Clock) -> None:
 
 @pytest.mark.parametrize("size", [999, 1_000, 10_000, 5 * MiB, 3 * 1024**3])
 def test_there_is_one_system_of_units(size: int, clock: Clock) -> None:
-    """Bytes and rates are binary, with the names that say so."""
+    """Bytes and rates have binary units, such as MiB."""
     counts = Counts(clock)
     clock.now = 1.0
     reporting(counts, "k", None)(size)
@@ -144,12 +144,12 @@ def test_there_is_one_system_of_units(size: int, clock: Clock) -> None:
     [(0, "0:00"), (0.1, "0:01"), (59.5, "1:00"), (61, "1:01"), (3_600, "1:00:00"), (3_723, "1:02:03")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    """Durations are whole seconds, minutes and hours, and never end too early."""
+    """Durations are whole seconds, minutes and hours, rounded up."""
     assert shown_duration(seconds) == text
 
 
 async def test_a_directory_is_measured_as_it_is_uploaded(tmp_path: Path) -> None:
-    """Links to files count, links to directories, broken ones and what a killed download left do not."""
+    """Links to files are counted; links to directories, broken links and staged files are not."""
     (tmp_path / "sub/deep").mkdir(parents=True)
     (tmp_path / "sub/deep/f").write_bytes(bytes(100))
     (tmp_path / "empty").touch()
@@ -161,19 +161,19 @@ async def test_a_directory_is_measured_as_it_is_uploaded(tmp_path: Path) -> None
 
 
 async def test_a_prefix_is_counted_meanwhile(clock: Clock) -> None:
-    """While the context is open a listing counts the objects, without the placeholders of directories."""
+    """While the context is open, a listing counts the objects without directory markers."""
     provider, counts = MemoryProvider(), Counts(clock)
     for key, data in (("a/1", b"12"), ("a/2", b""), ("a/sub/", b""), ("b", b"1234")):
         await provider.put(key, data)
     async with counting(provider, "a/", counts):
         assert counts.text() == "0 B  files 0 of 0+"
-        for _ in range(100):  # turns of the loop: the listing needs a few
+        for _ in range(100):  # the listing needs a few rounds of the loop
             await asyncio.sleep(0)
     assert counts.text() == "0 %  0 B of 2 B  files 0 of 2"
 
 
 async def test_a_count_that_fails_or_is_left_is_no_error(clock: Clock) -> None:
-    """An error of the listing, and a transfer that ends before it, leave the total marked as not known."""
+    """After an error of the listing, or a transfer that ends before it, the total stays marked as incomplete."""
     told = asyncio.Event()
 
     async def tell() -> None:

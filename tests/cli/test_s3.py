@@ -27,7 +27,7 @@ def server() -> Iterator[EmbeddedS3]:
 
 @pytest.fixture
 def _configured(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Configure the provider by the environment alone."""
+    """Configure the provider by environment variables only."""
     monkeypatch.setenv("STORAGE_PROVIDER", "s3")
     monkeypatch.setenv("AWS_BUCKET_NAME", server.bucket)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "embedded")
@@ -38,7 +38,7 @@ def _configured(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.mark.usefixtures("_configured")
 def test_a_directory_through_s3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Upload, list, info, download and delete work on S3 as on the disk, large objects in parts."""
+    """Upload, list, info, download and delete work on S3 as on the disk, with parts for large objects."""
     (tmp_path / "in/sub").mkdir(parents=True)
     (tmp_path / "in/small").write_bytes(b"1")
     (tmp_path / "in/sub/large +%").write_bytes(os.urandom(18 * 1024**2))
@@ -61,7 +61,7 @@ def test_a_directory_through_s3(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_missing_object_and_a_missing_bucket(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both are exit code 3, and the message says which of them is missing, whatever the verb."""
+    """Both give exit code 3, and for every verb the message says which of them is missing."""
     assert main(["info", "nothing"]) == 3
     assert "s3://bucketry-demo/nothing" in capsys.readouterr().err
     monkeypatch.setenv("AWS_BUCKET_NAME", "no-such-bucket")
@@ -72,7 +72,7 @@ def test_a_missing_object_and_a_missing_bucket(
 
 @pytest.mark.usefixtures("_configured")
 def test_a_condition_that_the_server_does_not_promise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a server of unknown kind create-only writes are refused before anything is sent."""
+    """For an unknown server, create-only writes are refused before any byte is sent."""
     (tmp_path / "f").write_bytes(b"x")
     assert main(["upload", "--local", "f", "--if-none-match"]) == 2
     assert "not enforced" in capsys.readouterr().err
@@ -87,7 +87,7 @@ PLACES = {
     "provider": ["--provider", "s3", "--endpoint-url", "{url}", "--server", "aws"],
     "variables": ["--url", "s3://{bucket}/p"],
 }
-"""Each way to say on the command line where a server of one's own is."""
+"""All forms of a command line for your own server."""
 
 
 @pytest.mark.parametrize("way", PLACES)
@@ -98,7 +98,7 @@ def test_a_server_of_ones_own_takes_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Options, a URL's query or variables say where a server is and what it does; AWS's own variable gives way."""
+    """Options, a URL's query or variables set a server and its features, and replace AWS's variable."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "embedded")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "embedded")
     monkeypatch.setenv("AWS_BUCKET_NAME", server.bucket)
@@ -106,10 +106,10 @@ def test_a_server_of_ones_own_takes_one_line(
         monkeypatch.setenv("BUCKETRY_ENDPOINT_URL", server.endpoint_url)
         monkeypatch.setenv("BUCKETRY_SERVER", "aws")
     else:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # no server listens there
     options = [word.format(bucket=server.bucket, url=server.endpoint_url) for word in PLACES[way]]
     (tmp_path / "f").write_bytes(b"x")
-    # A condition is kept by a server that does as AWS does, and refused of any other.
+    # A condition works on a server with AWS's features, and is refused for any other.
     words = ["upload", "--local", str(tmp_path / "f"), "--remote", way, "--if-none-match", *options]
     assert main(words) == 0, capsys.readouterr().err
     assert main(words) == 1
@@ -134,7 +134,7 @@ def test_a_server_of_ones_own_takes_one_line(
     ],
 )
 def test_wrong_options_are_one_line(words: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Options that disagree, are unknown, are doubled or hold a secret end in one line that says what to do."""
+    """Contradictory, unknown or repeated options, and a secret in an option, give a one-line error with advice."""
     assert main(["list", *words]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -146,7 +146,7 @@ def test_wrong_options_are_one_line(words: list[str], hint: str, capsys: pytest.
 def test_plain_http_can_be_allowed(
     allowed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An option or a variable allows plain HTTP to other machines: the command gets as far as the name's address."""
+    """An option or a variable allows plain HTTP to other machines: the command then tries to resolve the host."""
     if not allowed:
         monkeypatch.setenv("BUCKETRY_ALLOW_HTTP", "1")
     monkeypatch.setenv("BUCKETRY_MAX_ATTEMPTS", "1")
@@ -161,7 +161,7 @@ def test_plain_http_can_be_allowed(
 def test_an_error_names_the_verb(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever request failed, the message begins with what the user asked for."""
+    """For every failed request, the message begins with the command's verb."""
     (tmp_path / "f").write_bytes(b"x")
     monkeypatch.setenv("AWS_BUCKET_NAME", "no-such-bucket")
     for words in (["upload", "--local", "f"], ["list"], ["download", "--remote", "k", "--local", "k"]):
@@ -176,7 +176,7 @@ def test_an_error_names_the_verb(
 def test_the_commands_of_the_page_on_servers_of_ones_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command of the page works as it is written, with the address of a server that runs here."""
+    """Every command of the page works as written, with the address of a local server."""
     page = (Path(__file__).parents[2] / "docs/how-to/self-hosted.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "documents").mkdir()
@@ -196,7 +196,7 @@ def test_the_commands_of_the_page_on_servers_of_ones_own(
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A connection that cannot be made is a passing fault: exit code 5."""
+    """A connection that cannot be opened is a temporary fault: exit code 5."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

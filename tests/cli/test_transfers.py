@@ -1,4 +1,4 @@
-"""The verbs that move bytes, on the local disk: upload and download."""
+"""The verbs upload and download, on the local disk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_directory_comes_back_identical(bucketry: Shell, remote: str) -> None:
 
 
 def test_the_summary_says_what_was_moved(bucketry: Shell) -> None:
-    """Files, bytes, parts, verification, time and rate are printed after a transfer."""
+    """After a transfer, its files, bytes, parts, verification, time and rate are printed."""
     _tree(bucketry)
     for words in (
         ("upload", "--local", "tree", "--remote", "r"),
@@ -68,7 +68,7 @@ def test_the_summary_says_what_was_moved(bucketry: Shell) -> None:
 
 
 def test_the_summary_as_json_is_one_document(bucketry: Shell) -> None:
-    """With --json the summary is one document with the same facts, and each object's."""
+    """With --json the summary is one document with the same data, also for each object."""
     _tree(bucketry)
     up = bucketry("upload", "--local", "tree", "--remote", "r", "--json")
     down = bucketry("download", "--remote", "r", "--local", "out", "--json")
@@ -87,7 +87,7 @@ def test_the_summary_as_json_is_one_document(bucketry: Shell) -> None:
 
 
 def test_the_remote_name_of_a_file(bucketry: Shell) -> None:
-    """A remote that ends in a slash, or none at all, takes the file's name."""
+    """Without --remote, or with one that ends in a slash, the file's name is used."""
     bucketry.write("some dir/f.bin", b"data")
     for words in (("--remote", "k"), ("--remote", "dir/"), (), ("--remote", "")):
         assert bucketry("upload", "--local", "some dir/f.bin", *words).code == 0
@@ -95,7 +95,7 @@ def test_the_remote_name_of_a_file(bucketry: Shell) -> None:
 
 
 def test_the_remote_name_of_a_directory(bucketry: Shell) -> None:
-    """Without a remote a directory keeps its name, and with an empty one it goes to the root."""
+    """Without --remote, a directory keeps its name; with an empty one, its files are stored without a prefix."""
     bucketry.write("d/f", b"data")
     assert bucketry("upload", "--local", "d/").code == 0
     assert bucketry("upload", "--local", "d", "--remote", "").code == 0
@@ -103,7 +103,7 @@ def test_the_remote_name_of_a_directory(bucketry: Shell) -> None:
 
 
 def test_the_local_name_of_a_download(bucketry: Shell) -> None:
-    """One object goes to the file named, or by its own name into a directory."""
+    """One object is written to the named file, or under its own name into the named directory."""
     bucketry.write("data/storage/a/f.bin", b"data")
     (bucketry.directory / "here").mkdir()
     for local in ("x", "new/", "here", "deep/er/y"):
@@ -113,7 +113,7 @@ def test_the_local_name_of_a_download(bucketry: Shell) -> None:
 
 
 def test_parts_and_their_size(bucketry: Shell) -> None:
-    """--part-size cuts a stream into parts of that size."""
+    """--part-size splits a stream into parts of that size."""
     data = bytes(range(256)) * 4_096  # 1 MiB
     words = ("--part-size", "256KiB", "--concurrency", "3", "--json")
     up = bucketry("upload", "--local", "-", "--remote", "k", *words, stdin=data)
@@ -124,14 +124,14 @@ def test_parts_and_their_size(bucketry: Shell) -> None:
 
 
 def test_parts_larger_than_the_usual_memory(bucketry: Shell) -> None:
-    """--part-size beyond the default memory budget, and more lanes than default connections, are obeyed."""
+    """--part-size may exceed the default memory budget, and --concurrency the default connections."""
     bucketry.write("f", b"x")
     assert bucketry("upload", "--local", "f", "--part-size", "1GiB", "--concurrency", "40").code == 0
 
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
 def test_standard_streams(bucketry: Shell, size: int) -> None:
-    """Standard input of any length becomes an object, and `-` prints it again, byte for byte."""
+    """Standard input of any length becomes an object, and `-` prints the same bytes."""
     data = os.urandom(size)
     assert bucketry("upload", "--local", "-", "--remote", "k", stdin=data).code == 0
     ran = bucketry("download", "--remote", "k", "--local", "-")
@@ -151,7 +151,7 @@ def test_standard_input_may_be_a_file_or_nothing(bucketry: Shell) -> None:
 
 
 def test_metadata_and_create_only(bucketry: Shell) -> None:
-    """--if-none-match creates once; the second time is refused and changes nothing."""
+    """--if-none-match creates an object once; the second time is refused and changes nothing."""
     words = ("upload", "--local", "-", "--remote", "k", "--metadata", "a=1", "--metadata", "b=x=y")
     assert bucketry(*words, "--if-none-match", stdin=b"first").code == 0
     again = bucketry(*words, "--if-none-match", "*", stdin=b"second")
@@ -162,7 +162,7 @@ def test_metadata_and_create_only(bucketry: Shell) -> None:
 
 
 def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> None:
-    """A link to a directory is named with its reason, the rest is stored, and the exit code is 1."""
+    """A link to a directory is listed with its error, the other files are stored, and the exit code is 1."""
     _tree(bucketry)
     (bucketry.directory / "tree/link").symlink_to("sub dir")
     ran = bucketry("upload", "--local", "tree", "--remote", "r")
@@ -180,8 +180,8 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
     [
         (("upload", "--local", "missing"), 3, "missing does not exist"),
         (("upload", "--local", ""), 2, "--local is empty"),
-        (("upload", "--local", "-"), 2, "give its whole key"),
-        (("upload", "--local", "-", "--remote", "d/"), 2, "give its whole key"),
+        (("upload", "--local", "-"), 2, "give the complete key"),
+        (("upload", "--local", "-", "--remote", "d/"), 2, "give the complete key"),
         (("upload", "--local", "f", "--remote", "/abs"), 2, "cannot be a local path"),
         (("upload", "--local", "f", "--metadata", "a=1", "--metadata", "a=2"), 2, "a name twice"),
         (("upload", "--local", "f", "--metadata", "a=ü"), 2, "printable ASCII"),
@@ -193,14 +193,14 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
         (("download", "--remote", "k", "--local", ""), 2, "--local is empty"),
         (("download", "--remote", "d", "--local", "f"), 2, "many objects need a directory"),
         (("download", "--remote", "d/", "--local", "f"), 2, "many objects need a directory"),
-        (("download", "--remote", "d/", "--local", "-"), 2, "do not fit standard output"),
+        (("download", "--remote", "d/", "--local", "-"), 2, "standard output takes one object only"),
         (("download", "--remote", "d", "--local", "-"), 3, "no such object"),
-        (("download", "--remote", "k", "--local", "-", "--json"), 2, "--json has no place"),
+        (("download", "--remote", "k", "--local", "-", "--json"), 2, "--json cannot be used"),
         (("download", "--remote", "k", "--local", "taken"), 2, "is a directory"),
     ],
 )
 def test_what_cannot_be_moved(bucketry: Shell, words: tuple[str, ...], code: int, hint: str) -> None:
-    """A transfer that cannot be meant or done says why in one line, and stores nothing."""
+    """An impossible transfer gives a one-line error, and stores nothing."""
     _tree(bucketry)
     bucketry.write("f", b"data")
     bucketry.write("data/storage/k", b"x")
@@ -215,7 +215,7 @@ def test_what_cannot_be_moved(bucketry: Shell, words: tuple[str, ...], code: int
 
 
 def test_a_directory_as_the_parent_is_said(bucketry: Shell) -> None:
-    """A directory named as the target gets the file inside, and stderr says so; with a slash it was meant."""
+    """If the target is a directory, the file is written into it; stderr says so unless the target ends in a slash."""
     bucketry.write("data/storage/a/f", b"new")
     bucketry.write("docs/f", b"old")
     assert bucketry("download", "--remote", "a/f", "--local", "docs").err == (
@@ -227,13 +227,13 @@ def test_a_directory_as_the_parent_is_said(bucketry: Shell) -> None:
 
 
 def test_no_clobber_keeps_what_exists(bucketry: Shell) -> None:
-    """With --no-clobber existing files stay as they are and are counted, and the others are fetched."""
+    """With --no-clobber existing files are kept and counted, and the others are downloaded."""
     for name in ("one", "two", "sub/three"):
         bucketry.write(f"data/storage/r/{name}", b"new")
     bucketry.write("out/one", b"old")
     ran = bucketry("download", "--remote", "r", "--local", "out", "--no-clobber")
     assert ran.code == 0
-    assert "2 (1 skipped: there before)" in ran.text
+    assert "2 (1 skipped: already there)" in ran.text
     assert files_below(bucketry.directory / "out") == {"one": b"old", "two": b"new", "sub/three": b"new"}
     ran = bucketry("download", "--remote", "r/", "--local", "out", "--no-clobber", "--json")
     assert (ran.document["files"], ran.document["skipped"]) == (0, 3)
@@ -245,7 +245,7 @@ def test_no_clobber_keeps_what_exists(bucketry: Shell) -> None:
 
 
 def test_no_clobber_fetches_nothing_of_what_exists(bucketry: Shell) -> None:
-    """What exists is not fetched first: a body that could not be read does no harm."""
+    """An existing file is not downloaded at all: a body that cannot be read causes no error."""
     broken = bucketry.scripted(
         "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"
         "from bucketry.testing import Fault, FaultyProvider\n"
@@ -263,7 +263,7 @@ def test_no_clobber_fetches_nothing_of_what_exists(bucketry: Shell) -> None:
 
 
 def test_progress_is_shown_on_a_terminal_only(bucketry: Shell) -> None:
-    """A terminal on stderr gets a progress bar; with --json it gets nothing."""
+    """A terminal on stderr shows a progress bar, but not with --json."""
     bucketry.write("f", bytes(100_000))
     pytest.importorskip("rich")
     assert "upload" in _on_a_terminal(bucketry, "upload", "--local", "f")
@@ -274,7 +274,7 @@ def test_progress_is_shown_on_a_terminal_only(bucketry: Shell) -> None:
 
 
 def test_progress_of_a_directory_knows_its_end(bucketry: Shell) -> None:
-    """Of a directory the terminal shows files and bytes of all there are, and of a prefix of what is known so far."""
+    """For a directory the totals of files and bytes are complete; for a prefix they are those known so far."""
     _tree(bucketry)
     pytest.importorskip("rich")
     shown = _on_a_terminal(bucketry, "upload", "--local", "tree", "--remote", "r")
@@ -295,7 +295,7 @@ def _on_a_terminal(bucketry: Shell, *words: str) -> str:
         ) as running:
             os.close(theirs)
             shown = b""
-            with suppress(OSError):  # EIO: the other end is closed
+            with suppress(OSError):  # EIO: the process has closed its end
                 while select.select([ours], [], [], 15)[0] and (chunk := os.read(ours, 65_536)):
                     shown += chunk
             assert running.wait() == 0
@@ -305,7 +305,7 @@ def _on_a_terminal(bucketry: Shell, *words: str) -> str:
 
 
 def test_without_rich_there_is_no_progress_and_no_error(bucketry: Shell) -> None:
-    """On a terminal without rich installed a transfer just works."""
+    """Without rich, a transfer on a terminal works without a display."""
     bucketry.write("f", b"data")
     without = bucketry.scripted("import sys\nsys.modules['rich.console'] = None\nsys.stderr.isatty = lambda: True")
     ran = without("upload", "--local", "f")

@@ -54,7 +54,7 @@ EXIT_CODES = {
 
 
 def test_every_error_has_the_exit_code_of_its_kind() -> None:
-    """The table above holds, and no error of the package is missing from it; bugs are 1."""
+    """The table above is right and has every error of the package; bugs give 1."""
     known = {kind for kinds in EXIT_CODES.values() for kind in kinds} - {UsageError}
     assert known == {getattr(errors, name) for name in errors.__all__}
     for code, kinds in EXIT_CODES.items():
@@ -76,14 +76,14 @@ def test_every_error_has_the_exit_code_of_its_kind() -> None:
     ],
 )
 def test_sizes(text: str, expected: int) -> None:
-    """Sizes have binary and decimal units, or none."""
+    """Sizes have binary or decimal units, or none."""
     assert size(text) == expected
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["8 miles", "", "MiB", "-1", "1e6", "1.5", "0x10", "0", "6GiB"])
 def test_sizes_that_are_none(bucketry: Shell, text: str) -> None:
-    """What is no size, or one that no part may have, is a usage error that names the option."""
+    """A text that is not a size, or a size that parts cannot have, is a usage error that names the option."""
     bucketry.write("f", b"x")
     ran = bucketry("upload", "--local", "f", f"--part-size={text}")
     assert ran.code == 2
@@ -102,16 +102,16 @@ def test_sizes_that_are_none(bucketry: Shell, text: str) -> None:
         (("upload", "--locl", "a"), "--locl: did you mean '--local'"),
         (("list", "--prefx", "a"), "--prefx: did you mean '--prefix'"),
         (("list", "--prefix", "a", "--prefix", "b"), "--prefix is given twice"),
-        (("demo", "--region", "x"), "leave --region out"),
+        (("demo", "--region", "x"), "leave out --region"),
         (("download", "--remote", "k", "--local", "-", "--no-clobber"), "--no-clobber is for files"),
         (("upload",), "--local"),
         (("download", "--local", "x"), "--remote"),
         (("cat",), "KEY"),
-        (("cat", "k", "--json"), "--json has no place"),
+        (("cat", "k", "--json"), "--json cannot be used"),
         (("upload", "--local", "f", "--concurrency", "many"), "--concurrency"),
         (("upload", "--local", "f", "--concurrency", "0"), "max_concurrency"),
         (("upload", "--local", "f", "--metadata", "novalue"), "NAME=VALUE"),
-        (("demo", "--url", "memory://"), "brings its own server"),
+        (("demo", "--url", "memory://"), "starts its own server"),
         (("list", "--provider", "wasabbi"), "did you mean 'wasabi'"),
         (("list", "--provider", "wasabi"), "WASABI_BUCKET"),
         (("list", "--url", "s3x://bucket"), "did you mean 's3'"),
@@ -120,7 +120,7 @@ def test_sizes_that_are_none(bucketry: Shell, text: str) -> None:
     ],
 )
 def test_usage_and_configuration_errors(bucketry: Shell, words: tuple[str, ...], hint: str) -> None:
-    """What cannot be understood, or is not configured, is one line on stderr and exit code 2."""
+    """A wrong or incomplete command line gives one line on stderr and exit code 2."""
     bucketry.write("f", b"x")
     ran = bucketry(*words)
     assert (ran.code, ran.out) == (2, b"")
@@ -131,7 +131,7 @@ def test_usage_and_configuration_errors(bucketry: Shell, words: tuple[str, ...],
 
 @pytest.mark.slow
 def test_help_and_version(bucketry: Shell) -> None:
-    """Every verb explains itself and tells the version, and has the common options."""
+    """Every verb has a help text, the version and the common options."""
     assert bucketry("--version").text.startswith("bucketry ")
     overview = bucketry("--help").text
     assert "130 interrupted" in overview
@@ -152,7 +152,7 @@ def test_common_options_go_before_or_after_the_verb(bucketry: Shell) -> None:
 
 @pytest.mark.slow
 def test_errors_as_json(bucketry: Shell) -> None:
-    """With --json an error is an object on stderr, also one in the command line itself."""
+    """With --json an error is a JSON object on stderr, even a usage error."""
     ran = bucketry("info", "missing", "--json")
     assert (ran.code, ran.out) == (3, b"")
     error = json.loads(ran.err)["error"]
@@ -169,7 +169,7 @@ def test_errors_as_json(bucketry: Shell) -> None:
 
 @pytest.mark.slow
 def test_tracebacks_are_for_debugging(bucketry: Shell) -> None:
-    """A traceback is shown with --debug only, and the one line is still the last."""
+    """A traceback is shown only with --debug; the one-line error is still the last line."""
     plain, debug = bucketry("cat", "missing"), bucketry("cat", "missing", "--debug")
     assert "Traceback" not in plain.err
     assert "Traceback" in debug.err
@@ -199,7 +199,7 @@ def _with_fault(bucketry: Shell, error: str) -> Shell:
     ],
 )
 def test_the_exit_code_tells_what_went_wrong(bucketry: Shell, error: str, code: int) -> None:
-    """Whatever a request raises ends the program with the code of its kind, in one line without a traceback."""
+    """An error of a request ends the program with the exit code of its class, in one line without a traceback."""
     faulty = _with_fault(bucketry, error)
     for words in (("info", "k"), ("list",)):
         ran = faulty(*words, "--provider", "faulty")

@@ -127,7 +127,7 @@ async def open_uploads(provider: StorageProvider) -> tuple[MultipartUpload, ...]
 
 
 class Sink:
-    """A place in an open file, as transfers hand it to `fetch_range`."""
+    """A position in an open file, as transfers give it to `fetch_range`."""
 
     def __init__(self, fd: int, position: int, *, needs_bytes: bool) -> None:
         self.fd = fd

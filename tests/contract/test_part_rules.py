@@ -1,4 +1,4 @@
-"""What memory and disk refuse of multipart uploads, as the clouds do."""
+"""Multipart uploads that memory and disk refuse, as the clouds do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_part_numbers_have_limits(store: StorageProvider, upload: Multipar
 
 
 async def test_no_parts_are_no_object(store: StorageProvider, upload: MultipartUpload) -> None:
-    """An upload is not completed without parts, and publishes nothing."""
+    """An upload without parts cannot be completed, and publishes nothing."""
     with pytest.raises(InvalidRequestError, match="at least one part"):
         await store.complete_multipart(upload, [], WriteOptions())
     assert not await store.exists("key")

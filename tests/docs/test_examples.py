@@ -1,4 +1,4 @@
-"""The documentation is true: every example runs, every block of code comes from one, every link leads somewhere."""
+"""Checks the documentation: every example runs, every code block comes from an example, every link works."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
 
 QUICK = {"cancellation", "data_loader", "errors", "local_disk", "many_files", "quickstart", "sqlite_provider"}
-"""Examples without a server; the others load one, which takes seconds."""
+"""Examples without a server; the others start one, which takes seconds."""
 
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INCLUDED = re.compile(r"^ *<!-- examples: ([^>]+) -->\n *```python$", re.MULTILINE)
@@ -45,7 +45,7 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 
 def run(command: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command without the settings and credentials of whoever runs the tests."""
+    """Run a command without the user's settings and credentials."""
     ours = ("STORAGE_PROVIDER", "LOCAL_STORAGE_PATH", "AWS_", "BUCKETRY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = kept | {"HOME": str(cwd)} | variables
@@ -59,7 +59,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def named(navigation: list[Any]) -> list[str]:
-    """Give the pages that a navigation names, those of its sections too."""
+    """Give the pages that a navigation names, also in its sections."""
     found: list[str] = []
     for entry in navigation:
         for value in entry.values() if isinstance(entry, dict) else [entry]:
@@ -68,7 +68,7 @@ def named(navigation: list[Any]) -> list[str]:
 
 
 def relative(path: Path) -> str:
-    """Name a page in a test's id."""
+    """Give a page's name for a test's id."""
     return path.relative_to(ROOT).as_posix()
 
 
@@ -86,7 +86,7 @@ def example_cases() -> list[Any]:
 
 @pytest.mark.parametrize("example", example_cases())
 def test_an_example_runs_without_a_warning(example: Path, tmp_path: Path) -> None:
-    """Every example runs by itself, with no account, and warnings are errors."""
+    """Every example runs by itself, without an account, with warnings as errors."""
     done = run([sys.executable, "-W", "error", str(example)], tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "Traceback" not in done.stderr, done.stderr
@@ -94,7 +94,7 @@ def test_an_example_runs_without_a_warning(example: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_the_python_of_a_page_is_that_of_examples(page: Path) -> None:
-    """Pages have no Python of their own: each block is what the sections named before it hold now."""
+    """Each Python block of a page has the present text of the example sections named before it."""
     text = page.read_text(encoding="utf-8")
     assert text.count("```python\n") == len(INCLUDED.findall(text)), "a block names no sections"
     assert text == INCLUDE["render"](text), "run `python docs/include_examples.py`"
@@ -102,7 +102,7 @@ def test_the_python_of_a_page_is_that_of_examples(page: Path) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_a_section_of_an_example_is_shown_somewhere(example: Path) -> None:
-    """An example has no section that no page includes."""
+    """Each section of an example is included in a page."""
     shown = {
         name for page in PAGES for names in INCLUDED.findall(page.read_text(encoding="utf-8")) for name in names.split()
     }
@@ -111,7 +111,7 @@ def test_a_section_of_an_example_is_shown_somewhere(example: Path) -> None:
 
 
 def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
-    """The README's Python is compared with the examples too."""
+    """Each Python block of the README is a section of an example."""
     known = {text.strip() for example in EXAMPLES for text in sections(example).values()}
     written = blocks(README, "python")
     assert written
@@ -120,7 +120,7 @@ def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
 
 
 def test_examples_are_type_checked() -> None:
-    """The strict type check covers every example, and so the README, whose Python is theirs."""
+    """The strict type check covers every example, and so the README's Python."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
     assert settings["strict"]
     assert "docs/examples" in settings["files"]
@@ -128,32 +128,32 @@ def test_examples_are_type_checked() -> None:
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
 def test_a_relative_link_leads_to_a_file(page: Path) -> None:
-    """Every relative link of README and pages leads to a file of the repository."""
+    """Every relative link of README and pages names a file of the repository."""
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target) or target.startswith("#"):
             continue
         path = (page.parent / target.partition("#")[0]).resolve()
         if path.parent == ROOT and not path.exists() and not CI.exists():
-            continue  # a copy of the repository that has been reduced to what a wheel is tested with
+            continue  # a reduced copy of the repository, for testing a wheel
         assert path.is_file(), f"{relative(page)}: {target} leads nowhere"
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
 def test_an_image_of_a_page_is_there(page: Path) -> None:
-    """Every image that README and pages show is a file of the repository; strict mode does not look."""
+    """Every image of README and pages is a file of the repository; strict mode does not check it."""
     for target in IMAGE.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).is_file(), f"{relative(page)}: there is no image {target}"
 
 
 def test_the_navigation_of_the_site_has_every_page_once() -> None:
-    """The site's navigation names each page once and no other; strict mode does not look."""
+    """The site's navigation names each page once, and nothing else; strict mode does not check it."""
     settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     assert sorted(named(settings["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
 
 
 @pytest.mark.parametrize("module", [bucketry, bucketry.providers, bucketry.testing], ids=lambda module: module.__name__)
 def test_a_public_name_has_a_place_in_the_reference(module: ModuleType) -> None:
-    """The site describes every public name; errors are described together, as their module."""
+    """The reference describes every public name; errors are described together, on the page of their module."""
     pages = "".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
     shown = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE)}
     assert set(module.__all__) <= shown | set(bucketry.errors.__all__)
@@ -161,21 +161,21 @@ def test_a_public_name_has_a_place_in_the_reference(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=relative)
 def test_a_page_that_is_made_from_docstrings_says_where_they_are(page: Path) -> None:
-    """A page with names that the site fills in tells who reads it in a clone where the text is."""
+    """A page whose text is made from docstrings names the source files, for readers of a clone."""
     text = page.read_text(encoding="utf-8")
     names = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
     assert ('<p class="source-only">' in text) is bool(names)
 
 
 def test_the_table_of_capabilities_is_current() -> None:
-    """The page is what the generator makes of the vendors' rows now."""
+    """The page is equal to the generator's present output from the vendors' rows."""
     generator = runpy.run_path(str(DOCS / "generate_capabilities.py"))
     written = (DOCS / "reference" / "capabilities.md").read_text(encoding="utf-8")
     assert written == generator["render"](), "run `python docs/generate_capabilities.py`"
 
 
 def test_the_configuration_page_names_every_variable_and_entry() -> None:
-    """What a configuration class takes, from a mapping or the environment, is on the page."""
+    """The page has every entry and variable of the configuration classes."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
     providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
@@ -189,7 +189,7 @@ def test_the_configuration_page_names_every_variable_and_entry() -> None:
 
 
 def test_the_table_of_the_configuration_says_how_each_entry_is_given() -> None:
-    """Variables in their order, option and query of each row are those that the code knows."""
+    """Each row has the same variables, in order, the same option and the same query entry as the code."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     known = {
         kind.provider: kind
@@ -215,7 +215,7 @@ def test_the_table_of_the_configuration_says_how_each_entry_is_given() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(110)
 def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) -> None:
-    """Each heading that quotes an error is part of a message that the example makes the code say."""
+    """Each heading that quotes an error is part of a message that the example causes."""
     page = (DOCS / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
     quoted = re.findall(r"^### `(.+)`$", page, re.MULTILINE)
     done = run([sys.executable, str(DOCS / "examples" / "troubleshooting.py")], tmp_path)
@@ -226,7 +226,7 @@ def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) 
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
-    """Continuous integration runs both halves of the README's test command, literally."""
+    """Continuous integration runs both halves of the README's test command, unchanged."""
     (command,) = [block.strip() for block in blocks(README, "sh") if "pytest" in block]
     assert command == 'python -m pip install ".[tests]" && python -m pytest'
     if not CI.exists():
@@ -239,7 +239,7 @@ def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(110)
 def test_the_main_command_of_the_readme_ends_identical_twice(tmp_path: Path) -> None:
-    """After its installation the README's main command gives the same directory back, and can be run again."""
+    """After the installation, the README's main command gives the same directory back, and can be run again."""
     (command,) = [block for block in blocks(README, "sh") if "copy-of-mine" in block]
     install, rest = command.replace("\\\n", " ").split(" && ", 1)
     assert install == 'python -m pip install ".[cli]"'
@@ -251,4 +251,4 @@ def test_the_main_command_of_the_readme_ends_identical_twice(tmp_path: Path) -> 
         done = run(["/bin/sh", "-c", rest], tmp_path, PATH=path)
         assert done.returncode == 0, done.stderr
         assert done.stdout.rstrip().endswith("identical"), done.stdout
-        (tmp_path / "docs" / "index.md").unlink(missing_ok=True)  # what is gone must not come back
+        (tmp_path / "docs" / "index.md").unlink(missing_ok=True)  # a deleted file must not come back

@@ -1,4 +1,4 @@
-"""The providers of the tests of the local disk."""
+"""The providers for the tests of the local disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def local(base: Path) -> LocalRequests:
-    """Give a provider on an empty directory."""
+    """Give a provider with an empty directory."""
     provider = LocalRequests(LocalConfig(base_path=base), VENDOR)
     await provider.connect()
     return provider

@@ -1,4 +1,4 @@
-"""What the tests of the local provider share: reading, listing, and looking for what was left."""
+"""Shared by the tests of the local provider: reading, listing, and searching for files that are left over."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def names(provider: LocalRequests, prefix: str = "", **options: str) -> li
 
 
 def left_behind(base: Path) -> list[str]:
-    """Name what is in the provider's own directory beside the empty rooms and the locks."""
+    """Give the names in the provider's own directory, except empty directories and locks."""
     own = base / ".bucketry"
     return sorted(
         str(path.relative_to(own))

@@ -1,4 +1,4 @@
-"""The base directory of a local provider, and what a directory cannot do."""
+"""The base directory of a local provider, and features that a directory does not have."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 
@@ -26,7 +26,7 @@ NOT_AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everythi
 
 
 async def test_connect_makes_the_base(base: Path) -> None:
-    """Connecting makes the directory, with its parents; so does the first write without it."""
+    """Connecting makes the directory with its parents; without it, the first write does."""
     for path in (base / "deep" / "one", base / "deep" / "two"):
         local = LocalRequests(LocalConfig(base_path=path), VENDOR)
         assert await names(local) == []
@@ -42,7 +42,7 @@ async def test_connect_makes_the_base(base: Path) -> None:
 
 @pytest.mark.parametrize("below", ["", "/below"])
 async def test_a_base_that_is_a_file(tmp_path: Path, below: str) -> None:
-    """A base that is, or is below, a file is refused with its path."""
+    """A base that is a file, or below a file, is refused, and the error has its path."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(LocalNotADirectoryError, match="file") as caught:
         await LocalRequests(LocalConfig(base_path=f"{tmp_path}/file{below}"), VENDOR).connect()
@@ -51,7 +51,7 @@ async def test_a_base_that_is_a_file(tmp_path: Path, below: str) -> None:
 
 @NOT_AS_ROOT
 async def test_a_base_that_may_not_be_written(base: Path) -> None:
-    """A base without permission to write is refused by connect, and is still readable."""
+    """`connect` refuses a base without write permission; it can still be read."""
     base.mkdir()
     (base / "key").write_bytes(b"x")
     base.chmod(0o500)
@@ -63,7 +63,7 @@ async def test_a_base_that_may_not_be_written(base: Path) -> None:
 
 
 async def test_a_relative_base_is_fixed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative base means the working directory of the constructor, also after it was pickled."""
+    """A relative base is relative to the working directory at construction, also after pickling."""
     monkeypatch.chdir(tmp_path)
     local = LocalRequests(LocalConfig(base_path="data"), VENDOR)
     await local.put_object("key", b"x", PLAIN)
@@ -74,7 +74,7 @@ async def test_a_relative_base_is_fixed_at_once(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_batches_report_each_key(local: LocalRequests) -> None:
-    """A bulk delete goes on after a key that is refused, and names it."""
+    """A bulk delete continues after a refused key, and reports it."""
     await local.put_object("a", b"", PLAIN)
     result = await local.delete_batch(["a", "missing", "../up"])
     assert result.succeeded == ("a", "missing")
@@ -82,7 +82,7 @@ async def test_batches_report_each_key(local: LocalRequests) -> None:
 
 
 async def test_a_store_that_is_a_file_is_not_empty(tmp_path: Path) -> None:
-    """Listing a local store whose directory is a file fails; one that is not there yet is empty."""
+    """Listing a local store whose directory is a file fails; a store that does not exist is empty."""
     (tmp_path / "file").write_bytes(b"1")
     with pytest.raises(LocalNotADirectoryError, match="file"):
         await LocalProvider({"base_path": tmp_path / "file"}).list_files()

@@ -1,4 +1,4 @@
-"""Objects of the local provider are plain files, and none is outside of the base."""
+"""Objects of the local provider are plain files below the base directory."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 
@@ -22,14 +22,14 @@ from tests.local.disk import PLAIN, left_behind, names, read
 
 
 async def test_objects_are_plain_files(local: LocalRequests, base: Path) -> None:
-    """The key is the path below the base, and without metadata nothing else is kept."""
+    """The key is the path below the base, and without metadata nothing else is stored."""
     await local.put_object("models/v1/model.bin", b"weights", PLAIN)
     assert (base / "models/v1/model.bin").read_bytes() == b"weights"
     assert left_behind(base) == []
 
 
 async def test_files_of_other_programs_are_objects(local: LocalRequests, base: Path) -> None:
-    """A file that somebody else put there is read, listed, replaced and deleted as any object."""
+    """Another program's file can be read, listed, replaced and deleted like any object."""
     (base / "dir").mkdir()
     (base / "dir" / "notes.json").write_text("{}")
     info = await local.head("dir/notes.json")
@@ -43,7 +43,7 @@ async def test_files_of_other_programs_are_objects(local: LocalRequests, base: P
 async def test_names_that_cannot_be_keys_are_left_out(
     local: LocalRequests, base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A name that is not UTF-8, or that no key may have, is left out of listings with a warning."""
+    """A name that is not UTF-8, or not valid as a key, is left out of listings with a warning."""
     (base / "good").write_bytes(b"")
     for name in (b"bad-\xff", b"C:drive", b"\\absolute"):
         Path(os.fsdecode(os.fsencode(base) + b"/" + name)).write_bytes(b"")
@@ -53,7 +53,7 @@ async def test_names_that_cannot_be_keys_are_left_out(
 
 
 async def test_only_regular_files_are_objects(local: LocalRequests, base: Path) -> None:
-    """Pipes and directories are no objects: they are not listed, not found, and never waited for."""
+    """Pipes and directories are not objects: they are not listed and not found, and a pipe is never waited for."""
     os.mkfifo(base / "pipe")
     (base / "empty").mkdir()
     assert await names(local) == []
@@ -66,7 +66,7 @@ async def test_only_regular_files_are_objects(local: LocalRequests, base: Path) 
 
 
 async def test_below_an_object_there_is_nothing(local: LocalRequests) -> None:
-    """A key below another object's is not found, deletes as any missing one, and cannot be written."""
+    """A key below another object's key is not found, can be deleted like any missing one, and cannot be written."""
     await local.put_object("a", b"", PLAIN)
     with pytest.raises(NotFoundError):
         await local.head("a/b")
@@ -78,7 +78,7 @@ async def test_below_an_object_there_is_nothing(local: LocalRequests) -> None:
 
 
 async def test_a_directory_cannot_be_an_object(local: LocalRequests, base: Path) -> None:
-    """A key that has other keys below it cannot be written, and says why."""
+    """A key with other keys below it cannot be written, and the error says why."""
     await local.put_object("a/b", b"", PLAIN)
     for options in (PLAIN, WriteOptions(if_none_match="*")):
         with pytest.raises(UnsafeKeyError, match="is a directory"):
@@ -97,7 +97,7 @@ async def test_a_path_that_is_too_long(local: LocalRequests) -> None:
     ["../up", "a/../../up", "/etc/passwd", "a//b", "./a", "a/.", "a/", "a\0b", "C:\\x", "\\\\host\\x", "a\\..\\b"],
 )
 async def test_hostile_keys(local: LocalRequests, base: Path, key: str) -> None:
-    """A key that is not a plain path below the base is refused by every method."""
+    """Every method refuses a key that is not a plain path below the base."""
     for call in (
         lambda: local.put_object(key, b"x", PLAIN),
         lambda: local.head(key),
@@ -113,7 +113,7 @@ async def test_hostile_keys(local: LocalRequests, base: Path, key: str) -> None:
 
 @pytest.mark.parametrize("key", [".bucketry", ".bucketry/locks", ".bucketry/meta/x", ".BUCKETRY/lock"])
 async def test_own_files_are_no_objects(local: LocalRequests, key: str) -> None:
-    """The provider's own files can be neither read, written, deleted nor listed as objects."""
+    """The provider's own files cannot be read, written, deleted or listed as objects."""
     for call in (local.head, local.delete):
         with pytest.raises(UnsafeKeyError):
             await call(key)
@@ -123,7 +123,7 @@ async def test_own_files_are_no_objects(local: LocalRequests, key: str) -> None:
 
 
 async def test_links_do_not_lead_out(local: LocalRequests, base: Path, tmp_path: Path) -> None:
-    """No method follows a symbolic link out of the base, whether it is a directory or the file itself."""
+    """No method follows a symbolic link out of the base, neither a directory's nor a file's."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
@@ -141,7 +141,7 @@ async def test_links_do_not_lead_out(local: LocalRequests, base: Path, tmp_path:
 
 
 async def test_a_link_is_replaced_and_deleted_itself(local: LocalRequests, base: Path, tmp_path: Path) -> None:
-    """Writing to a key that is a link replaces the link, and deleting removes it; what it named stays."""
+    """Writing to a key that is a link replaces the link, and deleting removes it; the link's target stays."""
     outside = tmp_path / "outside"
     outside.write_bytes(b"outside")
     for _ in range(2):
@@ -157,7 +157,7 @@ async def test_a_link_is_replaced_and_deleted_itself(local: LocalRequests, base:
 
 
 async def test_links_inside_the_base_are_objects(local: LocalRequests, base: Path) -> None:
-    """A link to a file inside the base is an object; one to a directory or to own files is none."""
+    """A link to a file inside the base is an object; one to a directory or to the provider's own files is not."""
     await local.put_object("real/file", b"data", PLAIN)
     (base / "link").symlink_to(base / "real" / "file")
     (base / "loop").symlink_to(base)
@@ -173,7 +173,7 @@ async def test_links_inside_the_base_are_objects(local: LocalRequests, base: Pat
 
 
 async def test_the_base_itself_may_be_a_link(tmp_path: Path) -> None:
-    """A base directory reached through a symbolic link works as any."""
+    """A base directory that is a symbolic link works like any other."""
     (tmp_path / "real").mkdir()
     (tmp_path / "base").symlink_to(tmp_path / "real")
     local = LocalRequests(LocalConfig(base_path=tmp_path / "base"), VENDOR)

@@ -38,7 +38,7 @@ TREE = sorted(
 
 @pytest.fixture
 async def tree(local: LocalRequests, base: Path) -> LocalRequests:
-    """Give a provider with objects whose directories sort awkwardly, and two entries a page."""
+    """Give a provider with two entries a page, and with directories whose names are hard to sort."""
     for key in TREE:
         await local.put_object(key, b"", PLAIN)
     (base / "empty" / "too").mkdir(parents=True)
@@ -48,7 +48,7 @@ async def tree(local: LocalRequests, base: Path) -> LocalRequests:
 
 
 async def test_pages_join_to_the_whole(tree: LocalRequests) -> None:
-    """Pages of two entries give every key once, in UTF-8 order, from any prefix and any key on."""
+    """Pages of two entries give every key once, in UTF-8 order, for any prefix and any start key."""
     assert await names(tree) == sorted(TREE, key=str.encode)
     for prefix in ("", "a", "b/", "b/a", "c/d", "c/d/e", "empty", "none/", "../", "b/../b/", "日", "a\0", "\ud800/"):
         expected = [key for key in TREE if key.startswith(prefix)]
@@ -59,7 +59,7 @@ async def test_pages_join_to_the_whole(tree: LocalRequests) -> None:
 
 @pytest.mark.parametrize("delimiter", ["/", "e", "a/", "!", "none"])
 async def test_any_delimiter(tree: LocalRequests, delimiter: str) -> None:
-    """What is common up to a delimiter is given once, over pages, whatever the delimiter is."""
+    """Each common prefix is given once over all pages, for any delimiter."""
     for prefix in ("", "b", "b/", "c/d/", "é"):
         expected = dict.fromkeys(
             key if (end := key.find(delimiter, len(prefix))) < 0 else key[: end + len(delimiter)]
@@ -120,7 +120,7 @@ async def test_large_directories_are_read_once(base: Path, monkeypatch: pytest.M
 
 
 async def test_a_tree_as_deep_as_keys_can_be(local: LocalRequests) -> None:
-    """The deepest possible key is stored, listed and deleted, with its directories."""
+    """The deepest possible key can be stored, listed and deleted, with its directories."""
     key = "/".join("d" * 512)
     await local.put_object(key, b"x", PLAIN)
     assert await names(local) == [key]

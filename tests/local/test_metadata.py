@@ -24,7 +24,7 @@ from tests.local.disk import PLAIN, left_behind
 
 
 async def test_a_file_changed_by_others_has_no_metadata(local: LocalRequests, base: Path) -> None:
-    """Metadata belongs to the version that was put, and to no other."""
+    """Metadata belongs only to the version that was put; a file changed by others has none."""
     info = await local.put_object("key", b"data", WriteOptions(metadata={"a": "1"}))
     with (base / "key").open("ab") as file:
         file.write(b"!")
@@ -34,7 +34,7 @@ async def test_a_file_changed_by_others_has_no_metadata(local: LocalRequests, ba
 
 
 async def test_details_come_and_go_with_the_object(local: LocalRequests, base: Path) -> None:
-    """Metadata is there with the object, replaced with it, copied with it, and gone with it."""
+    """Metadata is stored, replaced, copied and deleted together with its object."""
     options = WriteOptions(metadata={"a": "1"}, content_type="x/y", storage_class="COLD")
     await local.put_object("key", b"one", options)
     found = await local.head("key")
@@ -50,14 +50,14 @@ async def test_details_come_and_go_with_the_object(local: LocalRequests, base: P
 
 
 async def test_the_mark_of_a_write_is_kept(local: LocalRequests) -> None:
-    """The token by which transfer code knows its own writes is stored and given back, beside the metadata."""
+    """The write token is stored and returned, separate from the metadata."""
     await local.put_object("key", b"", WriteOptions(metadata={"a": "1", WRITE_TOKEN: "mine"}))
     found = await local.head("key")
     assert (found.write_token, found.metadata) == ("mine", {"a": "1"})
 
 
 async def test_a_write_that_fails_keeps_the_old_metadata(local: LocalRequests, base: Path) -> None:
-    """A refused write leaves object and metadata as they were, and nothing beside them."""
+    """A refused write changes neither object nor metadata, and leaves no other file."""
     await local.put_object("key", b"old", WriteOptions(metadata={"a": "old"}))
     before = left_behind(base)
     for options in (
@@ -72,7 +72,7 @@ async def test_a_write_that_fails_keeps_the_old_metadata(local: LocalRequests, b
 
 @pytest.mark.slow
 async def test_readers_see_bytes_and_metadata_of_one_version(local: LocalRequests) -> None:
-    """While an object is replaced again and again, its size, bytes and metadata always belong together."""
+    """While an object is replaced repeatedly, a read's size, bytes and metadata are always of one version."""
     writing = True
 
     async def write() -> None:
@@ -98,7 +98,7 @@ async def test_readers_see_bytes_and_metadata_of_one_version(local: LocalRequest
 async def test_damaged_details_do_not_hide_the_object(
     local: LocalRequests, base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An object whose metadata file is damaged is read without it, with a warning."""
+    """An object with a damaged metadata file is read without metadata, with a warning."""
     await local.put_object("key", b"data", WriteOptions(metadata={"a": "1"}))
     (sidecar,) = (base / ".bucketry" / "meta").glob("*/*.json")
     assert json.loads(sidecar.read_text())["key"] == "key"
@@ -108,7 +108,7 @@ async def test_damaged_details_do_not_hide_the_object(
 
 
 def test_etags_differ_within_a_tick_of_the_clock(base: Path) -> None:
-    """Versions written one after the other have different etags, also where inodes are used again."""
+    """Versions written one after another have different etags, even if inodes are reused."""
 
     async def write() -> set[str]:
         local = LocalRequests(LocalConfig(base_path=base), VENDOR)
@@ -118,7 +118,7 @@ def test_etags_differ_within_a_tick_of_the_clock(base: Path) -> None:
 
 
 async def test_the_usual_type_takes_no_file(tmp_path: Path) -> None:
-    """On the disk a content type that the suffix stands for is not written down; another one is."""
+    """On the disk, a content type is stored only if it differs from the type of the suffix."""
     provider = LocalProvider({"base_path": tmp_path})
     await provider.put("page.html", b"1")
     assert list((tmp_path / ".bucketry").glob("meta/*")) == []

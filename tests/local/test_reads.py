@@ -1,4 +1,4 @@
-"""Reads from the disk: one version, all of its bytes, and no open file afterwards."""
+"""Reads from the disk: all bytes of one version, and no open file afterwards."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 
@@ -27,7 +27,7 @@ SHORT = Path("/sys/devices/system/cpu/online")
 
 
 async def test_a_cancelled_read_closes_its_file(local: LocalRequests) -> None:
-    """Cancelling a reader at any chunk closes the file."""
+    """Cancelling a read at any chunk closes the file."""
     await local.put_object("key", bytes(4 * MiB), PLAIN)
     before = len(os.listdir("/proc/self/fd"))
     for stop_after in range(4):
@@ -50,7 +50,7 @@ async def test_a_cancelled_read_closes_its_file(local: LocalRequests) -> None:
 
 
 async def test_a_reader_keeps_its_version(local: LocalRequests) -> None:
-    """What was opened before a replacement or a delete is read to its end."""
+    """A read that began before a replacement or a delete reads the old version to its end."""
     await local.put_object("key", b"a" * 3 * MiB, PLAIN)
     async with local.open_body("key") as body:
         await local.put_object("key", b"b", PLAIN)
@@ -59,7 +59,7 @@ async def test_a_reader_keeps_its_version(local: LocalRequests) -> None:
 
 
 async def test_a_file_changed_while_it_is_read(local: LocalRequests, base: Path) -> None:
-    """Bytes of a file that another program changes in place meanwhile are not taken for an object's."""
+    """A read of a file that another program changes in place at the same time is an error."""
     await local.put_object("key", bytes(3 * MiB), PLAIN)
 
     async def read_while_it_changes() -> None:
@@ -72,7 +72,7 @@ async def test_a_file_changed_while_it_is_read(local: LocalRequests, base: Path)
 
 
 class FullSink:
-    """A sink on a device that is always full."""
+    """A sink for a device that is always full."""
 
     needs_bytes = False
     position = 0
@@ -91,7 +91,7 @@ class FullSink:
 
 @pytest.mark.parametrize("needs_bytes", [True, False])
 async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: bool) -> None:
-    """An error of the sink's file is a typed error too."""
+    """An error of the sink's file is a typed error, too."""
     await local.put_object("key", b"data", PLAIN)
     fd = os.open("/dev/full", os.O_RDWR)
     try:
@@ -105,11 +105,11 @@ async def test_a_download_to_a_full_disk(local: LocalRequests, *, needs_bytes: b
 
 
 async def test_a_source_that_shrinks(local: LocalRequests, base: Path) -> None:
-    """A file that another program cuts while it is fetched is refused."""
+    """A read of a file that another program shortens at the same time is an error."""
     info = await local.put_object("key", b"0123456789", PLAIN)
 
     class Shrinking(FullSink):
-        """A sink that cuts the object when its bytes are about to be copied."""
+        """A sink that shortens the object just before its bytes are copied."""
 
         @property
         def needs_bytes(self) -> bool:
@@ -126,7 +126,7 @@ async def test_a_source_that_shrinks(local: LocalRequests, base: Path) -> None:
 @pytest.mark.skipif(not SHORT.exists(), reason="this system shows no such file")
 @pytest.mark.parametrize("needs_bytes", [True, False])
 async def test_a_file_shorter_than_its_length(tmp_path: Path, *, needs_bytes: bool) -> None:
-    """A file that gives fewer bytes than its length, as those of the kernel do, says how many are missing."""
+    """If a file has fewer bytes than its length, as the kernel's files do, the error says how many are missing."""
     local = LocalRequests(LocalConfig(base_path=SHORT.parent), VENDOR)
     assert (await local.head(SHORT.name)).size > len(SHORT.read_bytes())
     with (tmp_path / "target").open("wb+") as file:

@@ -1,4 +1,4 @@
-"""Multipart uploads kept in the provider's own directory."""
+"""Multipart uploads, which are stored in the provider's own directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.local.disk import PLAIN, left_behind
 
 @pytest.mark.parametrize("upload_id", ["..", "../../key", "x" * 32, "", "0" * 32])
 async def test_upload_ids_are_no_paths(local: LocalRequests, base: Path, upload_id: str) -> None:
-    """An upload id that was never given names nothing, whatever path it looks like."""
+    """An unknown upload id is not found, even if it looks like a path."""
     await local.put_object("key", b"x", PLAIN)
     forged = MultipartUpload(key="key", upload_id=upload_id)
     with pytest.raises(UploadNotFoundError):
@@ -42,7 +42,7 @@ async def test_an_upload_belongs_to_its_key(local: LocalRequests) -> None:
 
 
 async def test_uploads_outlive_the_process(local: LocalRequests, base: Path) -> None:
-    """Another provider on the same directory sees an open upload and completes it."""
+    """Another provider with the same directory lists an open upload and completes it."""
     upload = await local.create_multipart("a/key", WriteOptions(metadata={"m": "1"}))
     part = await local.put_part(upload, 1, b"x")
     other = LocalRequests(LocalConfig(base_path=base), VENDOR)
@@ -53,7 +53,7 @@ async def test_uploads_outlive_the_process(local: LocalRequests, base: Path) -> 
 
 
 async def test_of_two_completions_one_finds_no_upload(local: LocalRequests) -> None:
-    """Two completions at once publish the object once."""
+    """Of two parallel completions, one publishes the object, and the other finds no upload."""
     upload = await local.create_multipart("key", PLAIN)
     parts = [await local.put_part(upload, number, b"x" * 1000) for number in range(1, 5)]
     done = await asyncio.gather(
@@ -63,7 +63,7 @@ async def test_of_two_completions_one_finds_no_upload(local: LocalRequests) -> N
 
 
 async def test_what_is_no_upload_is_passed_over(local: LocalRequests, base: Path) -> None:
-    """Files and directories of others among the open uploads are neither listed nor an error."""
+    """Unknown files and directories among the open uploads are skipped, without an error."""
     upload = await local.create_multipart("key", PLAIN)
     uploads = base / ".bucketry" / "uploads"
     (uploads / "stray").write_bytes(b"x")
@@ -79,7 +79,7 @@ async def test_what_is_no_upload_is_passed_over(local: LocalRequests, base: Path
 
 
 async def test_uploads_that_cannot_be_read_are_an_error(local: LocalRequests, base: Path) -> None:
-    """What the disk refuses is an error of the package that names the path."""
+    """If the disk refuses access to the uploads, our error names the path."""
     own = base / ".bucketry"
     own.mkdir(parents=True, exist_ok=True)
     if (own / "uploads").exists():

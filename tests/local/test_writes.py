@@ -1,4 +1,4 @@
-"""Writes to the disk: atomic, cancellable, and one winner where several write at once."""
+"""Writes to the disk: atomic and cancellable; of parallel conditional writes exactly one succeeds."""
 
 # ruff: noqa: ASYNC240 - the tests look at the disk between calls, and nothing else runs meanwhile
 
@@ -31,7 +31,7 @@ from tests.transfer.doubles import until
 
 
 async def test_a_failed_write_leaves_nothing(local: LocalRequests, base: Path, tmp_path: Path) -> None:
-    """A source that is shorter than it says is refused, and no staged file stays."""
+    """A source that is shorter than its range is refused, and no staged file stays."""
     source = tmp_path / "source"
     source.write_bytes(b"short")
     with source.open("rb") as file:
@@ -45,7 +45,7 @@ async def test_a_failed_write_leaves_nothing(local: LocalRequests, base: Path, t
 
 
 async def test_a_cancelled_write_leaves_nothing(local: LocalRequests, base: Path) -> None:
-    """A write that is cancelled stops after the piece in hand, waits for its thread, and leaves nothing."""
+    """A cancelled write stops after the present piece, waits for its thread, and leaves no file."""
     zeros = mmap.mmap(-1, 16 * PIECE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # takes no memory
     task = asyncio.create_task(local.put_object("key", memoryview(zeros), PLAIN))
     staged = base / ".bucketry" / "staging"
@@ -56,12 +56,12 @@ async def test_a_cancelled_write_leaves_nothing(local: LocalRequests, base: Path
             await task
         written = os.fstat(file.fileno()).st_size
     assert 0 < written < 16 * PIECE
-    assert written % PIECE == 0  # the thread was waited for
+    assert written % PIECE == 0  # the write waited for its thread
     assert (await names(local), left_behind(base)) == ([], [])
 
 
 async def test_old_staged_files_are_swept(local: LocalRequests, base: Path) -> None:
-    """Connecting removes what killed processes left staged a day ago, and touches nothing newer."""
+    """Connecting removes staged files that are older than a day, from killed processes, and no newer ones."""
     staging = base / ".bucketry" / "staging"
     for name in ("old", "new"):
         (staging / name).write_bytes(b"x")
@@ -105,7 +105,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.slow
 def test_a_full_disk(base: Path, tmp_path: Path) -> None:
-    """A disk or quota that is full is a `DiskFullError`; the old object stays and nothing staged does."""
+    """A full disk or quota is a `DiskFullError`; the old object stays, and no staged file does."""
     source = tmp_path / "source"
     source.write_bytes(bytes(200_000))
     subprocess.run([sys.executable, "-c", FULL_DISK, str(base), str(source)], check=True, timeout=15)
@@ -114,7 +114,7 @@ def test_a_full_disk(base: Path, tmp_path: Path) -> None:
 
 
 async def test_of_racing_creators_exactly_one_wins(local: LocalRequests, base: Path) -> None:
-    """`if_none_match="*"` has exactly one winner, whose bytes and metadata stay."""
+    """Of parallel writes with `if_none_match="*"` exactly one succeeds, and its bytes and metadata stay."""
 
     async def create(number: int) -> int | None:
         options = WriteOptions(if_none_match="*", metadata={"n": str(number)})
@@ -136,7 +136,7 @@ async def test_of_racing_creators_exactly_one_wins(local: LocalRequests, base: P
 
 @pytest.mark.slow
 async def test_compare_and_swap_loses_no_update(local: LocalRequests) -> None:
-    """Writers that add to a counter by compare-and-swap lose no step."""
+    """If writers increment a counter with `if_match`, no increment is lost."""
     await local.put_object("counter", b"0", PLAIN)
 
     async def add() -> None:
@@ -156,7 +156,7 @@ async def test_compare_and_swap_loses_no_update(local: LocalRequests) -> None:
 
 @pytest.mark.slow
 async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, base: Path) -> None:
-    """A write does not fail because a delete removes the directory that it needs."""
+    """A write succeeds even if a delete removes the directory that it needs."""
 
     async def churn(number: int) -> None:
         for _ in range(30):
@@ -172,17 +172,17 @@ async def test_writes_and_deletes_that_share_a_directory(local: LocalRequests, b
 async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
     local: LocalRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a delete removes a directory between the moment it is found and looked at, the write tries again.
+    """If a delete removes a directory while a write makes it, the write makes it again.
 
-    The moment cannot be met from outside: what `os.makedirs` raises in it is raised on purpose.
+    A test cannot cause this at the right moment, so it raises the error of `os.makedirs` itself.
     """
     make, calls = os.makedirs, []
 
     def vanishing(path: str, *arguments: object, **options: object) -> None:
         if str(path).endswith("a/b") and len(calls) < 2:
             calls.append(path)
-            raise FileExistsError(errno.EEXIST, "File exists", path)  # what makedirs says then
-        make(path, *arguments, **options)  # type: ignore[arg-type]  # handed on as they come
+            raise FileExistsError(errno.EEXIST, "File exists", path)  # the error of makedirs in this case
+        make(path, *arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
 
     monkeypatch.setattr(os, "makedirs", vanishing)
     await local.put_object("a/b/1", b"x", PLAIN)
@@ -194,7 +194,7 @@ async def test_a_directory_that_vanishes_while_it_is_made_is_made_again(
 
 
 async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(local: LocalRequests, base: Path) -> None:
-    """A write that waits for another process's lock can be cancelled, and leaves nothing."""
+    """A write that waits for another process's lock can be cancelled, and leaves no file."""
     with local_store.locked(local._root, "key") as lock:
         assert list(local_store.acquire(lock)) == []
         with pytest.raises(TimeoutError):
@@ -208,9 +208,9 @@ async def test_a_stopped_holder_of_the_lock_does_not_hold_up_a_cancellation(loca
 async def test_where_the_kernel_does_not_copy(
     local: LocalRequests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Where the kernel refuses to copy between files, reading and writing does the same.
+    """If the kernel cannot copy between files, reading and writing gives the same result.
 
-    Another file system or kernel would refuse by itself; one machine has only its own, so `os` is patched.
+    Other file systems and kernels refuse it; this machine may not, so the test patches `os`.
     """
 
     def refuse(*_: int) -> int:

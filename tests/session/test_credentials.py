@@ -1,4 +1,4 @@
-"""Who signs: credentials of AWS's chain are used by the data plane as aiobotocore finds and refreshes them."""
+"""The data plane signs with credentials from AWS's chain, which aiobotocore finds and refreshes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DATA = b"some bytes"
 
 
 def script(request: Request) -> Answer:
-    """Serve one object, and take what is put."""
+    """Serve one object, and accept uploads."""
     return content(DATA, request) if request.method == "GET" else Answer(200, b"", {"ETag": '"e1"'})
 
 
@@ -49,20 +49,20 @@ def signer(request: Request) -> str:
 
 
 def make(server: Scripted, pool: SessionPool, **config: Any) -> S3Provider:
-    """Make a provider without keys of its own."""
+    """Make a provider without configured keys."""
     given = {"bucket_name": "bkt", "endpoint_url": server.url, "server": "aws", "max_attempts": 2}
     return S3Provider(given | config, pool=pool)
 
 
 async def by_the_data_plane(provider: S3Provider) -> bool:
-    """Tell whether a provider's requests go by the data plane."""
+    """Tell whether a provider uses the data plane."""
     return isinstance(await provider._planes.data(), WirePlane)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("token", [None, "a-session-token"])
 async def test_of_the_environment(monkeypatch: pytest.MonkeyPatch, token: str | None) -> None:
-    """Keys, and a token, of AWS's own variables sign the data plane's requests, small and large."""
+    """Keys and a token from AWS's variables sign the data plane's requests, small and large."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     if token is not None:
@@ -96,7 +96,7 @@ async def test_of_a_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 @pytest.fixture
 def ask_for_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], int]:
-    """Install a `credential_process` whose first three keys are about to expire; give how often it was asked."""
+    """Install a `credential_process` whose first three keys expire soon; give a function for its number of runs."""
     program, asked, config = tmp_path / "keys.py", tmp_path / "asked", tmp_path / "config"
     program.write_text(
         textwrap.dedent(f"""
@@ -120,7 +120,7 @@ def ask_for_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[]
 
 @pytest.mark.slow
 async def test_of_a_process(ask_for_keys: Callable[[], int]) -> None:
-    """Keys that expire are asked for again before they do, and the next requests are signed with the new ones."""
+    """Keys are refreshed before they expire, and the next requests are signed with the new ones."""
     async with serving(script) as server, SessionPool() as pool:
         provider = make(server, pool)
         for _ in range(6):
@@ -135,7 +135,7 @@ async def test_of_a_process(ask_for_keys: Callable[[], int]) -> None:
 
 @pytest.mark.slow
 async def test_a_process_is_asked_once_for_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """However many requests wait for the first keys, the process that gives them is run once."""
+    """For any number of requests that wait for the first keys, the process runs once."""
     asked, config, keys = tmp_path / "asked", tmp_path / "config", tmp_path / "keys"
     keys.write_text('{"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "s"}')
     config.write_text(f"[default]\ncredential_process = sh -c 'echo x >> {asked}; cat {keys}'\n")
@@ -149,7 +149,7 @@ async def test_a_process_is_asked_once_for_many(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
 def test_files_are_read_off_the_loop(tmp_path: Path, transport: str) -> None:
-    """The files of AWS's configuration, and of botocore's models, are opened by worker threads only."""
+    """Only worker threads open AWS's configuration files and botocore's models."""
     script = """
         import asyncio, sys, threading
         from bucketry import S3Provider
@@ -181,14 +181,14 @@ def test_files_are_read_off_the_loop(tmp_path: Path, transport: str) -> None:
 
 
 class Roles:
-    """A server of roles and of one object: the first two roles' keys are about to expire."""
+    """A server for roles and one object: the keys of the first two roles expire soon."""
 
     def __init__(self) -> None:
         self.asked = 0
         self.status = 200
 
     def __call__(self, request: Request) -> Answer:
-        """Give another role's keys each time."""
+        """Give new keys each time."""
         if b"Action=AssumeRole" not in request.body:
             return script(request)
         if self.status != 200:
@@ -216,7 +216,7 @@ def role(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("role")
 async def test_of_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A role is assumed, and again when its keys are about to expire; no model is read in the loop's thread."""
+    """A role is assumed, and assumed again before its keys expire; the loop's thread reads no model."""
     load = JSONFileLoader.load_file
     readers: set[threading.Thread] = set()
 
@@ -241,7 +241,7 @@ async def test_of_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("role")
 @pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
 async def test_of_a_role_that_may_not_be_assumed(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
-    """What the service says is an error of authentication, and the next request asks again."""
+    """A refusal of the service is an authentication error, and the next request asks the service again."""
     roles = Roles()
     roles.status = 403
     async with serving(roles) as server, SessionPool() as pool:
@@ -255,7 +255,7 @@ async def test_of_a_role_that_may_not_be_assumed(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 async def test_a_process_ends_with_who_waits_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Who is cancelled while a process is asked for keys leaves neither the process nor a thread that waits."""
+    """A cancellation while a process gives keys leaves neither the process nor a waiting thread."""
     config, started = tmp_path / "config", tmp_path / "started"
     os.mkfifo(started)
     config.write_text(f"[default]\ncredential_process = sh -c 'echo $$ > {started}; exec sleep 60'\n")
@@ -269,12 +269,12 @@ async def test_a_process_ends_with_who_waits_for_it(monkeypatch: pytest.MonkeyPa
             await asking
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
-    gc.collect()  # what was left open would warn
+    gc.collect()  # resources left open would give a warning
 
 
 @pytest.mark.slow
 async def test_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A process that gives no keys is an error of ours; once there are keys, the same provider works."""
+    """A process without keys is our error; when it gives keys, the same provider works."""
     config = tmp_path / "config"
     config.write_text(f"[default]\ncredential_process = {shlex.join([sys.executable, '-c', 'raise SystemExit(7)'])}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -286,7 +286,7 @@ async def test_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 async def test_an_expired_token_is_signed_anew() -> None:
-    """An answer that says the token has expired is followed by one more try."""
+    """After an answer that the token has expired, the request is signed again once."""
     answers = [error("ExpiredToken", 400), content(DATA, Request("GET", "/", {}, b""))]
     async with serving(answers) as server, SessionPool() as pool:
         provider = make(server, pool, access_key_id="a", secret_access_key="b")
@@ -295,13 +295,13 @@ async def test_an_expired_token_is_signed_anew() -> None:
 
 
 class Ahead:
-    """A server whose clock is off, and which believes signatures of its own last quarter of an hour only."""
+    """A server with a wrong clock that accepts only signatures of its own last 15 minutes."""
 
     def __init__(self, seconds: float) -> None:
         self._off = timedelta(seconds=seconds)
 
     def __call__(self, request: Request) -> Answer:
-        """Refuse a signature that is not of this hour."""
+        """Refuse a signature with another time."""
         now = datetime.now(UTC) + self._off
         date = {"Date": format_datetime(now, usegmt=True)}
         signed = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -317,7 +317,7 @@ BOTH = pytest.mark.parametrize("transport", ["auto", "aiobotocore"])
 @BOTH
 @pytest.mark.parametrize("seconds", [3_600, -86_400 * 400])
 async def test_a_clock_that_is_off(seconds: float, transport: str) -> None:
-    """After a refusal for the time, requests are signed by the server's clock: that one again, and all others."""
+    """After a refusal for its time, the request and all later ones are signed with the server's time."""
     async with serving(Ahead(seconds)) as server, SessionPool() as pool:
         provider = make(server, pool, access_key_id="a", secret_access_key="b", transport=transport)
         assert await provider.get("k") == DATA
@@ -331,7 +331,7 @@ async def test_a_clock_that_is_off(seconds: float, transport: str) -> None:
 @BOTH
 @pytest.mark.parametrize("seconds", [3_600, -86_400])
 async def test_every_signature_is_of_the_same_clock(seconds: float, transport: str) -> None:
-    """A server's clock that one transport has learned holds for the other, and for signed URLs and forms."""
+    """The server's time that one transport learned is used by the other one, and for signed URLs and forms."""
     async with serving(Ahead(seconds)) as server, SessionPool() as pool:
         config = {"access_key_id": "a", "secret_access_key": "b", "transport": transport}
         await make(server, pool, **config).get("k")
@@ -365,7 +365,7 @@ async def test_every_signature_is_of_the_same_clock(seconds: float, transport: s
 async def test_a_clock_that_is_off_at_another_request(
     first: Callable[[S3Provider], Awaitable[object]], transport: str
 ) -> None:
-    """The same where the first request is a write, or HEAD, whose refusal has no body: what was refused did nothing."""
+    """The same if the first request is a write, or HEAD, whose refusal has no body: a refused write did nothing."""
     async with serving(Ahead(3_600)) as server, SessionPool() as pool:
         await first(make(server, pool, access_key_id="a", secret_access_key="b", transport=transport))
     assert len(server.requests) == 2
@@ -401,7 +401,7 @@ async def test_missing_credentials_say_what_to_give() -> None:
 async def test_an_endpoint_of_the_environment_is_not_read_behind_the_configuration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A provider made with a mapping reads no variable, not even one that botocore would choke on."""
+    """A provider made from a mapping reads no variable, not even one that makes botocore fail."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     provider = S3Provider({"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key": "canary"})

@@ -11,7 +11,7 @@ from bucketry.testing import embedded_s3
 
 
 def test_a_header_is_sent_once() -> None:
-    """`Server` is one header in every answer: two of them are refused by clients that read strictly."""
+    """Every answer has one `Server` header, because strict clients refuse two."""
     with embedded_s3("once") as server, closing(HTTPConnection(urlsplit(server.endpoint_url).netloc)) as connection:
         for path, status in (("/once", 200), ("/once/missing", 404)):
             connection.request("GET", path)
@@ -22,7 +22,7 @@ def test_a_header_is_sent_once() -> None:
 
 
 async def test_each_server_begins_empty() -> None:
-    """What one server kept is gone with it, also for the next one in the same process."""
+    """A server's objects are gone at its end, also for the next server in the same process."""
     for _ in range(2):
         with embedded_s3("again") as server:
             provider = S3Provider(server.config)

@@ -1,4 +1,4 @@
-"""Variables that are handed in count instead of this process's, wherever our own code asks for them."""
+"""Given variables replace this process's variables in all our own code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VARIABLES = {
 
 @TRANSPORTS
 async def test_authorities(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
-    """The certificate authorities are those of the given variables, and never those of the process beside them."""
+    """The certificate authorities come from the given variables, never from the process's."""
     config: dict[str, Any] = HERE | {"transport": transport}
     async with SessionPool(environ=MISSING) as pool:
         with pytest.raises(ConfigError, match=r"no-such-bundle.*AWS_CA_BUNDLE"):
@@ -40,7 +40,7 @@ async def test_authorities(monkeypatch: pytest.MonkeyPatch, transport: str) -> N
 
 @TRANSPORTS
 async def test_a_proxy(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
-    """A host is reached through the proxy of the given variables, whatever the process has."""
+    """The proxy comes from the given variables, for all variables of the process."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     async with proxy() as (url, seen), SessionPool(environ={"http_proxy": url}) as pool:
         await S3Provider(AWAY | {"max_attempts": 1, "transport": transport}, pool=pool).head("k")
@@ -49,12 +49,12 @@ async def test_a_proxy(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
 
 @TRANSPORTS
 async def test_no_proxy(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
-    """What the given variables except from the proxy is reached directly, and so is everything where they have none."""
+    """Hosts that the given variables exclude from the proxy are reached directly, and without a proxy all hosts are."""
     async with proxy() as (url, seen):
         monkeypatch.setenv("http_proxy", url)
         for given in ({}, {"http_proxy": url, "no_proxy": "storage.invalid"}):
             async with SessionPool(environ=given) as pool:
-                with pytest.raises(UnreachableError):  # its name is of no host
+                with pytest.raises(UnreachableError):  # the host name does not exist
                     await S3Provider(AWAY | {"max_attempts": 1, "transport": transport}, pool=pool).head("k")
     assert seen == []
 
@@ -64,7 +64,7 @@ async def test_no_proxy(monkeypatch: pytest.MonkeyPatch, transport: str) -> None
     [("AWS_USE_FIPS_ENDPOINT", "s3-fips.us-east-1"), ("AWS_USE_DUALSTACK_ENDPOINT", "s3.dualstack.us-east-1")],
 )
 async def test_other_endpoints_of_aws(variable: str, host: str) -> None:
-    """AWS's variables for other endpoints lead there, when they are given and not of the process."""
+    """AWS's variables for other endpoints are used if they are given, not those of the process."""
     async with SessionPool(environ={variable: "true"}) as pool:
         provider = S3Provider({"bucket_name": "bkt", **KEYS}, pool=pool)
         assert f"//bkt.{host}.amazonaws.com/k?" in await provider.presign("k")
@@ -72,7 +72,7 @@ async def test_other_endpoints_of_aws(variable: str, host: str) -> None:
 
 @pytest.mark.parametrize("variable", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
 async def test_usual_endpoints_of_aws(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """Where the given variables want no other endpoints, it does not count that the process does."""
+    """If the given variables ask for no other endpoint, the process's variables for it are ignored."""
     monkeypatch.setenv(variable, "true")
     config = {"bucket_name": "bkt", "region": "eu-west-1", **KEYS}
     for given, host in ({}, "s3"), (None, "s3-fips" if "FIPS" in variable else "s3.dualstack"):
@@ -84,7 +84,7 @@ async def test_usual_endpoints_of_aws(monkeypatch: pytest.MonkeyPatch, variable:
 
 
 async def test_a_provider_of_variables() -> None:
-    """Without a pool, a provider that is made of given variables looks at them for its connections, pickled as well."""
+    """Without a pool, a provider made from given variables uses them for its connections, also after pickling."""
     provider = storage_provider_from_env(VARIABLES | MISSING)
     for each in (provider, pickle.loads(pickle.dumps(provider))):
         with pytest.raises(ConfigError, match="no-such-bundle"):
@@ -93,7 +93,7 @@ async def test_a_provider_of_variables() -> None:
 
 
 def test_what_is_pickled() -> None:
-    """Variables of the process stay in it: elsewhere those of the other process count."""
+    """The process's variables are not pickled: another process uses its own."""
     assert b"AWS_ACCESS" not in pickle.dumps(S3Provider(HERE))
     assert pickle.loads(pickle.dumps(SessionPool(environ={"A": "b"}))).given_environ == {"A": "b"}
     assert pickle.loads(pickle.dumps(SessionPool())).given_environ is None

@@ -1,4 +1,4 @@
-"""What is left of a text of botocore's log: everything but the values that are secret by their names."""
+"""The filter for botocore's log removes the values of secret names and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_values_of_secret_names(text: str) -> None:
-    """A secret is hidden however it stands there, and what is beside it stays."""
+    """A secret is hidden in every notation, and the text beside it stays."""
     said = redacted(text % SECRET)
     assert "canary" not in said
     assert "***" in said
@@ -44,5 +44,5 @@ def test_values_of_secret_names(text: str) -> None:
     ],
 )
 def test_nothing_else(text: str) -> None:
-    """What is no secret is told as it was."""
+    """Text without a secret is not changed."""
     assert redacted(text) == text

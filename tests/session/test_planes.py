@@ -1,4 +1,4 @@
-"""Which way requests go: the data plane where it is standard, else aiobotocore, and the same requests by both."""
+"""The choice of the transport: the data plane for standard endpoints, aiobotocore for all others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = {"access_key_id": "a", "secret_access_key": "b"}
 
 
 async def plane_of(**config: Any) -> type:
-    """Give the class of the transport that a configuration leads to; nothing is sent."""
+    """Give the class of the transport for a configuration; nothing is sent."""
     async with SessionPool() as pool:
         provider = S3Provider({"bucket_name": "bucket", **KEYS, **config}, pool=pool)
         return type(await provider._planes.data())
@@ -41,7 +41,7 @@ async def plane_of(**config: Any) -> type:
     ids=str,
 )
 async def test_standard_ways(config: dict[str, Any]) -> None:
-    """Usual endpoints and buckets are the data plane's."""
+    """Usual endpoints and buckets use the data plane."""
     assert await plane_of(**config) is WirePlane
 
 
@@ -61,14 +61,14 @@ async def test_standard_ways(config: dict[str, Any]) -> None:
 )
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 async def test_other_ways(config: dict[str, Any]) -> None:
-    """What only botocore knows the way to goes by aiobotocore."""
+    """Endpoints and buckets that only botocore can reach use aiobotocore."""
     assert await plane_of(**config) is BotoPlane
 
 
 @pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
 @pytest.mark.parametrize("value", ["true", "True"])
 async def test_variables_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """A variable that wants another endpoint of AWS is heeded where the configuration names none."""
+    """A variable for another endpoint of AWS is used if the configuration names none."""
     monkeypatch.setenv(name, value)
     assert await plane_of() is BotoPlane
     assert await plane_of(endpoint_url="http://127.0.0.1:9") is WirePlane
@@ -88,7 +88,7 @@ async def test_variables_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch, na
     ],
 )
 async def test_files_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: str) -> None:
-    """The same for AWS's configuration file, where the credentials are AWS's too."""
+    """The same for AWS's configuration file, if the credentials come from AWS, too."""
     file = tmp_path / "config"
     keys = "aws_access_key_id = a\naws_secret_access_key = b"
     file.write_text(f"[default]\n{keys}\n{lines}\n[profile standard]\n{keys}\n")
@@ -101,7 +101,7 @@ async def test_files_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.slow
 async def test_a_profile_beside_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a profile says of endpoints, or that there is none of its name, is heeded also where the keys are given."""
+    """A profile's endpoint settings, or the error for an unknown profile, apply even if keys are given."""
     file = tmp_path / "config"
     file.write_text("[profile fips]\nuse_fips_endpoint = true\n[profile standard]\nregion = us-east-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
@@ -113,7 +113,7 @@ async def test_a_profile_beside_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @asynccontextmanager
 async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
-    """Run a proxy that answers every request itself; give its URL and the request lines that it saw."""
+    """Run a proxy that answers every request itself; give its URL and the received request lines."""
     seen: list[str] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -153,14 +153,14 @@ async def test_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     ids=str,
 )
 async def test_proxies_are_of_a_scheme(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], plane: type) -> None:
-    """A proxy counts for its scheme, unless the host is one of those that are reached without it."""
+    """A proxy is used for its scheme, except for hosts that are excluded from it."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert await plane_of() is plane
 
 
 async def test_the_loopback_needs_no_proxy(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server on this machine is reached directly, and by the data plane, whatever proxy the environment names."""
+    """For a server on this machine, the data plane is used without a proxy, for all proxies of the environment."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     async with SessionPool() as pool:
         provider = S3Provider(server.config | {"max_attempts": 1}, pool=pool)
@@ -169,7 +169,7 @@ async def test_the_loopback_needs_no_proxy(server: EmbeddedS3, monkeypatch: pyte
 
 
 async def test_the_way_is_looked_for_once(server: EmbeddedS3) -> None:
-    """The choice is made once for a loop, and again after the pool was closed."""
+    """The choice is made once for each loop, and again after the pool was closed."""
     async with SessionPool() as pool:
         provider = S3Provider(server.config, pool=pool)
         first = await provider._planes.data()
@@ -182,7 +182,7 @@ async def test_the_way_is_looked_for_once(server: EmbeddedS3) -> None:
 
 
 async def test_other_identities_have_other_wires(server: EmbeddedS3) -> None:
-    """Providers that agree in endpoint and credentials share a wire; others never do."""
+    """Providers with the same endpoint and credentials share a client of the data plane; others never do."""
     async with SessionPool() as pool:
         configs = [server.config, server.config | {"bucket_name": "other"}, server.config | {"access_key_id": "else"}]
         planes = [await S3Provider(config, pool=pool)._planes.data() for config in configs]
@@ -206,7 +206,7 @@ async def test_a_bundle_that_is_not_there_says_so(tmp_path: Path) -> None:
 async def test_a_bundle_that_is_not_there_says_who_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str, place: str, own_keys: bool
 ) -> None:
-    """By both transports, wherever it is set; aiobotocore alone would tell of a lost connection, and repeat."""
+    """With both transports, the error names the setting; aiobotocore itself would report a lost connection."""
     bundle, file = tmp_path / "no-such-bundle.pem", tmp_path / "config"
     config: dict[str, Any] = {"bucket_name": "bkt", "endpoint_url": "https://127.0.0.1:9", "transport": transport}
     keys = "aws_access_key_id = a\naws_secret_access_key = b\n"

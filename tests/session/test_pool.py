@@ -1,4 +1,4 @@
-"""One pool: one client for each endpoint identity, few sockets, nothing left open."""
+"""One pool has one client for each endpoint identity, few sockets, and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sockets_to(port: int) -> int:
 async def test_many_providers_share_few_sockets(
     server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
-    """A hundred providers on one pool and one endpoint share one wire, or one client, and `max_connections` sockets."""
+    """A hundred providers with one pool and one endpoint share one client and `max_connections` sockets."""
     opened = []
     make = AioSession.create_client
 
@@ -80,7 +80,7 @@ async def test_many_providers_share_few_sockets(
 
 
 async def test_lanes_share_the_limit_too(server: EmbeddedS3, tmp_path: Path) -> None:
-    """Transfers of files and small requests together have at most `max_connections` sockets, and wait for them."""
+    """Transfers of files and small requests together use at most `max_connections` sockets, and wait for them."""
     limit = 2
     port = urlsplit(server.endpoint_url).port or 0
     for number in range(4):
@@ -103,7 +103,7 @@ async def test_lanes_share_the_limit_too(server: EmbeddedS3, tmp_path: Path) -> 
 
 
 async def test_endpoints_that_differ_do_not_share_a_client(server: EmbeddedS3) -> None:
-    """Other credentials are another identity: their requests are never signed with somebody else's key."""
+    """Other credentials are another identity: requests are always signed with the provider's own key."""
     async with SessionPool() as pool:
         one = S3Provider(server.config, pool=pool)
         other = S3Provider(server.config | {"access_key_id": "somebody-else"}, pool=pool)
@@ -114,7 +114,7 @@ async def test_endpoints_that_differ_do_not_share_a_client(server: EmbeddedS3) -
 async def test_a_proxy_of_the_environment_is_not_asked_for_the_loopback(
     server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server on this machine is reached directly, whatever proxy the environment names."""
+    """A server on this machine is reached without a proxy, even if the environment names one."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     provider = S3Provider(server.config | {"max_attempts": 1})
     await provider.put("direct", b"1")
@@ -139,7 +139,7 @@ async def test_disconnect_leaves_a_shared_pool_open(server: EmbeddedS3) -> None:
 
 @TRANSPORTS
 async def test_an_open_body_keeps_its_connection(server: EmbeddedS3, transport: str) -> None:
-    """Closing the pool, or disconnecting, while a body is read does not cut the body; nothing stays open after it."""
+    """Closing the pool, or disconnecting, does not interrupt a body that is read; afterwards nothing stays open."""
     provider = S3Provider(server.config | {"transport": transport})
     await provider.put("long", bytes(8 * 2**20))
     async with provider.stream("long", chunk_size=64 * 1024) as chunks:
@@ -156,7 +156,7 @@ async def test_an_open_body_keeps_its_connection(server: EmbeddedS3, transport: 
 
 @TRANSPORTS
 async def test_a_pool_can_be_used_again_after_it_was_closed(server: EmbeddedS3, transport: str) -> None:
-    """Closing is for now: the next call opens anew."""
+    """After a close, the next call opens new connections."""
     provider = S3Provider(server.config | {"transport": transport})
     await provider.put("again", b"1")
     await provider.disconnect()
@@ -169,7 +169,7 @@ async def test_a_pool_can_be_used_again_after_it_was_closed(server: EmbeddedS3, 
 async def test_the_service_model_is_read_off_the_loop(
     server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """Where aiobotocore is needed no file of botocore's is read, and no session built, in the event loop's thread."""
+    """If aiobotocore is needed, the event loop's thread reads no file of botocore and builds no session."""
     load = JSONFileLoader.load_file
     readers: list[tuple[threading.Thread, bool]] = []
 
@@ -217,13 +217,13 @@ def test_a_malformed_limit_is_refused(limit: Any) -> None:
 
 
 def test_a_pool_pickles_as_configuration() -> None:
-    """A pool crosses processes by its limit alone."""
+    """A pool's pickle has only its limit."""
     assert pickle.loads(pickle.dumps(SessionPool(max_connections=7))).max_connections == 7
 
 
 @pytest.mark.slow
 def test_standard_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) -> None:
-    """With keys in the configuration nothing but another transport loads botocore: no copies, and no signed URLs."""
+    """With configured keys, the data plane never loads botocore, not even for copies and signed URLs."""
     source = tmp_path / "source"
     source.write_bytes(bytes(11 * 2**20))
     script = """
@@ -256,7 +256,7 @@ def test_standard_requests_load_no_botocore(server: EmbeddedS3, tmp_path: Path) 
 
 @TRANSPORTS
 async def test_an_unknown_profile_is_a_configuration_error(server: EmbeddedS3, transport: str) -> None:
-    """What botocore says of a profile that is not there comes as our error, from any request."""
+    """For an unknown profile, every request raises our error with botocore's message."""
     config = {name: value for name, value in server.config.items() if "key" not in name}
     provider = S3Provider(config | {"profile": "nobody-has-this", "transport": transport})
     with pytest.raises(ConfigError, match="nobody-has-this"):
@@ -267,7 +267,7 @@ async def test_an_unknown_profile_is_a_configuration_error(server: EmbeddedS3, t
 
 
 async def test_missing_credentials_say_so(server: EmbeddedS3) -> None:
-    """Without keys and without a credential chain the error is one of authentication."""
+    """Without keys and without a credential chain, the error is an AuthenticationError."""
     config = {name: value for name, value in server.config.items() if "key" not in name}
     provider = S3Provider(config)
     with pytest.raises(AuthenticationError):
@@ -276,7 +276,7 @@ async def test_missing_credentials_say_so(server: EmbeddedS3) -> None:
 
 
 def run(script: str, config: dict[str, Any], *arguments: str) -> str:
-    """Run a script in a fresh interpreter in which every warning is an error, and give what it printed."""
+    """Run a script in a new interpreter with warnings as errors, and give its output."""
     command = [sys.executable, "-W", "error", "-X", "faulthandler", "-c", textwrap.dedent(script), json.dumps(config)]
     done = subprocess.run(
         [*command, *arguments],
@@ -291,7 +291,7 @@ def run(script: str, config: dict[str, Any], *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_two_consecutive_runs_work_with_one_provider(server: EmbeddedS3) -> None:
-    """A second `asyncio.run` opens its own client, and the first one's closes with its loop, unasked."""
+    """A second `asyncio.run` opens its own client; the first client is closed with its loop."""
     script = """
         import asyncio, gc, json, sys
         from bucketry import S3Provider
@@ -327,7 +327,7 @@ def test_nothing_is_unclosed_when_nobody_closes(server: EmbeddedS3, transport: s
 
 @TRANSPORTS
 async def test_a_body_that_is_left_early_gives_its_connection_up(server: EmbeddedS3, transport: str) -> None:
-    """Leaving a stream in the middle neither leaks the connection nor blocks the next call."""
+    """A stream that is left early does not leak its connection and does not block the next call."""
     provider = S3Provider(server.config | {"max_connections": 1, "transport": transport})
     await provider.put("early", bytes(4 * 2**20))
     for _ in range(3):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def read_object(provider: Any) -> tuple[int, bytes]:
-    """Read an object in whatever process this runs in."""
+    """Read an object in the present process."""
 
     async def read() -> bytes:
         data: bytes = await provider.get("object")
@@ -33,14 +33,14 @@ INHERITED: list[S3Provider] = []
 
 
 def read_inherited(_: int) -> tuple[int, bytes]:
-    """Read through the very provider that the parent used, as fork copied it."""
+    """Read with the provider that was copied from the parent by the fork."""
     return read_object(INHERITED[0])
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_pickled_provider_reads_in_a_worker(server: EmbeddedS3, method: str) -> None:
-    """A provider that has been used is pickled into workers and reads there."""
+    """A used provider can be pickled, and reads in worker processes."""
     provider = S3Provider(
         server.config, pool=SessionPool(max_connections=4), transfer=TransferConfig(max_concurrency=2)
     )
@@ -53,7 +53,7 @@ def test_a_pickled_provider_reads_in_a_worker(server: EmbeddedS3, method: str) -
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_provider_forked_while_in_use_works_in_both_processes(server: EmbeddedS3) -> None:
-    """A fork in the middle of a running loop neither hangs the child nor breaks the parent's connections."""
+    """After a fork during a running loop, the child does not hang, and the parent's connections work."""
     provider = S3Provider(server.config)
     INHERITED[:] = [provider]
 
@@ -71,7 +71,7 @@ def test_a_provider_forked_while_in_use_works_in_both_processes(server: Embedded
 
 
 def test_a_local_provider_pickles(tmp_path: Any) -> None:
-    """A local provider is its configuration."""
+    """A local provider is pickled as its configuration."""
     provider = LocalProvider({"base_path": tmp_path}, transfer=TransferConfig(max_concurrency=3))
     asyncio.run(provider.put("object", b"on disk"))
     twin = pickle.loads(pickle.dumps(provider))
@@ -80,13 +80,13 @@ def test_a_local_provider_pickles(tmp_path: Any) -> None:
 
 
 def test_a_memory_provider_refuses_to_pickle() -> None:
-    """Bytes of one process's memory cannot be elsewhere, so nothing pretends that they are."""
+    """A memory provider cannot be pickled, because its bytes are in one process."""
     with pytest.raises(UnsupportedError, match="process"):
         pickle.dumps(MemoryProvider())
 
 
 def test_a_pickle_holds_no_live_state(server: EmbeddedS3) -> None:
-    """Pickling a provider that holds open connections is small and equals pickling a fresh one."""
+    """The pickle of a provider with open connections is small, and equal to that of a new one."""
     used, fresh = S3Provider(server.config), S3Provider(server.config)
 
     async def use() -> bytes:
@@ -97,7 +97,7 @@ def test_a_pickle_holds_no_live_state(server: EmbeddedS3) -> None:
 
 
 def test_errors_cross_a_process_pool(server: EmbeddedS3) -> None:
-    """An error raised in a worker arrives with its class and facts."""
+    """An error from a worker process keeps its class and attributes."""
     provider = S3Provider(server.config | {"bucket_name": "there-is-no-such-bucket"})
     with multiprocessing.get_context("spawn").Pool(1) as workers, pytest.raises(StorageError) as caught:
         workers.apply(read_object, (provider,))

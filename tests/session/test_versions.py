@@ -1,4 +1,4 @@
-"""Which versions of aiobotocore are supported, and what is said where another one is installed."""
+"""The supported versions of aiobotocore, and the error for another version."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ INSTALLED = tuple(f"{name} {metadata.version(name)}" for name in ("aiobotocore",
 
 
 def test_the_range_is_that_of_the_installation() -> None:
-    """The range that errors name is the one that is installed by."""
+    """Errors name the same range of versions as the package's requirements."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
     assert SUPPORTED in project["project"]["dependencies"]
 
 
 def said(server: EmbeddedS3, call: str, *, config: dict[str, str | None] | None = None, before: str = "") -> str:
-    """Make a call in a fresh interpreter, where something was changed before; give the error that it raises."""
+    """Make a call in a new interpreter after a change to aiobotocore; give its error."""
     script = """
         import asyncio, json, sys
         from bucketry import S3Provider
@@ -67,7 +67,7 @@ CALLS = pytest.mark.parametrize(
 def test_another_package_of_that_name(
     server: EmbeddedS3, tmp_path: Path, call: str, config: dict[str, str | None] | None
 ) -> None:
-    """Where a module of aiobotocore is missing, the error names what is installed and what is needed."""
+    """If a module of aiobotocore is missing, the error names the installed and the needed versions."""
     asyncio.run(S3Provider(server.config).put("k", b"1"))
     (tmp_path / "aiobotocore").mkdir()
     (tmp_path / "aiobotocore" / "__init__.py").touch()
@@ -87,6 +87,6 @@ def test_another_package_of_that_name(
     ids=["exception", "handler", "argument", "hook"],
 )
 def test_something_is_missing(server: EmbeddedS3, before: str, kind: str) -> None:
-    """The same where a name or an argument is missing: at loading, in making a client, and in a request."""
+    """The same if a name or an argument is missing: at import, when a client is made, and in a request."""
     error = said(server, "provider.get('k')", config=BOTO, before=before)
     assert all(words in error for words in (kind, SUPPORTED, *INSTALLED)), error

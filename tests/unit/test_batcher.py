@@ -1,4 +1,4 @@
-"""ThreadBatcher: quick jobs share a thread, slow ones have one each, and no thread stays behind."""
+"""ThreadBatcher: quick pieces share a thread, slow ones get one each, and no thread is left over."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.transfer.doubles import counted_threads, until
 
 
 async def quick() -> ThreadBatcher:
-    """Give a batcher that has learned that its work takes a small part of what one thread should do.
+    """Give a batcher that has measured its work as a small part of one batch.
 
-    That is an hour here, however slow the machine of the test.
+    A batch is an hour of work here, so that a slow test machine makes no difference.
     """
     batcher = ThreadBatcher(worth=3_600.0)
     for _ in range(30):
@@ -25,7 +25,7 @@ async def quick() -> ThreadBatcher:
 
 
 async def test_what_gathers_meanwhile_shares_a_hop() -> None:
-    """On a fast disk what is asked for while a thread is at work waits for its return, and then goes together."""
+    """Quick pieces that come while a thread is busy wait for it, and are then done together in one batch."""
     batcher, away, back = await quick(), threading.Event(), threading.Event()
 
     def first() -> int:
@@ -44,14 +44,14 @@ async def test_what_gathers_meanwhile_shares_a_hop() -> None:
 
 
 async def test_slow_work_goes_side_by_side() -> None:
-    """Where a piece is known to take long, or nothing is known, none waits for another one's thread."""
+    """If pieces take long, or were never measured, each gets its own thread at once."""
     threads, batcher, together = counted_threads(), ThreadBatcher(), threading.Barrier(4)
     await asyncio.gather(*(batcher.run(together.wait, 5) for _ in range(4)))
     assert threads.submitted == 4
 
 
 async def test_it_learns() -> None:
-    """Quick work makes what is expected of a piece a small part of a hop."""
+    """After quick work, the expected time of a piece is small."""
     batcher = ThreadBatcher()
     for _ in range(30):
         await batcher.run(int)
@@ -59,7 +59,7 @@ async def test_it_learns() -> None:
 
 
 async def test_an_error_is_its_own_callers() -> None:
-    """Of several pieces in one hop one fails, and the others succeed."""
+    """If one piece of a batch fails, the others succeed."""
     batcher = await quick()
     leading = asyncio.create_task(batcher.run(int, "1"))
     found = await asyncio.gather(leading, batcher.run(int, "x"), batcher.run(int, "2"), return_exceptions=True)
@@ -68,7 +68,7 @@ async def test_an_error_is_its_own_callers() -> None:
 
 @pytest.mark.parametrize("fails", [True, False])
 async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
-    """A cancellation is raised only when the thread has left the work, also when it comes twice or the work fails."""
+    """A cancellation is raised only after the thread has ended the work, even if it comes twice or the work fails."""
     batcher, away, back = ThreadBatcher(), threading.Event(), threading.Event()
     log = []
 
@@ -99,7 +99,7 @@ async def test_cancelled_while_the_thread_is_at_it(fails: bool) -> None:
 
 
 async def test_cancelled_before_its_turn() -> None:
-    """What is cancelled while it waits for a thread to come back is never begun."""
+    """A piece that is cancelled while it waits for a thread is never run."""
     batcher, away, back = await quick(), threading.Event(), threading.Event()
     begun = []
 
@@ -121,7 +121,7 @@ async def test_cancelled_before_its_turn() -> None:
 
 
 async def test_cancelled_when_it_is_done_already() -> None:
-    """A cancellation that comes just after the work failed wins, and the work's error is not reported as lost."""
+    """A cancellation just after the work failed is raised, and the work's error is not reported as lost."""
     tasks: list[asyncio.Task[int]] = []
 
     class Cancelling(ThreadBatcher):
@@ -140,7 +140,7 @@ async def test_cancelled_when_it_is_done_already() -> None:
 
 
 async def test_no_more_threads() -> None:
-    """When the loop's threads are shut down, whoever waits is told, and whoever asks later."""
+    """When the loop's threads are shut down, waiting and later callers get an error."""
     batcher, away, back = await quick(), threading.Event(), threading.Event()
 
     def first() -> None:

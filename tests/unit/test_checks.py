@@ -1,4 +1,4 @@
-"""Keys and metadata before any byte moves: what no vendor could store, and what no directory may take."""
+"""Checks of keys and metadata before any byte moves."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ ALLOWED = [
 
 
 def lands_below(root: str, parts: tuple[str, ...]) -> bool:
-    """Tell whether the path really is below the root, and not the root."""
+    """Tell whether the real path is below the root, and not the root itself."""
     path = os.path.realpath(os.path.join(root, *parts))
     return path.startswith(os.path.realpath(root) + os.sep)
 
@@ -95,7 +95,7 @@ class TestLocalParts:
 
     @pytest.mark.parametrize("key", REFUSED, ids=ascii)
     def test_refused(self, key: str) -> None:
-        """Keys that are absolute, climb, or have no clear name are refused, and the error names the key."""
+        """Keys that are absolute, have "..", or an unclear name are refused, and the error names the key."""
         with pytest.raises(UnsafeKeyError) as caught:
             local_parts(key, "below /data")
         assert caught.value.key == key
@@ -103,13 +103,13 @@ class TestLocalParts:
 
     @pytest.mark.parametrize("key", ALLOWED, ids=ascii)
     def test_allowed(self, key: str) -> None:
-        """Odd names that stay where they are put are allowed, unchanged."""
+        """Unusual names that stay inside the directory are allowed, unchanged."""
         assert local_parts(f"d/{key}") == ("d", key)
 
     @given(key=HOSTILE)
     @example(key="a\ud800b")
     def test_no_key_leaves_the_directory(self, key: str) -> None:
-        """Whatever the key, it is refused as unsafe or its real path is below the root, one name for each segment."""
+        """Every key is refused as unsafe, or its real path is below the root, with one name for each segment."""
         with tempfile.TemporaryDirectory() as root:
             try:
                 parts = local_parts(key)
@@ -122,7 +122,7 @@ class TestLocalParts:
     @example(key="a/C:b")
     @example(key="a/\\b")
     def test_no_key_leaves_it_by_the_rules_of_windows(self, key: str) -> None:
-        """The parts stay below the root also where backslashes separate and drives exist, as the docstring promises."""
+        """The parts stay below the root also by the rules of Windows, with backslashes and drives."""
         try:
             parts = local_parts(key)
         except UnsafeKeyError:
@@ -132,7 +132,7 @@ class TestLocalParts:
 
     @given(key=HOSTILE)
     def test_a_download_directory_makes_nothing_outside(self, key: str) -> None:
-        """A prefix download's path for any key below the prefix is inside, and so are the directories made for it."""
+        """A prefix download's paths, and the directories made for them, are inside the target for every key."""
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / "root"
             root.mkdir()
@@ -146,16 +146,16 @@ class TestLocalParts:
 
 
 class TestKeys:
-    """What no vendor could store."""
+    """Keys that no vendor can store."""
 
     @pytest.mark.parametrize("key", ["a", "a/b", "..", "a//b", "ä", "\n", "x" * 1_024, "é" * 512])
     def test_accepted(self, key: str) -> None:
-        """Any Unicode of 1 to 1,024 bytes is a key: object storage has no directories to climb."""
+        """Any Unicode text of 1 to 1,024 bytes is a key, even with "..": object storage has no directories."""
         check_key(key, LIMITS, "s3://b/")
 
     @pytest.mark.parametrize("key", ["", "x" * 1_025, "é" * 513, "\ud800", "a\udcffb", b"bytes", None, 1])
     def test_refused(self, key: object) -> None:
-        """Empty, too long in UTF-8, not encodable, or no string: refused with the place in the message."""
+        """A key that is empty, too long in UTF-8, not encodable or no string is refused; the error names the bucket."""
         with pytest.raises(InvalidKeyError, match="s3://b/"):
             check_key(key, LIMITS, "s3://b/")  # type: ignore[arg-type]
 
@@ -171,10 +171,10 @@ class TestKeys:
 
 
 class TestMetadata:
-    """What headers cannot carry."""
+    """Metadata that headers cannot carry."""
 
     def test_names_are_lower_cased(self) -> None:
-        """Names come back as servers give them."""
+        """Names are returned in lower case, as servers give them."""
         assert check_metadata({"Run-Id": "7"}, LIMITS, "s3://b/k") == {"run-id": "7"}
         assert check_metadata(None, LIMITS, "s3://b/k") == {}
 
@@ -202,13 +202,13 @@ class TestMetadata:
         ids=ascii,
     )
     def test_refused(self, metadata: dict[str, str]) -> None:
-        """No line end, no other text than printable ASCII, no twin, nothing too large, no reserved name."""
+        """Line ends, text other than printable ASCII, equal names, large metadata and reserved names are refused."""
         with pytest.raises(InvalidMetadataError, match="s3://b/k"):
             check_metadata(metadata, LIMITS, "s3://b/k")
 
     @given(metadata=st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4))
     def test_what_passes_is_safe_in_a_header(self, metadata: dict[str, str]) -> None:
-        """Nothing that passes could end its header or change on the way."""
+        """No accepted value can end its header, or change during the transfer."""
         try:
             clean = check_metadata(metadata, LIMITS, "s3://b/k")
         except InvalidMetadataError:
@@ -222,12 +222,12 @@ class TestMetadata:
 
 
 class TestConditions:
-    """Preconditions are kept or refused."""
+    """Preconditions are enforced or refused."""
 
     @pytest.mark.parametrize("multipart", [True, False])
     @pytest.mark.parametrize("options", [WriteOptions(if_none_match="*"), WriteOptions(if_match='"e"')])
     def test_not_enforced_is_refused(self, options: WriteOptions, *, multipart: bool) -> None:
-        """A row without the promise refuses, one with it accepts, each for single and multipart writes alone."""
+        """A condition is accepted only if the row has it, separately for single and multipart writes."""
         with pytest.raises(UnsupportedError, match="nothing was sent"):
             check_write(options, LIMITS, "s3://b/k", multipart=multipart)
         kind = "complete" if multipart else "put"
@@ -241,12 +241,12 @@ class TestConditions:
         "options", [WriteOptions(if_none_match='"e"'), WriteOptions(if_none_match="*", if_match='"e"')]
     )
     def test_malformed(self, options: WriteOptions) -> None:
-        """A write cannot be conditional on another etag's absence, nor on two conditions."""
+        """A write takes neither `if_none_match` with an etag nor two conditions."""
         with pytest.raises(InvalidRequestError):
             check_write(options, LIMITS, "s3://b/k", multipart=False)
 
     def test_etags_with_and_without_quotes_are_equal(self) -> None:
-        """Some listings and copies send etags bare."""
+        """Etags are equal with and without quotes, because some listings and copies send none."""
         assert etag_matches('"abc"', "abc")
         assert etag_matches("abc", '"abc"')
         assert etag_matches('"abc"', "*")
@@ -254,6 +254,6 @@ class TestConditions:
 
     @pytest.mark.parametrize(("start", "end"), [(-1, 0), (2, 1), (-2, -1)])
     def test_ranges_run_forward(self, start: int, end: int) -> None:
-        """A range that is negative or runs backwards is refused."""
+        """A range with a negative start, or an end before its start, is refused."""
         with pytest.raises(InvalidRangeError):
             ByteRange(start, end)

@@ -1,4 +1,4 @@
-"""Checksums of parts joined into that of the whole, with and without the extra `fast`."""
+"""Checksums of parts, combined into the checksum of the whole, with and without the extra `fast`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bucketry._core import checksums
 
 CRCS = [name for name in ("crc32", "crc32c", "crc64nvme") if checksums.combinable(name)]
 EXTRA = ("awscrt", "isal", "isal.isal_zlib")
-"""What the extra `fast` installs."""
+"""The libraries of the extra `fast`."""
 KNOWN = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888", "md5": None}
 
 pieces = st.lists(st.binary(max_size=300), max_size=8)
@@ -34,11 +34,11 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 
 @pytest.fixture(params=["bare", "installed"])
 def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module as it is without the extra `fast`, and as this installation has it."""
+    """The module without the extra `fast`, and with this installation's libraries."""
     if request.param == "installed":
         return checksums
     for name in EXTRA:
-        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+        monkeypatch.setitem(sys.modules, name, None)  # its import fails
     spec = importlib.util.spec_from_file_location("checksums_without_extra", checksums.__file__)
     assert spec is not None
     assert spec.loader is not None
@@ -50,14 +50,14 @@ def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> M
 @pytest.mark.parametrize("name", CRCS)
 @given(parts=pieces)
 def test_combined_is_that_of_the_whole(name: str, parts: list[bytes]) -> None:
-    """Joined checksums of any pieces, empty ones too, equal the checksum of all their bytes."""
+    """The combined checksum of any pieces, also empty ones, equals the checksum of all their bytes."""
     joined = checksums.combine(name, [(checksums.of(name, part), len(part)) for part in parts])
     assert joined == checksums.of(name, b"".join(parts))
 
 
 @given(parts=pieces)
 def test_the_fallback_combines_as_zlib_sums(parts: list[bytes]) -> None:
-    """The package's own arithmetic for CRC-32 agrees with zlib over the whole."""
+    """The package's own combination of CRC-32 gives the same as zlib for the whole."""
     total = 0
     for part in parts:
         total = checksums._combine_crc32(total, zlib.crc32(part), len(part))
@@ -65,21 +65,21 @@ def test_the_fallback_combines_as_zlib_sums(parts: list[bytes]) -> None:
 
 
 def test_large_lengths_need_few_steps(module: ModuleType) -> None:
-    """Joining 5 GiB takes some dozen steps, not one for each byte, and doubling agrees with adding up."""
+    """Combining 5 GiB takes about a dozen steps, not one for each byte, and repeated doubling gives the same result."""
     crc, length = module.of("crc32", b"bucketry"), 8
     pieces = [(crc, length)]
     while length < 5 * 2**30:
         crc, length = module.combine("crc32", [(crc, length), (crc, length)]), 2 * length
         pieces.append((crc, length))
     lengths = [size for _, size in pieces]
-    # All pieces but the last hold 8 bytes less than the last: the first piece once more makes up for them.
+    # All pieces before the last have 8 bytes less in total than the last: the first piece, used again, adds them.
     assert module.combine("crc32", [pieces[0], *pieces[:-1]]) == crc
     assert sum(lengths[:-1]) + 8 == lengths[-1]
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if checksums.available(name)])
 def test_known_values(name: str) -> None:
-    """The check value of each algorithm's catalogue entry, for the digits 1 to 9."""
+    """For the digits 1 to 9, each algorithm gives the check value of its catalogue entry."""
     wanted = KNOWN[name] or hashlib.md5(b"123456789", usedforsecurity=False).hexdigest()
     assert checksums.of(name, b"123456789") == wanted
 
@@ -87,7 +87,7 @@ def test_known_values(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in KNOWN if checksums.available(name)])
 @given(data=st.binary(max_size=2_000), sizes=st.lists(st.integers(0, 400), max_size=5))
 def test_updates_add_up(name: str, data: bytes, sizes: list[int]) -> None:
-    """A running checksum is the same however its bytes come, also as views of a buffer."""
+    """A running checksum is the same for all pieces of the bytes, also for views of a buffer."""
     digest = checksums.new(name)
     for piece in cut(data, sizes):
         digest.update(memoryview(bytearray(piece)))
@@ -95,7 +95,7 @@ def test_updates_add_up(name: str, data: bytes, sizes: list[int]) -> None:
 
 
 def test_what_is_available(module: ModuleType) -> None:
-    """CRC-32, MD5 and SHA-256 are always there; the hashes are not joined; an unknown name is neither."""
+    """CRC-32, MD5 and SHA-256 are always available; hashes cannot be combined; an unknown name is neither."""
     asked = ("crc32", "md5", "sha256", "sha1")
     assert [name for name in asked if module.available(name)] == ["crc32", "md5", "sha256"]
     assert [name for name in asked if module.combinable(name)] == ["crc32"]
@@ -103,18 +103,18 @@ def test_what_is_available(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", ["crc32c", "crc64nvme"])
 def test_what_the_extra_brings(module: ModuleType, name: str) -> None:
-    """The other CRCs are there where `awscrt` is installed, and only there."""
+    """The other CRCs are available only if `awscrt` is installed."""
     there = module is checksums and importlib.util.find_spec("awscrt") is not None
     assert (module.available(name), module.combinable(name)) == (there, there)
 
 
 def test_no_part_is_no_byte(module: ModuleType) -> None:
-    """The checksum of nothing has full width."""
+    """The checksum of no bytes has full width."""
     assert module.combine("crc32", []) == "00000000" == module.of("crc32", b"")
 
 
 def test_hex_keeps_leading_zeros() -> None:
-    """A checksum below the full width is padded, as its bytes are on the wire."""
+    """A checksum with leading zeros is padded to its full width."""
     data = next(text for text in (str(n).encode() for n in range(10_000)) if zlib.crc32(text) < 0x0FFFFFFF)
     assert binascii.unhexlify(checksums.of("crc32", data)) == zlib.crc32(data).to_bytes(4, "big")
 

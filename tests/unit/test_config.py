@@ -1,4 +1,4 @@
-"""Configuration: read once from a mapping or the environment, checked, frozen, silent about secrets."""
+"""Configuration: read once from a mapping or the environment, checked, frozen, without secrets in its repr."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COMPLETE: dict[type[ProviderConfig], dict[str, Any]] = {
     LocalConfig: {"base_path": "data"},
     MemoryConfig: {},
 }
-"""For each configuration a mapping that it takes."""
+"""A valid mapping for each configuration."""
 
 REQUIRED: dict[type[ProviderConfig], tuple[str, ...]] = {
     S3Config: ("bucket_name",),
@@ -52,7 +52,7 @@ REQUIRED: dict[type[ProviderConfig], tuple[str, ...]] = {
     BackblazeConfig: ("bucket_name", "key_id", "application_key"),
     CloudflareR2Config: ("bucket_name", "account_id", "access_key_id", "secret_access_key"),
 }
-"""The public contract's entries that have no default."""
+"""The entries without a default, by the public contract."""
 
 ENVIRONMENT: dict[type[ProviderConfig], dict[str, tuple[str, ...]]] = {
     S3Config: {
@@ -93,7 +93,7 @@ ENVIRONMENT: dict[type[ProviderConfig], dict[str, tuple[str, ...]]] = {
     LocalConfig: {"base_path": ("LOCAL_STORAGE_PATH",)},
     MemoryConfig: {},
 }
-"""The public contract's table, written out: for each entry its variable and aliases, first match wins."""
+"""The table of the public contract: for each entry its variable and aliases; the first one that is set is used."""
 
 VALUES = {
     "bucket_name": "env-bucket",
@@ -102,7 +102,7 @@ VALUES = {
     "jurisdiction": "eu",
     "endpoint_url": "https://s3.us-west-004.backblazeb2.com",
 }
-"""What the tests put into a variable where not any text will do."""
+"""Test values of variables that do not accept any text."""
 
 GENERAL = (
     "addressing_style",
@@ -120,7 +120,7 @@ GENERAL = (
     "total_timeout",
     "transport",
 )
-"""The entries of each S3-compatible provider that a variable `BUCKETRY_…` gives."""
+"""The entries of each S3-compatible provider that have a variable `BUCKETRY_…`."""
 
 S3_FAMILY = [kind for kind in COMPLETE if issubclass(kind, S3FamilyConfig)]
 ALL = pytest.mark.parametrize("kind", COMPLETE, ids=lambda kind: kind.__name__)
@@ -158,27 +158,27 @@ def environ_for(kind: type[ProviderConfig]) -> dict[str, str]:
 
 
 class TestMapping:
-    """`of`: a mapping becomes the frozen value, once."""
+    """`of` turns a mapping into the frozen value."""
 
     @ALL
     def test_takes_a_mapping(self, kind: type[ProviderConfig]) -> None:
-        """Every entry of the mapping is the attribute of that name."""
+        """Every entry of the mapping becomes the attribute of that name."""
         config = kind.of(COMPLETE[kind])
         assert {name: getattr(config, name) for name in COMPLETE[kind]} == COMPLETE[kind]
 
     @ALL
     def test_gives_a_value_back_as_it_is(self, kind: type[ProviderConfig]) -> None:
-        """A configuration value passes through the door unchanged."""
+        """A configuration value is returned unchanged."""
         config = kind.of(COMPLETE[kind])
         assert kind.of(config) is config
 
     @ALL
     def test_ignores_provider_type(self, kind: type[ProviderConfig]) -> None:
-        """The factory's own entry is no entry of the provider."""
+        """`provider_type`, the factory's entry, is ignored."""
         assert kind.of({**COMPLETE[kind], "provider_type": "x"}) == kind.of(COMPLETE[kind])
 
     def test_does_not_change_the_mapping(self) -> None:
-        """The caller's mapping is read, not edited."""
+        """The caller's mapping is not changed."""
         given_config = {**KEYS, "provider_type": "wasabi", "region": None}
         before = dict(given_config)
         WasabiConfig.of(given_config)
@@ -194,7 +194,7 @@ class TestMapping:
     )
     @pytest.mark.parametrize("nothing", ["absent", None, ""])
     def test_names_a_missing_entry(self, kind: type[ProviderConfig], entry: str, nothing: str | None) -> None:
-        """A required entry that is absent, None or empty is named, with the variable that would give it."""
+        """A required entry that is missing, None or empty is named, with its variable."""
         mapping = {**COMPLETE[kind], entry: nothing}
         if nothing == "absent":
             del mapping[entry]
@@ -204,7 +204,7 @@ class TestMapping:
 
     @ALL
     def test_needs_no_other_entry(self, kind: type[ProviderConfig]) -> None:
-        """What the contract calls optional is optional."""
+        """Entries that are optional by the contract are optional."""
         extra = {"region": "us-west-004"} if kind is BackblazeConfig else {}
         given_config = {name: COMPLETE[kind][name] for name in REQUIRED.get(kind, ())}
         assert isinstance(kind.of({**given_config, **extra}), kind)
@@ -214,29 +214,29 @@ class TestMapping:
         [("bucket", "bucket_name"), ("secret_acces_key", "secret_access_key"), ("endpoint", "endpoint_url")],
     )
     def test_names_the_nearest_entry(self, wrong: str, right: str) -> None:
-        """An unknown entry is refused with the one that was probably meant."""
+        """For an unknown entry, the error names a similar one."""
         with pytest.raises(ConfigError, match=rf"wasabi: {wrong}: .*did you mean .*'{right}'"):
             WasabiConfig.of({**KEYS, wrong: "x"})
 
     def test_lists_the_entries_where_none_is_near(self) -> None:
-        """An unknown entry like no other is refused with the list of the known ones."""
+        """For an unknown entry without a similar one, the error lists the known ones."""
         with pytest.raises(ConfigError, match=r"local: zzz: .*known are base_path"):
             LocalConfig.of({"zzz": 1})
 
     def test_refuses_a_key_that_is_no_text(self) -> None:
-        """An entry named by something else than text is unknown, not a crash."""
+        """An entry whose name is not text is refused as unknown."""
         with pytest.raises(ConfigError, match="local: 7: "):
             LocalConfig.of({7: "x"})
 
     @pytest.mark.parametrize("wrong", [None, 7, "s3://bucket", ["bucket"], S3Config(bucket_name="bucket")])
     def test_refuses_what_is_no_mapping(self, wrong: object) -> None:
-        """Anything but a mapping or the provider's own value is refused, another provider's value too."""
+        """Only a mapping or the provider's own configuration class is accepted."""
         with pytest.raises(ConfigError, match="wasabi: config: must be a mapping or WasabiConfig"):
             WasabiConfig.of(wrong)
 
 
 class TestEntries:
-    """Each entry is checked when the value is made, however it is made."""
+    """Each entry is checked at construction, in every way of construction."""
 
     @pytest.mark.parametrize(
         ("kind", "entry"),
@@ -248,7 +248,7 @@ class TestEntries:
         ids=repr,
     )
     def test_refuses_malformed_text(self, kind: type[ProviderConfig], entry: str, wrong: object) -> None:
-        """Text that is none, is empty, or holds outer blanks or control characters is refused by name."""
+        """A value that is not text, is empty, or has outer blanks or control characters is refused by name."""
         with pytest.raises(ConfigError, match=rf"^{kind.provider}: {entry}: "):
             kind(**{**COMPLETE[kind], entry: wrong})
 
@@ -257,7 +257,7 @@ class TestEntries:
         [pytest.param(kind, entry, id=f"{kind.provider}-{entry}") for kind, r in REQUIRED.items() for entry in r],
     )
     def test_refuses_none_for_a_required_entry(self, kind: type[ProviderConfig], entry: str) -> None:
-        """None never slips through the constructor, where it would mean the credentials of AWS."""
+        """The constructor refuses None, because it would select AWS's credential chain."""
         with pytest.raises(ConfigError, match=rf"^{kind.provider}: {entry}: "):
             kind(**{**COMPLETE[kind], entry: None})
 
@@ -325,7 +325,7 @@ class TestEntries:
 
     @FAMILY
     def test_anonymous_needs_no_credentials(self, kind: type[S3FamilyConfig]) -> None:
-        """Whoever asks as nobody gives none, and giving both is refused by name."""
+        """`anonymous` needs no credentials, and both together are refused by name."""
         rest = {name: value for name, value in COMPLETE[kind].items() if name not in kind.credentials}
         config = kind.of({**rest, "anonymous": True})
         assert (config.access_key, config.secret_key) == (None, None)
@@ -334,7 +334,7 @@ class TestEntries:
 
     @FAMILY
     def test_server_is_one_of_three_words(self, kind: type[S3FamilyConfig]) -> None:
-        """What a server of one's own does can be said of every provider."""
+        """Every provider has the entry `server` with three values."""
         for server in ("auto", "aws", "generic"):
             assert kind.of({**COMPLETE[kind], "server": server}).server == server
         with pytest.raises(ConfigError, match=rf"^{kind.provider}: server: 'azure' is unknown"):
@@ -352,7 +352,7 @@ class TestEntries:
 
 
 class TestS3:
-    """What AWS alone has."""
+    """Entries of AWS."""
 
     def test_needs_no_credentials(self) -> None:
         """Without keys the credential chain is used, so both halves are None."""
@@ -364,31 +364,31 @@ class TestS3:
         [("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")],
     )
     def test_refuses_half_a_pair(self, given_half: str, missing: str) -> None:
-        """One half of the credentials is a mistake that names the other half."""
+        """For half of the credentials, the error names the other half."""
         with pytest.raises(ConfigError, match=f"s3: {missing}: is missing"):
             S3Config.of({"bucket_name": "my-bucket", given_half: SECRET})
 
     def test_refuses_a_token_alone(self) -> None:
-        """A session token is of no use without the keys it belongs to."""
+        """A session token without its keys is refused."""
         with pytest.raises(ConfigError, match="s3: session_token: "):
             S3Config(bucket_name="my-bucket", session_token=TOKEN)
 
     def test_refuses_an_unknown_server(self) -> None:
-        """The kind of server is one of three words."""
+        """An unknown value of `server` is refused."""
         with pytest.raises(ConfigError, match="s3: server: 'genric' is unknown; did you mean 'generic'"):
             S3Config(bucket_name="my-bucket", server="genric")
 
     def test_refuses_no_region(self) -> None:
-        """The region has a default, and None is none."""
+        """None as the region is refused."""
         with pytest.raises(ConfigError, match="s3: region: "):
             S3Config(bucket_name="my-bucket", region=None)
 
 
 class TestBackblaze:
-    """What B2 alone has."""
+    """Entries of B2."""
 
     def test_needs_a_place(self) -> None:
-        """Without endpoint and region there is nowhere to connect to."""
+        """Without endpoint and region, the configuration is refused."""
         with pytest.raises(ConfigError, match="backblaze: endpoint_url: is missing"):
             BackblazeConfig.of(B2_KEYS)
 
@@ -404,7 +404,7 @@ class TestBackblaze:
 
 
 class TestCloudflare:
-    """What R2 alone has."""
+    """Entries of R2."""
 
     @pytest.mark.parametrize(
         "account",
@@ -419,7 +419,7 @@ class TestCloudflare:
         ],
     )
     def test_refuses_a_malformed_account(self, account: str) -> None:
-        """Only 32 hexadecimal digits can stand in the endpoint's host."""
+        """An account id other than 32 hexadecimal digits is refused."""
         with pytest.raises(ConfigError, match="cloudflare_r2: account_id: "):
             CloudflareR2Config.of({**KEYS, "account_id": account})
 
@@ -429,22 +429,22 @@ class TestCloudflare:
 
     @pytest.mark.parametrize("jurisdiction", ["EU", "us", "eu.evil.com", ".eu"])
     def test_refuses_an_unknown_jurisdiction(self, jurisdiction: str) -> None:
-        """The jurisdictions are two words, and stand in the endpoint's host."""
+        """A jurisdiction other than the two known ones is refused."""
         with pytest.raises(ConfigError, match="cloudflare_r2: jurisdiction: "):
             CloudflareR2Config.of({**KEYS, "account_id": ACCOUNT, "jurisdiction": jurisdiction})
 
 
 class TestLocal:
-    """What the local disk has."""
+    """The entry of the local disk."""
 
     @pytest.mark.parametrize("path", ["data", Path("data")])
     def test_takes_a_path(self, path: str | Path) -> None:
-        """Text and path objects are taken as they are."""
+        """Text and path objects are accepted unchanged."""
         assert LocalConfig(base_path=path).base_path == path
 
     @pytest.mark.parametrize("path", ["", None, 7, b"data", "a\0b"])
     def test_refuses_what_is_no_path(self, path: object) -> None:
-        """An empty path, or none, or one that no system can open, is refused."""
+        """An empty path, a value that is not a path, or one that no system can open, is refused."""
         with pytest.raises(ConfigError, match="local: base_path: "):
             LocalConfig(base_path=path)
 
@@ -454,7 +454,7 @@ class TestLocal:
 
 
 class TestEnvironment:
-    """`from_environment`: the only reader of variables, from a mapping it is given."""
+    """`from_environment` reads variables from the given mapping."""
 
     @pytest.mark.parametrize(("kind", "entry", "name"), variables())
     def test_reads_each_variable(self, kind: type[ProviderConfig], entry: str, name: str) -> None:
@@ -466,7 +466,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize(("kind", "entry", "names"), aliased())
     def test_first_name_wins(self, kind: type[ProviderConfig], entry: str, names: tuple[str, ...]) -> None:
-        """Where a name and an alias are both set, the name counts."""
+        """If a name and its alias are both set, the name is used."""
         environ = {**environ_for(kind), **dict.fromkeys(names[1:], "eu-other-1"), names[0]: value_of(entry)}
         assert getattr(kind.from_environment(environ), entry) == value_of(entry)
 
@@ -504,7 +504,7 @@ class TestEnvironment:
 
     @FAMILY
     def test_general_variables(self, kind: type[S3FamilyConfig]) -> None:
-        """Each entry that no vendor has a variable for has one of ours, and the two that place a server do too."""
+        """Each entry without a vendor's variable has one of ours, and so have `endpoint_url` and `region`."""
         ours = {name for name, variables in kind.variables().items() if f"BUCKETRY_{name.upper()}" in variables}
         assert ours >= {*GENERAL, *(("region",) if hasattr(kind, "region") else ())}
         assert not ours & {"bucket_name", "profile", *kind.credentials}
@@ -529,7 +529,7 @@ class TestEnvironment:
         ],
     )
     def test_reads_a_general_variable(self, variable: str, text: str, value: object) -> None:
-        """The text of a variable becomes what its entry takes."""
+        """The text of a variable is converted to its entry's type."""
         config = S3Config.from_environment({"AWS_BUCKET_NAME": "bucket", variable: text})
         found = getattr(config, variable.removeprefix("BUCKETRY_").lower())
         assert (found, type(found)) == (value, type(value))
@@ -544,12 +544,12 @@ class TestEnvironment:
         ],
     )
     def test_names_a_variable_of_the_wrong_kind(self, variable: str, text: str) -> None:
-        """A text that is no such value is refused with the variable that holds it."""
+        """If a text is not valid for the entry, the error names the variable."""
         with pytest.raises(ConfigError, match=f"^s3: {variable}: '{text}' is "):
             S3Config.from_environment({"AWS_BUCKET_NAME": "bucket", variable: text})
 
     def test_the_vendors_variable_wins(self) -> None:
-        """Where the vendor's own variable and ours are both set, the vendor's counts."""
+        """If the vendor's variable and ours are both set, the vendor's is used."""
         environ = {"AWS_BUCKET_NAME": "b", "AWS_ENDPOINT_URL": "https://one", "BUCKETRY_ENDPOINT_URL": "https://two"}
         assert S3Config.from_environment(environ).endpoint_url == "https://one"
 
@@ -559,13 +559,13 @@ class TestEnvironment:
         assert {entry: tuple(names) for entry, names in kind.environment.items()} == ENVIRONMENT[kind]
 
     def test_reads_only_what_it_is_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The process's environment is not consulted."""
+        """The process's environment is not read."""
         monkeypatch.setenv("AWS_BUCKET_NAME", "from-the-process")
         with pytest.raises(ConfigError, match="bucket_name"):
             S3Config.from_environment({})
 
     def test_ignores_other_variables(self) -> None:
-        """Variables of other programs do no harm."""
+        """Variables of other programs are ignored."""
         environ = {**environ_for(WasabiConfig), "WASABI_HOME": "/x", "AWS_REGION": "eu-west-1"}
         assert WasabiConfig.from_environment(environ).region == VALUES["region"]
 
@@ -575,7 +575,7 @@ class TestValues:
 
     @ALL
     def test_hides_secrets(self, kind: type[ProviderConfig]) -> None:
-        """Neither `repr` nor `str` holds a credential, nor does the `repr` of a container."""
+        """No `repr` or `str` contains a credential, also not the `repr` of a container."""
         config = kind.of(COMPLETE[kind])
         shown = f"{config!r} {config} {[config]!r}"
         assert not any(secret in shown for secret in (ACCESS, SECRET, TOKEN))
@@ -590,7 +590,7 @@ class TestValues:
 
     @ALL
     def test_pickles(self, kind: type[ProviderConfig]) -> None:
-        """A configuration crosses process boundaries with everything in it."""
+        """A pickled configuration keeps all entries."""
         config = kind.of(COMPLETE[kind])
         again = pickle.loads(pickle.dumps(config))
         assert again == config
@@ -598,14 +598,14 @@ class TestValues:
 
     @ALL
     def test_equal_by_content(self, kind: type[ProviderConfig]) -> None:
-        """Two configurations of the same entries are one and the same to a dictionary."""
+        """Two configurations with the same entries are the same key of a dictionary."""
         one, other = kind.of(COMPLETE[kind]), kind.of(dict(COMPLETE[kind]))
         assert one == other
         assert hash(one) == hash(other)
         assert copy.deepcopy(one) == one
 
     def test_secrets_count_in_equality(self) -> None:
-        """What is hidden from `repr` still tells two configurations apart."""
+        """Configurations with different secrets are different."""
         assert WasabiConfig.of(KEYS) != WasabiConfig.of({**KEYS, "secret_access_key": "other"})
 
     def test_providers_differ(self) -> None:
@@ -621,7 +621,7 @@ class TestValues:
                 setattr(config, name, "x")
 
     def test_replace_checks_again(self) -> None:
-        """Changing an entry by `replace` makes a new value under the same rules."""
+        """`replace` makes a new value with the same checks."""
         config = WasabiConfig.of(KEYS)
         assert dataclasses.replace(config, region="eu-west-1").region == "eu-west-1"
         with pytest.raises(ConfigError, match="max_attempts"):
@@ -629,7 +629,7 @@ class TestValues:
 
     @given(secret=st.text(min_size=1))
     def test_any_secret_is_hidden_or_refused(self, secret: str) -> None:
-        """Whatever is given as the secret, it is kept as it is and not printed, or refused."""
+        """Every secret is stored unchanged and not printed, or refused."""
         bare = repr(WasabiConfig.of(KEYS))
         try:
             config = WasabiConfig.of({**KEYS, "secret_access_key": secret, "access_key_id": secret})
@@ -640,10 +640,10 @@ class TestValues:
 
 
 class TestTransferConfig:
-    """How transfers are cut: numbers within bounds, and in line with each other."""
+    """The configuration of transfers: numbers within limits that fit together."""
 
     def test_defaults(self) -> None:
-        """The defaults are valid and leave the vendor's row to decide on parts."""
+        """The defaults are valid, and the vendor's row decides on parts."""
         config = TransferConfig()
         assert (config.part_size, config.multipart_threshold, config.verify) == (None, None, True)
 
@@ -696,12 +696,12 @@ class TestTransferConfig:
             TransferConfig(**{entry: wrong})
 
     def test_refuses_parts_beyond_the_budget(self) -> None:
-        """One part must fit into the memory that is allowed."""
+        """A part larger than the memory budget is refused."""
         with pytest.raises(ConfigError, match="part_size: 16777216 is more than memory_budget 8388608"):
             TransferConfig(part_size=16 * MiB, memory_budget=8 * MiB)
 
     def test_refuses_resume(self) -> None:
-        """What this version cannot do is refused instead of ignored."""
+        """`resume`, which this version does not support, is refused instead of ignored."""
         with pytest.raises(ConfigError, match="resume"):
             TransferConfig(resume=True)
 
@@ -725,14 +725,14 @@ class TestNearest:
     """The end of an error message about an unknown word."""
 
     def test_suggests(self) -> None:
-        """A near word is suggested."""
+        """A similar word is suggested."""
         assert nearest("wasbi", ("wasabi", "local")) == "did you mean 'wasabi'?"
 
     def test_lists(self) -> None:
-        """Without a near word all are listed."""
+        """Without a similar word, all words are listed."""
         assert nearest("zzz", ("wasabi", "local")) == "known are wasabi, local"
 
     @given(st.text(), st.lists(st.text(min_size=1), min_size=1).map(tuple))
     def test_any_word_has_an_answer(self, word: str, known: tuple[str, ...]) -> None:
-        """Whatever is asked, the answer is text that names a known word."""
+        """For every word, the result names a known word."""
         assert any(name in nearest(word, known) or repr(name) in nearest(word, known) for name in known)

@@ -1,4 +1,4 @@
-"""The typed dictionaries say the same as the classes that check them."""
+"""The typed dictionaries have the same entries as the configuration classes."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ BOTH = pytest.mark.parametrize(("typed", "checked"), PAIRS.items(), ids=lambda e
 
 @BOTH
 def test_names_and_types_agree(typed: type, checked: type[ProviderConfig]) -> None:
-    """Each entry of the class is in the dictionary with the same type, and nothing else is."""
+    """The dictionary has exactly the entries of the class, with the same types."""
     hints = get_type_hints(checked)
     assert get_type_hints(typed) == {entry.name: hints[entry.name] for entry in fields(checked)}
 
 
 @BOTH
 def test_what_must_be_given_is_required(typed: type, checked: type[ProviderConfig]) -> None:
-    """An entry without a default is required, and no other one is."""
+    """Exactly the entries without a default are required."""
     hints = get_type_hints(typed, include_extras=True)
     needed = {entry.name for entry in fields(checked) if entry.default is entry.default_factory is MISSING}
     assert {name for name, hint in hints.items() if get_origin(hint) is Required} == needed
 
 
 def test_every_configuration_has_one() -> None:
-    """No class of configuration is left out."""
+    """Every configuration class has a dictionary."""
     classes = {each for each in vars(config).values() if isinstance(each, type) and issubclass(each, ProviderConfig)}
     assert set(PAIRS.values()) == classes - {ProviderConfig, config.S3RequestEntries}
 
 
 @pytest.mark.parametrize("name", [name for name in providers.__all__ if hasattr(providers, f"{name[:-8]}ConfigDict")])
 def test_constructors_take_it(name: str) -> None:
-    """A provider's constructor names the dictionary, so that an editor completes a literal."""
+    """A provider's constructor has the dictionary in its type, so that editors complete a literal."""
     provider: Any = getattr(providers, name)
     taken = inspect.signature(provider).parameters["config"].annotation
     assert f"{name.removesuffix('Provider')}ConfigDict" in taken.split(" | ")

@@ -1,4 +1,4 @@
-"""Content types by suffix: the same on every machine, and for nothing."""
+"""Content types by suffix: the same on every machine, and without cost for reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ print("mimetypes" in sys.modules)
 
 
 def run(script: str, *arguments: str) -> str:
-    """Run a script in a process of its own."""
+    """Run a script in its own process."""
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -48,5 +48,5 @@ def test_reading_loads_no_table() -> None:
 
 @pytest.mark.parametrize("key", ["", ".", "a.", "a/.html", "a.html/", "a.html/b", "x.\0", "data:,x.y:z"])
 def test_names_without_a_suffix(key: str) -> None:
-    """A leading or a last dot, and one in a directory's name, is no suffix."""
+    """A dot at the beginning or the end of the name, or in a directory's name, makes no suffix."""
     assert content_type_of(key) is None

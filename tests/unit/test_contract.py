@@ -1,4 +1,4 @@
-"""The contract as third parties meet it: what must be written, what a row obliges to, and what is said about it."""
+"""The contract for third-party providers: required methods, methods that a row requires, and docstrings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLACES = ("memory", "local", "prefixed")
 
 @pytest.fixture(params=PLACES)
 def provider(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
-    """Give each kind of provider that keeps the objects itself."""
+    """Give each provider that stores objects itself."""
     match request.param:
         case "memory":
             return MemoryProvider()
@@ -81,7 +81,7 @@ def version(key: str, version_id: str) -> ObjectVersion:
 
 
 def test_what_is_required_must_be_written() -> None:
-    """A class that leaves a required request out cannot be made, and is told which."""
+    """A class without a required method cannot be made, and the error names the method."""
 
     class Empty(StorageProvider):
         capabilities = Capabilities()
@@ -103,7 +103,7 @@ def test_what_is_required_must_be_written() -> None:
     ],
 )
 def test_what_a_row_promises_must_be_written(promise: str, value: Any, request_: str) -> None:
-    """A row that promises what the class does not do is refused when the provider is made."""
+    """A row with a feature that the class lacks is refused when the provider is made."""
 
     class Boasting(MemoryProvider):
         @property
@@ -122,7 +122,7 @@ def test_a_minimal_row_promises_nothing() -> None:
 
 
 def test_every_public_method_says_what_it_does() -> None:
-    """Each method has words of its own, and each that makes requests says what it costs."""
+    """Each public method has its own docstring, and each that makes requests states its cost."""
     wrong = []
     for name, member in inspect.getmembers(StorageProvider):
         if name.startswith("_") or not callable(member):
@@ -175,7 +175,7 @@ async def test_a_version_is_deleted_by_its_id() -> None:
 
 
 async def test_a_version_id_is_refused_before_any_request() -> None:
-    """Where the row has no versions nothing is asked, whichever method the id is given to."""
+    """If the row has no versions, every method refuses a version id before any request."""
     provider = FaultyProvider(MemoryProvider())
     for call in (
         provider.get("k", version_id="v"),
@@ -212,7 +212,7 @@ async def test_a_request_of_ones_own_is_checked_too() -> None:
 
 
 async def test_headers_and_tags_are_kept(provider: StorageProvider) -> None:
-    """A put, a copy and an object in parts give back what they were written with."""
+    """Headers and tags of a put, a copy and an object in parts are stored and returned."""
     await provider.put("put", b"x", metadata={"a": "1"}, tags=TAGS, **HEADERS)  # type: ignore[arg-type]
     await provider.copy("put", "copy")
     options = WriteOptions(metadata={"a": "1"}, tags=TAGS, **HEADERS)  # type: ignore[arg-type]
@@ -303,6 +303,6 @@ async def test_headers_that_cannot_be_sent(name: str, value: str) -> None:
 
 
 async def test_a_misspelt_keyword() -> None:
-    """A keyword that no write has is a `TypeError` that names those there are."""
+    """An unknown keyword is a `TypeError` that names the known ones."""
     with pytest.raises(TypeError, match=r"'contenttype'.*content_type"):
         await MemoryProvider().put("key", b"x", contenttype="text/plain")  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Where requests go: hosts are built from checked parts, and dangerous endpoints are refused."""
+"""Endpoints: hosts are built from checked parts, and dangerous endpoints are refused."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ WITH_REGION = pytest.mark.parametrize("cloud", ["s3", "spaces", "wasabi", "b2"])
 
 
 def endpoint(cloud: str, **entries: object) -> Endpoint:
-    """Resolve a cloud's minimal configuration, changed by the entries; None removes one."""
+    """Resolve a cloud's minimal configuration with changed entries; None removes an entry."""
     kind, vendor, minimal, _ = CLOUDS[cloud]
     return resolve(kind.of({**minimal, **entries}), vendor)
 
 
 def _known(cloud: str, entries: dict[str, Any]) -> dict[str, Any]:
-    """Keep the entries that a cloud has."""
+    """Give those of the entries that a cloud has."""
     return {name: value for name, value in entries.items() if name in CLOUDS[cloud][2]}
 
 
 class TestBuilt:
-    """Endpoints made from the row's template."""
+    """Endpoints from the row's template."""
 
     @pytest.mark.parametrize(
         ("cloud", "entries", "url", "region"),
@@ -95,7 +95,7 @@ class TestBuilt:
         ],
     )
     def test_url_and_region(self, cloud: str, entries: dict[str, str], url: str | None, region: str) -> None:
-        """Region, account and jurisdiction are put where the vendor has them."""
+        """Region, account and jurisdiction are put into the vendor's host."""
         found = endpoint(cloud, **entries)
         assert (found.url, found.region) == (url, region)
 
@@ -136,7 +136,7 @@ class TestBuilt:
 
     @WITH_REGION
     def test_known_regions_do_not_warn(self, cloud: str) -> None:
-        """Every region of the row is used in silence."""
+        """Every region of the row is used without a warning."""
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for region in CLOUDS[cloud][1].regions:
@@ -145,7 +145,7 @@ class TestBuilt:
     @WITH_REGION
     @given(region=st.text(min_size=1, max_size=80) | st.from_regex(r"[a-z0-9.@:/\\#?%-]{1,40}", fullmatch=True))
     def test_any_region_is_refused_or_harmless(self, cloud: str, region: str) -> None:
-        """Whatever is given as the region, the host stays the vendor's and nothing else gets into the URL."""
+        """For every text as the region, the URL has the vendor's host and nothing else, or it is refused."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             try:
@@ -161,7 +161,7 @@ class TestBuilt:
         jurisdiction=st.none() | st.sampled_from(["eu", "fedramp"]) | st.text(max_size=20),
     )
     def test_any_account_is_refused_or_harmless(self, account: str, jurisdiction: str | None) -> None:
-        """Whatever is given as account and jurisdiction, the host stays Cloudflare's."""
+        """For every text as account and jurisdiction, the host is Cloudflare's, or the text is refused."""
         try:
             found = endpoint("r2", account_id=account, jurisdiction=jurisdiction)
         except ConfigError:
@@ -180,27 +180,27 @@ def assert_harmless(url: str, domain: str) -> None:
 
 
 class TestGiven:
-    """Endpoints that the configuration names."""
+    """Endpoints from the configuration."""
 
     @EACH
     def test_overrides_the_vendors(self, cloud: str) -> None:
-        """A given endpoint is used, without a slash at its end."""
+        """A configured endpoint is used, without a slash at its end."""
         assert endpoint(cloud, endpoint_url="https://minio.example:9000/").url == "https://minio.example:9000"
 
     def test_the_scheme_of_a_vendors_host_may_be_missing(self) -> None:
-        """A bare host of the vendor's means https, as B2 shows it."""
+        """One of the vendor's hosts without a scheme, as B2 shows it, gets https."""
         host = "s3.us-west-004.backblazeb2.com"
         assert endpoint("b2", endpoint_url=host).url == f"https://{host}"
 
     @EACH
     def test_the_scheme_of_another_host_may_not(self, cloud: str) -> None:
-        """Whether another server speaks TLS is not guessed."""
+        """Another host without a scheme is refused: TLS is not guessed."""
         with pytest.raises(ConfigError, match=r"has no scheme; give https://minio\.example:9000"):
             endpoint(cloud, endpoint_url="minio.example:9000")
 
     @EACH
     def test_custom_region_does_not_warn(self, cloud: str) -> None:
-        """Behind a custom endpoint any region is the server's own affair."""
+        """With a custom endpoint, every region is accepted without a warning."""
         entries = {"region": "garage"} if cloud != "r2" else {}
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -230,7 +230,7 @@ class TestGiven:
         ],
     )
     def test_region_of_the_host_is_signed_for(self, cloud: str, url: str, region: str) -> None:
-        """A vendor's own host that names a region is signed for that region."""
+        """If a vendor's host names a region, requests are signed for that region."""
         assert endpoint(cloud, endpoint_url=url, region=None).region == region
 
     @pytest.mark.parametrize(
@@ -303,14 +303,14 @@ class TestGiven:
         ],
     )
     def test_refuses_the_bucket_in_the_endpoint(self, cloud: str, url: str, hint: str) -> None:
-        """Endpoints as dashboards show them, with the bucket, are refused with the right one."""
+        """An endpoint with the bucket, as dashboards show it, is refused, and the error gives the right one."""
         with pytest.raises(ConfigError, match=r"endpoint_url: .* holds (the bucket|a path)") as caught:
             endpoint(cloud, endpoint_url=url)
         assert f"give {hint}" in str(caught.value)
 
 
 class TestCheckUrl:
-    """What an endpoint may be."""
+    """Valid and invalid endpoints."""
 
     @pytest.mark.parametrize(
         "url",
@@ -334,7 +334,7 @@ class TestCheckUrl:
         ],
     )
     def test_takes(self, url: str) -> None:
-        """Names and addresses over https, and plain http on the loopback, are endpoints."""
+        """Names and addresses with https, and plain http on the loopback, are accepted."""
         assert check_url(url, allow_http=False, owner="s3") == urlsplit(url)
 
     @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ class TestCheckUrl:
     )
     @pytest.mark.parametrize("allow_http", [False, True])
     def test_refuses_malformed(self, url: str, *, allow_http: bool) -> None:
-        """What is no plain http or https address of a host is refused, naming the entry."""
+        """An endpoint that is not a plain http or https URL of a host is refused, and the error names the entry."""
         with pytest.raises(ConfigError, match=r"^s3: endpoint_url: "):
             check_url(url, allow_http=allow_http, owner="s3")
 
@@ -417,7 +417,7 @@ class TestCheckUrl:
     )
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_refuses_where_instance_secrets_live(self, scheme: str, host: str) -> None:
-        """Link-local addresses are refused in every spelling, allowed plain http or not."""
+        """Link-local addresses are refused in every spelling, even if plain http is allowed."""
         with pytest.raises(ConfigError, match=r"^s3: endpoint_url: "):
             check_url(f"{scheme}://{host}/", allow_http=True, owner="s3")
 
@@ -433,14 +433,14 @@ class TestCheckUrl:
         ],
     )
     def test_refuses_plain_http(self, host: str) -> None:
-        """Plain http beyond the loopback is refused, and the way out is named."""
+        """Plain http outside the loopback is refused, and the error says how to allow it."""
         with pytest.raises(ConfigError, match=r"plain http .* allow_http=True, --allow-http or BUCKETRY_ALLOW_HTTP=1"):
             check_url(f"http://{host}", allow_http=False, owner="s3")
         assert check_url(f"http://{host}", allow_http=True, owner="s3").hostname == host
 
     @EACH
     def test_allow_http_is_the_configurations(self, cloud: str) -> None:
-        """The configuration's entry decides, and the error names the provider."""
+        """The entry `allow_http` decides, and the error names the provider."""
         with pytest.raises(ConfigError, match=rf"{CLOUDS[cloud][1].name}: endpoint_url: .*plain http"):
             endpoint(cloud, endpoint_url="http://minio.example")
         found = endpoint(cloud, endpoint_url="http://minio.example", allow_http=True)
@@ -468,7 +468,7 @@ class TestCheckUrl:
 
     @given(st.text(max_size=60).map(lambda text: f"https://{text}") | st.text(max_size=60))
     def test_any_text_is_refused_or_plain(self, url: str) -> None:
-        """What passes is scheme, host, port and path, exactly as written."""
+        """Every accepted text is scheme, host, port and path, exactly as written."""
         try:
             parts = check_url(url, allow_http=False, owner="s3")
         except ConfigError:
@@ -479,14 +479,14 @@ class TestCheckUrl:
 
     @given(st.ip_addresses(network="169.254.0.0/16") | st.ip_addresses(network="fe80::/10"))
     def test_any_link_local_address_is_refused(self, address: object) -> None:
-        """The whole range is refused, not the famous address alone."""
+        """The whole link-local range is refused, not only the well-known address."""
         host = f"[{address}]" if ":" in str(address) else str(address)
         with pytest.raises(ConfigError, match="link-local"):
             check_url(f"https://{host}", allow_http=True, owner="s3")
 
     @given(st.ip_addresses(v=4))
     def test_plain_http_by_address(self, address: Any) -> None:
-        """Of all IPv4 addresses those of the loopback alone may be plain http."""
+        """Of all IPv4 addresses, only those of the loopback may use plain http."""
         try:
             check_url(f"http://{address}", allow_http=False, owner="s3")
         except ConfigError:
@@ -496,13 +496,13 @@ class TestCheckUrl:
 
 
 class TestCheckBucket:
-    """What a bucket may be called."""
+    """Valid and invalid bucket names."""
 
     @pytest.mark.parametrize(
         "name", ["abc", "my-bucket", "my.bucket.v1", "Old_Bucket", "1bucket", "v1.2", "a" * 63, "1.2.3.4.5"]
     )
     def test_takes(self, name: str) -> None:
-        """Names that some vendor has are taken."""
+        """Names that a vendor allows are accepted."""
         check_bucket(name, wasabi.VENDOR)
 
     @pytest.mark.parametrize(
@@ -533,13 +533,13 @@ class TestCheckBucket:
         ],
     )
     def test_refuses(self, name: str) -> None:
-        """Names that no vendor has, or that would change the URL, are refused by name."""
+        """Names that no vendor allows, or that would change the URL, are refused by name."""
         with pytest.raises(ConfigError, match=r"^wasabi: bucket_name: .* is not a bucket name"):
             check_bucket(name, wasabi.VENDOR)
 
     @EACH
     def test_is_checked_by_resolve(self, cloud: str) -> None:
-        """No endpoint is given for a malformed bucket."""
+        """`resolve` refuses a malformed bucket."""
         with pytest.raises(ConfigError, match="bucket_name"):
             endpoint(cloud, bucket_name="evil.com/x")
 
@@ -553,7 +553,7 @@ class TestCheckBucket:
         ],
     )
     def test_access_points_of_aws(self, arn: str) -> None:
-        """AWS alone has access points, named by their ARN."""
+        """Only AWS has access points, which are named by an ARN."""
         check_bucket(arn, aws.VENDOR)
         with pytest.raises(ConfigError, match="bucket_name"):
             check_bucket(arn, r2.VENDOR)
@@ -571,13 +571,13 @@ class TestCheckBucket:
         ],
     )
     def test_refuses_other_arns(self, arn: str) -> None:
-        """An ARN that is no access point's is no bucket."""
+        """An ARN of something other than an access point is refused."""
         with pytest.raises(ConfigError, match="bucket_name"):
             check_bucket(arn, aws.VENDOR)
 
     @given(st.text(max_size=70))
     def test_any_name_is_refused_or_harmless(self, name: str) -> None:
-        """What passes is one path segment of plain characters."""
+        """Every accepted name is one path segment of plain characters."""
         try:
             check_bucket(name, r2.VENDOR)
         except ConfigError:
@@ -610,7 +610,7 @@ class TestAddressing:
         ],
     )
     def test_style(self, cloud: str, bucket: str, asked: str, style: str) -> None:
-        """The row decides on the vendor's hosts where the configuration does not; a dot or another host is a path."""
+        """By default the row decides for the vendor's hosts; a name with a dot, or another host, uses path style."""
         elsewhere = {"endpoint_url": "https://minio.example"} if cloud == "minio as aws" else {}
         cloud = "s3" if elsewhere else cloud
         assert endpoint(cloud, bucket_name=bucket, addressing_style=asked, **elsewhere).addressing_style == style
@@ -618,17 +618,17 @@ class TestAddressing:
     @pytest.mark.parametrize("bucket", ["my.bucket", "My-Bucket", "my_bucket"])
     @EACH
     def test_refuses_an_impossible_host(self, cloud: str, bucket: str) -> None:
-        """Asked for a virtual host that no certificate covers, we refuse instead of using the path."""
+        """A configured virtual host that no certificate covers is refused; path style is not used instead."""
         with pytest.raises(ConfigError, match="addressing_style: 'virtual' needs"):
             endpoint(cloud, bucket_name=bucket, addressing_style="virtual")
 
 
 class TestWarning:
-    """What is told of a region that this version does not know."""
+    """The warning for an unknown region."""
 
     @pytest.mark.parametrize("provider", [S3Provider, WasabiProvider])
     def test_it_points_at_the_caller(self, provider: type[S3Provider | WasabiProvider]) -> None:
-        """The warning names the line that makes the provider, and none of ours."""
+        """The warning names the caller's line that makes the provider, not a line of the package."""
         keys = {"access_key_id": ACCESS, "secret_access_key": SECRET}
         with pytest.warns(UserWarning, match="mars-1") as caught:
             provider({"bucket_name": "my-bucket", "region": "mars-1", **keys})
@@ -636,11 +636,11 @@ class TestWarning:
 
 
 class TestEndpoint:
-    """Which providers share what, and the settings of one."""
+    """The identity of an endpoint, and the settings of one provider."""
 
     @EACH
     def test_carries_credentials_and_options(self, cloud: str) -> None:
-        """What tells two endpoints apart is all there, and so is what the provider wants."""
+        """An endpoint has its whole identity and the provider's settings."""
         found = endpoint(
             cloud, ca_bundle="/ca.pem", connect_timeout=3, read_timeout=4, total_timeout=6, max_connections=5
         )
@@ -652,7 +652,7 @@ class TestEndpoint:
 
     @EACH
     def test_anonymous(self, cloud: str) -> None:
-        """Whoever asks without credentials has no key in the identity, and the identity says why."""
+        """With `anonymous`, the identity has no key and is marked as anonymous."""
         nobody = dict.fromkeys(("access_key_id", "secret_access_key", "session_token", "key_id", "application_key"))
         found = resolve(
             CLOUDS[cloud][0].of({**CLOUDS[cloud][2], **_known(cloud, nobody), "anonymous": True}), CLOUDS[cloud][1]
@@ -667,7 +667,7 @@ class TestEndpoint:
 
     @EACH
     def test_equal_configurations_share_a_client(self, cloud: str) -> None:
-        """Two providers of the same place and account have one identity, whatever their buckets."""
+        """Two providers with the same endpoint and credentials have one identity, for all buckets."""
         one, other = endpoint(cloud), endpoint(cloud, bucket_name="other-bucket")
         assert one == other
         assert hash(one) == hash(other)
@@ -685,7 +685,7 @@ class TestEndpoint:
         ids=lambda entries: next(iter(entries)),
     )
     def test_different_ones_do_not(self, entries: dict[str, Any]) -> None:
-        """Another place, other authorities of certificates or another account is another endpoint."""
+        """Endpoints differ if their servers, certificate authorities or accounts differ."""
         assert endpoint("wasabi", **entries) != endpoint("wasabi")
 
     @pytest.mark.parametrize(
@@ -703,18 +703,18 @@ class TestEndpoint:
         ids=lambda entries: next(iter(entries)),
     )
     def test_settings_are_not_compared(self, entries: dict[str, Any]) -> None:
-        """How a provider uses an endpoint does not make another one of it: the connections are the server's."""
+        """Endpoints with different settings of their providers are equal, and share connections."""
         assert endpoint("wasabi", **entries) == endpoint("wasabi")
 
     @EACH
     def test_hides_secrets(self, cloud: str) -> None:
-        """Neither `repr` nor `str` holds a credential."""
+        """Neither `repr` nor `str` contains a credential."""
         found = endpoint(cloud)
         assert not any(secret in f"{found!r} {found}" for secret in (ACCESS, SECRET, TOKEN))
 
     @EACH
     def test_pickles(self, cloud: str) -> None:
-        """An identity crosses process boundaries whole."""
+        """A pickled identity is complete."""
         found = endpoint(cloud)
         assert pickle.loads(pickle.dumps(found)) == found
         assert copy.deepcopy(found) == found

@@ -1,4 +1,4 @@
-"""The environment is read at the public doors, and handed on from there."""
+"""Only public functions read the environment; other code gets it as an argument."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READERS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 
 def reads_environment(source: str) -> bool:
-    """Tell whether a module names the process's environment."""
+    """Tell whether a module uses the process's environment."""
     tree = ast.parse(source)
     named = {
         node.attr
@@ -34,7 +34,7 @@ def reads_environment(source: str) -> bool:
 
 
 def test_the_environment_is_read_at_the_doors_only() -> None:
-    """Every other module is given what it needs of it: `os.environ` and `os.getenv` stand in the doors alone."""
+    """Only the listed modules use `os.environ` and `os.getenv`; all others get variables as arguments."""
     readers = {
         str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")
@@ -44,7 +44,7 @@ def test_the_environment_is_read_at_the_doors_only() -> None:
 
 
 def test_every_spelling_is_found() -> None:
-    """The test above sees each way to name it."""
+    """The test above finds every form of access."""
     for source in ("import os\nos.environ['A']", "import os\nos.getenv('A')", "from os import environ"):
         assert reads_environment(source)
     assert not reads_environment("import os\nos.fspath('environ')")

@@ -48,7 +48,7 @@ NAMES = {
 
 
 def test_the_names_come_in_their_order() -> None:
-    """The twelve classic names come first, in the order that the contract gives."""
+    """The twelve classic names come first, in the contract's order."""
     assert StorageProviderFactory.get_registered_providers()[:12] == list(NAMES)[:12]
 
 
@@ -63,7 +63,7 @@ def test_every_name_makes_its_class(name: str) -> None:
 
 
 def test_pool_and_transfer_reach_the_provider() -> None:
-    """The factory hands on the pool and the transfer configuration."""
+    """The factory passes on the pool and the transfer configuration."""
     pool, transfer = SessionPool(), TransferConfig(max_concurrency=2)
     provider: Any = StorageProviderFactory.create({"provider_type": "s3", **KEYS}, pool=pool, transfer=transfer)
     assert provider._pool is pool
@@ -72,7 +72,7 @@ def test_pool_and_transfer_reach_the_provider() -> None:
 
 @pytest.mark.parametrize("kind", ["wasaby", "azure", "S4"])
 def test_an_unknown_name_is_refused(kind: str) -> None:
-    """An unknown type is a configuration error that names the nearest ones."""
+    """An unknown type is a configuration error that names similar ones."""
     with pytest.raises(ConfigError, match=kind) as caught:
         StorageProviderFactory.create({"provider_type": kind})
     if kind == "wasaby":
@@ -81,16 +81,16 @@ def test_an_unknown_name_is_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("config", [{}, {"provider_type": ""}, {"provider_type": 3}, None, "s3"])
 def test_a_missing_type_is_refused(config: Any) -> None:
-    """Without a type nothing is guessed."""
+    """A missing type is a configuration error."""
     with pytest.raises(ConfigError, match=r"provider_type|mapping"):
         StorageProviderFactory.create(config)
 
 
 def test_a_registered_class_is_made() -> None:
-    """A class of one's own comes under a name of its own, after the built-in ones."""
+    """A registered class has its own name, after the built-in ones."""
 
     class Factory(StorageProviderFactory):
-        """One with a registry of its own, so that the name is not known to other tests."""
+        """A factory with its own registry, so that other tests do not see its names."""
 
         _registered: ClassVar[dict[str, type[Any]]] = {}
 
@@ -118,7 +118,7 @@ def test_an_entry_point_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_environment_names_the_provider(tmp_path: Path) -> None:
-    """STORAGE_PROVIDER chooses, local is the default, and only the mapping given is read."""
+    """STORAGE_PROVIDER chooses the provider, local is the default, and only the given mapping is read."""
     assert isinstance(storage_provider_from_env({}), LocalProvider)
     local = storage_provider_from_env({"LOCAL_STORAGE_PATH": str(tmp_path)})
     assert local.locate("k") == f"file://{tmp_path}/k"
@@ -145,7 +145,7 @@ def test_the_environment_names_the_provider(tmp_path: Path) -> None:
     ],
 )
 def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, location: str) -> None:
-    """Each scheme makes its provider, seen through the URL's prefix."""
+    """Each scheme makes its provider, with the URL's prefix."""
     own = {name: value for name, value in config.items() if name != "bucket_name"}
     provider = open_storage(url, **own)
     assert type(provider) is kind
@@ -154,7 +154,7 @@ def test_a_url_makes_a_provider(url: str, config: dict[str, str], kind: type, lo
 
 
 def test_a_url_takes_credentials_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a URL cannot hold comes from the provider's own variables."""
+    """Credentials, which a URL must not contain, come from the provider's variables."""
     monkeypatch.setenv("WASABI_ACCESS_KEY", "key")
     monkeypatch.setenv("WASABI_SECRET_KEY", "canary")
     assert open_storage("wasabi://bucket").locate() == "wasabi://bucket/"
@@ -184,14 +184,14 @@ def test_a_url_takes_credentials_from_the_environment(monkeypatch: pytest.Monkey
     ],
 )
 def test_a_malformed_url_is_refused(url: str) -> None:
-    """A URL that names no place is a configuration error, and quotes no password."""
+    """A malformed URL is a configuration error that shows no password."""
     with pytest.raises(ConfigError) as caught:
         open_storage(url, access_key_id="key", secret_access_key="canary")
     assert "canary" not in str(caught.value)
 
 
 async def test_a_prefix_names_keys_below_it() -> None:
-    """Through a prefix the same objects have shorter keys, in every direction."""
+    """With a prefix, the same objects have shorter keys, in all methods."""
     inner = MemoryProvider()
     await inner.put("a/b/one", b"1")
     await inner.put("a/bother", b"no")
@@ -209,13 +209,13 @@ async def test_a_prefix_names_keys_below_it() -> None:
 
 
 def test_a_prefixed_provider_pickles(tmp_path: Path) -> None:
-    """What is wrapped and the prefix cross processes."""
+    """A pickled prefixed provider keeps its inner provider and its prefix."""
     outer = PrefixedProvider(LocalProvider({"base_path": tmp_path}), "a/")
     assert pickle.loads(pickle.dumps(outer)).locate("k") == f"file://{tmp_path}/a/k"
 
 
 def test_concurrency_beyond_the_connections_is_refused() -> None:
-    """Transfers that would queue for sockets are a configuration error, not a surprise."""
+    """A concurrency above the number of connections is a configuration error."""
     with pytest.raises(ConfigError, match="max_connections 4"):
         S3Provider(KEYS | {"max_connections": 4}, transfer=TransferConfig(max_concurrency=8))
     with pytest.raises(ConfigError, match="max_connections 2"):
@@ -234,7 +234,7 @@ def test_concurrency_beyond_the_connections_is_refused() -> None:
     ],
 )
 def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:
-    """Behind another host than AWS's no condition is trusted, unless the configuration says so."""
+    """On a host outside AWS no condition is trusted, unless the configuration says so."""
     provider = S3Provider(KEYS | {"endpoint_url": url})
     assert provider.capabilities.conditional_put is enforced
     if url:
@@ -242,7 +242,7 @@ def test_only_aws_is_trusted_as_aws(url: str | None, enforced: bool) -> None:
 
 
 def test_a_servers_promises_may_be_said_of_every_provider() -> None:
-    """`server` chooses what holds behind an endpoint of one's own, and leaves name and place the class's."""
+    """`server` sets the features of your own endpoint, but not the provider's name and endpoints."""
     elsewhere = {"endpoint_url": "https://minio.example.org"}
     for name, (kind, config) in NAMES.items():
         if name in {"local", "memory"}:
@@ -254,7 +254,7 @@ def test_a_servers_promises_may_be_said_of_every_provider() -> None:
 
 
 def test_a_vendors_own_servers_are_not_said_to_be_another() -> None:
-    """Nobody can promise more of a vendor's own endpoint than its row does."""
+    """`server` cannot change the features of a vendor's own endpoint."""
     for entries in ({}, {"endpoint_url": "https://s3.us-east-1.wasabisys.com"}):
         with pytest.raises(ConfigError, match="wasabi: server: 'aws' is for a server of your own"):
             WasabiProvider({**KEYS, **entries, "server": "aws"})
@@ -274,7 +274,7 @@ def test_a_vendors_own_servers_are_not_said_to_be_another() -> None:
     ],
 )
 def test_entries_stand_in_a_urls_query(query: str, entry: str, value: object) -> None:
-    """Each entry that is no secret may be given in the URL, and becomes what it takes."""
+    """Each entry except secrets may be in the URL's query, and is converted to its type."""
     provider: Any = open_storage(f"s3://bucket/some/prefix?{query}")
     assert provider.locate("k") == "s3://bucket/some/prefix/k"
     assert getattr(provider.inner._config, entry) == value
@@ -282,7 +282,7 @@ def test_entries_stand_in_a_urls_query(query: str, entry: str, value: object) ->
 
 @pytest.mark.parametrize("name", ["access_key_id", "secret_access_key", "session_token", "application_key", "key_id"])
 def test_a_secret_in_a_query_is_refused_and_not_repeated(name: str) -> None:
-    """URLs are shown and logged, so the refusal names the entry alone."""
+    """URLs are shown and logged, so the error for a secret names only the entry."""
     with pytest.raises(ConfigError, match=f"s3: {name}: is a secret") as caught:
         open_storage(f"s3://bucket?{name}=canary")
     assert "canary" not in str(caught.value)
@@ -300,7 +300,7 @@ def test_a_secret_in_a_query_is_refused_and_not_repeated(name: str) -> None:
     ],
 )
 def test_a_wrong_query_is_refused(query: str, hint: str) -> None:
-    """A query that cannot be understood is refused with the part that is wrong, or the nearest entry."""
+    """A wrong query is refused, and the error names the wrong part or a similar entry."""
     with pytest.raises(ConfigError) as caught:
         open_storage(f"s3://bucket?{query}")
     assert hint in str(caught.value)
@@ -308,7 +308,7 @@ def test_a_wrong_query_is_refused(query: str, hint: str) -> None:
 
 
 def test_what_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several that give one entry, it is the query, then the vendor's variable, then ours."""
+    """For one entry, the query comes first, then the vendor's variable, then ours."""
 
     def region(url: str, **entries: str) -> str:
         provider: Any = open_storage(url, **KEYS | {"bucket_name": "bucket"} | entries)
@@ -330,7 +330,7 @@ def test_what_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_asks_is_said_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`anonymous` or a profile beside the environment's keys replaces them, and keys given replace `anonymous`."""
+    """`anonymous` or a profile replaces the environment's keys, and given keys replace `anonymous`."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     nobody: Any = open_storage("s3://bucket?anonymous=1")
@@ -352,7 +352,7 @@ def test_who_asks_is_said_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/prefix", "file:///tmp/there", "memory://", "memory://a"])
 def test_a_url_takes_how_to_transfer(url: str) -> None:
-    """`transfer` reaches the provider of every scheme, also through a prefix."""
+    """`transfer` is passed to the provider of every scheme, also with a prefix."""
     transfer = TransferConfig(max_concurrency=3)
     provider: Any = open_storage(url, transfer=transfer, **({"anonymous": True} if url.startswith("s3") else {}))
     assert provider.transfer.config == transfer

@@ -1,4 +1,4 @@
-"""What a vendor's answer, or botocore's exception, becomes: the right class, the facts, and no secret."""
+"""Vendors' answers and botocore's exceptions become errors of the right class, with attributes and no secret."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ALL = (AWS, SPACES, WASABI, B2, R2, GENERIC)
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 
 ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
-    # what every one of them answers
+    # the codes that all vendors use
     *((row, "NoSuchKey", 404, NotFoundError) for row in ALL),
     *((row, "NoSuchBucket", 404, BucketNotFoundError) for row in ALL),
     *((row, "NoSuchUpload", 404, UploadNotFoundError) for row in ALL),
@@ -85,7 +85,7 @@ ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
     *((row, None, 504, TransientError) for row in ALL),
     *((row, None, 520, TransientError) for row in ALL),
     *((row, None, 301, BucketNotFoundError) for row in ALL),
-    # each vendor's own
+    # codes of single vendors
     (AWS, "ConditionalRequestConflict", 409, TransientError),
     (AWS, "OperationAborted", 409, TransientError),
     (AWS, "InvalidObjectState", 403, AccessDeniedError),
@@ -115,9 +115,9 @@ ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
         "AccessDenied",
         403,
         AccessDeniedError,
-    ),  # also the daily cap: it looks like a permission, and repeats do not help
+    ),  # also for a used-up daily cap, and retries do not help
     (SPACES, "NoSuchBucket", 404, BucketNotFoundError),
-    # codes nobody has documented: the status decides
+    # unknown codes: the status decides
     (AWS, "SomethingNew", 400, InvalidRequestError),
     (AWS, "SomethingNew", 404, NotFoundError),
     (AWS, "SomethingNew", 418, InvalidRequestError),
@@ -128,7 +128,7 @@ ANSWERS: list[tuple[Vendor, str | None, int, type[StorageError]]] = [
 
 
 def answer(code: str | None, status: int, message: str = "", **headers: str) -> boto.ClientError:
-    """Make the exception that botocore raises for an answer; without a body it puts the status for the code."""
+    """Make the exception that botocore raises for an answer; without a body, botocore uses the status as the code."""
     response: dict[str, Any] = {
         "Error": {"Code": code or str(status), "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "REQ7", "HTTPHeaders": headers},
@@ -137,7 +137,7 @@ def answer(code: str | None, status: int, message: str = "", **headers: str) -> 
 
 
 def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> StorageError:
-    """Translate an exception of a read of `s3://logs/a.bin`."""
+    """Translate an exception from a read of `s3://logs/a.bin`."""
     given = {"operation": "get", "bucket": "logs", "key": "a.bin"} | facts
     if (refusal := refusal_of(exc)) is not None:
         return refusal_error(refusal, vendor, "s3://logs/a.bin", **given)
@@ -145,12 +145,12 @@ def translated(exc: BaseException, vendor: Vendor = AWS, **facts: Any) -> Storag
 
 
 def below(kind: type[BaseException]) -> set[type[BaseException]]:
-    """Give all classes below one."""
+    """Give all subclasses of a class."""
     return {kind for child in kind.__subclasses__() for kind in {child, *below(child)}}
 
 
 def every_botocore_exception() -> list[type[BaseException]]:
-    """Give every exception class of botocore that it may raise by itself, having imported what defines them."""
+    """Give all exception classes that botocore may raise, after importing the modules that define them."""
     for module in pkgutil.iter_modules(botocore.__path__):
         if module.name not in {"vendored", "crt", "docs"}:
             importlib.import_module(f"botocore.{module.name}")
@@ -169,7 +169,7 @@ class TestAnswers:
         ids=[f"{row.name}-{code}-{status}" for row, code, status, _ in ANSWERS],
     )
     def test_class(self, vendor: Vendor, code: str | None, status: int, kind: type[StorageError]) -> None:
-        """Every documented answer of every vendor has its class, and carries its facts."""
+        """Every documented answer of every vendor has its class and its attributes."""
         error = translated(answer(code, status), vendor)
         assert type(error) is kind
         assert (error.status, error.code, error.request_id) == (status, code, "REQ7")
@@ -177,13 +177,13 @@ class TestAnswers:
         assert str(error).startswith("s3://logs/a.bin: get was answered")
 
     def test_tables_name_errors_only(self) -> None:
-        """What is in the tables is a class of ours, and hints are for codes in the table."""
+        """The tables contain only our classes, and hints only for codes in the table."""
         assert all(issubclass(kind, StorageError) for kind in [*CODES.values(), *STATUSES.values()])
         assert set(HINTS) <= set(CODES)
 
     @pytest.mark.parametrize("vendor", ALL, ids=lambda row: row.title)
     def test_no_answer_is_unknown(self, vendor: Vendor) -> None:
-        """Every status gets a class; no 4xx but those that pass is repeated, every 5xx but 501 is."""
+        """Every status has a class; 5xx are retried except 501, and 4xx are not, except temporary ones."""
         for status in range(300, 600):
             kind = error_class(None, status, vendor)
             passing = status in {307, 408, 409, 429} or (status >= 500 and status != 501)
@@ -204,7 +204,7 @@ class TestAnswers:
         ids=str,
     )
     def test_throttling_of_every_vendor(self, vendor: Vendor, code: str | None, status: int) -> None:
-        """Each vendor's own way to ask for fewer requests is throttling, with the wait it asks for."""
+        """Each vendor's answer for too many requests is a ThrottledError with its wait."""
         error = translated(answer(code, status, **{"retry-after": "7"}), vendor)
         assert isinstance(error, ThrottledError)
         assert error.retry_after == 7
@@ -222,18 +222,18 @@ class TestAnswers:
         ],
     )
     def test_retry_after(self, text: str, seconds: float | None) -> None:
-        """Seconds are read, and dates by the server's own clock; nonsense leaves the wait to the policy."""
+        """`Retry-After` may be seconds, or a date by the server's clock; for other text the policy decides."""
         headers = {"retry-after": text, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
         assert translated(answer("SlowDown", 503, **headers)).retry_after == seconds
 
     def test_a_date_without_the_servers_clock(self) -> None:
-        """A date of the past is no wait, by this machine's clock."""
+        """Without the server's clock, a date in the past gives no wait."""
         headers = {"retry-after": "Wed, 21 Oct 2020 07:28:00 GMT"}
         assert translated(answer("SlowDown", 503, **headers)).retry_after == 0
 
     @pytest.mark.parametrize("operation", ["put", "create_multipart"])
     def test_a_write_that_finds_nothing(self, operation: str) -> None:
-        """A write looks for no object: 404 is the bucket or the key's form, and with `if_match` a failed condition."""
+        """404 to a write means a missing bucket or a malformed key, or with `if_match` a failed condition."""
         error = translated(answer(None, 404), operation=operation)
         assert type(error) is BucketNotFoundError
         assert "bucket" in str(error)
@@ -245,31 +245,31 @@ class TestAnswers:
 
     @pytest.mark.parametrize("text", ["nan", "inf", "1e400", "99999999"])
     def test_a_nonsense_wait_is_not_slept(self, text: str) -> None:
-        """A wait that is no sensible number makes nothing sleep for ever: the request is repeated soon, or given up."""
+        """For a `Retry-After` that is not sensible, the request is retried soon, or fails; it never waits for ever."""
         delay = RetryPolicy().delay(translated(answer("SlowDown", 503, **{"retry-after": text})), 1)
         assert delay is None or 0 <= delay <= MAX_RETRY_AFTER
 
     def test_a_permanent_error_has_no_wait(self) -> None:
-        """`Retry-After` counts only where there is a repeat."""
+        """`Retry-After` is read only for errors that are retried."""
         assert translated(answer("AccessDenied", 403, **{"retry-after": "3"})).retry_after is None
 
     def test_a_failed_creation_says_that_the_object_exists(self) -> None:
-        """412 after `if_none_match="*"` means that there is an object; otherwise that the condition failed."""
+        """412 after `if_none_match="*"` means that the object exists; otherwise that the condition failed."""
         assert type(translated(answer("PreconditionFailed", 412), creates=True)) is AlreadyExistsError
         assert type(translated(answer("PreconditionFailed", 412))) is PreconditionFailedError
 
     def test_a_bodyless_404_without_a_key_is_the_bucket(self) -> None:
-        """HEAD of a bucket has no code: 404 there means the bucket, and the message names it."""
+        """HEAD of a bucket has no code: its 404 means a missing bucket, and the message names it."""
         error = translated(answer(None, 404), key=None)
         assert type(error) is BucketNotFoundError
         assert "'logs'" in str(error)
 
     def test_a_skewed_clock_is_named(self) -> None:
-        """Whose clock it is, and what to do, is in the message."""
+        """The message says which clock is wrong, and what to do."""
         assert "this machine's clock" in str(translated(answer("RequestTimeTooSkewed", 403)))
 
     def test_spaces_answers_a_wrong_region_as_a_missing_bucket(self) -> None:
-        """Where the vendor does so, the message says both possibilities."""
+        """For Spaces, the message names both possibilities: a missing bucket, or another region."""
         assert "another region" in str(translated(answer("NoSuchBucket", 404), SPACES))
 
 
@@ -280,14 +280,14 @@ class TestExceptions:
         "kind", sorted(below(boto.BotoCoreError), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
     )
     def test_every_class_has_a_line_of_its_own(self, kind: type[BaseException]) -> None:
-        """Each is mapped through a class more specific than the roots: a new one of botocore's shows here."""
+        """Each class is mapped by a class below the roots, so this test fails for a new class of botocore."""
         found = next((base for base in kind.__mro__ if base in EXCEPTIONS), None)
         assert found is not None, f"{kind.__name__} is not in EXCEPTIONS"
         assert found not in {boto.BotoCoreError, Exception, OSError, BaseException}
         assert exception_class(kind.__new__(kind)) is EXCEPTIONS[found]
 
     def test_what_is_not_below_the_root(self) -> None:
-        """Exceptions outside BotoCoreError are caught at the border too, but for those that no call lets out."""
+        """Exceptions outside BotoCoreError are caught at the border, too, except those that no call raises."""
         exempt = {
             "botocore.model": "faults of a service model that ships with botocore",
             "botocore.eventstream": "of SelectObjectContent, which is not called",
@@ -326,7 +326,7 @@ class TestExceptions:
         ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value.__name__,
     )
     def test_class(self, exc: BaseException, kind: type[StorageError]) -> None:
-        """What the transport raises is caught at the border, and repeated only where that may help."""
+        """The transport's exceptions are caught at the border, and retried only if that may help."""
         assert isinstance(exc, BORDER)
         assert type(translated(exc)) is kind
 
@@ -336,7 +336,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
     def test_they_pickle(self, kind: type[StorageError]) -> None:
-        """Class, message and every fact survive a process pool."""
+        """Class, message and all attributes are kept in a process pool."""
         facts: dict[str, Any] = {
             "provider": "s3", "bucket": "b", "key": "k", "operation": "get", "status": 503, "code": "SlowDown",
             "request_id": "R", "retry_after": 1.5, "path": "/tmp/x",  # noqa: S108 - never opened
@@ -350,7 +350,7 @@ class TestErrors:
     @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
     @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
     def test_they_keep_their_notes(self, kind: type[StorageError], clone: Callable[[Any], Any]) -> None:
-        """A pickled or copied error has the same notes, and those of its own that are added later."""
+        """A pickled or copied error has the same notes; later notes belong to one of them only."""
         error = kind("s3://b/k: failed", key="k")
         error.add_note("and 3 more failed")
         cloned = clone(error)
@@ -359,13 +359,13 @@ class TestErrors:
         assert (error.__notes__, cloned.__notes__) == (["and 3 more failed"], ["and 3 more failed", "here"])
 
     def test_a_local_error_keeps_its_number(self) -> None:
-        """What the operating system said is there after pickling too."""
+        """The operating system's error number is kept after pickling."""
         error = local_error(OSError(errno.ENAMETOOLONG, "File name too long"), "/x")
         assert pickle.loads(pickle.dumps(error)).errno == errno.ENAMETOOLONG
 
     @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
     def test_they_are_documented_and_rooted(self, kind: type[StorageError]) -> None:
-        """Each is a StorageError, is in the tree of the module's docstring, and says what it means."""
+        """Each error is a StorageError, is in the tree of the module's docstring, and has a docstring."""
         assert issubclass(kind, StorageError)
         assert kind.__name__ in (errors.__doc__ or "")
         assert kind.__doc__
@@ -385,12 +385,12 @@ class TestErrors:
         ids=lambda kind: kind.__name__,
     )
     def test_the_builtin_beside_them(self, kind: type[StorageError], builtin: type[Exception]) -> None:
-        """Callers who know only the builtin catch ours."""
+        """Our errors are caught by their built-in classes."""
         with pytest.raises(builtin):
             raise kind("x")
 
     def test_no_signed_url_in_a_message(self) -> None:
-        """A transport error that quotes a signed URL loses its words, wherever the signature is in it."""
+        """The text of a transport error with a signed URL is left out, for every place of the signature."""
         url = "https://h/b/k?X-Amz-Credential=AKIA&X-Amz-Signature=deadbeef"
         for exc in (
             boto.EndpointConnectionError(endpoint_url=url, error="x"),

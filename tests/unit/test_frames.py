@@ -1,4 +1,4 @@
-"""Tracebacks are cut where they leave the package, and the caller's own are left as they are."""
+"""Tracebacks are cut after the package's frames; the caller's own errors are not changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _fail(kind: type[Exception]) -> None:
 
 
 def test_the_callers_own_error_is_left_as_it_is() -> None:
-    """What was being handled when the package was called keeps its traceback; what another library raised does not."""
+    """The error that the caller handles keeps its traceback; another library's error does not."""
     try:
         _fail(KeyError)
     except KeyError:

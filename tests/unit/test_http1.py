@@ -1,6 +1,6 @@
-"""HTTP/1.1 without sockets: what an answer means does not depend on how it was cut on its way.
+"""HTTP/1.1 without sockets: the result for an answer does not depend on the pieces in which it arrives.
 
-Answers are generated together with what they mean, and h11 is the second judge of that.
+Answers are generated together with the expected result, and h11 checks that result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MANY = settings(max_examples=20 * settings().max_examples)
 
 @dataclass(frozen=True)
 class Seen:
-    """All that a reader tells of an answer; without arguments, when it has no head yet."""
+    """The state of a reader; without arguments, the state before the head is complete."""
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Seen:
 
 
 def read(method: str, pieces: Iterable[bytes]) -> Seen | None:
-    """Feed a reader, then end the connection; `None`: it was refused."""
+    """Feed a reader, then end the connection; `None`: the answer was refused."""
     reader = AnswerReader(method)
     fed, body = 0, b""
     try:
@@ -59,21 +59,21 @@ def read(method: str, pieces: Iterable[bytes]) -> Seen | None:
 
 
 def split(wire: bytes, cuts: Iterable[int]) -> Iterator[bytes]:
-    """Cut bytes at these places, each taken modulo the length."""
+    """Split bytes at these positions, each taken modulo the length."""
     places = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
     return (wire[start:end] for start, end in pairwise(places))
 
 
 def bytewise(wire: bytes) -> Iterator[bytes]:
-    """Cut everywhere."""
+    """Split into single bytes."""
     return split(wire, range(len(wire)))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, in parts whose meaning is known.
+    """One answer, with its expected result.
 
-    `framing` is `length`, `chunked` or `end`; `extra` follows the answer, unless that lasts to the connection's end.
+    `framing` is `length`, `chunked` or `end`; `extra` comes after the answer, unless it ends with the connection.
     """
 
     method: str = "GET"
@@ -92,12 +92,12 @@ class Answer:
 
     @property
     def bodiless(self) -> bool:
-        """Whether there is no body, whatever the headers tell."""
+        """Whether there is no body, for all headers."""
         return self.method == "HEAD" or self.status in {204, 304}
 
     @property
     def framed(self) -> list[tuple[bytes, bytes]]:
-        """The headers that tell where the answer ends."""
+        """The headers that decide where the answer ends."""
         framing = {
             "length": [(b"Content-Length", b"%d" % len(b"".join(self.chunks)))],
             "chunked": [(b"Transfer-Encoding", b"chunked")],
@@ -108,16 +108,16 @@ class Answer:
 
     @property
     def head(self) -> bytes:
-        """The bytes up to the body, interim answers included."""
+        """The bytes before the body, with interim answers."""
         own = b"".join([b"%s:%s%s%s\r\n" % (name, self.padding, value, self.padding) for name, value in self.headers])
-        # No space at their end, because after a length or a coding we may refuse it.
+        # No space at the end of these lines, because after a length or a coding we may refuse it.
         others = b"".join([b"%s:%s%s\r\n" % (name, self.padding, value) for name, value in self.framed])
         status = b"HTTP/%s %d%s\r\n" % (self.version.encode(), self.status, self.reason)
         return b"".join(self.interim) + status + own + others + b"\r\n"
 
     @property
     def pieces(self) -> list[tuple[bytes, bool]]:
-        """The bytes from the body on, each with whether it is body."""
+        """The bytes after the head, each with a flag: it belongs to the body."""
         if self.bodiless:
             return []
         if self.framing != "chunked":
@@ -136,7 +136,7 @@ class Answer:
         return self.head + b"".join([piece for piece, _ in self.pieces]) + self.extra
 
     def meaning(self, arrived: int) -> Seen:
-        """Tell what is to be seen when so many bytes have arrived, and then the connection ends."""
+        """Give the expected state after so many bytes and the end of the connection."""
         if arrived < len(self.head):
             return Seen()
         length = len(b"".join(self.chunks)) if self.framing == "length" else None
@@ -179,7 +179,7 @@ EXTRAS = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
 ]
 
-# Drawn together, as Hypothesis takes its time for each draw.
+# Drawn together, because each draw of Hypothesis is slow.
 LINES = product(
     ["GET", "HEAD", "PUT"],
     ["1.1", "1.0"],
@@ -203,7 +203,7 @@ def made(
     chunking: tuple[bytes, bytes],
     parts: tuple[list[bytes], list[tuple[bytes, bytes]], list[bytes]],
 ) -> Answer:
-    """Give an answer; one that lasts to the connection's end takes what follows for its body, so nothing does."""
+    """Give an answer; one that ends with the connection has no extra bytes, because they would be its body."""
     interim, headers, chunks = map(tuple, parts)
     answer = Answer(*line, interim, headers, *frame, chunks, *chunking)
     return replace(answer, extra=b"") if answer.framing == "end" and not answer.bodiless else answer
@@ -224,7 +224,7 @@ cuts = st.lists(st.integers(0, 2_000), max_size=6)
 
 
 def judged(method: str, wire: bytes) -> tuple[int, bytes] | None:
-    """Give status and body as h11 reads them when the connection ends; `None`: it refuses, or misses something."""
+    """Give status and body as h11 reads them; `None`: h11 refuses the answer, or it is incomplete."""
     peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=10 * MAX_HEAD)
     peer.send(h11.Request(method=method, target="/", headers=[("host", "x")]))
     peer.send(h11.EndOfMessage())
@@ -251,7 +251,7 @@ def judged(method: str, wire: bytes) -> tuple[int, bytes] | None:
 
 @pytest.mark.slow
 class TestAnswers:
-    """Whole answers, and what is left of them where the connection breaks."""
+    """Complete answers, and answers that end early."""
 
     @MANY
     @given(answers, cuts)
@@ -259,7 +259,7 @@ class TestAnswers:
     @example(Answer(framing="chunked", chunks=(b"a",), extra=b"\n\r\n\r\n"), [])
     @example(Answer(framing="chunked", connection=b"close", extra=b"x"), [])
     def test_its_meaning_does_not_depend_on_the_pieces(self, answer: Answer, places: list[int]) -> None:
-        """In one piece, in any pieces and byte by byte, an answer means what it was made to mean."""
+        """In one piece, in any pieces and byte by byte, an answer gives the expected result."""
         wire = answer.wire
         meaning = answer.meaning(len(wire))
         assert read(answer.method, [wire]) == meaning
@@ -269,7 +269,7 @@ class TestAnswers:
     @MANY
     @given(answers, cuts, st.integers(0, 10_000))
     def test_a_broken_connection_is_noticed(self, answer: Answer, places: list[int], arrived: int) -> None:
-        """Cut at any byte, all body so far is given, and it is complete only if it is."""
+        """After an end at any byte, all body bytes so far are given, and `done` is right."""
         arrived %= len(answer.wire) + 1
         wire = answer.wire[:arrived]
         assert read(answer.method, split(wire, places)) == answer.meaning(arrived)
@@ -282,7 +282,7 @@ class TestAnswers:
         assert judged(answer.method, answer.wire) == (meaning.status, meaning.body)
 
     def test_progress_is_told_in_words(self) -> None:
-        """A message can say how much has come, and of how much where the answer says so."""
+        """`progress` has the number of received bytes, and the length if it is known."""
         for framing, words in (("length", "2 of 3 bytes"), ("end", "2 bytes")):
             reader = AnswerReader("GET")
             assert reader.progress == "0 bytes"
@@ -300,7 +300,7 @@ class TestAnswers:
         ids=["length", "chunked", "end", "HEAD"],
     )
     def test_every_pair_of_cuts(self, answer: Answer) -> None:
-        """Cut at each two places there are, the answers mean the same."""
+        """Split at any two positions, an answer gives the same result."""
         wire = answer.wire
         meaning = answer.meaning(len(wire))
         for first in range(len(wire)):
@@ -340,7 +340,7 @@ TOKENS += [b"HTTP/2.0 ", b"content-length: 1\r\n", b"transfer-encoding: chunked\
 
 @pytest.mark.slow
 class TestDamage:
-    """Answers that nobody should send."""
+    """Damaged answers."""
 
     @MANY
     @given(
@@ -353,7 +353,7 @@ class TestDamage:
     def test_it_is_refused_or_read_whatever_the_pieces(
         self, answer: Answer, changes: list[tuple[int, int, bytes]], places: list[int]
     ) -> None:
-        """Damage raises nothing but `ProtocolError`, and means the same in all pieces; what we and h11 read agrees."""
+        """Damage raises only `ProtocolError`, gives the same result in all pieces, and agrees with h11."""
         wire = mutated(answer.wire, changes)
         seen = read(answer.method, [wire])
         assert read(answer.method, split(wire, places)) == seen
@@ -446,7 +446,7 @@ class TestDamage:
         ],
     )
     def test_a_header_that_could_be_read_differently(self, header: bytes) -> None:
-        """Two lengths, other codings, folded lines, control characters: refused, in one piece and byte by byte."""
+        """Two lengths, other codings, folded lines and control characters are refused, in any pieces."""
         wire = b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\na"
         assert read("GET", [wire]) is None
         assert read("GET", bytewise(wire)) is None
@@ -471,30 +471,30 @@ class TestDamage:
         ],
     )
     def test_a_chunk_that_is_none(self, chunks: bytes) -> None:
-        """Sizes and ends of chunks that are not those of RFC 9112 are refused."""
+        """Chunk sizes and ends that RFC 9112 does not allow are refused."""
         wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
         assert read("GET", [wire]) is None
         assert read("GET", bytewise(wire)) is None
 
     def test_a_refusal_is_a_broken_connection(self) -> None:
-        """The user sees that the connection is at fault, which is worth another attempt."""
+        """The user gets a connection error, which is retried."""
         with pytest.raises(ProtocolError) as caught:
             AnswerReader("GET").feed(b"SSH-2.0-OpenSSH")
         assert caught.value.kind is ConnectionFailedError
 
 
 def sized(length: int) -> bytes:
-    """Give a head of this length, with no body."""
+    """Give a head of this length, without a body."""
     beginning = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nx: "
     return beginning + b"x" * (length - len(beginning) - 4) + b"\r\n\r\n"
 
 
 class TestLimits:
-    """Answers that would never end."""
+    """Endless answers."""
 
     @pytest.mark.parametrize("step", [1_000, MAX_HEAD - 1, MAX_HEAD, MAX_HEAD + 1, 10 * MAX_HEAD])
     def test_the_longest_head(self, step: int) -> None:
-        """A head of exactly the limit is read, and one byte more is refused, whatever the pieces."""
+        """A head of exactly the limit is read, and one byte more is refused, for all pieces."""
         for interim in (b"", INTERIM[0]):
             longest, longer = (interim + sized(length) for length in (MAX_HEAD, MAX_HEAD + 1))
             seen = read("GET", split(longest, range(0, len(longest), step)))
@@ -504,7 +504,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 "])
     def test_a_head_without_end(self, beginning: bytes) -> None:
-        """It is refused once the limit is reached, not collected."""
+        """An endless head is refused at the limit, and not collected."""
         reader = AnswerReader("GET")
         reader.feed(beginning)
         reader.feed(b"x" * (MAX_HEAD - len(beginning)))
@@ -513,20 +513,20 @@ class TestLimits:
 
     @pytest.mark.parametrize("beginning", [b"<", b"HTTP/2", b"\x15\x03", b"HTTP 1", b"\r", b"\n"])
     def test_what_cannot_become_an_answer(self, beginning: bytes) -> None:
-        """It is refused with its first wrong byte: its sender may wait for us."""
+        """Bytes that cannot be an answer are refused at the first wrong byte: the sender may wait."""
         assert read("GET", [beginning]) is None
         assert read("GET", bytewise(beginning)) is None
 
     @pytest.mark.parametrize("each", [b"x-%d: y\r\n", b"x: %d\r\n"], ids=["different", "repeated"])
     def test_the_number_of_headers(self, each: bytes) -> None:
-        """As many headers as the limit says are read, and one more is refused, also when all have one name."""
+        """The largest number of headers is read, and one more is refused, even if all have the same name."""
         for count, is_read in ((MAX_HEADERS, True), (MAX_HEADERS + 1, False)):
             lines = b"".join([each % number for number in range(count - 1)])
             wire = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines + b"\r\n"
             assert (read("GET", [wire]) is not None) == is_read
 
     def test_the_number_of_interim_answers(self) -> None:
-        """As many as the limit says are passed over, and one more is refused."""
+        """The largest number of interim answers is skipped, and one more is refused."""
         for count, is_read in ((MAX_INTERIM, True), (MAX_INTERIM + 1, False)):
             wire = count * INTERIM[0] + sized(100)
             assert (read("GET", [wire]) is not None) == is_read
@@ -534,7 +534,7 @@ class TestLimits:
 
     @pytest.mark.slow
     def test_many_small_chunks(self) -> None:
-        """A body in chunks of one byte is slow, but a body."""
+        """A body in chunks of one byte is accepted."""
         wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + 100_000 * b"1\r\na\r\n" + b"0\r\n\r\n"
         for step in (7, 65_536, len(wire)):
             seen = read("GET", split(wire, range(0, len(wire), step)))
@@ -544,7 +544,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("flood", [b"1;" + 2 * MAX_HEAD * b"x", b"0\r\nx: " + 2 * MAX_HEAD * b"x"])
     def test_chunks_that_hold_next_to_nothing(self, flood: bytes) -> None:
-        """A flood of chunk extensions or trailers without any body is refused, before it ends."""
+        """Endless chunk extensions or trailers without a body are refused."""
         wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + flood
         for step in (1_000, MAX_HEAD, len(wire)):
             assert read("GET", split(wire, range(0, len(wire), step))) is None
@@ -554,7 +554,7 @@ METHOD = re.compile(r"[A-Z]+")
 TARGET = re.compile(r"[!-~]+")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
-"""What may be sent as a value: nothing that ends a line, on any machine on the way."""
+"""Valid header values: they contain nothing that could end a line on any machine."""
 PLAIN = re.compile(r"[\x20-\x7e]*")
 """What must be."""
 BREAKS = [
@@ -580,7 +580,7 @@ hostile = st.lists(st.sampled_from([*BREAKS, "a", "HTTP/1.1", "x-b"]), max_size=
 
 
 class TestRequestHeads:
-    """What is sent."""
+    """Heads of requests."""
 
     @pytest.mark.slow
     @MANY
@@ -597,7 +597,7 @@ class TestRequestHeads:
     @example("GET", "/", {"a": "b\r\nc: d"})
     @example("GET", "/ HTTP/1.1\r\na: b\r\n\r\nGET /", {})
     def test_it_is_read_as_it_was_meant_or_refused(self, method: str, target: str, headers: dict[str, str]) -> None:
-        """Nothing but a well-formed head is sent, and a server that shares no code with ours reads what was meant."""
+        """Every head is refused, or well-formed and read correctly by a parser that shares no code with ours."""
         headers = {"host": "x", **headers}
         lines = METHOD.fullmatch(method) and TARGET.fullmatch(target) and all(map(TOKEN.fullmatch, headers))
         try:
@@ -619,7 +619,7 @@ class TestRequestHeads:
 
     @pytest.mark.parametrize("bad", ["a\rb", "a\nb", "a\r\nb: c", "a\0b", "a\x1fb", "a\x7fb"])
     def test_a_refusal_hides_the_value(self, bad: str) -> None:
-        """The name of a header with a line break is told, its value is not: it may be a token."""
+        """The error for a header with a line break shows its name, not its value, which may be a token."""
         with pytest.raises(WireError, match="x-amz-security-token") as caught:
             request_head("GET", "/", {"host": "x", "x-amz-security-token": bad})
         assert bad not in str(caught.value)

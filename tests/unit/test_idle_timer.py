@@ -1,4 +1,4 @@
-"""How long a server was silent."""
+"""The measurement of a connection's idle time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bucketry._wire.pool import IdleTimer
 
 
 def test_a_silence_is_as_long_as_it_lasts() -> None:
-    """A server that never answers is given up after one read timeout, and one that moves is not."""
+    """A request to a server that never answers ends after one read timeout; if bytes move, it continues."""
     silent, moving = IdleTimer(), IdleTimer()
     counts = iter(range(100))
     for now in (1.0, 6.0, 9.0):

@@ -1,4 +1,4 @@
-"""What transfers of one manager share: units handed out in turn, to everybody, and never lost."""
+"""The limits of one manager's transfers: units are given out in order, to every caller, and never lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.transfer.doubles import FakeLoop
 
 
 async def turns(count: int = 5) -> None:
-    """Let every ready task run a few times."""
+    """Let all ready tasks run a few times."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -25,7 +25,7 @@ class TestQuota:
     """Slots and bytes."""
 
     async def test_units_are_handed_out_in_the_order_asked_for(self) -> None:
-        """A small request does not overtake a large one that waits, so the large one is not starved."""
+        """A small request does not overtake a waiting large one, so the large one gets its turn."""
         quota = Quota(10)
         held = await quota.take(6)
         order: list[str] = []
@@ -43,7 +43,7 @@ class TestQuota:
         assert quota.free == 10
 
     async def test_a_newcomer_waits_behind_those_who_wait(self) -> None:
-        """Units that are free are not given to a newcomer while an earlier request waits for more."""
+        """Free units are not given to a new request while an earlier one waits for more."""
         quota = Quota(2)
         await quota.take(1)
         waiting = asyncio.create_task(quota.take(2))
@@ -58,7 +58,7 @@ class TestQuota:
         assert await newcomer == 1
 
     async def test_a_request_beyond_the_limit_gets_all_units(self) -> None:
-        """More than there are in all is served with all of them, and the number given is what must be given back."""
+        """A request for more than all units gets all of them, and must return the number it got."""
         quota = Quota(3)
         held = await asyncio.wait_for(quota.take(10), 1)
         assert (held, quota.free) == (3, 0)
@@ -66,7 +66,7 @@ class TestQuota:
         assert quota.free == 3
 
     async def test_a_cancelled_waiter_leaves_the_queue(self) -> None:
-        """Whoever is cancelled while waiting lets the next one through and takes nothing."""
+        """A request that is cancelled while it waits takes no units, and the next one gets its turn."""
         quota = Quota(2)
         await quota.take(1)
         blocked = asyncio.create_task(quota.take(2))
@@ -81,7 +81,7 @@ class TestQuota:
         assert quota.free == 2
 
     async def test_cancelled_just_after_being_served(self) -> None:
-        """Units granted to a task that is cancelled before it runs again come back."""
+        """Units for a task that is cancelled before it runs again are returned."""
         quota = Quota(1)
         await quota.take(1)
         waiting = asyncio.create_task(quota.take(1))
@@ -93,7 +93,7 @@ class TestQuota:
         assert quota.free == 1
 
     async def test_cancelled_just_before_units_come_back(self) -> None:
-        """A task cancelled in the same turn in which units are given back still ends as cancelled."""
+        """A task that is cancelled in the same round in which units are returned ends as cancelled."""
         quota = Quota(1)
         await quota.take(1)
         waiting = asyncio.create_task(quota.take(1))
@@ -106,7 +106,7 @@ class TestQuota:
         assert await asyncio.wait_for(quota.take(1), 1) == 1
 
     async def test_an_error_inside_gives_the_units_back(self) -> None:
-        """Leaving the context by an error frees what was held."""
+        """An error in the context returns the units."""
         quota = Quota(4)
         with pytest.raises(KeyError):
             async with quota.hold(3):
@@ -115,7 +115,7 @@ class TestQuota:
 
     @pytest.mark.parametrize("seed", range(20))
     async def test_no_schedule_loses_units_or_waits_for_ever(self, seed: int) -> None:
-        """Whatever is asked for and cancelled, never more than the limit is out, and at the end all is free."""
+        """For all requests and cancellations, at most the limit is taken, and at the end all units are free."""
         choose = random.Random(seed)
         quota = Quota(7)
         out = 0
@@ -142,17 +142,17 @@ class TestQuota:
 
 
 class TestBody:
-    """One body request's share."""
+    """The slot and the memory of one body."""
 
     async def test_slot_and_memory_are_held_together(self) -> None:
-        """Inside, one slot and the body's memory are taken; outside, all is free again."""
+        """Inside the context, one slot and the body's memory are taken; afterwards, all are free."""
         limits = Limits.of(TransferConfig(max_concurrency=2, memory_budget=8 * KiB))
         async with limits.body(5, memory=3 * KiB):
             assert (limits.slots.free, limits.memory.free) == (1, 5 * KiB)
         assert (limits.slots.free, limits.memory.free) == (2, 8 * KiB)
 
     async def test_bodies_larger_than_the_budget_do_not_deadlock(self) -> None:
-        """Bodies of several transfers, each larger than the budget, pass one after another."""
+        """Bodies of several transfers that are larger than the budget are sent one after another."""
         limits = Limits.of(TransferConfig(max_concurrency=3, memory_budget=4 * KiB))
         passed = 0
 
@@ -170,10 +170,10 @@ class TestBody:
 
 
 class TestRateLimiter:
-    """A bound on bytes per second, on a clock that jumps."""
+    """The limit of bytes per second, with a clock that jumps."""
 
     def run(self, rate: int | None, sizes: list[int]) -> list[float]:
-        """Give the moments at which bodies of these sizes may begin."""
+        """Give the times at which bodies of these sizes may begin."""
 
         async def main() -> list[float]:
             limiter, loop = RateLimiter(rate), asyncio.get_running_loop()
@@ -193,11 +193,11 @@ class TestRateLimiter:
         assert self.run(1_000, [500, 500, 500, 500]) == pytest.approx([0, 0.5, 1.0, 1.5], abs=0.01)
 
     def test_without_a_rate_nothing_waits(self) -> None:
-        """No bound, no wait."""
+        """Without a limit there is no wait."""
         assert self.run(None, [10**9, 10**9]) == [0, 0]
 
     def test_time_not_used_is_not_saved_up(self) -> None:
-        """After a pause the rate holds at once: there is no burst of the bytes not sent meanwhile."""
+        """After a pause the rate is limited at once: the bytes not sent during the pause give no burst."""
 
         async def main() -> list[float]:
             limiter, loop = RateLimiter(1_000), asyncio.get_running_loop()
@@ -217,7 +217,7 @@ class TestMeter:
     """Progress reports."""
 
     def test_reports_are_rare_and_complete(self) -> None:
-        """Of 1,000 counts within a second some ten are reported, and the increments make up the total."""
+        """Of 1,000 counts within a second about ten are reported, and the sum of the increments is the total."""
         now = 50.0
         reports = []
         meter = Meter(reports.append, "k", 5_000, clock=lambda: now)
@@ -231,7 +231,7 @@ class TestMeter:
         assert [report.transferred for report in reports] == sorted({report.transferred for report in reports})
 
     def test_nothing_is_reported_twice(self) -> None:
-        """The beginning is reported, then each count once: where the last was, finishing adds no empty report."""
+        """The beginning is reported, then each count once; the end adds no empty report."""
         reports = []
         meter = Meter(reports.append, "k", 5, clock=lambda: 50.0)
         meter.add(5)
@@ -240,7 +240,7 @@ class TestMeter:
         assert [report.increment for report in reports] == [0, 5]
 
     def test_the_total_is_reported_at_the_end(self) -> None:
-        """Before the object is there, reports stay below its size: who draws a bar does not show it as done."""
+        """Before the object is complete, reports stay below its size, so that a progress bar does not show the end."""
         reports = []
         moments = iter((50.0, 51.0, 51.0, 52.0))
         meter = Meter(reports.append, "k", 5, clock=lambda: next(moments))
@@ -250,14 +250,14 @@ class TestMeter:
         assert [report.transferred for report in reports] == [0, 4, 5]
 
     def test_an_empty_object_is_reported(self) -> None:
-        """A transfer of no bytes ends with one report too."""
+        """A transfer of no bytes ends with one report, too."""
         reports = []
         Meter(reports.append, "k", 0).finish()
         assert [(report.transferred, report.total) for report in reports] == [(0, 0)]
 
 
 class TestTransferConfig:
-    """The configuration of transfers refuses what cannot work."""
+    """The configuration of transfers refuses wrong values."""
 
     @pytest.mark.parametrize(
         "entry",
@@ -280,6 +280,6 @@ class TestTransferConfig:
         ids=str,
     )
     def test_refused(self, entry: dict[str, object]) -> None:
-        """The error names the entry that is wrong."""
+        """The error names the wrong entry."""
         with pytest.raises(ConfigError, match=next(iter(entry))):
             TransferConfig(**entry)

@@ -1,4 +1,4 @@
-"""A page of a listing: what botocore would make of it, however its bytes arrive, and nothing of what is no page."""
+"""Pages of listings: the same result as botocore's, for all pieces; anything other than a page is refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ AWS_PAGE = ListPage(
 
 
 def parse(*pieces: bytes | str, token: str | None = None) -> ListPage:
-    """Feed the pieces one after the other and give the page."""
+    """Feed the pieces one after another, and give the page."""
     parser = ListingParser()
     for piece in pieces:
         parser.feed(piece.encode() if isinstance(piece, str) else piece)
@@ -68,12 +68,12 @@ def parse(*pieces: bytes | str, token: str | None = None) -> ListPage:
 
 
 def page(inner: str) -> str:
-    """Give a page of these elements, its names as they are."""
+    """Give a page with these elements, its names not encoded."""
     return f"<ListBucketResult>{inner}</ListBucketResult>"
 
 
 def listed(inner: str) -> ObjectInfo:
-    """Give the one object of a page, from the elements that describe it."""
+    """Give the only object of a page, from its elements."""
     (entry,) = parse(page(f"{LAST}<Contents>{inner}</Contents>")).entries
     assert isinstance(entry, ObjectInfo)
     return entry
@@ -81,7 +81,7 @@ def listed(inner: str) -> ObjectInfo:
 
 @cache
 def judge() -> Callable[[bytes, str | None], ListPage]:
-    """Give what makes a page of an answer by way of botocore."""
+    """Give a function that reads a page with botocore."""
     shape = Session().get_service_model("s3").operation_model("ListObjectsV2").output_shape
     parser = create_parser("rest-xml")
 
@@ -102,7 +102,7 @@ _XML_CHARACTERS = st.one_of(
 _NAMES = st.one_of(
     st.text(_CHARACTERS, max_size=12).map(quote),
     st.text(_CHARACTERS, max_size=12).map(quote_plus),
-    st.text(st.sampled_from("%+aAfF09é&<"), max_size=12),  # escapes that are none, and cut UTF-8
+    st.text(st.sampled_from("%+aAfF09é&<"), max_size=12),  # invalid escapes, and incomplete UTF-8
     st.text(_XML_CHARACTERS, max_size=12),
 )
 _ZONES = (".000Z", "Z", ".76Z", ".123456789Z", "+00:00", "-02:30")
@@ -113,7 +113,7 @@ _NAMESPACES = ("", f' xmlns="{NAMESPACE}"', " xmlns='urn:other'")
 
 
 def written(text: str, random: Random) -> str:
-    """Write a text in one of the ways that XML has for it."""
+    """Write a text in one of XML's notations."""
     how = random.choice(["entities", "references", "section", "comment"])
     if how == "references":
         return "".join(character if character.isalnum() else f"&#{ord(character)};" for character in text)
@@ -127,7 +127,7 @@ def written(text: str, random: Random) -> str:
 
 
 def entry_of(name: str, random: Random) -> str:
-    """Give a common prefix, or an object with any of its fields, among others that are none of ours."""
+    """Give a common prefix, or an object with any of its fields, and some unknown fields."""
     key = written(name, random)
     if random.random() < 0.25:
         return f"<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes>"
@@ -147,7 +147,7 @@ def entry_of(name: str, random: Random) -> str:
 
 
 def page_of(names: list[str], random: Random) -> bytes:
-    """Give a page with these names, as some server might write it."""
+    """Give a page with these names, as a server might write it."""
     parts = [entry_of(name, random) for name in names]
     truncated = random.choice([LAST, "<IsTruncated>true</IsTruncated>"])
     for field in (truncated, random.choice(_TOKENS), random.choice(_ENCODINGS), "<Prefix>%20</Prefix>"):
@@ -158,7 +158,7 @@ def page_of(names: list[str], random: Random) -> bytes:
 
 
 def split(body: bytes, random: Random) -> list[bytes]:
-    """Cut the body at up to twelve places."""
+    """Split the body at up to twelve positions."""
     places = sorted({0, len(body), *random.sample(range(len(body) + 1), random.randint(0, min(12, len(body))))})
     return [body[start:end] for start, end in itertools.pairwise(places)]
 
@@ -170,8 +170,8 @@ def split(body: bytes, random: Random) -> list[bytes]:
 @settings(max_examples=700, deadline=None)
 @given(st.lists(_NAMES, max_size=5), st.integers(0, 1 << 32))
 def test_a_page_is_what_botocore_makes_of_it_however_it_is_cut(names: list[str], seed: int) -> None:
-    """Whatever a page holds and wherever its bytes are cut, it becomes what botocore's parser makes of it."""
-    for random in map(Random, range(seed, seed + 3)):  # names are what takes time to invent
+    """For every content and all pieces, a page gives the same result as botocore's parser."""
+    for random in map(Random, range(seed, seed + 3)):  # most of the time is spent on making names
         body = page_of(names, random)
         try:
             expected = judge()(body, "t")
@@ -189,12 +189,12 @@ def test_a_page_is_what_botocore_makes_of_it_however_it_is_cut(names: list[str],
 @given(st.lists(_NAMES))
 @example(["%C3", "%A4", "%E4%B8a%AD", "%%41%4", "+%2B%2b", "\n%0A", ""])
 def test_names_are_decoded_as_urllib_decodes_them(names: list[str]) -> None:
-    """Decoding all names at once gives what `unquote_plus` gives of each."""
+    """Decoding all names at once gives the same as `unquote_plus` for each name."""
     assert unquoted(names) == [unquote_plus(name) for name in names]
 
 
 def test_a_page_of_aws_cut_anywhere() -> None:
-    """The whole of a page of AWS is read, in one piece, in any two, and byte by byte."""
+    """A complete page of AWS is read in one piece, in any two pieces, and byte by byte."""
     body = AWS.encode()
     assert parse(body) == AWS_PAGE == judge()(body, None)
     assert parse(*(body[at : at + 1] for at in range(len(body)))) == AWS_PAGE
@@ -204,7 +204,7 @@ def test_a_page_of_aws_cut_anywhere() -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_any_buffer_may_be_fed_and_used_again(kind: Callable[[bytes], Any]) -> None:
-    """Bytes, a byte array and a view of one are read, and an array may be resized afterwards."""
+    """Bytes, a byte array and a memory view are accepted, and an array can be resized afterwards."""
     data = kind(AWS.encode())
     parser = ListingParser()
     parser.feed(data)
@@ -217,7 +217,7 @@ def test_any_buffer_may_be_fed_and_used_again(kind: Callable[[bytes], Any]) -> N
 
 
 def test_names_are_decoded_only_where_the_answer_says_that_they_are_encoded() -> None:
-    """The word `url` counts wherever it stands; without it, names are those that were sent."""
+    """With the encoding type `url`, at any position, names are decoded; without it, they are not."""
     entries = "<Contents><Key>a+%41</Key></Contents><CommonPrefixes><Prefix>%42+/</Prefix></CommonPrefixes>"
     decoded, plain = ["B /", "a A"], ["%42+/", "a+%41"]
     for inner, names in (
@@ -231,7 +231,7 @@ def test_names_are_decoded_only_where_the_answer_says_that_they_are_encoded() ->
 
 
 def test_entries_are_in_the_order_of_their_utf8() -> None:
-    """Objects and prefixes are sorted together, by the bytes of their names, not by UTF-16 or as sent."""
+    """Objects and prefixes are sorted together by the UTF-8 bytes of their names, not by UTF-16 or as sent."""
     names = ["\U00010000", "b/", "\uffee", "é", "a", "Z", "b"]
     inner = "".join(
         f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>"
@@ -246,12 +246,12 @@ def test_entries_are_in_the_order_of_their_utf8() -> None:
 
 
 def test_what_is_not_sent_has_its_default() -> None:
-    """An object of which only the key is sent is empty, of no known time and has no etag."""
+    """An object with only a key has size 0, the default time and no etag."""
     assert listed("<Key>k</Key>") == ObjectInfo(key="k", size=0, etag="", last_modified=EPOCH)
 
 
 def test_etags_are_left_as_sent() -> None:
-    """Quotes around an etag are neither taken away nor added."""
+    """Quotes around an etag are neither removed nor added."""
     assert listed("<Key>k</Key><ETag>abc</ETag>").etag == "abc"
     assert listed("<Key>k</Key><ETag>&#34;abc&#34;</ETag>").etag == '"abc"'
 
@@ -267,7 +267,7 @@ def test_etags_are_left_as_sent() -> None:
     ],
 )
 def test_times_are_aware_and_utc(sent: str, moment: datetime) -> None:
-    """A time is read with and without a fraction, and is UTC whatever its zone, or where it has none."""
+    """A time is read with and without a fraction, and converted to UTC from every zone, or without one."""
     found = listed(f"<Key>k</Key><LastModified>{sent}</LastModified>").last_modified
     assert found == moment
     assert found.utcoffset() == timedelta(0)
@@ -286,7 +286,7 @@ def test_times_are_aware_and_utc(sent: str, moment: datetime) -> None:
     ],
 )
 def test_malformed_fields_are_refused(inner: str, problem: str) -> None:
-    """A time or a size that is none is an error that quotes it, not a value."""
+    """A wrong time or size is an error that quotes it."""
     with pytest.raises(MalformedXMLError, match=problem) as caught:
         listed(f"<Key>k</Key>{inner}")
     assert len(str(caught.value)) < 100
@@ -302,41 +302,41 @@ def test_malformed_fields_are_refused(inner: str, problem: str) -> None:
     ],
 )
 def test_an_entry_without_a_name_is_refused(inner: str) -> None:
-    """An entry whose name is missing, deeper than it should be or in another namespace is not passed over."""
+    """An entry whose name is missing, nested too deep or in another namespace is refused, not skipped."""
     with pytest.raises(MalformedXMLError):
         parse(page(LAST + inner))
 
 
 def test_only_direct_children_count() -> None:
-    """A page's and an object's fields are right below them: the same names deeper down mean nothing."""
+    """Only direct children are fields of a page or an object: the same names deeper down are ignored."""
     nested = "<Key>x</Key><Size>7</Size><IsTruncated>true</IsTruncated><Contents><Key>y</Key></Contents>"
     inner = f"<Other>{nested}</Other><Contents><Owner>{nested}</Owner><Key>k</Key></Contents>{LAST}"
     assert parse(page(inner)) == ListPage((ObjectInfo(key="k", size=0, etag="", last_modified=EPOCH),))
 
 
 def test_several_prefixes_in_one_element_are_all_kept() -> None:
-    """No prefix is lost where a server puts them into one element."""
+    """No prefix is lost if a server puts several into one element."""
     found = parse(page(f"{LAST}<CommonPrefixes><Prefix>b/</Prefix><Prefix>a/</Prefix></CommonPrefixes>"))
     assert found.entries == (CommonPrefix("a/"), CommonPrefix("b/"))
 
 
 @pytest.mark.parametrize(("said", "truncated"), [("true", True), (" True\n", True), ("false", False), ("FALSE", False)])
 def test_whether_there_is_more_is_what_the_answer_says(*, said: str, truncated: bool) -> None:
-    """A page's token is that of the next one, and of none where the page is the last."""
+    """A page has the token of the next page; the last page has none."""
     inner = f"<IsTruncated>{said}</IsTruncated><NextContinuationToken>n</NextContinuationToken>"
     assert parse(page(inner), token="t").next_token == ("n" if truncated else None)
 
 
 @pytest.mark.parametrize("inner", ["", "<IsTruncated/>", "<IsTruncated>perhaps</IsTruncated>"])
 def test_a_page_that_does_not_say_whether_there_is_more_is_refused(inner: str) -> None:
-    """A listing is never taken for complete because a field is missing or unreadable."""
+    """A page whose `IsTruncated` is missing or unreadable is refused, not treated as the last page."""
     with pytest.raises(MalformedXMLError, match="IsTruncated"):
         parse(page(inner))
 
 
 @pytest.mark.parametrize("token", ["", "<NextContinuationToken/>", "<NextContinuationToken>t</NextContinuationToken>"])
 def test_a_cut_page_that_leads_nowhere_is_refused(token: str) -> None:
-    """A page that is not the last must name a token, and another one than it was asked with."""
+    """A page that is not the last must have a token that differs from the request's."""
     with pytest.raises(CutListingError, match="the listing is cut and its answer does not say how to go on"):
         parse(page(f"<IsTruncated>true</IsTruncated>{token}"), token="t")
 
@@ -345,7 +345,7 @@ def test_a_cut_page_that_leads_nowhere_is_refused(token: str) -> None:
 
 
 def test_an_error_with_status_200_is_told_apart() -> None:
-    """An `<Error>` in place of a page carries what it says."""
+    """An `<Error>` in place of a page is an error with its fields."""
     body = "<Error><Code>InternalError</Code><Message>Try &amp; again</Message><Other><Code>x</Code></Other></Error>"
     with pytest.raises(AnswerIsErrorError, match=r"InternalError \(Try & again\)") as caught:
         parse(body)
@@ -378,13 +378,13 @@ def test_an_error_with_status_200_is_told_apart() -> None:
     ],
 )
 def test_what_is_no_page_is_refused(body: str | bytes, problem: str) -> None:
-    """A proxy's page, another answer, a page cut short, followed by something or not in UTF-8 is an error."""
+    """A proxy's page, another document, and a page that is incomplete, has extra bytes or is not UTF-8 are refused."""
     with pytest.raises(MalformedXMLError, match=problem):
         parse(body)
 
 
 def test_the_encoding_is_utf8_whatever_the_answer_says() -> None:
-    """The encoding that a document names does not count: no other one can hide what is looked for."""
+    """The encoding that a document names is ignored, so it cannot hide elements."""
     body = '<?xml version="1.0" encoding="cp037"?>' + page(LAST + "<Contents><Key>é</Key></Contents>")
     (entry,) = parse(body).entries
     assert isinstance(entry, ObjectInfo)
@@ -393,7 +393,7 @@ def test_the_encoding_is_utf8_whatever_the_answer_says() -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_a_document_type_is_refused_however_it_is_cut(size: int) -> None:
-    """A document type is refused before any entity of it is read, also where it arrives in pieces."""
+    """A document type is refused before any of its entities is read, even in pieces."""
     body = b'<?xml version="1.0"?>\n<!DOCTYPE a [<!ENTITY b "ha">]>' + page(LAST).encode()
     with pytest.raises(MalformedXMLError, match="document type"):
         parse(*(body[at : at + size] for at in range(0, len(body), size)))
@@ -419,7 +419,7 @@ def test_a_document_type_is_refused_however_it_is_cut(size: int) -> None:
 @pytest.mark.parametrize("start", [b"<ListBucketResult>", b"<ListBucketResult><Contents>"])
 @pytest.mark.slow
 def test_an_endless_answer_is_refused(start: bytes, endless: bytes, problem: str) -> None:
-    """Whatever a server goes on sending, it is refused before much of it is held."""
+    """Every endless answer is refused before much of it is in memory."""
     piece = endless * (200_000 // len(endless) + 1)
     pieces = itertools.repeat(piece, LARGEST_ANSWER // len(piece) + 2)
     with pytest.raises(MalformedXMLError, match=problem if start.endswith(b"Result>") else "one entry"):
@@ -428,14 +428,14 @@ def test_an_endless_answer_is_refused(start: bytes, endless: bytes, problem: str
 
 @pytest.mark.parametrize("token", [b"<!--", b"<Name ", b"<?a ", b"<![CDATA["])
 def test_an_endless_token_is_refused(token: bytes) -> None:
-    """A comment, tag, instruction or section that never ends is refused, also before the root."""
+    """An endless comment, tag, instruction or section is refused, also before the root."""
     for start in (b"", b"<ListBucketResult>"):
         with pytest.raises(MalformedXMLError):
             parse(start, token + b"x" * LARGEST_CHILD * 2)
 
 
 def test_an_endless_key_is_refused_in_small_pieces_as_in_large_ones() -> None:
-    """The limit of an entry counts its bytes however few arrive at once."""
+    """The limit of an entry's bytes is the same for pieces of every size."""
     pieces = itertools.repeat(b"k" * 100, LARGEST_CHILD // 100 + 1)
     with pytest.raises(MalformedXMLError, match="one entry"):
         parse(b"<ListBucketResult><Contents><Key>", *pieces)
@@ -443,7 +443,7 @@ def test_an_endless_key_is_refused_in_small_pieces_as_in_large_ones() -> None:
 
 @pytest.mark.slow
 def test_a_page_may_be_as_large_as_s3_makes_it() -> None:
-    """A thousand of the longest keys, all of their bytes encoded, pass; so do more entries than S3 sends."""
+    """A thousand of the longest keys, with all bytes encoded, are accepted, and also more entries than S3 sends."""
     keys = [quote("é" * 509 + f"{number:06d}") for number in range(1000)]
     found = parse(page(URL + "".join(f"<Contents><Key>{key}</Key></Contents>" for key in keys) + LAST))
     assert [entry.key for entry in found.entries if isinstance(entry, ObjectInfo)] == [*map(unquote_plus, keys)]
@@ -462,7 +462,7 @@ def test_a_page_may_be_as_large_as_s3_makes_it() -> None:
 def test_bytes_that_are_no_page_raise_value_errors_only(
     body: bytes | None, changes: list[tuple[int, bytes, int]], seed: int
 ) -> None:
-    """Random bytes, and pages with bytes put in, taken out and changed, give a page or a `ValueError`."""
+    """Random bytes, and pages with inserted, removed or changed bytes, give a page or a `ValueError`."""
     random = Random(seed)
     if body is None:
         body = page_of(["a", "%C3%A4+b", "&<>"], random)

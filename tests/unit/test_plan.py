@@ -1,4 +1,4 @@
-"""How objects are cut into parts: every byte once, and never a cut that a vendor refuses."""
+"""Plans for parts: every byte is in one part, and the vendor accepts all parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EACH_CLOUD = pytest.mark.parametrize("limits", [ROWS[name].capabilities for name
 
 
 def assert_accepted(plan: PartPlan, limits: Capabilities) -> None:
-    """Hold a plan against the vendor's limits, by arithmetic instead of by walking its ranges."""
+    """Check a plan against the vendor's limits, by arithmetic instead of iterating over its ranges."""
     last = plan.size - (plan.count - 1) * plan.part_size if plan.count else 0
     assert plan.count <= limits.max_parts
     assert plan.part_size <= limits.max_part_size
@@ -41,7 +41,7 @@ class TestRanges:
 
     @given(size=st.integers(0, 5_000), part_size=st.integers(1, 700))
     def test_every_byte_is_in_exactly_one_range(self, size: int, part_size: int) -> None:
-        """The ranges follow each other without gap or overlap from 0 to the size, and all but the last are equal."""
+        """The ranges cover 0 to the size without gap or overlap, and all except the last have equal sizes."""
         plan = PartPlan(size, part_size)
         ranges = list(plan.ranges())
         edges = [0, *(one.end for one in ranges)]
@@ -53,7 +53,7 @@ class TestRanges:
 
     @given(size=st.integers(0, 10**15), part_size=st.none() | st.integers(MIN_PART_SIZE, 5 * GiB))
     def test_a_download_keeps_the_part_size_asked_for(self, size: int, part_size: int | None) -> None:
-        """No vendor limits ranges, so a download's plan is the configuration's, or 8 MiB."""
+        """No vendor limits ranges, so a download uses the configured part size, or 8 MiB."""
         plan = plan_download(size, part_size)
         assert plan.part_size == (part_size or PART_SIZE)
         assert (plan.count - 1) * plan.part_size < size <= plan.count * plan.part_size or plan.count == size == 0
@@ -65,14 +65,14 @@ class TestUploads:
     @EACH
     @given(data=st.data())
     def test_every_size_is_accepted_by_the_vendor(self, limits: Capabilities, data: st.DataObject) -> None:
-        """Up to the largest object: never too many parts, too small or too large ones, or a longer last one."""
+        """Up to the largest object there are never too many, too small or too large parts, or a larger last part."""
         size = data.draw(st.integers(0, limits.max_object_size))
         assert_accepted(plan_upload(size, limits, None, "s3://b/k"), limits)
 
     @EACH_CLOUD
     @given(data=st.data())
     def test_every_allowed_part_size_is_accepted(self, limits: Capabilities, data: st.DataObject) -> None:
-        """A part size within the vendor's limits is used, and grows only where there would be too many parts."""
+        """A part size within the vendor's limits is used, and is increased only if there were too many parts."""
         size = data.draw(st.integers(0, limits.max_object_size))
         part_size = data.draw(st.integers(limits.min_part_size, limits.max_part_size))
         plan = plan_upload(size, limits, part_size, "s3://b/k")
@@ -82,7 +82,7 @@ class TestUploads:
     @EACH
     @pytest.mark.parametrize("distance", [-1, 0, 1])
     def test_the_edge_of_the_part_limit(self, limits: Capabilities, distance: int) -> None:
-        """One byte more than all parts of the default size hold makes larger parts, not one part more."""
+        """For one byte more than all parts of the default size, the parts are larger, and not one more."""
         size = min(PART_SIZE * limits.max_parts + distance, limits.max_object_size)
         plan = plan_upload(size, limits, None, "s3://b/k")
         assert_accepted(plan, limits)
@@ -90,14 +90,14 @@ class TestUploads:
 
     @EACH
     def test_the_largest_object_fits(self, limits: Capabilities) -> None:
-        """The largest object of the row can be cut, and one byte more is refused before any byte is sent."""
+        """The largest object of the row can be split, and one byte more is refused before any byte is sent."""
         assert_accepted(plan_upload(limits.max_object_size, limits, None, "s3://b/k"), limits)
         with pytest.raises(UnsupportedError, match=r"s3://b/k.*more than"):
             plan_upload(limits.max_object_size + 1, limits, None, "s3://b/k")
 
     @EACH_CLOUD
     def test_a_part_size_that_the_vendor_refuses(self, limits: Capabilities) -> None:
-        """A part size just outside the vendor's limits is refused and the message gives the limits."""
+        """A part size just outside the vendor's limits is refused, and the message gives the limits."""
         for part_size in (limits.min_part_size - 1, limits.max_part_size + 1):
             with pytest.raises(ConfigError, match=str(limits.min_part_size)):
                 plan_upload(10 * GiB, limits, part_size, "s3://b/k")
@@ -106,7 +106,7 @@ class TestUploads:
 
 
 class TestStreams:
-    """Part sizes where the length is unknown."""
+    """Part sizes for an unknown length."""
 
     @pytest.mark.parametrize(
         "limits",
@@ -114,7 +114,7 @@ class TestStreams:
         ids=[name for name in CLOUDS if not ROWS[name].capabilities.equal_part_sizes],
     )
     def test_all_parts_hold_the_largest_object(self, limits: Capabilities) -> None:
-        """The parts of a stream together reach the largest object, none of them outside the limits."""
+        """A stream's parts together can hold the largest object, and all are within the limits."""
         sizes = [stream_part_size(number, limits, None) for number in range(1, limits.max_parts + 1)]
         assert sum(sizes) >= min(limits.max_object_size, 5 * 10**12)
         assert min(sizes) >= limits.min_part_size
@@ -123,17 +123,17 @@ class TestStreams:
 
     @given(number=st.integers(1, 10_000), part_size=st.none() | st.integers(5 * MiB, GiB))
     def test_equal_parts_stay_equal(self, number: int, part_size: int | None) -> None:
-        """R2 takes equal parts only: every part of a stream has the size of the first."""
+        """R2 accepts only equal parts: every part of a stream has the size of the first."""
         limits = ROWS["r2"].capabilities
         assert stream_part_size(number, limits, part_size) == stream_part_size(1, limits, part_size)
 
     def test_the_minimum_of_the_vendor_counts(self) -> None:
-        """Where the smallest part is larger than 8 MiB, the stream begins with it."""
+        """If the vendor's smallest part is larger than 8 MiB, the stream begins with that size."""
         assert stream_part_size(1, replace(Capabilities(), min_part_size=16 * MiB), None) == 16 * MiB
 
 
 class TestCoalescing:
-    """Near ranges share a request."""
+    """Ranges near each other share a request."""
 
     @given(
         ranges=st.lists(
@@ -142,7 +142,7 @@ class TestCoalescing:
         gap=st.integers(0, 50),
     )
     def test_every_wanted_byte_is_asked_for_once(self, ranges: list[ByteRange], gap: int) -> None:
-        """The joined ranges hold each wanted byte once, lie further apart than the gap, and read no longer gap."""
+        """The joined ranges have each wanted byte once, are further apart than the gap, and contain no longer gap."""
         joined = coalesced(ranges, gap)
         wanted = {at for one in ranges for at in range(one.start, one.end)}
         asked = [at for one in joined for at in range(one.start, one.end)]

@@ -1,4 +1,4 @@
-"""Errors through a prefix name the key that was given."""
+"""With a prefix, errors name the key that the caller gave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bucketry.providers.prefixed import PrefixedProvider
 
 
 async def test_the_parts_of_an_upload_that_is_gone() -> None:
-    """`list_parts` tells the key below the prefix, as every other method does."""
+    """An error of `list_parts` has the key without the prefix, as for every other method."""
     provider = PrefixedProvider(MemoryProvider(), "below/")
     with pytest.raises(UploadNotFoundError) as caught:
         await provider.list_parts(MultipartUpload(key="k", upload_id="gone"))

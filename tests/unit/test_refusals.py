@@ -1,4 +1,4 @@
-"""Bad input that a user gave, and what it is told: each of these once passed, or was told badly."""
+"""Errors for wrong input: each of these was once accepted, or had an unclear error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = {"bucket_name": "my-bucket", "access_key_id": "key", "secret_access_key":
 
 
 async def test_one_key_is_not_several() -> None:
-    """A `str` where keys are meant is refused: its letters are not keys."""
+    """A `str` in place of several keys is refused: its letters are not keys."""
     provider = MemoryProvider()
     for key in "abc":
         await provider.put(key, b"1")
@@ -48,7 +48,7 @@ async def test_one_key_is_not_several() -> None:
     ],
 )
 def test_an_endpoint_is_a_url_without_the_bucket(url: str, said: str) -> None:
-    """An endpoint without a scheme, or with the bucket behind it, is refused with what to give."""
+    """An endpoint without a scheme, or followed by the bucket, is refused, and the error says what to give."""
     with pytest.raises(ConfigError, match=said):
         S3Provider(KEYS | {"endpoint_url": url})
 
@@ -67,13 +67,13 @@ def test_an_entry_point_that_is_broken_is_named(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("config", [{}, {"part_size": 8}, "fast", 3])
 def test_a_transfer_configuration_is_one(config: Any) -> None:
-    """A mapping is not a TransferConfig, and says so at once."""
+    """A mapping in place of a TransferConfig is refused at once."""
     with pytest.raises(ConfigError, match="TransferConfig"):
         TransferManager(MemoryProvider(), config)
 
 
 def test_a_provider_that_leaves_a_request_out_cannot_be_made() -> None:
-    """A request that is not written must not seem done: `move` would delete what was never copied."""
+    """A provider that lacks a required method cannot be made: `move` could delete an object that was not copied."""
 
     class Partial(StorageProvider):
         async def head(self, key: str, *, version_id: str | None = None) -> Any:
@@ -85,7 +85,7 @@ def test_a_provider_that_leaves_a_request_out_cannot_be_made() -> None:
 
 
 async def test_a_condition_is_refused_above_the_provider_too() -> None:
-    """A provider whose row does not enforce a condition is not even asked."""
+    """If the row does not enforce a condition, no request is sent."""
 
     class Careless(MemoryProvider):
         @property
@@ -100,13 +100,13 @@ async def test_a_condition_is_refused_above_the_provider_too() -> None:
 
 
 def test_the_bucket_in_front_of_an_aws_endpoint_is_refused() -> None:
-    """An endpoint that already holds the bucket would name it twice."""
+    """An AWS endpoint that contains the bucket is refused, because requests would name it twice."""
     with pytest.raises(ConfigError, match="holds the bucket"):
         S3Provider(KEYS | {"endpoint_url": "https://my-bucket.s3.eu-west-1.amazonaws.com"})
 
 
 def test_an_answer_without_an_etag_is_said_to_have_none() -> None:
-    """A read that is held to a version says that the object has no etag, instead of naming nothing."""
+    """If a read has `if_match` and the answer has no etag, the error says so."""
     bare = ObjectInfo(key="k", size=1, etag="", last_modified=datetime(2026, 1, 1, tzinfo=UTC))
     with pytest.raises(PreconditionFailedError, match='the object has no etag now, and if_match names "e1"'):
         judge_read(bare, ReadOptions(if_match='"e1"'), "s3://my-bucket/k")

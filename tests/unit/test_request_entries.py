@@ -1,4 +1,4 @@
-"""Payer, owner and encryption: what the entries take, whom they are refused to, and which headers they become."""
+"""Entries for payer, owner and encryption: their values, the vendors that lack them, and their headers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def make(place: str, **entries: object) -> Any:
 @pytest.mark.parametrize("place", KINDS)
 @pytest.mark.parametrize("what", ENTRIES)
 def test_a_vendor_that_does_not_have_it_refuses_at_construction(place: str, what: str) -> None:
-    """What a row does not say is refused before anything is sent; the message names the entry, and no secret."""
+    """An entry that the row does not support is refused before any request; the message names it, not its value."""
     if what in ALLOWED[place]:
         make(place, **ENTRIES[what])
         return
@@ -93,7 +93,7 @@ def test_a_vendor_that_does_not_have_it_refuses_at_construction(place: str, what
     ],
 )
 def test_malformed_entries(entries: dict[str, Any], problem: str) -> None:
-    """The message names the entry; of a key it shows nothing."""
+    """The message names the entry, and never shows a key."""
     with pytest.raises(ConfigError, match=problem) as caught:
         make("aws", **entries)
     assert "customer key" not in str(caught.value)
@@ -155,7 +155,7 @@ def test_every_header_has_botocores_parameter() -> None:
 
 
 def test_a_hidden_text_is_a_text() -> None:
-    """It is sent like any other, and only its repr hides it."""
+    """A hidden text is sent like any other text; only its repr hides it."""
     text = HiddenText("secret")
     assert (f"{text}", text.split(), str(text)) == ("secret", ["secret"], "secret")
     assert "secret" not in repr({"a": text, "b": (text,)})

@@ -1,4 +1,4 @@
-"""Headers of the data plane, both ways."""
+"""Headers of the data plane's requests and answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEADERS = {"etag": '"e"', "last-modified": DATE, "content-type": "text/css", "co
 
 
 def test_an_object() -> None:
-    """Everything that a HEAD answer says is in the value, and nothing else."""
+    """The value has everything from a HEAD answer, and nothing else."""
     more = {
         "x-amz-storage-class": "GLACIER",
         "x-amz-version-id": "v1",
@@ -59,7 +59,7 @@ def test_an_object() -> None:
 
 
 def test_an_object_of_which_little_is_said() -> None:
-    """What was not sent is nothing, and is the same with and without metadata."""
+    """Headers that were not sent give empty values, with and without metadata."""
     plain = info_of("k", {"etag": '"e"'}, 5)
     assert (plain.content_type, plain.storage_class, plain.version_id) == (None, None, None)
     assert (plain.metadata, plain.checksums) == ({}, {})
@@ -72,19 +72,19 @@ def test_an_object_of_which_little_is_said() -> None:
 
 
 def test_no_answer_of_s3() -> None:
-    """An answer with neither etag nor time is a proxy's page."""
+    """An answer without etag and time is refused: it is a proxy's page."""
     with pytest.raises(ValueError, match="neither"):
         info_of("k", {"content-type": "text/html"}, 5)
 
 
 def test_the_mark_of_a_write_is_no_metadata() -> None:
-    """The mark that settles lost answers is taken out."""
+    """The write token is removed from the metadata."""
     info = info_of("k", HEADERS | {"x-amz-meta-bucketry-write": "t", "x-amz-meta-a": "1"}, 5)
     assert (info.metadata, info.write_token) == ({"a": "1"}, "t")
 
 
 def test_what_was_written() -> None:
-    """A write's answer gives etag, time and version; the rest is what was asked for."""
+    """A write's answer gives etag, time and version; the other values are those of the request."""
     options = WriteOptions(metadata={"a": "1"}, content_type="text/css", storage_class="GLACIER")
     headers = {"date": DATE, "x-amz-version-id": "v1", "x-amz-checksum-crc32": "AAAAAA=="}
     info = written("k", headers, '"e"', 5, options)
@@ -95,7 +95,7 @@ def test_what_was_written() -> None:
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Oct 2026 07:28:00 GMT"])
 def test_a_write_without_a_time(date: str | None) -> None:
-    """Where the answer has no time that can be read, this machine's is taken."""
+    """If the answer has no readable time, this machine's time is used."""
     before = datetime.now(UTC)
     info = written("k", {} if date is None else {"date": date}, '"e"', 5, WriteOptions())
     assert before <= info.last_modified <= datetime.now(UTC)
@@ -114,7 +114,7 @@ def test_a_copy_says_what_it_replaces() -> None:
 
 
 def test_options_become_headers() -> None:
-    """Each option is one header, and what was not given is none."""
+    """Each given option is one header."""
     assert write_headers(WriteOptions()) == {}
     shown = WriteOptions(
         cache_control="no-store",
@@ -142,7 +142,7 @@ def test_options_become_headers() -> None:
 
 
 def test_checksums_become_headers() -> None:
-    """MD5 has a header of its own; the others name their algorithm twice where the server wants it."""
+    """MD5 has its own header; the other checksums name their algorithm twice if the server needs it."""
     assert checksum_headers(None, None, sdk=True) == {}
     assert checksum_headers("crc32", None, sdk=True) == {}
     assert checksum_headers("md5", "00" * 16, sdk=True) == {"content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="}
@@ -154,7 +154,7 @@ def test_checksums_become_headers() -> None:
 
 
 def test_ranges_name_their_last_byte() -> None:
-    """The header's range is inclusive."""
+    """The range in the header includes its last byte."""
     assert range_header(ByteRange(0, 1)) == "bytes=0-0"
     assert range_header(ByteRange(5, 10)) == "bytes=5-9"
 
@@ -169,7 +169,7 @@ def test_ranges_name_their_last_byte() -> None:
     ],
 )
 def test_the_range_asked_for(header: str, length: int, asked: ByteRange | None, size: int) -> None:
-    """The size of the whole object is that of the answer's range."""
+    """The object's size is taken from `Content-Range`."""
     assert expect_range(header, length, asked) == size
 
 
@@ -190,13 +190,13 @@ def test_the_range_asked_for(header: str, length: int, asked: ByteRange | None, 
     ],
 )
 def test_another_range(header: str, length: int) -> None:
-    """Anything but the range asked for is refused, with the range in the message."""
+    """Any other range than the requested one is refused, with the range in the message."""
     with pytest.raises(IntegrityError, match="bytes 5 to 10 were asked for"):
         expect_range(header, length, ByteRange(5, 10))
 
 
 def test_stored_checksums() -> None:
-    """Only checksums of the whole, in base64, count."""
+    """Only base64 checksums of the whole object are used."""
     assert stored_checksums({}) == {}
     found = stored_checksums({"x-amz-checksum-crc64nvme": "AAAAAAAAAAA=", "x-amz-checksum-crc32c": "AAAAAA=="})
     assert found == {"crc64nvme": "00" * 8, "crc32c": "00" * 4}
@@ -208,7 +208,7 @@ def test_stored_checksums() -> None:
 
 @given(st.binary(max_size=40))
 def test_base64_and_back(data: bytes) -> None:
-    """Hex survives base64."""
+    """Hex to base64 and back gives the same text."""
     assert hex_of(base64_of(data.hex())) == data.hex()
 
 
@@ -220,7 +220,7 @@ def test_versions(sent: str | dict[str, str], version: str | None) -> None:
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2199, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants naive bounds
 def test_dates(moment: datetime) -> None:
-    """A usual date is read as the standard library reads it."""
+    """A usual date gives the same result as the standard library."""
     text = format_datetime(moment.replace(microsecond=0), usegmt=True)
     assert http_date(text) == parsedate_to_datetime(text) == moment.replace(microsecond=0)
     assert http_date(text).tzinfo is UTC
@@ -235,7 +235,7 @@ def test_dates(moment: datetime) -> None:
     ],
 )
 def test_other_dates(text: str, moment: datetime) -> None:
-    """Other forms of dates are read as well, and are in UTC."""
+    """Other date formats are read, too, and give UTC."""
     assert http_date(text) == moment
 
 
@@ -250,6 +250,6 @@ def test_no_dates(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_date_or_not(text: str) -> None:
-    """No text makes another error."""
+    """Every text gives a date or a ValueError."""
     with suppress(ValueError):
         assert http_date(text).tzinfo is UTC

@@ -1,6 +1,6 @@
-"""Signatures: botocore's own signers judge them, and the examples that AWS publishes.
+"""Signatures, compared with botocore's signers and with AWS's published examples.
 
-The signers under test live as long as the module, so that what they cache for one example is there for the next.
+The tested signers are shared by the whole module, so that their caches are tested, too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SECONDS = [0, 0.5, 1, 86_399, 86_399.999, 86_400, 1_369_353_600, 1_735_689_599.9
 
 HASHING = {on: Config(s3={"payload_signing_enabled": on}) for on in (False, True)}
 
-# Drawn together, as Hypothesis takes its time for each draw.
+# Drawn together, because each draw of Hypothesis is slow.
 SIGNING = [*product(SIGNERS, [*PEOPLE, replace(PEOPLE[0])])]
 PLACES = [*product(["bucket.s3.amazonaws.com", "localhost:9000", "[::1]:80"], ["/", "/bucket/", "/my.bucket-1/"])]
 
@@ -59,7 +59,7 @@ moments = st.sampled_from(SECONDS) | st.integers(0, 2**32)
 
 
 def headers_of(*names: str) -> st.SearchStrategy[dict[str, str]]:
-    """Give some of these headers, and some of metadata, whose names sort in tricky ways."""
+    """Give some of these headers and some metadata headers, with names that are hard to sort."""
     metadata = [f"x-amz-meta-{name}" for name in ("a", "a-b", "ab", "a_b", "a.b", "a0", "0", "-")]
     pairs = st.tuples(st.sampled_from([*names, *metadata]), st.sampled_from(TRICKY_VALUES) | printable)
     return st.lists(pairs, max_size=3).map(dict)
@@ -67,7 +67,7 @@ def headers_of(*names: str) -> st.SearchStrategy[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Case:
-    """One request, in no form yet."""
+    """One request before encoding."""
 
     region: str
     person: Credentials
@@ -87,12 +87,12 @@ class Case:
 
     @property
     def headers_sent(self) -> dict[str, str]:
-        """All headers before anything is signed."""
+        """All headers before signing."""
         return {"host": self.host, **self.headers}
 
     @property
     def payload_hash(self) -> str:
-        """What stands for the body."""
+        """The hash of the body, or `UNSIGNED-PAYLOAD`."""
         return sha256(self.body).hexdigest() if self.hash_body else UNSIGNED_PAYLOAD
 
     def sign(self, judge: type[S3SigV4Auth | S3SigV4QueryAuth], **options: int) -> AWSRequest:
@@ -108,7 +108,7 @@ class Case:
         return request
 
     def assert_headers(self) -> None:
-        """Hold the signed headers against botocore's: the same names, and each with the same value."""
+        """Compare the signed headers with botocore's: the same names and values."""
         ours = SIGNERS[self.region].headers(
             self.person,
             self.moment,
@@ -121,7 +121,7 @@ class Case:
         assert ours == {name.lower(): value for name, value in self.sign(S3SigV4Auth).headers.items()}
 
     def assert_presigned(self, expires: int) -> None:
-        """Hold the query string of a presigned URL against botocore's, which sends it unsorted."""
+        """Compare the query string of a presigned URL with botocore's, which is not sorted."""
         ours = SIGNERS[self.region].query(
             self.person,
             self.moment,
@@ -181,7 +181,7 @@ STORE = (
 
 @pytest.mark.slow
 class TestHeaders:
-    """Signed headers, as botocore's S3 signer makes them."""
+    """Signed headers are equal to those of botocore's S3 signer."""
 
     @MANY
     @given(cases("GET", headers=("range", *KEEP), query=some_of(versionId=words)))
@@ -240,7 +240,7 @@ class TestHeaders:
 
 
 class TestPresigned:
-    """Presigned URLs, as botocore's S3 signer makes them."""
+    """Presigned URLs are equal to those of botocore's S3 signer."""
 
     @pytest.mark.slow
     @MANY
@@ -262,7 +262,7 @@ class TestPresigned:
 
     @given(cases("GET", query=st.dictionaries(words, words, max_size=3)))
     def test_a_url_asks_in_canonical_order(self, case: Case) -> None:
-        """All but the signature is sorted by name, so it need not be sorted again to be checked."""
+        """All parameters except the signature are sorted by name."""
         signer, path, query = SIGNERS[case.region], encode_path(case.path), encode_query(case.query)
         whole = signer.query(case.person, case.moment, "GET", path, query, case.headers_sent, 60)
         *rest, last = [pair.split("=") for pair in whole.split("&")]
@@ -275,7 +275,7 @@ class TestEncoding:
 
     @given(keys)
     def test_every_byte_but_unreserved_ones_is_escaped(self, key: str) -> None:
-        """A path keeps letters, digits, `-._~` and `/`, has everything else as %XX, and nothing is resolved."""
+        """A path keeps letters, digits, `-._~` and `/`; everything else becomes %XX, and dots are not resolved."""
         plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
         assert encode_path(f"/{key}") == "/" + "".join(
             chr(byte) if byte in plain else f"%{byte:02X}" for byte in key.encode()
@@ -379,7 +379,7 @@ class TestPublishedExamples:
 
 
 class Sent(Exception):  # noqa: N818 - not an error: what would have been sent
-    """Carries a request out of botocore."""
+    """Takes a request out of botocore."""
 
     def __init__(self, request: AWSPreparedRequest) -> None:
         super().__init__()
@@ -388,7 +388,7 @@ class Sent(Exception):  # noqa: N818 - not an error: what would have been sent
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[BaseClient]:
-    """A whole botocore client, which raises each request instead of sending it."""
+    """A complete botocore client that raises each request instead of sending it."""
 
     def catch(request: AWSPreparedRequest, **_: object) -> None:
         raise Sent(request)
@@ -408,7 +408,7 @@ def client() -> Iterator[BaseClient]:
 
 @pytest.mark.slow
 class TestWholeClient:
-    """Requests as they leave a whole botocore client: also what is encoded, not only what is signed."""
+    """Requests are equal to those of a complete botocore client, in encoding as well as signature."""
 
     @pytest.mark.parametrize("key", [key for key in HOSTILE if key not in {".", ".."}])
     @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ class TestWholeClient:
     def test_a_request_is_the_same(
         self, client: BaseClient, key: str, verb: str, query: dict[str, str], arguments: dict[str, object]
     ) -> None:
-        """For each hostile key, path, query and authorization are what botocore would have sent."""
+        """For each hostile key, path, query and authorization are the same as botocore's."""
         with pytest.raises(Sent) as caught:
             getattr(client, verb)(Bucket="bucket", Key=key, **arguments)
         request = caught.value.request
@@ -454,17 +454,17 @@ class TestWholeClient:
 
 
 class TestWhatIsKept:
-    """Between two signatures."""
+    """The state that a signer keeps."""
 
     def test_what_was_given_is_not_changed(self) -> None:
-        """The mapping of headers stays as it was, and the answer is another one."""
+        """The given mapping of headers is not changed; the result is a new one."""
         given_headers = dict(HOST)
         sent = SIGNERS["auto"].headers(AWS, MAY_24, "GET", "/", "", given_headers, EMPTY_SHA256)
         assert given_headers == HOST
         assert sent["host"] == HOST["host"]
 
     def test_secrets_show_nowhere(self) -> None:
-        """Neither credentials nor a signer that has used them tell the secret or the token."""
+        """Neither credentials nor a signer that used them show the secret or the token."""
         person = Credentials("AKID", "top secret", "the token")
         signer = Signer("auto")
         signer.headers(person, MAY_24, "GET", "/", "", HOST, EMPTY_SHA256)

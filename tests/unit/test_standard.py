@@ -1,4 +1,4 @@
-"""When the data plane may be used."""
+"""The conditions for the use of the data plane."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def endpoint(url: str | None = None, bucket: str = "bucket", **config: str | boo
     "bucket", ["bucket", "x-s3", "a--b", "bucket-x-s3", "my.bucket", "s3-accelerate", "x--x-s3a", "--x-s3-bucket"[2:]]
 )
 def test_usual_buckets(bucket: str) -> None:
-    """Names that only resemble those of other kinds of buckets are standard."""
+    """Names that only resemble special kinds of buckets are standard."""
     assert is_standard(endpoint(), bucket)
 
 
@@ -40,7 +40,7 @@ def test_usual_buckets(bucket: str) -> None:
     ],
 )
 def test_other_buckets(bucket: str) -> None:
-    """Access points, express and other kinds of buckets have hosts and signatures of their own."""
+    """Access points, express and other special buckets are not plain: they have their own hosts and signatures."""
     assert not is_standard(endpoint(), bucket)
 
 
@@ -66,13 +66,13 @@ def test_other_buckets(bucket: str) -> None:
 )
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 def test_hosts(url: str, standard: bool) -> None:
-    """Hosts of AWS's other services are not standard; regions' own, and all of others, are."""
+    """Hosts of AWS's other services are not standard; the regions' S3 hosts, and hosts outside AWS, are."""
     assert is_standard(endpoint(url), "bucket") is standard
 
 
 @pytest.mark.filterwarnings("ignore:.*is not known to this version")
 def test_a_region_whose_host_is_not_known() -> None:
-    """Where only botocore can tell the host, the way is not standard."""
+    """If only botocore knows the host, the endpoint is not standard."""
     for region in ("cn-north-1", "mars-1"):
         assert not is_standard(endpoint(region=region), "bucket")
 
@@ -90,7 +90,7 @@ def test_a_region_whose_host_is_not_known() -> None:
     ids=str,
 )
 def test_variables(variables: dict[str, str], fips: bool | None, dualstack: bool | None) -> None:
-    """Variables of AWS's that ask for other endpoints are read as botocore reads them."""
+    """AWS's variables for other endpoints are read as botocore reads them."""
     found = Environment(variables, of_process=False)
     assert (found.fips, found.dualstack) == (fips, dualstack)
 
@@ -119,7 +119,7 @@ def test_variables(variables: dict[str, str], fips: bool | None, dualstack: bool
 def test_proxies(
     monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], proxied: bool, of_process: bool
 ) -> None:
-    """A proxy is one for the scheme, where the host is neither excepted nor this machine; of given variables too."""
+    """A proxy is used for its scheme, unless the host is excluded or is this machine; also from given variables."""
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -130,7 +130,7 @@ def test_proxies(
 
 
 def test_given_variables_take_the_place_of_the_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where variables are given, the proxies of the process lead nowhere."""
+    """If variables are given, the process's proxies are not used."""
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("AWS_CA_BUNDLE", "/ca.pem")
     given = Environment({"AWS_CA_BUNDLE": ""}, of_process=False)

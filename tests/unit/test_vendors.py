@@ -1,4 +1,4 @@
-"""The vendor rows: consistent in themselves, dated, sourced, and free of promises nobody measured."""
+"""The vendors' rows: consistent, with dates and sources, and without unmeasured features."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ EACH_CLOUD = pytest.mark.parametrize("row", [ROWS[name] for name in CLOUDS], ids
 
 
 def test_every_module_is_tested() -> None:
-    """A row that is added to the package is added here."""
+    """Each row of the package is tested here."""
     folder = Path(next(iter(_vendors.__path__)))
     found = {path.stem for path in folder.glob("*.py")} - {"__init__", "row", "endpoint"}
     assert found == set(MODULES)
 
 
 class TestNames:
-    """What a row is called."""
+    """The names of a row."""
 
     @EACH
     def test_the_name_is_one_of_the_factorys(self, row: Vendor) -> None:
-        """Who reads a row's name in a message can make such a provider by it."""
+        """A row's name, which is shown in messages, is a name of the factory for the same provider."""
         assert row.name in StorageProviderFactory.get_registered_providers()
 
     @EACH
     def test_the_scheme_leads_to_the_name(self, row: Vendor) -> None:
-        """Who reads a row's URL in a message can open it, and gets the provider of that name."""
+        """A row's URL, which is shown in messages, can be opened, and gives the provider of that name."""
         assert _BUILTIN[SCHEMES[row.scheme]] == _BUILTIN[row.name]
 
     def test_titles_are_unique(self) -> None:
@@ -71,13 +71,13 @@ class TestLimits:
 
     @EACH
     def test_parts_reach_the_largest_object(self, row: Vendor) -> None:
-        """As many of the largest parts as are allowed hold the largest object."""
+        """The largest number of the largest parts can hold the largest object."""
         limits = row.capabilities
         assert limits.max_parts * limits.max_part_size >= limits.max_object_size
 
     @EACH
     def test_sizes_are_in_order(self, row: Vendor) -> None:
-        """A part is no larger than an object, and no limit of one request exceeds that of the object."""
+        """A part is at most as large as an object, and no limit of one request exceeds that of the object."""
         limits = row.capabilities
         assert limits.min_part_size <= limits.max_part_size <= limits.max_object_size
         assert limits.max_put_size <= limits.max_object_size
@@ -85,43 +85,43 @@ class TestLimits:
 
     @EACH
     def test_threshold_leaves_no_gap(self, row: Vendor) -> None:
-        """An object below the threshold fits one PUT, and one at it is at least one part."""
+        """An object below the threshold fits in one PUT, and one at the threshold is at least one part."""
         limits = row.capabilities
         assert limits.min_part_size <= limits.multipart_threshold <= limits.max_put_size
 
     @EACH
     def test_default_part_size_is_allowed(self, row: Vendor) -> None:
-        """The package's default part is a legal part everywhere."""
+        """Every vendor accepts the package's default part size."""
         assert row.capabilities.min_part_size <= PART_SIZE <= row.capabilities.max_part_size
 
     @EACH_CLOUD
     def test_configurable_parts_fit(self, row: Vendor) -> None:
-        """No cloud takes larger parts than can be configured."""
+        """Every cloud's largest part can be configured."""
         assert row.capabilities.max_part_size <= MAX_PART_SIZE
 
     @EACH
     def test_batches_are_at_most_a_thousand(self, row: Vendor) -> None:
-        """S3's limits of listing and bulk delete hold everywhere, also where a vendor takes more."""
+        """S3's limits for listing and bulk delete apply everywhere, even if a vendor accepts more."""
         assert row.capabilities.max_list_keys <= 1_000
         assert row.capabilities.max_delete_keys <= 1_000
 
     def test_parts_never_pay_on_a_disk(self) -> None:
-        """No size makes the local disk use parts by itself."""
+        """The local disk uses parts for no size by default."""
         assert ROWS["local"].capabilities.multipart_threshold >= ROWS["local"].capabilities.max_put_size
 
 
 class TestConditions:
-    """What a row says of conditional requests."""
+    """The conditions of a row."""
 
     @EACH
     def test_the_summary_is_of_all_conditional_writes(self, row: Vendor) -> None:
-        """Only where all four conditional writes hold is the summary true."""
+        """The summary is true only if all four conditional writes are enforced."""
         held = [getattr(row.capabilities, name) for name in CONDITIONAL_WRITES]
         assert row.capabilities.conditional_put is all(held)
 
 
 class TestChecksums:
-    """What is sent, checked and kept."""
+    """The checksums that are sent, checked and stored."""
 
     @EACH
     def test_algorithms_are_known(self, row: Vendor) -> None:
@@ -130,13 +130,13 @@ class TestChecksums:
 
     @EACH
     def test_whole_sums_can_be_combined(self, row: Vendor) -> None:
-        """A checksum of the whole object is declared only where the parts' sums combine to it."""
+        """A checksum of the whole object is declared only if the parts' checksums can be combined."""
         limits = row.capabilities
         assert not limits.full_object_checksum or (limits.multipart_checksum or "").startswith("crc")
 
     @EACH
     def test_checksums_lists_each_once(self, row: Vendor) -> None:
-        """The summary holds what is sent and what is stored, without repeats or gaps."""
+        """The summary has each sent and each stored checksum once."""
         limits = row.capabilities
         used = {limits.put_checksum, limits.multipart_checksum, *limits.stored_checksums} - {None}
         assert set(limits.checksums) == used
@@ -144,23 +144,23 @@ class TestChecksums:
 
 
 class TestPresigning:
-    """What can be signed."""
+    """The requests that can be signed."""
 
     @EACH
     def test_methods_are_http_methods(self, row: Vendor) -> None:
-        """Methods are of the four that name an object, each once."""
+        """The methods are some of the four for an object, each once."""
         methods = row.capabilities.presign_methods
         assert set(methods) <= {"GET", "PUT", "HEAD", "DELETE"}
         assert len(methods) == len(set(methods))
 
     @EACH
     def test_expiry_is_within_sigv4(self, row: Vendor) -> None:
-        """No row promises more than the seven days that SigV4 allows."""
+        """No row allows more than SigV4's seven days."""
         assert row.capabilities.max_presign_expiry <= 7 * 24 * 3_600
 
 
 class TestEndpoints:
-    """Where a row's requests go, and which hosts are the vendor's."""
+    """Endpoints of a row, and the vendor's hosts."""
 
     HOSTS = (
         ("aws", "s3.amazonaws.com", {"region": None}),
@@ -185,7 +185,7 @@ class TestEndpoints:
 
     @pytest.mark.parametrize(("module", "host", "named"), HOSTS, ids=lambda value: str(value)[:40])
     def test_own_hosts(self, module: str, host: str, named: dict[str, str | None]) -> None:
-        """The pattern knows the vendor's hosts and reads region or account from them."""
+        """The pattern matches the vendor's hosts, and reads region or account from them."""
         match = re.fullmatch(ROWS[module].endpoint_host, host)
         assert match is not None
         assert match.groupdict() == named
@@ -193,17 +193,17 @@ class TestEndpoints:
     @pytest.mark.parametrize(("module", "host"), [(module, host) for module, host, _ in HOSTS])
     @pytest.mark.parametrize("wrong", ["{}.evil.com", "evil{}", "{}x", "x/{}", "{}/", "{}\n", "{}."])
     def test_foreign_hosts(self, module: str, host: str, wrong: str) -> None:
-        """Hosts that only resemble the vendor's are none of its own."""
+        """Hosts that only resemble the vendor's do not match."""
         assert re.fullmatch(ROWS[module].endpoint_host, wrong.format(host)) is None
 
     @EACH
     def test_a_row_has_all_of_an_endpoint_or_nothing(self, row: Vendor) -> None:
-        """Template, pattern, regions and prices come together: what is no cloud has none of them."""
+        """A row has template, pattern, regions and prices, or, if it is not a cloud, none of them."""
         assert len({bool(one) for one in (row.endpoint_template, row.endpoint_host, row.regions, row.prices)}) == 1
 
     @EACH_CLOUD
     def test_dots_are_escaped(self, row: Vendor) -> None:
-        """A pattern's dot matches a dot, so that no look-alike domain passes."""
+        """A dot in a pattern matches only a dot, so no similar domain matches."""
         domain = urlsplit(row.endpoint_template).netloc.rpartition("}")[2].lstrip(".")
         host = row.endpoint_template.format(region=row.regions[0], account_id="0" * 32, jurisdiction="").removeprefix(
             "https://"
@@ -213,7 +213,7 @@ class TestEndpoints:
 
     @EACH_CLOUD
     def test_template(self, row: Vendor) -> None:
-        """A template is an https address with the fields that configurations have, and no path."""
+        """A template is an https URL without a path, with fields that configurations have."""
         names = {name for _, name, _, _ in Formatter().parse(row.endpoint_template) if name}
         assert names in ({"region"}, {"account_id", "jurisdiction"})
         assert row.endpoint_template.startswith("https://")
@@ -221,7 +221,7 @@ class TestEndpoints:
 
     @EACH_CLOUD
     def test_every_region_has_a_host_of_the_vendor(self, row: Vendor) -> None:
-        """Each known region, put into the template, gives a host that the pattern reads back."""
+        """For each known region, the template gives a host that the pattern matches with the same region."""
         for region in row.regions:
             url = row.endpoint_template.format(region=region, account_id="0" * 32, jurisdiction=".eu")
             match = re.fullmatch(row.endpoint_host, urlsplit(url).hostname or "")
@@ -236,16 +236,16 @@ class TestEndpoints:
 
 
 class TestThrottling:
-    """Answers that mean "fewer requests"."""
+    """Answers for too many requests."""
 
     @EACH
     def test_429_always_counts(self, row: Vendor) -> None:
-        """Every row takes a bare 429 for throttling, which botocore does not."""
+        """In every row, a 429 without a code means throttling; botocore does not treat it so."""
         assert 429 in row.throttle_statuses
 
 
 def cost(prices: Prices, stored: int, sent: int) -> float:
-    """Price a month of storage and egress the way the research's worked comparison does."""
+    """Give the price of a month of storage and egress, calculated as in the research's comparison."""
     unit = prices.storage_unit
     storage = max(0, stored - prices.free_storage) / unit * prices.storage
     free = max(prices.free_egress, (prices.free_egress_ratio or 0) * stored)
@@ -253,11 +253,11 @@ def cost(prices: Prices, stored: int, sent: int) -> float:
 
 
 class TestPrices:
-    """Dated, sourced and plausible."""
+    """Prices have a date and a source, and are plausible."""
 
     @EACH_CLOUD
     def test_clouds_have_prices(self, row: Vendor) -> None:
-        """Every cloud's prices have a day and the address they were read at."""
+        """Every cloud's prices have a date and a source page."""
         assert row.prices is not None
         assert isinstance(row.prices.as_of, date)
         assert row.prices.as_of >= date(2026, 7, 1)
@@ -298,23 +298,23 @@ class TestPrices:
         ],
     )
     def test_worked_comparison(self, module: str, stored: int, sent: int, dollars: float) -> None:
-        """The figures reproduce bills that were worked out by hand."""
+        """The figures give the same bills as a calculation by hand."""
         prices = ROWS[module].prices
         assert prices is not None
         assert cost(prices, stored, sent) == pytest.approx(dollars, abs=0.006)
 
 
 class TestSources:
-    """Where the facts were read."""
+    """The sources of the facts."""
 
     @EACH_CLOUD
     def test_clouds_name_sources(self, row: Vendor) -> None:
-        """Limits or endpoints, conditions, checksums and prices have an address each."""
+        """Limits or endpoints, conditions, checksums and prices have a source each."""
         assert {"conditions", "checksums", "prices"} <= row.sources.keys()
 
     @EACH
     def test_sources_are_public_addresses(self, row: Vendor) -> None:
-        """Every source is an https address without user info."""
+        """Every source is an https URL without user info."""
         for kind, address in row.sources.items():
             parts = urlsplit(address)
             assert parts.scheme == "https", kind
@@ -327,7 +327,7 @@ class TestRows:
 
     @EACH
     def test_rows_are_frozen(self, row: Vendor) -> None:
-        """A fact cannot be changed by accident."""
+        """A row cannot be changed."""
         with pytest.raises(dataclasses.FrozenInstanceError):
             row.name = "other"  # type: ignore[misc]  # the test is of the refusal
         with pytest.raises(dataclasses.FrozenInstanceError):

@@ -1,4 +1,4 @@
-"""Versions and tags: read as botocore reads them, written as it writes them, and nothing else believed."""
+"""XML of versions and tags: read and written as botocore does; other documents are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def operation(name: str) -> OperationModel:
 
 
 def test_versions_as_botocore_reads_them() -> None:
-    """Every field of versions and delete markers, which stand in one row and are told apart."""
+    """Every field of versions and delete markers is read, and both kinds are distinguished."""
     answer: dict[str, Any] = {"status_code": 200, "headers": {}, "body": ANSWER}
     theirs = create_parser("rest-xml").parse(answer, operation("ListObjectVersions").output_shape)
     ours, fields = versions(ANSWER)
@@ -103,7 +103,7 @@ def test_tags_as_botocore_writes_and_reads_them() -> None:
 
 
 def test_malformed_tags() -> None:
-    """A tag without a name, and an answer of another kind, are refused."""
+    """A tag without a name, and another document, are refused."""
     with pytest.raises(MalformedXMLError, match="no Key"):
         tags(b"<Tagging><TagSet><Tag><Value>1</Value></Tag></TagSet></Tagging>")
     with pytest.raises(MalformedXMLError):
@@ -111,7 +111,7 @@ def test_malformed_tags() -> None:
 
 
 def test_an_error_in_place_of_an_answer() -> None:
-    """S3 may say with status 200 that it failed."""
+    """An error with status 200 is raised."""
     for read in (versions, tags):
         with pytest.raises(AnswerIsErrorError, match="SlowDown"):
             read(b"<Error><Code>SlowDown</Code></Error>")

@@ -26,7 +26,7 @@ KEYS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
 
 
 def make(root: Path, keys: list[str]) -> list[str]:
-    """Make the files that can be beside each other, and give their keys."""
+    """Make those files that can exist together, and give their keys."""
     made = []
     for key in keys:
         path = root / key
@@ -38,13 +38,13 @@ def make(root: Path, keys: list[str]) -> list[str]:
 
 
 def keys_of(walk: Walk) -> list[str]:
-    """Give the keys of all that is found."""
+    """Give the keys of all entries."""
     return [found.key for found in walk]
 
 
 @st.composite
 def walked(draw: st.DrawFn) -> tuple[list[str], str, str]:
-    """Draw keys, a prefix and a key to begin after; the latter two are mostly cut out of the keys."""
+    """Draw keys, a prefix and a start key; the latter two are mostly parts of the keys."""
     keys = draw(st.lists(KEYS, max_size=12, unique=True))
     bounds = []
     for _ in range(2):
@@ -56,7 +56,7 @@ def walked(draw: st.DrawFn) -> tuple[list[str], str, str]:
 @pytest.mark.slow
 @given(drawn=walked(), cached=st.booleans())
 def test_keys_come_in_the_order_of_their_bytes(drawn: tuple[list[str], str, str], *, cached: bool) -> None:
-    """For any tree the walk is `sorted(keys, key=str.encode)`, from any key on and below any prefix."""
+    """For any tree, start key and prefix, the walk gives `sorted(keys, key=str.encode)`."""
     keys, prefix, after = drawn
     with tempfile.TemporaryDirectory() as root:
         made = make(Path(root), keys)
@@ -69,7 +69,7 @@ def test_keys_come_in_the_order_of_their_bytes(drawn: tuple[list[str], str, str]
 @pytest.mark.slow
 @given(drawn=walked(), at=st.integers(0, 8))
 def test_a_prefix_is_skipped(drawn: tuple[list[str], str, str], at: int) -> None:
-    """From any file on, the rest of what begins with a prefix can be left out, and nothing else is."""
+    """At any file, the remaining keys with a prefix can be skipped, and no others are."""
     keys, skipped, _ = drawn
     with tempfile.TemporaryDirectory() as root:
         whole = sorted(make(Path(root), keys), key=str.encode)
@@ -83,13 +83,13 @@ def test_a_prefix_is_skipped(drawn: tuple[list[str], str, str], at: int) -> None
 
 
 def test_a_name_before_its_directory(tmp_path: Path) -> None:
-    """`a!` comes before `a/1`, and that before `b`: a directory's place is that of its name and a slash."""
+    """`a!` comes before `a/1`, and `a/1` before `b`: a directory sorts by its name and a slash."""
     make(tmp_path, ["b", "a/1", "a0", "a!", "a-b/c"])
     assert keys_of(Walk(str(tmp_path))) == ["a!", "a-b/c", "a/1", "a0", "b"]
 
 
 def test_what_is_said_of_a_file(tmp_path: Path) -> None:
-    """Each file comes with its key, its path, its length and its time; a link with those of the file it leads to."""
+    """Each file has its key, path, size and time; a link has the size and time of its target."""
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "file").write_bytes(b"12345")
     os.utime(tmp_path / "d" / "file", ns=(0, 1_234_567_890_123_456_789))
@@ -104,7 +104,7 @@ def test_what_is_said_of_a_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_used_is_given_with_its_error(tmp_path: Path) -> None:
-    """Links to directories and to nothing, sockets, pipes and names that are not UTF-8 come in their place."""
+    """Links to directories, broken links, sockets, pipes and names that are not UTF-8 are given with errors."""
     make(tmp_path, ["dir/file", "good"])
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
@@ -132,7 +132,7 @@ def test_what_cannot_be_used_is_given_with_its_error(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
-    """A directory without permission is given with its error, and the walk goes on behind it."""
+    """A directory without permission is given with its error, and the walk continues after it."""
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     make(tmp_path, ["a", "closed/file", "z"])
@@ -148,7 +148,7 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_vanishes(tmp_path: Path) -> None:
-    """A directory that is removed before the walk comes to it, or while it begins, is given with its error."""
+    """A directory that is removed before the walk reaches it, or while it begins, is given with its error."""
     make(tmp_path, ["a", "b/file", "c"])
     walk = Walk(str(tmp_path))
     assert next(walk).key == "a"
@@ -169,21 +169,21 @@ def test_a_directory_that_vanishes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("root", ["missing", "broken", "bad-\ud800"])
 def test_there_is_no_such_directory(tmp_path: Path, root: str) -> None:
-    """A directory that is missing is an error at once, and so is a link to nothing."""
+    """A missing directory, or a broken link to one, is an error at once."""
     (tmp_path / "broken").symlink_to("nowhere")
     with pytest.raises(LocalFileNotFoundError, match="there is no such directory"):
         Walk(f"{tmp_path}/{root}")
 
 
 def test_a_file_is_no_directory(tmp_path: Path) -> None:
-    """A file in the directory's place is an error at once."""
+    """A file in place of the directory is an error at once."""
     make(tmp_path, ["file"])
     with pytest.raises(LocalNotADirectoryError, match="is a file; name a directory"):
         Walk(str(tmp_path / "file"))
 
 
 def test_the_directory_may_be_a_link(tmp_path: Path) -> None:
-    """The directory that the user names may be a link, and its name may end in a slash."""
+    """The walked directory may be a link, and its path may end in a slash."""
     make(tmp_path, ["real/a/b"])
     (tmp_path / "link").symlink_to("real")
     for root in ("real", "real/", "link", "link/"):
@@ -193,20 +193,20 @@ def test_the_directory_may_be_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["to-dir/", "../", "./", "//", "\0/", "file/", "\ud800/", "no/", "none/"])
 def test_a_prefix_that_the_walk_would_not_come_to(tmp_path: Path, prefix: str) -> None:
-    """A prefix through a link, a file, a parent or what is left out has no keys."""
+    """A prefix through a link, a file, a parent directory or a skipped directory has no keys."""
     make(tmp_path, ["dir/file", "file", "no/file"])
     (tmp_path / "to-dir").symlink_to("dir")
     assert keys_of(Walk(str(tmp_path), prefix=prefix, leave_out=lambda key: key == "no/")) == []
 
 
 def test_what_is_left_out(tmp_path: Path) -> None:
-    """Files and directories of which the caller says so are passed over in silence, and directories are not read."""
+    """`leave_out` skips files and directories without an error, and skipped directories are not read."""
     make(tmp_path, ["keep/a", "keep/no", "no/a", "z"])
     assert keys_of(Walk(str(tmp_path), leave_out=lambda key: key in ("no/", "keep/no"))) == ["keep/a", "z"]
 
 
 def test_a_directory_is_read_when_the_walk_comes_to_it(tmp_path: Path) -> None:
-    """What is made in a directory that the walk has not reached is found; the whole tree is never held."""
+    """A file that is made in a directory before the walk reaches it is found: directories are read late."""
     make(tmp_path, ["a/1", "b/1"])
     walk = Walk(str(tmp_path))
     assert next(walk).key == "a/1"
@@ -216,7 +216,7 @@ def test_a_directory_is_read_when_the_walk_comes_to_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_tree(tmp_path: Path) -> None:
-    """The names of one directory at a time are held: far less than those of 40 directories."""
+    """Only one directory's names are in memory at a time: far less than those of 40 directories."""
     for directory in range(40):
         (tmp_path / f"{directory:02}").mkdir()
         for file in range(100):
@@ -227,4 +227,4 @@ def test_memory_does_not_grow_with_the_tree(tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 200_000  # the names alone have 800,000 bytes
+    assert peak < 200_000  # all names together have 800,000 bytes

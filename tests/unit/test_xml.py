@@ -1,4 +1,4 @@
-"""Errors and deletions: read as botocore reads them, written as it writes them, and nothing else believed."""
+"""XML of errors and deletions: read and written as botocore does; other documents are refused."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def operation() -> OperationModel:
 
 
 def read_by_botocore(body: bytes, status: int = 200) -> dict[str, Any]:
-    """Give what botocore makes of an answer to DeleteObjects."""
+    """Give botocore's result for an answer to DeleteObjects."""
     answer = {"status_code": status, "headers": {}, "body": body}
     read: dict[str, Any] = create_parser("rest-xml").parse(answer, operation().output_shape)
     return read
 
 
 def written_by_botocore(keys: list[str]) -> bytes:
-    """Give the body that botocore sends to have `keys` deleted."""
+    """Give the body that botocore sends to delete `keys`."""
     wish: dict[str, Any] = {"Objects": [{"Key": key} for key in keys]}
     request = create_serializer("rest-xml").serialize_to_request({"Bucket": "b", "Delete": wish}, operation())
     escape_xml_payload(request)
@@ -60,7 +60,7 @@ def written_by_botocore(keys: list[str]) -> bytes:
 
 
 def test_an_error_is_read() -> None:
-    """What an error's reader needs is taken from it, and nothing that might hold a secret."""
+    """Only the needed fields are taken from an error, and none that may contain a secret."""
     body = b"""<?xml version="1.0" encoding="UTF-8"?>
     <Error><Code>AuthorizationHeaderMalformed</Code><Message>the region &apos;a&apos; is wrong</Message>
     <Region>eu-west-1</Region><StringToSign>AWS4-HMAC-SHA256</StringToSign><RequestId>4442587FB7D0A2F9</RequestId>
@@ -75,12 +75,12 @@ def test_an_error_is_read() -> None:
 
 @pytest.mark.parametrize("namespace", ["", f' xmlns="{NAMESPACE}"', ' xmlns="urn:b2"'])
 def test_an_error_may_be_of_any_namespace(namespace: str) -> None:
-    """An error is one with a namespace and without."""
+    """An error is read with and without a namespace."""
     assert error_fields(f"<Error{namespace}><Code>SlowDown</Code></Error>".encode()) == {"Code": "SlowDown"}
 
 
 def test_an_errors_fields_are_direct_and_the_first_counts() -> None:
-    """A code deeper down is none, of two the first is taken, and an empty one is empty."""
+    """A nested code is ignored, of two codes the first is used, and an empty one is empty."""
     body = b"<Error><A><Code>a</Code></A><Code>b</Code><Code>c</Code><Message/></Error>"
     assert error_fields(body) == {"Code": "b", "Message": ""}
 
@@ -104,21 +104,21 @@ def test_an_errors_fields_are_direct_and_the_first_counts() -> None:
     ],
 )
 def test_what_is_no_error_has_no_fields(body: bytes) -> None:
-    """An empty body, a proxy's page and a document cut short say nothing, and raise nothing."""
+    """An empty body, a proxy's page and an incomplete document give no fields and no error."""
     assert error_fields(body) == {}
 
 
 @settings(deadline=None)
 @given(st.one_of(st.binary(), st.builds(bytes.__add__, st.just(b"<Error><Code>"), st.binary())))
 def test_random_bytes_are_no_error_and_raise_nothing(body: bytes) -> None:
-    """Reading an error never fails, because what it would explain has failed already."""
+    """Reading an error document never fails, because the request has failed already."""
     assert error_fields(body) == {}
 
 
 @settings(deadline=None)
 @given(_KEYS, _KEYS)
 def test_an_error_is_what_botocore_reads(code: str, text: str) -> None:
-    """Code and message are those that botocore reads."""
+    """Code and message are the same as botocore's."""
     body = f"<Error><Code>{escaped(code)}</Code><Message>{escaped(text)}</Message></Error>".encode()
     assert error_fields(body) == read_by_botocore(body, 400)["Error"] == {"Code": code, "Message": text}
 
@@ -127,7 +127,7 @@ def test_an_error_is_what_botocore_reads(code: str, text: str) -> None:
 
 
 def test_deletions_are_read() -> None:
-    """What was deleted and what was not is read with its reasons, keys as they are, not URL-decoded."""
+    """Deleted and failed keys are read with their errors; keys are not URL-decoded."""
     body = f"""<?xml version="1.0" encoding="UTF-8"?>
     <DeleteResult xmlns="{NAMESPACE}"><RequestCharged/><Deleted><Key>a+%41&#x9;</Key><VersionId>v</VersionId></Deleted>
     <Error><Key>b&amp;</Key><Code>AccessDenied</Code><Message>No</Message></Error>
@@ -143,12 +143,12 @@ def test_deletions_are_read() -> None:
 
 @pytest.mark.parametrize("body", [b"<DeleteResult/>", b"<DeleteResult xmlns='a'></DeleteResult>\n"])
 def test_a_quiet_answer_names_nothing(body: bytes) -> None:
-    """An empty result is a result."""
+    """An empty result is valid."""
     assert deletions(body) == ([], [])
 
 
 def test_an_error_in_place_of_deletions_is_told_apart() -> None:
-    """An `<Error>` sent with status 200 carries what it says."""
+    """An `<Error>` with status 200 is an error with its fields."""
     with pytest.raises(AnswerIsErrorError, match=r"SlowDown \(\)") as caught:
         deletions(b"<Error><Code>SlowDown</Code><Key>k</Key></Error>")
     assert caught.value.fields == {"Code": "SlowDown"}
@@ -158,7 +158,7 @@ def test_an_error_in_place_of_deletions_is_told_apart() -> None:
     "body", [b"", b"<ListBucketResult/>", b"<DeleteResult>", b"<html/>", b"<!DOCTYPE a><DeleteResult/>"]
 )
 def test_what_is_no_result_is_refused(body: bytes) -> None:
-    """Another document, or one that is cut short, is no result of a deletion."""
+    """Another document, or an incomplete one, is refused."""
     with pytest.raises(MalformedXMLError):
         deletions(body)
 
@@ -167,7 +167,7 @@ def test_what_is_no_result_is_refused(body: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(_KEYS, max_size=5), st.lists(st.tuples(_KEYS, _KEYS), max_size=3))
 def test_deletions_are_what_botocore_reads(keys: list[str], refused: list[tuple[str, str]]) -> None:
-    """Keys, codes and messages are those that botocore reads."""
+    """Keys, codes and messages are the same as botocore's."""
     inner = [f"<Deleted><Key>{escaped(key)}</Key></Deleted>" for key in keys] + [
         f"<Error><Key>{escaped(key)}</Key><Code>Code</Code><Message>{escaped(said)}</Message></Error>"
         for key, said in refused
@@ -186,7 +186,7 @@ def test_deletions_are_what_botocore_reads(keys: list[str], refused: list[tuple[
 @settings(max_examples=300, deadline=None)
 @given(st.lists(_KEYS, min_size=1, max_size=5))
 def test_a_request_is_what_botocore_sends(keys: list[str]) -> None:
-    """The document is byte by byte that of botocore, and reads back as the keys it was made of."""
+    """The document is equal to botocore's, and contains the same keys."""
     request = deletion_request(keys)
     assert request == written_by_botocore(keys)
     found = ET.fromstring(request).iterfind("{*}Object/{*}Key")  # noqa: S314 - of our own making
@@ -195,7 +195,7 @@ def test_a_request_is_what_botocore_sends(keys: list[str]) -> None:
 
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])
 def test_a_key_that_xml_cannot_carry_is_refused(character: str) -> None:
-    """No key is sent as another one because XML has no way to write it."""
+    """A key that XML cannot represent is refused, and not sent in a changed form."""
     with pytest.raises(ValueError, match="XML cannot carry"):
         deletion_request(["fine", f"not{character}"])
 
@@ -204,7 +204,7 @@ def test_a_key_that_xml_cannot_carry_is_refused(character: str) -> None:
 
 
 def test_children_are_given_once_each_when_they_are_complete() -> None:
-    """A child is held back until the next one begins, or the document ends."""
+    """A child is given only when the next one begins, or the document ends."""
     reader = XMLReader("a", fields=("c",))
     assert [*reader.feed(b"<a><b><c>1</c></b>")] == []
     assert [[*reader.texts(child)] for child in reader.feed(b"<b><c>2</c>")] == [["1"]]

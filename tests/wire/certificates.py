@@ -1,4 +1,4 @@
-"""Certificates for servers on the loopback, signed by nobody but themselves."""
+"""Self-signed certificates for servers on the loopback interface."""
 
 from __future__ import annotations
 

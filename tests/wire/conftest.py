@@ -1,4 +1,4 @@
-"""One pool of clients for each module: building the first one takes longer than all tests together."""
+"""One pool of clients for each module, because building the first client takes longer than all the tests."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def pool() -> AsyncIterator[SessionPool]:
 
 @pytest.fixture(params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest) -> str:
-    """Run the test by each transport; a test that is of one of them says so by parametrizing this."""
+    """Run the test with each transport; a test for one transport only parametrizes this fixture."""
     return str(request.param)
 
 
 @pytest.fixture
 def provide(pool: SessionPool, transport: str) -> Provide:
-    """Make a provider of a scripted server, `S3Provider` with AWS's row by default; repeats follow without a wait."""
+    """Make a provider for a scripted server, by default `S3Provider` with AWS's row; retries do not wait."""
 
     def make(server: Scripted | str, kind: Any = S3Provider, /, **config: Any) -> Any:
         url = server if isinstance(server, str) else server.url

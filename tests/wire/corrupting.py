@@ -1,4 +1,4 @@
-"""A proxy on the loopback that changes one bit of a body on its way between a client and a whole S3 server."""
+"""A proxy on the loopback that changes one bit of a body between a client and a complete S3 server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bucketry._core.units import MiB
 
 _END = b"\r\n\r\n"
 _NO_BODY = (204, 304)
-_READ_AHEAD = 16 * MiB  # more than a body: a reader that pauses lets the sender wait for its timers
+_READ_AHEAD = 16 * MiB  # more than a body, because a paused reader makes the sender wait for its timers
 
 
 def _any(_: str) -> bool:
@@ -23,7 +23,7 @@ def _any(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
-    """Which bodies are changed: one bit in the middle of each. Empty bodies do not count.
+    """The bodies to change: one bit in the middle of each. Empty bodies are not counted.
 
     Attributes:
         method: Of the requests that are meant.
@@ -41,10 +41,10 @@ class Flip:
 
 
 class CorruptingProxy:
-    """The proxy. It takes HTTP/1.1 with `Content-Length`, over TLS too, and speaks plain HTTP to the server."""
+    """The proxy. It accepts HTTP/1.1 with `Content-Length`, over TLS too, and uses plain HTTP to the server."""
 
     def __init__(self, server: str, tls: ssl.SSLContext | None = None) -> None:
-        """Remember the server's URL; no I/O."""
+        """Store the server's URL; no I/O."""
         parts = urlsplit(server)
         self._host, self._port = parts.hostname, parts.port
         self._tls = tls
@@ -57,14 +57,14 @@ class CorruptingProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The proxy's URL."""
         assert self._server is not None
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
     @contextmanager
     def changing(self, flip: Flip) -> Iterator[list[str]]:
-        """Change bodies inside the block; gives the targets of the requests that it was done to, as they come."""
+        """Change bodies inside the block; gives a list that receives the targets of the changed requests."""
         self._flip, self._seen, self._changed = flip, 0, []
         try:
             yield self._changed
@@ -103,11 +103,11 @@ class CorruptingProxy:
             self._running.discard(task)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Carry one request there and its answer back; `False`: the connection ends here."""
+        """Forward one request and its answer; `False`: close the connection now."""
         head = await reader.readuntil(_END)
         method, target = head.decode("latin-1").split(" ", 2)[:2]
         body = await reader.readexactly(_length(head) or 0)
-        # A connection for each request: the server may close one that is idle, and the client would not know.
+        # A new connection for each request, because the server may close an idle one without the client noticing.
         there, back = await self._open()
         try:
             back.write(head + self._passed(method, target, body, answer=False))
@@ -126,7 +126,7 @@ class CorruptingProxy:
         return await asyncio.open_connection(self._host, self._port, limit=_READ_AHEAD)
 
     def _passed(self, method: str, target: str, body: bytes, *, answer: bool) -> bytes:
-        """Give the body as it goes on."""
+        """Give the body to forward, changed if it is one of those to change."""
         flip = self._flip
         if flip is None or not body or flip.answers is not answer or flip.method != method or not flip.where(target):
             return body
@@ -140,7 +140,7 @@ class CorruptingProxy:
 
 
 def _length(head: bytes) -> int | None:
-    """Give a body's length; `None`: its head does not say."""
+    """Give a body's length; `None`: the head has none."""
     lines = (line.partition(b":") for line in head.lower().split(b"\r\n"))
     named = {name: value.strip() for name, _, value in lines}
     assert b"transfer-encoding" not in named, "the proxy takes bodies with Content-Length only"

@@ -1,4 +1,4 @@
-"""A TCP server that sends the very bytes a test gives it, and what is left of connections to it afterwards."""
+"""A TCP server that sends exactly the bytes of a test, and checks for connections that are left over."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Peer:
         return request
 
     async def request(self) -> Request:
-        """Read a request whole."""
+        """Read a complete request."""
         request = await self.head()
         left = int(request.headers.get("content-length", "0"))
         while left:
@@ -61,7 +61,7 @@ class Peer:
         await self._reader.readexactly(size)
 
     async def send(self, *pieces: bytes, pause: float = 0.0) -> None:
-        """Send bytes, with a pause behind each piece."""
+        """Send bytes, with a pause after each piece."""
         for piece in pieces:
             self._writer.write(piece)
             await self._writer.drain()
@@ -73,7 +73,7 @@ class Peer:
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Close rudely."""
+        """Reset the connection."""
         connected = self._writer.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
@@ -83,7 +83,7 @@ class Peer:
         await asyncio.get_running_loop().create_future()
 
     async def well(self) -> None:
-        """Serve one object as it should be, request after request."""
+        """Serve one object correctly, request after request."""
         while True:
             request = await self.request()
             if request.method == "GET" and "list-type" in request.query:
@@ -99,7 +99,7 @@ Talk: TypeAlias = Callable[[Peer], Awaitable[None]]
 
 
 def bytes_of(answer: Answer, method: str = "GET") -> bytes:
-    """Give an answer's bytes."""
+    """Give the bytes of an answer."""
     headers = {"Content-Length": str(len(answer.body)), **answer.headers}
     lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Whatever')}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
@@ -107,11 +107,11 @@ def bytes_of(answer: Answer, method: str = "GET") -> bytes:
 
 
 class RawServer:
-    """The server: its first connections go by the talks, one each, and all others well.
+    """The server: each of its first connections follows one talk, and all later ones are served correctly.
 
     Attributes:
-        requests: Their heads, as they came.
-        connections: How many there were.
+        requests: The heads of the requests, in order.
+        connections: The number of connections.
     """
 
     def __init__(self, *talks: Talk) -> None:
@@ -133,7 +133,7 @@ class RawServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -181,14 +181,14 @@ def sockets_to(port: int) -> int:
 
 
 async def client_of(provider: S3Provider) -> EndpointClient:
-    """Give the wire that a provider's requests go by."""
+    """Give the data plane's client that a provider uses."""
     plane = await provider._planes.data()
     assert isinstance(plane, WirePlane)
     return plane.client.endpoint
 
 
 def make(port: int, pool: SessionPool, *, scheme: str = "http", **config: Any) -> S3Provider:
-    """Make a provider that tries once, and waits for a short time only."""
+    """Make a provider with one attempt for each request, and short timeouts."""
     given = {
         "bucket_name": "bkt",
         "endpoint_url": f"{scheme}://127.0.0.1:{port}",
@@ -206,7 +206,7 @@ def make(port: int, pool: SessionPool, *, scheme: str = "http", **config: Any) -
 async def faulty(
     *talks: Talk, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None, **config: Any
 ) -> AsyncIterator[tuple[S3Provider, RawServer]]:
-    """Run a server, and give it with a provider of it; afterwards nothing may be held, and the next request works."""
+    """Run a server; give it and a provider. Afterwards no slot may be taken, and the next request must work."""
     server = RawServer(*talks)
     await server.open(tls, receive_buffer)
     port = server.port
@@ -221,7 +221,7 @@ async def faulty(
             assert client.pool.busy == 0
             assert 1 <= sockets_to(port) <= client.pool.limit
         for _ in range(3):
-            await asyncio.sleep(0)  # transports close in the turn after
+            await asyncio.sleep(0)  # transports close in the next round of the loop
         assert sockets_to(port) == 0
     finally:
         await server.close()

@@ -1,4 +1,4 @@
-"""A server on the loopback that says exactly what a test tells it, and remembers what it was asked."""
+"""A server on the loopback that sends the answers of a test and records the requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REASONS = {200: "OK", 206: "Partial Content", 301: "Moved Permanently", 307: "Te
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What arrived: header names in lower case, the target as it was on the wire."""
+    """A received request: header names in lower case, the target exactly as received."""
 
     method: str
     target: str
@@ -27,18 +27,18 @@ class Request:
 
     @property
     def query(self) -> str:
-        """What follows the question mark."""
+        """The part of the target after the question mark."""
         return self.target.partition("?")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back.
+    """An answer to send.
 
     Attributes:
         status: Of the answer.
         body: Its bytes.
-        headers: Beside `Content-Length`; one given here takes its place, `None` leaves it out.
+        headers: In addition to `Content-Length`; a value given here replaces it, and `None` removes it.
         cut: Bytes of the body after which the connection is closed.
         stall: Send nothing more after `cut` bytes (all, if there is no cut), and keep the connection open.
         chunked: Send the body in chunks, without a length.
@@ -82,7 +82,7 @@ def _document(name: str, inside: str) -> Answer:
 
 
 def content(data: bytes, request: Request, etag: str = '"e1"', **more: str) -> Answer:
-    """Answer a GET as S3 does: the range asked for, its place in the whole, the etag; 412 for another `If-Match`."""
+    """Answer a GET as S3 does: the requested range, `Content-Range`, the etag; 412 for another `If-Match`."""
     if request.headers.get("if-match", etag) != etag:
         return error("PreconditionFailed", 412)
     headers = {"ETag": etag, "Last-Modified": "Wed, 21 Oct 2026 07:28:00 GMT", **more}
@@ -96,10 +96,10 @@ def content(data: bytes, request: Request, etag: str = '"e1"', **more: str) -> A
 
 
 class Scripted:
-    """The server: answers by a function, or by a list of answers used up one by one."""
+    """The server: a function gives the answers, or a list of answers is used in order."""
 
     def __init__(self, script: Script | Iterable[Answer], *, keep: bool = True) -> None:
-        """Remember the script, and whether to keep the bodies that arrive; no I/O."""
+        """Store the script, and whether to keep the received bodies; no I/O."""
         self._keep = keep
         self._script = script if callable(script) else _from_list(script)
         self.requests: list[Request] = []
@@ -110,7 +110,7 @@ class Scripted:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's URL."""
         assert self._server is not None
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"http://{host}:{port}"
@@ -133,7 +133,7 @@ class Scripted:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         for writer in self._writers:
-            writer.transport.abort()  # what a client left unread would keep it open beyond the loop
+            writer.transport.abort()  # unread bytes would keep the connection open after the loop's end
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -195,7 +195,7 @@ async def _read(reader: asyncio.StreamReader, *, keep: bool) -> Request | None:
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer, request: Request) -> bool:
-    """Send the answer; `False`: the connection ends here."""
+    """Send the answer; `False`: close the connection now."""
     if answer.drop and not answer.stall:
         return False
     if answer.drop:

@@ -1,8 +1,8 @@
-"""A fast server without a memory, to be run as a process: objects of zeros, uploads into nothing, long listings.
+"""A fast server that stores no bytes, run as a process: gives objects of zeros and long listings, drops uploads.
 
-`GET /bucket/zeros-<size>` gives so many zeros, any range of them; what is put is counted and dropped;
-`?list-type=2&prefix=keys-<count>/` lists so many keys, 1,000 a page. Standard library only, so that it starts
-at once. Signatures are not looked at.
+`GET /bucket/zeros-<size>` gives so many zeros, or a range of them. Uploaded bytes are counted and dropped.
+`?list-type=2&prefix=keys-<count>/` lists so many keys, 1,000 a page. It uses only the standard library, so that it
+starts at once. Signatures are not checked.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MODIFIED = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
 class Store:
-    """What was put: sizes and metadata only."""
+    """The uploaded objects: sizes and metadata only."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
         self.parts: dict[str, int] = {}
         self.marks: dict[str, dict[str, str]] = {}
         self.lock = threading.Lock()
-        self.zeros = tempfile.TemporaryFile()  # noqa: SIM115 - for the process's life
+        self.zeros = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process ends
         os.truncate(self.zeros.fileno(), CHUNK)
 
     def size(self, key: str) -> int | None:
@@ -55,7 +55,7 @@ class Serving(threading.Thread):
         self._rest = b""
 
     def run(self) -> None:
-        """Serve until the other side has enough."""
+        """Serve until the client closes the connection."""
         with contextlib.suppress(OSError, ValueError), self._socket:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
@@ -90,7 +90,7 @@ class Serving(threading.Thread):
             return body
         left = length - len(self._rest)
         self._rest = self._rest[length:] if left < 0 else b""
-        # Thrown away by the kernel, which need not copy it.
+        # The kernel drops the bytes without copying them.
         flags = 0 if self._tls is not None or not hasattr(socket, "MSG_TRUNC") else socket.MSG_TRUNC
         while left > 0:
             taken = self._socket.recv_into(self._buffer, min(left, CHUNK), flags)
@@ -105,7 +105,7 @@ class Serving(threading.Thread):
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
 
     def answer_put(self, key: str, query: dict[str, str], headers: dict[str, str], length: int, _: bytes) -> None:
-        """Count what is put."""
+        """Count the uploaded bytes."""
         marks = {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
         with self._store.lock:
             if "uploadId" in query:
@@ -131,13 +131,13 @@ class Serving(threading.Thread):
         self._answer(200, answer.encode())
 
     def answer_delete(self, key: str, *_: object) -> None:
-        """Forget."""
+        """Remove the object."""
         with self._store.lock:
             self._store.sizes.pop(key, None)
         self._answer(204)
 
     def answer_head(self, key: str, _query: dict[str, str], _headers: dict[str, str], *_: object) -> None:
-        """Say what there is."""
+        """Answer a HEAD."""
         size = self._store.size(key)
         if key and size is None:
             self._answer(404)
@@ -189,7 +189,7 @@ def page(query: dict[str, str]) -> bytes:
 
 
 def main(certificate: str = "", key: str = "") -> None:
-    """Serve on a free port, which is printed, until standard input ends."""
+    """Print a free port, and serve on it until standard input ends."""
     tls = None
     if certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

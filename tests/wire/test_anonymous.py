@@ -1,4 +1,4 @@
-"""Public buckets: nobody signs, and nobody's credentials are looked for."""
+"""Public buckets: requests are not signed, and no credentials are searched."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def script(request: Request) -> Answer:
 
 
 def make(server: Scripted, pool: SessionPool, transport: str, **more: Any) -> S3Provider:
-    """Make a provider that asks as nobody."""
+    """Make an anonymous provider."""
     config = {"bucket_name": "bkt", "endpoint_url": server.url, "anonymous": True, "transport": transport}
     return S3Provider(config | more, pool=pool)
 
 
 @BOTH
 async def test_nothing_is_signed(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests carry no signature and no token, also where the environment has credentials."""
+    """Requests have no signature and no token, even if the environment has credentials."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-environment")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-environment")
     async with serving(script) as server, SessionPool() as pool:
@@ -44,7 +44,7 @@ async def test_nothing_is_signed(transport: str, monkeypatch: pytest.MonkeyPatch
 
 @BOTH
 async def test_nobody_cannot_sign_a_url(transport: str) -> None:
-    """A signed URL needs credentials: the error says what to give."""
+    """A signed URL needs credentials: the error says which entries to give."""
     async with serving(script) as server, SessionPool() as pool:
         provider = make(server, pool, transport)
         with pytest.raises(UnsupportedError, match="anonymous"):
@@ -55,7 +55,7 @@ async def test_nobody_cannot_sign_a_url(transport: str) -> None:
 
 
 def test_no_proof_is_promised_that_a_signature_holds() -> None:
-    """Where the proof of a body is in the signature, and there is none, the capabilities say so."""
+    """If only the signature protects bodies, and requests are unsigned, the capabilities name no checksum."""
     config = {"bucket_name": "bkt", "endpoint_url": "http://127.0.0.1:1", "anonymous": True}
     generic = S3Provider(config).capabilities
     assert (generic.put_checksum, generic.multipart_checksum) == (None, None)

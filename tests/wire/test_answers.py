@@ -1,4 +1,4 @@
-"""What a server's answers become: repeated or not, which error, and never a success that was none."""
+"""How a server's answers are handled: retried or not, the right error, and never a false success."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def of(data: bytes = DATA, **headers: str) -> Callable[[Request], Answer]:
 
 
 def first(*answers: Answer, then: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
-    """Give these answers, then those of a script."""
+    """Give these answers first, then those of a script."""
     remaining = iter(answers)
     return lambda request: next(remaining, None) or then(request)
 
@@ -82,7 +82,7 @@ async def streamed(provider: Any, **options: int) -> bytes:
 
 
 class TestRepeats:
-    """Which answers are followed by another try."""
+    """The answers after which a request is retried."""
 
     @pytest.mark.parametrize(
         ("kind", "answer"),
@@ -108,7 +108,7 @@ class TestRepeats:
         ids=lambda value: f"{value.status}{value.body[44:75]!r}" if isinstance(value, Answer) else value.__name__,
     )
     async def test_repeated(self, provide: Provide, kind: type, answer: Answer) -> None:
-        """Each vendor's passing answers are followed by another try, on reads and on plain writes."""
+        """After each vendor's temporary errors, reads and plain writes are retried."""
         async with serving(first(answer, then=of())) as server:
             assert await provide(server, kind).get("k") == DATA
         async with serving([answer, OK]) as writing:
@@ -134,7 +134,7 @@ class TestRepeats:
         ids=lambda value: f"{value.status}{value.body[44:70]!r}" if isinstance(value, Answer) else value.__name__,
     )
     async def test_not_repeated(self, provide: Provide, answer: Answer, kind: type[StorageError]) -> None:
-        """An answer that stays the same is raised at once, with its status, its code and the request's id."""
+        """A permanent error is raised at once, with its status, its code and the request's id."""
         async with serving([answer]) as server:
             with pytest.raises(kind) as caught:
                 await provide(server).get("k")
@@ -162,7 +162,7 @@ class TestRepeats:
             assert len(server.requests) == 1
 
     async def test_the_vendors_wait_is_honoured(self, provide: Provide) -> None:
-        """A wait beyond the cap is not slept: the error says how long the vendor asked for."""
+        """A `Retry-After` above the limit is not waited for: the error says how long the vendor asked for."""
         async with serving(lambda _: error("SlowDown", 503, Retry_After="3600")) as server:
             with pytest.raises(ThrottledError) as caught:
                 await provide(server).get("k")
@@ -170,14 +170,14 @@ class TestRepeats:
         assert len(server.requests) == 1
 
     async def test_a_skewed_clock(self, provide: Provide) -> None:
-        """A clock that is off is tried once more, signed anew, and then named in the error."""
+        """After a refusal for a wrong clock, the request is signed again once; then the error names the clock."""
         async with serving(lambda _: error("RequestTimeTooSkewed", 403)) as server:
             with pytest.raises(AuthenticationError, match="clock"):
                 await provide(server, max_attempts=5).get("k")
         assert len(server.requests) == 2
 
     async def test_a_wrong_clock_is_set_once_for_all(self, provide: Provide) -> None:
-        """Many requests under way with a wrong clock all succeed, also HEADs, whose refusal has no code."""
+        """Many parallel requests with a wrong clock all succeed, even HEAD, whose refusal has no code."""
         ahead = timedelta(hours=1)
 
         def script(request: Request) -> Answer:
@@ -194,7 +194,7 @@ class TestRepeats:
         assert [info.size for info in found] == [3] * 5
 
     async def test_nobody_listens(self, provide: Provide) -> None:
-        """A refused connection is an UnreachableError after all tries."""
+        """A refused connection is an UnreachableError after all attempts."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         with pytest.raises(ConnectionFailedError) as caught:
@@ -202,7 +202,7 @@ class TestRepeats:
         assert type(caught.value) is UnreachableError
 
     async def test_a_server_that_says_nothing(self, provide: Provide) -> None:
-        """No answer within `read_timeout` is a timeout, after all tries."""
+        """No answer within `read_timeout` is a timeout, after all attempts."""
         async with serving(lambda _: Answer(drop=True, stall=True)) as server:
             with pytest.raises(RequestTimeoutError):
                 await provide(server, read_timeout=0.05, max_attempts=2).get("k")
@@ -216,14 +216,14 @@ class TestNotFound:
         ("status", "kind"), [(404, NotFoundError), (403, AccessDeniedError), (412, PreconditionFailedError)]
     )
     async def test_head(self, provide: Provide, status: int, kind: type[StorageError]) -> None:
-        """HEAD has no body: its status decides."""
+        """The answer to HEAD has no body: its status decides."""
         async with serving([Answer(status)]) as server:
             with pytest.raises(kind) as caught:
                 await provide(server).head("k")
         assert (caught.value.status, caught.value.code) == (status, None)
 
     async def test_exists(self, provide: Provide) -> None:
-        """404 is no, 200 is yes, and 403 is neither: it may be there."""
+        """404 means no, 200 means yes, and 403 is an error, because the object may exist."""
         async with serving([Answer(404), OK, Answer(403)]) as server:
             provider = provide(server)
             assert not await provider.exists("k")
@@ -232,13 +232,13 @@ class TestNotFound:
                 await provider.exists("k")
 
     async def test_connect_names_a_missing_bucket(self, provide: Provide) -> None:
-        """A bodyless 404 to HeadBucket is the bucket, by name, or a web server that knows nothing of buckets."""
+        """After a 404 without a body to HeadBucket, the error names the bucket, or says that this is no S3 server."""
         async with serving([Answer(404)]) as server:
             with pytest.raises(BucketNotFoundError, match=r"'bkt'.*not that of an S3 server"):
                 await provide(server).connect()
 
     async def test_connect_accepts_a_token_that_may_only_read(self, provide: Provide) -> None:
-        """403 to HeadBucket and to a listing, but 404 to a key that is not there: the token works."""
+        """If HeadBucket and a listing get 403, but a missing key gets 404, the token works."""
         async with serving([Answer(403), error("AccessDenied", 403), Answer(404)]) as server:
             await provide(server).connect()
         assert [request.method for request in server.requests] == ["HEAD", "GET", "HEAD"]
@@ -250,7 +250,7 @@ class TestNotFound:
                 await provide(server).connect()
 
     async def test_connect_names_what_was_asked_for(self, provide: Provide) -> None:
-        """Whatever request told it, the error is of `connect`."""
+        """For every failed request, the error names `connect`."""
         refusals = [Answer(403), error("InvalidAccessKeyId", 403)]
         async with serving(refusals) as server:
             with pytest.raises(AuthenticationError, match="connect was answered InvalidAccessKeyId") as caught:
@@ -259,13 +259,13 @@ class TestNotFound:
         assert len(server.requests) == 2
 
     async def test_connect_that_may_do_nothing(self, provide: Provide) -> None:
-        """A token that may neither look, list nor read is refused with the listing's own words."""
+        """For a token that may neither head, list nor read, the error has the listing's message."""
         async with serving([Answer(403), error("AccessDenied", 403, "not yours"), Answer(403)]) as server:
             with pytest.raises(AccessDeniedError, match="not yours"):
                 await provide(server).connect()
 
     async def test_delete_of_nothing(self, provide: Provide) -> None:
-        """Deleting what is not there succeeds; a missing bucket does not."""
+        """Deleting a missing object succeeds; in a missing bucket it fails."""
         async with serving([Answer(204), error("NoSuchKey", 404), error("NoSuchBucket", 404)]) as server:
             provider = provide(server)
             await provider.delete("k")
@@ -275,7 +275,7 @@ class TestNotFound:
 
 
 class TestSuccessThatIsNone:
-    """200 with an error inside."""
+    """Answers with status 200 that contain an error."""
 
     @pytest.mark.parametrize("space", [b"", b"  \n   \n"])
     @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ class TestSuccessThatIsNone:
         [("InternalError", TransientError), ("SlowDown", ThrottledError), ("AccessDenied", AccessDeniedError)],
     )
     async def test_complete(self, provide: Provide, code: str, kind: type[StorageError], space: bytes) -> None:
-        """A completion that ends in `<Error>` after its 200, and after its white space, is an error."""
+        """A completion whose body has `<Error>` after a status 200 and white space is an error."""
         declaration, _, rest = error(code, 200).body.partition(b"\n")
         wrong = Answer(200, declaration + space + rest)
         async with serving(lambda _: wrong) as server:
@@ -308,7 +308,7 @@ class TestSuccessThatIsNone:
         "body", [b"", b"<html>proxy login</html>", b"<CompleteMultipartUploadResult><ETag>", b"\x00\xff"]
     )
     async def test_no_answer_of_s3(self, provide: Provide, body: bytes) -> None:
-        """200 with no body, another document or a cut one is an error of ours: a proxy's page is no empty listing."""
+        """200 without a body, with another document or with an incomplete one is our error, not an empty listing."""
         async with serving(lambda _: Answer(200, body)) as server:
             provider = provide(server, max_attempts=1)
             for request in (
@@ -324,14 +324,14 @@ class TestSuccessThatIsNone:
                 (await provider.delete_batch(["a"])).raise_for_failures()
 
     async def test_a_part_without_an_etag(self, provide: Provide) -> None:
-        """A part that was answered without an etag cannot be completed: an error of ours says so."""
+        """A part whose answer has no etag cannot be completed: our error says so."""
         async with serving([Answer(200)]) as server:
             with pytest.raises(StorageError):
                 await provide(server, max_attempts=1).put_part(UPLOAD, 1, b"x")
 
     @pytest.mark.parametrize("size", [1, 300_000], ids=["by the loop", "by a lane"])
     async def test_a_part_without_an_etag_is_sent_again(self, provide: Provide, size: int) -> None:
-        """One answer without an etag is a fault that passes, and does not end an upload."""
+        """One answer without an etag is a temporary fault, and does not end an upload."""
         async with serving([Answer(200), Answer(200, b"", {"ETag": '"p1"'})]) as server:
             part = await provide(server).put_part(UPLOAD, 1, bytes(size))
         assert part.etag == '"p1"'
@@ -348,7 +348,7 @@ class TestSuccessThatIsNone:
         ids=["get", "head", "range", "stream"],
     )
     async def test_a_proxys_page_is_asked_past(self, provide: Provide, ask: Callable[[Any], Awaitable[object]]) -> None:
-        """A page that is no S3 server's is followed by another try; two of them are an error."""
+        """After a page that is not from an S3 server the request is retried; a second such page is an error."""
         page = Answer(200, b"<html>wait a moment</html>", {"Content-Type": "text/html"})
         async with serving(first(page, then=of())) as server:
             await ask(provide(server))
@@ -360,7 +360,7 @@ class TestSuccessThatIsNone:
             assert caught.value.operation in {"get", "head"}
 
     async def test_an_upload_without_an_id(self, provide: Provide) -> None:
-        """An upload that was opened without an id is an error of ours."""
+        """An answer without an upload id is our error."""
         body = b'<InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Key>k</Key></InitiateMultipartUploadResult>'
         async with serving([Answer(200, body)]) as server:
             with pytest.raises(StorageError):
@@ -368,11 +368,11 @@ class TestSuccessThatIsNone:
 
 
 class TestBodies:
-    """Bodies and ranges that are not what was asked for."""
+    """Bodies and ranges that differ from the requested ones."""
 
     @pytest.mark.parametrize("cut", [0, 1, 700, len(DATA) - 1])
     async def test_cut_and_resumed(self, provide: Provide, cut: int) -> None:
-        """A stream cut at byte n is followed by a request for `bytes=n-`, of the same version."""
+        """After a stream breaks at byte n, the next request asks for `bytes=n-` of the same version."""
         cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
         async with serving(first(cutting, then=of())) as server:
             assert await streamed(provide(server)) == DATA
@@ -381,7 +381,7 @@ class TestBodies:
 
     @pytest.mark.parametrize("cut", [0, 1, 700, len(DATA) - 1])
     async def test_a_small_body_is_resumed(self, provide: Provide, cut: int) -> None:
-        """The same for a small object that is read in one piece: what arrived of it is kept."""
+        """The same for a small object that is read in one piece: the received bytes are kept."""
         cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
         async with serving(first(cutting, then=of())) as server:
             assert await provide(server).get("k") == DATA
@@ -390,7 +390,7 @@ class TestBodies:
 
     @pytest.mark.slow
     async def test_a_large_body_is_resumed(self, provide: Provide) -> None:
-        """An object of more than 1 MiB is read in pieces: only what is missing is asked for."""
+        """An object above 1 MiB is read in pieces: only the missing bytes are requested."""
         data, cut = os.urandom(3 * MiB), 2 * MiB + 7
         cutting = Answer(200, data, {"ETag": '"e1"'}, cut=cut)
         async with serving(first(cutting, then=of(data))) as server:
@@ -399,7 +399,7 @@ class TestBodies:
 
     @pytest.mark.parametrize("cut", [0, 5, len(DATA) - 1])
     async def test_cut_and_resumed_into_a_file(self, provide: Provide, tmp_path: Path, cut: int) -> None:
-        """The same for a download: what arrived is kept, and only the rest is asked for."""
+        """The same for a download: the received bytes are kept, and only the rest is requested."""
         info = Answer(200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA))})
         cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
         async with serving(first(info, cutting, then=of())) as server:
@@ -411,7 +411,7 @@ class TestBodies:
         assert server.requests[2].headers.get("if-match") == ('"e1"' if cut else None)
 
     async def test_cut_twice_within_a_range(self, provide: Provide) -> None:
-        """A range of 5 to 500 that breaks after 10 and then 20 bytes goes on at 15 and at 35."""
+        """A range of 5 to 500 that breaks after 10 and then 20 bytes is continued at 15 and at 35."""
 
         def script(request: Request) -> Answer:
             whole = content(DATA, request)
@@ -427,7 +427,7 @@ class TestBodies:
         ]
 
     async def test_replaced_before_the_rest(self, provide: Provide) -> None:
-        """Where the object was replaced before the rest is asked for, the answer is 412 and there is no mixture."""
+        """If the object is replaced before the rest is requested, the answer is 412, and versions are not mixed."""
         cutting = Answer(200, DATA, {"ETag": '"e0"'}, cut=5)
         async with serving(first(cutting, then=of())) as server:
             with pytest.raises(PreconditionFailedError):
@@ -436,7 +436,7 @@ class TestBodies:
 
     @pytest.mark.parametrize("kind", [S3Provider, WasabiProvider])
     async def test_a_condition_that_the_server_ignores(self, provide: Provide, kind: type) -> None:
-        """An etag that is not the one asked for is a failed precondition, also after a 200."""
+        """An answer with another etag than `if_match` is a failed precondition, even with status 200."""
 
         def ignoring(request: Request) -> Answer:
             headers = {name: value for name, value in request.headers.items() if name != "if-match"}
@@ -465,20 +465,20 @@ class TestBodies:
         ids=["start", "end", "length", "no-size", "nonsense", "none", "ignored", "ignored-same-length"],
     )
     async def test_another_range(self, provide: Provide, wrong: Answer) -> None:
-        """Another range than the one asked for, or none, is never taken for it."""
+        """An answer with another range than the requested one, or without a range, is refused."""
         async with serving(lambda _: wrong) as server:
             with pytest.raises(IntegrityError):
                 await provide(server).get_range("k", 5, 10)
 
     async def test_a_range_beyond_the_end(self, provide: Provide) -> None:
-        """The answer to a range that goes beyond the end is cut at the end."""
+        """The answer for a range beyond the object's end ends at the object's end."""
         async with serving(of(b"0123456789")):
             pass
         async with serving(of(b"0123456789")) as server:
             assert await provide(server).get_range("k", 8, 100) == b"89"
 
     async def test_without_a_length(self, provide: Provide) -> None:
-        """A chunked answer has no length to check against: its bytes come whole, or an error of ours does."""
+        """A chunked answer has no length to check: the caller gets all bytes, or our error."""
 
         def script(request: Request) -> Answer:
             whole = content(DATA, request)
@@ -493,14 +493,14 @@ class TestBodies:
                 assert found == DATA
 
     async def test_head_without_a_length(self, provide: Provide) -> None:
-        """The answer to HEAD without a length is an error of ours: the size is not guessed."""
+        """A HEAD answer without a length is our error: the size is not guessed."""
         async with serving(lambda _: Answer(200, b"", {"ETag": '"e1"', "Content-Length": None})) as server:
             with pytest.raises(StorageError):
                 await provide(server).head("k")
 
     @pytest.mark.slow
     async def test_a_body_that_stalls(self, provide: Provide) -> None:
-        """A body of which nothing more comes is given up within `read_timeout`, and resumed."""
+        """A body that stalls is stopped within `read_timeout`, and resumed."""
         stalled = Answer(200, DATA, {"ETag": '"e1"'}, cut=10, stall=True)
         async with serving(first(stalled, then=of())) as server:
             assert await provide(server, read_timeout=0.1).get("k") == DATA
@@ -512,13 +512,13 @@ class TestBodies:
                 await provide(server, read_timeout=0.05).get("k")
 
     async def test_gzip_is_given_as_it_is_stored(self, provide: Provide) -> None:
-        """An object with a content encoding comes as its bytes are stored, not decoded on the way."""
+        """The bytes of an object with a content encoding are given as stored, not decoded."""
         async with serving(of(b"\x1f\x8b not really gzip", **{"Content-Encoding": "gzip"})) as server:
             assert await provide(server).get("k") == b"\x1f\x8b not really gzip"
 
     @pytest.mark.slow
     async def test_a_download_in_parts_is_of_one_version(self, provide: Provide, tmp_path: Path) -> None:
-        """An object that is replaced after the first range fails the download; the target stays as it was."""
+        """If the object is replaced after the first range, the download fails, and the target does not change."""
         old, new = bytes(12 * MiB), b"\1" * (12 * MiB)
         (tmp_path / "t").write_bytes(b"old")
 
@@ -534,7 +534,7 @@ class TestBodies:
             assert os.listdir(tmp_path) == ["t"]
 
     async def test_a_wrong_checksum(self, provide: Provide, tmp_path: Path) -> None:
-        """Bytes that are not those of the stored checksum are neither published nor given to anybody."""
+        """Bytes that do not match the stored checksum are neither published nor given to the caller."""
         headers = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "FULL_OBJECT"}
         async with serving(of(DATA, **headers)) as server:
             with pytest.raises(IntegrityError, match="not those that were stored"):
@@ -588,12 +588,12 @@ class TestBodies:
 
 
 def as_dict(answer: Answer) -> dict[str, object]:
-    """Give an answer's fields, to make another of them."""
+    """Give an answer's fields, to make a changed copy."""
     return {name: getattr(answer, name) for name in answer.__slots__}
 
 
 class TestWholeReads:
-    """All of an object, and nothing else."""
+    """Reads of a complete object."""
 
     PART = DATA[100:200]
 
@@ -620,7 +620,7 @@ class TestWholeReads:
     async def test_another_answer(
         self, provide: Provide, tmp_path: Path, wrong: Answer, ask: Callable[[Any, Path], Awaitable[object]]
     ) -> None:
-        """A part of an object, or nothing of it, is never given out as the object."""
+        """A partial answer, or an empty one, is never returned as the whole object."""
         whole = content(DATA, Request("GET", "/", {}, b""))
 
         def script(request: Request) -> Answer:
@@ -633,19 +633,19 @@ class TestWholeReads:
         assert not (tmp_path / "file").exists()
 
     async def test_a_head_that_is_none(self, provide: Provide) -> None:
-        """An answer to HEAD with another status than 200 says nothing about the object."""
+        """A HEAD answer with another success status than 200 is an error."""
         async with serving(lambda _: Answer(206, b"", {"ETag": '"e1"', "Content-Length": "5"})) as server:
             with pytest.raises(TransientError, match="206"):
                 await provide(server, max_attempts=1).head("k")
 
 
 class TestRedirects:
-    """Answers that lead elsewhere."""
+    """Answers that redirect."""
 
     @pytest.mark.parametrize("method", ["get", "head", "put", "list_files"])
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     async def test_nothing_is_sent_elsewhere(self, provide: Provide, status: int, method: str) -> None:
-        """A `Location` is never followed: the credentials stay with the endpoint that was configured."""
+        """A `Location` is never followed: the credentials are sent only to the configured endpoint."""
         async with serving(of()) as elsewhere:
             code = {301: "PermanentRedirect", 307: "TemporaryRedirect"}.get(status, "Redirect")
             body = error(code, status).body.replace(
@@ -662,14 +662,14 @@ class TestRedirects:
             assert len(server.requests) <= 6
 
     async def test_the_region_is_named(self, provide: Provide) -> None:
-        """A bucket of another region is an error that says to set the region."""
+        """The error for a bucket in another region says to set the region."""
         async with serving(lambda _: error("PermanentRedirect", 301)) as server:
             with pytest.raises(BucketNotFoundError, match="region"):
                 await provide(server).get("k")
 
 
 class TestListing:
-    """Pages that lead nowhere."""
+    """Pages of listings, complete and broken."""
 
     @staticmethod
     def page(*keys: str, token: str | None = None, truncated: bool = True) -> Answer:
@@ -689,7 +689,7 @@ class TestListing:
         )
 
     async def test_pages(self, provide: Provide) -> None:
-        """Pages are asked for one after another by their tokens, and names are decoded once."""
+        """Pages are requested one after another by their tokens, and names are decoded once."""
         async with serving([self.page("a%2520b", "%C3%A4%2B", token="t1"), self.page("z", truncated=False)]) as server:
             assert await provide(server).list_files("p ä") == ["a%20b", "z", "ä+"]
         assert "continuation-token=t1" in server.requests[1].query
@@ -698,14 +698,14 @@ class TestListing:
 
     @pytest.mark.parametrize("token", [None, "t0"])
     async def test_cut_without_a_way_on(self, provide: Provide, token: str | None) -> None:
-        """A page that is cut and names no token, or its own, is an error, not a short result or an endless loop."""
+        """A truncated page without a new token is an error, not a short result or an endless loop."""
         async with serving(lambda _: self.page("a", token=token)) as server:
             with pytest.raises(StorageError):
                 await provide(server).list_files()
         assert len(server.requests) <= 8
 
     async def test_tokens_that_go_round(self, provide: Provide) -> None:
-        """Tokens that lead back to an earlier page are an error, not an endless loop."""
+        """A token of an earlier page is an error, not an endless loop."""
 
         def script(request: Request) -> Answer:
             if len(server.requests) > 40:
@@ -718,7 +718,7 @@ class TestListing:
         assert "for ever" not in str(caught.value)
 
     async def test_keys_that_xml_cannot_carry(self, provide: Provide) -> None:
-        """Control characters come percent-encoded, as asked for."""
+        """Control characters in keys are percent-encoded, as the request asked."""
         async with serving([self.page("a%00b%0A%1F", truncated=False)]) as server:
             assert await provide(server).list_files() == ["a\0b\n\x1f"]
         assert "encoding-type=url" in server.requests[0].query
@@ -742,7 +742,7 @@ class TestListing:
         assert server.requests[0].body.count(b"<Key>") == 4
 
     async def test_deletes_in_batches(self, provide: Provide) -> None:
-        """2,005 keys go in three requests of at most 1,000."""
+        """2,005 keys are sent in three requests of at most 1,000."""
 
         def answer(request: Request) -> Answer:
             deleted = re.findall(rb"<Key>k\d+</Key>", request.body)
@@ -763,12 +763,12 @@ def _no_uploads(request: Request) -> Answer:
 
 
 class TestLostCreations:
-    """CreateMultipartUpload, whose first answer was lost."""
+    """CreateMultipartUpload when its first answer is lost."""
 
     NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 
     def listing(self, *uploads: tuple[str, str, float]) -> Answer:
-        """List open uploads: key, id, and how long before the present one they were opened."""
+        """List open uploads: key, id, and how long before now they were opened."""
         entries = "".join(
             f"<Upload><Key>{key}</Key><UploadId>{upload_id}</UploadId>"
             f"<Initiated>{(self.NOW - timedelta(seconds=before)).isoformat()}</Initiated></Upload>"
@@ -782,7 +782,7 @@ class TestLostCreations:
         "lost", [Answer(drop=True), error("InternalError", 500), Answer(200, b"")], ids=["dropped", "500", "empty"]
     )
     async def test_what_it_opened_is_aborted(self, provide: Provide, tmp_path: Path, lost: Answer) -> None:
-        """The orphan goes; what others have open stays: older uploads, other keys, and those that have parts."""
+        """The orphan is aborted; uploads of others stay: older ones, other keys, and those that have parts."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
         answers = iter([lost, created("ours")])
@@ -811,7 +811,7 @@ class TestLostCreations:
         assert aborted == ["uploadId=orphan"]
 
     async def test_a_try_that_never_arrived_opened_nothing(self, provide: Provide, tmp_path: Path) -> None:
-        """Where no connection was made, no request was lost: what others have just opened is not looked at."""
+        """If no connection was opened, no request was lost: uploads that others have just opened are not checked."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
 
@@ -832,7 +832,7 @@ class TestLostCreations:
     async def test_more_than_were_lost_are_left_alone(
         self, provide: Provide, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Where two are open that the one lost try may have opened, one is another writer's: none is aborted."""
+        """If two open uploads could be from the one lost attempt, one belongs to another writer: none is aborted."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
         answers = iter([Answer(drop=True), created("ours")])
@@ -855,7 +855,7 @@ class TestLostCreations:
 
     @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("RequestTimeout", 400)])
     async def test_a_refused_one_opened_nothing(self, provide: Provide, tmp_path: Path, code: str, status: int) -> None:
-        """A server that refuses the request has opened no upload: nothing is looked for."""
+        """A server that refuses the request has opened no upload: nothing is searched."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
         answers = iter([error(code, status), created("ours")])
@@ -873,10 +873,10 @@ class TestLostCreations:
 
 
 class TestConditionalWrites:
-    """Writes that must happen once, or not at all."""
+    """Writes that must happen at most once."""
 
     async def test_a_lost_answer_is_settled_by_looking(self, provide: Provide) -> None:
-        """After a create-only put without an answer, HEAD finds its own mark: a success, with one put."""
+        """After a create-only put without an answer, HEAD finds the put's own token: a success, with one put."""
         mark: dict[str, str] = {}
 
         def script(request: Request) -> Answer:
@@ -893,7 +893,7 @@ class TestConditionalWrites:
         assert not info.metadata
 
     async def test_no_layer_below_repeats_it(self, provide: Provide) -> None:
-        """A create-only put that landed without an answer is not sent again by the transport: its own 412 would lie."""
+        """The transport does not repeat a stored create-only put whose answer was lost: it would get a false 412."""
         mark: dict[str, str] = {}
 
         def script(request: Request) -> Answer:
@@ -908,7 +908,7 @@ class TestConditionalWrites:
             assert (await provide(server).put("k", DATA, if_none_match="*")).etag == '"e1"'
 
     async def test_somebody_elses_object(self, provide: Provide) -> None:
-        """Where HEAD finds another mark, the put is made again and its 412 is the answer."""
+        """If HEAD finds another write's token, the put is sent again, and its 412 is the result."""
 
         def script(request: Request) -> Answer:
             if request.method == "PUT":
@@ -926,14 +926,14 @@ class TestConditionalWrites:
         assert methods()[:3] == ["PUT", "HEAD", "PUT"]
 
     async def test_a_throttled_one_is_made_again(self, provide: Provide) -> None:
-        """After a 503, which may hide a write that landed, the object is looked at before the put is made again."""
+        """After a 503, which may hide a successful write, the object is checked before the put is sent again."""
         script = [error("SlowDown", 503, Retry_After="0"), Answer(404), OK]
         async with serving(script) as server:
             await provide(server).put("k", DATA, if_none_match="*")
         assert [request.method for request in server.requests] == ["PUT", "HEAD", "PUT"]
 
     async def test_a_write_that_landed_behind_a_503_is_no_conflict(self, provide: Provide) -> None:
-        """Where the first try landed and was answered 503, the second one's 412 is settled by looking."""
+        """If the first attempt was stored but got 503, the second one gets 412, and a HEAD shows the success."""
         mark: dict[str, str] = {}
 
         def script(request: Request) -> Answer:
@@ -949,7 +949,7 @@ class TestConditionalWrites:
         assert [request.method for request in server.requests].count("PUT") == 1
 
     async def test_what_may_not_be_looked_at_is_not_known(self, provide: Provide) -> None:
-        """Where looking is refused after a lost answer, the error is the lost one, and says so."""
+        """If HEAD is refused after a lost answer, the error is that of the lost answer, and says so."""
 
         def script(request: Request) -> Answer:
             return Answer(403) if request.method == "HEAD" else error("InternalError", 500)
@@ -961,13 +961,13 @@ class TestConditionalWrites:
         assert [request.method for request in server.requests].count("PUT") == 1
 
     async def test_a_completion_without_an_etag_is_none(self, provide: Provide) -> None:
-        """An empty 200 to the completion of an upload is no success."""
+        """An empty answer with status 200 to a completion is not a success."""
         async with serving([Answer(200, b"")]) as server:
             with pytest.raises(TransientError, match="ETag"):
                 await provide(server).complete_multipart(UPLOAD, [PARTS[0]], WriteOptions())
 
     async def test_an_upload_that_another_write_got_into_is_begun_anew(self, provide: Provide, tmp_path: Path) -> None:
-        """After 409 ConditionalRequestConflict all parts go to a new upload, as AWS asks for; the first is aborted."""
+        """After 409 ConditionalRequestConflict all parts are sent to a new upload; the first upload is aborted."""
         source = tmp_path / "source"
         source.write_bytes(bytes(6 * MiB))
         opened = iter(["u1", "u2"])
@@ -998,7 +998,7 @@ class TestConditionalWrites:
         assert asked[-1] == "POST u2"
 
     async def test_a_stream_that_another_write_got_into_cannot_be_begun_anew(self, provide: Provide) -> None:
-        """What has been read of a stream is gone: the error says so."""
+        """A stream that was read cannot be read again: the error says so."""
 
         def script(request: Request) -> Answer:
             if request.method == "POST":
@@ -1016,7 +1016,7 @@ class TestConditionalWrites:
         assert "stream" in "".join(caught.value.__notes__)
 
     async def test_an_expired_token_at_the_end_is_signed_anew(self, provide: Provide) -> None:
-        """An answer that refuses the signature did nothing: the completion is made again once."""
+        """A refused signature means that nothing was done: the completion is sent again once."""
         done = b"<CompleteMultipartUploadResult><ETag>&quot;e&quot;</ETag></CompleteMultipartUploadResult>"
         async with serving([error("ExpiredToken", 400), Answer(200, done)]) as server:
             assert (await provide(server).complete_multipart(UPLOAD, [PARTS[0]], WriteOptions())).etag == '"e"'
@@ -1033,7 +1033,7 @@ class TestConditionalWrites:
         ids=str,
     )
     async def test_kept_or_refused(self, provide: Provide, kind: type, condition: dict[str, str]) -> None:
-        """Where the vendor does not enforce the condition, the error comes before any request."""
+        """If the vendor does not enforce the condition, the error is raised before any request."""
         async with serving([]) as server:
             with pytest.raises(UnsupportedError, match="nothing was sent"):
                 await provide(server, kind).put("k", DATA, **condition)
@@ -1045,7 +1045,7 @@ class TestConditionalWrites:
         assert server.connections == 0
 
     async def test_a_server_nobody_has_measured(self, provide: Provide) -> None:
-        """Behind a foreign endpoint no condition is trusted unless the configuration says so."""
+        """At a custom endpoint no condition is trusted unless the configuration says so."""
         async with serving([OK]) as server:
             with pytest.raises(UnsupportedError):
                 await provide(server.url, server="auto").put("k", DATA, if_none_match="*")
@@ -1055,7 +1055,7 @@ class TestConditionalWrites:
 
 
 async def test_tls_is_not_optional(provide: Provide) -> None:
-    """A server that speaks no TLS behind an https endpoint is refused, and sees no request."""
+    """A server without TLS at an https endpoint is refused, and gets no request."""
     async with serving([OK]) as server:
         with pytest.raises(StorageError) as caught:
             await provide(server.url.replace("http://", "https://"), max_attempts=1, connect_timeout=0.2).get("k")

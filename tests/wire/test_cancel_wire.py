@@ -1,4 +1,4 @@
-"""A thousand cancellations at random moments, under load: nothing is held, nothing leaks, nothing hangs."""
+"""A thousand cancellations at random moments, under load: no slot stays taken, nothing leaks, nothing hangs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run_default(main: Coroutine[Any, Any, None]) -> None:
 
 
 def run_uvloop(main: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop's."""
+    """Run on uvloop's loop."""
     uvloop = pytest.importorskip("uvloop")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
@@ -61,7 +61,7 @@ def fd(tmp_path: Path) -> Iterator[int]:
 
 
 def requests(provider: S3Provider, fd: int, chance: random.Random) -> list[Callable[[], Awaitable[object]]]:
-    """Give what programs do, small and large."""
+    """Give the kinds of requests, small and large."""
     start = chance.randrange(0, SIZE, 300 * KiB)
     span = ByteRange(start, min(start + MiB, SIZE))
     return [
@@ -77,7 +77,7 @@ def requests(provider: S3Provider, fd: int, chance: random.Random) -> list[Calla
 
 
 async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int) -> None:
-    """Begin requests, several at once, and cancel each at some moment of its life, until so many were cut short."""
+    """Start requests, several at once, and cancel each at a random moment, until so many were cancelled."""
     chance = random.Random(seed)
     cut = finished = 0
 
@@ -90,7 +90,7 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
                 moment = chance.choice([0.0, chance.uniform(0, 0.002), chance.uniform(0, 0.03)])
                 await asyncio.wait([task], timeout=moment)
                 if chance.random() < 0.3:
-                    task.cancel()  # somebody else, too
+                    task.cancel()  # a second cancellation
                     await asyncio.sleep(0)
                 task.cancel()
             try:
@@ -106,13 +106,13 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
         client = await client_of(provider)
         while cut < count:
             assert client.pool.busy <= LIMIT
-            assert sockets_to(port) <= LIMIT + 1  # one that was aborted is closed in the turn after
+            assert sockets_to(port) <= LIMIT + 1  # an aborted one is closed in the next round of the loop
             await asyncio.sleep(0.05)
     assert finished > 10
 
 
 async def settled(provider: S3Provider, client: EndpointClient, port: int, fd: int) -> None:
-    """Hold what is left against what may be, and use each kind of connection once more."""
+    """Check what is left over, and use each kind of connection once more."""
     await asyncio.sleep(0.01)
     assert client.pool.busy == 0
     assert len(client.pool._idle) <= sockets_to(port) <= LIMIT
@@ -121,7 +121,7 @@ async def settled(provider: S3Provider, client: EndpointClient, port: int, fd: i
         sink = FileSink(fd)
         await provider.fetch_range(f"zeros-{SIZE}", sink)
         assert sink.position == SIZE
-        # All slots are free: as many requests at once as there are connections.
+        # All slots are free: as many requests as connections run at once.
         await asyncio.gather(*(provider.head("zeros-1") for _ in range(LIMIT)))
         for part in (FileRange(fd, 0, SIZE), b"small"):
             await asyncio.gather(*(provider.put_part(UPLOAD, 1, part) for _ in range(LIMIT)))
@@ -130,7 +130,7 @@ async def settled(provider: S3Provider, client: EndpointClient, port: int, fd: i
 
 
 def open_sockets() -> int:
-    """Count this process's sockets; uvloop keeps a pipe of its own for ever."""
+    """Count this process's sockets; uvloop always keeps its own pipe."""
     count = 0
     for name in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):
@@ -139,12 +139,12 @@ def open_sockets() -> int:
 
 
 def lanes() -> set[threading.Thread]:
-    """Give the threads of lanes; other tests' pools may have some."""
+    """Give the threads of lanes; pools of other tests may have some."""
     return {thread for thread in threading.enumerate() if thread.name.startswith("bucketry-lane")}
 
 
 def no_lanes(before: set[threading.Thread]) -> bool:
-    """Tell whether all threads of lanes but those of `before` have ended, waiting for them a little."""
+    """Wait shortly, and tell whether all threads of lanes except those in `before` have ended."""
     end = time.monotonic() + 5
     while lanes() - before:
         if time.monotonic() > end:
@@ -154,7 +154,7 @@ def no_lanes(before: set[threading.Thread]) -> bool:
 
 
 async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
-    """Run a storm against a server, and look at what is left."""
+    """Run a storm against a server, and check what is left over."""
     async with SessionPool(max_connections=LIMIT) as pool:
         provider = make(port, pool, read_timeout=10, **config)
         client = await client_of(provider)
@@ -170,7 +170,7 @@ async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
 @pytest.mark.slow
 @LOOPS
 def test_a_thousand_cancellations(run: Run, fd: int) -> None:
-    """After 1,000 requests were cancelled at random moments all slots are free, and no socket or thread is left."""
+    """After 1,000 requests are cancelled at random moments, all slots are free, and no socket or thread is left."""
     gc.collect()
     before, threads = open_sockets(), lanes()
     with swallow() as port:
@@ -182,7 +182,7 @@ def test_a_thousand_cancellations(run: Run, fd: int) -> None:
 @pytest.mark.slow
 @LOOPS
 def test_cancellations_over_tls(run: Run, fd: int, tmp_path: Path) -> None:
-    """The same over TLS, where a handshake or a record may be cut in two."""
+    """The same over TLS, where a cancellation may interrupt a handshake or a record."""
     _, pem = certificate(tmp_path)
     gc.collect()
     before, threads = open_sockets(), lanes()
@@ -195,7 +195,7 @@ def test_cancellations_over_tls(run: Run, fd: int, tmp_path: Path) -> None:
 @pytest.mark.slow
 @LOOPS
 def test_the_loop_ends_amid_it(run: Run, fd: int) -> None:
-    """A program that ends in the middle of requests, without closing anything, leaves no socket and no thread."""
+    """A program that ends during requests, without closing anything, leaves no socket and no thread."""
     pools = []
 
     async def main(port: int) -> None:

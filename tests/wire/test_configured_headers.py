@@ -1,4 +1,4 @@
-"""What the configuration adds to requests: each request of every transfer carries it, and nothing shows the key."""
+"""Headers from the configuration: each request of every transfer has them, and nothing shows the key."""
 
 from __future__ import annotations
 
@@ -149,13 +149,13 @@ async def everything(provider: Any, path: Path) -> None:
 
 
 def customer_headers(request: Request, name: str = "x-amz-") -> dict[str, str]:
-    """Give those that begin so and say the customer's key."""
+    """Give the headers with this prefix that contain the customer's key."""
     begin = f"{name}{SSE}"
     return {name.removeprefix(begin): value for name, value in request.headers.items() if name.startswith(begin)}
 
 
 async def test_every_request_carries_what_belongs_to_it(provide: Provide, transport: str, tmp_path: Path) -> None:
-    """Payer and owner go with all; the customer's key with objects and uploads; and the source's with copies."""
+    """All requests have payer and owner; objects and uploads have the customer's key, and copies the source's key."""
     async with serving(like_s3) as server:
         entries = {"sse_customer_key": KEY, "request_payer": True, "expected_bucket_owner": OWNER}
         await everything(provide(server, SmallCopies, **entries), tmp_path)
@@ -216,7 +216,7 @@ class Encrypting:
 
 
 async def test_who_has_the_key_reads_and_nobody_else(provide: Provide) -> None:
-    """A server that follows SSE-C gives the bytes to the same key, also of a copy, and refuses others."""
+    """A server with SSE-C gives the bytes, also of a copy, only for the same key."""
     async with serving(Encrypting()) as server:
         ours = provide(server, sse_customer_key=ENCODED)
         await ours.put("a", b"some bytes")
@@ -230,7 +230,7 @@ async def test_who_has_the_key_reads_and_nobody_else(provide: Provide) -> None:
 
 
 async def test_a_signed_url_carries_no_key(provide: Provide) -> None:
-    """Where the URL's user would have to send headers, signing is refused and says what to do."""
+    """If the URL's user would have to send headers, signing is refused, and the error says what to do."""
     for entries, writes_only in (
         ({"sse_customer_key": KEY}, False),
         ({"expected_bucket_owner": OWNER}, False),

@@ -1,4 +1,4 @@
-"""Connections after their request: read no further, closed with their pool, used again only when clean."""
+"""Connections after their request: not read further, closed with their pool, reused only without extra bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREDENTIALS = {"access_key_id": "AKID", "secret_access_key": "SECRET"}
 
 
 async def test_a_body_is_not_read_after_its_context() -> None:
-    """An iterator that outlives its context never gives another answer's bytes."""
+    """An iterator that is used after its context never gives another answer's bytes."""
 
     def script(_: Any) -> Answer:
         return Answer(200, b"x" * 10, {"ETag": '"e"'})
@@ -40,7 +40,7 @@ async def test_a_body_is_not_read_after_its_context() -> None:
 
 
 async def test_a_pool_that_is_closed_while_it_opens_stays_closed() -> None:
-    """A request that was opening its connection when the pool was closed is served, and leaves nothing open."""
+    """A request that opens its connection while the pool is closed still succeeds, and leaves nothing open."""
 
     def script(_: Any) -> Answer:
         return Answer(200, b"1", {"ETag": '"e"'})
@@ -59,7 +59,7 @@ async def test_a_pool_that_is_closed_while_it_opens_stays_closed() -> None:
 
 @pytest.mark.parametrize("surplus", [b"", b"HTTP/1.1 408 Too late\r\n\r\n"])
 async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: bytes) -> None:
-    """A lane that received bytes behind a body is not used again, also when TLS still holds them."""
+    """A lane that received bytes after a body is not used again, even if they are still in TLS's buffers."""
     context, pem = certificate(tmp_path)
     size = 2 * BUFFER + 1000
     ours, theirs = socket.socketpair()

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: each fault is one typed error, in time, and the connections are sound afterwards."""
+"""Faults of the network: each gives one typed error in time, and the connections work afterwards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.wire.test_requests import FileSink
 
 UPLOAD = MultipartUpload(key="k", upload_id="u1")
 PARTS = [Part(part_number=1, size=10, etag='"p1"', checksum="00000000")]
-LATE = 1.5  # seconds after a timeout by which it must have been noticed, on a busy machine
+LATE = 1.5  # a timeout must be noticed within so many seconds, even on a busy machine
 HEAD = bytes_of(Answer(200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA))}))
 WRITTEN = bytes_of(Answer(200, b"", {"ETag": '"e1"'}))
 
@@ -70,7 +70,7 @@ ALL = pytest.mark.parametrize("kind", [get, fetch, put, part], ids=lambda kind: 
 
 @pytest.fixture
 def fd(tmp_path: Path) -> Iterator[int]:
-    """Give an open file of 16 MiB of nothing."""
+    """Give an open file of 16 MiB of zeros."""
     path = tmp_path / "file"
     path.write_bytes(b"")
     os.truncate(path, 16 * MiB)
@@ -81,7 +81,7 @@ def fd(tmp_path: Path) -> Iterator[int]:
 
 @contextmanager
 def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
-    """Hold what is done here to a time."""
+    """Check that the block takes no longer than a time."""
     begun = time.monotonic()
     yield
     assert least <= time.monotonic() - begun <= seconds + LATE
@@ -90,7 +90,7 @@ def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
 def answering(
     *pieces: bytes, then: Callable[[Peer], Awaitable[None]] = Peer.nothing
 ) -> Callable[[Peer], Awaitable[None]]:
-    """Give a talk that takes one request, sends these bytes, and goes on in some way."""
+    """Give a talk that takes one request, sends these bytes, and then does `then`."""
 
     async def talk(peer: Peer) -> None:
         await peer.request()
@@ -105,8 +105,8 @@ async def closes(peer: Peer) -> None:
 
 
 async def resets(peer: Peer) -> None:
-    """Close rudely."""
-    await asyncio.sleep(0.05)  # a reset would overtake what was sent
+    """Reset the connection."""
+    await asyncio.sleep(0.05)  # a reset would drop the bytes that were just sent
     peer.reset()
 
 
@@ -117,13 +117,13 @@ async def half_closes(peer: Peer) -> None:
 
 
 class TestBeforeTheHead:
-    """No head comes, or none that can be read."""
+    """The server sends no head, or one that cannot be parsed."""
 
     @ALL
     @pytest.mark.parametrize("how", [closes, resets, half_closes], ids=lambda how: how.__name__)
     @pytest.mark.parametrize("sent", [b"", HEAD[:9], HEAD[:-2]], ids=["nothing", "a line", "all but its end"])
     async def test_closed(self, kind: Kind, how: Callable[[Peer], Awaitable[None]], sent: bytes, fd: int) -> None:
-        """A connection that ends before the head is complete has failed."""
+        """A connection that ends before the head is complete is an error."""
         async with faulty(answering(sent, then=how)) as (provider, server):
             with within(0), pytest.raises(ConnectionFailedError) as caught:
                 await kind(provider, fd)
@@ -135,7 +135,7 @@ class TestBeforeTheHead:
     @pytest.mark.slow
     @pytest.mark.parametrize("sent", [b"", HEAD[:9], HEAD[:-2]], ids=["nothing", "a line", "all but its end"])
     async def test_stalled(self, kind: Kind, sent: bytes, fd: int) -> None:
-        """A server that is silent before its head is complete is given up after `read_timeout`."""
+        """If a server stalls before its head is complete, the request ends after `read_timeout`."""
         async with faulty(answering(sent)) as (provider, server):
             with within(READ_TIMEOUT, least=READ_TIMEOUT), pytest.raises(RequestTimeoutError):
                 await kind(provider, fd)
@@ -168,7 +168,7 @@ class TestBeforeTheHead:
         ids=lambda sent: ascii(sent[:60].replace(b"HTTP/1.1 ", b"")),
     )
     async def test_garbage(self, kind: Kind, sent: bytes, fd: int) -> None:
-        """What is not HTTP/1.1, or can be read in two ways, ends the request at once."""
+        """Bytes that are not HTTP/1.1, or ambiguous, end the request at once."""
         async with faulty(answering(sent)) as (provider, server):
             with within(0), pytest.raises(ConnectionFailedError) as caught:
                 await kind(provider, fd)
@@ -188,7 +188,7 @@ class TestBeforeTheHead:
         ids=["headers", "a header", "a line", "100", "103"],
     )
     async def test_endless(self, kind: Kind, beginning: bytes, again: bytes, fd: int) -> None:
-        """A head, or interim answers, without an end are refused at a limit, not read for ever."""
+        """An endless head, or endless interim answers, are refused at a limit."""
 
         async def for_ever(peer: Peer) -> None:
             while True:
@@ -202,7 +202,7 @@ class TestBeforeTheHead:
 
     @ALL
     async def test_some_interim_answers(self, kind: Kind, fd: int) -> None:
-        """A few interim answers are passed over."""
+        """A few interim answers are skipped."""
         interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: y\r\n\r\n"
         final = HEAD + DATA if kind in (get, fetch) else WRITTEN
         async with faulty(answering(interim, final, then=Peer.well)) as (provider, server):
@@ -211,20 +211,20 @@ class TestBeforeTheHead:
 
 
 class TestInTheBody:
-    """The head was good."""
+    """Faults after a correct head."""
 
     @READS
     @pytest.mark.parametrize("how", [closes, resets, half_closes], ids=lambda how: how.__name__)
     @pytest.mark.parametrize("count", [0, 1, len(DATA) // 2, len(DATA) - 1])
     async def test_cut(self, kind: Kind, how: Callable[[Peer], Awaitable[None]], count: int, fd: int) -> None:
-        """A body that ends before its length is incomplete, however it ends."""
+        """A body that ends before its length is incomplete, for every kind of end."""
         async with faulty(answering(HEAD + DATA[:count], then=how)) as (provider, server):
             with within(0), pytest.raises(IncompleteBodyError):
                 await kind(provider, fd)
             assert len(server.requests) == 1
 
     async def test_what_came_is_in_the_file(self, fd: int) -> None:
-        """Of a body that was cut on its way into a file exactly what arrived is there: a transfer asks for the rest."""
+        """If a body for a file is cut, the file has exactly the received bytes: a transfer requests the rest."""
         for count in (0, 1, 5 * KiB, len(DATA) // 2, len(DATA) - 1):
             async with faulty(answering(HEAD + DATA[:count], then=closes)) as (provider, _):
                 sink = FileSink(fd)
@@ -237,14 +237,14 @@ class TestInTheBody:
     @pytest.mark.slow
     @pytest.mark.parametrize("count", [0, 1, len(DATA) // 2])
     async def test_stalled(self, kind: Kind, count: int, fd: int) -> None:
-        """A body of which nothing more comes is incomplete after `read_timeout`."""
+        """A body that stalls is incomplete after `read_timeout`."""
         async with faulty(answering(HEAD + DATA[:count])) as (provider, _):
             with within(2 * READ_TIMEOUT, least=READ_TIMEOUT), pytest.raises(IncompleteBodyError, match="stalled"):
                 await kind(provider, fd)
 
     @READS
     async def test_longer_than_its_length(self, kind: Kind, fd: int) -> None:
-        """Bytes beyond the length are not the object's, and their connection is not used again."""
+        """Bytes after the body's length are ignored, and their connection is not used again."""
         async with faulty(answering(HEAD + DATA + b"HTTP/1.1 200 OK\r\n\r\n")) as (provider, server):
             found = await kind(provider, fd)
             assert found == DATA if kind is get else os.pread(fd, len(DATA) + 1, 0) == DATA + b"\0"
@@ -254,7 +254,7 @@ class TestInTheBody:
 
     @READS
     async def test_without_a_length(self, kind: Kind, fd: int) -> None:
-        """A body that only the connection's end delimits could be cut anywhere: it is refused."""
+        """A body without a length ends with the connection, so it may be incomplete: it is refused."""
         endless = HEAD.replace(b"Content-Length", b"X-Length") + DATA
         async with faulty(answering(endless, then=closes)) as (provider, _):
             with pytest.raises(TransientError):
@@ -262,7 +262,7 @@ class TestInTheBody:
 
     @READS
     async def test_chunks(self, kind: Kind, fd: int) -> None:
-        """So is one in chunks, whether they are right or not: the object's size is not known."""
+        """A chunked body is refused, with correct or wrong chunks: the object's size is not known."""
         head = HEAD.replace(b"Content-Length: %d" % len(DATA), b"Transfer-Encoding: chunked")
         for chunks in (b"5\r\nabcde\r\n0\r\n\r\n", b"zz\r\nabcde", b"5\r\nab"):
             async with faulty(answering(head + chunks, then=closes)) as (provider, _):
@@ -272,7 +272,7 @@ class TestInTheBody:
     @pytest.mark.parametrize("count", [0, 10, len(LIST) - 1])
     @pytest.mark.parametrize("how", [closes, resets], ids=lambda how: how.__name__)
     async def test_a_listing_that_is_cut(self, count: int, how: Callable[[Peer], Awaitable[None]]) -> None:
-        """A page that is cut is no page."""
+        """An incomplete page of a listing is an error."""
         page = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LIST) + LIST[:count]
         async with faulty(answering(page, then=how)) as (provider, _):
             with pytest.raises(TransientError):
@@ -280,7 +280,7 @@ class TestInTheBody:
 
     @pytest.mark.slow
     async def test_a_listing_that_stalls(self) -> None:
-        """A page of which nothing more comes is given up after `read_timeout`."""
+        """If a page stalls, the request ends after `read_timeout`."""
         page = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LIST) + LIST[:10]
         async with faulty(answering(page)) as (provider, _):
             with within(READ_TIMEOUT), pytest.raises(TransientError):
@@ -288,7 +288,7 @@ class TestInTheBody:
 
     @pytest.mark.slow
     async def test_an_error_whose_body_stalls(self, fd: int) -> None:
-        """An error's XML that never comes whole is waited for no longer than anything else."""
+        """An error's XML that stalls ends after `read_timeout`, like every body."""
         head = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 100\r\n\r\n<Error>"
         for kind in (get, fetch, put, part):
             async with faulty(answering(head)) as (provider, _):
@@ -296,7 +296,7 @@ class TestInTheBody:
                     await kind(provider, fd)
 
     async def test_an_error_without_an_end(self, fd: int) -> None:
-        """Of an error's body no more is read than an error's XML can be."""
+        """An endless error body is read only up to a limit."""
 
         async def for_ever(peer: Peer) -> None:
             while True:
@@ -310,12 +310,12 @@ class TestInTheBody:
 
 
 class TestSlow:
-    """Slow is not dead."""
+    """Slow servers that are not idle."""
 
     @ALL
     @pytest.mark.slow
     async def test_a_head_that_trickles(self, kind: Kind, fd: int) -> None:
-        """A byte every 0.05 s is no silence of 0.2 s."""
+        """With a byte every 0.05 s, a timeout of 0.2 s does not expire."""
 
         async def talk(peer: Peer) -> None:
             await peer.request()
@@ -348,7 +348,7 @@ class TestSlow:
     @pytest.mark.slow
     @pytest.mark.parametrize("source", ["file", "memory"])
     async def test_an_upload_that_nobody_reads(self, source: str, fd: int) -> None:
-        """A server that takes nothing of a body is given up after `read_timeout`."""
+        """If a server reads no byte of a body, the request ends after `read_timeout`."""
 
         async def talk(peer: Peer) -> None:
             await peer.head()
@@ -362,7 +362,7 @@ class TestSlow:
     @pytest.mark.slow
     @pytest.mark.parametrize("source", ["file", "memory"])
     async def test_an_upload_that_is_read_slowly(self, source: str, fd: int) -> None:
-        """A server that takes some of a body all the time is waited for."""
+        """An upload continues while the server reads some bytes."""
 
         async def talk(peer: Peer) -> None:
             left = int((await peer.head()).headers["content-length"])
@@ -381,7 +381,7 @@ class TestSlow:
 
     @pytest.mark.slow
     async def test_an_answer_that_takes_its_time(self, fd: int) -> None:
-        """A silence shorter than `read_timeout` is nothing, time after time."""
+        """Several idle times, each shorter than `read_timeout`, cause no error."""
 
         async def talk(peer: Peer) -> None:
             for _ in range(4):
@@ -426,7 +426,7 @@ class TestAnswersBeforeTheEnd:
 
     @pytest.mark.parametrize("status", [403, 503])
     async def test_and_the_server_closes(self, status: int, fd: int) -> None:
-        """A server that closes at once may lose its own answer on the way: then the connection has failed."""
+        """A server that closes at once may lose its own answer: then the result is a connection error."""
 
         async def talk(peer: Peer) -> None:
             await peer.head()
@@ -439,7 +439,7 @@ class TestAnswersBeforeTheEnd:
 
     @pytest.mark.slow
     async def test_and_the_server_waits(self, fd: int) -> None:
-        """A server that answers, and neither reads on nor closes, does not hold the request for ever."""
+        """A server that answers, and then neither reads nor closes, does not block the request for ever."""
 
         async def talk(peer: Peer) -> None:
             await peer.head()
@@ -452,12 +452,12 @@ class TestAnswersBeforeTheEnd:
 
 
 class TestRedirects:
-    """Answers that lead elsewhere."""
+    """Answers that redirect."""
 
     @ALL
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     async def test_are_not_followed(self, kind: Kind, status: int, fd: int) -> None:
-        """Nothing goes to where a redirect leads: neither a request nor a connection."""
+        """The target of a redirect gets neither a request nor a connection."""
         async with faulty() as (other, elsewhere):
             location = f"http://127.0.0.1:{elsewhere.port}/bkt/k"
             body = error("PermanentRedirect" if status == 301 else "Redirect", status).body
@@ -472,11 +472,11 @@ class TestRedirects:
 
 
 class TestStaleConnections:
-    """The server closes a connection that had nothing to do."""
+    """The server closes an idle connection."""
 
     @ALL
     async def test_between_requests(self, kind: Kind, fd: int) -> None:
-        """A connection that was closed while it was idle is noticed, and the next request is sent once, on another."""
+        """The closed idle connection is noticed, and the next request is sent once, on a new connection."""
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
         async with faulty(answering(answer, then=closes)) as (provider, server):
             await kind(provider, fd)
@@ -492,7 +492,7 @@ class TestStaleConnections:
     @ALL
     @pytest.mark.parametrize("how", [closes, resets], ids=lambda how: how.__name__)
     async def test_as_the_next_request_comes(self, kind: Kind, how: Callable[[Peer], Awaitable[None]], fd: int) -> None:
-        """A repeatable request whose old connection closes without a byte is sent once more, on a new one."""
+        """A repeatable request on an old connection that closes without a byte is sent once more, on a new one."""
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
 
         async def talk(peer: Peer) -> None:
@@ -508,7 +508,7 @@ class TestStaleConnections:
 
     @ALL
     async def test_not_on_a_new_connection(self, kind: Kind, fd: int) -> None:
-        """A new connection that closes without an answer is an error at once: nothing was stale."""
+        """A new connection that closes without an answer is an error at once, because it was not idle before."""
         async with faulty(answering(then=closes)) as (provider, server):
             with pytest.raises(ConnectionFailedError):
                 await kind(provider, fd)
@@ -516,7 +516,7 @@ class TestStaleConnections:
 
     @ALL
     async def test_not_after_a_byte(self, kind: Kind, fd: int) -> None:
-        """Where a byte of the answer came the request was seen: nothing is repeated here."""
+        """After a byte of the answer, the server has seen the request: it is not repeated here."""
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
 
         async def talk(peer: Peer) -> None:
@@ -534,7 +534,7 @@ class TestStaleConnections:
     @ALL
     @pytest.mark.slow
     async def test_not_after_a_silence(self, kind: Kind, fd: int) -> None:
-        """An old connection that stalls is a timeout, not a stale one."""
+        """An old connection that stalls gives a timeout, and no repeat."""
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
 
         async def talk(peer: Peer) -> None:
@@ -551,7 +551,7 @@ class TestStaleConnections:
 
     @pytest.mark.parametrize("size", [5, 300 * KiB], ids=["small", "large"])
     async def test_a_conditional_write_is_settled(self, size: int) -> None:
-        """A create-only put that a stale connection may have brought is looked for before it is sent again."""
+        """If a stale connection may have delivered a create-only put, HEAD checks the object before a repeat."""
         missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
         async def talk(peer: Peer) -> None:
@@ -572,7 +572,7 @@ class TestStaleConnections:
             assert server.asked[1:] == ["PUT", "HEAD", "PUT"]
 
     async def test_a_completion_is_not_repeated(self) -> None:
-        """Completing an upload on a stale connection is sent once: what became of it is the transfer's question."""
+        """A completion on a stale connection is sent once: the transfer finds out whether it succeeded."""
 
         async def talk(peer: Peer) -> None:
             await peer.request()
@@ -586,7 +586,7 @@ class TestStaleConnections:
             assert server.asked == ["HEAD", "POST"]
 
     async def test_bytes_that_nobody_asked_for(self, fd: int) -> None:
-        """A connection on which something comes while it is idle is not used again."""
+        """A connection that receives bytes while it is idle is not used again."""
         for kind, answer in ((get, HEAD + DATA), (fetch, HEAD + DATA), (put, WRITTEN), (part, WRITTEN)):
             sent = asyncio.Event()
 
@@ -607,11 +607,11 @@ class TestStaleConnections:
 
 
 class TestTimeouts:
-    """Those of the configuration."""
+    """The timeouts of the configuration."""
 
     @ALL
     async def test_refused(self, kind: Kind, fd: int) -> None:
-        """Where nobody listens the connection has failed, and no slot is held."""
+        """If no server listens, the result is a connection error, and no slot stays taken."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         async with SessionPool() as pool:
@@ -624,7 +624,7 @@ class TestTimeouts:
     @ALL
     @pytest.mark.slow
     async def test_a_full_backlog(self, kind: Kind, fd: int) -> None:
-        """A host that lets nobody in is given up after `connect_timeout`."""
+        """If a host accepts no connection, the request ends after `connect_timeout`."""
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             listening.listen(0)
@@ -648,7 +648,7 @@ class TestTimeouts:
     @ALL
     @pytest.mark.slow
     async def test_no_handshake(self, kind: Kind, fd: int) -> None:
-        """A server that never shakes hands is given up after `connect_timeout`, and nobody is left waiting for it."""
+        """If a server makes no TLS handshake, the request ends after `connect_timeout`, and no thread keeps waiting."""
 
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -669,7 +669,7 @@ class TestTimeouts:
     @ALL
     @pytest.mark.slow
     async def test_no_free_connection(self, kind: Kind, fd: int) -> None:
-        """Who waits longer than `pool_timeout` for a connection is told how many there are; who has one goes on."""
+        """A caller that waits longer than `pool_timeout` gets an error with the limit; requests under way continue."""
 
         async def slowly(peer: Peer) -> None:
             await peer.request()
@@ -688,7 +688,7 @@ class TestTimeouts:
     @ALL
     @pytest.mark.slow
     async def test_too_long_in_all(self, kind: Kind, fd: int) -> None:
-        """However steadily bytes come, one request takes no longer than `total_timeout`, its body included."""
+        """One request with its body takes no longer than `total_timeout`, even if bytes arrive steadily."""
 
         async def talk(peer: Peer) -> None:
             await peer.request()
@@ -704,7 +704,7 @@ class TestTimeouts:
     @ALL
     @pytest.mark.slow
     async def test_cancelled(self, kind: Kind, fd: int) -> None:
-        """A cancelled request ends at once, whatever the server does, and nothing of it stays."""
+        """A cancelled request ends at once, for every state of the server, and leaves nothing open."""
         async with faulty(answering(HEAD if kind in (get, fetch) else b""), read_timeout=60) as (provider, server):
             task = asyncio.create_task(kind(provider, fd))  # type: ignore[arg-type]
             await server.asked_once()
@@ -716,7 +716,7 @@ class TestTimeouts:
 
 
 async def test_a_missing_object_keeps_the_connection(fd: int) -> None:
-    """An answer that is an error, read to its end, is followed by the next request on the same connection."""
+    """After an error answer that was read to its end, the next request uses the same connection."""
     missing = bytes_of(error("NoSuchKey", 404))
 
     async def talk(peer: Peer) -> None:

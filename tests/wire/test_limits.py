@@ -1,4 +1,4 @@
-"""The limit of connections is of the endpoint, whoever uses it, and it can be changed while requests wait."""
+"""The limit of connections is for an endpoint and all its providers, and can be changed while requests wait."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Call = Callable[[Any], Awaitable[Any]]
 
 
 class Holding:
-    """A server that answers a request only when it is told to, and counts those that wait for it."""
+    """A server that answers a request only when the test asks for it, and counts the waiting requests."""
 
     def __init__(self) -> None:
         """Begin with no request."""
@@ -57,7 +57,7 @@ class Holding:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -73,24 +73,24 @@ async def holding() -> AsyncIterator[Holding]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - some of it happens in threads and in the kernel
+        while not holds():  # noqa: ASYNC110 - some conditions depend on threads and the kernel
             await asyncio.sleep(0.002)
 
 
 async def a_while() -> None:
-    """Give a request that should not be made the time to be made."""
+    """Wait for a time in which a wrong request would be sent."""
     await asyncio.sleep(0.05)
 
 
 async def by_the_loop(provider: Any) -> None:
-    """Make a small request."""
+    """Make a small request, on the event loop."""
     await provider.head("k")
 
 
 async def by_a_lane(provider: Any) -> None:
-    """Make a large request, which the data plane makes in a thread."""
+    """Make a large request, in a lane."""
     await provider.put_object("k", bytes(MiB), WriteOptions())
 
 
@@ -106,7 +106,7 @@ CALLS = pytest.mark.parametrize("call", [by_the_loop, by_a_lane])
 async def test_raising_lets_waiting_calls_go_on(
     provide: Provide, pool: SessionPool, holding: Holding, call: Call
 ) -> None:
-    """Of five calls one is under way; a limit of four instead of one starts three more at once."""
+    """One of five calls is under way; raising the limit from one to four starts three more at once."""
     provider = provide(holding.url, max_connections=2)
     pool.limit_connections(provider._bucket.endpoint, 1)
     calls = [asyncio.create_task(call(provider)) for _ in range(5)]
@@ -127,7 +127,7 @@ async def test_raising_lets_waiting_calls_go_on(
 async def test_lowering_lets_those_under_way_end(
     provide: Provide, pool: SessionPool, holding: Holding, call: Call
 ) -> None:
-    """Four are under way when the limit becomes one: all are answered, and afterwards there is one at a time."""
+    """If four requests are under way when the limit becomes one, all are answered; afterwards one runs at a time."""
     provider = provide(holding.url, max_connections=4)
     calls = [asyncio.create_task(call(provider)) for _ in range(8)]
     await until(lambda: len(holding.waiting) == 4)
@@ -150,7 +150,7 @@ async def test_lowering_lets_those_under_way_end(
 async def test_lowering_closes_idle_connections(
     provide: Provide, pool: SessionPool, holding: Holding, call: Call
 ) -> None:
-    """Four connections are idle when the limit becomes one: three of them are closed, and threads end with them."""
+    """If four connections are idle when the limit becomes one, three of them are closed, and threads end."""
     provider = provide(holding.url, max_connections=4)
     before = lane_threads()
     calls = [asyncio.create_task(call(provider)) for _ in range(4)]
@@ -171,7 +171,7 @@ async def test_lowering_closes_idle_connections(
 
 
 async def test_providers_of_one_endpoint_share_one_limit(provide: Provide, pool: SessionPool, holding: Holding) -> None:
-    """Whatever their settings are: together they have as many requests under way as the larger limit says."""
+    """Providers with different settings together have as many requests under way as the larger limit."""
     one = provide(holding.url, max_connections=2)
     other = provide(holding.url, max_connections=3, read_timeout=7, connect_timeout=5)
     assert pool.state(one._bucket.endpoint) is pool.state(other._bucket.endpoint)
@@ -189,7 +189,7 @@ async def test_providers_of_one_endpoint_share_one_limit(provide: Provide, pool:
 
 
 async def test_each_provider_waits_by_its_own_timeouts(provide: Provide, holding: Holding) -> None:
-    """On shared connections: who waits for a short time only is refused, and the other one goes on waiting."""
+    """On shared connections, a caller with a short timeout gets an error, and one with a longer timeout still waits."""
     settings = {"max_connections": 2, "max_attempts": 1}
     patient = provide(holding.url, read_timeout=30, **settings)
     quick = provide(holding.url, read_timeout=0.2, **settings)
@@ -198,7 +198,7 @@ async def test_each_provider_waits_by_its_own_timeouts(provide: Provide, holding
     with pytest.raises(RequestTimeoutError):
         await quick.head("k")
     more = asyncio.create_task(patient.head("k"))
-    await until(lambda: len(holding.waiting) == 3)  # the one that was given up is still there
+    await until(lambda: len(holding.waiting) == 3)  # the failed request is still at the server
     with pytest.raises(PoolTimeoutError):
         await quick.head("k")
     assert not waiting.done()
@@ -209,7 +209,7 @@ async def test_each_provider_waits_by_its_own_timeouts(provide: Provide, holding
 
 @pytest.mark.parametrize("transport", ["auto"])
 async def test_providers_of_one_endpoint_share_connections(provide: Provide, holding: Holding) -> None:
-    """A connection that one provider opened carries the next request of another one with other settings."""
+    """A connection that one provider opened is used for the next request of another one with other settings."""
     for provider in (provide(holding.url), provide(holding.url, read_timeout=7, max_connections=3)):
         call = asyncio.create_task(provider.head("k"))
         await until(lambda: len(holding.waiting) == 1)
@@ -219,7 +219,7 @@ async def test_providers_of_one_endpoint_share_connections(provide: Provide, hol
 
 
 async def test_another_provider_does_not_undo_a_change(provide: Provide, pool: SessionPool, holding: Holding) -> None:
-    """A lowered limit stays when one more provider asks for as many as others did; one that asks for more gets them."""
+    """A lowered limit stays if another provider asks for the same number as before; a larger number raises it."""
     provider = provide(holding.url, max_connections=3)
     calls = [asyncio.create_task(provider.head("k")) for _ in range(4)]
     await until(lambda: len(holding.waiting) == 3)

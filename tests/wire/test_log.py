@@ -1,4 +1,4 @@
-"""The logger `bucketry`: every request, with the status of its answer; every repeat, with its reason; no secret."""
+"""The logger `bucketry` logs every request with its status, and every retry with its reason, but no secret."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_every_request_is_told(provide: Provide, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """By the event loop, and by a lane in both directions."""
+    """Requests of the event loop and of lanes, in both directions, are logged."""
     (tmp_path / "large").write_bytes(bytes(6 * MiB))
     async with serving(answer) as server:
         provider = provide(server)
-        await provider.head("key")  # loads what there is to load
+        await provider.head("key")  # loads all modules first
         with caplog.at_level(logging.DEBUG, "bucketry"):
             await provider.get("a key")
             await provider.put("key", DATA)
@@ -49,7 +49,7 @@ async def test_every_request_is_told(provide: Provide, caplog: pytest.LogCapture
 
 
 async def test_every_repeat_is_told(provide: Provide, caplog: pytest.LogCaptureFixture) -> None:
-    """With what went wrong."""
+    """Each retry is logged with its error."""
     answers = iter([error("SlowDown", 503, "please")])
     async with serving(lambda request: next(answers, None) or content(DATA, request)) as server:
         with caplog.at_level(logging.DEBUG, "bucketry"):
@@ -60,7 +60,7 @@ async def test_every_repeat_is_told(provide: Provide, caplog: pytest.LogCaptureF
 
 
 async def test_nothing_is_told_otherwise(provide: Provide, caplog: pytest.LogCaptureFixture) -> None:
-    """At the level of warnings there is silence."""
+    """At the level WARNING nothing is logged."""
     async with serving(answer) as server:
         await provide(server).get("key")
     assert lines(caplog) == []

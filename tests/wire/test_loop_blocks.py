@@ -1,4 +1,4 @@
-"""The event loop stays free while gigabytes and long listings go by it."""
+"""Large transfers and long listings do not block the event loop."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.wire.swallow import swallow
 
 SIZE = GiB
 KEYS = 50_000
-BOUND = 0.25  # seconds; with lanes and server on two cores 0.07 are usual, on a busy machine 0.14
-WORK = 0.08  # seconds of the loop's own thread; 0.01 to 0.03 are usual, and by aiobotocore it is 0.17
-TRIES = 3  # what else the machine does holds the loop as well
+BOUND = 0.25  # seconds; usual are 0.07 with lanes and server on two cores, and 0.14 on a busy machine
+WORK = 0.08  # CPU seconds of the loop's own thread; usual are 0.01 to 0.03, and 0.17 with aiobotocore
+TRIES = 3  # other programs on the machine delay the loop, too
 
 
 class Blocks:
-    """What the monitor saw.
+    """The measured blocks of the event loop.
 
     Attributes:
         longest: The longest time for which the loop did nothing else, in seconds.
-        work: The longest time for which its thread computed meanwhile: no other program adds to that.
-        turns: How often it was looked at.
+        work: The longest CPU time of its thread in between: other programs do not add to it.
+        turns: The number of measurements.
     """
 
     longest = 0.0
@@ -40,7 +40,7 @@ class Blocks:
 
 @asynccontextmanager
 async def monitored() -> AsyncIterator[Blocks]:
-    """Measure how long the loop is held: a task that sleeps for 1 ms is late by that much."""
+    """Measure how long the loop is blocked: a task that sleeps for 1 ms is late by that time."""
     blocks = Blocks()
 
     async def look() -> None:
@@ -75,7 +75,7 @@ async def work(provider: S3Provider, source: Path, target: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_the_longest_block(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """Downloading 1 GiB, uploading 1 GiB and listing 50,000 keys at once never holds the loop for long."""
+    """Downloading 1 GiB, uploading 1 GiB and listing 50,000 keys at once never blocks the loop for long."""
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"")
     os.truncate(source, SIZE)

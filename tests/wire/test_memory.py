@@ -1,7 +1,7 @@
-"""Memory is bounded by the configuration, not by the object.
+"""The configuration limits the memory, for every object size.
 
 The test command compares 256 MiB with 2 GiB; HYPOTHESIS_PROFILE=nightly compares 1 GiB with 8 GiB. Nothing of that
-size is stored: an upload reads a sparse file, the server drops what it gets, and a download is dropped as it comes.
+size is stored: an upload reads a sparse file, the server drops the received bytes, and so does a download.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.wire.swallow import swallow
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SMALL, LARGE = (GiB, 8 * GiB) if NIGHTLY else (256 * MiB, 2 * GiB)
-LIKE = 24 * MiB  # noise of the allocator, and of how many threads were busy at once
+LIKE = 24 * MiB  # noise, from the allocator and from the number of busy threads
 BOUND = 64 * MiB
 
 SCRIPT = """
@@ -87,7 +87,7 @@ SCRIPT = """
 
 
 def peak(port: int, direction: str, size: int, file: Path) -> int:
-    """Give the bytes of memory that a transfer takes at its peak, in a process of its own."""
+    """Give the peak memory of a transfer, in bytes, measured in its own process."""
     config = {
         "bucket_name": "bkt",
         "endpoint_url": f"http://127.0.0.1:{port}",
@@ -108,7 +108,7 @@ def peak(port: int, direction: str, size: int, file: Path) -> int:
 def test_does_not_grow_with_the_object(
     direction: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """The peak above idle is the same for an object and for one of eight times its size, and is small."""
+    """The peak above idle is small, and the same for an object of eight times the size."""
     with swallow() as port:
         small, large = (peak(port, direction, size, tmp_path / "source") for size in (SMALL, LARGE))
     record_property("peaks", (small, large))

@@ -1,4 +1,4 @@
-"""Progress over a slow line: the total is there at once, and bytes count as they move, not when a part is done."""
+"""Progress over a slow line: the total is known at once, and bytes are counted as they move, not by part."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from bucketry import Progress, SessionPool, TransferConfig, TransferManager
 from bucketry._core.units import MiB
 from tests.wire.raw import Peer, RawServer, Talk, make
 
-SIZE = 12 * MiB  # one request, and more than the kernel keeps for a connection
+SIZE = 12 * MiB  # one request, and more than the kernel's buffers for a connection
 HEAD = f'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: {SIZE}\r\n\r\n'.encode()
 
 
 class Reports:
-    """Collects reports, and tells when one is of some of the bytes and not of all."""
+    """Collects reports; `partly` is set by a report of some of the bytes, but not all."""
 
     def __init__(self) -> None:
         self.all: list[Progress] = []
         self.partly = asyncio.Event()
 
     def __call__(self, report: Progress) -> None:
-        """Note a report."""
+        """Store a report."""
         self.all.append(report)
         if 0 < report.transferred < SIZE:
             self.partly.set()
 
 
 async def running(*talks: Talk) -> RawServer:
-    """Open a server that takes little at a time."""
+    """Run a server that reads slowly."""
     server = RawServer(*talks)
     await server.open(None, 64 * 1024)
     return server
 
 
 def manager_of(server: RawServer, pool: SessionPool) -> TransferManager:
-    """Make a manager that takes one request for an object of this size."""
+    """Make a manager that uses one request for an object of this size."""
     config = TransferConfig(part_size=2 * SIZE, multipart_threshold=2 * SIZE)
     return TransferManager(make(server.port, pool, read_timeout=10), config)
 
 
 @pytest.mark.slow
 async def test_a_download(tmp_path: Path) -> None:
-    """While the one body of an object comes, its bytes are reported, and the total before the first of them."""
+    """While an object's only body is received, its bytes are reported, and the total before the first of them."""
     reports = Reports()
 
     async def head(peer: Peer) -> None:
@@ -55,7 +55,7 @@ async def test_a_download(tmp_path: Path) -> None:
     async def body(peer: Peer) -> None:
         await peer.request()
         await peer.send(HEAD + bytes(SIZE // 2))
-        await reports.partly.wait()  # the other half is sent only once the first was reported
+        await reports.partly.wait()  # the second half is sent only after the first was reported
         await peer.send(bytes(SIZE // 2))
 
     server = await running(head, body)
@@ -67,14 +67,14 @@ async def test_a_download(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_an_upload(tmp_path: Path) -> None:
-    """While a body is sent, its bytes are reported as they go out."""
+    """While a body is sent, its bytes are reported."""
     reports = Reports()
     source = tmp_path / "source"
     source.write_bytes(bytes(SIZE))
 
     async def slowly(peer: Peer) -> None:
         await peer.head()
-        await reports.partly.wait()  # nothing of the body is read before some of it was reported
+        await reports.partly.wait()  # the server reads the body only after some of it was reported
         await peer.body(SIZE)
         await peer.send(b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: 0\r\n\r\n')
 
@@ -86,7 +86,7 @@ async def test_an_upload(tmp_path: Path) -> None:
 
 
 def check(reports: Reports) -> None:
-    """Hold the reports to what they must say."""
+    """Check the reports."""
     first, *_, last = reports.all
     assert (first.transferred, first.total, first.increment) == (0, SIZE, 0)
     assert (last.transferred, last.total) == (SIZE, SIZE)
@@ -96,7 +96,7 @@ def check(reports: Reports) -> None:
 
 @pytest.mark.slow
 async def test_a_callback_that_fails_while_a_body_moves(tmp_path: Path) -> None:
-    """Its error ends the transfer also where it was called in the middle of a body, and nothing is published."""
+    """The error of a callback ends the transfer, even in the middle of a body, and nothing is published."""
     failed = asyncio.Event()
 
     async def head(peer: Peer) -> None:

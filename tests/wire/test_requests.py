@@ -1,4 +1,4 @@
-"""What is sent: keys as themselves, bodies whole and summed, and no secret anywhere else."""
+"""The requests that are sent: keys unchanged, bodies complete and with checksums."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ KEYS = [
 
 
 class FileSink:
-    """A place in an open file, as transfers hand it to `fetch_range`."""
+    """A position in an open file, as transfers give it to `fetch_range`."""
 
     needs_bytes = False
 
@@ -78,16 +78,16 @@ class FileSink:
         self.position += os.pwrite(self._fd, data, self.position)
 
     def skip(self, count: int) -> None:
-        """Note bytes written by others."""
+        """Count bytes that were written elsewhere."""
         self.position += count
 
 
 class TestKeys:
-    """A key's way into the URL."""
+    """How a key is put into the URL."""
 
     @pytest.mark.parametrize("key", KEYS, ids=ascii)
     async def test_arrives_as_itself(self, provide: Provide, key: str) -> None:
-        """Percent-encoded once, nothing normalized: the server decodes the very key, on every kind of request."""
+        """A key is percent-encoded once, not normalized: the server decodes the same key in every request."""
         async with serving(lambda request: content(DATA, request) if request.method == "GET" else OK) as server:
             provider = provide(server)
             await provider.get(key)
@@ -102,7 +102,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("key", KEYS, ids=ascii)
     async def test_arrives_as_itself_beside_large_bodies(self, provide: Provide, key: str) -> None:
-        """The same where the body is not carried by the event loop: a range into a file, and a part."""
+        """The same for bodies in lanes: a range into a file, and a part."""
         part = bytes(300 * KiB)
         with tempfile.TemporaryFile() as file:
             async with serving(lambda request: content(DATA, request) if request.method == "GET" else OK) as server:
@@ -116,7 +116,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("key", KEYS, ids=ascii)
     async def test_copies_from_itself(self, provide: Provide, key: str) -> None:
-        """The source of a copy is named in a header, percent-encoded once as well."""
+        """The source of a copy is in a header, also percent-encoded once."""
         body = b'<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>&quot;e1&quot;</ETag></CopyObjectResult>'
         async with serving(lambda request: Answer(200, body) if request.method == "PUT" else OK) as server:
             await provide(server).copy_object(key, "target")
@@ -133,7 +133,7 @@ class TestKeys:
         assert unquote(server.requests[0].path) == f"/bkt/{key}"
 
     async def test_a_bulk_delete_names_them_as_they_are(self, provide: Provide) -> None:
-        """In XML a key is escaped, not encoded."""
+        """In XML, keys are escaped, not percent-encoded."""
         answer = b"<DeleteResult><Deleted><Key>1</Key></Deleted><Deleted><Key>2</Key></Deleted></DeleteResult>"
         async with serving([Answer(200, answer)]) as server:
             await provide(server).delete_many(["a&b<c>", "ä+ %2F"])
@@ -146,12 +146,12 @@ class Generic:
 
 
 class TestBodies:
-    """How bytes go up."""
+    """How bodies are sent."""
 
     @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
     @pytest.mark.parametrize("data", [b"", DATA], ids=["empty", "some"])
     async def test_a_put(self, provide: Provide, kind: type, data: bytes) -> None:
-        """A body goes with its length, in one piece: not chunked, no trailer, no `Expect`, for every vendor."""
+        """A body is sent with its length, in one piece: not chunked, no trailer, no `Expect`, for every vendor."""
         async with serving([OK]) as server:
             await provide(server, kind).put("k", data, metadata={"Run": "7"}, content_type="text/x")
         (request,) = server.requests
@@ -177,7 +177,7 @@ class TestBodies:
         ids=lambda value: value if isinstance(value, str) else value.__name__,
     )
     async def test_the_proof_of_the_row(self, provide: Provide, kind: type, put: str, part: str) -> None:
-        """Single puts and parts carry the proof that the vendor checks, right, and no other checksum."""
+        """Single puts and parts have the checksum that the vendor checks, with the right value, and no other one."""
         values = {"x-amz-checksum-crc32": CRC32, "x-amz-content-sha256": hashlib.sha256(DATA).hexdigest()}
         async with serving(lambda _: OK) as server:
             generic = kind is Generic
@@ -201,7 +201,7 @@ class TestBodies:
 
     @pytest.mark.slow
     async def test_an_upload_in_parts(self, provide: Provide, tmp_path: Path) -> None:
-        """An upload in parts creates, sends every part, completes with all of them in order, and looks once."""
+        """An upload in parts creates, sends every part, completes with all of them in order, and sends one HEAD."""
         data = bytes(11 * MiB)
         source = tmp_path / "source"
         source.write_bytes(data)
@@ -236,7 +236,7 @@ class TestBodies:
 
     @pytest.mark.slow
     async def test_a_part_that_is_refused_aborts(self, provide: Provide, tmp_path: Path) -> None:
-        """After a part that fails for good, the upload is aborted and looked for in the listing."""
+        """After a part fails finally, the upload is aborted, and the listing of uploads is checked."""
         source = tmp_path / "source"
         source.write_bytes(bytes(11 * MiB))
         namespace = b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -255,14 +255,14 @@ class TestBodies:
             with pytest.raises(StorageError) as caught:
                 await provide(server).upload(source, "k")
         assert caught.value.code == "AccessDenied"
-        # The other part may still be on its way when its sender is cancelled.
+        # The other part may still be under way when its sender is cancelled.
         assert [request.method for request in server.requests if request.method != "PUT"] == ["POST", "DELETE", "GET"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 async def test_memory_is_bounded(provide: Provide, tmp_path: Path, stream: bool) -> None:
-    """A file or a long stream over HTTP holds no more than the budget and 1 MiB for each body."""
+    """A file or a long stream over HTTP uses no more memory than the budget and 1 MiB for each body."""
     size, part = 80 * MiB, 5 * MiB
     path = tmp_path / "source"
     path.write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Where credentials and signatures may not be: logs of any library, errors, reports of errors, reprs."""
+"""Credentials and signatures must not be in logs of any library, errors, error reports and reprs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def signature_of(request: Request) -> str:
 
 
 def assert_none_of(secrets: set[str], texts: list[str]) -> None:
-    """Look for secrets as they are, and as they stand in a URL."""
+    """Search for secrets, unchanged and as encoded in a URL."""
     text = "\n".join(texts)
     found = [secret for secret in secrets if secret in text or quote(secret, safe="") in text]
     places = [text[max(0, text.find(secret) - 300) : text.find(secret)] for secret in found]
@@ -48,7 +48,7 @@ def assert_none_of(secrets: set[str], texts: list[str]) -> None:
 
 
 def reprs_of(value: object, depth: int = 4) -> list[str]:
-    """Give the reprs of a value and of all that it holds."""
+    """Give the reprs of a value and of all values inside it."""
     held = vars(value).values() if depth and hasattr(value, "__dict__") else ()
     return [repr(value), *(text for one in held for text in reprs_of(one, depth - 1))]
 
@@ -91,7 +91,7 @@ async def test_nowhere_but_in_the_request(provide: Provide, caplog: pytest.LogCa
 async def test_not_in_the_log_of_what_succeeds(
     provide: Provide, transport: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No logger of any library tells them at DEBUG, in any kind of request or in a signed URL or form."""
+    """No logger of any library logs them at DEBUG, for any kind of request or a signed URL or form."""
     secrets = set(SECRETS)
 
     def script(request: Request) -> Answer:
@@ -134,14 +134,14 @@ async def test_a_customers_key_is_not_pickled(provide: Provide) -> None:
 
 
 async def test_not_in_a_pickle_of_the_pool(provide: Provide, pool: SessionPool) -> None:
-    """A pool's pickle is its configuration: clients and what they know stay here."""
+    """A pool's pickle has only its configuration, not its clients and their credentials."""
     async with serving([OK]) as server:
         await provide(server).put("k", b"x")
         assert SECRET.encode() not in pickle.dumps(pool)
 
 
 def all_of(exc: BaseException | None) -> Iterator[BaseException]:
-    """Give an exception, its causes and its contexts, those that tracebacks do not show included."""
+    """Give an exception, its causes and its contexts, even those that tracebacks do not show."""
     waiting, seen = [exc], set()
     while waiting:
         one = waiting.pop()
@@ -153,7 +153,7 @@ def all_of(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def reported(error: BaseException) -> list[str]:
-    """Give all that a reporter which takes the locals of each frame tells of an error."""
+    """Give the report of an error as a reporter makes it that shows the locals of each frame."""
     texts = []
     for one in all_of(error):
         told = traceback.TracebackException.from_exception(one, capture_locals=True)
@@ -162,7 +162,7 @@ def reported(error: BaseException) -> list[str]:
 
 
 async def outcome(request: Awaitable[object]) -> StorageError | None:
-    """Give the error that a request raises; its traceback begins here, and has none of the test's frames."""
+    """Give the error of a request; its traceback begins here, without the test's frames."""
     try:
         await request
     except StorageError as exc:
@@ -171,7 +171,7 @@ async def outcome(request: Awaitable[object]) -> StorageError | None:
 
 
 def quoting(request: Request) -> Answer:
-    """Refuse a signature as AWS does: with what was sent."""
+    """Refuse a signature as AWS does: the answer quotes the request."""
     token = request.headers["x-amz-security-token"]
     key = request.headers.get("x-amz-server-side-encryption-customer-key", "")
     quoted = f"<SignatureProvided>{signature_of(request)}</SignatureProvided><Canonical>{token} {key}</Canonical>"
@@ -202,7 +202,7 @@ async def read_in_pieces(provider: Any) -> None:
 
 
 class Nowhere:
-    """Where the bytes of a lane go here."""
+    """A sink for the bytes of a lane."""
 
     position = 0
     fd = -1
@@ -227,7 +227,7 @@ REQUESTS: dict[str, Callable[[Any, Path], Awaitable[object]]] = {
 
 
 async def reports(provider: Any, path: Path) -> dict[str, list[str]]:
-    """Make every request, and give what is reported of those that fail."""
+    """Make every kind of request, and give the reports of those that fail."""
     outcomes = {name: await outcome(request(provider, path)) for name, request in REQUESTS.items()}
     return {name: reported(exc) for name, exc in outcomes.items() if exc is not None}
 
@@ -251,7 +251,7 @@ async def test_not_in_a_report_with_locals(provide: Provide, tmp_path: Path, fau
 
 
 async def test_not_in_a_report_of_a_refused_connection(provide: Provide, tmp_path: Path) -> None:
-    """The same where nothing listens: the signatures were made and never sent."""
+    """The same if no server listens: the signatures were made, but never sent."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -265,11 +265,11 @@ async def test_not_in_a_report_of_a_refused_connection(provide: Provide, tmp_pat
 async def test_not_in_a_report_of_a_request_that_cannot_be_sent(
     provide: Provide, pool: SessionPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
 ) -> None:
-    """The same where a token that was found elsewhere cannot stand in a header."""
+    """The same if a token from the environment is not valid in a header."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN + wrong)
-    await pool.close()  # it would know the other token
+    await pool.close()  # it would use the other token
     provider = provide(
         "http://127.0.0.1:9",
         access_key_id=None,

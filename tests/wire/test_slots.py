@@ -1,4 +1,4 @@
-"""Connections that nobody gives back: who waits for one is told, and a queue that moves is left alone."""
+"""Connections that are not returned: waiting callers get an error; while the queue moves, they do not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_open_streams_are_no_silent_hang(provide: Provide) -> None:
-    """With every connection held by a stream that nobody reads, the next call ends, and says which limit to raise."""
+    """If unread streams use all connections, the next call fails, and the error says which limit to raise."""
     async with serving(lambda request: content(bytes(8 * MiB), request)) as server:
         provider = provide(server, max_connections=2, pool_timeout=0.1)
         async with AsyncExitStack() as streams:
@@ -34,26 +34,26 @@ async def test_open_streams_are_no_silent_hang(provide: Provide) -> None:
 
 
 async def test_the_default_is_bounded(provide: Provide) -> None:
-    """Without a word in the configuration the wait lasts as long as a silent server is waited for."""
+    """By default, the wait for a connection is as long as `read_timeout`."""
     endpoint = provide("http://127.0.0.1:1", read_timeout=7)._bucket.endpoint
     assert endpoint.timeouts.pool == 7
     assert provide("http://127.0.0.1:1", pool_timeout=3)._bucket.endpoint.timeouts.pool == 3
 
 
 async def test_a_stream_that_is_read_is_waited_for(provide: Provide) -> None:
-    """As long as bytes move on a connection, who waits for one is not refused, however long that takes."""
+    """While bytes move on a connection, waiting callers get no error, for any length of the wait."""
     async with serving(lambda request: content(bytes(16 * MiB), request)) as server:
         provider = provide(server, max_connections=2, pool_timeout=0.2)
         async with provider.stream("k"), provider.stream("k") as chunks:
             waiting = asyncio.create_task(provider.head("k"))
             async for _ in chunks:
-                await asyncio.sleep(0.03)  # for all of them together longer than the wait without movement
+                await asyncio.sleep(0.03)  # all of them together take longer than `pool_timeout`
             assert not waiting.done()
         assert (await waiting).size == 16 * MiB
 
 
 async def test_a_slot_that_passes_on_is_movement() -> None:
-    """Each slot that is given back begins the wait of the others anew."""
+    """Each returned slot restarts the timeout of the other waiting callers."""
     slots = Slots(1)
     assert slots.take_slot()
     waiting = [asyncio.create_task(slots.wait_for_slot(0.1)) for _ in range(4)]
@@ -66,7 +66,7 @@ async def test_a_slot_that_passes_on_is_movement() -> None:
 
 
 async def test_who_was_refused_holds_nothing() -> None:
-    """After a refusal the slot goes to the next who asks, and a cancelled wait leaves the queue."""
+    """After an error the slot is given to the next caller, and a cancelled wait leaves the queue."""
     slots = Slots(1)
     assert slots.take_slot()
     cancelled = asyncio.create_task(slots.wait_for_slot(0.05))
@@ -80,7 +80,7 @@ async def test_who_was_refused_holds_nothing() -> None:
 
 
 async def test_an_upload_that_is_sent_is_waited_for(provide: Provide) -> None:
-    """As long as a server takes a body, however slowly, who waits for the connection is not refused."""
+    """While a server reads a body, even slowly, callers that wait for the connection get no error."""
     body = bytes(20 * MiB)
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What a small request costs the program beside its own time: rounds of the loop, and garbage."""
+"""Further costs of small requests: system calls in each round of the loop, and garbage."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OK = Answer(headers={"ETag": '"e1"'})
 
 
 class Noting:
-    """A transport that notes what it is given."""
+    """A transport that stores the written bytes."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.closing = False
 
     def write(self, data: bytes) -> None:
-        """Note it."""
+        """Store the bytes."""
         self.written.append(data)
 
     def is_closing(self) -> bool:
@@ -43,14 +43,14 @@ class Noting:
 
 
 def connected(pool: Pool, outbox: Outbox) -> tuple[Connection, Noting]:
-    """Give a connection, and the transport below it."""
+    """Give a connection and its transport."""
     connection, transport = Connection(pool, Origin.of("http://127.0.0.1:1"), outbox), Noting()
     connection.connection_made(transport)  # type: ignore[arg-type]
     return connection, transport
 
 
 async def test_requests_of_one_round_go_out_together() -> None:
-    """They wait for the end of the round, in their order; those whose connection was closed meanwhile are dropped."""
+    """Requests are written at the end of the round, in order; those on a connection closed meanwhile are dropped."""
     pool = Pool(3)
     outbox = Outbox()
     pool.busy = 3
@@ -64,7 +64,7 @@ async def test_requests_of_one_round_go_out_together() -> None:
 
 
 async def test_a_request_alone_goes_out_at_once() -> None:
-    """Nobody is waited for."""
+    """A single request does not wait for others."""
     pool = Pool(3)
     connection, transport = connected(pool, Outbox())
     pool.busy = 1
@@ -73,7 +73,7 @@ async def test_a_request_alone_goes_out_at_once() -> None:
 
 
 async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> None:
-    """Such as a 408 for having been idle: the connection is closed, and the request not sent on it."""
+    """After such bytes, for example a 408 for an idle connection, it is closed, and the request is not sent on it."""
     pool = Pool(3)
     connection, transport = connected(pool, Outbox())
     pool.busy = 2
@@ -92,7 +92,7 @@ async def test_what_comes_before_the_request_went_out_is_no_answer_to_it() -> No
 
 
 async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> None:
-    """Also one that may not be repeated: the server that closed this connection has seen nothing of it."""
+    """Even a request that must not be repeated: the server that closed the connection has not received it."""
     pool = Pool(3)
     outbox = Outbox()
     (idle, first), (new, second) = connected(pool, outbox), connected(pool, outbox)
@@ -102,12 +102,12 @@ async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> Non
             return new
 
     unary = Connected(Origin.of("http://127.0.0.1:1"), pool, None, Timeouts(connect=1, read=1))
-    pool.busy = 2  # another one is under way, and one is about to become idle
+    pool.busy = 2  # one is under way, and another is about to become idle
     pool.release(unary._kind, idle)
     assert pool.take_slot()
     sending = asyncio.create_task(unary.send(Request("POST", b"POST", repeatable=False)))
     await asyncio.sleep(0)
-    idle.connection_lost(None)  # between beginning and the end of the round
+    idle.connection_lost(None)  # after the request began, before the end of the round
     for _ in range(3):
         await asyncio.sleep(0)
     assert (first.written, second.written) == ([], [b"POST"])
@@ -118,7 +118,7 @@ async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> Non
 
 
 def answer(request: scripted.Request) -> Answer:
-    """Answer as a small bucket does; one object comes in chunks, one is not there."""
+    """Answer like a small bucket; one object is sent in chunks, one is missing."""
     if request.path.endswith("/missing"):
         return error("NoSuchKey", 404)
     if request.path.endswith("/chunked"):
@@ -150,7 +150,7 @@ async def missing(provider: S3Provider) -> None:
 
 
 async def chunked(provider: S3Provider) -> None:
-    """DELETE whose answer comes in chunks."""
+    """DELETE with an answer in chunks."""
     await provider.delete("chunked")
 
 
@@ -158,7 +158,7 @@ async def chunked(provider: S3Provider) -> None:
 async def test_leaves_nothing_for_the_garbage_collector(
     request_once: Callable[[S3Provider], Awaitable[object]],
 ) -> None:
-    """No cycles: else every few thousand requests the collector walks the whole program, which stops the loop."""
+    """Requests leave no reference cycles: they would make the collector run often, which blocks the loop."""
     async with serving(answer) as server:
         provider = S3Provider(
             {
@@ -186,7 +186,7 @@ async def test_leaves_nothing_for_the_garbage_collector(
 
 
 async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
-    """A body whose reading is cancelled gives its first bytes first when it is read again."""
+    """After a cancelled read, the next read of the body begins with the bytes received before."""
     pool = Pool(1)
     connection, _ = connected(pool, Outbox())
     pool.busy = 1

@@ -1,4 +1,4 @@
-"""A server that refuses for long: programs get all their objects from a busy one, and do not storm a dead one."""
+"""A server that fails for long: a busy one gives all objects in the end, a dead one gets few retries."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.wire.conftest import ACCESS, SECRET
 from tests.wire.scripted import Answer, Request, Scripted, content, error, serving
 
 GETS = 10_000
-SHARE = 0.25  # of the requests that are refused
+SHARE = 0.25  # the share of requests that are refused
 DATA = b"a small object"
 
 
 class Busy:
-    """Refuses a share of the requests, but never all that are made for one object.
+    """Refuses a share of the requests, but never all requests for one object.
 
-    By chance alone one run in 100 would have an object that is refused as often as it is asked for.
+    With pure chance, one run in 100 would have an object for which all attempts are refused.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Busy:
         self._refused: Counter[str] = Counter()
 
     def __call__(self, request: Request) -> Answer:
-        """Answer SlowDown by chance, else the object."""
+        """Answer with the object, or at random with SlowDown."""
         if self._refused[request.path] < MAX_ATTEMPTS - 1 and self._random.random() < SHARE:
             self._refused[request.path] += 1
             return error("SlowDown", 503)
@@ -41,7 +41,7 @@ class Busy:
 
 @asynccontextmanager
 async def provider_of(server: Scripted) -> AsyncIterator[S3Provider]:
-    """Give a provider with all settings as they are by default, but that it does not wait before a repeat."""
+    """Give a provider with default settings, except that it does not wait before a retry."""
     config = {"bucket_name": "bkt", "endpoint_url": server.url, "access_key_id": ACCESS, "secret_access_key": SECRET}
     provider = S3Provider(config | {"retry_delay": 0})
     try:
@@ -71,7 +71,7 @@ async def get_all(provider: S3Provider, count: int, *, at_once: int) -> list[Sto
 @pytest.mark.slow
 @pytest.mark.parametrize("at_once", [32, 1_000])
 async def test_a_busy_server(at_once: int) -> None:
-    """Of 10,000 reads from a server that refuses every fourth request none fails, whatever their number at once."""
+    """If a server refuses every fourth request, all of 10,000 reads succeed, for any number of parallel reads."""
     async with serving(Busy()) as server, provider_of(server) as provider:
         errors = await get_all(provider, GETS, at_once=at_once)
     assert not errors, f"{len(errors)} failed, the first one: {errors[0]}"
@@ -80,7 +80,7 @@ async def test_a_busy_server(at_once: int) -> None:
 
 @pytest.mark.slow
 async def test_a_dead_server() -> None:
-    """1,000 reads at once from a server that refuses everything fail, and bring it few requests more than one each."""
+    """If a server refuses all requests, 1,000 parallel reads fail, with few more requests than one for each."""
     async with serving(lambda _: error("SlowDown", 503)) as server, provider_of(server) as provider:
         errors = await get_all(provider, 1_000, at_once=1_000)
     assert [type(failed) for failed in errors] == [ThrottledError] * 1_000

@@ -1,4 +1,4 @@
-"""TLS: whom it lets through, and that everything works over it as it does without."""
+"""TLS: which servers are trusted, and that everything works as without TLS."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Trusted = tuple[ssl.SSLContext, str]
 
 @pytest.fixture(scope="module")
 def trusted(tmp_path_factory: pytest.TempPathFactory) -> Trusted:
-    """Make a certificate of the loopback."""
+    """Make a certificate for the loopback."""
     return certificate(tmp_path_factory.mktemp("certificates"))
 
 
@@ -55,11 +55,11 @@ def fd(tmp_path: Path) -> Iterator[int]:
 
 
 class TestTrust:
-    """Who is believed."""
+    """Trusted and refused servers."""
 
     @staticmethod
     async def refused(context: ssl.SSLContext, kind: Kind, fd: int, **config: str) -> StorageError:
-        """Give the error of a request to a server; nothing was sent to it, and nothing stays open."""
+        """Give the error of a request to a server; no request was sent, and nothing stays open."""
         server = RawServer()
         await server.open(context, None)
         try:
@@ -85,7 +85,7 @@ class TestTrust:
 
     @ALL
     async def test_a_certificate_that_is_trusted(self, trusted: Trusted, kind: Kind, fd: int) -> None:
-        """With `ca_bundle` it is accepted."""
+        """With `ca_bundle`, a self-signed certificate is accepted."""
         context, pem = trusted
         async with faulty(tls=context, ca_bundle=pem, read_timeout=5) as (provider, server):
             await kind(provider, fd)
@@ -95,7 +95,7 @@ class TestTrust:
     async def test_a_variable_names_the_bundle(
         self, trusted: Trusted, kind: Kind, fd: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """AWS's variable for the authorities to trust is heeded."""
+        """AWS's variable for the authorities to trust is used."""
         context, pem = trusted
         monkeypatch.setenv("AWS_CA_BUNDLE", pem)
         async with faulty(tls=context, read_timeout=5) as (provider, _):
@@ -103,20 +103,20 @@ class TestTrust:
 
     @ALL
     async def test_another_host(self, tmp_path: Path, kind: Kind, fd: int) -> None:
-        """A certificate that is trusted, but is another host's, is refused."""
+        """A trusted certificate of another host is refused."""
         context, pem = certificate(tmp_path, "other.example")
         error = await self.refused(context, kind, fd, ca_bundle=pem)
         assert type(error) is ConfigError
 
     @ALL
     async def test_a_certificate_that_has_expired(self, tmp_path: Path, kind: Kind, fd: int) -> None:
-        """A certificate that was good is none."""
+        """An expired certificate is refused."""
         context, pem = certificate(tmp_path, days=-1)
         assert type(await self.refused(context, kind, fd, ca_bundle=pem)) is ConfigError
 
     @ALL
     async def test_old_versions(self, trusted: Trusted, tmp_path: Path, kind: Kind, fd: int) -> None:
-        """A server that speaks TLS 1.1 at the most is refused."""
+        """A server with TLS 1.1 or older is refused."""
         context, pem = certificate(tmp_path)
         context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings(action="ignore"):
@@ -126,7 +126,7 @@ class TestTrust:
 
     @ALL
     async def test_a_server_without_tls(self, kind: Kind, fd: int) -> None:
-        """A plain server behind an https endpoint is refused, and sees no request."""
+        """A server without TLS at an https endpoint is refused, and gets no request."""
 
         async def talk(peer: Peer) -> None:
             await peer.read(100)
@@ -145,10 +145,10 @@ class TestTrust:
 
 
 class TestBytes:
-    """What goes through it."""
+    """Bodies over TLS."""
 
     async def test_a_download(self, trusted: Trusted, fd: int) -> None:
-        """Ranges arrive in their places in the file, over one connection."""
+        """Ranges are written at the right positions of the file, over one connection."""
         context, pem = trusted
         os.ftruncate(fd, 0)
         async with faulty(tls=context, ca_bundle=pem, read_timeout=5) as (provider, server):
@@ -162,7 +162,7 @@ class TestBytes:
 
     @pytest.mark.parametrize("source", ["file", "memory"])
     async def test_an_upload(self, trusted: Trusted, source: str, fd: int) -> None:
-        """A part of a file, and one from memory, arrive whole."""
+        """A part from a file and one from memory arrive complete."""
         context, pem = trusted
         whole = os.pread(fd, 3 * MiB, 0)
         arrived = bytearray()
@@ -181,7 +181,7 @@ class TestBytes:
         assert arrived == whole[5 : 2 * MiB]
 
     async def test_small_bodies(self, trusted: Trusted) -> None:
-        """Small requests share one connection, whatever the size of their bodies."""
+        """Small requests share one connection, for all sizes of their bodies."""
         context, pem = trusted
         async with faulty(tls=context, ca_bundle=pem, read_timeout=5) as (provider, server):
             for size in (0, 1, 16 * KiB, 256 * KiB):
@@ -191,7 +191,7 @@ class TestBytes:
 
 
 class TestFaults:
-    """What goes wrong inside it."""
+    """Faults inside a TLS connection."""
 
     @READS
     @pytest.mark.parametrize("how", [closes, resets], ids=lambda how: how.__name__)
@@ -206,7 +206,7 @@ class TestFaults:
     @READS
     @pytest.mark.slow
     async def test_stalled(self, trusted: Trusted, kind: Kind, fd: int) -> None:
-        """A body of which nothing more comes is incomplete after `read_timeout`."""
+        """A body that stalls is incomplete after `read_timeout`."""
         context, pem = trusted
         async with faulty(answering(HEAD + DATA[:500_000]), tls=context, ca_bundle=pem) as (provider, _):
             with within(2 * READ_TIMEOUT, least=READ_TIMEOUT), pytest.raises(IncompleteBodyError, match="stalled"):
@@ -215,7 +215,7 @@ class TestFaults:
     @ALL
     @pytest.mark.slow
     async def test_silent(self, trusted: Trusted, kind: Kind, fd: int) -> None:
-        """A server that never answers is given up after `read_timeout`."""
+        """If a server never answers, the request ends after `read_timeout`."""
         context, pem = trusted
         async with faulty(answering(), tls=context, ca_bundle=pem) as (provider, _):
             with within(2 * READ_TIMEOUT, least=READ_TIMEOUT), pytest.raises(RequestTimeoutError):
@@ -223,7 +223,7 @@ class TestFaults:
 
     @pytest.mark.slow
     async def test_an_upload_that_nobody_reads(self, trusted: Trusted, fd: int) -> None:
-        """A server that takes nothing of a body is given up after `read_timeout`."""
+        """If a server reads no byte of a body, the request ends after `read_timeout`."""
         context, pem = trusted
         os.ftruncate(fd, 16 * MiB)
 
@@ -238,7 +238,7 @@ class TestFaults:
 
     @ALL
     async def test_a_stale_connection(self, trusted: Trusted, kind: Kind, fd: int) -> None:
-        """A connection that was closed while it was idle is replaced, and the request sent once."""
+        """A connection that was closed while idle is replaced, and the request is sent once."""
         context, pem = trusted
         answer = HEAD + DATA if kind in (get, fetch) else WRITTEN
         async with faulty(answering(answer, then=closes), tls=context, ca_bundle=pem, read_timeout=5) as (

@@ -1,4 +1,4 @@
-"""`total_timeout` and bodies that come in pieces: each request ends in time, and what came is kept."""
+"""`total_timeout` with bodies in pieces: each request ends in time, and the received bytes are kept."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.wire.conftest import Provide
 from tests.wire.scripted import Answer, Request, content, serving
 
 DATA = bytes(range(256)) * (3 * MiB // 256)
-SIZE = MiB + 77  # what comes before the server stalls
+SIZE = MiB + 77  # bytes before the server stalls
 LONG = 60
 
 
 def stalling(request: Request) -> Answer:
-    """Stall in the first answer; the rest, which is asked for by range, comes whole."""
+    """Stall in the first answer; send the rest, requested as a range, completely."""
     answer = content(DATA, request)
     if "range" in request.headers:
         return answer
@@ -26,7 +26,7 @@ def stalling(request: Request) -> Answer:
 
 
 async def test_ends_a_body_that_is_read_whole(provide: Provide) -> None:
-    """A large `get` asks for the rest, once the time of its request is over."""
+    """A large `get` requests the rest when the time of its first request is over."""
     async with serving(stalling) as server:
         provider = provide(server, total_timeout=0.3, read_timeout=LONG)
         async with asyncio.timeout(LONG / 2):
@@ -36,7 +36,7 @@ async def test_ends_a_body_that_is_read_whole(provide: Provide) -> None:
 
 
 async def test_ends_a_body_that_is_streamed(provide: Provide) -> None:
-    """So does a stream; what its consumer does meanwhile takes none of the time."""
+    """A stream does so, too; the time of its consumer does not count."""
     async with serving(stalling) as server:
         provider = provide(server, total_timeout=0.3, read_timeout=LONG)
         pieces = []
@@ -49,7 +49,7 @@ async def test_ends_a_body_that_is_streamed(provide: Provide) -> None:
 
 
 async def test_a_slow_consumer_loses_nothing(provide: Provide) -> None:
-    """A body that comes as quickly as it is taken is not asked for again, however long that takes."""
+    """A body that a slow consumer reads is not requested again, for any length of time."""
     async with serving(lambda request: content(DATA, request)) as server:
         provider = provide(server, total_timeout=0.3)
         size = 0
@@ -62,7 +62,7 @@ async def test_a_slow_consumer_loses_nothing(provide: Provide) -> None:
 
 
 async def test_a_file_comes_whole(provide: Provide, tmp_path: Path) -> None:
-    """A download does as a read does."""
+    """A download requests the rest as a read does."""
     async with serving(stalling) as server:
         provider = provide(server, total_timeout=0.3, read_timeout=LONG)
         async with asyncio.timeout(LONG / 2):
@@ -71,7 +71,7 @@ async def test_a_file_comes_whole(provide: Provide, tmp_path: Path) -> None:
 
 
 async def test_the_error_names_limit_and_server(provide: Provide) -> None:
-    """An answer that never begins."""
+    """If no answer begins, the error names the limit and the server."""
     async with serving(lambda _: Answer(drop=True, stall=True)) as server:
         provider = provide(server, total_timeout=0.2, max_attempts=1)
         with pytest.raises(RequestTimeoutError, match=r"total_timeout, 0\.2 s") as caught:

@@ -1,7 +1,7 @@
-"""The two walks of docs/explanation/planes.md: the functions between a public method and the socket.
+"""The two call chains of docs/explanation/planes.md: the functions between a public method and the socket.
 
-Counted by tracing: the functions of the package that are on the call stack of each thread and task when the next
-task, thread or system call takes over.
+The tests trace them: they count the package's functions on the call stack of each thread and task, at the call of
+the next task or thread or of the system.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PART_OVER_TLS = [*PART_IN_THREAD, "Tls.send"]
 
 
 class Trace:
-    """Notes the call stacks at whose end a function is called."""
+    """Records the call stacks at the calls of chosen functions."""
 
     def __init__(self) -> None:
         self._stacks: set[tuple[str, ...]] = set()
@@ -69,7 +69,7 @@ class Trace:
         self._stacks.add(tuple(reversed(found)))
 
     async def of(self, awaitable: Awaitable[Any]) -> None:
-        """Trace this thread, and those that start meanwhile, until it is done."""
+        """Trace this thread, and threads started meanwhile, until the awaited call is done."""
         threading.setprofile(self._note)
         sys.setprofile(self._note)
         try:
@@ -79,7 +79,7 @@ class Trace:
             threading.setprofile(None)
 
     def to(self, last: str, *, through: str = "") -> list[str]:
-        """Give the longest stack that ends in a function, and passes another one; opening a connection is left out."""
+        """Give the longest stack that ends in one function and contains another one, without opening a connection."""
         found = (stack for stack in self._stacks if stack[-1] == last and "Lanes._open" not in stack)
         return [*max((stack for stack in found if not through or through in stack), key=len, default=())]
 
@@ -97,14 +97,14 @@ async def _upload(port: int, file: Path, **config: Any) -> Trace:
     trace = Trace()
     async with SessionPool() as pool:
         provider = make(port, pool, read_timeout=10, **config)
-        await provider.put("k", b"x")  # what is only done once is done
+        await provider.put("k", b"x")  # work that is done only once is done here
         manager = TransferManager(provider, TransferConfig(max_concurrency=2))
         await trace.of(manager.upload(file, "k"))
     return trace
 
 
 async def test_a_get() -> None:
-    """A small read passes these functions, and no more than the limit."""
+    """A small read calls these functions, and not more than the limit."""
     with swallow() as port:
         trace = await _get(port)
     assert trace.to("Connection.begin") == GET
@@ -121,7 +121,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("tls", "in_thread"), [(False, PART_IN_THREAD), (True, PART_OVER_TLS)])
 async def test_a_part(tmp_path: Path, file: Path, *, tls: bool, in_thread: list[str]) -> None:
-    """A part of an upload passes these functions in its three threads of control, and no more than the limit."""
+    """A part of an upload calls these functions in its three tasks and threads, and not more than the limit."""
     arguments: tuple[str, ...] = ()
     config: dict[str, Any] = {}
     if tls:
@@ -136,7 +136,7 @@ async def test_a_part(tmp_path: Path, file: Path, *, tls: bool, in_thread: list[
 
 
 def test_the_page_names_them() -> None:
-    """The page on the two planes shows the walks as they are, in their order."""
+    """The page on the two planes shows the call chains in their present order."""
     text = PAGE.read_text(encoding="utf-8")
     _, _, walks = text.partition("## The two walks")
     assert walks

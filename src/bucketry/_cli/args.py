@@ -1,4 +1,4 @@
-"""What can be typed: verbs, options and the form of their values. Imports nothing that takes time."""
+"""The command line's verbs, options and value formats. Imports only modules that load quickly."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ENTRIES = (
     "allow_http",
     "anonymous",
 )
-"""The options that are entries of the provider's configuration."""
+"""Options that are entries of the provider's configuration."""
 
 _REPEATABLE = frozenset({"--debug", "--json", "--metadata"})
 _OPTION = re.compile(r"--[a-z][a-z-]*")
@@ -45,15 +45,15 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
 
 _EXIT_CODES = """\
 exit codes: 0 done, 1 some items failed, 2 usage or configuration, 3 not found, 4 access refused,
-5 a fault that may pass (try again), 130 interrupted"""
+5 a temporary fault (try again), 130 interrupted"""
 
 
 class UsageError(ConfigError):
-    """The command line cannot be what was meant; nothing was done."""
+    """The command line is wrong; nothing was done."""
 
 
 class Arguments(argparse.Namespace):
-    """What was typed; the values here are those of options that were not."""
+    """The parsed command line; the values here are the defaults."""
 
     command: str
     provider: str | None = None
@@ -88,7 +88,7 @@ class Arguments(argparse.Namespace):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises what the standard parser prints before it exits."""
+    """A parser that raises an error; the standard parser prints it and exits."""
 
     def error(self, message: str) -> NoReturn:
         text = f"{message}; see `{self.prog} --help`"
@@ -96,11 +96,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> Arguments:
-    """Understand the words of a command line.
+    """Parse the words of a command line.
 
     Raises:
-        UsageError: They cannot be understood; names the option that was probably meant.
-        SystemExit: Help or the version was asked for, and printed.
+        UsageError: The words are wrong; the message names a similar option, if there is one.
+        SystemExit: Help or the version was printed.
     """
     options = [word.partition("=")[0] for word in takewhile(lambda word: word != "--", words) if word[:2] == "--"]
     twice = next((option for option, times in Counter(options).items() if times > 1), None)
@@ -116,7 +116,7 @@ def parse(words: Sequence[str]) -> Arguments:
         unknown = next((option for option in options if option not in known), None)
         url = next((word for word in words if "://" in word and word[:2] != "--"), None)
         if url is not None and url in str(error):
-            text = f"{error}; the place is an option: --url {url}"
+            text = f"{error}; give the URL as an option: --url {url}"
             raise UsageError(text) from None
         hint = nearest(unknown, known) if unknown is not None else ""
         if not hint.startswith("did you mean"):
@@ -152,17 +152,17 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 
     _add_objects(
         verb("list", "list objects in the order of their keys"),
-        verb("info", "show what is known about an object, or about the provider"),
-        verb("delete", "delete objects; it is no error if there is none, unless --strict is given"),
+        verb("info", "show the properties of an object, or of the provider"),
+        verb("delete", "delete objects; a missing object is an error only with --strict"),
         verb("cat", "write an object's bytes to standard output"),
     )
     transfer = _transfer()
     _add_transfers(
-        verb("upload", "store a file, a directory or standard input", transfer),
-        verb("download", "fetch an object, or all objects below a prefix", transfer),
+        verb("upload", "upload a file, a directory or standard input", transfer),
+        verb("download", "download an object, or all objects below a prefix", transfer),
     )
     demo = verb("demo", "start an S3 server on this machine, move files to it and back, and compare them")
-    demo.add_argument("--local", metavar="DIR", help="move the files of this directory instead of sample files")
+    demo.add_argument("--local", metavar="DIR", help="use the files of this directory instead of sample files")
     demo.add_argument("--keep", action="store_true", help="keep the directories, and print their paths")
     return parser, made
 
@@ -171,7 +171,7 @@ def _common() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("common options")
     group.add_argument(
-        "--url", help="where the objects are: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…"
+        "--url", help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…"
     )
     group.add_argument(
         "--provider",
@@ -179,7 +179,9 @@ def _common() -> argparse.ArgumentParser:
         help="such as s3 or local; environment variables configure it (default: STORAGE_PROVIDER, else local)",
     )
     group.add_argument(
-        "--env-file", metavar="FILE", help="read more environment variables from a file; those that are set win"
+        "--env-file",
+        metavar="FILE",
+        help="read more environment variables from a file; variables that are already set are kept",
     )
     group.add_argument("--json", action="store_true", help="print JSON (for list: JSON Lines)")
     group.add_argument("--debug", action="store_true", help="log every request, and show tracebacks")
@@ -189,24 +191,32 @@ def _common() -> argparse.ArgumentParser:
 
 
 def _add_entries(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("provider options (each can also be given in the URL or by a variable)")
-    group.add_argument("--endpoint-url", metavar="URL", help="a server of your own, such as https://minio.example:9000")
-    group.add_argument("--region", metavar="NAME", help="such as eu-central-1")
+    group = parser.add_argument_group("provider options (each can also be set in the URL or by a variable)")
+    group.add_argument("--endpoint-url", metavar="URL", help="your own server, such as https://minio.example:9000")
+    group.add_argument("--region", metavar="NAME", help="region, such as eu-central-1")
     group.add_argument("--profile", metavar="NAME", help="a profile of the AWS configuration files")
-    group.add_argument("--addressing-style", choices=get_args(AddressingStyle), help="where the bucket stands in URLs")
     group.add_argument(
-        "--server", choices=get_args(Server), help="what a server of your own does: all that AWS does, or little"
+        "--addressing-style",
+        choices=get_args(AddressingStyle),
+        help="position of the bucket in request URLs: in the path, or in the host name (virtual)",
+    )
+    group.add_argument(
+        "--server",
+        choices=get_args(Server),
+        help="features of your own server: all that AWS has (aws), or few (generic)",
     )
     group.add_argument("--ca-bundle", metavar="FILE", help="a file with the certificate authorities to trust")
-    group.add_argument("--allow-http", action="store_true", help="allow http:// to other machines, without protection")
-    group.add_argument("--anonymous", action="store_true", help="use no credentials, for public objects")
+    group.add_argument("--allow-http", action="store_true", help="allow unencrypted http:// to other machines")
+    group.add_argument(
+        "--anonymous", action="store_true", help="send unsigned requests without credentials, for public objects"
+    )
 
 
 def _transfer() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("transfer options")
-    group.add_argument("--part-size", type=size, metavar="SIZE", help="bytes of a part, such as 8MiB")
-    group.add_argument("--concurrency", type=int, metavar="N", help="how many requests run at once")
+    group.add_argument("--part-size", type=size, metavar="SIZE", help="size of a part, such as 8MiB")
+    group.add_argument("--concurrency", type=int, metavar="N", help="number of requests at the same time")
     return parser
 
 
@@ -216,21 +226,23 @@ def _add_objects(
     delete: argparse.ArgumentParser,
     cat: argparse.ArgumentParser,
 ) -> None:
-    listing.add_argument("--prefix", metavar="P", help="only keys that begin with P; * has no meaning")
+    listing.add_argument("--prefix", metavar="P", help="only keys that begin with P; * is not a wildcard")
     listing.add_argument("--delimiter", metavar="D", help="group keys at this text, such as /")
-    info.add_argument("key", metavar="KEY", nargs="?", help="of the object; default: show the provider")
-    delete.add_argument("keys", metavar="KEY", nargs="*", help="of an object; * has no meaning")
-    delete.add_argument("--prefix", metavar="P", help="delete every key that begins with P; needs --recursive")
-    delete.add_argument("--all", action="store_true", help="delete every object; needs --recursive")
-    delete.add_argument("--recursive", action="store_true", help="confirm that --prefix or --all is meant")
-    delete.add_argument("--strict", action="store_true", help="look first, and report keys that do not exist")
-    cat.add_argument("key", metavar="KEY", help="of the object")
+    info.add_argument("key", metavar="KEY", nargs="?", help="key of the object; default: show the provider")
+    delete.add_argument("keys", metavar="KEY", nargs="*", help="key of an object; * is not a wildcard")
+    delete.add_argument("--prefix", metavar="P", help="delete all objects whose keys begin with P; needs --recursive")
+    delete.add_argument("--all", action="store_true", help="delete all objects; needs --recursive")
+    delete.add_argument("--recursive", action="store_true", help="confirm --prefix or --all")
+    delete.add_argument(
+        "--strict", action="store_true", help="check each key first, and report missing objects as errors"
+    )
+    cat.add_argument("key", metavar="KEY", help="key of the object")
 
 
 def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentParser) -> None:
     upload.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard input")
     upload.add_argument(
-        "--remote", metavar="R", help="the key of a file, or the prefix of a directory; default: the name of L"
+        "--remote", metavar="R", help="the key for a file, or the prefix for a directory; default: the name of L"
     )
     upload.add_argument(
         "--metadata", action="append", type=pair, metavar="NAME=VALUE", help="user metadata; may be given several times"
@@ -242,13 +254,16 @@ def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentP
         const="*",
         choices=("*",),
         metavar="*",
-        help="store only if there is no such object",
+        help="upload only if the object does not exist",
     )
     download.add_argument(
-        "--remote", required=True, metavar="R", help="a key, or a prefix (R/ always is one): all objects below it"
+        "--remote",
+        required=True,
+        metavar="R",
+        help="a key, or a prefix to download all objects below it (R/ is always a prefix)",
     )
     download.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard output")
-    download.add_argument("--no-clobber", action="store_true", help="keep files that exist, and fetch the others")
+    download.add_argument("--no-clobber", action="store_true", help="keep existing files, and download only the others")
 
 
 def size(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The whole job on this machine: sample files, an S3 server, a directory up, listed, down, and compared."""
+"""The verb `demo`: starts an S3 server, uploads, lists and downloads a directory, and compares the files."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PREFIX = "demo/"
-CONFIG = TransferConfig(part_size=5 * MiB, max_concurrency=8)  # the smallest parts of S3: many of a small file
+CONFIG = TransferConfig(part_size=5 * MiB, max_concurrency=8)  # S3's smallest parts: a small file has many
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step took, and what it was about."""
+    """The time, files and bytes of one step."""
 
     name: str
     seconds: float
@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(slots=True)
 class Demo:
-    """What the steps found, as it is printed."""
+    """The results of the steps."""
 
     source: str
     restored: str
@@ -54,11 +54,11 @@ class Demo:
 
     @property
     def identical(self) -> bool:
-        """Whether every file came back, and nothing failed on the way."""
+        """Whether all files are the same after the download, and nothing failed."""
         return not (self.differing or self.uploaded.failed or self.downloaded.failed)
 
     def large_object(self) -> dict[str, object] | None:
-        """Give how the largest object was moved."""
+        """Describe how the largest object was transferred."""
         if not self.downloaded.results:
             return None
         down = max(self.downloaded.results.values(), key=lambda one: one.size)
@@ -74,7 +74,7 @@ class Demo:
 
 
 async def demo(arguments: Arguments, output: Output) -> int:
-    """Run the steps, print what they took, and give whether every byte came back."""
+    """Run the steps and print their times; the exit code says whether all bytes are the same."""
     from bucketry.testing import embedded_s3
 
     stack = ExitStack()
@@ -135,7 +135,7 @@ def _moved(name: str, seconds: float, batch: BatchResult) -> Step:
     return Step(name, seconds, len(batch.results), sum(one.size for one in batch.results.values()))
 
 
-def _make_work(stack: ExitStack, kept: bool) -> str:  # noqa: FBT001 - in_thread passes positions
+def _make_work(stack: ExitStack, kept: bool) -> str:  # noqa: FBT001 - in_thread passes positional arguments
     if kept:
         return tempfile.mkdtemp(prefix="bucketry-demo-")
     return stack.enter_context(tempfile.TemporaryDirectory(prefix="bucketry-demo-"))
@@ -143,7 +143,7 @@ def _make_work(stack: ExitStack, kept: bool) -> str:  # noqa: FBT001 - in_thread
 
 def _check_directory(path: str) -> None:
     if not os.path.lexists(path):
-        message = f"{path}: there is no such directory"
+        message = f"{path}: the directory does not exist"
         raise LocalFileNotFoundError(message, path=path)
     if not os.path.isdir(path):
         message = f"{path}: is not a directory"

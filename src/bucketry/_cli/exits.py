@@ -1,4 +1,4 @@
-"""Exit codes: what a script learns from how the program ended."""
+"""The exit codes of the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ USAGE = 2
 NOT_FOUND = 3
 ACCESS = 4
 TRANSIENT = 5
-BY_SIGNAL = 128  # plus the signal's number, as shells say: 130 for SIGINT
+BY_SIGNAL = 128  # plus the signal's number, as in shells: 130 for SIGINT
 
 _CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
     (NOT_FOUND, (errors.NotFoundError, errors.BucketNotFoundError, errors.LocalFileNotFoundError)),
@@ -32,5 +32,5 @@ _CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
 
 
 def exit_code(error: BaseException) -> int:
-    """Give the code of an error that ended the program."""
+    """Give the exit code for the error that ended the program."""
     return next((code for code, kinds in _CODES if isinstance(error, kinds)), FAILED)

@@ -1,4 +1,4 @@
-"""How much there is to move, for the progress display: of a directory before, of a prefix meanwhile."""
+"""Counts how much there is to move, for the progress display: a directory before, a prefix during the transfer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry._transfer.workers import stop
 from bucketry.errors import LocalFileError
 
-_BATCH = 1_000  # files that a thread looks at before it can be interrupted
+_BATCH = 1_000  # a thread can be interrupted after so many files
 
 
 def measure(root: str) -> Generator[None, None, tuple[int, int]]:
-    """Give bytes and number of the files that an upload of the directory finds. Blocks: run it `in_steps`."""
+    """Give the bytes and the number of the files that an upload of the directory sends. Blocks: run it `in_steps`."""
     size = files = 0
     with suppress(LocalFileError):  # the upload itself reports what cannot be read
         for number, found in enumerate(walk_to_upload(root), start=1):
@@ -30,15 +30,15 @@ def measure(root: str) -> Generator[None, None, tuple[int, int]]:
 
 @asynccontextmanager
 async def counting(provider: IStorageProvider, prefix: str, counts: Counts | None) -> AsyncIterator[None]:
-    """Count the objects below a prefix while the context is open; a failure to do so only leaves them uncounted.
+    """Count the objects below a prefix while the context is open; an error only stops the counting.
 
-    Cost: 1 request for each 1,000 keys; none where nobody looks.
+    Cost: 1 request for each 1,000 keys; no requests without a display.
     """
     if counts is None:
         yield
         return
     counts.expect(0, 0, complete=False)
-    # A plain task, not a group: its error must not end the download. `stop` ends it.
+    # A plain task, not a task group: its error must not end the download. `stop` ends the task.
     task = asyncio.get_running_loop().create_task(_count(provider, prefix, counts))
     try:
         yield
@@ -49,7 +49,7 @@ async def counting(provider: IStorageProvider, prefix: str, counts: Counts | Non
 async def _count(provider: IStorageProvider, prefix: str, counts: Counts) -> None:
     size = files = 0
     async for entry in provider.list(prefix):
-        if entry.size or not entry.key.endswith("/"):  # else it stands for a directory
+        if entry.size or not entry.key.endswith("/"):  # else the object marks a directory
             size, files = size + entry.size, files + 1
             counts.expect(size, files, complete=False)
     counts.expect(size, files)

@@ -1,4 +1,4 @@
-"""Signals: the first one cancels the job so that it cleans up, the second one ends the program at once."""
+"""Signals: the first one cancels the job, which then cleans up; the second one ends the program at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(job: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
-    """Run a job in an event loop of its own, and give its exit code, or 128 and the number of the signal."""
+    """Run a job in a new event loop; give its exit code, or 128 plus the number of the signal."""
     interrupt = _Interrupt(output)
     with interrupt.watching():
         try:
@@ -31,7 +31,7 @@ def run(job: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
 
 
 class _Interrupt:
-    """Which signal came, and what it stops."""
+    """The received signal, and the job that it stops."""
 
     def __init__(self, output: Output) -> None:
         self.received: int | None = None
@@ -41,7 +41,7 @@ class _Interrupt:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Handle the signals while the context is open."""
-        # Who starts a program with a signal ignored, as `nohup` and background jobs do, wants it ignored.
+        # If the parent process ignores a signal, as `nohup` and background jobs do, it stays ignored.
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
         for number in handled:
@@ -53,9 +53,9 @@ class _Interrupt:
                 signal.signal(number, before[number])
 
     async def supervise(self, job: Callable[[], Coroutine[Any, Any, int]]) -> int:
-        """Run the job so that a signal cancels it."""
+        """Run the job; a signal cancels it."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        assert task is not None  # noqa: S101 - a running coroutine is in a task
 
         def cancel() -> None:
             self._output.note("interrupted: cleaning up (interrupt again to stop at once)")
@@ -63,7 +63,7 @@ class _Interrupt:
 
         self._stop = lambda: loop.call_soon_threadsafe(cancel)
         try:
-            if self.received is not None:  # while the loop was starting
+            if self.received is not None:  # the signal came while the loop was starting
                 return BY_SIGNAL + self.received
             return await job()
         finally:
@@ -72,7 +72,7 @@ class _Interrupt:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.received is not None:
-            os._exit(BY_SIGNAL + number)  # asked twice: not even clean-up may hold the user up
+            os._exit(BY_SIGNAL + number)  # the second signal: exit without cleaning up
         self.received = number
         if self._stop is not None:
             self._stop()

@@ -1,4 +1,4 @@
-"""The entry point: from words to an exit code, with one line for whatever went wrong."""
+"""The entry point: runs a command line and gives an exit code; an error is reported in one line."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, and give its exit code.
 
     Args:
-        argv: The words after the program's name; `None`: those it was started with.
+        argv: The words after the program's name; `None`: those of this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a key that the terminal has no letters for
-    # Known before the words are understood, for the case that they are not.
+        sys.stdout.reconfigure(errors="backslashreplace")  # for keys that the terminal cannot show
+    # Read before parsing, because an error of the parser is reported in this form, too.
     output = Output(as_json="--json" in words, debug="--debug" in words)
     try:
         code = _run(words, output)
-        sys.stdout.flush()  # here, so that a full disk is reported
-    except BrokenPipeError:  # the reader, such as `head`, has all it wants
+        sys.stdout.flush()  # here, so that the error of a full disk is reported
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         code = DONE
-    except KeyboardInterrupt:  # before the event loop took charge of signals, or after
+    except KeyboardInterrupt:  # before or after the event loop handles signals
         code = BY_SIGNAL + _SIGINT
-    except Exception as error:  # noqa: BLE001 - the outermost place: report in one line
+    except Exception as error:  # noqa: BLE001 - the outermost function: report in one line
         output.error(error)
         code = exit_code(error)
     _flush_stdout()
@@ -56,7 +56,7 @@ def _run(words: Sequence[str], output: Output) -> int:
     if arguments.debug:
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
-    # What follows loads asyncio, and the modules of one verb.
+    # Imported here, because only some commands need asyncio and the modules of one verb.
     from bucketry._cli.interrupt import run
 
     if arguments.command == "demo":
@@ -75,7 +75,7 @@ def _run(words: Sequence[str], output: Output) -> int:
 
 
 def _verb(command: str) -> Verb:
-    """Load the module of one verb, and give its function."""
+    """Import the module of one verb, and give its function."""
     if command in {"upload", "download"}:
         from bucketry._cli.transfers import download, upload
 
@@ -86,10 +86,10 @@ def _verb(command: str) -> Verb:
 
 
 def _flush_stdout() -> None:
-    """Print what is still buffered; where that fails, forget it, or the interpreter would fail on it later."""
+    """Print the buffered output; on an error drop it, because the interpreter would fail on it at exit."""
     try:
         sys.stdout.flush()
     except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -42,7 +42,7 @@ async def list_objects(provider: IStorageProvider, arguments: Arguments, output:
 
 
 async def info(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:
-    """Print what is known about an object, or about the provider."""
+    """Print the properties of an object, or of the provider."""
     if arguments.key is None:
         return _provider_info(provider, output)
     async with in_use(provider, prove="reads"):
@@ -79,16 +79,18 @@ async def info(provider: IStorageProvider, arguments: Arguments, output: Output)
 
 
 async def delete(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:
-    """Delete the keys, or everything below the prefix, and report.
+    """Delete the keys, or all keys with the prefix, and report.
 
-    A server answers alike whether there was an object or not: how many were deleted is known of keys that were
-    listed, or with `--strict` looked at, before.
+    A server gives the same answer whether the object existed or not. So the number of deleted objects is known only
+    for listed keys, or with `--strict`, which checks each key first.
     """
     keys = list(dict.fromkeys(arguments.keys))
     for key in keys:
         check_key(key, provider.capabilities, provider.locate())
     if star := next((key for key in keys if "*" in key), None):
-        output.note(f"delete: the * in {shown(star)} was taken literally; --prefix deletes what begins alike")
+        output.note(
+            f"delete: the * in {shown(star)} is a plain character; to delete keys by their beginning, use --prefix"
+        )
     requested = done = 0
     absent = BatchResult()
     failed: list[dict[str, object]] = []
@@ -123,7 +125,7 @@ async def cat(provider: IStorageProvider, arguments: Arguments, output: Output) 
 
 
 async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResult:
-    """Look at each key, several at once, and give those without an object, or that cannot be looked at."""
+    """Check each key, several at once; give the keys without an object, and those whose check failed."""
     failed: dict[str, StorageError] = {}
 
     async def one(key: str) -> None:
@@ -137,7 +139,7 @@ async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResul
 
 
 async def _deleted(provider: IStorageProvider, keys: Sequence[str], prefix: str | None) -> AsyncIterator[BatchResult]:
-    """Delete the keys, and with a prefix batch after batch: it may have more keys than fit memory."""
+    """Delete the keys, or all keys with the prefix: in batches, because all of them may not fit in memory."""
     waiting = list(keys)
     if prefix is not None:
         async with aclosing(_listed_keys(provider, prefix)) as found:

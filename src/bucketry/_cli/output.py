@@ -1,4 +1,4 @@
-"""What is printed: results on standard output, everything else on standard error; text or JSON."""
+"""Prints results to standard output and everything else to standard error, as text or JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _STEP = 1024
 
 
 class Output:
-    """Where a command's words go.
+    """The output of a command.
 
     Args:
-        as_json: For machines: JSON on both streams.
+        as_json: Print JSON on both streams.
         debug: Show tracebacks.
-        verb: What the user asked for; empty while that is not known.
+        verb: The command's verb; empty before the command line is parsed.
     """
 
     def __init__(self, *, as_json: bool, debug: bool) -> None:
@@ -42,7 +42,7 @@ class Output:
         print(_json(value))
 
     def table(self, rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-        """Print rows in columns; those numbered in `right` are aligned to the right."""
+        """Print rows in columns; columns whose index is in `right` are aligned to the right."""
         rows = list(rows)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -53,12 +53,12 @@ class Output:
             self.line("  ".join(cells).rstrip())
 
     def note(self, text: str) -> None:
-        """Say something beside the result."""
-        with suppress(BrokenPipeError):  # nobody listens, and the result does not depend on it
+        """Print a line to standard error."""
+        with suppress(BrokenPipeError):  # standard error is closed; the result does not depend on it
             print(text, file=sys.stderr, flush=True)
 
     def error(self, error: BaseException) -> None:
-        """Say what went wrong, in one line."""
+        """Print an error in one line."""
         if self.debug:
             self.note("".join(traceback.format_exception(error)).rstrip())
         text = error_text(error)
@@ -68,7 +68,7 @@ class Output:
         self.note(_json({"error": facts}) if self.as_json else f"error: {text}")
 
     def failures(self, batch: BatchResult) -> None:
-        """Say what went wrong with each item of a batch."""
+        """Print the error of each failed item of a batch."""
         for key, error in batch.failed.items():
             if self.as_json:
                 self.note(_json({"error": {"key": key, **error_facts(error)}}))
@@ -82,12 +82,12 @@ def error_text(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what breaks the line or controls the terminal."""
+    """Escape line breaks and control characters."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def error_facts(error: BaseException) -> dict[str, object]:
-    """Give what programs want to know about an error."""
+    """Give an error's attributes for JSON output."""
     found = {name: getattr(error, name, None) for name in _FACTS}
     return {
         "type": type(error).__name__,
@@ -99,7 +99,7 @@ def error_facts(error: BaseException) -> dict[str, object]:
 
 
 def shown(key: str) -> str:
-    """Give a key as a terminal may show it: one that could be misread, or control the terminal, in quotes."""
+    """Give a key for the terminal; a key with control characters or outer blanks is quoted."""
     plain = key.isprintable() and key == key.strip() and key and not key.startswith('"')
     return key if plain else json.dumps(key)
 
@@ -136,7 +136,7 @@ def counted(number: int, word: str) -> str:
 
 
 def _json(value: object) -> str:
-    # ASCII only: whatever the terminal's encoding, and keys that are not valid Unicode included.
+    # ASCII only: safe for every terminal encoding, and for keys that are not valid Unicode.
     return json.dumps(value, default=_plain)
 
 

@@ -1,4 +1,4 @@
-"""Which provider a command works on, and how long it stays open."""
+"""Makes the provider of a command, and closes it at the end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUC
 
 
 def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageProvider:
-    """Make the provider that `--url`, else `--provider`, else the environment names; no I/O.
+    """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O.
 
     Raises:
-        ConfigError: It is unknown, or its configuration is missing, malformed or contradictory.
+        ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
     """
     options = {name: getattr(arguments, name) for name in ENTRIES}
     entries = {name: value for name, value in options.items() if value is not None and value is not False}
@@ -44,15 +44,17 @@ def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageP
 
 
 def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:
-    """Tell who has not said where, and has set up a cloud: the directory is the default."""
-    say = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
+    """Warn a user who has configured a cloud but named no provider: the local directory is the default."""
+    hint = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
         option = "--" + next(iter(entries)).replace("_", "-")
-        message = f"{option} is for a store in a cloud, and without a name it is the local directory; {say}"
+        message = (
+            f"{option} is for a store in a cloud, but no provider is named, so the local directory is used; {hint}"
+        )
         raise ConfigError(message)
     found = next((name for name in _OF_CLOUDS if environ.get(name)), None)
     if found is not None:
-        warnings.warn(f"{found} is set, and the local directory is used; {say}", stacklevel=2)
+        warnings.warn(f"{found} is set, but no provider is named, so the local directory is used; {hint}", stacklevel=2)
 
 
 def transfer_config(provider: IStorageProvider, arguments: Arguments) -> TransferConfig:
@@ -65,17 +67,17 @@ def transfer_config(provider: IStorageProvider, arguments: Arguments) -> Transfe
     return TransferConfig(
         part_size=arguments.part_size,
         max_concurrency=usual if arguments.concurrency is None else arguments.concurrency,
-        # Who asks for larger parts means it: then one of them may be in flight.
+        # A larger --part-size raises the budget, so that one such part fits.
         memory_budget=max(MEMORY_BUDGET, arguments.part_size or 0),
     )
 
 
 def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
-    """Set the variables of a `.env` file that the environment does not have.
+    """Set those variables of a `.env` file that are not set in the environment.
 
     Args:
-        file: Its path.
-        environ: The process's own, because the credential chain of AWS reads there too.
+        file: The path of the file.
+        environ: The process's own environment, because AWS's credential chain reads it, too.
 
     Raises:
         ConfigError: The file cannot be read, or python-dotenv is not installed.
@@ -101,17 +103,17 @@ def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
 async def in_use(
     provider: IStorageProvider, *, prove: Literal["nothing", "reads", "writes"] = "nothing"
 ) -> AsyncIterator[None]:
-    """Disconnect at the end, and at the beginning prove what the requests themselves would not tell well.
+    """Check the connection at the beginning if needed, and disconnect at the end.
 
-    A request that lists or gets says itself what is wrong with bucket or credentials; HEAD does not, and
-    the many requests of a directory would each say it.
+    A failed list or get request says by itself what is wrong with the bucket or the credentials, so it needs no check.
+    A failed HEAD does not say it, and a directory's many requests would all repeat it.
     """
     try:
         if prove == "writes":
-            with suppress(AccessDeniedError):  # a token that may only write cannot prove it by reading
+            with suppress(AccessDeniedError):  # the check reads, and some tokens may only write
                 await provider.connect()
         elif prove == "reads" and not provider.capabilities.plain_paths:
-            # Connecting makes a directory that is not there, and reading should not.
+            # Only for clouds: a local provider would make its missing directory, and a read should not.
             await provider.connect()
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The progress display: on a terminal's standard error, where rich is installed, and nowhere else."""
+"""The progress display: only if standard error is a terminal and rich is installed."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from contextlib import contextmanager
 from bucketry._cli.output import Output, shown_duration, shown_size
 from bucketry._core.values import Progress
 
-_WINDOW = 10.0  # seconds that the rate is of: steady enough to read, soon true after a stall
-_STEP = 0.25  # seconds between two samples of it
-_TEXT_WIDTH = 75  # letters beside the bar, at most
+_WINDOW = 10.0  # the rate is the average of so many seconds: steady to read, and correct soon after a stall
+_STEP = 0.25  # seconds between two samples of the rate
+_TEXT_WIDTH = 75  # the largest number of letters beside the bar
 _BAR_WIDTH = 40
 
 
 class Counts:
-    """What a transfer has moved so far, and of how much.
+    """Counts the bytes that a transfer has moved so far, and knows their total.
 
     Args:
-        clock: Gives seconds.
+        clock: Gives the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
-        self._whole: set[str] = set()  # keys that are there as a whole; a part that is sent again takes one out
+        self._whole: set[str] = set()  # keys that are complete; a key is removed when a part of it is sent again
         self.moved = 0
         self.size: int | None = None
         self._files: int | None = None
         self._complete = True
 
     def expect(self, size: int, files: int, *, complete: bool = True) -> None:
-        """Note how much there is to move, as far as it is known."""
+        """Store how much there is to move; `complete=False`: more may follow."""
         self.size, self._files, self._complete = size, files, complete
 
     def report(self, step: Progress) -> None:
-        """Note what a transfer reports."""
+        """Count a progress report of a transfer."""
         if self._files is None and self._complete and step.total is not None:
-            self.expect(step.total, 1)  # one object, whose size the first answer tells
+            self.expect(step.total, 1)  # one object; the first answer gives its size
         self.moved += step.increment
         if step.transferred == step.total:
             self._whole.add(step.key)
@@ -51,7 +51,7 @@ class Counts:
             self._samples.append((now, self.moved))
 
     def text(self) -> str:
-        """Say bytes, percent, rate, time left and files."""
+        """Give the display's text: percent, bytes, rate, time left and files."""
         more = "" if self._complete else "+"
         rate = self._rate()
         words = []
@@ -78,16 +78,16 @@ class Counts:
 
 
 def reporter(counts: Counts | None) -> Callable[[Progress], None] | None:
-    """Give what a transfer calls; `None` where nobody looks."""
+    """Give the progress callback for a transfer; `None`: nothing is displayed."""
     return None if counts is None else counts.report
 
 
 @contextmanager
 def progress(output: Output, verb: str) -> Iterator[Counts | None]:
-    """Show what is moved while the context is open; gives what a transfer reports to, `None`: nobody looks.
+    """Show the progress while the context is open; gives the counts to report to, or `None` without a display.
 
     Args:
-        output: Says whether a machine reads.
+        output: There is no display if it prints JSON.
         verb: Such as `"upload"`.
     """
     if output.as_json or not sys.stderr.isatty():
@@ -105,7 +105,7 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
     counts = Counts()
 
     class Verb(ProgressColumn):
-        """The first column: before the others are drawn, it tells the bar how far it is."""
+        """The first column; before the others are drawn, it updates the bar's state."""
 
         def render(self, task: Task) -> Text:
             task.completed, task.total = counts.moved, counts.size or None

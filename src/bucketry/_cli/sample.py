@@ -1,4 +1,4 @@
-"""The demonstration's files: made, listed and compared. Blocking: call these in a worker thread."""
+"""Makes, lists and compares the files of `demo`. The functions block: call them in a worker thread."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from bucketry._core.units import KiB, MiB
 
 SMALL_FILES = 120
-LARGE_FILE = 24 * MiB + 123  # above the size from which parts are used, and no multiple of one
+LARGE_FILE = 24 * MiB + 123  # large enough for parts, and not a multiple of the part size
 _DIRECTORIES = 6
 _BLOCK = MiB
 
 
 def make_sample(directory: str) -> None:
-    """Make many small files, names and sizes that are easy to get wrong, and a large one."""
+    """Make many small files, a large one, and some with unusual names or sizes."""
     root = Path(directory)
     for number in range(SMALL_FILES):
         path = root / f"part {number % _DIRECTORIES}" / f"sample-{number:03}.bin"
@@ -28,13 +28,13 @@ def make_sample(directory: str) -> None:
 
 
 def files_below(directory: str) -> dict[str, int]:
-    """Give the size of each file by its path below the directory."""
+    """Give the size of each file, by its path relative to the directory."""
     root = Path(directory)
     return {path.relative_to(root).as_posix(): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
 def differences(one: str, other: str) -> list[str]:
-    """Give the paths of files that are not in both directories with the same bytes."""
+    """Give the paths of files that are missing in one directory or have different bytes."""
     here, there = files_below(one), files_below(other)
     return sorted(
         name

@@ -1,4 +1,4 @@
-"""Standard input and output as streams that can be cancelled: a thread never waits long in a system call."""
+"""Standard input and output as streams that can be cancelled: no thread waits long in a system call."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from bucketry._core.units import MiB
 from bucketry._runtime.threads import in_thread
 
-_PATIENCE = 0.1  # seconds a thread waits before it looks whether it was cancelled; nobody notices so little
+_WAIT = 0.1  # seconds that a thread waits before it checks for a cancellation; too short to be noticed
 _CHUNK = MiB
 
 
 async def read_stdin() -> AsyncGenerator[bytes, None]:
-    """Give what comes in, as it comes."""
+    """Give the bytes of standard input as they arrive."""
     source = sys.stdin.fileno()
     while (chunk := await in_thread(_read, source)) != b"":
         if chunk is not None:
@@ -24,8 +24,8 @@ async def read_stdin() -> AsyncGenerator[bytes, None]:
 
 
 def _read(source: int) -> bytes | None:
-    """Read what is there; `None` where nothing came. Blocks a little."""
-    ready, _, _ = select.select([source], [], [], _PATIENCE)
+    """Read the available bytes; `None`: none arrived. Blocks for a short time."""
+    ready, _, _ = select.select([source], [], [], _WAIT)
     return os.read(source, _CHUNK) if ready else None
 
 
@@ -33,11 +33,11 @@ async def write_stdout(chunks: AsyncIterable[bytes]) -> int:
     """Write all chunks, and give the number of bytes.
 
     Raises:
-        BrokenPipeError: Nobody reads any more.
+        BrokenPipeError: The reader has closed the pipe.
     """
     sys.stdout.flush()
     sink, total = sys.stdout.fileno(), 0
-    # A pipe that is ready takes this much without blocking; a file takes anything.
+    # A ready pipe takes PIPE_BUF bytes without blocking; a file takes any number.
     piece = _CHUNK if stat.S_ISREG(os.fstat(sink).st_mode) else select.PIPE_BUF
     async for chunk in chunks:
         rest = memoryview(chunk)
@@ -48,8 +48,8 @@ async def write_stdout(chunks: AsyncIterable[bytes]) -> int:
 
 
 def _write(sink: int, data: memoryview, piece: int) -> int:
-    """Write until all is written or nothing more goes, and give the number of bytes. Blocks a little."""
+    """Write until all bytes are written or the pipe is full; give their number. Blocks for a short time."""
     written = 0
-    while written < len(data) and select.select([], [sink], [], _PATIENCE)[1]:
+    while written < len(data) and select.select([], [sink], [], _WAIT)[1]:
         written += os.write(sink, data[written : written + piece])
     return written

@@ -1,4 +1,4 @@
-"""The verbs that move bytes: upload and download, of one object or a directory."""
+"""The verbs upload and download, for one object or a directory."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def _download_one(
     into_directory = target != local and not local.endswith("/") and not await in_thread(os.path.isdir, target)
     exists = arguments.no_clobber and await in_thread(os.path.lexists, target)
     if into_directory or exists:
-        await provider.head(key)  # before anything is said of a key that may be a prefix, or missing
+        await provider.head(key)  # checked before the messages below: the key may be a prefix, or missing
     if exists:
         return BatchResult(succeeded=(key,))
     if into_directory:
@@ -147,7 +147,7 @@ async def _any_below(provider: IStorageProvider, prefix: str) -> bool:
 
 
 def _look_at(path: str) -> tuple[str, bool, int]:
-    """Give the last part of the path, whether it is a directory, and its size."""
+    """Give the last part of the path, whether it is a directory, and its size in bytes."""
     try:
         found = os.stat(path)
         return os.path.basename(os.path.abspath(path)), stat.S_ISDIR(found.st_mode), found.st_size
@@ -157,12 +157,12 @@ def _look_at(path: str) -> tuple[str, bool, int]:
 
 def _check_directory(path: str) -> None:
     if os.path.lexists(path) and not os.path.isdir(path):
-        message = f"{path}: is a file, and many objects need a directory"
+        message = f"{path}: is a file, but many objects need a directory"
         raise LocalNotADirectoryError(message, path=path)
 
 
 def _file_for(key: str, local: str) -> str:
-    """Give the file that one object goes to: in a directory it has the last part of the key as its name."""
+    """Give the path of the file for one object; in a directory, the file has the last part of the key as its name."""
     return os.path.join(local, key.rpartition("/")[2]) if local.endswith("/") or os.path.isdir(local) else local
 
 
@@ -174,7 +174,7 @@ def _refuse_object_options(arguments: Arguments) -> None:
     }
     for name, value in given.items():
         if value:
-            message = f"upload: {name} is for a single object, and {arguments.local} is a directory"
+            message = f"upload: {name} is for a single object, but {arguments.local} is a directory"
             raise UsageError(message)
 
 
@@ -182,19 +182,19 @@ def _one(result: TransferResult) -> BatchResult:
     return BatchResult(succeeded=(result.key,), results={result.key: result})
 
 
-def _report(output: Output, verb: str, way: tuple[str, str], batch: BatchResult, seconds: float) -> int:
+def _report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult, seconds: float) -> int:
     results = list(batch.results.values())
     size, parts = sum(one.size for one in results), sum(one.parts for one in results)
     verified = Counter(one.verified for one in results)
-    # What succeeded without a result stayed as it was; keys that end in / are directories that were made.
+    # Keys without a result were skipped, except those that end in "/": these are new directories.
     skipped = sum(key not in batch.results and not key.endswith("/") for key in batch.succeeded)
     output.failures(batch)
     if output.as_json:
         output.document(
             {
                 "verb": verb,
-                "source": way[0],
-                "destination": way[1],
+                "source": ends[0],
+                "destination": ends[1],
                 "files": len(results),
                 "skipped": skipped,
                 "bytes": size,
@@ -208,9 +208,9 @@ def _report(output: Output, verb: str, way: tuple[str, str], batch: BatchResult,
             }
         )
     else:
-        output.line(f"{verb}: {shown(way[0])} → {shown(way[1])}")
+        output.line(f"{verb}: {shown(ends[0])} → {shown(ends[1])}")
         rest = [f"{len(batch.failed):,} more failed"] if batch.failed else []
-        rest += [f"{skipped:,} skipped: there before"] if skipped else []
+        rest += [f"{skipped:,} skipped: already there"] if skipped else []
         rows = [
             ("files", " ".join([f"{len(results):,}", *(f"({text})" for text in rest)])),
             ("bytes", f"{size:,} ({shown_size(size)})"),

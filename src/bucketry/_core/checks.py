@@ -1,4 +1,4 @@
-"""What is checked before any byte moves: keys, metadata, local paths as keys."""
+"""Checks before any byte is sent: keys, metadata, preconditions, and keys as local paths."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from bucketry.errors import (
 )
 
 OWN = ".bucketry"
-"""The directory below a local provider's base that holds staged files, open uploads, metadata and locks."""
+"""The directory below a local provider's base with staged files, open uploads, metadata and locks."""
 
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_DRIVE = re.compile(r"[^/\\]:")  # Windows takes any character before a colon
-_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # what _transfer.write adds
+_DRIVE = re.compile(r"[^/\\]:")  # Windows accepts any character as a drive letter
+_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # the transfer code adds the token to each write's metadata
 _MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # of an object; S3's, names and values in characters
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
 
 
 def check_key(key: str, limits: Capabilities, where: str) -> None:
-    """Refuse a key that no vendor could store.
+    """Raise an error for a key that the vendor cannot store.
 
     Args:
         key: The object's name.
         limits: The vendor's capabilities.
-        where: Begins the message, such as `"s3://bucket"`.
+        where: The beginning of the message, such as `"s3://bucket"`.
 
     Raises:
-        InvalidKeyError: Not a `str`, empty, longer than the limit in UTF-8, or not encodable.
+        InvalidKeyError: The key is not a `str`, is empty, is longer than the limit in UTF-8, or cannot be encoded.
     """
     if not isinstance(key, str):
         message = f"{where}: a key is a str, not {type(key).__name__}"
@@ -56,7 +56,7 @@ def check_key(key: str, limits: Capabilities, where: str) -> None:
 
 
 def refuse_string(keys: Iterable[str], where: str) -> None:
-    """Refuse one key where several are meant: its letters would be taken for keys.
+    """Raise an error for a `str` in place of several keys: each of its letters would be used as a key.
 
     Raises:
         InvalidKeyError: `keys` is a `str`.
@@ -67,11 +67,11 @@ def refuse_string(keys: Iterable[str], where: str) -> None:
 
 
 def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, where: str) -> dict[str, str]:
-    """Refuse metadata that HTTP headers cannot carry unchanged, and give it with lower-case names.
+    """Check that HTTP headers can carry the metadata unchanged, and give it with lower-case names.
 
     Raises:
-        InvalidMetadataError: A name is not an HTTP token, a value is not printable ASCII or has
-            outer blanks, two names differ by case only, or all together are too large.
+        InvalidMetadataError: A name is not an HTTP token, a value is not printable ASCII or begins or ends with
+            a blank, two names differ only by case, or the metadata is too large.
     """
     clean: dict[str, str] = {}
     for name, value in (metadata or {}).items():
@@ -104,7 +104,7 @@ def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, whe
 
 
 def check_header(name: str, value: str | None, where: str) -> None:
-    """Refuse what a header of a request cannot carry.
+    """Raise an error for a value that a request header cannot carry.
 
     Raises:
         InvalidRequestError: It is not printable ASCII, is empty, or has outer blanks.
@@ -141,10 +141,10 @@ def check_tags(tags: Mapping[str, str], where: str) -> dict[str, str]:
 
 
 def check_condition(name: str, value: str | None, *, enforced: bool, where: str, operation: str) -> None:
-    """Refuse a precondition that the provider would ignore, before any byte is sent.
+    """Raise an error for a precondition that the provider would ignore, before any byte is sent.
 
     Raises:
-        UnsupportedError: `value` is given and the vendor's row does not say that it is enforced.
+        UnsupportedError: `value` is given, and the vendor's row does not say that the condition is enforced.
     """
     if value is not None and not enforced:
         message = (
@@ -155,7 +155,7 @@ def check_condition(name: str, value: str | None, *, enforced: bool, where: str,
 
 
 def local_parts(key: str, where: str = "") -> tuple[str, ...]:
-    """Split a key into the names of a relative path that stays below any directory, on any system.
+    """Split a key into the names of a relative path that stays inside its directory on every system.
 
     Raises:
         UnsafeKeyError: The key is absolute, has a drive or a UNC prefix anywhere, an empty, `.` or `..`
@@ -185,7 +185,7 @@ def local_parts(key: str, where: str = "") -> tuple[str, ...]:
 
 
 def check_write(options: WriteOptions, limits: Capabilities, where: str, *, multipart: bool) -> None:
-    """Refuse a write whose precondition the provider would not enforce, before any byte is sent.
+    """Raise an error for a write with a precondition that the provider does not enforce, before any byte is sent.
 
     Raises:
         UnsupportedError: The vendor's row does not say that the condition is enforced.
@@ -208,15 +208,15 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
 
 
 def same_etag(one: str, other: str) -> bool:
-    """Compare etags whichever of them a vendor quotes; some listings and copies send them bare."""
+    """Compare etags without their quotes; some vendors leave the quotes out in listings and copies."""
     return one.strip('"') == other.strip('"')
 
 
 def etag_matches(etag: str, condition: str) -> bool:
-    """Tell whether a read's `if_match` or `if_none_match` names the etag; `"*"` names any."""
+    """Tell whether a read's `if_match` or `if_none_match` names this etag; `"*"` names every etag."""
     return condition == "*" or same_etag(etag, condition)
 
 
 def version_named(etag: str) -> str:
-    """Say which version an object is, for messages that begin with "the object"."""
+    """Describe an object's version, for messages that begin with "the object"."""
     return f"is {etag}" if etag else "has no etag"

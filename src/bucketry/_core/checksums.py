@@ -1,7 +1,8 @@
-"""Checksums by name, incremental and combinable, in hex.
+"""Checksums by name, in hex: for bytes, in steps, and combined from parts.
 
-`zlib` gives CRC-32, `hashlib` MD5 and SHA-256. Where the extra `fast` is installed, CRC-32C and CRC-64/NVME come from
-`awscrt`, and CRC-32 from `isal`: 50 GB/s, where zlib's takes 1 to 6, by what it was built from, and awscrt's 3.
+`zlib` computes CRC-32, `hashlib` MD5 and SHA-256. If the extra `fast` is installed, `awscrt` computes CRC-32C and
+CRC-64/NVME, and `isal` computes CRC-32: at 50 GB/s. `zlib` reaches 1 to 6 GB/s, depending on its build, and `awscrt`
+3 GB/s.
 """
 
 from __future__ import annotations
@@ -73,12 +74,12 @@ def first_usable(preferred: Iterable[str], stored: Container[str] | None = None)
 
 
 def combinable(name: str) -> bool:
-    """Tell whether checksums of parts can be joined into that of the whole."""
+    """Tell whether the checksums of parts can be combined into the checksum of the whole."""
     return name in _CRCS
 
 
 def new(name: str) -> Digest:
-    """Begin a checksum; `name` is one that is `available`."""
+    """Begin a checksum; `available(name)` must be true."""
     if name in _HASHES:
         return hashlib.new(name, usedforsecurity=False)
     return _Crc(*_CRCS[name])
@@ -93,7 +94,7 @@ def of(name: str, data: Buffer) -> str:
 
 
 def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
-    """Give the checksum of the whole from (hex checksum, length) of its parts, in order.
+    """Give the checksum of the whole from the pairs (hex checksum, length in bytes) of its parts, in order.
 
     Source: Mark Adler's description of combining CRCs, https://stackoverflow.com/a/23126768
     """
@@ -119,7 +120,7 @@ _POLYNOMIAL = 0xEDB88320  # CRC-32, bits reversed
 
 
 def _multiply(a: int, b: int) -> int:
-    """Multiply two polynomials over GF(2), bits reversed, modulo the CRC's."""
+    """Multiply two polynomials over GF(2), bits reversed, modulo the CRC's polynomial."""
     product = 0
     for bit in range(31, -1, -1):
         if a >> bit & 1:
@@ -129,7 +130,7 @@ def _multiply(a: int, b: int) -> int:
 
 
 def _combine_crc32(first: int, second: int, length: int) -> int:
-    """Join two CRC-32s, the second of `length` bytes: shift the first by that many zero bytes."""
+    """Combine two CRC-32s: append `length` zero bytes to the first, then add the second, which has `length` bytes."""
     shift, power = 0x80000000, 0x00800000  # x**0 and x**8: one byte
     while length:
         if length & 1:

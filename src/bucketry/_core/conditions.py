@@ -1,4 +1,4 @@
-"""Preconditions and ranges, judged where the package itself keeps the objects."""
+"""Checks preconditions and ranges for the providers that store objects themselves (memory and local)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bucketry.errors import AlreadyExistsError, InvalidRangeError, PreconditionF
 
 
 def judge_read(info: ObjectInfo, options: ReadOptions, where: str) -> None:
-    """Judge the preconditions of a read against the object.
+    """Check the preconditions of a read against the object.
 
     Raises:
-        PreconditionFailedError: The object is another version than `if_match`, or still is `if_none_match`.
+        PreconditionFailedError: The object's etag is not `if_match`, or is `if_none_match`.
     """
     if options.if_match is not None and not etag_matches(info.etag, options.if_match):
         now = version_named(info.etag)
@@ -24,11 +24,11 @@ def judge_read(info: ObjectInfo, options: ReadOptions, where: str) -> None:
 
 
 def judge_write(etag: str | None, options: WriteOptions, *, key: str, where: str) -> None:
-    """Judge the preconditions of a write against the etag in its place, `None` where there is no object.
+    """Check the preconditions of a write against the etag of the present object; `None`: there is no object.
 
     Raises:
-        AlreadyExistsError: `if_none_match="*"` and there is an object.
-        PreconditionFailedError: The object is another version than `if_match`, or there is none.
+        AlreadyExistsError: `if_none_match` is `"*"`, and there is an object.
+        PreconditionFailedError: The object's etag is not `if_match`, or there is no object.
     """
     if options.if_none_match is not None and etag is not None:
         message = f"{where}: the object exists already, and was left as it is"
@@ -40,10 +40,10 @@ def judge_write(etag: str | None, options: WriteOptions, *, key: str, where: str
 
 
 def cut_range(info: ObjectInfo, byte_range: ByteRange | None, where: str) -> ByteRange:
-    """Give the bytes of the object that a read asks for: all of them, or a range cut at the object's end.
+    """Give the range that a read gets: the whole object, or the asked range cut at the object's end.
 
     Raises:
-        InvalidRangeError: The range begins at or beyond the end, also of an empty object: so does S3.
+        InvalidRangeError: The range begins at or beyond the object's end; as on S3, for an empty object too.
     """
     if byte_range is None:
         return ByteRange(0, info.size)
@@ -53,10 +53,10 @@ def cut_range(info: ObjectInfo, byte_range: ByteRange | None, where: str) -> Byt
 
 
 def check_start(info: ObjectInfo, start: int, where: str) -> None:
-    """Refuse a range by where it begins; every range of an empty object is empty.
+    """Raise an error for a range that begins beyond the object's end; every range of an empty object is empty.
 
     Raises:
-        InvalidRangeError: At or beyond the end of an object that is not empty.
+        InvalidRangeError: The range begins at or beyond the end of an object that is not empty.
     """
     if info.size and start >= info.size:
         raise _beyond(info, start, where)

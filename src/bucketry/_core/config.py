@@ -1,4 +1,4 @@
-"""The configuration values: frozen, checked once when they are made, printable without secrets."""
+"""The configuration values: frozen, checked once at construction, with a repr without secrets."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Server: TypeAlias = Literal["auto", "aws", "generic"]
 
 MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
 PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
-MAX_CONCURRENCY = 16  # saturates 10 Gbit/s at 8 MiB a part; below every vendor's per-account rate
-MEMORY_BUDGET = 256 * MiB  # 16 parts of 8 MiB in flight, twice
-MIN_PART_SIZE = 1 * KiB  # lets tests make many parts; the vendor's own minimum is checked against its row
+MAX_CONCURRENCY = 16  # fills 10 Gbit/s with parts of 8 MiB; below every vendor's rate limit for an account
+MEMORY_BUDGET = 256 * MiB  # twice 16 parts of 8 MiB
+MIN_PART_SIZE = 1 * KiB  # small, so that tests can make many parts; the vendor's own minimum is in its row
 MAX_PART_SIZE = 5 * GiB
 _LONGEST_DELAY = 60.0
 
@@ -32,24 +32,23 @@ def _check_delay(where: str, value: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig:
-    """How transfers are cut and how many run at once.
+    """How transfers are split into parts, and how many run at once.
 
-    Memory of one TransferManager is at most `memory_budget` (one part, where an object needs parts larger
-    than that) plus 1 MiB for each of `max_concurrency` bodies, whatever the sizes and number of transfers.
+    One TransferManager uses at most `memory_budget` bytes (or one part, if an object needs larger parts) plus 1 MiB for
+    each of `max_concurrency` bodies, for any size and number of transfers.
 
     Attributes:
-        part_size: Bytes of a part; `None`: 8 MiB, or more where the object needs it to fit the vendor's
-            part limit.
-        multipart_threshold: Size in bytes from which parts are used; `None`: the vendor's row decides.
-        max_concurrency: Body requests in flight at once, over all transfers of the manager; 16.
-        memory_budget: Bytes of bodies held in memory at once, over all transfers of the manager; 256 MiB.
-        max_bandwidth: Bytes per second, on average over the bodies of all transfers of the manager: one body goes as
-            fast as it can, and those after it wait for their turn; `None`: no limit.
-        max_attempts: How often one body is begun before its transfer fails; 10.
-        retry_delay: Seconds before a body is asked for again, on average; doubles with each retry, up to 2.5; 0.1.
-        verify: Compare checksums where the provider keeps or checks one; lengths are always compared.
-        resume: Reserved for journalled transfers; only `False` is accepted in this version.
-        fsync: Flush a downloaded file to the disk before it takes its name.
+        part_size: Bytes of a part; `None`: 8 MiB, or more if the object would exceed the vendor's limit of parts.
+        multipart_threshold: Objects of at least so many bytes are sent in parts; `None`: the vendor's row decides.
+        max_concurrency: Bodies under way at once, in all transfers of the manager; 16.
+        memory_budget: Bytes of bodies in memory at once, in all transfers of the manager; 256 MiB.
+        max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. One body runs at full
+            speed, and the next ones wait; `None`: no limit.
+        max_attempts: How often one body is attempted before its transfer fails; 10.
+        retry_delay: Average seconds before a body is requested again; doubles with each retry, up to 2.5; 0.1.
+        verify: Compare checksums if the provider stores or checks one; lengths are always compared.
+        resume: Reserved for transfers with a journal; this version accepts only `False`.
+        fsync: Flush a downloaded file to the disk before it gets its final name.
     """
 
     part_size: int | None = None
@@ -64,7 +63,7 @@ class TransferConfig:
     fsync: bool = False
 
     def __post_init__(self) -> None:
-        """Check each number and how they fit together."""
+        """Check each value, and that the values fit together."""
         for name, low, high in (
             ("part_size", MIN_PART_SIZE, MAX_PART_SIZE),
             ("multipart_threshold", 0, None),
@@ -103,26 +102,26 @@ class S3FamilyConfig(S3RequestEntries):
 
     Attributes:
         bucket_name: The bucket.
-        endpoint_url: Overrides the vendor's endpoint: tests and self-hosted servers.
-        addressing_style: `"auto"` (the vendor row's), `"path"` or `"virtual"`.
+        endpoint_url: Replaces the vendor's endpoint, for tests and self-hosted servers.
+        addressing_style: `"auto"` (as in the vendor's row), `"path"` or `"virtual"`.
         transport: `"auto"` or `"aiobotocore"`.
         ca_bundle: Path of a PEM file with the certificate authorities to trust.
-        allow_http: Allow `http://` endpoints that are not on the loopback.
+        allow_http: Allow `http://` for endpoints that are not on the loopback interface.
         connect_timeout: Seconds to open a connection.
-        read_timeout: Longest silence of the server, seconds.
-        pool_timeout: Seconds that a call waits for a connection while none becomes free and no byte moves on any: then
-            something holds them and does not read, such as open streams. `None`: `read_timeout`.
-        total_timeout: Seconds for one request: until its answer begins, and as many for the answer's body. What came by
-            then is kept, and a read asks for the rest anew: `asyncio.timeout` bounds a whole call. `None`: as long as
-            bytes keep moving.
-        max_attempts: How often one request is made at most.
-        retry_delay: Seconds before the first retry, on average; doubles with each further one, up to 2.5. The server's
-            own `Retry-After` comes first.
-        max_connections: Sockets to the endpoint at most; `None`: 32, or `max_concurrency` where that is more.
-        server: What the server behind a custom `endpoint_url` is known to do: `"auto"` (the row of the class; of
-            `S3Provider` `"aws"` for AWS's own hosts, else `"generic"`), `"aws"` (all that AWS does), or `"generic"`
-            (little: no conditional writes).
-        anonymous: Ask without credentials, for what is public; none may be given then.
+        read_timeout: Seconds that a connection may be idle during a request.
+        pool_timeout: Seconds that a call waits while no connection becomes free and no byte moves on any of them. The
+            connections' users, such as open streams, then do not read. `None`: `read_timeout`.
+        total_timeout: Seconds for one request until its answer begins, and again as many for the answer's body. Bytes
+            received until then are kept, and a read requests the rest. To limit a whole call, use `asyncio.timeout`.
+            `None`: no limit while bytes move.
+        max_attempts: The largest number of attempts for one request.
+        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5. The server's
+            `Retry-After` replaces it.
+        max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if it is more.
+        server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
+            (little: no conditional writes), or `"auto"` (the row of the class; `S3Provider` takes `"aws"` for AWS's own
+            hosts, else `"generic"`).
+        anonymous: Send unsigned requests, for public buckets; credentials are then not allowed.
     """
 
     bucket_name: str
@@ -142,13 +141,13 @@ class S3FamilyConfig(S3RequestEntries):
     anonymous: bool = False
 
     def __post_init__(self) -> None:
-        """Check types and ranges; host parts are checked where a URL is built."""
+        """Check types and ranges; the code that builds a URL checks the parts of its host."""
         self._text("bucket_name", "endpoint_url")
         if self.endpoint_url is not None and set(self.endpoint_url) & set("@?#"):
-            # Refused here already, and not shown: what is before an @ or in a query may be secret.
+            # Refused here, and not shown: the text before an @ or in a query may be secret.
             problem = "holds user info, a query or a fragment; give credentials as configuration entries"
             raise wrong_entry(self.provider, "endpoint_url", problem)
-        # An empty path would turn the check of certificates off.
+        # An empty path would turn off the check of certificates.
         if self.ca_bundle is not None:
             check_path(self.provider, "ca_bundle", self.ca_bundle)
         self._one_of("addressing_style", get_args(AddressingStyle))
@@ -172,7 +171,7 @@ class S3FamilyConfig(S3RequestEntries):
 
     @property
     def timeouts(self) -> Timeouts:
-        """The four timeouts in one value; a call waits for a connection as long as for a silent server by default."""
+        """The four timeouts in one value; by default, the wait for a connection is as long as `read_timeout`."""
         return Timeouts(
             connect=self.connect_timeout,
             read=self.read_timeout,
@@ -182,12 +181,12 @@ class S3FamilyConfig(S3RequestEntries):
 
     @property
     def access_key(self) -> str | None:
-        """The public half of the credentials; `None`: the credential chain."""
+        """The id of the access key; `None`: the credential chain."""
         return getattr(self, "access_key_id", None)
 
     @property
     def secret_key(self) -> str | None:
-        """The secret half of the credentials."""
+        """The secret access key."""
         return getattr(self, "secret_access_key", None)
 
     def _check_credentials(self) -> None:
@@ -204,8 +203,8 @@ class S3Config(S3FamilyConfig):
     """AWS S3, and any S3-compatible server behind `endpoint_url`.
 
     Attributes:
-        access_key_id: With `secret_access_key`; without both, aiobotocore's credential chain is used.
-        secret_access_key: See `access_key_id`.
+        access_key_id: Given together with `secret_access_key`; without both, aiobotocore's credential chain is used.
+        secret_access_key: The secret for `access_key_id`.
         session_token: Of temporary credentials.
         profile: A profile of the shared AWS configuration files.
         region: Such as `"eu-central-1"`.
@@ -231,7 +230,7 @@ class S3Config(S3FamilyConfig):
     region: str = "us-east-1"
 
     def __post_init__(self) -> None:
-        """Check that credentials come in pairs."""
+        """Check types, and that both halves of the credentials are given or none."""
         S3FamilyConfig.__post_init__(self)
         self._text("access_key_id", "secret_access_key", "session_token", "profile", "region")
         if (self.access_key_id is None) != (self.secret_access_key is None):
@@ -243,7 +242,7 @@ class S3Config(S3FamilyConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitalOceanConfig(S3FamilyConfig):
-    """DigitalOcean Spaces; `region` is the datacenter slug."""
+    """DigitalOcean Spaces; `region` is the datacenter's short name, such as `"nyc3"`."""
 
     provider = "digitalocean"
     credentials = ("access_key_id", "secret_access_key")
@@ -289,12 +288,12 @@ class WasabiConfig(S3FamilyConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackblazeConfig(S3FamilyConfig):
-    """Backblaze B2 through its S3-compatible API: `endpoint_url` or `region` is needed.
+    """Backblaze B2 through its S3-compatible API; needs `endpoint_url` or `region`.
 
     Attributes:
-        key_id: Of an application key; the account's master key does not work with the S3 API.
-        application_key: The key itself.
-        region: Such as `"us-west-004"`; else read from the endpoint's host.
+        key_id: The id of an application key; the account's master key does not work with the S3 API.
+        application_key: The application key.
+        region: Such as `"us-west-004"`; `None`: taken from the endpoint's host.
     """
 
     provider = "backblaze"
@@ -312,7 +311,7 @@ class BackblazeConfig(S3FamilyConfig):
     region: str | None = None
 
     def __post_init__(self) -> None:
-        """Check types, and that there is a place to connect to."""
+        """Check types, and that an endpoint is known."""
         S3FamilyConfig.__post_init__(self)
         self._text("key_id", "application_key", "region")
         if self.endpoint_url is None and self.region is None:
@@ -324,12 +323,12 @@ class BackblazeConfig(S3FamilyConfig):
 
     @property
     def access_key(self) -> str | None:
-        """The key id is what S3 calls the access key."""
+        """The key id, which S3 calls the access key."""
         return self.key_id
 
     @property
     def secret_key(self) -> str | None:
-        """The application key is what S3 calls the secret key."""
+        """The application key, which S3 calls the secret key."""
         return self.application_key
 
 
@@ -339,7 +338,7 @@ class CloudflareR2Config(S3FamilyConfig):
 
     Attributes:
         account_id: 32 hexadecimal digits, from the dashboard.
-        jurisdiction: `"eu"` or `"fedramp"` for buckets made in one; `None` otherwise.
+        jurisdiction: `"eu"` or `"fedramp"` for a bucket in that jurisdiction, else `None`.
     """
 
     provider = "cloudflare_r2"
@@ -358,7 +357,7 @@ class CloudflareR2Config(S3FamilyConfig):
     jurisdiction: str | None = None
 
     def __post_init__(self) -> None:
-        """Check types and the account id's form."""
+        """Check types and the format of the account id."""
         S3FamilyConfig.__post_init__(self)
         self._text("account_id", "access_key_id", "secret_access_key", "jurisdiction")
         if len(self.account_id) != 32 or set(self.account_id.lower()) - set("0123456789abcdef"):  # noqa: PLR2004
@@ -385,6 +384,6 @@ class LocalConfig(ProviderConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryConfig(ProviderConfig):
-    """A store in this process's memory; it has nothing to configure."""
+    """A store in this process's memory; it has no configuration entries."""
 
     provider = "memory"

@@ -1,6 +1,6 @@
-"""The configurations as typed dictionaries, for those who write one as a literal: editors complete their entries.
+"""The configurations as typed dictionaries, so that editors complete the entries of a dictionary literal.
 
-What the entries mean and are checked for is said at the classes in `_core/config.py`; a test holds both together.
+The classes in `_core/config.py` describe and check the entries; a test compares both.
 """
 
 from __future__ import annotations

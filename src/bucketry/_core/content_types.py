@@ -1,4 +1,4 @@
-"""The media type that a key's suffix stands for, on every provider and every machine the same."""
+"""The media type for a key's suffix: the same on every provider and every machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import lru_cache
 
 
 def content_type_of(key: str) -> str | None:
-    """Give the media type for a key, by its last suffix; `None` where Python's own table does not know it.
+    """Give the media type for a key, by its last suffix; `None` if Python's own table does not know the suffix.
 
-    Compressed files have none: theirs would be that of what is inside.
+    The result for a compressed file is `None`, because the table knows only the type of its content.
     """
     name = key[key.rfind("/") + 1 :]
     dot = name.rfind(".")
@@ -17,9 +17,9 @@ def content_type_of(key: str) -> str | None:
 
 @lru_cache(maxsize=1_024)
 def _of_suffix(suffix: str) -> str | None:
-    # Loaded with the first suffix: a program that only reads needs none of it.
+    # Imported on first use: a program that only reads does not need it.
     from mimetypes import MimeTypes
 
-    # Of an instance, because the module's own table depends on the machine's files.
+    # An own instance, because the module's table depends on files of the machine.
     content_type, encoding = MimeTypes(()).guess_type(f"name{suffix}")
     return content_type if encoding is None else None

@@ -1,4 +1,4 @@
-"""The entries of a provider's configuration: from a mapping, variables or a URL's query to a checked value."""
+"""Turns configuration entries from a mapping, environment variables or a URL's query into checked values."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _NO = ("0", "false", "no", "off")
 
 
 def wrong_entry(owner: str, name: str, problem: str) -> ConfigError:
-    """Make the error about one entry."""
+    """Make the error for one entry."""
     return ConfigError(f"{owner}: {name}: {problem}")
 
 
 def check_path(owner: str, name: str, value: object) -> None:
-    """Refuse what is no path, is empty, or holds a NUL."""
+    """Raise an error for a value that is not a path, is empty, or contains a NUL."""
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise wrong_entry(owner, name, f"must be a path, not {value!r}")
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Give the end of an error message: the nearest known word, or all of them."""
+    """Give the end of an error message: the most similar known words, or all known words."""
     close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
@@ -37,22 +37,22 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderConfig:
-    """What every provider's configuration shares: reading a mapping or the environment, once, at the door."""
+    """The base of every provider's configuration; reads a mapping or the environment once, at construction."""
 
     provider: ClassVar[str] = ""
     environment: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """The vendor's own variables of each entry; the first that is set wins."""
+    """The vendor's own variables for each entry; the first one that is set is used."""
     credentials: ClassVar[tuple[str, ...]] = ()
-    """The entries that say who asks."""
+    """The names of the entries with credentials."""
     needs_credentials: ClassVar[bool] = True
-    """Whether each of them must be given, unless the provider asks as nobody (`anonymous`)."""
+    """Whether all `credentials` must be given, unless `anonymous` is true."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | Self) -> Self:
-        """Turn a mapping into the dataclass; `provider_type` in it is the factory's and is ignored.
+        """Turn a mapping into the dataclass; an entry `provider_type` is for the factory and is ignored here.
 
         Raises:
-            ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
+            ConfigError: An entry is missing, unknown or malformed; the message names it and a similar valid one.
         """
         if isinstance(config, cls):
             return config
@@ -73,10 +73,10 @@ class ProviderConfig:
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, ...]]:
-        """Give the variables of each entry, the vendor's own first; the first that is set wins.
+        """Give the variables for each entry, the vendor's own first; the first one that is set is used.
 
-        `BUCKETRY_` and the entry's name is a variable of every entry that has none of the vendor's, and of the
-        two that say where a server is.
+        The variable `BUCKETRY_<ENTRY>` exists for every entry without a variable of the vendor, and for `endpoint_url`
+        and `region`.
         """
         found = {}
         for entry in fields(cls):
@@ -90,7 +90,7 @@ class ProviderConfig:
         """Give the entries that environment variables set; an empty variable counts as not set.
 
         Raises:
-            ConfigError: A variable's text is not what its entry takes; names the variable.
+            ConfigError: A variable's text is not valid for its entry; the message names the variable.
         """
         found = {}
         for name, variables in cls.variables().items():
@@ -106,15 +106,15 @@ class ProviderConfig:
 
     @classmethod
     def from_text(cls, name: str, text: str, said_by: str) -> str | bool | float:
-        """Turn the text of a variable, a query or an option into what the entry takes.
+        """Convert the text of a variable, a query entry or an option into the entry's type.
 
         Args:
             name: The entry.
-            text: What was written.
-            said_by: The variable, query entry or option that holds it, for the message.
+            text: The text.
+            said_by: The variable, query entry or option with the text, for the message.
 
         Raises:
-            ConfigError: It is no such value.
+            ConfigError: The text is not a value of that type.
         """
         hint = next(entry.type for entry in fields(cls) if entry.name == name)
         kinds = re.findall(r"\w+", hint.__name__ if isinstance(hint, type) else str(hint))
@@ -133,10 +133,10 @@ class ProviderConfig:
 
     @classmethod
     def laid_over(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the entries of both; where both have one, `upper` counts.
+        """Give the entries of both; if both have an entry, the one of `upper` is used.
 
-        Where `upper` says who asks, by credentials, `profile` or `anonymous`, nothing of that is taken from `lower`:
-        the token and the profile of the environment belong to its own keys.
+        If `upper` has credentials, `profile` or `anonymous`, none of these entries is taken from `lower`: a token or a
+        profile from the environment belongs to the keys from the environment.
         """
         hidden: tuple[str, ...] = ()
         if any(upper.get(name) for name in (*cls.credentials, "anonymous", "profile")):
@@ -174,7 +174,7 @@ class ProviderConfig:
         for name in names:
             value = getattr(self, name)
             if value is None and defaults[name] is None:
-                continue  # where no default says so, None would silently mean the credential chain of AWS
+                continue  # without this default, None would silently select AWS's credential chain
             if not isinstance(value, str):
                 raise wrong_entry(self.provider, name, f"must be a str, not {type(value).__name__}")
             if not value or value != value.strip() or not value.isprintable():

@@ -1,7 +1,7 @@
-"""Where errors get the facts that the code which raises them does not know: provider, operation and key.
+"""Adds provider, operation and key to errors from code that does not know them.
 
-What checks a key or reads a local file knows neither. So the classes whose methods are called from outside fill in
-what is missing, and nobody else does: an error is raised with its message, and with a key or a path of its own.
+Code that checks a key or reads a local file knows neither provider nor operation. It raises an error with a message,
+and perhaps a key or a path. Only the classes with public methods add the missing attributes.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _OPERATIONS = {
     "delete_batch": "delete_many",
     "copy_object": "copy",
 }
-"""Methods whose errors name another one, which users know; the S3 providers name the same."""
+"""Internal methods, and the public method that their errors name; the S3 providers use the same names."""
 
 _KEYS = ("key", "remote_path", "upload", "source")
-"""Parameters that say which object is concerned; the first of them that a method has does."""
+"""Parameters that can name the object; the first of them that a method has is used."""
 
 
 class _Named(Protocol):
@@ -42,7 +42,7 @@ class _Named(Protocol):
 
 
 def filled(error: E, provider: str, operation: str, key: str | None = None) -> E:
-    """Fill in what an error does not say yet, and give it back."""
+    """Set the attributes that an error does not have yet, and return the error."""
     error.provider = error.provider or provider
     error.operation = error.operation or operation
     error.key = key if error.key is None else error.key
@@ -50,12 +50,12 @@ def filled(error: E, provider: str, operation: str, key: str | None = None) -> E
 
 
 class Facts:
-    """`with Facts(provider, operation, key):` errors that leave the block say all three."""
+    """`with Facts(provider, operation, key):` sets all three on errors that leave the block."""
 
     __slots__ = ("_key", "_operation", "_provider")
 
     def __init__(self, provider: str, operation: str, key: str | None = None) -> None:
-        """Remember them."""
+        """Store the attributes."""
         self._provider = provider
         self._operation = operation
         self._key = key
@@ -66,16 +66,16 @@ class Facts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Fill in what the error does not say yet."""
+        """Set the attributes that the error does not have yet."""
         if isinstance(error, StorageError):
             filled(error, self._provider, self._operation, self._key)
 
 
 def fills_in_facts(cls: C, names: Container[str] | None = None) -> C:
-    """Let the errors of every public coroutine method of the class, and of its `open_body`, say where they are from.
+    """Make every public coroutine method of the class, and its `open_body`, set provider, operation and key on errors.
 
-    The class has a `name`, or a `provider` that has one. A method in its `FILLS_IN_FACTS` does so itself: a layer
-    around it costs 1 µs, which counts where programs make a million calls.
+    The class has a `name`, or a `provider` with one. Methods named in `FILLS_IN_FACTS` do this themselves: a wrapper
+    costs 1 µs, which matters for a million calls.
 
     Args:
         cls: The class.
@@ -121,7 +121,7 @@ def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[
 
 
 class _Opening:
-    """A context of which only the beginning is looked at: what ends it is perhaps its user's error."""
+    """A context that sets attributes only on errors from its start: a later error may be its user's own."""
 
     __slots__ = ("_key", "_opening", "_provider")
 

@@ -1,4 +1,4 @@
-"""What may go with a read or a write, as one frozen value each."""
+"""The options of a read and of a write, one frozen value each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bucketry._core.values import NOTHING, ByteRange, ObjectInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """Which bytes of which version of an object are read.
+    """The bytes and the version of an object to read.
 
     Attributes:
         byte_range: The bytes `[start, end)`; `None`: all of them.
         version_id: The version; `None`: the current one.
-        if_match: An etag: only read exactly this version.
-        if_none_match: An etag: only read another version than this.
+        if_match: An etag: read only if the object has it.
+        if_none_match: An etag: read only if the object has another one.
         verify: A stored checksum of the whole object is asked for, and compared with the bytes.
     """
 
@@ -33,7 +33,7 @@ class ReadOptions:
         return self.if_none_match is not None or self.if_match is not None
 
     def rest(self, start: int, end: int, etag: str) -> ReadOptions:
-        """Give the options to read the bytes `[start, end)` that are missing, of the version that the others are of."""
+        """Give the options to read the missing bytes `[start, end)` of the same version as the others."""
         return ReadOptions(byte_range=ByteRange(start, end), version_id=self.version_id, if_match=etag or None)
 
 
@@ -43,20 +43,20 @@ WHOLE = ReadOptions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """What may go with a write beside its bytes.
+    """The options of a write.
 
     Attributes:
         metadata: User metadata; names are lower-cased, values printable ASCII.
-        content_type: Media type; the provider's default when `None`.
-        cache_control: How long the object may be cached, as HTTP says it.
+        content_type: Media type; `None`: the provider's default.
+        cache_control: How long the object may be cached, as the HTTP header.
         content_disposition: Whether a browser shows the object or saves it, and under which name.
-        content_encoding: How the bytes are encoded already, such as `"gzip"`; they are stored as they are given.
+        content_encoding: The encoding of the given bytes, such as `"gzip"`; they are stored unchanged.
         content_language: The language of the content.
-        storage_class: The vendor's word; its default when `None`.
+        storage_class: The vendor's name for it; `None`: its default.
         tags: The object's tags; at most 10.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.
-        part_checksums: The parts of a multipart upload come with checksums; `False`: the server copies them.
+        part_checksums: Whether a multipart upload's parts are sent with checksums; `False`: the server copies them.
     """
 
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)

@@ -1,4 +1,4 @@
-"""What the operating system says about local files, as the package's errors; no I/O."""
+"""Translates the operating system's errors for local files into the package's errors; no I/O."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _KINDS: dict[int, tuple[type[LocalFileError], str]] = {
 
 
 def local_error(exc: OSError, path: str | os.PathLike[str], where: str = "") -> LocalFileError:
-    """Give the error that says what `exc` means for the local file `path`; the caller raises it `from exc`.
+    """Give the error for `exc` about the local file `path`; the caller raises it `from exc`.
 
     Args:
-        exc: What the operating system raised.
-        path: The local file concerned.
-        where: Begins the message, such as `"s3://bucket/key"`.
+        exc: The operating system's error.
+        path: The local file.
+        where: The beginning of the message, such as `"s3://bucket/key"`.
     """
     name = os.fspath(path)
     kind, meaning = _KINDS.get(exc.errno or 0, (LocalFileError, f"failed: {exc.strerror or exc}"))
@@ -46,10 +46,10 @@ def local_error(exc: OSError, path: str | os.PathLike[str], where: str = "") -> 
 
 
 def check_path(path: str) -> None:
-    """Refuse what no local path can be, before anything is asked of the disk or of a provider.
+    """Raise an error for a text that cannot be a local path, before any disk access or request.
 
     Raises:
-        LocalFileError: It is empty, or holds a NUL.
+        LocalFileError: The path is empty, or contains a NUL.
     """
     if not path:
         message = "the local path is empty; name a file or a directory ('.' is the current one)"

@@ -1,4 +1,4 @@
-"""When a failed request is made again, and after how long; decisions only, no waiting."""
+"""Decides whether a failed request is retried, and after how long; it does not wait itself."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from typing import Protocol
 from bucketry._core.units import KiB
 from bucketry.errors import RequestTimeoutError, StorageError, ThrottledError, UnreachableError
 
-FIRST_DELAY = 0.1  # a blip of a load balancer is over by then
-MAX_DELAY = 5.0  # so ten tries at a server that always fails end after 13 s, on average
-MAX_ATTEMPTS = 10  # where each answer fails one time in four, one call in a million ends without success
-MAX_SILENT = 5  # a server that cannot be reached, or says nothing, is asked no more often: each try takes long
-MAX_RETRY_AFTER = 60.0  # a vendor that asks for more is out of service: say so instead of sleeping
-GOOD_PROGRESS = 64 * KiB  # what a slow line brings in a second or two
-BUDGET = 500  # tokens a client may have out in repeats, as in botocore's standard mode
+FIRST_DELAY = 0.1  # a short fault of a load balancer is over by then
+MAX_DELAY = 5.0  # so ten attempts at a server that always fails end after 13 s, on average
+MAX_ATTEMPTS = 10  # if each answer fails one time in four, one call in a million fails
+MAX_SILENT = 5  # attempts at a server that cannot be reached or does not answer: each of them takes long
+MAX_RETRY_AFTER = 60.0  # a vendor that asks for more is out of service: raise the error instead of waiting
+GOOD_PROGRESS = 64 * KiB  # a slow line receives as much in a second or two
+BUDGET = 500  # tokens that retries may spend, as in botocore's standard mode
 COST = 5
 COST_OF_THROTTLING = 10
-GAIN = 5  # for each success: so one failure in four never uses the budget up, however many requests are under way
+GAIN = 5  # for each success: so one failure in four never uses up the budget, for any number of parallel requests
 ONE_REPEAT = frozenset(
     {
-        # A new signature may settle these.
+        # A new signature may solve these.
         "RequestTimeTooSkewed",
         "ExpiredToken",
-        # The body was damaged on its way: nothing was stored.
+        # The body was damaged during the transfer: nothing was stored.
         "BadDigest",
         "XAmzContentChecksumMismatch",
         "XAmzContentSHA256Mismatch",
     }
 )
-"""Codes of refusals that one repeat, at once, may settle; also of a write that may not be sent twice."""
+"""Error codes that one immediate retry may solve, even for a write that must not be sent twice."""
 
 
 class RetryEntries(Protocol):
-    """What a configuration says about retries."""
+    """The entries of a configuration about retries."""
 
     @property
     def max_attempts(self) -> int:
-        """How often at most."""
+        """The largest number of attempts."""
 
     @property
     def retry_delay(self) -> float:
-        """Seconds before the first repeat, on average."""
+        """Average seconds before the first retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often a request is made at most; the wait before each repeat has full jitter.
+    """How often a request is attempted, and how long the wait before each retry is; the wait has full jitter.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
@@ -60,16 +60,16 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, config: RetryEntries) -> RetryPolicy:
-        """Give the policy that a configuration asks for."""
+        """Give the policy for a configuration."""
         return cls(max_attempts=config.max_attempts, first_delay=config.retry_delay)
 
     def delay(self, error: StorageError, attempt: int, repeated: Collection[str | None] = ()) -> float | None:
         """Give the seconds to wait before the next attempt, or `None` to give up.
 
         Args:
-            error: What the last attempt ended with.
-            attempt: How many attempts were made, 1 after the first.
-            repeated: Codes of `ONE_REPEAT` that were followed by another attempt already.
+            error: The error of the last attempt.
+            attempt: The number of attempts so far, 1 after the first.
+            repeated: The codes of `ONE_REPEAT` after which the request was already retried.
         """
         if error.code in ONE_REPEAT and error.code not in repeated and attempt < self.max_attempts:
             return 0.0
@@ -82,13 +82,13 @@ class RetryPolicy:
 
 
 class BodyRetries:
-    """Decides, for one body, whether the rest is asked for when it broke, and after how long.
+    """Decides, for one broken body, whether the rest is requested, and after how long.
 
-    A body that came a good way begins the count of attempts anew. So a long transfer over a bad line goes on, and a
-    server that sends a few bytes each time does not hold it for ever.
+    After good progress the count of attempts begins again. So a long transfer over a bad line continues, but a server
+    that sends only a few bytes each time does not keep it busy for ever.
 
     Attributes:
-        count: How often the rest was asked for.
+        count: How often the rest was requested.
     """
 
     __slots__ = ("_attempt", "_policy", "count")
@@ -100,14 +100,14 @@ class BodyRetries:
         self.count = 0
 
     def delay(self, error: StorageError, progress: int) -> float:
-        """Give the seconds to wait before the rest is asked for.
+        """Give the seconds to wait before the rest is requested.
 
         Args:
-            error: What the body ended with.
-            progress: The bytes that this body brought.
+            error: The error that ended the body.
+            progress: The bytes received in this attempt.
 
         Raises:
-            StorageError: `error`, where no further attempt is made.
+            StorageError: `error`, if there is to be no further attempt.
         """
         self._attempt = 1 if progress >= GOOD_PROGRESS else self._attempt + 1
         delay = self._policy.delay(error, self._attempt)
@@ -118,10 +118,10 @@ class BodyRetries:
 
 
 class RetryBudget:
-    """A bound on repeats over all requests to one endpoint, so that an outage is not answered with a storm.
+    """Limits the retries of all requests to one endpoint, so that an outage does not cause a flood of retries.
 
-    A repeat that leads to a success costs nothing in the end, and each success earns a little. So a server that
-    refuses some requests is asked again without end, and one that refuses all of them is not.
+    A retry spends tokens. A request that succeeds gets the tokens of its retries back, and adds a few. So retries
+    continue for a server that fails some requests, and stop for a server that fails all.
     """
 
     def __init__(self, tokens: int = BUDGET) -> None:
@@ -130,7 +130,7 @@ class RetryBudget:
         self._tokens = tokens
 
     def spend(self, error: StorageError) -> int:
-        """Take the price of one repeat, and give it; 0 when the budget is used up."""
+        """Spend the tokens of one retry, and give their number; 0: the budget is used up."""
         cost = COST_OF_THROTTLING if isinstance(error, ThrottledError) else COST
         if cost > self._tokens:
             return 0
@@ -138,5 +138,5 @@ class RetryBudget:
         return cost
 
     def succeed(self, spent: int) -> None:
-        """Give back what a request's repeats cost, now that it has succeeded, and what a success earns."""
+        """Return the tokens of a successful request's retries, and add the gain of a success."""
         self._tokens = min(self._limit, self._tokens + spent + GAIN)

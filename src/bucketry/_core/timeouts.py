@@ -1,22 +1,22 @@
-"""How long a request may wait, and for what."""
+"""The timeouts of a request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
-READ_TIMEOUT = 60.0  # longest silence of a server that is still working
+READ_TIMEOUT = 60.0  # a working server may be idle for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds; `None`: no limit. A provider's configuration gives it, and it goes whole to where a socket waits.
+    """Timeouts in seconds; `None`: no limit. The provider's configuration makes this value, and the transports use it.
 
     Attributes:
         connect: From the first packet to the end of the TLS handshake.
-        read: The longest silence of a server that has a request.
-        pool: Waiting for a connection while none becomes free and no byte moves on any.
-        total: One request until its answer begins, and as much again for the answer's body.
+        read: The longest time without a byte from or to the server during a request.
+        pool: The longest wait while no connection becomes free and no byte moves on any of them.
+        total: For one request until its answer begins, and again as long for the answer's body.
     """
 
     connect: float = CONNECT_TIMEOUT

@@ -1,4 +1,4 @@
-"""Sizes in bytes, by name."""
+"""Names for sizes in bytes."""
 
 from __future__ import annotations
 

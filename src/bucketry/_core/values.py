@@ -1,4 +1,4 @@
-"""The frozen values that cross the package's borders; no behaviour beyond checks and no I/O."""
+"""The frozen values that the package's parts exchange; no behaviour except checks, and no I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from bucketry.errors import InvalidRangeError, StorageError
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-WRITE_TOKEN = "bucketry-write"  # noqa: S105 - a metadata name: tells whose write made an object, see _transfer.write
+WRITE_TOKEN = "bucketry-write"  # noqa: S105 - a metadata name: shows which write made an object, see _transfer.one.write
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ByteRange:
     end: int
 
     def __post_init__(self) -> None:
-        """Refuse a range that is negative or runs backwards."""
+        """Raise an error for a negative start, or an end before the start."""
         if not 0 <= self.start <= self.end:
             message = f"byte range [{self.start}, {self.end}) is malformed: give 0 <= start <= end, end not included"
             raise InvalidRangeError(message)
@@ -34,7 +34,7 @@ class ByteRange:
 
 
 class ByteCounter:
-    """How many bytes of a body were sent in the present attempt; counted by the thread that sends, read by others."""
+    """The number of a body's bytes sent in the present attempt; the sending thread counts, other threads read."""
 
     __slots__ = ("count",)
 
@@ -45,15 +45,15 @@ class ByteCounter:
 
 @dataclass(frozen=True, slots=True)
 class FileRange:
-    """The bytes `[start, end)` of an open file, as the body of a request; the reader never moves the file's offset.
+    """The bytes `[start, end)` of an open file, as the body of a request; reading does not change the file's offset.
 
     Attributes:
         fd: The open file.
         start: First byte.
         end: One after the last byte.
-        as_of: `st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` that the file must still have once the range is
-            read, before anything is published; `None`: whatever it has.
-        sent: Where the bytes are counted as they are sent, by a provider that can tell.
+        as_of: `st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` of the file at the beginning. If they differ after
+            the range was read, nothing is published; `None`: not checked.
+        sent: Counts the bytes as they are sent, if the provider supports it.
     """
 
     fd: int
@@ -69,7 +69,7 @@ class FileRange:
 
 
 Body: TypeAlias = bytes | bytearray | memoryview | FileRange
-"""What one request can send: bytes in memory, or a range of an open file."""
+"""The body of one request: bytes in memory, or a range of an open file."""
 
 
 def body_size(body: Body) -> int:
@@ -81,23 +81,23 @@ def body_size(body: Body) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
-    """What a provider knows about one object.
+    """The properties of one object.
 
     Attributes:
         key: The object's name.
         size: Length in bytes.
-        etag: Opaque, exactly as sent, quotes included; empty where the provider sends none.
+        etag: Opaque, exactly as sent, with its quotes; empty if the provider sends none.
         last_modified: Aware, UTC.
-        content_type: Media type; `None` where it was not sent (listings do not send it).
-        storage_class: The vendor's word; `None` for its default.
-        version_id: The version read or written, where versions are kept.
+        content_type: Media type; `None` if it was not sent (listings do not send it).
+        storage_class: The vendor's name for it; `None`: its default.
+        version_id: The version that was read or written, if the bucket keeps versions.
         metadata: User metadata with lower-case names; empty in listings.
-        cache_control: How long the object may be cached, as HTTP says it; like the next three `None` in listings.
+        cache_control: How long the object may be cached, as the HTTP header; `None` in listings, like the next three.
         content_disposition: Whether a browser shows the object or saves it, and under which name.
-        content_encoding: How the stored bytes are encoded, such as `"gzip"`; they are given as they are stored.
+        content_encoding: The encoding of the stored bytes, such as `"gzip"`; reads give the bytes unchanged.
         content_language: The language of the content.
         checksums: Stored checksums of the *whole* object by algorithm (`"crc32"`, `"crc64nvme"`, …), in hex.
-        write_token: Mark of the write that made it, taken out of the metadata; the transfer code's own.
+        write_token: Marks the write that made the object; taken out of the metadata, for the transfer code only.
     """
 
     key: str
@@ -116,7 +116,7 @@ class ObjectInfo:
     write_token: str | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Take the mark of the write out of what users see as their metadata."""
+        """Move the write token out of the metadata that users see."""
         if WRITE_TOKEN in self.metadata:
             own = {name: value for name, value in self.metadata.items() if name != WRITE_TOKEN}
             object.__setattr__(self, "write_token", self.metadata[WRITE_TOKEN])
@@ -128,13 +128,13 @@ class ObjectInfo:
         return state | {"metadata": dict(self.metadata), "checksums": dict(self.checksums)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore what `__getstate__` gave."""
+        """Restore the state from `__getstate__`."""
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
 
 class _Unfrozen:
-    """Of the same layout as an `ObjectInfo`, and quick to fill."""
+    """An object with the memory layout of `ObjectInfo` that is quick to fill."""
 
     __slots__ = ObjectInfo.__slots__
 
@@ -175,7 +175,7 @@ def listed_info(
     version_id: str | None = None,
     checksums: Mapping[str, str] = NOTHING,
 ) -> ObjectInfo:
-    """Make an `ObjectInfo` of what listings say, in a fifth of the constructor's time: a page has 1,000 of them."""
+    """Make an `ObjectInfo` for a listing, in a fifth of the constructor's time: a page has 1,000 of them."""
     info = _Unfrozen(key, last_modified, etag, size, storage_class, content_type, version_id, checksums)
     info.__class__ = ObjectInfo  # type: ignore[assignment]  # frozen from here on
     return info  # type: ignore[return-value]  # as above
@@ -183,14 +183,14 @@ def listed_info(
 
 @dataclass(frozen=True, slots=True)
 class CommonPrefix:
-    """What a listing with a delimiter gives in place of the keys below `prefix`."""
+    """The entry of a listing with a delimiter that replaces all keys below `prefix`."""
 
     prefix: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One answer of a listing: entries in UTF-8 binary order, and where to go on."""
+    """One page of a listing: entries in UTF-8 binary order, and the token of the next page."""
 
     entries: tuple[ObjectInfo | CommonPrefix, ...]
     next_token: str | None = None
@@ -231,7 +231,7 @@ class VersionPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipartUpload:
-    """An open multipart upload, as `create_multipart` and `list_multiparts` give it."""
+    """An open multipart upload, from `create_multipart` or `list_multiparts`."""
 
     key: str
     upload_id: str
@@ -240,14 +240,13 @@ class MultipartUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A stored part of a multipart upload, to be handed to `complete_multipart`.
+    """A stored part of a multipart upload, for `complete_multipart`.
 
     Attributes:
         part_number: 1 to the vendor's limit (10 000).
         size: Length in bytes.
-        etag: As the vendor gave it.
-        checksum: Hex digest in the vendor row's multipart checksum algorithm; `None` where the row has none that the
-            vendor keeps.
+        etag: Exactly as the vendor sent it.
+        checksum: In hex, by the multipart checksum algorithm of the vendor's row; `None` if the vendor keeps none.
     """
 
     part_number: int
@@ -261,10 +260,10 @@ class Progress:
     """One report of a transfer's progress.
 
     Attributes:
-        transferred: Bytes of this key moved so far.
-        total: Bytes in all; `None` for a stream of unknown length.
-        key: The object concerned.
-        increment: Bytes since the last report of this key; negative where some have to be moved again.
+        transferred: Bytes of this key transferred so far.
+        total: All bytes of this key; `None` for a stream of unknown length.
+        key: The object.
+        increment: Bytes since the last report of this key; negative if some must be transferred again.
     """
 
     transferred: int
@@ -275,21 +274,20 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferResult:
-    """What a transfer did.
+    """The result of a transfer.
 
     Attributes:
         key: The object.
         size: Bytes transferred.
         etag: Of the object read or written.
-        version_id: Where versions are kept.
+        version_id: Of the object, if the bucket keeps versions.
         parts: Number of body requests (1 for a single request, 0 for an empty object).
-        retries: Bodies resumed, reads made once more because their checksum differed, and writes settled by the
-            transfer; repeats of single requests do not count.
-        resumed_bytes: Bytes not moved because an earlier, interrupted transfer had moved them.
-        verified: What the bytes were compared by: a checksum's name such as `"crc32"`, `"crc64nvme"`, `"md5"`
-            (for uploads: the provider checked every body against it), `"sha256"` (the hash was part of each
-            request's signature, which a server that follows SigV4 checks; some servers for tests do not), or
-            `"length"`.
+        retries: The number of resumed bodies, of reads repeated because of a wrong checksum, and of writes whose
+            outcome the transfer checked; retries of single requests do not count.
+        resumed_bytes: Bytes that were not transferred because an earlier, interrupted transfer had done it.
+        verified: How the bytes were compared: by a checksum such as `"crc32"`, `"crc64nvme"` or `"md5"` (for uploads,
+            the provider compared every body with it), by `"sha256"` (the hash was part of each request's signature; a
+            server that follows SigV4 checks it, some test servers do not), or by `"length"` only.
         seconds: Wall-clock duration.
     """
 
@@ -306,12 +304,12 @@ class TransferResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What became of each key of a batch; nothing is dropped silently.
+    """The outcome of each key of a batch; no key is left out.
 
     Attributes:
-        succeeded: Keys done.
-        failed: The error of each key that was not.
-        results: For batches that transfer: the result by key.
+        succeeded: The keys that succeeded.
+        failed: The error of each key that failed.
+        results: The result by key, for batches of transfers.
     """
 
     succeeded: tuple[str, ...] = ()
@@ -319,7 +317,7 @@ class BatchResult:
     results: Mapping[str, TransferResult] = field(default_factory=lambda: NOTHING)
 
     def raise_for_failures(self) -> None:
-        """Raise the first failure, with a note that counts the others; do nothing when all succeeded."""
+        """Raise the first error, with a note that counts the others; do nothing if all keys succeeded."""
         if self.failed:
             first, *others = self.failed.values()
             if others:
@@ -335,6 +333,6 @@ class BatchResult:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore what `__getstate__` gave."""
+        """Restore the state from `__getstate__`."""
         for name, value in state.items():
             object.__setattr__(self, name, value)

@@ -1,4 +1,4 @@
-"""Short pieces of blocking work, of which several at once share one hop to a worker thread."""
+"""Runs short pieces of blocking work in worker threads; several pieces share one call to a thread."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from typing import Any, TypeVar, TypeVarTuple
 from bucketry._runtime.finish import until_done
 
 WORTH = 0.005
-"""Seconds of work in one hop, before another thread helps. A second busy thread, like a hop for each file, costs more
-than it does: the interpreter's lock changes hands at every system call. 2,000 files of 16 KiB came at 2,900 a second
-with 0.5 ms, at 3,600 with 3 ms, and at 4,200 without any thread. A slow disk is still asked in parallel."""
+"""Seconds of work in one batch before a second thread is used. For shorter work, a second busy thread or one call for
+each file costs more than it saves, because the interpreter's lock changes threads at every system call. 2,000 files
+of 16 KiB were read at 2,900 a second with 0.5 ms, at 3,600 with 3 ms, and at 4,200 without any thread. A slow disk
+still gets parallel requests."""
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
 class ThreadBatcher:
-    """Runs small file work in worker threads, and learns how long it takes.
+    """Runs small file work in worker threads, and measures how long it takes.
 
-    On a fast disk one thread does all that has gathered while it was away: a hop for each small file would cost
-    more than the file. Where the work is slow, each piece soon gets a thread of its own.
+    If the work is quick, one thread does all pieces that came while it was busy, because a call for each small file
+    would cost more than the file. If the work is slow, each piece soon gets its own thread.
     """
 
     def __init__(self, worth: float = WORTH) -> None:
-        """Begin knowing nothing: each piece gets its own thread, which is `worth` seconds of work."""
+        """Begin without a measurement: each piece counts as `worth` seconds of work, and gets its own thread."""
         self._worth = worth
         self._waiting: deque[_Piece] = deque()
         self._busy = 0
         self._expected = worth
 
     async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
-        """Run a blocking function in a worker thread; when this returns or raises, the thread has left it.
+        """Run a blocking function in a worker thread; when this method returns or raises, the thread has left it.
 
-        A piece that is cancelled before its turn is not begun.
+        A piece that is cancelled before it has started is not run.
         """
         piece = _Piece(partial(function, *args))
         self._waiting.append(piece)
@@ -52,10 +53,10 @@ class ThreadBatcher:
                 await until_done(piece.left)
             raise
         finally:
-            del piece  # an error's traceback leads here, and from here to the error
+            del piece  # breaks a reference cycle: error, traceback, this frame, piece, error
 
     def _send(self) -> None:
-        """Give a thread what waits, if none is at work or there is more than one should do."""
+        """Give the waiting pieces to a thread if none is at work, or if they are too much for one batch."""
         while self._waiting and (not self._busy or len(self._waiting) * self._expected >= self._worth):
             count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]
@@ -78,7 +79,7 @@ class ThreadBatcher:
 
 
 class _Piece:
-    """One call, and who waits for it."""
+    """One call, and the futures of its caller."""
 
     __slots__ = ("call", "done", "error", "left", "result")
 
@@ -87,11 +88,11 @@ class _Piece:
         self.call = call
         self.result: Any = None
         self.error: BaseException | None = None
-        self.done: asyncio.Future[Any] = loop.create_future()  # a cancellation of its waiter cancels this one,
-        self.left: asyncio.Future[None] = loop.create_future()  # and never this one
+        self.done: asyncio.Future[Any] = loop.create_future()  # a cancellation of the caller cancels this one,
+        self.left: asyncio.Future[None] = loop.create_future()  # but never this one
 
     def settle(self) -> None:
-        """Tell who waits how it ended."""
+        """Give the caller the result or the error."""
         self.left.set_result(None)
         if self.done.cancelled():
             return
@@ -102,7 +103,7 @@ class _Piece:
 
 
 def _work(batch: list[_Piece]) -> float:
-    """Do the work, in the thread, and give the seconds that it took."""
+    """Do the work in the thread, and give the seconds that it took."""
     began = time.perf_counter()
     for piece in batch:
         try:

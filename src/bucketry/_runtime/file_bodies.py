@@ -1,4 +1,4 @@
-"""Reading the range of a file that a request sends. Blocks: for worker threads."""
+"""Reads the range of a file that a request sends. Blocks: for worker threads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def read_body(body: Body, where: str) -> bytes:
         where: The object's URL, which begins the message of an error.
 
     Raises:
-        IntegrityError: The file ends early, or is not as of when it was opened.
-        LocalFileError: It cannot be read.
+        IntegrityError: The file ends early, or has changed since it was opened.
+        LocalFileError: The file cannot be read.
     """
     if not isinstance(body, FileRange):
         return bytes(body)
@@ -37,11 +37,11 @@ def read_body(body: Body, where: str) -> bytes:
 
 
 def read_some(body: FileRange, at: int, into: memoryview, where: str) -> int:
-    """Read some of the range's bytes from `at` on, and give their number, at least 1.
+    """Read some of the range's bytes, beginning at `at`, and give their number, at least 1.
 
     Raises:
-        IntegrityError: The file ends there.
-        LocalFileError: It cannot be read.
+        IntegrityError: The file ends at `at`.
+        LocalFileError: The file cannot be read.
     """
     try:
         count = os.preadv(body.fd, [into[: body.end - at]], at)
@@ -58,15 +58,15 @@ def ended_early(body: FileRange, at: int, where: str) -> IntegrityError:
 
 
 def file_state(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Give what changes whenever a file is written: a program can set `st_mtime_ns` back, and not `st_ctime_ns`."""
+    """Give values that change with each write to a file; a program can reset `st_mtime_ns`, but not `st_ctime_ns`."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def check_unchanged(body: FileRange, where: str) -> None:
-    """Refuse a file that was written to since it was opened.
+    """Raise an error if a file was written since it was opened.
 
     Raises:
-        IntegrityError: Its state is not `as_of` any more.
+        IntegrityError: The file's state differs from `as_of`.
     """
     if body.as_of is not None and file_state(os.fstat(body.fd)) != body.as_of:
         message = f"{where}: the file changed while it was uploaded, and nothing was stored; upload it again"

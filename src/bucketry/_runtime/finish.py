@@ -1,4 +1,4 @@
-"""Steps that run to their end even when their task is cancelled."""
+"""Runs a step to its end even if the task is cancelled."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 async def finish(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run the step to its end; a cancellation that comes meanwhile is raised afterwards.
+    """Run the step to its end; a cancellation during the step is raised afterwards.
 
-    The step must be one that may be run twice: when an ending event loop cancels all its tasks, the
-    step's own too, it is run once more. The step's error is raised as well; where a cancellation
-    came, that one is raised and the error is a note on it.
+    The step must be safe to run twice: an event loop that ends cancels all its tasks, the step's own task too, and the
+    step is then run once more. An error of the step is raised, too. If there was also a cancellation, the cancellation
+    is raised with the error as a note.
     """
     task = asyncio.get_running_loop().create_task(step())
     cancelled = await until_done(task)
@@ -32,9 +32,9 @@ async def finish(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 async def until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait for a future, and give the cancellation that came meanwhile, if one did."""
+    """Wait for a future; give the cancellation that came during the wait, or `None`."""
     cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):  # inside an anyio scope a cancellation would come again at each turn
+    with anyio.CancelScope(shield=True):  # without it, an anyio scope would repeat the cancellation in each round
         while not future.done():
             try:
                 await asyncio.wait([future])

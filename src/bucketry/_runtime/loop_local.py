@@ -1,4 +1,4 @@
-"""State that belongs to one process and one event loop."""
+"""Values that belong to one process and one event loop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ T = TypeVar("T")
 class LoopLocal(Generic[T]):
     """One `T` for each pair of process and running event loop, made on first use.
 
-    What was made before a fork is kept, untouched, in the child: closing it there would close or
-    unregister what the parent still uses. What belongs to a closed loop is dropped.
+    A value from before a fork is kept unchanged in the child: closing it there would close or unregister resources that
+    the parent still uses. The value of a closed loop is dropped.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
-        """Remember how a `T` is made."""
+        """Store the function that makes a `T`."""
         self._make = make
         self._values: dict[tuple[int, int], tuple[asyncio.AbstractEventLoop, T]] = {}
 
     def get(self) -> T:
-        """Give the value of this process and the running loop."""
+        """Give the value of this process and the running loop; make it on first use."""
         loop = asyncio.get_running_loop()
         slot = (os.getpid(), id(loop))
         held = self._values.get(slot)
@@ -33,12 +33,12 @@ class LoopLocal(Generic[T]):
         return held[1]
 
     def peek(self) -> T | None:
-        """Give the value of this process and the running loop if there is one."""
+        """Give the value of this process and the running loop; `None`: there is none yet."""
         held = self._values.get((os.getpid(), id(asyncio.get_running_loop())))
         return held[1] if held else None
 
     def pop(self) -> T | None:
-        """Take out the value of this process and the running loop."""
+        """Remove and give the value of this process and the running loop; `None`: there is none."""
         held = self._values.pop((os.getpid(), id(asyncio.get_running_loop())), None)
         return held[1] if held else None
 

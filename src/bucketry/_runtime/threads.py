@@ -1,4 +1,4 @@
-"""Blocking work in worker threads that a cancelled task waits for, in one call or step by step."""
+"""Runs blocking work in worker threads, in one call or in steps; a cancelled task waits until the thread is done."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Args = TypeVarTuple("Args")
 
 
 async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
-    """Run a blocking function in a worker thread; when this returns or raises, the thread has left it.
+    """Run a blocking function in a worker thread; when this coroutine returns or raises, the thread has left it.
 
-    A cancellation is raised only after the function has ended: until then it may use the descriptors
-    and buffers that the caller is about to close. What is awaited is a future of the loop's executor:
-    a task, which a library's thread helper needs, would itself be cancelled when the loop ends.
+    A cancellation is raised only after the function has ended, because until then it may use descriptors and buffers
+    that the caller is about to close. This awaits a future of the loop's executor, because the end of the loop would
+    cancel a task.
     """
     future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
     cancelled = await until_done(future)
@@ -29,10 +29,10 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
 
 
 async def in_steps(steps: Generator[None, None, T]) -> T:
-    """Run a generator in worker threads from `yield` to `yield`, and give what it returns.
+    """Run a generator in worker threads, one step from `yield` to `yield` at a time, and give its return value.
 
-    At each `yield` it can be cancelled: it is then closed, in a thread, so that its `finally`
-    clauses have run when the cancellation goes on.
+    It can be cancelled at each `yield`. The generator is then closed in a thread, so that its `finally` clauses have
+    run before the cancellation is raised.
     """
     try:
         while (ended := await in_thread(_step, steps)) is None:

@@ -1,6 +1,6 @@
-"""The walk over a directory and all below it: regular files in the order of their keys, from any key on.
+"""Walks over a directory tree: gives its regular files in the order of their keys, beginning at any key.
 
-Blocking: a walk runs in a worker thread. What is made of the files is not known here.
+Blocks: run a walk in a worker thread. This module does not know what the files are used for.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from bucketry.errors import (
     LocalNotADirectoryError,
 )
 
-_WORTH_KEEPING = 2_000  # names: reading and sorting fewer takes about as long as the rest of a page
+_WORTH_KEEPING = 2_000  # names: fewer are read and sorted in about the time of the rest of a page
 _KEPT = 4  # directories: the deepest ones of a walk
-_SETTLED = 1_000_000_000  # ns: a directory changed in the same tick of a coarse clock has the same mtime
+_SETTLED = 1_000_000_000  # ns: two changes in the same tick of a coarse clock give the same mtime
 
 
 class FoundFile(NamedTuple):
     """A regular file, or a symbolic link to one.
 
     Attributes:
-        key: Its path below the directory that is walked, with "/" between the names.
+        key: Its path relative to the walked directory, with "/" between the names.
         path: Its path for the operating system.
-        status: What the operating system says of it; of its target where it is a link.
-        is_link: It is a symbolic link.
+        status: Its status from the operating system; for a link, the status of the target.
+        is_link: Whether it is a symbolic link.
     """
 
     key: str
@@ -53,11 +53,11 @@ class FoundFile(NamedTuple):
 
 
 class Unusable(NamedTuple):
-    """What is neither a regular file nor a directory that can be read.
+    """An entry that is neither a regular file nor a readable directory.
 
     Attributes:
-        key: As of a file; that of a directory ends in "/", that of the directory that is walked is empty. Lone
-            surrogates stand for what is not UTF-8.
+        key: As for a file; a directory's key ends in "/", and that of the walked directory is empty. Lone surrogates
+            replace bytes that are not UTF-8.
         path: Its path for the operating system.
         error: Why it cannot be used: `InvalidKeyError` for a name that is not UTF-8, else a `LocalFileError`.
     """
@@ -68,14 +68,14 @@ class Unusable(NamedTuple):
 
 
 class Walk:
-    """The regular files below a directory, in the UTF-8 binary order of their whole relative paths.
+    """The regular files below a directory, in the UTF-8 binary order of their relative paths.
 
-    So `a!` comes before `a/1`, and that before `b`. Symbolic links to files are followed, those to directories are not.
-    What cannot be used is given too, in the same order and with its error: links to directories, broken links, sockets,
-    pipes, devices, directories that cannot be read, and files and directories whose names are not UTF-8.
+    `a!` comes before `a/1`, and `a/1` before `b`. Links to files are followed, links to directories are not.
+    Entries that cannot be used are given, too, in the same order and with their error: links to directories, broken
+    links, sockets, pipes, devices, unreadable directories, and files and directories whose names are not UTF-8.
 
-    The walk reads a directory when it comes to it, and only if a key that is asked for can be in it. It keeps the
-    names in the directories between the root and the current file, and never those of the whole tree.
+    The walk reads a directory only when it reaches it, and only if it may contain a requested key. It keeps only the
+    names in the directories between the root and the current file.
     """
 
     def __init__(
@@ -87,20 +87,20 @@ class Walk:
         leave_out: Callable[[str], bool] | None = None,
         cache: NameCache | None = None,
     ) -> None:
-        """Look at the directory. Blocks.
+        """Check the directory. Blocks.
 
         Args:
             root: The directory. It may be a symbolic link.
             prefix: Literal: only keys that begin with it.
             after: Only keys that sort after it.
-            leave_out: Says of each key whether it is passed over in silence. The key of a directory ends in "/", and
-                all below it is left out with it.
-            cache: Keeps the names of large directories from one walk to the next.
+            leave_out: Tells for each key whether it is skipped without an error. The key of a directory ends in "/";
+                everything below a skipped directory is skipped, too.
+            cache: Keeps the names of large directories for the next walk.
 
         Raises:
-            LocalFileNotFoundError: There is no such directory.
-            LocalNotADirectoryError: It is a file.
-            LocalFileError: It cannot be looked at.
+            LocalFileNotFoundError: The directory does not exist.
+            LocalNotADirectoryError: The path is a file.
+            LocalFileError: The directory cannot be accessed.
         """
         check_path(root)
         self._root = root
@@ -115,7 +115,7 @@ class Walk:
         self._found = self._below(top) if self._leads_to_a_directory(top) else iter(())
 
     def __iter__(self) -> Self:
-        """Give itself: it is walked once."""
+        """Return itself: it can be iterated once."""
         return self
 
     def __next__(self) -> FoundFile | Unusable:
@@ -123,11 +123,11 @@ class Walk:
         return next(self._found)
 
     def skip(self, prefix: str) -> None:
-        """Leave out what is still to come of the keys that begin with `prefix`."""
+        """Skip the remaining keys that begin with `prefix`."""
         self._skip = prefix
 
     def _leads_to_a_directory(self, top: str) -> bool:
-        """Tell whether a walk would come to the directory whose keys begin with `top`."""
+        """Tell whether a walk would reach the directory whose keys begin with `top`."""
         key = ""
         for name in top.split("/")[:-1]:
             key = f"{key}{name}/"
@@ -141,7 +141,7 @@ class Walk:
         return True
 
     def _below(self, top: str) -> Iterator[FoundFile | Unusable]:
-        """Give what is below the directory whose keys begin with `top`."""
+        """Give the entries below the directory whose keys begin with `top`."""
         open_directories: list[Iterator[str]] = []
         try:
             open_directories.append(self._open(top))
@@ -164,7 +164,7 @@ class Walk:
                 open_directories.pop()
 
     def _open(self, top: str) -> Iterator[str]:
-        """Read a directory, and give the keys in it that are asked for: files, and directories that may hold some."""
+        """Read a directory; give its requested keys: files, and directories that may contain some."""
         names = self._names(self._base + top)
         return self._candidates(top, names)
 
@@ -182,16 +182,16 @@ class Walk:
                 yield key
 
     def _first(self, top: str, names: list[str]) -> int:
-        """Give the index of the first name that `after` and `prefix` do not rule out."""
+        """Give the index of the first name that `after` and `prefix` do not exclude."""
         first = 0
         for bound in (self._after, self._prefix):
             if bound.startswith(top):
-                # A directory sorts behind its name alone: "a/" with all below it, after "a" and "a!".
+                # A directory sorts by its name and a slash: "a/" and all below it come after "a" and "a!".
                 first = max(first, bisect_left(names, bound[len(top) :].partition("/")[0]))
         return first
 
     def _look(self, key: str) -> FoundFile | Unusable:
-        """Say what a name stands for that is not a directory's."""
+        """Give the file, or the error, for a name that is not a directory."""
         path = self._base + key
         try:
             status = os.lstat(path)
@@ -218,21 +218,21 @@ class _Listed:
 
 
 class NameCache:
-    """The sorted names of the large directories that were read last, valid as long as those do not change.
+    """The sorted names of the large directories that were read last, valid while those directories do not change.
 
-    Without it each page of a directory with a million files would read all of them again.
+    Without it, each page of a directory with a million files would read all names again.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin empty."""
         self._kept: dict[str, _Listed] = {}
 
     def __reduce__(self) -> tuple[type[NameCache], tuple[()]]:
-        """Pickle empty."""
+        """Pickle an empty cache."""
         return NameCache, ()
 
     def names(self, path: str) -> list[str]:
-        """Give what `read_names` gives, from memory where the directory has not changed since."""
+        """Give the same as `read_names`, from memory if the directory has not changed."""
         status = os.stat(path)
         identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
         kept = self._kept.get(path)
@@ -249,10 +249,10 @@ class NameCache:
 
 
 def read_names(path: str) -> list[str]:
-    """Give the names in a directory as parts of keys, sorted: those of directories end in "/". Blocks."""
+    """Give the sorted names in a directory, as in keys: names of directories end in "/". Blocks."""
     with os.scandir(path) as entries:
         names = [f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries]
-    names.sort()  # code points sort as their UTF-8 does
+    names.sort()  # text sorts by code points, in the same order as its UTF-8 bytes
     return names
 
 

@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted, and who says so."""
+"""The certificate authorities to trust, and the setting that names them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bucketry._wire.errors import WireError
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """The file of authorities to trust.
+    """The file with the certificate authorities to trust.
 
     Attributes:
-        path: Of the file; `None`: the system's.
-        set_by: Where that is said, for messages.
+        path: Of the file; `None`: the system's authorities.
+        set_by: The setting that names the file, for messages.
     """
 
     path: str | None
     set_by: str
 
     def context(self) -> ssl.SSLContext:
-        """Make a context that trusts them. Blocks.
+        """Make a context that trusts these authorities. Blocks.
 
         Raises:
-            WireError: They cannot be read.
+            WireError: The file cannot be read.
         """
         try:
             return tls_context(self.path)
@@ -38,13 +38,13 @@ class Authorities:
 def authorities(
     endpoint: Endpoint, environment: Environment, profile: str | None = None, configured: str | None = None
 ) -> Authorities:
-    """Give the authorities for an endpoint: the provider's own setting comes first, AWS's variable next.
+    """Give the authorities for an endpoint: from the provider's setting, else AWS's variable, else AWS's profile.
 
     Args:
-        endpoint: Where.
-        environment: With AWS's variable.
-        profile: Of AWS's configuration file, whose setting comes last.
-        configured: That setting.
+        endpoint: Its `ca_bundle` is the provider's setting.
+        environment: Has AWS's variable.
+        profile: A profile of AWS's configuration file.
+        configured: The `ca_bundle` of that profile.
     """
     if endpoint.ca_bundle is not None:
         return Authorities(endpoint.ca_bundle, "the provider's ca_bundle")

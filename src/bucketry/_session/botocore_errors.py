@@ -1,4 +1,4 @@
-"""From botocore's exceptions to ours: the only place that knows them."""
+"""Translates botocore's exceptions into ours; no other module knows botocore's exceptions."""
 
 from __future__ import annotations
 
@@ -109,17 +109,17 @@ EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
     boto.ProxyConnectionError: UnreachableError,
     boto.ConnectionClosedError: ConnectionFailedError,
     boto.HTTPClientError: ConnectionFailedError,
-    boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays so: no repeat helps
+    boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays wrong: a retry does not help
     boto.ChecksumError: IntegrityError,
     boto.FlexibleChecksumError: IntegrityError,
-    ResponseParserError: TransientError,  # an answer that is no XML: a proxy's page, or a cut one
+    ResponseParserError: TransientError,  # the answer is not XML: a proxy's page, or an incomplete answer
     aiohttp.ClientPayloadError: IncompleteBodyError,
     aiohttp.ClientSSLError: ConfigError,
     aiohttp.ClientError: ConnectionFailedError,
     asyncio.TimeoutError: RequestTimeoutError,
     OSError: ConnectionFailedError,
 }
-"""Our class for each of theirs; of an exception's classes the most specific one wins."""
+"""Our error class for each exception class; the most specific class of an exception is used."""
 
 _HINTS: dict[type[BaseException], str] = {
     boto.NoCredentialsError: (
@@ -139,11 +139,11 @@ BORDER = (
     asyncio.TimeoutError,
     OSError,
 )
-"""What a call through aiobotocore can raise, cancellation aside."""
+"""Everything that a call through aiobotocore can raise, except a cancellation."""
 
 
 def exception_class(exc: BaseException) -> type[StorageError]:
-    """Give our class for an exception that is no answer of the server."""
+    """Give our error class for an exception that is not an answer of the server."""
     for kind in type(exc).__mro__:
         if kind in EXCEPTIONS:
             return EXCEPTIONS[kind]
@@ -151,8 +151,8 @@ def exception_class(exc: BaseException) -> type[StorageError]:
 
 
 def said_by(exc: BaseException) -> str:
-    """Give an exception that is no answer in words, with a hint; never a signed URL."""
-    # The class name only: messages of the transport may quote one.
+    """Describe an exception that is not an answer of the server, with a hint; never shows a signed URL."""
+    # For other exceptions only the class name: messages of the transport may quote a signed URL.
     detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
     hint = next((words for border, words in _HINTS.items() if isinstance(exc, border)), "")
     said = "; ".join(filter(None, (detail, hint)))
@@ -160,13 +160,13 @@ def said_by(exc: BaseException) -> str:
 
 
 def refusal_of(exc: BaseException) -> Refusal | None:
-    """Give the answer that an exception is about; `None`: no answer came."""
+    """Give the error answer that an exception holds; `None`: no answer came."""
     if not isinstance(exc, boto.ClientError):
         return None
     answer = exc.response
     error, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
     fields = {name: str(value) for name, value in error.items()}
-    if fields.get("Code", "").isdigit():  # botocore puts the status there when there was no body
+    if fields.get("Code", "").isdigit():  # if there was no body, botocore puts the status there
         del fields["Code"]
     return Refusal(
         status=meta.get("HTTPStatusCode"),

@@ -1,4 +1,4 @@
-"""Credentials of AWS's chain, as aiobotocore finds and refreshes them."""
+"""Credentials from AWS's credential chain, found and refreshed by aiobotocore."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bucketry.errors import AuthenticationError
 
 
 class Chain:
-    """The credentials of one session: found once, whoever asks, and refreshed when they are about to expire."""
+    """The credentials of one session: found once for all callers, and refreshed when they are about to expire."""
 
     def __init__(self, session: AioSession) -> None:
-        """Remember the session; no I/O."""
+        """Store the session; no I/O."""
         self._session = session
         self._held: Any = None
         self._latest: Any = None
         self._made = Credentials("", "")
-        self._finding = asyncio.Lock()  # a process or a metadata service is asked once, however many wait for it
+        self._finding = asyncio.Lock()  # asks a process or a metadata service once, even for many waiting callers
 
     async def ask(self) -> Credentials:
         """Give the credentials.
@@ -52,8 +52,8 @@ class Chain:
         if self._held is None:
             async with self._finding:
                 if self._held is None:
-                    # Files are read, and a service's model for assumed roles. What is found waits for nothing then,
-                    # so that its locks belong to no loop yet: it refreshes in this one.
+                    # In a thread, because it reads files, and a service model for assumed roles. Afterwards no task
+                    # waits on the found credentials' locks, so these belong to no loop yet: they refresh in this one.
                     self._held, frozen = await in_own_loop(partial(_find, self._session))
                     return frozen
         return await self._held.get_frozen_credentials()

@@ -1,4 +1,4 @@
-"""aiobotocore's sessions and clients: made off the loop, one for each identity. Loaded when one is first needed."""
+"""aiobotocore's sessions and clients: made in threads, one for each identity. Imported on first use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
 
 _UNUSUAL_S3 = ("use_accelerate_endpoint", "use_dualstack_endpoint", "payload_signing_enabled", "use_arn_region")
-_NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not depend on somebody's AWS settings
+_NO_FILES = {  # an endpoint with its own credentials, perhaps not AWS, must not depend on AWS settings of this machine
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
@@ -46,13 +46,13 @@ _NO_FILES = {  # whose credentials are given, and perhaps no AWS's, must not dep
 
 
 class Clients:
-    """What is open of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
+    """The open objects of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
 
     Args:
-        environment: What counts of the variables, beside those that botocore reads itself.
+        environment: The variables, except those that botocore reads itself.
 
     Attributes:
-        users: How many use a client just now.
+        users: How many callers use a client now.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -60,7 +60,7 @@ class Clients:
         keep_secrets()
         self._environment = environment
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
-        self._warm: set[int] = set()  # of sessions, by identity: they live as long as this does
+        self._warm: set[int] = set()  # ids of sessions; safe, because `_sessions` keeps the sessions
         self._chains: dict[int, Chain] = {}  # as above
         self._clients: dict[tuple[Endpoint, str, bool, Timeouts], AioBaseClient] = {}
         self._stack = AsyncExitStack()
@@ -69,11 +69,11 @@ class Clients:
 
     @asynccontextmanager
     async def lend(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
-        """Lend the client of an endpoint, which signs by `clock`."""
+        """Give the client of an endpoint for a `with` block; it signs with the time of `clock`."""
         self.users += 1
         try:
-            # A client has its settings for good. Those of one endpoint share its slots, so that together they have no
-            # more requests under way than one would.
+            # A client's settings cannot be changed. All clients of one endpoint share its slots, so that together
+            # they have no more requests under way than one client.
             identity = endpoint, endpoint.addressing_style, endpoint.signs_bodies, endpoint.timeouts
             client = self._clients.get(identity)
             if client is None:
@@ -86,7 +86,7 @@ class Clients:
             self.users -= 1
 
     async def facts(self, endpoint: Endpoint) -> SessionFacts:
-        """Give what the AWS configuration says that the data plane needs to know.
+        """Give the settings of the AWS configuration that the data plane needs.
 
         Raises:
             WireError: The configuration cannot be read.
@@ -100,7 +100,7 @@ class Clients:
             raise WireError(exception_class(exc), said_by(exc)) from without_frames(exc, outer)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
-        """Give a function that asks the session's credential chain, which refreshes what expires."""
+        """Give a function that gives the session's credentials and refreshes them before they expire."""
         return self._chain(await self._session(endpoint)).ask
 
     async def close(self) -> None:
@@ -126,33 +126,33 @@ class Clients:
         environment = self._environment
         trusted = authorities(endpoint, environment, facts.profile, facts.ca_bundle)
         if trusted.path is not None:
-            await in_thread(trusted.context)  # aiobotocore would tell of a missing file as of a lost connection
+            await in_thread(trusted.context)  # aiobotocore would report a missing file as a connection error
         proxies = await in_thread(_proxies, endpoint, environment)
         if endpoint.access_key is None and not endpoint.anonymous:
-            await self._chain(session).ask()  # making a client would look for them on the loop
+            await self._chain(session).ask()  # else making a client would search for them on the loop
         with fitting():
             if id(session) not in self._warm:
                 await in_thread(_warm, session)
                 self._warm.add(id(session))
             made = _create_client(session, endpoint, facts, trusted, proxies, of_process=environment.of_process)
             client: AioBaseClient = await self._stack.enter_async_context(made)
-            # R2 and others never answer `Expect: 100-continue`, and waiting for it costs a round trip everywhere.
+            # R2 and others never answer `Expect: 100-continue`; on all others it costs a round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
             sign_by(client, clock)
-        keep_secrets()  # of modules that were loaded meanwhile
+        keep_secrets()  # for the loggers of modules imported meanwhile
         return client
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What AWS's configuration files and variables say.
+    """Settings from AWS's configuration files and variables.
 
     Attributes:
-        usual: AWS is reached at the region's usual endpoint, in the usual way.
-        fips: It is reached at its endpoints for FIPS.
-        dualstack: It is reached at its endpoints for IPv6 and IPv4.
-        profile: Which profile is used, if it is not the default one.
+        usual: Whether requests go to AWS's standard endpoint of the region (no FIPS, dual-stack, acceleration, …).
+        fips: Whether requests go to AWS's FIPS endpoints.
+        dualstack: Whether requests go to AWS's endpoints for IPv6 and IPv4.
+        profile: The profile in use; `None`: the default one.
         ca_bundle: Path of the certificate authorities to trust, if one is set.
     """
 
@@ -165,7 +165,7 @@ class SessionFacts:
 
 def _facts(session: AioSession, environment: Environment) -> SessionFacts:
     s3 = session.get_config_variable("s3") or {}
-    file = session.get_scoped_config()  # of the file alone: `get_config_variable` asks the process's environment, too
+    file = session.get_scoped_config()  # only the file: `get_config_variable` also reads the process's environment
     fips = _is_true(file, "use_fips_endpoint") if environment.fips is None else environment.fips
     dualstack = _is_true(file, "use_dualstack_endpoint") if environment.dualstack is None else environment.dualstack
     return SessionFacts(
@@ -182,17 +182,17 @@ def _is_true(settings: Mapping[str, object], name: str) -> bool:
 
 
 def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT001 - called in a thread
-    """Build a session; blocks for the configuration files.
+    """Build a session; blocks, because it reads the configuration files.
 
     Args:
         profile: Of the shared AWS configuration files.
-        chain: Credentials come from the environment and those files; otherwise neither is looked at.
+        chain: Take credentials from the environment and those files; else, without a profile, read neither.
     """
     return AioSession(profile=profile) if chain or profile else AioSession(session_vars=_NO_FILES)
 
 
 def _warm(session: AioSession) -> None:
-    """Build a client to throw away, so that the service model is read and parsed here: 60 to 130 ms, then 3 ms."""
+    """Build a client and drop it: this reads and parses the service model, 60 to 130 ms; a later client takes 3 ms."""
 
     async def build() -> None:
         async with session.create_client(
@@ -208,12 +208,12 @@ def _warm(session: AioSession) -> None:
 
 
 def _proxies(endpoint: Endpoint, environment: Environment) -> dict[str, str] | None:
-    """Give botocore the proxies; `None`: it finds those of the process itself. May block."""
+    """Give the proxies for botocore; `None`: botocore finds those of the process. May block."""
     if endpoint.loopback:
-        return {}  # a proxy leads nowhere from here
+        return {}  # a proxy cannot reach the loopback of this machine
     if environment.of_process:
         return None
-    if endpoint.standard_url is None:  # botocore alone knows the host
+    if endpoint.standard_url is None:  # only botocore knows the host
         return environment.proxies()
     return environment.proxies() if is_proxied(endpoint, environment) else {}
 
@@ -227,7 +227,7 @@ def _create_client(
     *,
     of_process: bool,
 ) -> Any:  # noqa: ANN401 - botocore border
-    no = None if of_process else False  # None: botocore looks in the process's environment
+    no = None if of_process else False  # None: botocore reads the process's environment
     return session.create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -241,22 +241,22 @@ def _create_client(
             # Presigning would still choose version 2 in old regions.
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
-            max_pool_connections=0,  # no limit: the endpoint's slots are one, and it can be changed
+            max_pool_connections=0,  # no limit here: the endpoint's slots are the limit, which can be changed
             proxies=proxies,
             use_fips_endpoint=facts.fips or no,
             use_dualstack_endpoint=facts.dualstack or no,
             connect_timeout=endpoint.timeouts.connect,
             read_timeout=endpoint.timeouts.read,
-            # One owner of repeats: the provider's own, which knows every vendor's throttling answers.
+            # Only the provider repeats requests: it knows every vendor's throttling answers.
             retries={"total_max_attempts": 1, "mode": "standard"},
-            # Checksums go as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
+            # Checksums are sent as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connector_args={"keepalive_timeout": KEEP_ALIVE},
             user_agent_extra="bucketry",
             s3={
                 "addressing_style": endpoint.addressing_style,
-                # Over TLS the body is protected by it and by the checksum header, where the server checks one.
+                # Over https, TLS protects the body, and so does the checksum header if the server checks it.
                 "payload_signing_enabled": endpoint.signs_bodies or (endpoint.url or "").startswith("http://"),
             },
         ),

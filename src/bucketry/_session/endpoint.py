@@ -1,4 +1,4 @@
-"""Where requests go and who signs them, and how one provider wants it done."""
+"""An endpoint, its credentials, and one provider's settings for its requests."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from bucketry._core.timeouts import Timeouts
 class Endpoint:
     """One endpoint, and the settings of one provider that uses it.
 
-    Two of them are equal where they are of the same servers, reached by the same authorities' certificates, and the
-    same account: such providers share connections, their limit, credentials, retry budget and clock. The settings,
-    which are the last four attributes, are not compared.
+    Two endpoints are equal if their servers, their certificate authorities and their accounts are the same. Providers
+    with equal endpoints share connections with their limit, credentials, retry budget and clock. The settings, which
+    are the last four attributes, are not compared.
 
     Attributes:
         url: Scheme, host and port; `None`: botocore chooses it for the region (AWS).
-        region: What requests are signed for.
-        access_key: `None`: aiobotocore's credential chain.
-        secret_key: The secret half.
+        region: The region in signatures.
+        access_key: The access key's id; `None`: aiobotocore's credential chain.
+        secret_key: The secret access key.
         session_token: Of temporary credentials.
         profile: Of the shared AWS configuration files.
-        ca_bundle: Path of the certificate authorities to trust; `None`: the system's.
-        standard_url: Where standard requests go; `None`: only botocore can tell.
-        anonymous: Requests are not signed, and no credentials are looked for.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's.
+        standard_url: The URL for the data plane's requests; `None`: only botocore can build it.
+        anonymous: Requests are not signed, and no credentials are searched.
         loopback: The endpoint is on this machine.
         addressing_style: `"path"` or `"virtual"`.
-        signs_bodies: Signatures are over the hashes of bodies, which is how the server sees that they came whole.
-        timeouts: How long the provider's requests wait.
-        max_connections: Sockets at most; of providers that share them the largest number counts.
+        signs_bodies: Signatures cover the bodies' hashes, so that the server can check that a body arrived whole.
+        timeouts: Of the provider's requests.
+        max_connections: The largest number of sockets; providers that share them use the largest of their numbers.
     """
 
     url: str | None

@@ -1,4 +1,4 @@
-"""Tracebacks without the frames of other libraries: error reports show locals, and there they hold signatures."""
+"""Removes other libraries' frames from tracebacks: error reports show locals, and theirs hold signatures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _OURS = __name__.partition(".")[0]
 
 
 def without_frames(exc: E, outer: BaseException | None = None) -> E:
-    """Cut the tracebacks of an exception, its causes and its contexts where they leave this package; give it back.
+    """Cut the tracebacks of an exception, its causes and its contexts after this package's frames; return it.
 
     Args:
-        exc: What another library raised.
-        outer: What was being handled before, by `sys.exception()`: it and what is behind it are the user's.
+        exc: The exception of another library.
+        outer: The exception that was handled before, from `sys.exception()`; it belongs to the user and is not changed.
     """
     waiting: list[BaseException | None] = [exc]
     seen: set[int] = {id(outer)}
@@ -26,7 +26,7 @@ def without_frames(exc: E, outer: BaseException | None = None) -> E:
         one.__traceback__ = _cut(one.__traceback__)
         waiting += [one.__cause__, one.__context__]
         if isinstance(one, UnicodeEncodeError):
-            one.object, one.args = "", ()  # all that was to be encoded, which may be a signed request
+            one.object, one.args = "", ()  # they hold the whole text, which may be a signed request
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
     return exc

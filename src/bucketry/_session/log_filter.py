@@ -1,7 +1,7 @@
-"""What the loggers of botocore and aiobotocore tell at DEBUG, without what would let a reader of it sign requests.
+"""Removes secrets from the DEBUG logs of botocore and aiobotocore.
 
-Both log every step with its data: the strings that are signed, signatures, session tokens, whole answers of the
-services that give credentials. The filter is the process's, as loggers are.
+Both log every step with its data: the strings to sign, signatures, session tokens, and complete answers of the
+services that give credentials. Loggers belong to the whole process, and so does the filter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import traceback
 
 _LIBRARIES = ("botocore", "aiobotocore")
-_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # what is signed, and what was answered
+_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # they log the text to sign, and whole answers
 _LEFT_OUT = "left out by bucketry: it may hold secrets"
 _HIDDEN = "***"
 _NAMES = r"[\w-]*(?:authorization|signature|token|secret|secret_?(?:access_?)?key|customer-?key|assertion)(?:-?\d+)?"
@@ -24,10 +24,10 @@ _SECRET = re.compile(
 
 
 class _Filter(logging.Filter):
-    """Replaces what is secret in a record, or the whole record."""
+    """Replaces the secrets in a record, or the whole record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; let it pass."""
+        """Change the record, and accept it."""
         if record.name in _WHOLE:
             record.msg, record.args, record.exc_info = _LEFT_OUT, None, None
             return True
@@ -39,7 +39,7 @@ class _Filter(logging.Filter):
 
 
 def redacted(text: str) -> str:
-    """Give a text without the values of what is secret by its name."""
+    """Give a text in which the values of secret names are replaced."""
     return _SECRET.sub(rf"\g<name>\g<between>{_HIDDEN}", text)
 
 
@@ -47,7 +47,7 @@ _FILTER = _Filter()
 
 
 def keep_secrets() -> None:
-    """Filter the records of every logger that the two libraries have made up to now; a logger's own children too."""
+    """Filter every logger that the two libraries have made until now; call it again after further imports."""
     for name, logger in list(logging.Logger.manager.loggerDict.items()):
         if name.partition(".")[0] in _LIBRARIES and isinstance(logger, logging.Logger):
-            logger.addFilter(_FILTER)  # which does nothing where it is there already
+            logger.addFilter(_FILTER)  # does nothing if the logger has the filter

@@ -1,4 +1,4 @@
-"""Coroutines of libraries that block between their awaits, in an event loop of a worker thread."""
+"""Runs coroutines that block between their awaits, in an event loop of a worker thread."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 async def in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine there; when this returns or raises, the thread has left it.
+    """Run a coroutine in an event loop of a worker thread; when this returns or raises, the thread has left it.
 
-    A cancellation cancels the coroutine, and kills the processes that it has started.
+    A cancellation cancels the coroutine and kills the processes that it has started.
     """
     stop: Future[None] = Future()
     running = asyncio.get_running_loop().run_in_executor(None, _run, work, stop)

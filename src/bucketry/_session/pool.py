@@ -1,4 +1,4 @@
-"""What providers share: connections of the data plane and clients of aiobotocore, by endpoint."""
+"""Shared by providers: connections of the data plane and clients of aiobotocore, by endpoint."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 class SessionPool:
     """Connections for any number of providers: one set for each endpoint.
 
-    Hold one for an application's life: `async with SessionPool() as pool: …`. Without `async with` it opens
-    on first use and, as long as it is referenced, is closed when the event loop shuts down. It pickles
-    (configuration only), and what is live belongs to one process and one event loop: after a fork, in a
-    spawned process or in another `asyncio.run` it opens anew by itself.
+    Use one pool for a whole application: `async with SessionPool() as pool: …`. Without `async with`, it opens on first
+    use, and is closed when the event loop shuts down if it is still referenced. It can be pickled (configuration only).
+    Open connections belong to one process and one event loop: after a fork, in a spawned process or in another
+    `asyncio.run`, the pool opens new ones by itself.
 
     Args:
-        max_connections: Sockets for each endpoint at most; `None`: the largest number that one of the endpoint's
-            providers is configured with. Calls that go through aiobotocore have as many again of their own.
-        environ: Where `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables of
-            proxies are read; `None`: this process's environment. The profile, configuration files and credential chain
-            of AWS are looked for by botocore, always in the process's environment.
+        max_connections: The largest number of sockets for each endpoint; `None`: the largest number in the
+            configurations of the endpoint's providers. Calls through aiobotocore have a separate, equal limit.
+        environ: `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables for proxies
+            are read from it; `None`: this process's environment. For AWS's profile, configuration files and credential
+            chain, botocore always reads the process's environment.
     """
 
     def __init__(self, *, max_connections: int | None = None, environ: Mapping[str, str] | None = None) -> None:
-        """Remember both; no I/O."""
+        """Store both; no I/O."""
         if max_connections is not None:
             _check_limit("max_connections", max_connections)
         self.max_connections = max_connections
@@ -56,33 +56,33 @@ class SessionPool:
         self._states: dict[Endpoint, EndpointState] = {}
 
     async def __aenter__(self) -> Self:
-        """Give the pool itself; connections open on first use."""
+        """Return the pool itself; connections open on first use."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what is open in this loop."""
+        """Close what is open in this event loop."""
         await self.close()
 
     async def close(self) -> None:
-        """Close what is open in this loop, each connection in use when its request is done; later calls open anew."""
+        """Close all connections of this event loop, those in use after their request; later calls open new ones."""
         live = self._live.pop()
         if live is not None:
             await live.close()
 
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
-        """Lend aiobotocore's client of an endpoint; it stays open at least until the context is left."""
+        """Give aiobotocore's client of an endpoint; it stays open at least until the context is left."""
         async with self._live.get().lend(self._limited(endpoint)) as client:
             yield client
 
     @asynccontextmanager
     async def request(self, endpoint: Endpoint) -> AsyncIterator[tuple[Any, Slots]]:
-        """Lend aiobotocore's client for one request, which holds one of the given slots until the context is left.
+        """Give aiobotocore's client and the slots for one request; one slot is taken until the context is left.
 
         Raises:
-            WireError: No slot became free, and nothing moved.
+            WireError: No slot became free, and no byte moved, for `pool_timeout` seconds.
         """
         endpoint = self._limited(endpoint)
         live = self._live.get()
@@ -96,11 +96,11 @@ class SessionPool:
                 slots.give_slot()
 
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
-        """Give the data plane's road to a host of an endpoint; `None`: the way there is not a standard one.
+        """Give the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
 
         Args:
-            endpoint: Where, and as whom.
-            host: Put before the endpoint's own, with a dot, where the bucket is addressed so; else empty.
+            endpoint: The endpoint and the credentials.
+            host: For virtual addressing, the part before the endpoint's host (the bucket); else empty.
 
         Raises:
             WireError: Certificates or configuration files cannot be read.
@@ -112,23 +112,23 @@ class SessionPool:
         return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin, endpoint.timeouts)
 
     def limit_connections(self, endpoint: Endpoint, limit: int) -> None:
-        """Change how many connections an endpoint may have, in the running event loop and from now on.
+        """Change the limit of an endpoint's connections, in the running event loop and from now on.
 
-        Calls that wait go on at once where the limit is higher. Where it is lower, requests under way end as they
-        would, and idle connections beyond it are closed; those of aiobotocore are closed when they were idle for 12 s.
+        With a higher limit, waiting calls continue at once. With a lower limit, requests under way are not interrupted,
+        and surplus idle connections are closed; those of aiobotocore after they were idle for 12 s.
 
         Args:
-            endpoint: Any provider's; the limit is of all providers that share it.
-            limit: Sockets at most; calls through aiobotocore have as many again of their own.
+            endpoint: The endpoint of any provider; the limit applies to all providers that share it.
+            limit: The largest number of sockets; calls through aiobotocore have a separate limit of the same size.
 
         Raises:
-            ConfigError: It is no positive int.
+            ConfigError: The limit is not a positive int.
         """
         _check_limit("limit_connections", limit)
         self._live.get().limit(self._limited(endpoint), limit)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
-        """Give what all users of an endpoint share in this process: its clock and its retry budget."""
+        """Give the endpoint's clock and retry budget, which all its users in this process share."""
         return self._states.setdefault(self._limited(endpoint), EndpointState())
 
     def _limited(self, endpoint: Endpoint) -> Endpoint:
@@ -136,7 +136,7 @@ class SessionPool:
 
     @property
     def given_environ(self) -> dict[str, str] | None:
-        """The variables that were given; `None`: those of whatever process this is in."""
+        """The given variables; `None`: those of the present process."""
         return None if self._environ is None else dict(self._environ)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class SessionPool:
         return {"max_connections": self.max_connections, "environ": self.given_environ}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin closed."""
+        """Restore the configuration; nothing is open."""
         self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
     def __repr__(self) -> str:
@@ -160,14 +160,14 @@ def _check_limit(name: str, limit: object) -> None:
 
 @dataclass(slots=True)
 class _Limit:
-    """How many connections an endpoint may have, and the largest number that a provider asked for."""
+    """The limit of an endpoint's connections, and the largest number that a provider asked for."""
 
     now: int = 0
     asked: int = 0
 
 
 class _Live:
-    """What is open in one event loop."""
+    """Everything that is open in one event loop."""
 
     def __init__(self, state: Callable[[Endpoint], EndpointState], environment: Environment) -> None:
         self._state = state
@@ -191,14 +191,14 @@ class _Live:
                 await self.close()
 
     def slots(self, endpoint: Endpoint) -> Slots:
-        """Give the slots of the requests to an endpoint that go through aiobotocore."""
+        """Give the slots for an endpoint's requests through aiobotocore."""
         limit = self._asked(endpoint)
         if endpoint not in self._slots:
             self._slots[endpoint] = Slots(limit)
         return self._slots[endpoint]
 
     def limit(self, endpoint: Endpoint, limit: int) -> None:
-        """Change how many connections an endpoint may have, by each transport."""
+        """Change the limit of an endpoint's connections, for both transports."""
         self._asked(endpoint)
         self._resize(endpoint, limit)
 
@@ -209,7 +209,7 @@ class _Live:
                 each.resize(limit)
 
     def _asked(self, endpoint: Endpoint) -> int:
-        """Note how many connections a provider asks for, and give how many there may be."""
+        """Store the number of connections that a provider asks for, and give the present limit."""
         limit = self._limits[endpoint]
         if endpoint.max_connections > limit.asked:
             limit.asked = endpoint.max_connections
@@ -218,13 +218,13 @@ class _Live:
         return limit.now
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
-        """Give the client to an endpoint; `None`: it is not a standard one."""
+        """Give the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
         self._asked(endpoint)
         if endpoint not in self._endpoints:
             async with self._opening:
                 if endpoint not in self._endpoints:
                     client = await self._open(endpoint)
-                    if self._closing and client is not None:  # meanwhile: it serves this request, and no other
+                    if self._closing and client is not None:  # closed meanwhile: use it for this request only
                         client.close()
                     self._endpoints[endpoint] = client
         return self._endpoints[endpoint]
@@ -269,8 +269,8 @@ class _Live:
             await anext(self._watch)
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before
-        # it closes its loop: a pool that nobody closed ends up in this `finally`.
+        # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before it
+        # closes its loop. This `finally` then closes a pool that the user did not close.
         try:
             yield
         finally:

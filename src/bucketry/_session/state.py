@@ -1,4 +1,4 @@
-"""What was learned about an endpoint, and what its users share beside connections."""
+"""What the users of an endpoint share in addition to connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bucketry._wire.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """The clock and the retry budget of one endpoint. Event loops and threads may share both: they only count."""
+    """The clock and the retry budget of one endpoint; several event loops and threads may use them."""
 
     clock: Clock = field(default_factory=Clock)
     budget: RetryBudget = field(default_factory=RetryBudget)

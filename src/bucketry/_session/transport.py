@@ -1,8 +1,8 @@
-"""aiobotocore's HTTP session without its own ideas: nothing is redirected, nothing is silently sent twice.
+"""An HTTP session for aiobotocore that follows no redirects and sends no request twice.
 
-aiobotocore lets aiohttp follow redirects, with bodies and security tokens, to any host; and aiohttp
-repeats idempotent requests after a dropped connection, so that the repeat of a create-only PUT
-finds the object of its own first try. A test of each fails when these hooks stop working.
+By default, aiobotocore lets aiohttp follow redirects to any host, with bodies and security tokens. aiohttp also
+repeats idempotent requests after a lost connection; a repeated create-only PUT then finds the object of its own
+first attempt. For each of the two, a test fails if the hooks here stop working.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
 class _Direct:
     """Makes aiohttp's requests without following redirects."""
 
-    def __init__(self, session: Any) -> None:  # noqa: ANN401 - aiohttp's session or a double of it
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - aiohttp's session, or a replacement in tests
         self._session = session
 
     async def request(self, method: str, **options: Any) -> Any:  # noqa: ANN401 - handed on as they come
@@ -44,14 +44,14 @@ class _Direct:
         except ClientResponseError as exc:
             sent = exc.request_info
             exc.request_info = RequestInfo(sent.url, sent.method, CIMultiDictProxy(CIMultiDict()), sent.real_url)
-            exc.args = ()  # both showed the headers that were sent
+            exc.args = ()  # request_info and args held the sent headers
             raise
         _log.debug("%s %s: %d", method, options.get("url"), answer.status)
         return answer
 
 
 def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
-    """Tell botocore's region redirector that it has followed already: the error names the region instead."""
+    """Make botocore's region redirector believe that it has redirected already: the error names the region instead."""
     request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
@@ -60,12 +60,12 @@ _STANDARD_SIGNERS = {
     "s3v4-query": S3SigV4QueryAuth,
     "s3v4-presign-post": S3SigV4PostAuth,
 }
-_OURS = "bucketry-"  # before the names by which botocore finds its own signers in Python, where awscrt has others
+_OURS = "bucketry-"  # a prefix: under it botocore finds its signers in Python, even if awscrt replaces the usual ones
 AUTH_TYPE_MAPS.update({_OURS + name: signer for name, signer in _STANDARD_SIGNERS.items()})
 
 
 def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore border
-    """Have a client's requests signed by the endpoint's clock, where that is not this machine's."""
+    """Sign a client's requests with the endpoint's clock if that differs from this machine's."""
 
     def choose(signature_version: str, **_: object) -> str | None:
         return _OURS + signature_version if clock.ahead and signature_version in _STANDARD_SIGNERS else None
@@ -79,7 +79,7 @@ def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore borde
 
 
 class _Signing(dict[str, Any]):
-    """A request's context, into which botocore's signers put the time that they sign with."""
+    """A request's context that replaces the time which botocore's signers store in it and sign with."""
 
     def __init__(self, context: dict[str, Any], clock: Clock) -> None:
         super().__init__(context)

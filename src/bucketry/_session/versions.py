@@ -1,6 +1,6 @@
-"""The versions of aiobotocore that are supported, and the one place for what differs between them.
+"""The supported versions of aiobotocore; all code for differences between them is here.
 
-Nothing of aiobotocore or botocore is imported here: what is said of a version that does not fit must be sayable.
+This module imports neither aiobotocore nor botocore, so that it can report a version that does not fit.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from bucketry._wire.errors import WireError
 from bucketry.errors import UnsupportedError
 
 SUPPORTED = "aiobotocore>=2.25.1,<4"
-"""As in `pyproject.toml`. The lower bound is what the newest aioboto3, 15.5, pins; both ends are tested."""
+"""As in `pyproject.toml`. The newest aioboto3, 15.5, pins the lower bound; both ends are tested."""
 
 
 @contextmanager
 def fitting() -> Iterator[None]:
-    """Do what depends on the installed versions.
+    """Run code that depends on the installed versions; report a version that does not fit.
 
     Raises:
-        WireError: They lack a module, a name or an argument.
+        WireError: An installed version lacks a module, a name or an argument.
     """
     outer = sys.exception()
     try:
@@ -40,7 +40,7 @@ def fitting() -> Iterator[None]:
 
 
 def present(module: ModuleType, *names: str) -> tuple[Any, ...]:
-    """Give those of a module's names that it has, where newer versions have more of them than older ones."""
+    """Give the values of those names that the module has; older versions lack some of them."""
     return tuple(getattr(module, name) for name in names if hasattr(module, name))
 
 

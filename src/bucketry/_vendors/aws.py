@@ -1,4 +1,4 @@
-"""AWS S3: the row of facts; what S3-compatible servers behind other hosts do is in `generic`."""
+"""AWS S3: the row of facts. For S3-compatible servers on other hosts, see `generic`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VENDOR = Vendor(
     title="AWS S3",
     scheme="s3",
     capabilities=Capabilities(
-        # 10,000 parts of 5 GiB, the "50 TB" of the user guide; 5 TiB was the limit until late 2025.
+        # 10,000 parts of 5 GiB: the user guide says "50 TB"; until late 2025 the limit was 5 TiB.
         max_object_size=10_000 * 5 * GiB,
         max_put_size=5 * GiB,
         max_copy_size=5 * GiB,
@@ -22,34 +22,34 @@ VENDOR = Vendor(
         max_part_size=5 * GiB,
         max_parts=10_000,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 are answered MalformedXML (live, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys get MalformedXML (live, 2026-10)
         max_key_length=1_024,
         max_metadata_size=2_048,
-        # All four hold under races too: 412, or 409 ConditionalRequestConflict (live, 2026-10).
+        # All four are enforced for concurrent writes, too: 412, or 409 ConditionalRequestConflict (live, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,
         complete_if_match=True,
         get_if_match=True,
         copy_source_if_match=True,
-        # crc32 is in zlib, combines over parts, and is of the algorithms that S3 keeps as FULL_OBJECT.
+        # crc32: zlib computes it, the parts' values can be combined, and S3 stores it as FULL_OBJECT.
         put_checksum="crc32",
         multipart_checksum="crc32",
         full_object_checksum=True,
-        # crc64nvme first: S3 sums every object that comes without a checksum with it.
+        # crc64nvme first: S3 computes it for every object that is sent without a checksum.
         stored_checksums=("crc64nvme", "crc32c", "crc32"),
         stable_multipart_etag=True,
         copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=True,
-        max_presign_expiry=604_800,  # temporary credentials end it earlier
+        max_presign_expiry=604_800,  # shorter with temporary credentials
         versions=True,
         tags=True,
         encryption=("AES256", "aws:kms", "customer"),
         request_payer=True,
         expected_bucket_owner=True,
     ),
-    # For the docs: botocore itself chooses the endpoint, as it knows partitions, FIPS and dual stack.
+    # Only for the docs: botocore chooses the endpoint, because it knows partitions, FIPS and dual stack.
     endpoint_template="https://s3.{region}.amazonaws.com",
     endpoint_host=(
         r"(?:"
@@ -100,10 +100,10 @@ VENDOR = Vendor(
         "eusc-de-east-1",
     ),
     signing_region="{region}",
-    # Path style is announced to end, without a date.
+    # AWS has announced the end of path style, without a date.
     addressing_style="virtual",
     sdk_checksum_header=True,
-    # Not under SSE-KMS, SSE-C or in directory buckets: hence "unencrypted" in the field's meaning.
+    # Not with SSE-KMS or SSE-C, and not in directory buckets: the field describes unencrypted objects only.
     autodelete_days=None,
     write_rate="at least 3,500 writes and 5,500 reads a second for each partitioned prefix",
     prices=Prices(

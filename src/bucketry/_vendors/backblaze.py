@@ -12,45 +12,45 @@ VENDOR = Vendor(
     name="backblaze",
     title="Backblaze B2",
     scheme="b2",
-    # 403 AccessDenied until 00:00 UTC once a cap is used up (live, 2026-10).
+    # When a daily cap is used up, requests get 403 AccessDenied until 00:00 UTC (live, 2026-10).
     denied_hint="the key may not do this, or a daily cap of the account is used up",
     capabilities=Capabilities(
         max_object_size=10 * 10**12,
         max_put_size=5 * 10**9,
         max_copy_size=5 * 10**9,  # unverified; the limit of a plain file
         multipart=True,
-        min_part_size=5 * MiB,  # 5 MB says the vendor; the binary reading works on every vendor
+        min_part_size=5 * MiB,  # the vendor says 5 MB; 5 MiB works on every vendor
         max_part_size=5 * 10**9,
         max_parts=10_000,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 are answered InvalidRequest (live, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys get InvalidRequest (live, 2026-10)
         max_key_length=1_024,
-        # Its 7,000 bytes hold the percent-encoded key as well, and are 2,048 with SSE-C: keep to the least.
+        # The limit is 7,000 bytes including the percent-encoded key, but 2,048 with SSE-C: the smallest is used.
         max_metadata_size=2_048,
-        # If-None-Match and If-Match are answered 501 NotImplemented on every write (live, 2026-10).
+        # If-None-Match and If-Match get 501 NotImplemented on every write (live, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,
         complete_if_match=False,
-        get_if_match=False,  # unverified; standard HTTP would have it
+        get_if_match=False,  # unverified; standard HTTP includes it
         copy_source_if_match=True,  # 412 (live, 2026-10)
-        # Taken as a header since mid-2025, a wrong one is answered BadDigest (live, 2026-10).
+        # Accepted as a header since mid-2025; a wrong value gets BadDigest (live, 2026-10).
         put_checksum="crc32",
-        multipart_checksum="crc32",  # of each part; one of the whole, made from the parts', is unverified
-        stored_checksums=(),  # unverified: nobody reported that reads answer one
+        multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
+        stored_checksums=(),  # unverified: no report of a read that returns one
         stable_multipart_etag=False,  # unverified
         copy=True,
         presign_methods=("GET", "PUT"),
-        presign_post=False,  # not there
+        presign_post=False,  # not supported
         max_presign_expiry=604_800,  # not documented; a URL of 7 days worked (live, 2026-10)
         versions=True,
         tags=False,  # x-amz-tagging is refused
         encryption=("AES256",),  # SSE-B2; there is no KMS, and a customer's key is unverified
-        soft_delete=True,  # a delete writes a hide marker; bytes stay billed until a lifecycle rule
+        soft_delete=True,  # a delete writes a hide marker; the bytes are billed until a lifecycle rule removes them
     ),
     endpoint_template="https://s3.{region}.backblazeb2.com",
     endpoint_host=r"s3\.(?P<region>[a-z0-9-]+)\.backblazeb2\.com",
-    # Compiled from real endpoints, as no list by the vendor could be read: unverified.
+    # Collected from real endpoints, because no list of the vendor was found: unverified.
     regions=(
         "us-west-000",
         "us-west-001",

@@ -1,4 +1,4 @@
-"""Any S3-compatible server nobody has measured: the row that promises least."""
+"""An S3-compatible server with unknown features: the row that assumes the fewest."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ VENDOR = Vendor(
         multipart=True,
         max_delete_keys=1_000,
         copy=True,
-        # A 200 proves nothing: Wasabi answers it to If-None-Match and overwrites. So no condition is trusted,
-        # and the etag of every answer is compared instead.
+        # A status 200 proves nothing: Wasabi ignores If-None-Match, overwrites and answers 200. So no condition is
+        # trusted; the etag of every answer is compared instead.
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,
         complete_if_match=False,
         get_if_match=False,
         copy_source_if_match=False,
-        # The payload's hash is part of the signature, so every server that checks signatures checks it; newer checksum
-        # headers are ignored or refused by some. MD5 would take twice as long.
+        # The payload's hash is part of the signature, so every server that checks signatures checks it. Some servers
+        # ignore or refuse the newer checksum headers. MD5 takes twice as long.
         put_checksum="sha256",
         multipart_checksum="sha256",
         stored_checksums=(),
         stable_multipart_etag=False,
-        # Signing needs no server; that GET, PUT, HEAD and DELETE are honoured is part of SigV4.
+        # Signing needs no server, and SigV4 requires that servers accept signed GET, PUT, HEAD and DELETE.
         presign_methods=("GET", "PUT", "HEAD", "DELETE"),
         presign_post=False,
         versions=False,
@@ -42,5 +42,5 @@ VENDOR = Vendor(
     endpoint_host="",
     regions=(),
     signing_region="{region}",
-    addressing_style="path",  # virtual hosts need a wildcard name and certificate that few servers have
+    addressing_style="path",  # virtual hosts need a wildcard DNS name and certificate; few servers have both
 )

@@ -1,4 +1,4 @@
-"""A directory of the local disk, seen as a vendor: the row of facts."""
+"""A directory of the local disk: the row of facts."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ VENDOR = Vendor(
         multipart=True,
         min_part_size=1,
         max_part_size=_LARGEST,
-        multipart_threshold=_LARGEST,  # parts do not pay on a disk
+        multipart_threshold=_LARGEST,  # on a disk, parts are not faster
         max_delete_keys=1_000,
-        max_key_length=1_024,  # as on every vendor, so that what is stored here can move there
+        max_key_length=1_024,  # as in the clouds, so that objects can be copied there
         max_metadata_size=8_192,
-        # Our own promises: the contract tests hold the provider to them.
+        # The package itself enforces these; the contract tests check them.
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,
         complete_if_match=True,
         get_if_match=True,
         copy_source_if_match=True,
-        put_checksum=None,  # nothing lies between us and the file system
+        put_checksum=None,  # no network between the program and the file system
         multipart_checksum=None,
         stored_checksums=(),
         stable_multipart_etag=True,

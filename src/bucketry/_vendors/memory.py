@@ -1,4 +1,4 @@
-"""A store in this process's memory, seen as a vendor: the row of facts."""
+"""A store in this process's memory: the row of facts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.units import MiB
 from bucketry._vendors.row import Vendor
 
-_LARGEST = 2**63 - 1  # as on the local disk: the machine's memory ends first
+_LARGEST = 2**63 - 1  # as on the local disk; in practice the machine's memory is the limit
 
 VENDOR = Vendor(
     name="memory",
@@ -17,9 +17,9 @@ VENDOR = Vendor(
         max_put_size=_LARGEST,
         max_copy_size=_LARGEST,
         multipart=True,
-        min_part_size=1,  # lets tests make many small parts
+        min_part_size=1,  # so that tests can make many small parts
         max_part_size=_LARGEST,
-        multipart_threshold=16 * MiB,  # as in the cloud: programs tested here take the same ways there
+        multipart_threshold=16 * MiB,  # as in the clouds, so that tests run the same code
         max_delete_keys=1_000,
         max_key_length=1_024,
         max_metadata_size=8_192,

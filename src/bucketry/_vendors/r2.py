@@ -12,11 +12,11 @@ VENDOR = Vendor(
     name="cloudflare_r2",
     title="Cloudflare R2",
     scheme="r2",
-    # A bucket that the token cannot see is never NoSuchBucket (live, 2026-10).
+    # For a bucket that the token cannot see, R2 never answers NoSuchBucket (live, 2026-10).
     denied_hint="the token may not do this, or it cannot see this bucket: check name, account and jurisdiction",
     capabilities=Capabilities(
-        max_object_size=5 * TiB - 5 * GiB,  # the "4.995 TiB" of the limits page
-        max_put_size=5 * GiB - 5 * MiB,  # the "4.995 GiB"
+        max_object_size=5 * TiB - 5 * GiB,  # the limits page says "4.995 TiB"
+        max_put_size=5 * GiB - 5 * MiB,  # the limits page says "4.995 GiB"
         max_copy_size=5 * GiB - 5 * MiB,  # unverified; the limit of one upload
         multipart=True,
         min_part_size=5 * MiB,
@@ -24,10 +24,10 @@ VENDOR = Vendor(
         max_parts=10_000,
         equal_part_sizes=True,  # else InvalidPart (10048), for a larger last part too (live, 2026-10)
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 are refused (live, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys are refused (live, 2026-10)
         max_key_length=1_024,
         max_metadata_size=8_192,
-        # Put and Complete; CopyObject ignores If-None-Match and has R2's own header for it (live, 2026-10).
+        # For Put and Complete; CopyObject ignores If-None-Match, and R2 has its own header for it (live, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,
@@ -35,31 +35,31 @@ VENDOR = Vendor(
         get_if_match=True,
         copy_source_if_match=True,
         put_checksum="crc32",
-        # Kept as COMPOSITE, which says nothing about the whole object, and checked for each part all the same.
+        # Checked for each part, but stored as COMPOSITE, which is no checksum of the whole object.
         multipart_checksum="crc32",
         full_object_checksum=False,
-        # crc32 only where the answer's type is FULL_OBJECT, that is, after a single PUT.
+        # crc32 only if the answer's type is FULL_OBJECT, that is, after a single PUT.
         stored_checksums=("crc64nvme", "crc32"),
-        # The docs say md5-of-md5s-N, rclone found random ones: unverified.
+        # Unverified: the docs say md5-of-md5s-N, but rclone found random etags.
         stable_multipart_etag=False,
         copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
-        presign_post=False,  # the docs say so
+        presign_post=False,  # not supported, by the docs
         max_presign_expiry=604_800,
         versions=False,
         tags=False,  # not implemented, by R2's page on its S3 API; nor are the next two
         encryption=("customer",),  # R2 encrypts everything; headers that ask for AES256 or KMS are not implemented
         request_payer=False,
         expected_bucket_owner=False,
-        key_normalization="NFC",  # an NFD and an NFC key name one object (docs, and live 2026-10)
+        key_normalization="NFC",  # an NFD key and its NFC form are the same object (docs, and live 2026-10)
     ),
-    # The jurisdiction comes with its leading dot: ".eu".
+    # The value for the jurisdiction includes a dot: ".eu".
     endpoint_template="https://{account_id}{jurisdiction}.r2.cloudflarestorage.com",
     endpoint_host=(r"(?P<account_id>[0-9a-f]{32})(?:\.(?P<jurisdiction>eu|fedramp))?\.r2\.cloudflarestorage\.com"),
     regions=("auto",),
     signing_region="auto",
     addressing_style="path",
-    # botocore's standard retries know neither the code nor a bare 429.
+    # botocore's standard retries recognise neither these codes nor a 429 without a code.
     throttle_codes=("TooManyRequests", "ServiceUnavailable"),
     throttle_statuses=(429,),
     autodelete_days=7,

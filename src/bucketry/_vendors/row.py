@@ -1,4 +1,4 @@
-"""The shape of a vendor's row: every fact about a cloud that code or docs use, and nothing that acts."""
+"""The type of a vendor's row: all facts about a cloud that code or docs use; data only, no behaviour."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ class Prices:
     """List prices in US dollars.
 
     Attributes:
-        as_of: The day the vendor's page was read.
-        source: Its address.
+        as_of: The day when the vendor's page was read.
+        source: The page's URL.
         storage: Per month and `storage_unit`.
         storage_unit: Bytes: 10**9 for a GB, 2**30 for a GiB.
-        free_storage: Bytes stored that cost nothing (or that `minimum_charge` covers).
+        free_storage: Stored bytes that are free (or that `minimum_charge` covers).
         egress: Per `storage_unit` sent out.
-        free_egress: Bytes sent out a month that cost nothing.
-        free_egress_ratio: Egress that costs nothing as a multiple of what is stored; `None`: no such rule.
-        egress_limit_ratio: Egress beyond this multiple of what is stored breaks the vendor's policy; `None`: no limit.
-        write_requests: Per million PUT, COPY, POST and LIST.
-        read_requests: Per million GET and HEAD.
-        free_write_requests: A month.
-        free_read_requests: A month.
-        minimum_charge: A month, whatever is stored.
-        minimum_storage_days: Days billed for an object even when it is deleted or overwritten before.
+        free_egress: Bytes sent out per month that are free.
+        free_egress_ratio: Free egress as a multiple of the stored bytes; `None`: no such rule.
+        egress_limit_ratio: More egress than this multiple of the stored bytes breaks the vendor's policy; `None`: no
+            limit.
+        write_requests: Per million PUT, COPY, POST and LIST requests.
+        read_requests: Per million GET and HEAD requests.
+        free_write_requests: Per month.
+        free_read_requests: Per month.
+        minimum_charge: Per month, for any amount of stored bytes.
+        minimum_storage_days: Days billed for an object, even if it is deleted or overwritten earlier.
         minimum_object_size: Bytes billed for a smaller object.
-        note: What the figures leave out, in one sentence.
+        note: One sentence with what the figures do not say.
     """
 
     as_of: date
@@ -56,27 +57,27 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """One cloud.
+    """One cloud, or another kind of storage.
 
     Attributes:
         name: The provider's name in messages and the factory, such as `"wasabi"`.
-        title: As the vendor writes itself.
-        scheme: Of the URLs that name objects in messages and in `open_storage`, such as `"r2"`.
-        capabilities: Limits and promises.
-        endpoint_template: With `{region}` or `{account_id}` and `{jurisdiction}`; empty: an endpoint must be given.
-        endpoint_host: Pattern of the vendor's own endpoint hosts, with a group `region` where they name one.
-        regions: Known ones; others are accepted with a warning.
-        signing_region: With `{region}`; what SigV4 signs for.
+        title: The vendor's name, in the vendor's spelling.
+        scheme: Of the URLs in messages and in `open_storage`, such as `"r2"`.
+        capabilities: Limits and supported features.
+        endpoint_template: URL with `{region}` or `{account_id}` and `{jurisdiction}`; empty: an endpoint must be given.
+        endpoint_host: Pattern of the vendor's own endpoint hosts, with a group `region` if the host contains it.
+        regions: The known regions; others are accepted with a warning.
+        signing_region: The region in signatures, with `{region}`.
         addressing_style: `"path"` or `"virtual"`.
-        throttle_codes: Error codes that mean "fewer requests", beyond those common to all.
-        throttle_statuses: HTTP statuses that mean it, whatever the code.
-        wrong_region_as_missing_bucket: A bucket of another region is answered as if there were none.
-        denied_hint: What else than missing rights a refusal may mean there; empty: nothing.
-        sdk_checksum_header: Takes `x-amz-sdk-checksum-algorithm` beside a checksum header.
-        autodelete_days: After which an open multipart upload is removed by the vendor; `None`: never.
+        throttle_codes: Error codes for too many requests, in addition to those common to all vendors.
+        throttle_statuses: HTTP statuses for too many requests, with any error code.
+        wrong_region_as_missing_bucket: For a bucket in another region, the vendor answers that it does not exist.
+        denied_hint: What a refusal can mean other than missing rights; empty: nothing.
+        sdk_checksum_header: The vendor accepts `x-amz-sdk-checksum-algorithm` together with a checksum header.
+        autodelete_days: The vendor removes open multipart uploads after so many days; `None`: never.
         write_rate: Published limits of writes and reads, in the vendor's words; empty: none published.
-        prices: List prices; `None` where there are none (self-hosted).
-        sources: What each kind of fact was read from.
+        prices: List prices; `None`: there are none (self-hosted).
+        sources: The page that each kind of fact is from.
     """
 
     name: str

@@ -13,7 +13,7 @@ VENDOR = Vendor(
     title="DigitalOcean Spaces",
     scheme="spaces",
     capabilities=Capabilities(
-        # The limits page says TB and GB; whether it means binary units is unverified, decimal ones are safe.
+        # The limits page says TB and GB. Unverified whether these are binary units; decimal ones are safe.
         max_object_size=5 * 10**12,
         max_put_size=5 * 10**9,
         max_copy_size=5 * 10**9,
@@ -24,22 +24,22 @@ VENDOR = Vendor(
         max_list_keys=1_000,
         max_delete_keys=1_000,
         max_key_length=1_024,
-        max_metadata_size=2_048,  # unverified; what AWS takes
-        # Enforced on PutObject alone; ignored, with a 200, on CompleteMultipartUpload (live, 2026-10).
+        max_metadata_size=2_048,  # unverified; AWS's limit
+        # Enforced only on PutObject; CompleteMultipartUpload ignores it and answers 200 (live, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=False,
         put_if_match=False,  # unverified
         complete_if_match=False,  # unverified
-        get_if_match=False,  # unverified; standard HTTP would have it
+        get_if_match=False,  # unverified; standard HTTP includes it
         copy_source_if_match=False,  # ignored on CopyObject and UploadPartCopy (live, 2026-10)
-        # The signed payload hash: a wrong x-amz-checksum-crc32 is accepted and the object stored (live, 2026-10).
+        # The signed payload hash, because an object with a wrong x-amz-checksum-crc32 is stored (live, 2026-10).
         put_checksum="sha256",
         multipart_checksum="sha256",
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         copy=True,
         presign_methods=("GET", "PUT"),
-        presign_post=False,  # unverified; other Ceph servers have it
+        presign_post=False,  # unverified; other Ceph servers support it
         max_presign_expiry=604_800,  # unverified; SigV4's own limit
         versions=True,
         tags=False,
@@ -64,7 +64,7 @@ VENDOR = Vendor(
     ),
     signing_region="{region}",
     addressing_style="path",
-    wrong_region_as_missing_bucket=True,  # NoSuchBucket, never a redirect (live, 2026-10)
+    wrong_region_as_missing_bucket=True,  # the answer is NoSuchBucket, never a redirect (live, 2026-10)
     autodelete_days=30,  # 90 before 2026
     write_rate=(
         "1,500 requests a second for each client address; 800 a second for each bucket (older ones 500, of "

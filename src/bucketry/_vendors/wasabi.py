@@ -13,27 +13,27 @@ VENDOR = Vendor(
     title="Wasabi",
     scheme="wasabi",
     capabilities=Capabilities(
-        max_object_size=5 * 10**12,  # commonly quoted as 5 TB, unverified; decimal is safe
-        max_put_size=5 * 10**9,  # unverified; the 5 GB of a part
+        max_object_size=5 * 10**12,  # unverified; often given as 5 TB, and the decimal unit is safe
+        max_put_size=5 * 10**9,  # unverified; the limit of a part, 5 GB
         max_copy_size=5 * 10**9,  # unverified
         multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * 10**9,
-        max_parts=10_000,  # unverified; what AWS takes
+        max_parts=10_000,  # unverified; AWS's limit
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # it took 1,001 (live, 2026-10); nobody promises that
+        max_delete_keys=1_000,  # accepted 1,001 (live, 2026-10); undocumented
         max_key_length=1_024,
-        max_metadata_size=2_048,  # unverified; what AWS takes
-        # If-None-Match is ignored on Put, Complete and Copy: 200, and overwritten (live, 2026-10).
+        max_metadata_size=2_048,  # unverified; AWS's limit
+        # Put, Complete and Copy ignore If-None-Match: they overwrite and answer 200 (live, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
-        put_if_match=False,  # unverified, and hardly to be expected beside an ignored If-None-Match
+        put_if_match=False,  # unverified, but unlikely, because If-None-Match is ignored
         complete_if_match=False,  # unverified
-        get_if_match=False,  # unverified; standard HTTP would have it
+        get_if_match=False,  # unverified; standard HTTP includes it
         copy_source_if_match=False,  # ignored (live, 2026-10)
-        # crc64nvme: the vendor's page says rejected, a live run saw it accepted; crc32 is not in dispute.
+        # For crc64nvme, the vendor's page says rejected, but a live run saw it accepted. crc32 is not in dispute.
         put_checksum="crc32",
-        multipart_checksum="crc32",  # of each part; one of the whole, made from the parts', is unverified
+        multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         copy=True,
@@ -45,7 +45,7 @@ VENDOR = Vendor(
         encryption=(),  # everything is encrypted at rest; a customer's key is unverified
     ),
     endpoint_template="https://s3.{region}.wasabisys.com",
-    endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # without one: us-east-1
+    endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # no region: us-east-1
     regions=(
         "us-east-1",
         "us-east-2",

@@ -1,7 +1,7 @@
-"""Signed requests to a standard S3 endpoint: here a request is signed, and goes by the loop or by a lane.
+"""Signed requests to a standard S3 endpoint: a request is signed here and sent on the event loop or in a lane.
 
-An `EndpointClient` is what one endpoint's users share in one event loop: slots, connections, credentials, clock. An
-`OriginClient` leads to one of its origins (a bucket has a host of its own where it is addressed virtually).
+All users of one endpoint in one event loop share an `EndpointClient`: slots, connections, credentials, clock. An
+`OriginClient` sends requests to one of its origins (with virtual addressing, each bucket has its own host).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _log = logging.getLogger("bucketry")
 
 USER_AGENT = "bucketry"
 KEPT_MEMORY = 4 * MiB
-"""A block that was freed once tells glibc to keep freed memory of that order, instead of giving each body's back and
-mapping it anew, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
+"""After one block of this size was freed, glibc keeps freed memory up to this size. Otherwise it unmaps the memory of
+each body and maps it again, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
 https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
 
 CredentialSource: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]] | None
@@ -41,14 +41,14 @@ Describe: TypeAlias = Callable[[str], Mapping[str, str]]
 
 
 class Call(NamedTuple):
-    """One request, before it is signed; a tuple, as many are made.
+    """One request, before it is signed; a tuple, because many are made.
 
     Attributes:
         method: In capitals.
-        path: Percent-encoded, as `encode_path` gives it.
-        query: As `encode_query` gives it.
-        headers: Lower-case names; neither `host` nor what signing adds.
-        repeatable: Sending it twice does what sending it once does.
+        path: Percent-encoded by `encode_path`.
+        query: Encoded by `encode_query`.
+        headers: Lower-case names; without `host` and the headers that signing adds.
+        repeatable: Sending it twice has the same effect as sending it once.
     """
 
     method: str
@@ -59,19 +59,19 @@ class Call(NamedTuple):
 
 
 class EndpointClient:
-    """What the users of one endpoint share in one event loop.
+    """Everything that the users of one endpoint share in one event loop.
 
     Args:
-        region: Signed for.
-        who: Whose signature, or how to ask for it; `None`: nobody's, for what is public.
-        limit: Connections at most; `resize` changes it.
+        region: The region in the signatures.
+        source: Credentials, or a function that gives them; `None`: requests are not signed, for public buckets.
+        limit: The largest number of connections; `resize` changes it.
         tls: For `https`.
-        clock: Signed with.
+        clock: Gives the time for signatures.
 
     Attributes:
         pool: The slots and idle connections.
-        secure: Whether TLS protects the bytes on their way.
-        threads: What lanes run in; they end when the wire is closed and its last request done.
+        secure: Whether TLS protects the bytes.
+        threads: The threads that lanes run in; they end when the client is closed and its last request is done.
         signer: Signs for the endpoint's region.
         clock: The time to sign with.
     """
@@ -97,23 +97,23 @@ class EndpointClient:
         self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
 
     def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
-        """Give the way to an origin for those who wait so long; all of them share the connections."""
+        """Give the client for an origin and these timeouts; all clients of an origin share its connections."""
         if (origin, timeouts) not in self._origins:
             self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
         return self._origins[origin, timeouts]
 
     def resize(self, limit: int) -> None:
-        """Change how many connections there may be, and threads for lanes, while requests are under way."""
+        """Change the limit of connections and lane threads, also while requests are under way."""
         self.pool.resize(limit)
         self.threads.resize(limit)
 
     async def credentials(self) -> Credentials | None:
-        """Give the credentials, refreshed if they are about to expire; `None`: there are to be none."""
+        """Give the credentials, refreshed if they are about to expire; `None`: requests are not signed."""
         source = self._source
         return source if source is None or isinstance(source, Credentials) else await source()
 
     def sign(self, credentials: Credentials | None, host: str, call: Call, payload_hash: str, length: int) -> bytes:
-        """Give the signed head of a request with a body of `length` bytes; any thread may ask for it."""
+        """Give the signed head of a request with a body of `length` bytes; safe to call from any thread."""
         signed: dict[str, str] = {}
         try:
             signed = headers = {"host": host, **call.headers}
@@ -121,7 +121,7 @@ class EndpointClient:
                 signed = self.signer.headers(
                     credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
                 )
-            signed["user-agent"] = USER_AGENT  # not signed, as proxies may change it
+            signed["user-agent"] = USER_AGENT  # not signed, because proxies may change it
             if length or call.method in {"PUT", "POST"}:
                 signed["content-length"] = str(length)
             return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
@@ -129,23 +129,23 @@ class EndpointClient:
             problem = exc.problem
         except UnicodeError:
             problem = "the request cannot be sent: a header, or the session token, is not valid Unicode"
-        signed.clear()  # error reports show the locals of frames; those of the frames below, too, hold the token
+        signed.clear()  # error reports show the locals of frames: this dict holds the token, inner frames refer to it
         raise WireError(InvalidRequestError, problem)
 
     def close(self, *, at_once: bool = False) -> None:
-        """Close idle connections now and the others when their requests are done, or all of them at once."""
+        """Close idle connections now and the others when their requests are done; `at_once` closes all now."""
         self.pool.close(at_once=at_once)
 
 
 class BodyDownload:
-    """A request whose answer's body is large; see `LaneRequest`."""
+    """A request with a large body in its answer; see `LaneRequest`."""
 
     __slots__ = ("_call", "_endpoint", "_host", "accept", "body", "method", "repeatable", "sent", "where")
 
     def __init__(
         self, endpoint: EndpointClient, host: str, call: Call, accept: Callable[[AnswerHead], Write | None]
     ) -> None:
-        """Remember; see `OriginClient.download`."""
+        """Store the arguments; see `OriginClient.download`."""
         self.method = call.method
         self.body: Body = b""
         self.repeatable = call.repeatable
@@ -165,7 +165,7 @@ class BodyUpload:
     """A request with a large body; see `LaneRequest`.
 
     Attributes:
-        digest: The body's checksum in hex, once it was computed.
+        digest: The body's checksum in hex, after it was computed.
     """
 
     __slots__ = (
@@ -193,7 +193,7 @@ class BodyUpload:
         algorithm: str | None,
         describe: Describe,
     ) -> None:
-        """Remember; see `OriginClient.upload`."""
+        """Store the arguments; see `OriginClient.upload`."""
         self.method = call.method
         self.body = body
         self.repeatable = call.repeatable
@@ -207,7 +207,7 @@ class BodyUpload:
         self._describe = describe
 
     def head(self, credentials: Credentials | None, slices: Iterable[memoryview]) -> bytes:
-        """Sum the body, and sign the request: the sums are sent before the body, so a file is read twice."""
+        """Compute the body's checksums and sign the request; they are sent before the body, so a file is read twice."""
         algorithm, call = self._algorithm, self._call
         payload = hashlib.sha256() if not self._endpoint.secure or algorithm == "sha256" else None
         checksum = payload if algorithm == "sha256" else checksums.new(algorithm) if algorithm else None
@@ -226,12 +226,12 @@ class BodyUpload:
 
 
 class OriginClient:
-    """The way to one origin.
+    """Sends requests to one origin.
 
     Attributes:
-        wire: What it shares with the roads to other origins of the endpoint.
-        origin: Where it leads.
-        lanes: Make the requests with large bodies; see `download` and `upload`.
+        endpoint: Shared with the clients of the endpoint's other origins.
+        origin: Scheme, host and port of the requests.
+        lanes: Makes requests with large bodies; see `download` and `upload`.
     """
 
     def __init__(self, endpoint: EndpointClient, origin: Origin, timeouts: Timeouts) -> None:
@@ -245,16 +245,17 @@ class OriginClient:
 
     @property
     def closed(self) -> bool:
-        """Whether the wire is closed."""
+        """Whether the endpoint's client is closed."""
         return self.endpoint.pool.closed
 
     async def open(self, call: Call, body: bytes = b"", payload_hash: str | None = None) -> Connection:
-        """Make a request on the loop, and give the connection with its answer's head; `done` takes it back.
+        """Make a request on the loop, and give the connection once the answer's head is read; return it with `done`.
 
         Args:
             call: The request.
             body: At most `unary.MAX_BODY` bytes.
-            payload_hash: SHA-256 of the body, in hex, to be signed; `None`: made here, where TLS does not protect it.
+            payload_hash: SHA-256 of the body, in hex, to be signed; `None`: over TLS the body is not signed, else it is
+                hashed here.
 
         Raises:
             WireError: No answer came.
@@ -266,7 +267,7 @@ class OriginClient:
         pool = self.endpoint.pool
         if not pool.take_slot():
             await pool.wait_for_slot(self._longest_wait)
-        try:  # signed only now: who waited long would send an old signature
+        try:  # signed only now: a signature made before a long wait for a slot would be too old
             head = self.endpoint.sign(await self.endpoint.credentials(), self._host, call, payload_hash, len(body))
         except BaseException:
             pool.give_slot()
@@ -282,13 +283,13 @@ class OriginClient:
     async def ask(
         self, call: Call, body: bytes = b"", payload_hash: str | None = None, *, limit: int | None = None
     ) -> tuple[AnswerHead, bytes]:
-        """Make a request on the loop, and give its whole answer.
+        """Make a request on the loop, and give its complete answer.
 
         Args:
             call: The request.
             body: At most `unary.MAX_BODY` bytes.
             payload_hash: As for `open`.
-            limit: Bytes of the answer's body to take at most.
+            limit: The most bytes of the answer's body to take.
         """
         connection = await self.open(call, body, payload_hash)
         try:
@@ -297,7 +298,7 @@ class OriginClient:
             self._unary.done(connection)
 
     def download(self, call: Call, accept: Callable[[AnswerHead], Write | None]) -> BodyDownload:
-        """Give what `lanes.exchange` needs to make a request whose answer's body goes where `accept` says."""
+        """Make a request for `lanes.exchange`; the function that `accept` gives takes the answer's body."""
         return BodyDownload(self.endpoint, self._host, call, accept)
 
     def upload(
@@ -309,25 +310,25 @@ class OriginClient:
         where: str,
         sent: ByteCounter | None = None,
     ) -> BodyUpload:
-        """Give what `lanes.exchange` needs to make a request with a body from memory or from a file.
+        """Make a request for `lanes.exchange` with a body from memory or from a file.
 
         Args:
             call: The request, without the headers that depend on the body.
             body: Any size.
-            algorithm: Of the checksum that goes with it; `"sha256"`: in the signature; `None`: none.
-            describe: Gives the headers for that checksum, in hex.
-            where: Begins messages about the body's file.
-            sent: Where the body's bytes are counted as they are sent.
+            algorithm: Of the checksum to send; `"sha256"` is also the signed hash; `None`: no checksum.
+            describe: Gives the headers for that checksum, which it takes in hex.
+            where: The beginning of messages about the body's file.
+            sent: Counts the body's bytes as they are sent.
         """
         return BodyUpload(self.endpoint, self._host, call, body, where, sent or ByteCounter(), algorithm, describe)
 
     async def _signing(self) -> Credentials:
         credentials = await self.endpoint.credentials()
-        assert credentials is not None  # noqa: S101 - the provider refuses to sign for nobody
+        assert credentials is not None  # noqa: S101 - the provider refuses to sign without credentials
         return credentials
 
     async def presign(self, call: Call, expires: int) -> str:
-        """Give a URL by which anybody may make the request for `expires` seconds; makes none itself."""
+        """Give a URL with which anybody may make the request for `expires` seconds; sends no request."""
         endpoint, credentials = self.endpoint, await self._signing()
         headers = {"host": self._host}
         query = endpoint.signer.query(
@@ -336,11 +337,11 @@ class OriginClient:
         return f"{self.origin}{call.path}?{query}"
 
     async def sign_form(self, conditions: list[object], expires: int) -> dict[str, str]:
-        """Give the fields by which a browser's form may be sent for `expires` seconds, on these conditions."""
+        """Give the fields with which a browser may post a form for `expires` seconds, under these conditions."""
         return self.endpoint.signer.form(await self._signing(), self.endpoint.clock.now(), conditions, expires)
 
     def log(self, call: Call, head: AnswerHead) -> None:
-        """Log a request that was answered, at the level DEBUG."""
+        """Log an answered request at the level DEBUG."""
         if _log.isEnabledFor(logging.DEBUG):
             query = f"?{call.query}" if call.query else ""
             _log.debug("%s %s%s%s: %d", call.method, self.origin, call.path, query, head.status)

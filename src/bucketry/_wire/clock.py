@@ -8,10 +8,10 @@ MAX_SKEW = 900.0  # seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/Err
 
 
 class Clock:
-    """This machine's clock, corrected by a server that refused it; every signature for the endpoint uses it."""
+    """This machine's clock, corrected after a server refused its time; all signatures for the endpoint use it."""
 
     def __init__(self) -> None:
-        """Begin with this machine's clock as it is."""
+        """Begin without a correction."""
         self.ahead = 0.0
 
     def now(self) -> float:
@@ -19,7 +19,7 @@ class Clock:
         return time.time() + self.ahead
 
     def is_off(self, server: float) -> bool:
-        """Tell whether a server with this time refuses what is signed now."""
+        """Tell whether a server with this time refuses a signature made now."""
         return abs(self.now() - server) > MAX_SKEW
 
     def follow(self, server: float) -> None:

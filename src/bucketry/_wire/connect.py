@@ -29,7 +29,7 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """Take the origin out of a URL."""
+        """Give the origin of a URL."""
         parts = urlsplit(url)
         return cls(parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
 
@@ -40,7 +40,7 @@ class Origin:
 
     @property
     def header(self) -> str:
-        """The `Host` header: no port where it is the scheme's own."""
+        """The `Host` header, without the port if it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -50,13 +50,13 @@ class Origin:
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Make a context that verifies certificates and host names. Blocks: it reads the authorities.
+    """Make a context that verifies certificates and host names. Blocks: it reads the authorities' file.
 
     Args:
-        ca_bundle: Path of the authorities to trust; `None`: the system's.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's.
 
     Raises:
-        WireError: They cannot be read.
+        WireError: The file cannot be read.
     """
     try:
         context = ssl.create_default_context(cafile=ca_bundle)
@@ -68,10 +68,10 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 async def open_socket(origin: Origin) -> socket.socket:
-    """Connect, without blocking; several addresses are tried in RFC 8305's order.
+    """Connect without blocking; if the host has several addresses, they are tried in the order of RFC 8305.
 
     Raises:
-        WireError: Nothing answers there.
+        WireError: No address accepts a connection.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -101,12 +101,13 @@ def too_slow(origin: Origin, seconds: float) -> WireError:
 
 
 def moved(connected: socket.socket) -> int:
-    """Give a number that grows whenever the other side takes or sends a byte; 0 where the system does not tell.
+    """Give a number that grows whenever the server acknowledges or sends a byte; 0 if the system has no such counter.
 
-    A thread that sends a slice, or fills a buffer, does not notice a peer that is slow but moving: the kernel does.
+    A thread that sends a slice or fills a buffer cannot see how far it has come. The kernel's counter shows whether a
+    slow server still moves bytes.
     """
     try:
         info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 16)
         return sum(struct.unpack_from("=QQ", info, _BYTES_ACKED))
-    except (AttributeError, OSError, TypeError, struct.error):  # TypeError: uvloop's sockets tell nothing
+    except (AttributeError, OSError, TypeError, struct.error):  # TypeError: uvloop's sockets lack it
         return 0

@@ -1,4 +1,4 @@
-"""What can come of a request instead of a good answer."""
+"""The two ways in which a request can fail: no answer came, or the answer is an error."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bucketry.errors import StorageError
 
 
 class WireError(Exception):
-    """What kept a request from being answered; whoever made the request says where and what for.
+    """The reason why a request got no answer; the caller adds the bucket and key to the message.
 
     Attributes:
-        kind: The class of error that the user is to see.
-        problem: What happened, in words.
+        kind: The class of the error that the user gets.
+        problem: A description of what happened.
     """
 
     def __init__(self, kind: type[StorageError], problem: str) -> None:
-        """Remember both."""
+        """Store both."""
         super().__init__(problem)
         self.kind = kind
         self.problem = problem
@@ -25,12 +25,12 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is an error, whichever transport brought it.
+    """An answer that is an error, from either transport.
 
     Attributes:
         status: Of the HTTP answer.
         headers: By lower-case name.
-        fields: Of its XML: `Code`, `Message`, `Region`, …; empty where there was no body (HEAD).
+        fields: Of its XML: `Code`, `Message`, `Region`, …; empty if there was no body (HEAD).
     """
 
     status: int | None

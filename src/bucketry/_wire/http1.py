@@ -1,8 +1,8 @@
-"""HTTP/1.1, sans-I/O: a request's head into bytes, an answer's bytes into its head and body.
+"""HTTP/1.1, sans-I/O: turns a request's head into bytes, and an answer's bytes into its head and body.
 
-No sockets and no waiting here, so both directions are tested as plain functions. Heads and chunks are
-parsed by llhttp (`httptools`); what frames a body is decided here, more strictly than RFC 9112 allows:
-two lengths, or a length and chunks, are refused. Redirects are answers like any other.
+There are no sockets and no waiting here, so both directions are tested as plain functions. llhttp (`httptools`)
+parses heads and chunks. This module decides where a body ends, and is stricter than RFC 9112: it refuses two
+lengths, or a length together with chunks. A redirect is an answer like any other.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bucketry._wire.errors import WireError
 from bucketry.errors import ConnectionFailedError, InvalidRequestError
 
 MAX_HEAD = 64 * KiB  # S3's own heads are below 10 KiB, metadata included
-_USUAL_HEAD = 4 * KiB  # bytes that are copied to look for its end
+_USUAL_HEAD = 4 * KiB  # so many bytes are copied first to find the end of a head
 MAX_HEADERS = 256
-MAX_INTERIM = 16  # 1xx answers before the final one; a server that works on a copy sends one or two
-_OVERHEAD = 16  # bytes of chunk framing for each byte of body, beyond a head's worth: 1-byte chunks need 5
+MAX_INTERIM = 16  # 1xx answers before the final one; servers send one or two during a long copy
+_OVERHEAD = 16  # bytes of chunk framing allowed for each byte of body, after the first MAX_HEAD: 1-byte chunks need 5
 
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
@@ -29,26 +29,26 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9][ \r]")
 _OLD = b"HTTP/1.0"
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked *\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
-_NOBODY = object()  # whom the parser tells nothing
+_NOBODY = object()  # a receiver without callbacks, for a parser that only checks
 _NO_BODY = frozenset({204, 304})
 _SWITCHING = 101
 
 
 class ProtocolError(WireError):
-    """What arrived is not HTTP/1.1, or not within its limits: the connection is of no further use."""
+    """The server sent something that is not HTTP/1.1 or exceeds the limits; the connection cannot be used again."""
 
     def __init__(self, problem: str) -> None:
-        """Remember the problem."""
-        super().__init__(ConnectionFailedError, f"the answer is not to be understood: {problem}")
+        """Store the problem."""
+        super().__init__(ConnectionFailedError, f"the answer cannot be understood: {problem}")
 
 
 class RequestHead(bytes):
-    """The head of a request, which holds a signature: error reporters show the locals of frames by their repr."""
+    """The head of a request. Its repr hides the signature, because error reports show the repr of a frame's locals."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Show its size."""
+        """Show the size only."""
         return f"<head of {len(self)} bytes>"
 
 
@@ -58,25 +58,25 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> Reques
     Args:
         method: In capitals.
         target: Path and query, percent-encoded.
-        headers: By name, in any case; `host` among them.
+        headers: By name, in upper or lower case; with `host`.
 
     Raises:
-        WireError: Something holds what a head cannot carry: CR, LF, NUL, other control characters, a space in the
-            target, a name that is no token.
+        WireError: A part contains what HTTP does not allow there: CR, LF, NUL or another control character, a space in
+            the target, or a header name that is not a token.
     """
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
     content = head.replace("\r\n", "")
-    line_ends = (len(head) - len(content)) // 2  # one too many, or a part of one that is left, came from the arguments
+    line_ends = (len(head) - len(content)) // 2  # an extra one, or a lone CR or LF in `content`, is the caller's
     names_are_fine = line_ends == len(headers) + 2 and all(map(_is_token, headers))
-    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # the first is quick, and a bit too strict
+    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # the first is quick, but a bit too strict
     if not names_are_fine or not values_are_fine or method not in _METHODS or not _is_target(target):
         raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
     return RequestHead(head.encode())
 
 
 def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
-    """Name what is wrong with a head; values are not shown, as they may be secret."""
+    """Name what is wrong with a head; values are not shown, because they may be secret."""
     if method not in _METHODS:
         return f"the method {method!r} is not one of S3's"
     if not _is_target(target):
@@ -90,9 +90,9 @@ class AnswerHead:
 
     Attributes:
         status: Such as 206.
-        headers: By lower-case name; a repeated one joined with commas.
-        length: Of the body in bytes; `None`: told by its chunks, or by the connection's end.
-        keep_alive: Whether the server lets the connection be used again.
+        headers: By lower-case name; the values of a repeated header are joined with commas.
+        length: Of the body in bytes; `None`: the body ends with its last chunk, or with the connection.
+        keep_alive: Whether the server allows another request on the connection.
     """
 
     __slots__ = ("headers", "keep_alive", "length", "status")
@@ -105,13 +105,13 @@ class AnswerHead:
 
 
 class AnswerReader:
-    """Reads the answer to one request, in whatever pieces it comes.
+    """Reads the answer to one request, in pieces of any size.
 
     Attributes:
         head: The final answer's head, once it is complete.
-        received: Bytes of body so far.
+        received: Bytes of the body so far.
         done: Whether the body is complete.
-        surplus: Whether bytes followed that belong to no answer.
+        surplus: Whether bytes came after the end of the answer.
     """
 
     __slots__ = (
@@ -142,29 +142,29 @@ class AnswerReader:
         self._fed = 0
         self._tail = b""
         self._body: list[bytes] = []
-        self._parser: HttpResponseParser | None = None  # of chunks, until the last; it refers back to this reader
+        self._parser: HttpResponseParser | None = None  # for chunks, until the last one; it refers to this reader
 
     @property
     def remaining(self) -> int | None:
-        """Bytes of body still to come; `None`: nobody knows."""
+        """Bytes of the body still to come; `None`: unknown."""
         return self._remaining
 
     @property
     def progress(self) -> str:
-        """How much of the body has come, for messages."""
+        """How much of the body was received, for messages."""
         length = self.head.length if self.head is not None else None
         return f"{self.received} bytes" if length is None else f"{self.received} of {length} bytes"
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection can carry another request."""
+        """Whether the connection can be used for another request."""
         return self.done and not self.surplus and self.head is not None and self.head.keep_alive
 
     def feed(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Take the next bytes of the connection, and give those of them that are body.
+        """Take the next bytes of the connection, and give those that belong to the body.
 
         Raises:
-            ProtocolError: They are not HTTP/1.1, or more than the limits allow.
+            ProtocolError: The bytes are not HTTP/1.1, or exceed the limits.
         """
         if self.head is None:
             data = self._read_head(data)
@@ -175,7 +175,7 @@ class AnswerReader:
         if self.done:
             self.surplus = self.surplus or len(data) > 0
             return b""
-        if self._remaining is None:  # to the connection's end
+        if self._remaining is None:  # the body ends with the connection
             self.received += len(data)
             return data
         if len(data) > self._remaining:
@@ -187,13 +187,13 @@ class AnswerReader:
         return data
 
     def feed_eof(self) -> bool:
-        """Take the connection's end; `False`: the answer is not complete."""
+        """Note the connection's end; `False`: the answer is not complete."""
         if self.head is not None and self._remaining is None and self._parser is None:
             self.done = True
         return self.done
 
     def _read_head(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Read heads up to the final one, and give what follows it."""
+        """Read heads up to the final one, and give the bytes after it."""
         while True:
             start = len(self._pending)
             joined = self._pending + bytes(data[:_USUAL_HEAD])
@@ -218,12 +218,12 @@ class AnswerReader:
 
     @staticmethod
     def _check_beginning(joined: bytes) -> None:
-        """Refuse at once what can no longer become an answer, instead of waiting for the rest of its head."""
+        """Refuse bytes that cannot be an answer at once, instead of waiting for the rest of a head."""
         if not b"HTTP/1.".startswith(joined[:7]):
             raise ProtocolError("it does not begin with HTTP/1")
 
     def _parse(self, head: bytes) -> None:
-        """Have a head checked by the parser, and take it apart: calls back for each header cost more than that."""
+        """Let the parser check a head, then split it here: a callback for each header would cost more."""
         if not _STATUS_LINE.match(head):
             raise ProtocolError(f"it begins {head[:20]!r}")
         try:
@@ -241,7 +241,7 @@ class AnswerReader:
         self._frame(status, head)
 
     def _frame(self, status: int, head: bytes) -> None:
-        """Decide where the body ends: RFC 9112 § 6.3, without what could be read in two ways."""
+        """Decide where the body ends, by RFC 9112 § 6.3; refuse a head that two readers could read differently."""
         headers = _headers(head)
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         options = headers.get("connection", "").lower()
@@ -251,7 +251,7 @@ class AnswerReader:
             if not (length.isascii() and length.isdigit()) or len(length) > 18:  # noqa: PLR2004 - below 2**63
                 raise ProtocolError(f"its length is {length[:40]!r}")
             size = int(length)
-        # By the letter, blanks included: the parser may not read it as we do.
+        # Matched in the exact bytes, blanks included: the parser might read another spelling differently.
         if coding is not None and (size is not None or not _CHUNKED.search(head)):
             raise ProtocolError("its body is framed in a way that can be read differently")
         if not self._has_body or status in _NO_BODY:
@@ -278,12 +278,12 @@ class AnswerReader:
         if self.done:
             self._parser = None
             if not self._tail.endswith(_END) or self._tail[0] in b"\r\n":
-                self.surplus = True  # empty lines, which the parser passes over
+                self.surplus = True  # empty lines, which the parser skips
         body, self._body = self._body, []
         found = body[0] if len(body) == 1 else b"".join(body)
         self.received += len(found)
         if self._fed - self.received > MAX_HEAD + _OVERHEAD * self.received:
-            raise ProtocolError("its chunks hold next to nothing")
+            raise ProtocolError("its chunks hold almost no bytes")
         return found
 
     # --- called by the parser ----------------------------------------------------------------------
@@ -306,7 +306,7 @@ class AnswerReader:
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    """Give the headers of a head that the parser has found to be one."""
+    """Give the headers of a head that the parser has accepted."""
     text = head[: -len(_END)].decode("utf-8", "surrogateescape")
     if "\r\n " in text or "\r\n\t" in text:
         raise ProtocolError("it has a header of several lines")
@@ -321,7 +321,7 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 def _joined(lines: list[str]) -> dict[str, str]:
-    """Give headers of which some are repeated; those that frame the body must not be."""
+    """Give headers when some are repeated; those that decide the body's length must not be repeated."""
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")

@@ -1,8 +1,8 @@
 """Large bodies in worker threads: socket → file and file → socket, past the event loop.
 
-A lane is a blocking connection and one buffer. The thread that uses it parks in system calls, where the
-interpreter's lock is free; the loop only starts it, and can end it at any moment by shutting the socket
-down, which wakes the thread at once. IdleTimer is judged by the pool, from the kernel's counters.
+A lane is a blocking connection and one buffer. Its thread waits in system calls, which release the interpreter's
+lock. The loop only starts the thread. To stop it, the loop shuts the socket down, which wakes the thread at once.
+The pool checks the read timeout with the kernel's counters (`IdleTimer`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bucketry._wire.threads import LaneThreads
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
-MAX_ANSWER = MiB  # of a body that is not for the sink: an error's XML
+MAX_ANSWER = MiB  # of a body that is kept in memory: an error's XML
 
 Write: TypeAlias = Callable[[memoryview], None]
 
@@ -47,40 +47,40 @@ class LaneRequest(Protocol):
 
     @property
     def body(self) -> Body:
-        """What follows the request's head."""
+        """The body, which is sent after the request's head."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does what sending it once does."""
+        """Whether sending it twice has the same effect as sending it once."""
 
     @property
     def where(self) -> str:
-        """Begins messages about the body's file."""
+        """The beginning of messages about the body's file."""
 
     @property
     def sent(self) -> ByteCounter:
-        """Where the body's bytes are counted as they are sent."""
+        """Counts the body's bytes as they are sent."""
 
     def head(self, credentials: Credentials | None, slices: Iterable[memoryview], /) -> bytes:
-        """Give the request's head, ready to be sent, having read the body's slices where it needs their sums.
+        """Give the request's head, ready to be sent; read the body's slices if checksums are needed.
 
         Runs in the lane's thread.
         """
 
     @property
     def accept(self) -> Callable[[AnswerHead], Write | None]:
-        """Looks at the answer's head, and gives what takes the answer's body; `None`: the body is kept and given.
+        """Takes the answer's head, and gives the function that takes the body; `None`: the body is returned.
 
         Runs in the lane's thread.
         """
 
 
 class Lane:
-    """A blocking connection and its buffer; at any time one thread uses it, or none; `with lane:` while one does.
+    """A blocking connection and its buffer; at most one thread uses it at a time, inside `with lane:`.
 
     Attributes:
-        sent: Always true: a lane does not tell whether the server has got the present request.
-        heard: Whether any byte of the present answer has come.
+        sent: Always true: a lane does not know whether the server has received the present request.
+        heard: Whether any byte of the present answer was received.
     """
 
     def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -101,23 +101,23 @@ class Lane:
         self.heard = False
 
     def __enter__(self) -> None:
-        """Note that a thread uses it: only the thread may close the socket now."""
+        """Mark the lane as used by a thread: only the thread may close the socket now."""
         self._in_use = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Note that the thread has left it."""
+        """Mark the lane as not used by a thread."""
         self._in_use = False
 
     # --- in a worker thread ------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Make the TLS handshake, if there is to be one. Blocks."""
+        """Make the TLS handshake if the origin uses TLS. Blocks."""
         self._stream.start()
 
     def exchange(self, request: LaneRequest, credentials: Credentials | None) -> tuple[AnswerHead, bytes]:
-        """Send a request, and give its answer's head and the body that was kept. Blocks."""
+        """Send a request; give the answer's head, and its body unless `accept` gave a function for it. Blocks."""
         self.heard = False
         self._reader = AnswerReader(request.method)
         head = request.head(credentials, self._slices(request))
@@ -127,7 +127,7 @@ class Lane:
         except WireError:
             if self._stopped and not self._silent:
                 raise
-            self._stopped = True  # not to be used again; but the server may have answered before it had all
+            self._stopped = True  # not used again; but the server may have answered before it received the whole body
         answer, rest = self._read_head()
         write = request.accept(answer)
         if write is None:
@@ -182,7 +182,7 @@ class Lane:
             self._waits_since = None
 
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
-        """Read until the head is complete, and give it with what came of the body."""
+        """Read until the head is complete; give it and the bytes of body that were received with it."""
         while True:
             view = self._receive(BUFFER)
             self.heard = True
@@ -197,7 +197,7 @@ class Lane:
         return bytes(kept)
 
     def _next(self) -> memoryview:
-        """Give the next bytes of body; none: that was all."""
+        """Give the next bytes of the body; empty: the body is complete."""
         reader = self._reader
         while not reader.done:
             left = reader.remaining
@@ -207,7 +207,7 @@ class Lane:
         return memoryview(b"")
 
     def _receive(self, count: int, *, whole: bool = False) -> memoryview:
-        """Receive some bytes into the buffer, or `count` of them, unless the connection ends before."""
+        """Receive some bytes into the buffer; with `whole`, `count` bytes unless the connection ends before."""
         view = self._buffer[:count]
         got = self._call(partial(self._stream.receive, view, whole=whole))
         if not got and not self._reader.feed_eof():
@@ -215,7 +215,7 @@ class Lane:
         return view[:got]
 
     def _call(self, call: Callable[..., int | None], *args: object) -> int:
-        """Call something that waits for the other side."""
+        """Call a function that waits for the server."""
         self._waits_since = time.monotonic()
         try:
             return call(*args) or 0
@@ -238,10 +238,10 @@ class Lane:
         how = "was closed" if exc is None else f"broke: {exc}"
         return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
 
-    # --- as the pool sees it -----------------------------------------------------------------------
+    # --- called by the pool ------------------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Tell whether nothing has come that nobody asked for: the server's closing, most of all."""
+        """Tell whether the idle connection is still open and has received nothing without a request."""
         if not self._stream.clean():
             return False
         poll = select.poll()
@@ -249,20 +249,20 @@ class Lane:
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Close it; where a thread uses it, wake that one, and `close` again when it has left."""
+        """Close it. If a thread uses it, shut the socket down, which wakes the thread; the caller then closes again."""
         self._stopped = True
         if not self._in_use:
             self._socket.close()
             return
-        with suppress(OSError):  # the other side may have closed it already
+        with suppress(OSError):  # the server may have closed it already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def reusable(self) -> bool:
-        """Tell whether the answer is complete and the connection can carry another request."""
+        """Tell whether the answer is complete and the connection can be used for another request."""
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds for which the thread has been waiting for the other side."""
+        """Give the seconds for which the thread has waited for the server."""
         since = self._waits_since
         if since is None:
             return 0.0
@@ -282,12 +282,12 @@ class Lanes:
     """The lanes to one origin, and the threads that run on them.
 
     Args:
-        origin: Where.
+        origin: Scheme, host and port.
         pool: Its slots.
         tls: For `https`.
         threads: As many as there are slots.
-        credentials: To sign with; asked for once the request has its slot, so that they are fresh.
-        timeouts: Of connecting, of silence, and of waiting for a slot.
+        credentials: Gives the keys to sign with; called after the request got its slot, so that they are valid.
+        timeouts: For connecting, for an idle connection, and for waiting for a slot.
     """
 
     def __init__(
@@ -299,7 +299,7 @@ class Lanes:
         credentials: Callable[[], Awaitable[Credentials | None]],
         timeouts: Timeouts,
     ) -> None:
-        """Remember; no I/O."""
+        """Store the arguments; no I/O."""
         self._credentials = credentials
         self._origin = origin
         self._pool = pool
@@ -309,10 +309,10 @@ class Lanes:
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
-        """Make a request on a lane of its own; a stale connection is replaced as in `Unary.send`.
+        """Make a request in a lane; a connection that the server closed is replaced as in `Unary.send`.
 
-        A cancellation ends the thread's waiting at once, and is raised when the thread has left the lane: until
-        then it may use descriptors and buffers that the caller is about to close.
+        A cancellation stops the thread at once. It is raised when the thread has left the lane, because until then the
+        thread may use descriptors and buffers that the caller is about to close.
 
         Raises:
             WireError: No whole answer came.

@@ -1,7 +1,7 @@
-"""Which connections to an endpoint are open, and how long a silence may last.
+"""The connections to an endpoint, and how long each may be idle.
 
-One pool serves both drivers: a slot is one request under way, and sockets, idle ones included, are never
-more than slots. What a connection is (a protocol of the loop, a socket of a thread) the drivers know.
+One pool serves both drivers. A slot stands for one request under way. There are never more sockets than slots, idle
+sockets included. Only the drivers know what a connection is: a protocol of the loop or a socket of a thread.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from bucketry.errors import ConnectionFailedError
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
 BUFFER = 256 * KiB
-_TICK = 1.0  # how late a silence or an idle connection may be noticed
+_TICK = 1.0  # at most so late is a read timeout or an idle connection noticed
 
 
 class Pooled(Protocol):
-    """A connection, as the pool sees it."""
+    """The part of a connection that the pool uses."""
 
     @property
     def sent(self) -> bool:
@@ -31,49 +31,48 @@ class Pooled(Protocol):
 
     @property
     def heard(self) -> bool:
-        """Whether any byte of the present answer has come."""
+        """Whether any byte of the present answer was received."""
 
     def usable(self) -> bool:
-        """Tell whether an idle connection still looks alive."""
+        """Tell whether an idle connection still seems to be open."""
 
     def close(self) -> None:
-        """Close it at once; whoever uses it finds it broken."""
+        """Close it at once; a request on it fails."""
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds for which the other side has been silent although it is its turn; `limit` is the most."""
+        """Give the seconds for which the client has waited for the server, without a byte; `limit` is the timeout."""
 
     def expire(self, seconds: float) -> None:
-        """End what waits on it, because the silence has lasted too long."""
+        """Fail the request on it, because the connection was idle for too long."""
 
     def moved(self) -> int:
         """Give a number that changes when bytes of the present request or answer move."""
 
 
 def is_stale(connection: Pooled, error: WireError, *, repeatable: bool) -> bool:
-    """Tell whether a request that failed on a kept connection is to be made on a new one.
+    """Tell whether a request that failed on a connection that was idle before should be sent on a new one.
 
-    A server may close an idle connection at any moment. That is noticed at the first write, or only when no answer
-    comes.
+    A server may close an idle connection at any time. This shows only at the first write, or when no answer comes.
 
     Args:
-        connection: It was idle before this request.
-        error: How the request failed.
-        repeatable: Whether sending the request twice does what sending it once does.
+        connection: The connection, which was idle before this request.
+        error: The error of the request.
+        repeatable: Whether sending the request twice has the same effect as sending it once.
     """
     may_repeat = repeatable or not connection.sent
     return may_repeat and not connection.heard and error.kind is ConnectionFailedError
 
 
 class IdleTimer:
-    """Judges how long the other side has been silent, by what the kernel saw move."""
+    """Measures how long a connection is idle, by the kernel's byte counters."""
 
     def __init__(self) -> None:
-        """Begin with no waiting."""
+        """Begin while no request waits."""
         self._since = self._alive = 0.0
         self._count: int | None = None
 
     def seconds(self, since: float, now: float, limit: float, count: Callable[[], int]) -> float:
-        """Give the silence of a waiting that began at `since`; the kernel is asked only when half the limit is over."""
+        """Give the idle seconds of a wait that began at `since`; `count` is called only after half the limit."""
         if since != self._since:
             self._since, self._alive, self._count = since, since, None
         waited = now - self._alive
@@ -90,15 +89,15 @@ class Pool(Slots):
     """Slots and idle connections of one endpoint, in one event loop.
 
     Attributes:
-        closed: Whether connections are kept no more.
-        buffer: What connections of the loop receive into, one after the other.
+        closed: Whether the pool is closed and keeps no connections.
+        buffer: The event loop's connections receive into it, one after the other.
     """
 
     def __init__(self, limit: int, drained: Callable[[], None] = lambda: None) -> None:
         """Begin empty; no I/O.
 
         Args:
-            limit: Of slots.
+            limit: The number of slots.
             drained: Called when the pool is closed and no request is under way.
         """
         Slots.__init__(self, limit, lambda: sum(each.moved() for each in self._watched))
@@ -106,15 +105,15 @@ class Pool(Slots):
         self.closed = False
         self.buffer = memoryview(bytearray(BUFFER))
         self._idle: deque[tuple[float, object, Pooled]] = deque()  # least recently used first
-        self._watched: dict[Pooled, float] = {}  # and how many seconds of silence are too many
+        self._watched: dict[Pooled, float] = {}  # with their read timeouts
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
         self._tick_every = _TICK
 
     def take(self, kind: object) -> Pooled | None:
-        """Give an idle connection of a kind, the last one used; `None`: connect, there is room for it.
+        """Give an idle connection of a kind, the last one used; `None`: there is none, and room for a new one.
 
-        The caller holds a slot. Connections of equal kinds are as good as each other.
+        The caller has taken a slot. Connections of equal kinds can replace each other.
         """
         for at in range(len(self._idle) - 1, -1, -1):
             _, found, connection = self._idle[at]
@@ -123,11 +122,11 @@ class Pool(Slots):
                 if connection.usable():
                     return connection
                 connection.close()
-        self._close_surplus()  # another kind's
+        self._close_surplus()  # connections of another kind
         return None
 
     def release(self, kind: object, connection: Pooled) -> None:
-        """Give the slot back, and keep the connection for the next request, unless there are more than the limit."""
+        """Return the slot; keep the connection for the next request, unless there are more than the limit."""
         if self.closed or self.busy > self.limit:
             self.discard(connection)
             return
@@ -136,7 +135,7 @@ class Pool(Slots):
         self.give_slot()
 
     def discard(self, connection: Pooled | None) -> None:
-        """Give the slot back, and close the connection, if there is one."""
+        """Return the slot, and close the connection if there is one."""
         if connection is not None:
             self.drop(connection)
         self.give_slot()
@@ -147,14 +146,14 @@ class Pool(Slots):
         connection.close()
 
     def forget(self, connection: Pooled) -> None:
-        """Drop an idle connection that the server closed."""
+        """Remove an idle connection that the server closed."""
         for entry in self._idle:
             if entry[2] is connection:
                 self._idle.remove(entry)
                 return
 
     def watch(self, connection: Pooled, read_timeout: float) -> None:
-        """Begin to look after a connection that is being used: a silence that is longer than `read_timeout` ends it."""
+        """Begin to check a connection in use: if it is idle for longer than `read_timeout`, its request fails."""
         self._watched[connection] = read_timeout
         if read_timeout < 4 * self._tick_every:
             self._tick_every = read_timeout / 4
@@ -165,12 +164,12 @@ class Pool(Slots):
             self._ticker = self._loop.call_later(self._tick_every, self._tick)
 
     def resize(self, limit: int) -> None:
-        """Change the limit; idle connections beyond it are closed, and those in use when their requests are done."""
+        """Change the limit; surplus connections are closed: idle ones now, the others after their requests."""
         Slots.resize(self, limit)
         self._close_surplus()
 
     def close(self, *, at_once: bool) -> None:
-        """Close idle connections now, and the others when their requests are done, or `at_once`: those then fail."""
+        """Close idle connections now and the others when their requests are done; with `at_once`, requests fail now."""
         self.closed = True
         for _, _, connection in self._idle:
             connection.close()
@@ -184,7 +183,7 @@ class Pool(Slots):
             self._drained()
 
     def give_slot(self) -> None:
-        """Give a slot back, to whoever waits first; the last one of a closed pool ends it."""
+        """Return a slot; the caller that has waited longest gets it. The last slot of a closed pool calls `drained`."""
         Slots.give_slot(self)
         if self.closed and not self.busy:
             self._drained()

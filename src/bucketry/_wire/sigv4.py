@@ -1,7 +1,8 @@
-"""AWS Signature Version 4 for S3: what to send with a request, or in a presigned URL, so that it is believed.
+"""AWS Signature Version 4 for S3: signs requests and presigned URLs.
 
-Text in, text out: no I/O, no clock, no knowledge of buckets. Which headers are sent is the caller's choice, and every
-one is signed; the body comes as the hash of it. Aws-chunked bodies and Signature Version 4A are not here.
+Takes text and gives text: no I/O, no clock, no knowledge of buckets. The caller chooses the headers, and all of them
+are signed. The caller gives the body's hash, not the body. Aws-chunked bodies and Signature Version 4A are not
+supported.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
@@ -19,10 +20,10 @@ from hashlib import sha256
 from urllib.parse import quote
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Stands for the hash of a body that only TLS and a checksum protect."""
+"""Replaces the hash of a body that only TLS and a checksum protect."""
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-"""The hash of no body."""
+"""The hash of an empty body."""
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~/-]*")
 _ALGORITHM = "AWS4-HMAC-SHA256"
@@ -30,7 +31,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who signs; the token belongs to temporary credentials."""
+    """The keys to sign with; temporary credentials also have a token."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -39,7 +40,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Second:
-    """What all signatures by the same credentials in the same second share; `mac` holds the day's signing key."""
+    """The values shared by all signatures of the same credentials in the same second; `mac` has the day's key."""
 
     second: int
     credentials: Credentials
@@ -51,7 +52,7 @@ class _Second:
 class Signer:
     """Signs the requests of one region; the signing key is cached for (secret, day).
 
-    May be used by several threads: what is shared is never changed, only replaced as a whole.
+    Several threads may use it: the shared value is never changed, only replaced as a whole.
     """
 
     def __init__(self, region: str, service: str = "s3") -> None:
@@ -72,12 +73,12 @@ class Signer:
         """Give the headers to send: those given, plus `x-amz-*` for date, body and token, and `authorization`.
 
         Args:
-            credentials: Who signs.
-            moment: When, in seconds since 1970.
+            credentials: The keys to sign with.
+            moment: The time of signing, in seconds since 1970.
             method: In capitals.
-            path: As `encode_path` gives it and as it is sent.
-            query: As `encode_query` gives it and as it is sent; may be empty.
-            headers: Lower-case names, `host` among them; every one is signed, so none that a proxy may change.
+            path: Encoded by `encode_path`, exactly as it is sent.
+            query: Encoded by `encode_query`, exactly as it is sent; may be empty.
+            headers: Lower-case names, with `host`; all are signed, so leave out any header that a proxy may change.
             payload_hash: Hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
         """
         now = self._at(credentials, moment)
@@ -103,16 +104,16 @@ class Signer:
         headers: Mapping[str, str],
         expires: int,
     ) -> str:
-        """Give the whole query string of a presigned URL: whoever has it may make this one request.
+        """Give the complete query string of a presigned URL; anyone who has the URL may make this one request.
 
         Args:
-            credentials: As for `headers`, and so all up to `query`.
-            moment: From when the URL is good.
-            method: The one it is good for.
-            path: Of the URL.
-            query: What the request asks besides; may be empty.
-            headers: Those that must come with the request, with these values; at least `host`.
-            expires: For how long, in seconds; AWS takes 1 to 604 800.
+            credentials: As for `headers`.
+            moment: The time from which the URL is valid.
+            method: The method that the URL is valid for.
+            path: Of the URL, encoded.
+            query: Further parameters of the request, encoded; may be empty.
+            headers: The request must have these headers with these values; at least `host`.
+            expires: How long the URL is valid, in seconds; AWS accepts 1 to 604 800.
         """
         now = self._at(credentials, moment)
         names = sorted(headers)
@@ -132,13 +133,13 @@ class Signer:
         return f"{query}&X-Amz-Signature={_signature(now, request)}"
 
     def form(self, credentials: Credentials, moment: float, conditions: list[object], expires: int) -> dict[str, str]:
-        """Give the signed fields of a form by which whoever has it may upload.
+        """Give the signed fields of a form; anyone who has the form may upload with it.
 
         Args:
-            credentials: Who signs.
-            moment: From when the form is good, in seconds since 1970.
-            conditions: Of the policy, beside those for the fields that are given here.
-            expires: For how long, in seconds.
+            credentials: The keys to sign with.
+            moment: The time from which the form is valid, in seconds since 1970.
+            conditions: Of the policy; the conditions for the fields added here come in addition.
+            expires: How long the form is valid, in seconds.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
         """
@@ -173,12 +174,12 @@ class Signer:
 
 
 def encode_path(path: str) -> str:
-    """Encode `/bucket/key` as S3 wants it: all but unreserved characters and `/`, and no dots or slashes resolved."""
+    """Encode `/bucket/key` for S3: all characters except unreserved ones and `/`; dots and slashes are not resolved."""
     return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/")
 
 
 def encode_query(pairs: Mapping[str, str]) -> str:
-    """Encode parameters in canonical form, sorted and each with its `=`; the form that is sent, too."""
+    """Encode parameters in canonical form, sorted and each with its `=`; requests are sent in this form, too."""
     return _joined(_encoded(pairs))
 
 
@@ -187,17 +188,17 @@ def _encoded(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> str:
-    # Sorted before they are joined: "a=" comes before "a-b=", although "-" comes before "=".
+    # Sorted as pairs, not as text: "a=" must come before "a-b=", although "-" comes before "=".
     return "&".join([f"{name}={value}" for name, value in sorted(pairs)])
 
 
 def _canonical(headers: Mapping[str, str], names: Iterable[str]) -> str:
-    # As botocore does: any run of white space becomes one space, not only spaces, and also between quotes.
+    # As in botocore: every run of white space becomes one space, between quotes too.
     return "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in names])
 
 
 def _signature(now: _Second, request: str) -> str:
-    mac = now.mac.copy()  # two thirds of what hmac.digest() takes: the key's two blocks are hashed already
+    mac = now.mac.copy()  # two thirds of the time of hmac.digest(): the key's two blocks are hashed already
     digest = sha256(request.encode()).hexdigest()
     mac.update(f"{_ALGORITHM}\n{now.amz_date}\n{now.scope}\n{digest}".encode())
     return mac.hexdigest()

@@ -1,4 +1,4 @@
-"""How many requests to an endpoint may be under way, and who waits for one to end."""
+"""Limits how many requests to an endpoint are under way; further callers wait in a queue."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from bucketry.errors import PoolTimeoutError
 
 
 class Slots:
-    """Slots for requests under way, given out in the order they were asked for.
+    """Slots for requests under way; callers get them in the order in which they asked.
 
-    Who waits is refused when for a while no slot was given back and no byte moved on any of them: then whoever holds
-    them does not read, and perhaps waits for this very request. A queue that moves may take any time.
+    A waiting caller gets an error if no slot was returned and no byte moved on any request for its longest wait: the
+    callers that have the slots then do not read, and perhaps wait for this very request. While slots are returned or
+    bytes move, the wait has no limit.
 
     Attributes:
-        limit: Slots in all; `resize` changes it.
-        busy: Slots taken; more than the limit while it was lowered and those above it are not given back yet.
+        limit: The number of slots; `resize` changes it.
+        busy: The number of slots taken; above a lowered limit until the surplus slots are returned.
     """
 
     def __init__(self, limit: int, moved: Callable[[], int] = lambda: 0) -> None:
         """Begin with all slots free.
 
         Args:
-            limit: Slots in all.
+            limit: The number of slots.
             moved: Gives a number that changes when bytes move on a request under way.
         """
         self.limit = limit
@@ -34,22 +35,22 @@ class Slots:
         self._moved = moved
         self._waiting: deque[tuple[asyncio.Future[None], float | None]] = deque()
         self._given = 0
-        self._timed: set[float] = set()  # the waits for which a timer runs: one for all callers that wait as long
+        self._timed: set[float] = set()  # the longest waits with a running timer; callers with equal waits share one
 
     def take_slot(self) -> bool:
-        """Take a slot, if one is free and nobody waits for it; `give_slot` gives it back."""
+        """Take a slot if one is free and no caller waits for it; return it with `give_slot`."""
         free = self.busy < self.limit and not self._waiting
         self.busy += free
         return free
 
     async def wait_for_slot(self, longest_wait: float | None) -> None:
-        """Take a slot when it is this caller's turn.
+        """Wait for this caller's turn and take a slot.
 
         Args:
-            longest_wait: Seconds in which nothing moves; `None`: wait for ever.
+            longest_wait: Seconds without a returned slot or a moved byte; `None`: no limit.
 
         Raises:
-            WireError: Nothing moved for too long.
+            WireError: No slot was returned and no byte moved for too long.
         """
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
@@ -69,13 +70,13 @@ class Slots:
             raise
 
     def give_slot(self) -> None:
-        """Give a slot back, to whoever waits first."""
+        """Return a slot; the caller that has waited longest gets it."""
         self._given += 1
         self.busy -= 1
         self._pass_on()
 
     def resize(self, limit: int) -> None:
-        """Change the limit: a higher one lets callers go on at once, for a lower one those under way end as they do."""
+        """Change the limit: with a higher one, waiting callers get slots at once; a lower one ends no request."""
         self.limit = limit
         self._pass_on()
 
@@ -98,7 +99,7 @@ class Slots:
         loop.call_later(longest_wait, self._look, loop, seen, longest_wait)
 
     def _look(self, loop: asyncio.AbstractEventLoop, seen: tuple[int, int], longest_wait: float) -> None:
-        """Refuse all who wait so long at most if nothing has moved since `seen`."""
+        """Fail the callers with this longest wait if no slot was returned and no byte moved since `seen`."""
         self._timed.discard(longest_wait)
         late = [waiter for waiter in self._waiting if waiter[1] == longest_wait]
         if not late:

@@ -1,4 +1,4 @@
-"""A lane's bytes, plain or through TLS, over one blocking socket; for worker threads."""
+"""Sending and receiving for a lane, plain or with TLS, over one blocking socket; for worker threads."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Protocol, TypeVar
 
 from bucketry._core.units import KiB
 
-RECEIVED = 256 * KiB  # of TLS records at once; more gives nothing
+RECEIVED = 256 * KiB  # of TLS records in one call; more is not faster
 T = TypeVar("T")
 
 
 class Stream(Protocol):
-    """What a lane does with its connection. All of it blocks."""
+    """The connection of a lane. Its methods block."""
 
     def start(self) -> None:
-        """Do what comes before the first byte."""
+        """Prepare the connection for the first byte."""
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
-        """Receive some bytes, or as many as the view holds unless the connection ends before; 0: it has ended."""
+        """Receive some bytes; with `whole`, fill the view unless the connection ends before. 0: it has ended."""
 
     def send(self, data: bytes | memoryview) -> None:
-        """Send all of it."""
+        """Send all bytes."""
 
     def clean(self) -> bool:
-        """Tell whether nothing was received that was not asked for; does not block."""
+        """Tell whether no bytes were received beyond those read; does not block."""
 
 
 class Plain:
     """The socket itself."""
 
     def __init__(self, connected: socket.socket) -> None:
-        """Remember it."""
+        """Store the socket."""
         self._socket = connected
 
     def start(self) -> None:
-        """Nothing comes before."""
+        """Do nothing: a plain connection needs no preparation."""
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
         """See `Stream.receive`: the kernel fills the view in one call."""
@@ -47,14 +47,15 @@ class Plain:
         self._socket.sendall(data)
 
     def clean(self) -> bool:
-        """See `Stream.clean`: what is left is the kernel's."""
+        """See `Stream.clean`: unread bytes stay in the kernel."""
         return True
 
 
 class Tls:
-    """TLS by memory: many records come in one system call, where `SSLSocket` makes two for each, of 16 KiB at most.
+    """TLS through memory buffers: one system call receives many records.
 
-    For a download of 1 GiB that is a fifth of the CPU seconds.
+    `SSLSocket` makes two calls for each record of at most 16 KiB. For a download of 1 GiB this saves a fifth of the
+    CPU seconds.
     """
 
     def __init__(self, connected: socket.socket, context: ssl.SSLContext, host: str) -> None:
@@ -99,11 +100,11 @@ class Tls:
         self._flush()
 
     def clean(self) -> bool:
-        """See `Stream.clean`: what follows a body may have been received with it."""
+        """See `Stream.clean`: bytes after a body may have been received together with it."""
         return not (self._ended or self._incoming.pending or self._tls.pending())
 
     def _more(self) -> None:
-        """Take what has come, having sent what waits to be."""
+        """Send the outgoing bytes, then receive some."""
         self._flush()
         count = self._socket.recv_into(self._received)
         if count:

@@ -1,4 +1,4 @@
-"""The threads that lanes run in: started off the loop, and never left behind by a cancelled task."""
+"""The threads that lanes run in: started outside the event loop; a cancelled task waits until its thread is done."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ T = TypeVar("T")
 
 
 class LaneThreads:
-    """The threads that lanes run in: as many as there ever were lanes at work at once.
+    """The threads that lanes run in; as many are started as lanes were at work at the same time.
 
     Args:
-        limit: At most.
+        limit: The largest number of threads.
     """
 
     def __init__(self, limit: int) -> None:
-        """Start none yet."""
+        """Start no thread yet."""
         self._limit = limit
         self._now: _Threads | None = None
 
     async def run(self, work: Callable[[], T], stop: Callable[[], None]) -> T:
-        """Do the work in a thread; when this returns or raises, the thread has left it.
+        """Do the work in a thread; when this method returns or raises, the thread has finished the work.
 
-        A new thread is started by another one: who starts it waits until it runs, and beside busy lanes that takes
-        milliseconds, which the loop does not have.
+        A new thread is started from another thread, not from the event loop: starting one waits until it runs, and that
+        takes milliseconds while other lanes are busy.
 
         Args:
-            work: Blocks.
-            stop: Makes it end soon; called when this is cancelled.
+            work: A blocking function.
+            stop: Makes the work end soon; called on a cancellation.
         """
         threads = self._now = self._now or _Threads(self._limit)
         begun: list[Future[T]] = []
@@ -57,12 +57,12 @@ class LaneThreads:
         return begun[0].result()
 
     def resize(self, limit: int) -> None:
-        """Change how many there may be: those of now end with their work, and what comes later starts new ones."""
+        """Change the limit: present threads end after their work, and later work starts new ones."""
         self._limit = limit
         self.end()
 
     def end(self) -> None:
-        """Let the threads end when their work is done; what comes later starts new ones."""
+        """Let the threads end after their work; later work starts new ones."""
         threads, self._now = self._now, None
         if threads is not None:
             threads.end_when_idle()
@@ -72,8 +72,8 @@ class _Threads:
     """Threads that were started together with one limit.
 
     Attributes:
-        running: How many do some work.
-        started: How many there are.
+        running: The number of threads at work.
+        started: The number of started threads.
     """
 
     def __init__(self, limit: int) -> None:
@@ -90,7 +90,7 @@ def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Fut
 
 
 def _ended(begun: Future[T]) -> asyncio.Future[None]:
-    """Give a future of the loop that is done when the other one is, however that ends."""
+    """Give a future of the event loop that is done when `begun` is, with a result or an error."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     begun.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))

@@ -1,7 +1,7 @@
 """Small requests on the event loop: an asyncio protocol for each connection, on the sans-I/O core.
 
-`Unary.send` gives a connection whose answer has its head; the body is read from it as it comes, and
-`done` gives it back. A body that nobody reads is not read from the socket either.
+`Unary.send` gives a connection once the answer's head is read. The caller reads the body from it, then returns it
+with `done`. While the caller does not read, the socket is not read either.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
-MAX_BODY = 256 * KiB  # larger ones go by the lanes: hashing and sending them here would hold the loop
-MAX_HELD = 1 * MiB  # of an answer's body before the socket is not read any more
-_SMALL = 16 * KiB  # head and body of a request that are worth joining
+MAX_BODY = 256 * KiB  # larger bodies are sent in lanes: hashing and sending them here would block the loop
+MAX_HELD = 1 * MiB  # unread bytes of a body in memory; at this size the socket is no longer read
+_SMALL = 16 * KiB  # a request body up to this size is joined with its head, and both are written at once
 
 
 class Request(NamedTuple):
-    """What goes on the wire; a tuple, as many are made.
+    """A request ready to be sent; a tuple, because many are made.
 
     Attributes:
         method: In capitals.
         head: Ready to be sent.
-        body: In memory; what may be large goes by a lane from `MAX_BODY` on.
-        repeatable: Sending it twice does what sending it once does.
+        body: In memory, at most `MAX_BODY` bytes; larger bodies are sent in lanes.
+        repeatable: Sending it twice has the same effect as sending it once.
     """
 
     method: str
@@ -65,14 +65,14 @@ class Outbox:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection; it carries one request at a time.
+    """One connection, for one request at a time.
 
-    All connections of a pool receive into one buffer: a new one each time, as `asyncio.Protocol` has it, costs three
-    page faults and 17 µs of system time for each answer.
+    All connections of a pool receive into one buffer. `asyncio.Protocol` makes a new buffer each time, which costs
+    three page faults and 17 µs of system time for each answer.
 
     Attributes:
-        sent: Whether the present request has gone out, or begun to.
-        heard: Whether any byte of the present answer has come.
+        sent: Whether any byte of the present request was given to the transport.
+        heard: Whether any byte of the present answer was received.
     """
 
     def __init__(self, pool: Pool, origin: Origin, outbox: Outbox) -> None:
@@ -111,12 +111,12 @@ class Connection(asyncio.BufferedProtocol):
         data = request.head + request.body if request.body else request.head
         if self._pool.busy > 1:
             self._outbox.add(self, data)
-        else:  # no other request is under way, for which it would pay to wait
+        else:  # no other request is under way, so waiting saves nothing
             self.sent = True
             transport.write(data)
 
     def write(self, data: bytes) -> None:
-        """Send a request that has begun, if the connection is still open."""
+        """Write the bytes of a request, if the connection is still open."""
         if self._transport is not None and not self._transport.is_closing():
             self.sent = True
             self._transport.write(data)
@@ -129,14 +129,14 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def answer(self) -> AnswerHead:
-        """The answer's head, once it is there."""
+        """The answer's head; only once it is read."""
         reader = self._reader
-        assert reader is not None  # noqa: S101 - asked for when a request was answered
+        assert reader is not None  # noqa: S101 - used only after `answered`
         assert reader.head is not None  # noqa: S101 - as above
         return reader.head
 
     async def piece(self) -> bytes:
-        """Give the bytes of body that have come, waiting for some; none: that was all."""
+        """Wait for bytes of the body and give those that were received; empty: the body is complete."""
         reader = cast("AnswerReader", self._reader)
         while not self._pieces:
             if reader.done:
@@ -151,13 +151,15 @@ class Connection(asyncio.BufferedProtocol):
         return found
 
     async def body(self, limit: int | None = None) -> bytes:
-        """Give the rest of the body whole; when it breaks, `piece` gives what did come, and then breaks again.
+        """Give the rest of the body in one piece.
+
+        If the connection breaks, `piece` first gives the bytes that were received, then raises the error again.
 
         Args:
             limit: The most bytes to take; a longer body is cut there.
         """
         if len(self._pieces) == 1 and self._reader is not None and self._reader.done:
-            return self._pieces.pop()[:limit]  # the usual case: all of it came with the head
+            return self._pieces.pop()[:limit]  # the usual case: the body was received together with the head
         pieces: list[bytes] = []
         size = 0
         try:
@@ -165,12 +167,12 @@ class Connection(asyncio.BufferedProtocol):
                 pieces.append(piece)
                 size += len(piece)
         except BaseException:
-            self._pieces[:0] = pieces  # what came is not lost, whatever ended the waiting
+            self._pieces[:0] = pieces  # the received bytes are kept, whatever the error
             raise
         return b"".join(pieces)[:limit]  # neither copies a body that came in one piece
 
     def reusable(self) -> bool:
-        """Tell whether the answer is complete and the connection can carry another request."""
+        """Tell whether the answer is complete and the connection can be used for another request."""
         reader, transport = self._reader, self._transport
         return (
             reader is not None
@@ -178,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
             and self._reading
             and transport is not None
             and not transport.is_closing()
-            and not transport.get_write_buffer_size()  # answered before it had all of the request
+            and not transport.get_write_buffer_size()  # the answer came before the whole request was sent
         )
 
     async def _more(self) -> None:
@@ -203,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
         how = f"broke: {exc}" if exc is not None else "was closed"
         return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
 
-    # --- as the pool sees it -----------------------------------------------------------------------
+    # --- called by the pool ------------------------------------------------------------------------
 
     def usable(self) -> bool:
         """Tell whether it is still open."""
@@ -215,19 +217,19 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds since the last byte, if somebody waits for one."""
+        """Give the seconds since the last byte while a caller waits for one, else 0."""
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
         return self._idle.seconds(self._since, now, limit, lambda: moved(transport.get_extra_info("socket")))
 
     def moved(self) -> int:
-        """Give a number that changes when bytes move: what was read, and what the kernel saw."""
+        """Give a number that changes when bytes move: bytes read here plus the kernel's counters."""
         received = self._reader.received if self._reader is not None else 0
         return received + (moved(self._transport.get_extra_info("socket")) if self._transport is not None else 0)
 
     def expire(self, seconds: float) -> None:
-        """Fail what waits."""
+        """Fail the present request, because the connection was idle for too long."""
         reader = self._reader
         if reader is not None and reader.head is not None:
             self._failure = WireError(IncompleteBodyError, f"the body stalled after {reader.progress}")
@@ -240,17 +242,17 @@ class Connection(asyncio.BufferedProtocol):
     # --- called by the transport -------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the buffer, which is read out before anybody else gets it."""
+        """Give the shared buffer; `buffer_updated` copies the bytes out before another connection receives."""
         return self._pool.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Read what came, and wake who waits for it."""
+        """Read the received bytes, and wake the caller that waits for them."""
         reader = self._reader
-        if reader is None or reader.done or not self.sent:  # nobody asked
+        if reader is None or reader.done or not self.sent:  # bytes without a request
             self._pool.forget(self)
             self.close()
             return
@@ -272,10 +274,10 @@ class Connection(asyncio.BufferedProtocol):
             self._wake()
 
     def eof_received(self) -> None:
-        """Close, as both directions are of use only together."""
+        """Close the connection: one direction alone is of no use."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what waits, or drop out of the pool."""
+        """Fail the present request, or remove an idle connection from the pool."""
         self._transport = None
         reader = self._reader
         if reader is None or reader.done:
@@ -286,17 +288,17 @@ class Connection(asyncio.BufferedProtocol):
 
 
 class Unary:
-    """The connections of the loop to one origin.
+    """The event loop's connections to one origin.
 
     Args:
-        origin: Where.
+        origin: Scheme, host and port.
         pool: Its slots.
         tls: For `https`.
-        timeouts: Of connecting and of silence.
+        timeouts: For connecting, and for an idle connection.
     """
 
     def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
-        """Remember; no I/O."""
+        """Store the arguments; no I/O."""
         self._origin = origin
         self._pool = pool
         self._tls = tls
@@ -305,11 +307,11 @@ class Unary:
         self._kind = (Connection, origin)
 
     async def send(self, request: Request) -> Connection:
-        """Send a request in a slot that the caller has taken, and wait for the head of its answer.
+        """Send a request and wait for the head of its answer; the caller has taken a slot.
 
-        `done` gives connection and slot back; so does an error.
+        `done` returns the connection and the slot; an error does so too.
 
-        A kept connection that the server has closed is replaced by a new one; see `is_stale`.
+        If the server has closed an idle connection, a new one replaces it; see `is_stale`.
 
         Raises:
             WireError: No answer came.
@@ -335,7 +337,7 @@ class Unary:
             raise
 
     def done(self, connection: Connection) -> None:
-        """Take a connection back: to be used again, if its answer was read to the end."""
+        """Take a connection back; keep it for the next request if its answer was read to the end."""
         if connection.reusable():
             self._pool.release(self._kind, connection)
         else:
@@ -352,7 +354,7 @@ class Unary:
             raise refused(self._origin, exc) from exc
 
     async def _hand_over(self, connected: socket) -> Connection:
-        """Make a connection of a socket; from here on the socket is the loop's, which alone may close it."""
+        """Make a connection from a socket; from here on only the event loop may close the socket."""
         host = self._origin.host if self._tls is not None else None
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: Connection(self._pool, self._origin, self._outbox),

@@ -1,4 +1,4 @@
-"""The provider classes and the factory, and what providers of your own are made with; loaded when first used."""
+"""The provider classes, the factory, and the names for writing your own provider; loaded on first use."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # to a type checker it would say that every name exists
+if not TYPE_CHECKING:  # a type checker would conclude that every name exists
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
         """Load the module of a public name when it is first used."""

@@ -46,13 +46,13 @@ _BUILTIN: dict[str, tuple[str, str, type[ProviderConfig]]] = {
     "cloudflare_r2": (_S3, "CloudflareR2Provider", CloudflareR2Config),
     "memory": ("bucketry.providers.memory", "MemoryProvider", MemoryConfig),
 }
-"""By factory name: module and class, imported when first made, and where its configuration comes from."""
+"""By factory name: module and class, imported on first use, and the configuration class."""
 
 
 class StorageProviderFactory:
     """Makes providers by name.
 
-    Providers of other packages come by `register`, or by the entry points `bucketry.providers`.
+    Other packages add providers with `register`, or with entry points of the group `bucketry.providers`.
     """
 
     _registered: ClassVar[dict[str, type[Any]]] = {}
@@ -65,15 +65,15 @@ class StorageProviderFactory:
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,
     ) -> IStorageProvider:
-        """Make the provider that `config["provider_type"]` names.
+        """Make the provider with the name `config["provider_type"]`.
 
         Args:
-            config: `provider_type`, and the provider's own entries.
+            config: `provider_type` and the provider's own entries.
             pool: Shared sessions and connections.
-            transfer: How the provider transfers.
+            transfer: The configuration of the provider's transfers.
 
         Raises:
-            ConfigError: The type is missing or unknown (the nearest names are given), or an entry is wrong.
+            ConfigError: The type is missing or unknown (the message names similar ones), or an entry is wrong.
         """
         if not isinstance(config, Mapping):
             message = f"StorageProviderFactory: config must be a mapping, not {type(config).__name__}"
@@ -88,16 +88,16 @@ class StorageProviderFactory:
 
     @classmethod
     def get_registered_providers(cls) -> list[str]:
-        """Give every name: the built-in ones in a fixed order, then registered ones, then those of entry points."""
+        """Give all names: the built-in ones in a fixed order, then registered ones, then those of entry points."""
         found = (point.name for point in entry_points(group=ENTRY_POINTS))
         return list(dict.fromkeys([*_BUILTIN, *cls._registered, *found]))
 
     @classmethod
     def register(cls, name: str, provider_class: type[Any]) -> None:
-        """Make `provider_class(config, *, pool, transfer)` known under a name of its own.
+        """Register `provider_class(config, *, pool, transfer)` under a new name.
 
         Raises:
-            ConfigError: The name is empty or built in.
+            ConfigError: The name is empty, or that of a built-in provider.
         """
         if not isinstance(name, str) or not name or name in _BUILTIN:
             message = f"register: {name!r} is {'built in' if name in _BUILTIN else 'not a name'}; choose another"
@@ -143,15 +143,15 @@ class StorageProviderFactory:
 def storage_provider_from_env(
     environ: Mapping[str, str] | None = None, *, pool: SessionPool | None = None
 ) -> IStorageProvider:
-    """Make the provider that `STORAGE_PROVIDER` names (default `local`), from its own variables.
+    """Make the provider named by the variable `STORAGE_PROVIDER` (default `local`), from the provider's variables.
 
     Args:
-        environ: Where to read; `None`: this process's environment. Without `pool` the provider's own one reads there
-            too, see `SessionPool`.
+        environ: The variables; `None`: this process's environment. Without `pool`, the provider's own pool reads them,
+            too; see `SessionPool`.
         pool: Shared sessions and connections.
 
     Raises:
-        ConfigError: The name is unknown, or a variable is missing or malformed; names it.
+        ConfigError: The name is unknown, or a variable is missing or malformed; the message names it.
     """
     return provider_from(os.environ if environ is None else environ, {}, pool=pool)
 
@@ -165,19 +165,19 @@ def open_storage(
 ) -> IStorageProvider:
     """Make a provider from a URL: `s3://bucket/prefix`, `r2://…`, `b2://…`, `wasabi://…`, `spaces://…`, `file:///…`, `memory://…`.
 
-    With a prefix, keys are named below it. Entries may stand in the query, but no secrets:
-    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. What neither the URL nor `config` says comes from the
+    With a prefix, all keys are relative to it. The query may contain configuration entries, but no secrets:
+    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. Entries missing in both URL and `config` come from the
     provider's environment variables.
 
     Args:
-        url: Scheme, bucket, prefix and entries; for `file` an absolute directory.
+        url: Scheme, bucket, prefix and entries; for `file`, an absolute directory.
         pool: Shared sessions and connections.
-        transfer: How the provider transfers.
+        transfer: The configuration of the provider's transfers.
         config: The provider's configuration entries.
 
     Raises:
-        ConfigError: The URL is malformed or its scheme unknown, an entry is missing or wrong, the query holds a
-            secret, or URL and `config` disagree.
+        ConfigError: The URL is malformed, its scheme is unknown, an entry is missing or wrong, the query contains a
+            secret, or URL and `config` give different values.
     """
     return provider_of_url(read_url(url), os.environ, config, pool=pool, transfer=transfer)
 
@@ -189,10 +189,10 @@ def provider_from(
     kind: str | None = None,
     pool: SessionPool | None = None,
 ) -> IStorageProvider:
-    """Make the provider that `kind`, else `STORAGE_PROVIDER` names; `entries` count before its variables.
+    """Make the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace its variables.
 
     Raises:
-        ConfigError: As `storage_provider_from_env`, or an entry is wrong or not one of this provider.
+        ConfigError: As for `storage_provider_from_env`, or an entry is wrong or unknown for this provider.
     """
     kind = kind or environ.get("STORAGE_PROVIDER") or "local"
     if kind.lower() in _BUILTIN:
@@ -213,10 +213,10 @@ def provider_of_url(
     pool: SessionPool | None = None,
     transfer: TransferConfig | None = None,
 ) -> IStorageProvider:
-    """Make the provider of a URL; its entries and `entries` count before the provider's variables.
+    """Make the provider of a URL; the URL's entries and `entries` replace the provider's variables.
 
     Raises:
-        ConfigError: As `open_storage`.
+        ConfigError: As for `open_storage`.
     """
     config_class = _BUILTIN[url.kind][2]
     said = url.place | _query_entries(url, config_class)
@@ -224,7 +224,7 @@ def provider_of_url(
         if entries.get(name, value) not in (None, value):
             problem = "the URL gives one value, and another is given beside it; leave one out"
             raise wrong_entry(config_class.provider, name, problem)
-    # A file URL names its directory whole.
+    # A file URL is complete: no variable is needed.
     found = {} if url.kind == "local" else config_class.entries(environ)
     found = config_class.laid_over(config_class.laid_over(found, said), entries)
     inner = _built_in(url.kind, found, environ, pool, transfer)
@@ -250,7 +250,7 @@ def _built_in(
 
 
 def is_same_class(one: str, other: str) -> bool:
-    """Tell whether two names are of one built-in provider."""
+    """Tell whether two names stand for the same built-in provider."""
     return _BUILTIN.get(one.lower(), one)[:2] == _BUILTIN.get(other.lower(), other)[:2]
 
 

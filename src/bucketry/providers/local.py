@@ -22,7 +22,7 @@ class LocalProvider(LocalRequests, StorageProvider):
 
     Args:
         config: A mapping with `base_path`, or a `LocalConfig`; `None`: the default directory.
-        pool: Accepted for uniformity; a disk needs no connections.
+        pool: Not used; accepted because all providers have it.
         transfer: How `upload`, `download` and streams are transferred.
     """
 
@@ -35,7 +35,7 @@ class LocalProvider(LocalRequests, StorageProvider):
     ) -> None:
         """Check the configuration; no I/O."""
         given = LocalConfig.of({} if config is None else config)
-        # Pickled, it must not follow another process's working directory.
+        # Absolute, because a pickled provider may be used in a process with another working directory.
         self._config = replace(given, base_path=os.path.abspath(given.base_path))
         LocalRequests.__init__(self, self._config, VENDOR)
         StorageProvider.__init__(self, transfer)

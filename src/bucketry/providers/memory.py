@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class MemoryProvider(MemoryRequests, StorageProvider):
-    """Objects in a dictionary: for tests and examples. It does not pickle: its bytes live in one process.
+    """Objects in a dictionary, for tests and examples. It cannot be pickled: its bytes stay in one process.
 
     Args:
-        config: Nothing to configure.
-        pool: Accepted for uniformity.
+        config: Has no entries.
+        pool: Not used; accepted because all providers have it.
         transfer: How `upload`, `download` and streams are transferred.
     """
 

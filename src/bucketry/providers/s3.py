@@ -1,4 +1,4 @@
-"""The five S3-compatible clouds: one code, five rows."""
+"""The providers of the five S3-compatible clouds: the same code with five rows of data."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ _PLACE = (
     "signing_region",
     "addressing_style",
 )
-"""What a row says of the vendor's name and places, and not of what its servers do."""
+"""The fields of a row that describe the vendor's name and endpoints, not its servers' behaviour."""
 
 
 class S3FamilyProvider(S3Requests, StorageProvider):
-    """A bucket of an S3-compatible cloud; the base of its class for one more cloud, which names a row.
+    """A bucket of an S3-compatible cloud; the base class of the providers, each of which sets `vendor` to its row.
 
-    `anonymous=True` asks without credentials, for what is public. `server` says what a server of one's own behind
-    `endpoint_url` does: all that AWS does (`"aws"`), or little (`"generic"`).
+    With `anonymous=True`, requests are unsigned, for public buckets. `server` says what your own server behind
+    `endpoint_url` supports: all that AWS supports (`"aws"`), or little (`"generic"`).
 
     Args:
         config: A mapping with the entries of the configuration class, or an instance of it.
-        pool: Shared sessions and connections; without one the provider makes its own.
+        pool: Shared sessions and connections; `None`: the provider makes its own pool.
         transfer: How `upload`, `download` and streams are transferred.
-        environ: Of the provider's own pool, see `SessionPool`; where `pool` is given it is not looked at.
+        environ: For the provider's own pool, see `SessionPool`; not used if `pool` is given.
 
     Raises:
-        ConfigError: An entry is missing, unknown or malformed; names it and the nearest valid one.
+        ConfigError: An entry is missing, unknown or malformed; the message names it and a similar valid one.
     """
 
     config_class: ClassVar[type[S3FamilyConfig]]
@@ -76,10 +76,10 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         concurrency = (transfer or TransferConfig()).max_concurrency
         S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency, environ=environ)
         StorageProvider.__init__(self, transfer)
-        self._transfer_as_given = transfer  # what was not given is not checked against the connections
+        self._transfer_as_given = transfer  # default values are not checked against the connections
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
-        """Give the row of facts: what the server does may be configured, its name and place stay the class's."""
+        """Give the vendor's row; the entry `server` can change the server's features, not its name and endpoints."""
         if config.server == "auto":
             return self.vendor
         if config.server == "aws" and is_own_endpoint(config, self.vendor):
@@ -92,7 +92,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         return replace(row, **{name: getattr(self.vendor, name) for name in _PLACE})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the configuration only; a pool of the provider's own is made anew."""
+        """Pickle the configuration only; the copy makes a new pool if this provider made its own."""
         state: dict[str, Any] = {
             "config": self._config,
             "pool": None if self._owns_pool else self._pool,
@@ -103,15 +103,15 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin closed."""
+        """Restore the configuration; nothing is open."""
         self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
 
 class S3Provider(S3FamilyProvider):
     """A bucket of AWS S3, or of any S3-compatible server behind `endpoint_url`; see `S3Config`.
 
-    Behind an `endpoint_url` that is not AWS's little is promised (no conditional writes) unless the
-    configuration says `server="aws"`.
+    For an `endpoint_url` outside AWS, few features are assumed (no conditional writes), unless the configuration says
+    `server="aws"`.
     """
 
     config_class = S3Config
@@ -154,7 +154,7 @@ class DigitalOceanProvider(S3FamilyProvider):
 
 
 class WasabiProvider(S3FamilyProvider):
-    """A Wasabi bucket; see `WasabiConfig`. An object is billed for 90 days even when it is deleted before."""
+    """A Wasabi bucket; see `WasabiConfig`. Each object is billed for at least 90 days, even if deleted earlier."""
 
     config_class = WasabiConfig
     vendor = wasabi.VENDOR
@@ -174,7 +174,7 @@ class WasabiProvider(S3FamilyProvider):
 class BackblazeProvider(S3FamilyProvider):
     """A Backblaze B2 bucket; see `BackblazeConfig`.
 
-    Deleting hides: the bytes stay billed until a lifecycle rule removes them.
+    A delete only hides an object: its bytes are billed until a lifecycle rule removes them.
     """
 
     config_class = BackblazeConfig

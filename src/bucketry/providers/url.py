@@ -1,4 +1,4 @@
-"""Storage URLs: which provider, which place, which prefix and which entries one says; makes no provider."""
+"""Parses storage URLs into provider, location, prefix and configuration entries; makes no provider."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SCHEMES = {
     "file": "local",
     "memory": "memory",
 }
-"""The factory's name for each scheme."""
+"""The factory's name for each URL scheme."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageURL:
-    """What a URL says.
+    """The parts of a storage URL.
 
     Attributes:
-        kind: The factory's name of the provider.
-        place: The entries that its host and path are, such as `bucket_name`.
-        prefix: Of keys, ends in `/`; empty: none.
-        query: Entries and their texts, none twice.
+        kind: The factory's name for the provider.
+        place: The configuration entries from host and path, such as `bucket_name`.
+        prefix: The prefix of all keys, with `/` at its end; empty: none.
+        query: The configuration entries of the query, as text; each at most once.
     """
 
     kind: str
@@ -38,14 +38,14 @@ class StorageURL:
 
 
 def read_url(url: str) -> StorageURL:
-    """Take a URL apart.
+    """Parse a storage URL.
 
     Raises:
-        ConfigError: It is malformed or its scheme unknown; nothing that may be secret is repeated.
+        ConfigError: The URL is malformed, or its scheme is unknown; the message shows nothing that may be secret.
     """
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
-    except ValueError:  # brackets that are no address
+    except ValueError:  # brackets without a valid address
         parts = None
     if parts is None or not parts.scheme or "://" not in url:
         message = f"open_storage: {_shown(url)} is not a URL such as s3://bucket/prefix or file:///directory"
@@ -87,8 +87,8 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _shown(url: object) -> str:
-    """Quote a URL without what may be secret in it."""
+    """Show a URL without the parts that may be secret."""
     if not isinstance(url, str):
         return f"a {type(url).__name__}"
     plain = url.partition("?")[0].partition("#")[0]
-    return repr(plain) if "@" not in plain else "what holds an @"
+    return repr(plain) if "@" not in plain else "a text with an @"
