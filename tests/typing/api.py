@@ -20,6 +20,7 @@ from bucketry import (
     LocalProvider,
     MemoryProvider,
     ObjectInfo,
+    ObjectVersion,
     Progress,
     S3Provider,
     SessionPool,
@@ -27,6 +28,7 @@ from bucketry import (
     TransferConfig,
     TransferManager,
     TransferResult,
+    Upload,
     WasabiProvider,
     open_storage,
     storage_provider_from_env,
@@ -38,6 +40,8 @@ from bucketry.providers import (
     DigitalOceanConfigDict,
     LocalConfigDict,
     MemoryConfigDict,
+    MultipartUpload,
+    Part,
     S3ConfigDict,
     WasabiConfigDict,
 )
@@ -267,3 +271,30 @@ async def listing_of_a_class(storage: LocalProvider) -> None:
     """A listing without a delimiter holds objects alone, on the classes as on the protocol."""
     assert_type([entry.size async for entry in storage.list("models/")], list[int])
     assert_type(storage.list(delimiter="/"), AsyncIterator[ObjectInfo | CommonPrefix])
+
+
+async def writes_take_the_same_keywords(provider: IStorageProvider, manager: TransferManager) -> None:
+    """Each method that writes takes them by name, and a misspelt one is found."""
+    await provider.put("k", b"x", metadata={"a": "1"}, cache_control="no-cache", tags={"t": "1"}, if_none_match="*")
+    await provider.start_upload("k", content_type="text/plain", storage_class="STANDARD_IA")
+    await manager.upload("f", "k", content_disposition="inline", content_language="de", if_match='"e"')
+    await provider.put("k", b"x", contenttype="text/plain")  # type: ignore[call-arg]  # no such keyword
+
+
+async def uploads_in_the_callers_hands(provider: IStorageProvider, key: str, upload_id: str) -> None:
+    """An upload is started or adopted, fed with parts, and committed or aborted."""
+    async with await provider.start_upload(key) as upload:
+        assert_type(upload, Upload)
+        assert_type(await upload.put_part(1, memoryview(b"x")), Part)
+        assert_type([part async for part in upload.list_parts()], list[Part])
+        assert_type(await upload.commit(), ObjectInfo)
+    await (await provider.adopt_upload(key, upload_id)).abort()
+    assert_type([found async for found in provider.list_uploads("p/")], list[MultipartUpload])
+
+
+async def versions_and_tags(provider: IStorageProvider) -> None:
+    """Versions are iterated over and named by their id; tags are plain dictionaries."""
+    assert_type([found async for found in provider.list_versions("p/")], list[ObjectVersion])
+    await provider.delete("k", version_id="v")
+    assert_type(await provider.get_tags("k"), dict[str, str])
+    await provider.put_tags("k", {"t": "1"})

@@ -14,6 +14,8 @@ import pytest
 from bucketry import Capabilities, LocalProvider, MemoryProvider, ObjectVersion
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.values import VersionPage
+from bucketry._providers.defaults import DefaultRequests
+from bucketry._providers.local.details import Details
 from bucketry.errors import InvalidRequestError, UnsupportedError
 from bucketry.providers import PrefixedProvider, StorageProvider
 from bucketry.testing import FaultyProvider
@@ -134,6 +136,26 @@ def test_every_public_method_says_what_it_does() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("promise", "left_out"),
+    [
+        ("multipart", "create_multipart"),
+        ("multipart", "complete_multipart"),
+        ("multipart", "list_multiparts"),
+        ("copy", "copy_object"),
+        ("copy", "copy_part"),
+        ("tags", "put_tags"),
+        ("max_delete_keys", "delete_batch"),
+    ],
+)
+def test_each_request_of_a_promise_must_be_written(promise: str, left_out: str) -> None:
+    """A class that writes all but one of the requests for a promise is told which one is missing."""
+    kind = type("Partly", (MemoryProvider,), {left_out: getattr(DefaultRequests, left_out)})
+    setattr(kind, left_out, getattr(DefaultRequests, left_out))
+    with pytest.raises(TypeError, match=rf"Partly must write {left_out}: .*capabilities\.{promise}"):
+        kind()
+
+
 async def test_versions_are_listed_to_the_end() -> None:
     """`list_versions` asks for page after page, and an unprefixed name comes back through a prefix."""
     provider = Versioned()
@@ -231,6 +253,14 @@ async def test_tags_are_replaced(provider: StorageProvider) -> None:
     assert await provider.get_tags("key") == {}
     await provider.put("key", b"y")
     assert await provider.get_tags("key") == {}
+
+
+def test_details_that_an_older_version_wrote() -> None:
+    """A local object whose details know neither headers nor tags is read with the others; damaged ones are found."""
+    record = {"key": "k", "metadata": {"a": "1"}, "content_type": "text/csv", "storage_class": None}
+    assert Details.from_record(record) == Details(metadata={"a": "1"}, content_type="text/csv")
+    with pytest.raises(KeyError):
+        Details.from_record({"key": "k"})
 
 
 async def test_tags_of_nothing(provider: StorageProvider) -> None:

@@ -1,16 +1,16 @@
-"""The one place where a request that the row does not promise is refused: version ids, and conditions of writes."""
+"""The one place that refuses what no row promises or no vendor stores: version ids, conditions of writes, tags."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-from bucketry._core.checks import check_write
+from bucketry._core.checks import check_tags, check_write
 from bucketry._core.facts import Facts
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.requests import ObjectRequests, RequiredRequests
+from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import Body, MultipartUpload, ObjectInfo, Part
 from bucketry.errors import UnsupportedError
 
@@ -24,7 +24,8 @@ def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
     """
     for name, around in _CHECKS.items():
         owner = next(base for base in kind.__mro__ if name in vars(base))
-        if owner is kind or not (issubclass(owner, kept) or owner in RequiredRequests.__mro__):
+        # What `kept` itself inherits is unwritten, and has to be told as such.
+        if owner is kind or not (issubclass(owner, kept) or owner in kept.__mro__):
             setattr(kind, name, around(getattr(kind, name)))
 
 
@@ -86,6 +87,15 @@ def _complete_multipart(method: Callable[..., Awaitable[ObjectInfo]]) -> Callabl
     return complete_multipart
 
 
+def _put_tags(method: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(method)
+    async def put_tags(self: ObjectRequests, key: str, tags: Mapping[str, str]) -> None:
+        with Facts(self.name, "put_tags", key):
+            await method(self, key, check_tags(tags, self.locate(key)))
+
+    return put_tags
+
+
 _CHECKS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "head": _by_id,
     "delete": _by_id,
@@ -93,6 +103,7 @@ _CHECKS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "fetch_range": _fetch_range,
     "put_object": _put_object,
     "complete_multipart": _complete_multipart,
+    "put_tags": _put_tags,
 }
 
 

@@ -15,7 +15,7 @@ from io import BufferedReader
 from aiofiles.threadpool import wrap as on_the_loop
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_tags, check_write
+from bucketry._core.checks import check_write
 from bucketry._core.conditions import cut_range, judge_read
 from bucketry._core.config import LocalConfig
 from bucketry._core.facts import Facts, fills_in_facts
@@ -184,7 +184,7 @@ class LocalRequests:
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """See `KeepsTags.put_tags`."""
-        await in_steps(store.put_tags(self._root, key, check_tags(tags, self.locate(key))))
+        await in_steps(store.put_tags(self._root, key, tags))
 
     def _head(self, key: str) -> ObjectInfo:
         fd, info, _ = store.open_object(self._root, key)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, check_tags, check_write
+from bucketry._core.checks import check_key, check_write
 from bucketry._core.conditions import cut_range, judge_read, judge_write
 from bucketry._core.config import MemoryConfig
 from bucketry._core.facts import fills_in_facts
@@ -257,7 +257,7 @@ class MemoryRequests:
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """See `KeepsTags.put_tags`."""
-        self._objects[key] = replace(self._get(key), tags=check_tags(tags, self.locate(key)))
+        self._objects[key] = replace(self._get(key), tags=dict(tags))
 
     def _check(self, key: str) -> None:
         check_key(key, self.capabilities, self.locate())

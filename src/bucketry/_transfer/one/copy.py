@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import GiB
-from bucketry._core.values import ByteRange, ObjectInfo, Part, TransferResult
+from bucketry._core.values import NOTHING, ByteRange, ObjectInfo, Part, TransferResult
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.read import read
@@ -58,8 +58,6 @@ async def copy(
         async with limits.slots.hold(1):
             return await provider.copy_object(source, destination, if_match=info.etag)
     policy = RetryPolicy.of(config)
-    kept = replace(_stored_with(info), storage_class=info.storage_class, part_checksums=False)
-    options = await _with_tags(kept, provider, source, provider)
     row = provider.capabilities
     if not row.multipart:
         message = (
@@ -67,6 +65,8 @@ async def copy(
             "and it has no multipart uploads (capabilities.multipart is False)"
         )
         raise UnsupportedError(message, key=source)
+    tags = await _tags(provider, source, provider)
+    options = replace(WriteOptions.like(info, tags=tags), part_checksums=False)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
@@ -84,25 +84,10 @@ async def copy(
     return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
 
 
-def _stored_with(info: ObjectInfo) -> WriteOptions:
-    """Give what is stored with an object beside its bytes, as far as HEAD says it."""
-    return WriteOptions(
-        metadata=info.metadata,
-        content_type=info.content_type,
-        cache_control=info.cache_control,
-        content_disposition=info.content_disposition,
-        content_encoding=info.content_encoding,
-        content_language=info.content_language,
-    )
-
-
-async def _with_tags(
-    options: WriteOptions, provider: ObjectRequests, source: str, other: ObjectRequests
-) -> WriteOptions:
-    """Add the tags of the source, where both vendors have tags."""
-    if not (provider.capabilities.tags and other.capabilities.tags):
-        return options
-    return replace(options, tags=await provider.get_tags(source))
+async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) -> Mapping[str, str]:
+    """Give the tags of the source, where both vendors have tags."""
+    both = provider.capabilities.tags and other.capabilities.tags
+    return await provider.get_tags(source) if both else NOTHING
 
 
 def _as_stored(key: str, provider: ObjectRequests) -> str:
@@ -139,7 +124,8 @@ async def copy_between(
     row = other.capabilities
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
     metadata = check_metadata(info.metadata, row, other.locate(destination))
-    options = await _with_tags(replace(_stored_with(info), metadata=metadata), provider, key, other)
+    tags = await _tags(provider, key, other)
+    options = replace(WriteOptions.like(info, tags=tags), metadata=metadata, storage_class=None)
     parts: list[Part] = []
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
