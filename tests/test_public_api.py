@@ -126,7 +126,7 @@ def test_nothing_public_is_left_out(module: ModuleType) -> None:
 
 
 def test_everything_public_is_documented(module: ModuleType) -> None:
-    """Each public class and function has a docstring, and so has each of their public methods."""
+    """Each public class and function has a docstring, and so has each of their public methods: not just "See …"."""
     assert _is_documented(module)
     bare = []
     for name, item in _exports(module).items():
@@ -134,7 +134,8 @@ def test_everything_public_is_documented(module: ModuleType) -> None:
             continue
         bare += [] if _is_documented(item) else [name]
         if isinstance(item, type) and item.__module__.startswith("bucketry"):
-            bare += [f"{name}.{member}" for member, code in _members(item).items() if not inspect.getdoc(code)]
+            texts = {member: inspect.getdoc(code) or "" for member, code in _members(item).items()}
+            bare += [f"{name}.{member}" for member, text in texts.items() if not text or text.startswith("See ")]
     assert bare == []
 
 

@@ -67,6 +67,14 @@ class DefaultRequests(ObjectRequests):
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
 
 
+def document(kind: type[ObjectRequests]) -> None:
+    """Give each request of the class that has no docstring that of the contract, so that `help` shows it."""
+    for name in REQUESTS:
+        request = getattr(kind, name)
+        if not request.__doc__:
+            request.__doc__ = getattr(ObjectRequests, name).__doc__
+
+
 def unwritten(kind: type[DefaultRequests]) -> list[str]:
     """Give the required requests that the class leaves unwritten."""
     return [name for name in _REQUIRED if getattr(kind, name) is getattr(RequiredRequests, name)]

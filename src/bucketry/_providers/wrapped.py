@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @fills_in_facts
-class WrappedRequests:
+class WrappedRequests(ObjectRequests):
     """The requests of another provider, its keys below `prefix` and named without it.
 
     Args:
@@ -93,25 +93,21 @@ class WrappedRequests:
         await self.inner.disconnect()
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """See `ReadsObjects.head`."""
         full = self._full(key)
         return self._bare(await self._ask("head", lambda: self.inner.head(full, version_id=version_id)))
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """See `ReadsObjects.open_body`."""
         opening = self.inner.open_body(self._full(key), options)
         async with AsyncExitStack() as stack:  # closes the body also where its answer is lost on the way here
             body = await self._ask("open_body", lambda: stack.enter_async_context(opening))
             yield _Body(body, self._bare(body.info), self._named)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`."""
         full = self._full(key)
         return self._bare(await self._ask("fetch_range", lambda: self.inner.fetch_range(full, sink, options)))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
         full = self._full(key)
         return self._bare(await self._ask("put_object", lambda: self.inner.put_object(full, body, options)))
 
@@ -123,7 +119,6 @@ class WrappedRequests:
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """See `ListsObjects.list_page`."""
         after = self.prefix + start_after if start_after is not None else None
         page = await self._ask(
             "list_page",
@@ -136,12 +131,10 @@ class WrappedRequests:
         return ListPage(tuple(entries), page.next_token) if self.prefix else page
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """See `DeletesObjects.delete`."""
         full = self._full(remote_path)
         await self._ask("delete", lambda: self.inner.delete(full, version_id=version_id))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """See `DeletesObjects.delete_batch`."""
         full = [self.prefix + key for key in keys]  # what is malformed is reported as such, by itself
         result = await self._ask("delete_batch", lambda: self.inner.delete_batch(full))
         return BatchResult(
@@ -157,7 +150,6 @@ class WrappedRequests:
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        """See `CopiesObjects.copy_object`."""
         full, target = self._full(source), self._full(destination)
         return self._bare(
             await self._ask(
@@ -169,7 +161,6 @@ class WrappedRequests:
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        """See `CopiesObjects.copy_part`."""
         full, inside = self._full(source), self._upload(upload)
         return await self._ask(
             "copy_part",
@@ -177,13 +168,11 @@ class WrappedRequests:
         )
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
         full = self._full(key)
         upload = await self._ask("create_multipart", lambda: self.inner.create_multipart(full, options))
         return replace(upload, key=key)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
         inside = self._upload(upload)
         return await self._ask("put_part", lambda: self.inner.put_part(inside, part_number, body))
 
@@ -195,7 +184,6 @@ class WrappedRequests:
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`."""
         inside = self._upload(upload)
         return self._bare(
             await self._ask(
@@ -205,19 +193,16 @@ class WrappedRequests:
         )
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """See `UploadsParts.abort_multipart`."""
         inside = self._upload(upload)
         await self._ask("abort_multipart", lambda: self.inner.abort_multipart(inside))
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """See `UploadsParts.list_parts`."""
         inside = self._upload(upload)
         return await self._ask("list_parts", lambda: self.inner.list_parts(inside, after=after))
 
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
         inside = None if after is None else self._upload(after)
         found = await self._ask(
             "list_multiparts", lambda: self.inner.list_multiparts(self.prefix + prefix, after=inside)
@@ -233,7 +218,6 @@ class WrappedRequests:
         response_content_type: str | None = None,
         response_content_disposition: str | None = None,
     ) -> str:
-        """See `Presigns.presign`."""
         full = self._full(key)
         with self._named:
             return await self.inner.presign(
@@ -245,13 +229,11 @@ class WrappedRequests:
             )
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
-        """See `Presigns.presign_post`."""
         full = self._full(key)
         with self._named:
             return await self.inner.presign_post(full, expires_in=expires_in, max_size=max_size)
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        """See `KeepsVersions.list_versions_page`."""
         page = await self._ask(
             "list_versions_page", lambda: self.inner.list_versions_page(self.prefix + prefix, token=token)
         )
@@ -259,12 +241,10 @@ class WrappedRequests:
         return VersionPage(tuple(entries), page.next_token) if self.prefix else page
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `KeepsTags.get_tags`."""
         full = self._full(key)
         return await self._ask("get_tags", lambda: self.inner.get_tags(full))
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `KeepsTags.put_tags`."""
         full = self._full(key)
         await self._ask("put_tags", lambda: self.inner.put_tags(full, tags))
 

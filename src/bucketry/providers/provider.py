@@ -20,7 +20,7 @@ from bucketry._core.values import (
     ObjectVersion,
     TransferResult,
 )
-from bucketry._providers.defaults import REQUESTS, unkept, unwritten
+from bucketry._providers.defaults import REQUESTS, document, unkept, unwritten
 from bucketry._providers.promises import keep_promises
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
@@ -65,6 +65,7 @@ class StorageProvider(ReadMethods):
     def __init_subclass__(cls) -> None:
         """Let the requests that a provider writes refuse what its row does not promise, and their errors say where."""
         super().__init_subclass__()
+        document(cls)
         fills_in_facts(cls, REQUESTS)
         keep_promises(cls, StorageProvider)
 

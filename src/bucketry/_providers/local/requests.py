@@ -22,7 +22,7 @@ from bucketry._core.facts import Facts, fills_in_facts
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.os_errors import local_error
-from bucketry._core.requests import BodyReader
+from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local import store, uploads
 from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
@@ -43,7 +43,7 @@ _DELETES_AT_ONCE = 100  # between two chances to be cancelled
 
 
 @fills_in_facts
-class LocalRequests:
+class LocalRequests(ObjectRequests):
     """The requests of one directory. Holds configuration only; what is live belongs to one call."""
 
     def __init__(self, config: LocalConfig, vendor: Vendor) -> None:
@@ -79,13 +79,11 @@ class LocalRequests:
         """Do nothing: nothing is kept open."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """See `ReadsObjects.head`."""
         del version_id  # never given: the row has no versions
         return await in_thread(self._head, key)
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """See `ReadsObjects.open_body`."""
         opened: list[BufferedReader] = []
         try:
             yield await in_thread(self._open_body, key, options, opened)
@@ -95,11 +93,20 @@ class LocalRequests:
                     await in_thread(file.close)  # waits for a read that a cancellation left behind
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`; the kernel copies where the sink lets it."""
+        """Put a range of the object into an open file; the kernel copies the bytes if the sink does not need them.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: A condition does not hold.
+            InvalidRangeError: The range begins at or beyond the object's end.
+            IntegrityError: Another program changed the file in place meanwhile.
+            LocalFileError: A file cannot be read or written.
+
+        Cost: a few system calls for each MiB, in a worker thread.
+        """
         return await in_steps(self._fetch(key, sink, options))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
         return await in_steps(self._put(key, body, options))
 
     async def list_page(
@@ -110,17 +117,28 @@ class LocalRequests:
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """See `ListsObjects.list_page`; reads the directories that the page touches, not the whole tree."""
+        """Give up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
+
+        Args:
+            prefix: Literal; `"bus"` matches `"bush/a"`.
+            delimiter: Groups the keys that share what comes before it after the prefix.
+            start_after: Only keys that sort after it.
+            token: `next_token` of the page before.
+
+        Cost: one read of each directory that the page touches, not of the whole tree.
+        """
         after = last_seen(start_after, token)
         return await in_thread(self._page, prefix, delimiter, after)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """See `DeletesObjects.delete`; directories that become empty go too."""
+        """Remove the object and the directories that become empty; succeeds when there is no such object.
+
+        Cost: a few system calls, in a worker thread.
+        """
         del version_id  # as above
         await in_steps(store.remove(self._root, remote_path))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """See `DeletesObjects.delete_batch`."""
         limit = self.capabilities.max_delete_keys
         if len(keys) > limit:
             raise InvalidRequestError(f"{self.locate()}: {len(keys)} keys in one batch; {limit} is the limit")
@@ -134,7 +152,6 @@ class LocalRequests:
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        """See `CopiesObjects.copy_object`."""
         if options is not None:
             check_write(options, self.capabilities, self.locate(destination), multipart=False)
         return await in_steps(self._copy(source, destination, if_match, options))
@@ -142,15 +159,12 @@ class LocalRequests:
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        """See `CopiesObjects.copy_part`."""
         return await in_steps(self._copy_part(upload, part_number, source, byte_range, if_match))
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
         return await in_thread(uploads.create, self._root, key, options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
         return await in_steps(uploads.put_part(self._root, upload, part_number, body))
 
     async def complete_multipart(
@@ -161,29 +175,38 @@ class LocalRequests:
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`; no checksum is kept, so none is compared."""
+        """Publish the object made of the parts, in order of their numbers.
+
+        Args:
+            upload: The open upload.
+            parts: Every part, any order.
+            options: Only the preconditions are used here.
+            checksum: Not compared, as a directory keeps no checksums.
+
+        Raises:
+            UploadNotFoundError: The upload was completed or aborted.
+            AlreadyExistsError: `if_none_match="*"` and there is an object now.
+            PreconditionFailedError: `if_match` does not hold.
+
+        Cost: a copy of the bytes, in a worker thread; the file system may share them instead.
+        """
         return await in_steps(uploads.complete(self._root, upload, parts, options))
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """See `UploadsParts.abort_multipart`."""
         await in_thread(uploads.abort, self._root, upload)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """See `UploadsParts.list_parts`."""
         return await in_thread(uploads.list_parts, self._root, upload, after)
 
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
         return await in_thread(uploads.list_open, self._root, prefix, after)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `KeepsTags.get_tags`."""
         return await in_thread(self._tags, key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `KeepsTags.put_tags`."""
         await in_steps(store.put_tags(self._root, key, tags))
 
     def _head(self, key: str) -> ObjectInfo:

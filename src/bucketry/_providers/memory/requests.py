@@ -21,7 +21,7 @@ from bucketry._core.config import MemoryConfig
 from bucketry._core.facts import fills_in_facts
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.requests import BodyReader
+from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.units import KiB
 from bucketry._core.values import (
     BatchResult,
@@ -68,7 +68,7 @@ class _Upload:
 
 
 @fills_in_facts
-class MemoryRequests:
+class MemoryRequests(ObjectRequests):
     """The requests of one memory; each instance is its own, empty at first."""
 
     def __init__(self, config: MemoryConfig, vendor: Vendor) -> None:
@@ -109,24 +109,20 @@ class MemoryRequests:
         """Do nothing: the objects stay until the instance goes."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """See `ReadsObjects.head`."""
         del version_id  # never given: the row has no versions
         return self._get(key).info
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """See `ReadsObjects.open_body`."""
         stored, wanted = self._read(key, options)
         yield _MemoryBody(stored, wanted)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`."""
         stored, wanted = self._read(key, options)
         await in_steps(fill_sink(stored.data, wanted, sink, self.locate(key)))
         return stored.info
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
         self._check(key)
         content = await self._take(body, self.locate(key))
         return self._publish(key, content, f'"{content.md5.hex()}"', options)
@@ -139,21 +135,18 @@ class MemoryRequests:
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """See `ListsObjects.list_page`."""
         after = last_seen(start_after, token)
         objects = SortedObjects(self._keys, self._objects, prefix, after)
         limit = self.capabilities.max_list_keys
         return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """See `DeletesObjects.delete`."""
         del version_id  # as above
         self._check(remote_path)
         if self._objects.pop(remote_path, None) is not None:
             del self._keys[bisect_left(self._keys, remote_path)]
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """See `DeletesObjects.delete_batch`."""
         limit = self.capabilities.max_delete_keys
         if len(keys) > limit:
             raise InvalidRequestError(f"{self.locate()}: {len(keys)} keys in one batch; {limit} is the limit")
@@ -173,7 +166,6 @@ class MemoryRequests:
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        """See `CopiesObjects.copy_object`."""
         self._check(destination)
         stored, _ = self._read(source, ReadOptions(if_match=if_match))
         if options is None:
@@ -185,19 +177,16 @@ class MemoryRequests:
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        """See `CopiesObjects.copy_part`."""
         stored, wanted = self._read(source, ReadOptions(byte_range=byte_range, if_match=if_match))
         return await self.put_part(upload, part_number, memoryview(stored.data)[wanted.start : wanted.end])
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
         self._check(key)
         upload = MultipartUpload(key=key, upload_id=secrets.token_hex(16), initiated=datetime.now(UTC))
         self._uploads[upload.upload_id] = _Upload(upload, options)
         return upload
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
         self._find(upload)
         check_part_number(part_number, self.capabilities, self.locate(upload.key))
         content = await self._take(body, self.locate(upload.key))
@@ -214,10 +203,21 @@ class MemoryRequests:
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`.
+        """Publish the object made of the parts, in order of their numbers.
+
+        Args:
+            upload: The open upload.
+            parts: Every part, any order.
+            options: Only the preconditions are used here.
+            checksum: CRC-32 of the whole object, in hex.
 
         Raises:
+            UploadNotFoundError: The upload was completed or aborted.
+            AlreadyExistsError: `if_none_match="*"` and there is an object now.
+            PreconditionFailedError: `if_match` does not hold.
             IntegrityError: The object's CRC-32 is not `checksum`; the upload stays open.
+
+        Cost: the parts are joined in a worker thread, so for a moment the bytes are in memory twice.
         """
         where = self.locate(upload.key)
         found = self._find(upload)
@@ -237,26 +237,21 @@ class MemoryRequests:
         return info
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """See `UploadsParts.abort_multipart`."""
         self._uploads.pop(upload.upload_id, None)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """See `UploadsParts.list_parts`."""
         parts = self._find(upload).parts
         return tuple(parts[number][0] for number in sorted(parts) if number > after)[:MAX_LISTED]
 
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
         return page_of_uploads((entry.upload for entry in self._uploads.values()), prefix, after)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `KeepsTags.get_tags`."""
         return dict(self._get(key).tags)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `KeepsTags.put_tags`."""
         self._objects[key] = replace(self._get(key), tags=dict(tags))
 
     def _check(self, key: str) -> None:

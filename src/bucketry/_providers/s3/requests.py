@@ -14,7 +14,7 @@ from bucketry._core.checks import check_header
 from bucketry._core.config import S3FamilyConfig
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.requests import BodyReader
+from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
 from bucketry._providers.s3.answers import deletion_failures
@@ -37,7 +37,7 @@ _XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XM
 PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing else is allowed; never written
 
 
-class S3Requests:
+class S3Requests(ObjectRequests):
     """The requests of one bucket. Holds configuration only; what is live is in the pool."""
 
     def __init__(
@@ -109,25 +109,21 @@ class S3Requests:
     # --- reads -------------------------------------------------------------------------------------
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """See `ReadsObjects.head`."""
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
-        """See `ReadsObjects.open_body`."""
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
         return _OpenBody(self._planes, key, options)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`."""
         plane = await self._planes.data()
         return await plane.fetch_range(key, sink, options)
 
     # --- writes ------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
         if options.conditional:
             self._bucket.check_write("put", key, options, multipart=False)
         if options.tags:
@@ -136,14 +132,12 @@ class S3Requests:
         return await plane.put_object(key, body, options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
         if options.tags:
             self._bucket.check_tags("create_multipart", key, options.tags)
         plane = await self._planes.data()
         return await plane.create_multipart(key, options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_part(upload, part_number, body)
 
@@ -155,14 +149,12 @@ class S3Requests:
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`."""
         self._bucket.check_write("complete_multipart", upload.key, options, multipart=True)
         plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
         return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """See `UploadsParts.abort_multipart`."""
         plane = await self._planes.data()
         try:
             await plane.abort_multipart(upload)
@@ -170,14 +162,12 @@ class S3Requests:
             return
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """See `UploadsParts.list_parts`."""
         plane = await self._planes.data()
         return await plane.list_parts(upload, after=after)
 
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
         plane = await self._planes.data()
         try:
             return await plane.list_multiparts(prefix, after=after)
@@ -194,22 +184,18 @@ class S3Requests:
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """See `ListsObjects.list_page`."""
         plane = await self._planes.data()
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        """See `KeepsVersions.list_versions_page`."""
         self._bucket.expect("versions", "list_versions", prefix)
         return await (await self._planes.data()).list_versions_page(prefix, token)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `KeepsTags.get_tags`."""
         self._bucket.expect("tags", "get_tags", key)
         return await (await self._planes.data()).get_tags(key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `KeepsTags.put_tags`."""
         self._bucket.check_tags("put_tags", key, tags)
         if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
             problem = f"the tag {wrong[0]!r}, or its value, holds control characters"
@@ -217,7 +203,6 @@ class S3Requests:
         await (await self._planes.data()).put_tags(key, tags)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """See `DeletesObjects.delete`."""
         plane = self._planes.ready or await self._planes.data()
         try:
             await plane.delete(remote_path, version_id=version_id)
@@ -225,7 +210,11 @@ class S3Requests:
             return
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """See `DeletesObjects.delete_batch`; keys with control characters take a request each."""
+        """Remove up to `capabilities.max_delete_keys` objects and report on each.
+
+        Cost: 1 request, and 1 for each key with control characters, which XML cannot hold.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
         failed: dict[str, StorageError] = {}
         named = []
         for key in keys:
@@ -250,7 +239,21 @@ class S3Requests:
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        """See `CopiesObjects.copy_object`; one request more, because the answer does not say the size."""
+        """Copy within the bucket, up to `capabilities.max_copy_size` bytes, metadata included.
+
+        Args:
+            source: Key to copy.
+            destination: Key to write.
+            if_match: The source's etag, to copy exactly that version.
+            options: Replaces metadata and headers; `None` keeps the source's.
+
+        Raises:
+            NotFoundError: There is no such source.
+            PreconditionFailedError: The source is another version than `if_match` names.
+
+        Cost: 1 request, and a HEAD, because the answer does not say the size.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
         self._bucket.check_key("copy", source)
         if options is not None and options.tags:
             self._bucket.check_tags("copy", destination, options.tags)
@@ -261,7 +264,6 @@ class S3Requests:
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        """See `CopiesObjects.copy_part`."""
         self._bucket.check_key("copy_part", source)
         plane = await self._planes.data()
         return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
@@ -277,7 +279,6 @@ class S3Requests:
         response_content_type: str | None = None,
         response_content_disposition: str | None = None,
     ) -> str:
-        """See `Presigns.presign`."""
         self._check_presign("presign", key, expires_in, writes=method == "PUT")
         if method not in self.capabilities.presign_methods:
             known = ", ".join(self.capabilities.presign_methods)
@@ -296,7 +297,6 @@ class S3Requests:
         return await (await self._planes.signing()).presign(key, method, expires_in, response)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
-        """See `Presigns.presign_post`."""
         self._check_presign("presign_post", key, expires_in, writes=True)
         if not self.capabilities.presign_post:
             problem = "this provider has no browser uploads by a signed form; use presign"

@@ -23,7 +23,6 @@ class BotoListings(BotoCalls):
         max_keys: int | None = None,
         operation: str = "list",
     ) -> ListPage:
-        """See `ListsObjects.list_page`."""
         return await self.send(
             operation,
             "list_objects_v2",
@@ -36,7 +35,6 @@ class BotoListings(BotoCalls):
         )
 
     async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
-        """See `S3Requests.list_versions_page`."""
 
         def read(answer: dict[str, Any]) -> VersionPage:
             entries = [_version(entry, deleted=False) for entry in answer.get("Versions", ())]
@@ -54,7 +52,6 @@ class BotoListings(BotoCalls):
         )
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `S3Requests.get_tags`."""
 
         def read(answer: dict[str, Any]) -> dict[str, str]:
             return {tag["Key"]: tag["Value"] for tag in required(answer, "TagSet")}
@@ -62,7 +59,6 @@ class BotoListings(BotoCalls):
         return await self.send("get_tags", "get_object_tagging", read, key=key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `S3Requests.put_tags`."""
         if not tags:
             await self.send("put_tags", "delete_object_tagging", nothing, key=key)
             return
@@ -70,7 +66,6 @@ class BotoListings(BotoCalls):
         await self.send("put_tags", "put_object_tagging", nothing, key=key, Tagging={"TagSet": tag_set})
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """See `DeletesObjects.delete`."""
         await self.send("delete", "delete_object", nothing, key=key, VersionId=version_id)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:

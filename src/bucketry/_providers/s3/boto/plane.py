@@ -62,7 +62,6 @@ class BotoPlane(BotoListings):
     # --- reads -------------------------------------------------------------------------------------
 
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
-        """See `ReadsObjects.head`."""
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
             if (status := _status(answer)) != _HEAD:
@@ -81,7 +80,6 @@ class BotoPlane(BotoListings):
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BotoBody]:
-        """See `ReadsObjects.open_body`."""
 
         def read(answer: dict[str, Any], slots: Slots) -> BotoBody:
             expect_object(answer.get("ETag"), answer.get("LastModified"))
@@ -115,13 +113,11 @@ class BotoPlane(BotoListings):
             )
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`."""
         return await fill_sink(self.open_body(key, options), sink)
 
     # --- writes ------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
         algorithm = self.capabilities.put_checksum
         data, digest = await self.load("put", key, body, algorithm)
 
@@ -143,7 +139,6 @@ class BotoPlane(BotoListings):
         )
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
         algorithm, full = self.capabilities.multipart_checksum or "", self.capabilities.full_object_checksum
         declared = is_header_checksum(algorithm) and (full or options.part_checksums)
 
@@ -165,7 +160,6 @@ class BotoPlane(BotoListings):
         )
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
         algorithm = self.capabilities.multipart_checksum
         data, digest = await self.load("put_part", upload.key, body, algorithm)
 
@@ -194,7 +188,6 @@ class BotoPlane(BotoListings):
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`."""
         algorithm = self.capabilities.multipart_checksum
         full = checksum is not None and self.capabilities.full_object_checksum
 
@@ -228,11 +221,9 @@ class BotoPlane(BotoListings):
         )
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """See `UploadsParts.abort_multipart`."""
         await self.send("abort_multipart", "abort_multipart_upload", nothing, key=upload.key, UploadId=upload.upload_id)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """See `UploadsParts.list_parts`."""
 
         def read(answer: dict[str, Any]) -> tuple[Part, ...]:
             return tuple(
@@ -254,7 +245,6 @@ class BotoPlane(BotoListings):
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
 
         def read(answer: dict[str, Any]) -> tuple[MultipartUpload, ...]:
             required(answer, "Bucket")
@@ -303,7 +293,6 @@ class BotoPlane(BotoListings):
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        """See `CopiesObjects.copy_part`."""
 
         def read(answer: dict[str, Any]) -> Part:
             result = answer["CopyPartResult"]
@@ -331,7 +320,6 @@ class BotoPlane(BotoListings):
     # --- signed URLs -------------------------------------------------------------------------------
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """See `Presigns.presign`."""
         if self._every:
             problem = "aiobotocore would sign request_payer as a header, which whoever has the URL would have to send"
             raise self.bucket.error(UnsupportedError, key, "presign", problem)
@@ -340,7 +328,6 @@ class BotoPlane(BotoListings):
         return str(await self.sign("generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in))
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
-        """See `Presigns.presign_post`."""
         conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
         form: dict[str, Any] = await self.sign(
             "generate_presigned_post", key, self.bucket.name, key, Conditions=conditions, ExpiresIn=expires_in

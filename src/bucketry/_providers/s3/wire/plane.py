@@ -71,7 +71,6 @@ class WirePlane(WireCalls):
     # --- reads -------------------------------------------------------------------------------------
 
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
-        """See `ReadsObjects.head`."""
 
         def read(head: AnswerHead, _: bytes) -> ObjectInfo:
             if head.status != 200:  # noqa: PLR2004 - the only one that says all of it
@@ -82,11 +81,9 @@ class WirePlane(WireCalls):
         return await self.ask(operation, call, read, key)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> WireBody:
-        """See `ReadsObjects.open_body`."""
         return WireBody(self, self.read_of(key, options))
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """See `ReadsObjects.fetch_range`."""
         get = self.read_of(key, options)
         info: ObjectInfo | None = None
 
@@ -121,7 +118,6 @@ class WirePlane(WireCalls):
     # --- writes ------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """See `WritesObjects.put_object`."""
         headers = {**write_headers(options), **self._headers.new}
         call = self.call("PUT", self.path(key, "put"), "", headers, repeatable=not options.conditional)
         # The file's bytes are held, so that those which were summed and looked at are those which are stored.
@@ -134,7 +130,6 @@ class WirePlane(WireCalls):
         return await self.send("put", call, read, key, data, self._row.put_checksum, options=options, sent=sent)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """See `UploadsParts.create_multipart`."""
         headers = {**stored_headers(options), **self._headers.new}
         algorithm, full = self._row.multipart_checksum, self._row.full_object_checksum
         if algorithm is not None and is_header_checksum(algorithm) and (full or options.part_checksums):
@@ -153,7 +148,6 @@ class WirePlane(WireCalls):
         return await self.ask("create_multipart", call, read, key, options=options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """See `UploadsParts.put_part`."""
         algorithm = self._row.multipart_checksum
 
         def read(head: AnswerHead, digest: str | None) -> Part:
@@ -168,7 +162,6 @@ class WirePlane(WireCalls):
     async def complete_multipart(
         self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None
     ) -> ObjectInfo:
-        """See `UploadsParts.complete_multipart`."""
         key, algorithm = upload.key, self._row.multipart_checksum or ""
         listed = []
         for part in parts:
@@ -196,7 +189,6 @@ class WirePlane(WireCalls):
         await self.ask("abort_multipart", call, _nothing, upload.key)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """See `UploadsParts.list_parts`."""
         query = upload_query(upload, **({"part-number-marker": str(after)} if after else {}))
         call = self.call("GET", self.path(upload.key, "list_parts"), query, self._headers.existing)
 
@@ -209,7 +201,6 @@ class WirePlane(WireCalls):
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """See `UploadsParts.list_multiparts`."""
         self.bucket.check("list_multiparts", None, Prefix=prefix, KeyMarker=after.key if after else None)
         wanted = {"prefix": prefix} if prefix else {}
         if after is not None:
@@ -267,7 +258,6 @@ class WirePlane(WireCalls):
                     self.client.done(connection)
 
     async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
-        """See `S3Requests.list_versions_page`."""
         self.bucket.check("list_versions", None, Prefix=prefix)
         pairs = {"versions": "", "encoding-type": "url", **marker_of(token)}
         query = encode_query(pairs | {"prefix": prefix} if prefix else pairs)
@@ -278,12 +268,10 @@ class WirePlane(WireCalls):
         return await self.ask("list_versions", self.call("GET", self.root or "/", query), read)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `S3Requests.get_tags`."""
         call = self.call("GET", self.path(key, "get_tags"), "tagging=")
         return await self.ask("get_tags", call, lambda _, answer: tags_of(answer), key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `S3Requests.put_tags`."""
         if not tags:
             call = self.call("DELETE", self.path(key, "put_tags"), "tagging=")
             await self.ask("put_tags", call, _nothing, key)
@@ -325,7 +313,6 @@ class WirePlane(WireCalls):
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        """See `CopiesObjects.copy_part`."""
 
         def read(_: AnswerHead, answer: bytes) -> Part:
             fields = answer_fields(answer, "CopyPartResult")
@@ -353,7 +340,6 @@ class WirePlane(WireCalls):
             raise self.failed(exc, "presign", key) from exc
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
-        """See `Presigns.presign_post`."""
         conditions: list[object] = [{"bucket": self.bucket.name}, {"key": key}]
         if max_size is not None:
             conditions.append(["content-length-range", 0, max_size])
