@@ -106,7 +106,7 @@ class SqliteProvider(StorageProvider):
 
     async def _run(self, statement: str, *values: object) -> list[Any]:
         def run() -> list[Any]:
-            with closing(sqlite3.connect(self._path)) as connection, connection:
+            with closing(sqlite3.connect(self._path, timeout=60)) as connection, connection:
                 connection.execute(TABLE)
                 return connection.execute(statement, values).fetchall()
 
