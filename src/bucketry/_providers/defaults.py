@@ -55,7 +55,7 @@ class DefaultRequests(ObjectRequests):
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """Remove several objects and report on each.
 
-        Cost: 1 request; 1 for each key where `capabilities.max_delete_keys` is 1.
+        Cost: 1 request for each key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         failed: dict[str, StorageError] = {}

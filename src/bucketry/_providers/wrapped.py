@@ -127,6 +127,7 @@ class WrappedRequests(ObjectRequests):
         entries = (
             self._bare(entry) if isinstance(entry, ObjectInfo) else CommonPrefix(entry.prefix.removeprefix(self.prefix))
             for entry in page.entries
+            if not (isinstance(entry, ObjectInfo) and entry.key == self.prefix)  # a console's mark of a directory
         )
         return ListPage(tuple(entries), page.next_token) if self.prefix else page
 
@@ -135,11 +136,20 @@ class WrappedRequests(ObjectRequests):
         await self._ask("delete", lambda: self.inner.delete(full, version_id=version_id))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        full = [self.prefix + key for key in keys]  # what is malformed is reported as such, by itself
-        result = await self._ask("delete_batch", lambda: self.inner.delete_batch(full))
+        full: list[str] = []
+        failed: dict[str, StorageError] = {}
+        for key in keys:
+            try:
+                full.append(self._full(key))  # before the prefix is added, as it would make a key of an empty one
+            except StorageError as error:
+                failed[key] = error
+        result = BatchResult()
+        if full:
+            result = await self._ask("delete_batch", lambda: self.inner.delete_batch(full))
+        failed |= {key.removeprefix(self.prefix): self._named.bare(error) for key, error in result.failed.items()}
         return BatchResult(
             succeeded=tuple(key.removeprefix(self.prefix) for key in result.succeeded),
-            failed={key.removeprefix(self.prefix): self._named.bare(error) for key, error in result.failed.items()},
+            failed=failed,
         )
 
     async def copy_object(

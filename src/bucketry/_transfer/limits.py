@@ -102,7 +102,7 @@ class RateLimiter:
         self._free_at = 0.0
 
     async def wait(self, size: int) -> None:
-        """Wait for `size` bytes' waiter."""
+        """Wait until `size` more bytes may be sent or received."""
         if self._rate is None:
             return
         now = asyncio.get_running_loop().time()

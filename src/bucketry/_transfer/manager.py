@@ -327,6 +327,7 @@ class TransferManager:
             ordered=ordered,
             width=self.config.max_concurrency,
             raises=on_error == "raise",
+            verify=self.config.verify,
         )
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:

@@ -27,7 +27,7 @@ from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import collected, delete_each
 from bucketry._transfer.one.write import new_token, put_settled
 from bucketry._transfer.options import write_options
-from bucketry.errors import StorageError
+from bucketry.errors import StorageError, TransientError
 from bucketry.providers.reads import ReadMethods
 
 
@@ -258,13 +258,17 @@ class StorageProvider(ReadMethods):
                 page = await self.list_versions_page(prefix, token=token)
                 for entry in page.entries:
                     yield entry
-                if (token := page.next_token) is None:
+                if page.next_token is None:
                     return
+                if page.next_token == token:
+                    message = f"{self.locate(prefix)}: the listing of versions leads back to the page before"
+                    raise TransientError(message)
+                token = page.next_token
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
         """Remove any number of objects and report on each; a missing one counts as removed.
 
-        Cost: 1 request for each 1,000 keys.
+        Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes.
         """
         refuse_string(keys, self.locate())
         return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
@@ -282,7 +286,8 @@ class StorageProvider(ReadMethods):
             InvalidKeyError: `keys` is one `str`.
             StorageError: A request failed as a whole; what became of its keys is not known.
 
-        Cost: 1 request for each 1,000 keys. Memory does not grow with their number.
+        Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes. Memory does
+            not grow with their number.
         """
         with Facts(self.name, "delete_many"):
             refuse_string(keys, self.locate())

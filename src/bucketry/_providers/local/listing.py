@@ -72,7 +72,7 @@ class ListedObjects:
 
     def _is_object(self, found: FoundFile) -> bool:
         key = found.key
-        if "\\" in key or ":" in key[:2] or len(key) > self._root.limits.max_key_length // 4:
+        if "\\" in key or ":" in key or len(key) > self._root.limits.max_key_length // 4:
             try:
                 self._root.check(key)
             except InvalidKeyError as error:

@@ -15,7 +15,6 @@ from io import BufferedReader
 from aiofiles.threadpool import wrap as on_the_loop
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_write
 from bucketry._core.conditions import cut_range, judge_read
 from bucketry._core.config import LocalConfig
 from bucketry._core.facts import Facts, fills_in_facts
@@ -152,8 +151,6 @@ class LocalRequests(ObjectRequests):
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        if options is not None:
-            check_write(options, self.capabilities, self.locate(destination), multipart=False)
         return await in_steps(self._copy(source, destination, if_match, options))
 
     async def copy_part(

@@ -39,7 +39,7 @@ _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 @dataclass(frozen=True, slots=True)
-class StagedFile:
+class StagedObject:
     """A new file that has no key yet."""
 
     path: str
@@ -70,7 +70,7 @@ def open_base(root: LocalRoot) -> None:
 
 
 @contextmanager
-def staged(root: LocalRoot) -> Iterator[StagedFile]:
+def staged(root: LocalRoot) -> Iterator[StagedObject]:
     """Open a new file in the staging directory; at the end it is closed, and removed unless it was published.
 
     Raises:
@@ -79,7 +79,7 @@ def staged(root: LocalRoot) -> Iterator[StagedFile]:
     path = root.own("staging", secrets.token_hex(16))
     fd = _open_own(root, path, os.O_EXCL)
     try:
-        yield StagedFile(path, fd)
+        yield StagedObject(path, fd)
     except StorageError:
         raise
     except OSError as error:
@@ -90,7 +90,7 @@ def staged(root: LocalRoot) -> Iterator[StagedFile]:
             os.unlink(path)
 
 
-def seal(file: StagedFile, size: int, where: str) -> os.stat_result:
+def seal(file: StagedObject, size: int, where: str) -> os.stat_result:
     """Give a complete staged file its time, and check its length.
 
     Raises:
@@ -107,7 +107,7 @@ def seal(file: StagedFile, size: int, where: str) -> os.stat_result:
 
 
 def publish(
-    root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions
+    root: LocalRoot, file: StagedObject, size: int, key: str, options: WriteOptions
 ) -> Generator[None, None, ObjectInfo]:
     """Give a staged file its key if the preconditions hold: readers see the old object or the whole new one.
 
@@ -121,7 +121,7 @@ def publish(
         return publish_locked(root, file, size, key, options)
 
 
-def publish_locked(root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions) -> ObjectInfo:
+def publish_locked(root: LocalRoot, file: StagedObject, size: int, key: str, options: WriteOptions) -> ObjectInfo:
     """Do what `publish` does, for a caller that has the lock."""
     path, details = root.path(key), Details.of(options)
     if details.content_type == _usual(key):

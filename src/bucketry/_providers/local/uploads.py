@@ -23,7 +23,7 @@ from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, 
 from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
-from bucketry._providers.local.store import StagedFile, acquire, locked, publish_locked, seal, staged
+from bucketry._providers.local.store import StagedObject, acquire, locked, publish_locked, seal, staged
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
@@ -213,7 +213,7 @@ def _part_path(root: LocalRoot, upload: MultipartUpload, part_number: int) -> st
     return root.own("uploads", upload.upload_id, f"{part_number:05}")
 
 
-def _keep_part(root: LocalRoot, upload: MultipartUpload, part_number: int, file: StagedFile, size: int) -> Part:
+def _keep_part(root: LocalRoot, upload: MultipartUpload, part_number: int, file: StagedObject, size: int) -> Part:
     status = seal(file, size, root.locate(upload.key))
     try:
         os.replace(file.path, _part_path(root, upload, part_number))

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, check_write
+from bucketry._core.checks import check_key
 from bucketry._core.conditions import cut_range, judge_read, judge_write
 from bucketry._core.config import MemoryConfig
 from bucketry._core.facts import fills_in_facts
@@ -170,7 +170,6 @@ class MemoryRequests(ObjectRequests):
         stored, _ = self._read(source, ReadOptions(if_match=if_match))
         if options is None:
             options = WriteOptions.like(stored.info, tags=stored.tags)
-        check_write(options, self.capabilities, self.locate(destination), multipart=False)
         content = await self._take(stored.data, self.locate(source))
         return self._publish(destination, content, f'"{content.md5.hex()}"', options)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from bucketry._core.checks import check_key, check_tags, check_write
+from bucketry._core.checks import check_key
 from bucketry._core.facts import filled
 from bucketry._core.options import WriteOptions
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
@@ -27,7 +27,6 @@ from bucketry.errors import (
     RequestTimeoutError,
     StorageError,
     TransientError,
-    UnsupportedError,
 )
 
 _log = logging.getLogger("bucketry")
@@ -146,27 +145,6 @@ class S3Bucket:
             check_key(key, self.vendor.capabilities, self._where)
         except StorageError as error:
             raise self.with_facts(error, operation, key if isinstance(key, str) else None) from None
-
-    def check_write(self, operation: str, key: str, options: WriteOptions, *, multipart: bool) -> None:
-        """Refuse a write whose precondition the vendor would not enforce."""
-        try:
-            check_write(options, self.vendor.capabilities, self.locate(key), multipart=multipart)
-        except StorageError as error:
-            raise self.with_facts(error, operation, key) from None
-
-    def check_tags(self, operation: str, key: str, tags: Mapping[str, str]) -> None:
-        """Refuse tags where objects have none, and those that S3 does not store."""
-        self.expect("tags", operation, key)
-        try:
-            check_tags(tags, self.locate(key))
-        except StorageError as error:
-            raise self.with_facts(error, operation, key) from None
-
-    def expect(self, capability: Literal["versions", "tags"], operation: str, key: str | None) -> None:
-        """Refuse what the vendor's row does not say that its servers have, before anything is sent."""
-        if not getattr(self.vendor.capabilities, capability):
-            problem = f"this provider has no {capability} (capabilities.{capability} is False); nothing was sent"
-            raise self.error(UnsupportedError, key, operation, problem)
 
     def check(self, operation: str, key: str | None, **texts: str | None) -> None:
         """Refuse a key that no vendor could store, and parameters that are no text."""

@@ -124,16 +124,10 @@ class S3Requests(ObjectRequests):
     # --- writes ------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        if options.conditional:
-            self._bucket.check_write("put", key, options, multipart=False)
-        if options.tags:
-            self._bucket.check_tags("put", key, options.tags)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        if options.tags:
-            self._bucket.check_tags("create_multipart", key, options.tags)
         plane = await self._planes.data()
         return await plane.create_multipart(key, options)
 
@@ -149,7 +143,6 @@ class S3Requests(ObjectRequests):
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        self._bucket.check_write("complete_multipart", upload.key, options, multipart=True)
         plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
         return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
@@ -188,15 +181,12 @@ class S3Requests(ObjectRequests):
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        self._bucket.expect("versions", "list_versions", prefix)
         return await (await self._planes.data()).list_versions_page(prefix, token)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        self._bucket.expect("tags", "get_tags", key)
         return await (await self._planes.data()).get_tags(key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        self._bucket.check_tags("put_tags", key, tags)
         if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
             problem = f"the tag {wrong[0]!r}, or its value, holds control characters"
             raise self._bucket.error(InvalidRequestError, key, "put_tags", problem)
@@ -255,8 +245,6 @@ class S3Requests(ObjectRequests):
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         self._bucket.check_key("copy", source)
-        if options is not None and options.tags:
-            self._bucket.check_tags("copy", destination, options.tags)
         plane = await self._planes.data()
         await plane.copy_object(source, destination, if_match=if_match, options=options)
         return await self.head(destination)
