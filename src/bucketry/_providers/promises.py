@@ -1,4 +1,4 @@
-"""The one place that refuses what no row promises or no vendor stores: version ids, conditions of writes, tags."""
+"""Checks before a request: refuse version ids and write conditions that the row does not promise, and wrong tags."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bucketry.errors import UnsupportedError
 
 
 def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
-    """Put a check before the requests of a provider's class that a row may refuse, so that no provider forgets it.
+    """Wrap the requests of a provider's class that need a check, so that no provider can forget the check.
 
     Args:
-        kind: The class.
-        kept: The base of the classes that have the checks already, for what they wrote or inherited.
+        kind: The provider's class.
+        kept: The base class whose subclasses have these checks already.
     """
     for name, around in _CHECKS.items():
         owner = next(base for base in kind.__mro__ if name in vars(base))
-        # What `kept` itself inherits is unwritten, and has to be told as such.
+        # Defaults that `kept` inherits stay unwrapped: `defaults.unwritten` compares methods by identity.
         if owner is kind or not (issubclass(owner, kept) or owner in kept.__mro__):
             setattr(kind, name, around(getattr(kind, name)))
 
