@@ -124,7 +124,7 @@ def publish(
 def publish_locked(root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions) -> ObjectInfo:
     """Do what `publish` does, for a caller that has the lock."""
     path, details = root.path(key), Details.of(options)
-    if details.content_type == _usual(key):
+    if details.content_type == _default_content_type(key):
         details = replace(details, content_type=None)  # `describe` computes it again
     status = seal(file, size, root.locate(key))
     version = fingerprint(status)
@@ -214,7 +214,7 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
         size=status.st_size,
         etag=etag_of(status),
         last_modified=modified(status),
-        content_type=details.content_type or _usual(key),
+        content_type=details.content_type or _default_content_type(key),
         storage_class=details.storage_class,
         metadata=MappingProxyType(dict(details.metadata)),
         cache_control=details.cache_control,
@@ -224,7 +224,7 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
     )
 
 
-def _usual(key: str) -> str:
+def _default_content_type(key: str) -> str:
     """Give the content type of an object without one in its details, such as a file of another program."""
     return content_type_of(key) or DEFAULT_CONTENT_TYPE
 
@@ -299,10 +299,10 @@ def _make_directories(directory: str) -> None:
         os.makedirs(directory, exist_ok=True)
     except FileExistsError as error:
         # `makedirs` also raises this if the directory existed and was removed before `makedirs` checked its type.
-        in_the_way = error.filename or directory
-        if os.path.lexists(in_the_way) and not os.path.isdir(in_the_way):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), in_the_way) from error
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), in_the_way) from error
+        failed_path = error.filename or directory
+        if os.path.lexists(failed_path) and not os.path.isdir(failed_path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), failed_path) from error
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), failed_path) from error
 
 
 def _create(root: LocalRoot, staged_path: str, path: str, key: str) -> None:

@@ -110,8 +110,8 @@ def complete(
             yield from acquire(lock)
             _open_record(root, upload)  # raises if another completion was faster
             info = publish_locked(root, file, total, upload.key, options)
-            gone = _close(root, upload)
-    shutil.rmtree(gone, ignore_errors=True)
+            moved = _close(root, upload)
+    shutil.rmtree(moved, ignore_errors=True)
     return info
 
 
@@ -135,7 +135,7 @@ def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Pa
             status = os.stat(_part_path(root, upload, int(name)))
             found.append(Part(part_number=int(name), size=status.st_size, etag=etag_of(status)))
     except FileNotFoundError as error:
-        raise _gone(root, upload) from error
+        raise _no_such_upload(root, upload) from error
     return tuple(found)
 
 
@@ -168,7 +168,7 @@ def _listed(root: LocalRoot, upload_id: str) -> MultipartUpload | None:
     return None
 
 
-def _gone(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundError:
+def _no_such_upload(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundError:
     return UploadNotFoundError(
         f"{root.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never existed",
         key=upload.key,
@@ -177,14 +177,14 @@ def _gone(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundError:
 
 def _close(root: LocalRoot, upload: MultipartUpload) -> str:
     """Move an upload's directory away in one step, so that no part is added while it is deleted."""
-    path, gone = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
+    path, moved = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
     try:
-        os.rename(path, gone)
+        os.rename(path, moved)
     except FileNotFoundError:
         pass
     except OSError as error:
         raise local_error(error, path, root.locate(upload.key)) from error
-    return gone
+    return moved
 
 
 def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
@@ -195,17 +195,17 @@ def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
 
 def _open_record(root: LocalRoot, upload: MultipartUpload) -> dict[str, Any]:
     if not _UPLOAD_ID.fullmatch(upload.upload_id):  # any other text could be the path of another directory
-        raise _gone(root, upload)
+        raise _no_such_upload(root, upload)
     try:
         record = _read_record(root, upload.upload_id)
     except OSError as error:
         if error.errno in ABSENT:
-            raise _gone(root, upload) from error
+            raise _no_such_upload(root, upload) from error
         raise local_error(error, root.own("uploads", upload.upload_id), root.locate(upload.key)) from error
     except ValueError as error:  # not a record of this package
-        raise _gone(root, upload) from error
+        raise _no_such_upload(root, upload) from error
     if record["key"] != upload.key:
-        raise _gone(root, upload)
+        raise _no_such_upload(root, upload)
     return record
 
 
@@ -218,7 +218,7 @@ def _keep_part(root: LocalRoot, upload: MultipartUpload, part_number: int, file:
     try:
         os.replace(file.path, _part_path(root, upload, part_number))
     except FileNotFoundError as error:
-        raise _gone(root, upload) from error
+        raise _no_such_upload(root, upload) from error
     return Part(part_number=part_number, size=size, etag=etag_of(status))
 
 

@@ -153,7 +153,7 @@ STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 HINTS: Mapping[str, str] = MappingProxyType(
     {
         "RequestTimeTooSkewed": "this machine's clock is off by more than 15 minutes; set it",
-        "InvalidAccessKeyId": "the access key id is not known there; check the credentials and the endpoint",
+        "InvalidAccessKeyId": "the endpoint does not know this access key id; check the credentials and the endpoint",
         "SignatureDoesNotMatch": "the secret does not belong to the access key id; check the credentials",
         "ExpiredToken": "the temporary credentials have expired; get new ones",
         "PermanentRedirect": "the bucket is in another region; set region to it",

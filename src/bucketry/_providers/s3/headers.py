@@ -15,7 +15,7 @@ from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import IntegrityError
 
 META = "x-amz-meta-"
-_SHOWN = (
+_STORED_HEADERS = (
     ("cache-control", "cache_control"),
     ("content-disposition", "content_disposition"),
     ("content-encoding", "content_encoding"),
@@ -51,7 +51,7 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     storage_class, content_type = headers.get("x-amz-storage-class"), headers.get("content-type")
     version, checksums = version_of(headers), stored_checksums(headers)
     info = listed_info(key, moment, etag or "", size, storage_class, content_type, version, checksums)
-    more: dict[str, Any] = {field: headers[name] for name, field in _SHOWN if name in headers}
+    more: dict[str, Any] = {field: headers[name] for name, field in _STORED_HEADERS if name in headers}
     if metadata := {name[len(META) :]: value for name, value in headers.items() if name.startswith(META)}:
         more["metadata"] = metadata
     return replace(info, **more) if more else info
@@ -66,7 +66,7 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
     storage_class, content_type = options.storage_class, options.content_type
     version, checksums = version_of(headers), stored_checksums(headers)
     info = listed_info(key, moment, etag, size, storage_class, content_type, version, checksums)
-    more: dict[str, Any] = {field: value for _, field in _SHOWN if (value := getattr(options, field))}
+    more: dict[str, Any] = {field: value for _, field in _STORED_HEADERS if (value := getattr(options, field))}
     if options.metadata:
         more["metadata"] = dict(options.metadata)
     return replace(info, **more) if more else info

@@ -159,7 +159,10 @@ class Planes:
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
     async def control(self) -> BotoPlane:
-        """Give aiobotocore, loaded in a thread at first use: that takes a second and 60 MB, and not all programs do it."""
+        """Give aiobotocore; the first call loads it in a thread.
+
+        Loading takes a second and 60 MB, and many programs never need it.
+        """
         if self._control is None:
             try:
                 loaded = await in_thread(_load)

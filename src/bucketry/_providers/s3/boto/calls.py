@@ -165,10 +165,13 @@ class _Translating:
             raise error from exc
 
     def _translated(self, exc: BaseException) -> StorageError | None:
-        """Give our error; `None`: not aiobotocore's. A method, so that the raised error's frames lack its local variables."""
+        """Give our error; `None`: the exception is not aiobotocore's.
+
+        A method of its own: its local variables are gone before the error is raised.
+        """
         bucket, key, operation = self._bucket, self._key, self._operation
-        hooks = exc.__context__  # perhaps of one of our hooks: aiobotocore reports its error as a lost connection
-        failed = exc if isinstance(exc, WireError) else hooks if isinstance(hooks, WireError) else None
+        context = exc.__context__  # aiobotocore reports an error of one of our hooks as a lost connection
+        failed = exc if isinstance(exc, WireError) else context if isinstance(context, WireError) else None
         if failed is not None:
             return bucket.error(failed.kind, key, operation, f"{operation} failed: {failed.problem}")
         if not isinstance(exc, BORDER):

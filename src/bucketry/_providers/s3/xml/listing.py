@@ -26,8 +26,8 @@ MOST_ENTRIES = 10_000  # a page has at most 1,000, unless the server breaks the 
 
 _OBJECT_FIELDS = ("Key", "LastModified", "ETag", "Size", "StorageClass")
 _PAGE_FIELDS = frozenset({"EncodingType", "IsTruncated", "NextContinuationToken"})
-_TRUTHS = {"true": True, "false": False}
-_NEVER = datetime.fromtimestamp(0, UTC)
+_BOOLEANS = {"true": True, "false": False}
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _ESCAPES = re.compile("(%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+)")
 _KEY = attrgetter("key")
 _BETWEEN = "\ud800"  # joins names: neither XML nor decoded UTF-8 can contain it
@@ -141,7 +141,7 @@ class ListingParser:
         text = self._fields.get("IsTruncated")
         if text is None:
             raise MalformedXMLError("the answer has no IsTruncated: it is no listing of an S3 server")
-        truth = _TRUTHS.get(text.strip().lower())
+        truth = _BOOLEANS.get(text.strip().lower())
         if truth is None:
             raise MalformedXMLError(f"IsTruncated is {text[:40]!r}, neither true nor false")
         return truth
@@ -174,7 +174,7 @@ def unquoted(names: list[str]) -> list[str]:
 
 def _moment(text: str | None) -> datetime:
     if text is None:
-        return _NEVER
+        return _EPOCH
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not UTC:
