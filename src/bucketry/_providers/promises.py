@@ -31,7 +31,7 @@ def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
 
 def _by_id(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(method)
-    async def request(self: ObjectRequests, *key: str, version_id: str | None = None, **named: str) -> Any:  # noqa: ANN401 - as the method's own
+    async def request(self: ObjectRequests, *key: str, version_id: str | None = None, **named: str) -> Any:  # noqa: ANN401 - the wrapped method's types
         if version_id is None:
             return await method(self, *key, **named)
         _refuse_version(self, version_id, method.__name__, *key, *named.values())

@@ -1,4 +1,4 @@
-"""A provider that sends its requests to another provider: below a prefix, or with code around each request."""
+"""A provider that sends its requests to another provider: with a prefix, or with code around each request."""
 
 from __future__ import annotations
 

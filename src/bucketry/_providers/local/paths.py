@@ -14,7 +14,7 @@ from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
 
 # O_NONBLOCK: opening a named pipe must not wait for a writer. It changes nothing for regular files.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_IS_A_LINK = frozenset({errno.ELOOP, errno.EMLINK})  # the first on Linux and macOS, the second on FreeBSD
+_IS_A_LINK = frozenset({errno.ELOOP, errno.EMLINK})  # ELOOP on Linux and macOS, EMLINK on FreeBSD
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO})
 
 

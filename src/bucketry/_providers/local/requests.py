@@ -188,7 +188,7 @@ class LocalRequests(ObjectRequests):
             AlreadyExistsError: `if_none_match="*"` and the object exists now.
             PreconditionFailedError: `if_match` does not hold.
 
-        Cost: a copy of the bytes in a worker thread; some file systems share the blocks instead of a copy.
+        Cost: a copy of the bytes in a worker thread; some file systems share the blocks instead.
         """
         return await in_steps(uploads.complete(self._root, upload, parts, options))
 

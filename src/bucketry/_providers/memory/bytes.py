@@ -68,7 +68,7 @@ class SortedObjects:
     def skip(self, prefix: str) -> None:
         """Leave out the remaining keys that begin with `prefix`."""
         start = bisect_left(self._keys, prefix)
-        # Keys with the same prefix are neighbours: a binary search finds the first key behind them.
+        # Keys with the same prefix are neighbours: a binary search finds the first key after them.
         self._index = bisect_left(self._keys, 1, lo=start, key=lambda key: not key.startswith(prefix))
 
 

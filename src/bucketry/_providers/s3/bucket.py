@@ -112,12 +112,12 @@ class S3Bucket:
     def reading(
         self, operation: str, key: str | None, kinds: tuple[type[Exception], ...] = _MALFORMED
     ) -> Iterator[None]:
-        """Turn an exception of the code that reads an answer into an error of ours.
+        """Translate an exception of the code that reads an answer into an error of ours.
 
         Args:
             operation: The provider's method.
             key: The object.
-            kinds: The exceptions to turn; by default those that a missing or malformed field causes.
+            kinds: The exceptions to translate; by default those that a missing or malformed field causes.
 
         Raises:
             TransientError: A field is missing or malformed.

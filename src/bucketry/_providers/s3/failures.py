@@ -218,7 +218,7 @@ def refusal_error(
     elif kind is AccessDeniedError and not hint:
         hint = vendor.denied_hint
     elif kind is BucketNotFoundError and not hint:
-        hint = f"there is no bucket {bucket!r} there"
+        hint = f"there is no bucket {bucket!r} at this endpoint"
         if vendor.wrong_region_as_missing_bucket:
             hint += " (or it is in another region)"
         if code is None:

@@ -131,7 +131,7 @@ def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) ->
 
 
 def range_header(byte_range: ByteRange) -> str:
-    """Give the value of `Range`, which names the last byte, not the one behind it."""
+    """Give the value of `Range`, which names the last byte, not the one after it."""
     return f"bytes={byte_range.start}-{byte_range.end - 1}"
 
 

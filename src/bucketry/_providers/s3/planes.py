@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
     """The requests that both transports make; `S3Requests` has checked the arguments.
 
-    A missing object or upload is an error of every request here, deletes included. `operation` is the user's call, for
-    errors.
+    Here a missing object or upload can be an error of any request, deletes included. `operation` is the user's call,
+    for errors.
     """
 
     @property
@@ -143,7 +143,7 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Give the transport that signs URLs, without requests; for standard endpoints it needs no aiobotocore."""
+        """Give the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:

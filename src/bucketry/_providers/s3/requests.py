@@ -72,7 +72,7 @@ class S3Requests(ObjectRequests):
 
     @property
     def max_connections(self) -> int:
-        """The most sockets to the endpoint, which is the most requests at the same time."""
+        """The limit on sockets to the endpoint, and so on requests at the same time."""
         return self._pool.max_connections or self._bucket.endpoint.max_connections
 
     def locate(self, key: str = "") -> str:
@@ -80,7 +80,10 @@ class S3Requests(ObjectRequests):
         return self._bucket.locate(key)
 
     async def connect(self) -> None:
-        """Check the bucket and the credentials: HeadBucket; if refused, a listing; if refused, a HEAD of a missing key.
+        """Check the bucket and the credentials, with requests that read only.
+
+        The first is a HeadBucket. If it is refused, a listing follows; if that is refused, a HEAD of a key that need
+        not exist.
 
         Cost: 1 to 3 requests.
         """

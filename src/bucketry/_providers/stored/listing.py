@@ -25,7 +25,7 @@ def take_page(
 
     Args:
         objects: The objects whose keys begin with `prefix` and sort after `after`, in UTF-8 binary order.
-        prefix: Literal text; the delimiter is searched for behind it.
+        prefix: Literal text; the delimiter is searched for after it.
         delimiter: Groups the keys that have the same text between the prefix and the delimiter.
         after: Previous pages gave all entries, common prefixes included, up to this name.
         limit: The most entries in a page.

@@ -45,7 +45,7 @@ def in_order(parts: Sequence[Part], limits: Capabilities, where: str) -> list[Pa
 def page_of_uploads(
     uploads: Iterable[MultipartUpload], prefix: str, after: MultipartUpload | None
 ) -> tuple[MultipartUpload, ...]:
-    """Give the first uploads behind `after` whose keys begin with the prefix, sorted by key and id."""
+    """Give the first uploads that come after `after` and whose keys begin with the prefix, sorted by key and id."""
     found = sorted((upload for upload in uploads if upload.key.startswith(prefix)), key=_order)
     if after is not None:
         found = [upload for upload in found if _order(upload) > _order(after)]

@@ -34,7 +34,7 @@ class BotoCalls:
     Attributes:
         bucket: The bucket.
         pool: Provides clients and slots.
-        capabilities: The vendor's.
+        capabilities: The vendor's limits and promises.
     """
 
     def __init__(self, bucket: S3Bucket, pool: SessionPool) -> None:

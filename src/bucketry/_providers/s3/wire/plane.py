@@ -56,7 +56,7 @@ class WirePlane(WireCalls):
     """The requests of one bucket on a client of the data plane; `S3Requests` has checked the arguments.
 
     Attributes:
-        capabilities: The vendor's, changed for this transport.
+        capabilities: The vendor's limits and promises, changed for this transport.
     """
 
     def __init__(self, bucket: S3Bucket, client: OriginClient, root: str) -> None:

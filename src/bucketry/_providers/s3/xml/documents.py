@@ -222,4 +222,4 @@ def escaped(text: str) -> str:
     if _NO_XML.search(text):
         raise ValueError(f"XML 1.0 cannot represent {text!r}")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # parsers may change an unescaped one
+    return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # parsers may change unescaped ones

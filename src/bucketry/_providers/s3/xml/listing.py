@@ -3,7 +3,7 @@
 1,000 keys take 2 ms in the usual form (see `entries`) and 4 ms in any other form (see `documents`); botocore's parser
 takes 54 ms. Bytes are parsed as they arrive, so that no step is long.
 
-Requests ask for URL-encoded names, so names are decoded at once. Most servers state only behind the entries whether
+Requests ask for URL-encoded names, so names are decoded at once. Most servers state only after the entries whether
 the names are encoded. In the rare case that they are not, the page gets the names as they were sent.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
