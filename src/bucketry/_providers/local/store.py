@@ -168,7 +168,7 @@ def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
 
 
 def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
-    """Open an object, with the details of exactly the version opened; the caller closes the descriptor.
+    """Open an object and read the details of exactly this version; the caller closes the descriptor.
 
     Raises:
         NotFoundError: There is no such object.

@@ -239,7 +239,7 @@ class Attempts:
     def __init__(
         self, bucket: S3Bucket, operation: str, key: str | None, *, repeatable: bool, limit: float | None
     ) -> None:
-        """Begin before the first attempt."""
+        """Store the arguments; the first attempt begins later."""
         self._bucket = bucket
         self._operation = operation
         self._key = key

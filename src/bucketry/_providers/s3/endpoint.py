@@ -174,7 +174,7 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     url = config.endpoint_url
     if url is None:
         return None
-    if "://" not in url:  # B2 shows its endpoints without a scheme
+    if "://" not in url:  # the B2 console shows endpoints without a scheme
         host = url.partition("/")[0].lower()
         if not vendor.endpoint_host or not re.fullmatch(vendor.endpoint_host, host):
             problem = f"{url!r} has no scheme; give https://{url} (http:// on the loopback, or with allow_http)"
@@ -272,7 +272,7 @@ def _addressing_style(config: S3FamilyConfig, vendor: Vendor, url: str | None) -
         raise _fail(vendor, "addressing_style", f"'virtual' needs a host with a name, and {url!r} has an address")
     if config.addressing_style != "auto":
         return config.addressing_style
-    # A certificate does not cover a virtual host with a dot in the bucket name; servers of users seldom have such hosts.
+    # Certificates do not cover a virtual host with a dot in the bucket name; self-hosted servers rarely offer it.
     elsewhere = url is not None and _own_host(urlsplit(url).hostname or "", vendor) is None
     return vendor.addressing_style if is_label and not is_address and not elsewhere else "path"
 

@@ -151,13 +151,13 @@ class _Translating:
         self._outer: BaseException | None = None
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Note the exception that is handled outside, if any."""
         self._outer = sys.exception()
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Translate."""
+        """Raise our error from the exception of aiobotocore."""
         if exc is None:
             return
         without_frames(exc, self._outer)

@@ -165,7 +165,7 @@ class WireCalls:
             data = await self.bytes_of(body, operation, key) if isinstance(body, FileRange) else bytes(body)
             digest = checksums.of(algorithm, data) if algorithm else None
             headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
-            full = Call(call.method, call.path, call.query, headers, call.repeatable)  # half the time of `_replace`
+            full = Call(call.method, call.path, call.query, headers, call.repeatable)  # `_replace` takes twice the time
             signed = digest if algorithm == "sha256" else None
             return await self.ask(
                 operation, full, lambda head, _: read(head, digest), key, data, signed, options=options
@@ -212,7 +212,7 @@ class WireCalls:
         return Get(Call("GET", self.path(key, "get"), version_query(options.version_id), headers), key, options)
 
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
-        """Check that the answer is exactly the requested one, and give the object."""
+        """Check that the answer fits the request exactly, and give the object."""
         try:
             expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
             expect_status(head.status, get.options.byte_range)

@@ -135,7 +135,7 @@ class XMLReader:
         return complete
 
     def _complete_children(self) -> list[Element]:
-        """Remove the complete children of the root, which are all but the last, from the tree and give them."""
+        """Remove the complete children of the root from the tree, and give them: all children but the last."""
         if not len(self._above):
             return []
         root = self._above[0]
