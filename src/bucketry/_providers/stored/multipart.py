@@ -32,7 +32,7 @@ def in_order(parts: Sequence[Part], limits: Capabilities, where: str) -> list[Pa
         raise InvalidRequestError(f"{where}: completing an upload needs at least one part; abort the upload instead")
     numbers = [part.part_number for part in ordered]
     if len(set(numbers)) != len(numbers):
-        raise InvalidRequestError(f"{where}: two parts have the same number; give each part once")
+        raise InvalidRequestError(f"{where}: a part number is given twice; give each part once")
     for part in ordered[:-1]:
         if part.size < limits.min_part_size:
             raise InvalidRequestError(
