@@ -76,7 +76,7 @@ def copy_part(
     with staged(root) as file:
         copied = yield from copy_steps(fd, wanted.start, wanted.size, file.fd, 0)
         if copied != wanted.size:
-            raise IncompleteBodyError(f"{where}: the source of part {part_number} shrank while it was copied")
+            raise IncompleteBodyError(f"{where}: the source of part {part_number} became shorter while it was copied")
         return _keep_part(root, upload, part_number, file, copied)
 
 

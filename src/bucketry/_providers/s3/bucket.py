@@ -137,7 +137,7 @@ class S3Bucket:
 
     def unreadable(self, reason: str, operation: str, key: str | None) -> StorageError:
         """Give the error for an answer that cannot be read."""
-        problem = f"the answer to {operation} cannot be read; perhaps the endpoint is not an S3 server: {reason}"
+        problem = f"the answer to {operation} cannot be read: {reason}; perhaps the endpoint is not an S3 server"
         return self.error(TransientError, key, operation, problem)
 
     def check_key(self, operation: str, key: str) -> None:

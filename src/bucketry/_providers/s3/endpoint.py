@@ -130,7 +130,7 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
     if address is None and not _is_host_name(host):
         return "its host is neither a name nor an address"
     if address is not None and (address.is_link_local or address in _SECRET_ADDRESSES):
-        return "it is a link-local address, where clouds keep instance secrets"
+        return "it is a link-local address, at which clouds serve instance secrets"
     if plain and not _is_loopback(host):
         return (
             "plain http would send data and signatures unprotected; use https, or allow it: "

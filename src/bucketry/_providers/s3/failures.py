@@ -159,7 +159,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "PermanentRedirect": "the bucket is in another region; set region to it",
         "AuthorizationHeaderMalformed": "the bucket is in another region; set region to it",
         "InvalidObjectState": "the object is archived; restore it first",
-        "EntityTooSmall": "a part but the last is smaller than the vendor allows",
+        "EntityTooSmall": "a part other than the last one is smaller than the vendor allows",
     }
 )
 

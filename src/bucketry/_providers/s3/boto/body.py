@@ -77,7 +77,7 @@ class BotoBody:
             self._slots.note()
             done += len(chunk)
             if done > self._length:
-                problem = f"the body is longer than its {self._length} bytes"
+                problem = f"the body is longer than its Content-Length, {self._length} bytes"
                 raise self._bucket.error(IntegrityError, self.info.key, "get", problem)
             yield chunk
         if done < self._length:
