@@ -79,7 +79,7 @@ def copy_range(source: int, start: int, target: int, position: int, count: int) 
             if error.errno not in _NO_KERNEL_COPY:
                 raise
             break
-        if step == 0:  # the end of the file, or a file system that cannot copy in the kernel: the read below decides
+        if step == 0:  # the end of the file, or a file without a known size: the read below decides
             break
         copied += step
     while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):

@@ -225,7 +225,7 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
 
 
 def _default_content_type(key: str) -> str:
-    """Give the content type of an object without one in its details, such as a file of another program."""
+    """Give the content type for details without one, such as those of a file that another program wrote."""
     return content_type_of(key) or DEFAULT_CONTENT_TYPE
 
 

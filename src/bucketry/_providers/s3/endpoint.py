@@ -272,7 +272,7 @@ def _addressing_style(config: S3FamilyConfig, vendor: Vendor, url: str | None) -
         raise _fail(vendor, "addressing_style", f"'virtual' needs a host with a name, and {url!r} has an address")
     if config.addressing_style != "auto":
         return config.addressing_style
-    # Certificates do not cover a virtual host with a dot in the bucket name; self-hosted servers rarely offer it.
+    # Certificates do not cover virtual hosts with a dot in the bucket name; self-hosted servers rarely have such hosts.
     elsewhere = url is not None and _own_host(urlsplit(url).hostname or "", vendor) is None
     return vendor.addressing_style if is_label and not is_address and not elsewhere else "path"
 

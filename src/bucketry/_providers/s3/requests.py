@@ -91,7 +91,7 @@ class S3Requests(ObjectRequests):
         try:
             await plane.head_bucket()
         except (AccessDeniedError, InvalidRequestError):
-            pass  # many tokens of R2 and B2 may not make a HeadBucket; answers to HEAD give no reason
+            pass  # many tokens of R2 and B2 do not permit HeadBucket; answers to HEAD give no reason
         else:
             return
         try:

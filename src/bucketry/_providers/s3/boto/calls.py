@@ -75,7 +75,7 @@ class BotoCalls:
             key: The object.
             repeatable: See `S3Bucket.attempts`.
             options: The options of a write; its conditions decide what a refusal means.
-            held: Closes client, slot and body later, instead of `send`; `read` then gets the slots, too.
+            held: If given, it closes the client, the slot and the body later, and `read` gets the slots, too.
             params: The method's parameters; `None` leaves one out.
         """
         bucket = self.bucket

@@ -138,7 +138,7 @@ class WireCalls:
                 except WireError as exc:
                     raise self.failed(exc, operation, key) from exc
                 if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
-                    del answer  # S3's errors quote the request, and error reports show local variables
+                    del answer  # it quotes the request: error reports that show local variables must not have it
                     raise error
                 try:
                     return read(head, answer)
@@ -188,7 +188,7 @@ class WireCalls:
                     raise self.failed(exc, operation, key) from exc
                 self.client.log(call, head)
                 if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
-                    del answer  # S3's errors quote the request, and error reports show local variables
+                    del answer  # it quotes the request: error reports that show local variables must not have it
                     raise error
                 try:
                     return read(head, upload.digest)

@@ -109,7 +109,7 @@ class WirePlane(WireCalls):
                     break  # the transfer requests the rest
                 self.client.log(get.call, head)
                 if (refusal := self.refusal_of(head, body, "get", key)) is not None:
-                    del body  # S3's errors quote the request, and error reports show local variables
+                    del body  # it quotes the request: error reports that show local variables must not have it
                     raise refusal
                 assert info is not None  # noqa: S101 - a good answer was accepted
                 return info

@@ -83,7 +83,7 @@ class XMLReader:
             yield from self._read(bytes(memoryview(data)[start : start + _SLICE]))
 
     def close(self) -> Iterator[Element]:
-        """Give the remaining children after the last bytes; the caller must exhaust the iterator.
+        """Give the remaining children, after all bytes were fed; the caller must exhaust the iterator.
 
         Raises:
             MalformedXMLError: The document is not complete.

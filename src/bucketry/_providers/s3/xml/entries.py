@@ -62,7 +62,7 @@ class EntrySweep:
         return columns, head
 
     def close(self) -> bytes:
-        """Give the remaining bytes for the XML reader, after the last bytes."""
+        """Give the remaining bytes for the XML reader, after all bytes were fed."""
         return self._end(self._pending)
 
     def _end(self, rest: bytes) -> bytes:

@@ -78,7 +78,7 @@ class ListingParser:
         self._take(self._reader.feed(rest))
 
     def close(self, token: str | None) -> ListPage:
-        """Give the page after the last bytes; its entries are in UTF-8 binary order.
+        """Give the page, after all bytes were fed; its entries are in UTF-8 binary order.
 
         Args:
             token: The continuation token of the request.
