@@ -16,22 +16,22 @@ from bucketry.errors import UnsupportedError
 
 
 def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
-    """Put a check before the requests of a provider's class that a row may refuse, so that no provider forgets it.
+    """Wrap the requests of a provider's class that need a check, so that no provider can forget the check.
 
     Args:
-        kind: The class.
-        kept: The base of the classes that have the checks already, for what they wrote or inherited.
+        kind: The provider's class.
+        kept: The base class whose subclasses have these checks already.
     """
     for name, around in _CHECKS.items():
         owner = next(base for base in kind.__mro__ if name in vars(base))
-        # What `kept` itself inherits is unwritten, and has to be told as such.
+        # Defaults that `kept` inherits stay unwrapped: `defaults.unwritten` compares methods by identity.
         if owner is kind or not (issubclass(owner, kept) or owner in kept.__mro__):
             setattr(kind, name, around(getattr(kind, name)))
 
 
 def _by_id(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(method)
-    async def request(self: ObjectRequests, *key: str, version_id: str | None = None, **named: str) -> Any:  # noqa: ANN401 - as the method's own
+    async def request(self: ObjectRequests, *key: str, version_id: str | None = None, **named: str) -> Any:  # noqa: ANN401 - the wrapped method's types
         if version_id is None:
             return await method(self, *key, **named)
         _refuse_version(self, version_id, method.__name__, *key, *named.values())
