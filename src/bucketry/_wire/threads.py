@@ -36,25 +36,25 @@ class LaneThreads:
             stop: Makes the work end soon; called on a cancellation.
         """
         threads = self._now = self._now or _Threads(self._limit)
-        begun: list[Future[T]] = []
+        done: Future[T] = Future()
         threads.running += 1
         try:
             if threads.running <= threads.started:
-                begun.append(threads.executor.submit(work))
+                _submit(threads.executor, work, done)
             else:
                 threads.started = threads.running
-                await in_thread(_submit, threads.executor, work, begun)
-            await asyncio.wait([_ended(begun[0])])
+                await in_thread(_submit, threads.executor, work, done)
+            await asyncio.wait([_ended(done)])
         except asyncio.CancelledError:
             stop()
-            for each in begun:
-                await until_done(_ended(each))
+            if not done.cancel():
+                await until_done(_ended(done))
             raise
         finally:
             threads.running -= 1
             if threads is not self._now:
                 threads.end_when_idle()
-        return begun[0].result()
+        return done.result()
 
     def resize(self, limit: int) -> None:
         """Change the limit: present threads end after their work, and later work starts new ones."""
@@ -85,13 +85,30 @@ class _Threads:
             self.executor.shutdown(wait=False)
 
 
-def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:
-    begun.append(executor.submit(work))
+def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], done: Future[T]) -> None:
+    try:
+        executor.submit(_work, work, done)
+    except RuntimeError:  # no thread can be started; but the work is in the queue, and another thread may have begun it
+        if done.cancel():
+            raise
 
 
-def _ended(begun: Future[T]) -> asyncio.Future[None]:
-    """Give a future of the event loop that is done when `begun` is, with a result or an error."""
+def _work(work: Callable[[], T], done: Future[T]) -> None:
+    """Do the work, unless `run` gave it up meanwhile."""
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        result = work()
+    except BaseException as exc:  # noqa: BLE001 - `run` raises it
+        done.set_exception(exc)
+        del work, done  # the frame of this function, which the error refers to, would keep them
+    else:
+        done.set_result(result)
+
+
+def _ended(done: Future[T]) -> asyncio.Future[None]:
+    """Give a future of the event loop that is done when `done` is, with a result or an error."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    begun.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
+    done.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
     return ended
