@@ -82,16 +82,29 @@ def live(name: str, transfer: TransferConfig) -> StorageProvider:
     return PrefixedProvider(cast("StorageProvider", made), f"contract-{secrets.token_hex(8)}/", transfer=transfer)
 
 
+def needs_of(test: pytest.Item) -> list[str]:
+    """Give the capabilities that a test needs."""
+    return [name for mark in test.iter_markers("needs") for name in mark.args]
+
+
 def skip_unless_promised(test: pytest.Item, provider: StorageProvider) -> None:
     """Skip a test that needs what the provider's row does not promise."""
-    for needed in test.iter_markers("needs"):
-        if missing := [name for name in needed.args if not getattr(provider.capabilities, name)]:
-            pytest.skip(f"the row says no: {', '.join(missing)}")
+    if missing := [name for name in needs_of(test) if not getattr(provider.capabilities, name)]:
+        pytest.skip(f"the row says no: {', '.join(missing)}")
+
+
+async def delete_all(provider: StorageProvider, *, versions: bool) -> None:
+    """Delete every object, and every version that the bucket keeps."""
+    await provider.delete_many(await provider.list_files())
+    if versions:
+        for found in [found async for found in provider.list_versions()]:
+            await provider.delete(found.key, version_id=found.version_id)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path) -> AsyncIterator[StorageProvider]:
-    """Give an open provider of each kind, on an empty place of its own."""
+    """Give an open provider of each kind, on an empty place of its own; it keeps versions if the test needs them."""
+    versions = "versions" in needs_of(request.node)
     server, _, transport = request.param.partition("-")
     for gap in request.node.iter_markers("gap"):
         if reason := gap.kwargs.get(server):
@@ -110,7 +123,7 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
         case "live":
             made = live(request.config.getoption("--live"), transfer)
         case _:
-            config = request.getfixturevalue(server).new_bucket()
+            config = request.getfixturevalue(server).new_bucket(versions=versions)
             made = S3Provider(
                 config | {"transport": transport or "auto", "max_attempts": 3}, pool=pool, transfer=transfer
             )
@@ -118,7 +131,7 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
     async with made:
         yield made
         if request.param == "live":
-            await made.delete_many(await made.list_files())
+            await delete_all(made, versions=versions)
 
 
 async def open_uploads(provider: StorageProvider) -> tuple[MultipartUpload, ...]:
@@ -166,11 +179,11 @@ def open_file(tmp_path: Path) -> Iterator[OpenFile]:
 
 @pytest.fixture(params=["auto", "aiobotocore"])
 def on_moto(request: pytest.FixtureRequest, moto: servers.S3Server, pool: SessionPool) -> Callable[..., S3Provider]:
-    """Give a function that makes a provider of a new bucket of moto, or of the one that `bucket` names."""
+    """Give a function that makes a provider of a new bucket of moto."""
     transfer = TransferConfig(part_size=PART_SIZE, multipart_threshold=2 * PART_SIZE)
 
-    def make(kind: type[S3Provider] = S3Provider, bucket: str | None = None, **entries: object) -> S3Provider:
-        config = moto.new_bucket() if bucket is None else moto.config(bucket)
-        return kind(config | {"transport": request.param} | entries, pool=pool, transfer=transfer)
+    def make(*, versions: bool = False, **entries: object) -> S3Provider:
+        config = moto.new_bucket(versions=versions) | {"transport": request.param}
+        return S3Provider(config | entries, pool=pool, transfer=transfer)
 
     return make

@@ -41,14 +41,16 @@ class S3Server:
             aws_secret_access_key=SECRET_KEY,
         )
 
-    def new_bucket(self) -> dict[str, Any]:
-        """Make an empty bucket, and give the configuration of a provider for it."""
+    def new_bucket(self, *, versions: bool = False) -> dict[str, Any]:
+        """Make an empty bucket, and give the configuration of a provider for it.
+
+        Args:
+            versions: The bucket keeps the versions of its objects, where the server has versions.
+        """
         name = f"contract-{next(self._numbers)}"
         self.client.create_bucket(Bucket=name)
-        return self.config(name)
-
-    def config(self, name: str) -> dict[str, Any]:
-        """Give the configuration of a provider for a bucket."""
+        if versions and self._row == "aws":
+            self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return {
             "bucket_name": name,
             "endpoint_url": self.endpoint_url,

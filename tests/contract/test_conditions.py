@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from bucketry.errors import (
 )
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink, open_uploads
+from tests.contract.writing import KEY, large_upload, put, stream, upload
+from tests.contract.writing import Write as PublicWrite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,6 +44,7 @@ async def put_in_parts(provider: StorageProvider, key: str, data: bytes, options
         await provider.abort_multipart(upload)
 
 
+MOTO = pytest.mark.gap(moto="moto ignores If-Match of CompleteMultipartUpload; AWS does not")
 WRITES = pytest.mark.parametrize(
     ("write", "row"),
     [
@@ -56,13 +60,36 @@ SWAPS = pytest.mark.parametrize(
             put_in_parts,
             "complete",
             id="parts",
-            marks=(
-                pytest.mark.gap(moto="moto ignores If-Match of CompleteMultipartUpload; AWS does not"),
-                pytest.mark.needs("multipart"),
-            ),
+            marks=(MOTO, pytest.mark.needs("multipart")),
         ),
     ],
 )
+PUBLIC = pytest.mark.parametrize(
+    ("write", "rows"),
+    [
+        pytest.param(put, ("put",), id="put"),
+        pytest.param(upload, ("put",), id="upload"),
+        pytest.param(stream, ("put", "complete"), id="stream"),
+        pytest.param(large_upload, ("complete",), id="large upload"),
+    ],
+)
+PUBLIC_SWAPS = pytest.mark.parametrize(
+    ("write", "rows"),
+    [
+        pytest.param(put, ("put",), id="put"),
+        pytest.param(upload, ("put",), id="upload"),
+        pytest.param(stream, ("put", "complete"), id="stream", marks=MOTO),
+        pytest.param(large_upload, ("complete",), id="large upload", marks=MOTO),
+    ],
+)
+"""Methods of a provider that write, and the requests whose conditions they need: a stream has to hold both."""
+
+
+def enforced(provider: StorageProvider, rows: tuple[str, ...], condition: str) -> bool:
+    """Tell whether the row promises the condition for all these requests; without parts everything is a put."""
+    if not provider.capabilities.multipart:
+        rows = ("put",)
+    return all(getattr(provider.capabilities, f"{row}_{condition}") for row in rows)
 
 
 @WRITES
@@ -130,19 +157,56 @@ async def test_a_write_needs_an_etag(provider: StorageProvider, write: Write, ro
     assert await open_uploads(provider) == ()
 
 
-async def test_public_put_passes_conditions(provider: StorageProvider) -> None:
-    """`put` holds or refuses conditions as the requests do, and the mark of its write is not seen."""
-    if not provider.capabilities.conditional_put:
-        with pytest.raises(UnsupportedError):
-            await provider.put("key", b"x", if_none_match="*")
+@PUBLIC
+async def test_public_writes_create_only(
+    provider: StorageProvider, tmp_path: Path, write: PublicWrite, rows: tuple[str, ...]
+) -> None:
+    """`put` and `upload` hold or refuse `if_none_match` as their requests do, and the mark of a write is not seen."""
+    if not enforced(provider, rows, "if_none_match"):
+        with pytest.raises(UnsupportedError, match="if_none_match"):
+            await write(provider, tmp_path, if_none_match="*")
+        assert await provider.list_files() == []
         return
+    await write(provider, tmp_path, if_none_match="*", metadata={"a": "1"})
+    first = await provider.head(KEY)
+    assert first.metadata == {"a": "1"}
+    assert (await provider.get_metadata(KEY))["metadata"] == {"a": "1"}
+    with pytest.raises(AlreadyExistsError):
+        await write(provider, tmp_path, if_none_match="*", metadata={"a": "2"})
+    assert (await provider.head(KEY)).metadata == {"a": "1"}
+    assert await open_uploads(provider) == ()
+
+
+@PUBLIC_SWAPS
+async def test_public_writes_replace_the_version_named(
+    provider: StorageProvider, tmp_path: Path, write: PublicWrite, rows: tuple[str, ...]
+) -> None:
+    """`put` and `upload` hold or refuse `if_match` as their requests do."""
+    first = await provider.put(KEY, b"first")
+    if not enforced(provider, rows, "if_match"):
+        with pytest.raises(UnsupportedError, match="if_match"):
+            await write(provider, tmp_path, if_match=first.etag)
+        assert await provider.get(KEY) == b"first"
+        return
+    with pytest.raises(PreconditionFailedError):
+        await write(provider, tmp_path, if_match=WRONG)
+    assert await provider.get(KEY) == b"first"
+    await write(provider, tmp_path, if_match=first.etag, metadata={"a": "1"})
+    second = await provider.head(KEY)
+    assert second.etag != first.etag
+    assert second.metadata == {"a": "1"}
+    with pytest.raises(PreconditionFailedError):
+        await write(provider, tmp_path, if_match=first.etag)
+    assert (await provider.head(KEY)).metadata == {"a": "1"}
+    assert await open_uploads(provider) == ()
+
+
+async def test_the_answer_to_a_put_does_not_show_the_mark(provider: StorageProvider) -> None:
+    """What a conditional `put` gives has the metadata that it was given and no more."""
+    if not provider.capabilities.put_if_none_match:
+        pytest.skip("the row says no")
     info = await provider.put("key", b"1", if_none_match="*", metadata={"a": "1"})
     assert info.metadata == {"a": "1"}
-    assert (await provider.get_metadata("key"))["metadata"] == {"a": "1"}
-    with pytest.raises(AlreadyExistsError):
-        await provider.put("key", b"2", if_none_match="*")
-    info = await provider.put("key", b"3", if_match=info.etag)
-    assert await provider.get("key", if_match=info.etag) == b"3"
 
 
 async def test_one_of_many_creators_wins(provider: StorageProvider) -> None:

@@ -11,7 +11,7 @@ import pytest
 from bucketry._core.options import WriteOptions
 from tests.contract.conftest import PART_SIZE
 from tests.contract.servers import S3Server
-from tests.contract.test_headers import SmallCopies
+from tests.contract.writing import SmallCopies
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,8 +48,8 @@ async def test_every_object_is_encrypted_as_configured(
     on_moto: Make, moto: S3Server, tmp_path: Path, entries: dict[str, Any], said: tuple[Any, ...]
 ) -> None:
     """A put, an upload in parts and a copy, in one request or in parts, all ask for it."""
-    async with on_moto(SmallCopies, **entries) as provider:
-        data = await fill(provider, tmp_path)
+    async with on_moto(**entries) as provider:
+        data = await fill(SmallCopies(provider), tmp_path)
         bucket = provider.locate().split("/")[2]
         for key in ("put", "parts", "copied", "own"):
             head = moto.client.head_object(Bucket=bucket, Key=key)
@@ -60,8 +60,8 @@ async def test_every_object_is_encrypted_as_configured(
 
 async def test_transfers_with_a_customers_key(on_moto: Make, tmp_path: Path) -> None:
     """Every kind of write and read works with it, and a download is verified by the checksum that is stored."""
-    async with on_moto(SmallCopies, sse_customer_key=KEY) as provider:
-        data = await fill(provider, tmp_path)
+    async with on_moto(sse_customer_key=KEY) as provider:
+        data = await fill(SmallCopies(provider), tmp_path)
         for key in ("put", "parts", "copied", "own"):
             assert await provider.get(key) == data
         result = await provider.download("parts", tmp_path / "target")

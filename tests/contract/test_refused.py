@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -28,6 +28,11 @@ async def _body(provider: StorageProvider) -> None:
         pass
 
 
+async def _no_chunks() -> AsyncIterator[bytes]:
+    for chunk in ():
+        yield chunk
+
+
 OPTIONAL: dict[str, tuple[str, Request]] = {
     "create_multipart": ("multipart", lambda p: p.create_multipart("k", PLAIN)),
     "put_part": ("multipart", lambda p: p.put_part(OPEN, 1, b"x")),
@@ -50,6 +55,8 @@ OPTIONAL: dict[str, tuple[str, Request]] = {
     "get_tags": ("tags", lambda p: p.get_tags("k")),
     "put_tags": ("tags", lambda p: p.put_tags("k", {})),
     "put with tags": ("tags", lambda p: p.put("k", b"x", tags={"a": "1"})),
+    "upload with tags": ("tags", lambda p: p.transfer.upload(__file__, "k", tags={"a": "1"})),
+    "upload a stream with tags": ("tags", lambda p: p.transfer.upload_stream(_no_chunks(), "k", tags={"a": "1"})),
 }
 """What needs a capability, and which."""
 
