@@ -10,7 +10,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from bucketry._core.options import WriteKeywords, WriteOptions
+from bucketry._core.options import WriteOptions
 from bucketry._core.values import ObjectInfo
 from bucketry.errors import InvalidRequestError, StorageError
 from bucketry.providers import MemoryProvider, PrefixedProvider, StorageProvider
@@ -18,14 +18,14 @@ from tests.contract.writing import BOTH_SIZES, EVERY_WRITE, KEY, SmallCopies, Wr
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-HEADERS: WriteKeywords = {
+HEADERS: dict[str, Any] = {
     "content_type": "text/plain",
     "cache_control": "max-age=60",
     "content_disposition": 'attachment; filename="a.txt"',
     "content_encoding": "gzip",
     "content_language": "da",
 }
-OPTIONS = WriteOptions(**HEADERS)  # type: ignore[arg-type] - no value is None
+OPTIONS = WriteOptions(**HEADERS)
 
 
 def headers_of(info: ObjectInfo) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def _started_upload(provider: StorageProvider, _: Path, **given: Unpack[Wr
 
 
 async def _requests(provider: StorageProvider, _: Path, **given: Unpack[WriteKeywords]) -> None:
-    opened = await provider.create_multipart(KEY, WriteOptions(**given))  # type: ignore[arg-type] - no value is None
+    opened = await provider.create_multipart(KEY, WriteOptions(**given))  # type: ignore[arg-type]  # no value is None
     part = await provider.put_part(opened, 1, b"data")
     await provider.complete_multipart(opened, [part], WriteOptions())
 
