@@ -426,11 +426,15 @@ class TestUploadTree:
     async def test_no_file_is_read_beyond_the_budget(self, bench: Bench) -> None:
         """However many uploads are begun at once, no more files are in memory than the budget has room for."""
         most = now = 0
+        full = asyncio.Event()
 
         async def enter() -> None:
             nonlocal now, most
             now += 1
             most = max(most, now)
+            if now == 3:
+                full.set()
+            await full.wait()  # until the budget is used up; a budget with less room would never let this go on
             await turns()
             now -= 1
 
