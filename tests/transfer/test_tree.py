@@ -398,7 +398,7 @@ class TestBoth:
         if prefix:
             await memory.put("k", b"an object, and no directory")
         manager = bench.manager(memory)
-        with pytest.raises(NotFoundError, match="there is no object below it") as caught:
+        with pytest.raises(NotFoundError, match="there is no object below this prefix") as caught:
             await manager.download_tree(prefix, bench.target("tree"))
         assert caught.value.key == (f"{prefix.rstrip('/')}/" if prefix else "")
         await memory.put("placeholder/", b"")
