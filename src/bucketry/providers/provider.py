@@ -242,7 +242,7 @@ class StorageProvider(ReadMethods):
 
         Args:
             prefix: Literal: `"bus"` matches `"bush/a"`.
-            delimiter: Such as `"/"`: keys that are equal up to this text after the prefix are one `CommonPrefix`.
+            delimiter: Such as `"/"`: all keys below the same "directory" are given as one `CommonPrefix`.
             start_after: Only give keys that sort after this one.
 
         Cost: 1 request for each page of 1,000 entries, the next page requested early; memory for 2 pages.
