@@ -81,7 +81,7 @@ class Import:
 
     @property
     def library(self) -> str:
-        """The first word of what is imported."""
+        """The first word of the imported name."""
         return self.target.split(".")[0]
 
     @property

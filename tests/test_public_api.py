@@ -60,7 +60,7 @@ PROMISED = {
     "bucketry.providers": PROVIDERS - {"IStorageProvider"},
     "bucketry.testing": {"FaultyProvider"},
 }
-"""Names that users were told; taking one away is a breaking change, and starts with this list."""
+"""The documented public names; removing one is a breaking change, and starts with this list."""
 
 HEAVY = ("botocore", "aiobotocore", "rich", "moto")
 

@@ -74,7 +74,7 @@ REFUSALS: dict[str, tuple[Request, str | None]] = {
     "a string of keys": (lambda p: p.delete_many("key"), None),
     "a signed URL for too long": (lambda p: p.presign("key", expires_in=10**9), "key"),
 }
-"""What is asked for, and the key that the error names."""
+"""The calls, and the key that each error names."""
 
 
 def _check(error: StorageError, provider: StorageProvider, key: str | None) -> None:

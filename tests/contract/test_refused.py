@@ -51,7 +51,7 @@ OPTIONAL: dict[str, tuple[str, Request]] = {
     "put_tags": ("tags", lambda p: p.put_tags("k", {})),
     "put with tags": ("tags", lambda p: p.put("k", b"x", tags={"a": "1"})),
 }
-"""What needs a capability, and which."""
+"""The calls that need a capability, and the capability."""
 
 
 @pytest.mark.parametrize("wanted", OPTIONAL)

@@ -146,7 +146,7 @@ async def test_download_fails_after_the_second_difference(bench: Bench, size: in
 
 @pytest.mark.parametrize("seen_by_body", [True, False])
 async def test_a_small_object_of_a_tree_is_read_once_more(bench: Bench, seen_by_body: bool) -> None:
-    """`download_tree` repeats the read after one flip and fails after two, whoever compares the checksum."""
+    """`download_tree` repeats the read after one flip and fails after two; provider or transfer compares."""
     provider = await flipping(bench, KiB, 1, seen_by_body=seen_by_body)
     batch = await bench.manager(provider).download_tree("t", bench.target())
     assert (bench.target() / "k").read_bytes() == noise(KiB)
