@@ -268,7 +268,7 @@ class TestDownloadTree:
         assert reads == 200
 
     @pytest.mark.parametrize(
-        ("change", "message"), [(lambda data: data[:-1], "99 sent"), (lambda data: data[:-1] + b"?", "crc32")]
+        ("change", "message"), [(lambda data: data[:-1], "received 99"), (lambda data: data[:-1] + b"?", "crc32")]
     )
     async def test_other_bytes_are_refused(self, bench: Bench, change: Callable[[bytes], bytes], message: str) -> None:
         """Missing or changed bytes are detected, and the old file stays."""

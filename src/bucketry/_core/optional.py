@@ -72,7 +72,7 @@ class DeletesBatches(Protocol):
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """Remove up to `capabilities.max_delete_keys` objects, and give the outcome of each.
 
-        Cost: 1 request; the default makes 1 for each key.
+        Cost: 1 request; the default of `StorageProvider`, without bulk delete, makes 1 for each key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
 

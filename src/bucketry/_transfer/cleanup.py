@@ -190,7 +190,7 @@ async def abort(provider: ObjectRequests, upload: MultipartUpload) -> None:
                         return
                     seen = "is still listed after it was aborted"
                 reason: BaseException | str = f"{ROUNDS} rounds"
-        except (StorageError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - even a bug in a provider must not replace the first error
             reason = error
         where = provider.locate(upload.key)
         _logger.warning("%s: the multipart upload %s %s: %s", where, upload.upload_id, seen, reason)

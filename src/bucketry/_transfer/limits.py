@@ -102,7 +102,7 @@ class RateLimiter:
         self._free_at = 0.0
 
     async def wait(self, size: int) -> None:
-        """Wait until a body of `size` bytes may begin."""
+        """Wait until a body of `size` bytes may be sent or received."""
         if self._rate is None:
             return
         now = asyncio.get_running_loop().time()

@@ -328,10 +328,14 @@ class TransferManager:
             ordered=ordered,
             width=self.config.max_concurrency,
             raises=on_error == "raise",
+            verify=self.config.verify,
         )
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy an object of any size within the bucket, on the server, pinned to one version of the source.
+        """Copy an object of any size within the bucket, on the server; the copy has one version of the source.
+
+        Exception: if `capabilities.copy_source_if_match` is `False`, and the source is replaced meanwhile, a copy in
+        one request may have the new version.
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """

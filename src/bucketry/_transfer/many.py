@@ -6,12 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bucketry._core.facts import Facts, filled
-from bucketry._core.options import WHOLE, ReadOptions
+from bucketry._core.options import ReadOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
@@ -22,6 +22,8 @@ from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
 R = TypeVar("R")
+
+_END: Any = object()
 
 
 async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
@@ -100,6 +102,7 @@ async def get_many(
     ordered: bool,
     width: int,
     raises: bool,
+    verify: bool,
 ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
     """Give `(key, bytes)` of each key; prefetch the next objects within a memory budget.
 
@@ -107,10 +110,10 @@ async def get_many(
     raised if `raises`, else the iteration gives `(key, error)`.
     """
     source = iter(keys)
-    ahead = _Ahead(provider, limits, policy, width)
+    ahead = _Ahead(provider, limits, policy, width, verify=verify)
     try:
         while True:
-            while len(ahead.objects) < ahead.width and (key := next(source, None)) is not None:
+            while len(ahead.objects) < ahead.width and (key := next(source, _END)) is not _END:
                 ahead.begin(key)
             if not ahead.objects:
                 return
@@ -152,12 +155,15 @@ class _Ahead:
     that the consumer gets before it.
     """
 
-    def __init__(self, provider: ObjectRequests, limits: Limits, policy: RetryPolicy, width: int) -> None:
+    def __init__(
+        self, provider: ObjectRequests, limits: Limits, policy: RetryPolicy, width: int, *, verify: bool
+    ) -> None:
         """Begin without objects."""
         self.width = max(1, min(width, limits.memory.limit // 2 // SMALL))
         self.memory = Quota(max(1, limits.memory.limit - self.width * SMALL))
         self.objects: deque[_Object] = deque()
         self._provider = provider
+        self._options = ReadOptions(verify=verify)
         self._limits = limits
         self._policy = policy
         self._decided = asyncio.Event()
@@ -201,14 +207,16 @@ class _Ahead:
         one.held = await self.memory.take(info.size)
         self._decide(one)
         async with self._limits.slots.hold(1):
-            _, data = await read(self._provider, one.key, ReadOptions(if_match=info.etag or None), policy=self._policy)
+            _, data = await read(
+                self._provider, one.key, replace(self._options, if_match=info.etag or None), policy=self._policy
+            )
         return data
 
     async def _read_small(self, one: _Object) -> tuple[ObjectInfo, bytes | None]:
         """Open an object, and read it if it is small."""
         async with (
             self._limits.slots.hold(1),
-            ResumingStream(self._provider, one.key, WHOLE, policy=self._policy) as reader,
+            ResumingStream(self._provider, one.key, self._options, policy=self._policy) as reader,
         ):
             info = reader.info
             await self._limits.rate.wait(info.size)

@@ -61,7 +61,7 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
         raise UnsupportedError(message, key=key)
     return WriteOptions(
         metadata=check_metadata(metadata, row, where) if metadata else NOTHING,
-        content_type=content_type_of(key) if content_type is None else content_type,
+        content_type=content_type_of(key) if content_type is None and isinstance(key, str) else content_type,
         cache_control=write.get("cache_control"),
         content_disposition=write.get("content_disposition"),
         content_encoding=write.get("content_encoding"),

@@ -46,21 +46,20 @@ async def fan_out_each(
 ) -> AsyncGenerator[R, None]:
     """Call `act` for every item, at most `width` at once, and give each result as soon as it is ready.
 
-    If the consumer is slow, at most `width` results wait for it, and then the work pauses. An error is raised as by
-    `fan_out`, after the results that were ready before it. The work has stopped when the iteration has ended, also
-    when the consumer leaves it early.
+    If the consumer is slow, at most two times `width` results wait for it, and then the work pauses. An error is
+    raised as by `fan_out`, after the results that were ready before it. The work has stopped when the iteration has
+    ended, also when the consumer leaves it early.
     """
     results: deque[R] = deque()
     room = asyncio.Event()
     changed = asyncio.Event()
 
     async def one(item: T) -> None:
-        result = await act(item)
-        while len(results) >= width:
+        results.append(await act(item))
+        changed.set()
+        while len(results) > width:
             room.clear()
             await room.wait()
-        results.append(result)
-        changed.set()
 
     # A plain task: an async generator must not yield inside a task group. `finally` ends the task.
     work = asyncio.get_running_loop().create_task(fan_out(items, one, width=width))

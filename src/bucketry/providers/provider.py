@@ -27,7 +27,7 @@ from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import collected, delete_each
 from bucketry._transfer.one.write import new_token, put_settled
 from bucketry._transfer.options import write_options
-from bucketry.errors import StorageError
+from bucketry.errors import StorageError, TransientError
 from bucketry.providers.reads import ReadMethods
 
 
@@ -271,8 +271,12 @@ class StorageProvider(ReadMethods):
                 page = await self.list_versions_page(prefix, token=token)
                 for entry in page.entries:
                     yield entry
-                if (token := page.next_token) is None:
+                if page.next_token is None:
                     return
+                if page.next_token == token:
+                    message = f"{self.locate(prefix)}: the listing of versions never ends: the server repeated a page"
+                    raise TransientError(message)
+                token = page.next_token
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
         """Remove any number of objects, and give the outcome of each; a missing object counts as removed.
@@ -283,7 +287,7 @@ class StorageProvider(ReadMethods):
         Raises:
             InvalidKeyError: `keys` is one `str`.
 
-        Cost: 1 request for each 1,000 keys.
+        Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes.
         """
         refuse_string(keys, self.locate())
         return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
@@ -301,14 +305,18 @@ class StorageProvider(ReadMethods):
             InvalidKeyError: `keys` is one `str`.
             StorageError: A whole request failed; it is not known which of its keys were deleted.
 
-        Cost: 1 request for each 1,000 keys. Memory does not grow with the number of keys.
+        Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes. Memory does
+            not grow with the number of keys.
         """
         with Facts(self.name, "delete_many"):
             refuse_string(keys, self.locate())
         return delete_each(self, keys, self.transfer.policy)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy an object of any size within the bucket, on the server, pinned to one version of the source.
+        """Copy an object of any size within the bucket, on the server; the copy has one version of the source.
+
+        Exception: if `capabilities.copy_source_if_match` is `False`, and the source is replaced meanwhile, a copy in
+        one request may have the new version.
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """

@@ -36,9 +36,12 @@ async def copy(
     *,
     token: str,
 ) -> ObjectInfo:
-    """Copy an object of any size within the bucket, on the server, pinned to one version of the source.
+    """Copy an object of any size within the bucket, on the server.
 
-    The copy has the source's metadata, content type, other stored headers, and tags.
+    The copy has the source's metadata, content type, other stored headers, and tags; its storage class is the bucket's
+    default. The copy has one version of the source: if the source changes meanwhile, the error is
+    `PreconditionFailedError`. Exception: if `capabilities.copy_source_if_match` is `False`, a copy in one request may
+    have the new version.
 
     Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more, and
     1 for the tags if the vendor has tags.
@@ -66,7 +69,7 @@ async def copy(
         )
         raise UnsupportedError(message, key=source)
     tags = await _tags(provider, source, provider)
-    options = replace(WriteOptions.like(info, tags=tags), part_checksums=False)
+    options = replace(WriteOptions.like(info, tags=tags), storage_class=None, part_checksums=False)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
@@ -139,9 +142,8 @@ async def copy_between(
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
-            _, data = await read(
-                provider, key, ReadOptions(byte_range=byte_range, if_match=info.etag or None), policy=policy
-            )
+            wanted = ReadOptions(byte_range=byte_range, if_match=info.etag or None, verify=config.verify)
+            _, data = await read(provider, key, wanted, policy=policy)
             if len(data) != size:
                 message = f"{provider.locate(key)}: expected {size} bytes and received {len(data)}: the object changed"
                 raise IntegrityError(message, key=key)

@@ -23,7 +23,7 @@ from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import run_workers
-from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError
+from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError, PreconditionFailedError
 
 READ_MEMORY = MiB  # the buffer of a provider that writes a body to a file
 
@@ -233,6 +233,9 @@ class DownloadTransfer:
                 if options.byte_range is not None and sink.position != sink.end:
                     message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
                     raise IntegrityError(message, key=self.key)
+                if options.if_match is not None and got.etag != info.etag:  # the provider ignored the condition
+                    message = f"{self.provider.locate(self.key)}: the object was replaced while it was downloaded"
+                    raise PreconditionFailedError(message, key=self.key)
                 meter.add(0)
                 return got
 

@@ -100,6 +100,11 @@ class OpenUpload:
             while page := await self.provider.list_parts(self.upload, after=after):
                 for part in page:
                     yield part
+                if page[-1].part_number <= after:
+                    message = (
+                        f"{self.provider.locate(self.key)}: the listing of parts never ends: the server repeated a page"
+                    )
+                    raise TransientError(message)
                 after = page[-1].part_number
 
     async def commit(self) -> ObjectInfo:
@@ -172,7 +177,13 @@ async def start(
 def adopt(provider: ObjectRequests, limits: Limits, config: TransferConfig, key: str, upload_id: str) -> OpenUpload:
     """Continue an upload that another object or process opened.
 
+    Raises:
+        InvalidRequestError: `upload_id` is not a `str`, or is empty.
+
     Cost: none.
     """
+    if not isinstance(upload_id, str) or not upload_id:
+        message = f"{provider.locate(key)}: upload_id={upload_id!r}: give the id from start_upload or list_uploads"
+        raise InvalidRequestError(message)
     check_key(key, provider.capabilities, provider.locate())
     return OpenUpload(provider, limits, config, MultipartUpload(key=key, upload_id=upload_id), None)

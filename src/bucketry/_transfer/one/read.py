@@ -48,7 +48,11 @@ async def read(
         opening = provider.open_body(key, options)
         try:
             body = await opening.__aenter__()
-            stream = ResumingStream(provider, key, options, policy=policy, opened=(opening, body))
+            try:
+                stream = ResumingStream(provider, key, options, policy=policy, opened=(opening, body))
+            except BaseException:
+                await opening.__aexit__(None, None, None)
+                raise
             try:
                 return body.info, await stream.read()
             finally:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from bucketry._core import checksums
 from bucketry._core.conditions import check_start, judge_read
 from bucketry._core.facts import filled
 from bucketry._core.options import ReadOptions
@@ -16,7 +17,15 @@ from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
-from bucketry.errors import IncompleteBodyError, IntegrityError, InvalidRangeError, InvalidRequestError, StorageError
+from bucketry._runtime.threads import in_thread
+from bucketry.errors import (
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidRangeError,
+    InvalidRequestError,
+    StorageError,
+)
 
 CHUNK = MiB
 SMALL = MiB  # bodies up to this size are read in one piece; also the memory held while an object's size is unknown
@@ -58,10 +67,13 @@ class ResumingStream:
         self._opened: AbstractAsyncContextManager[BodyReader] | None = None
         self._body: BodyReader | None = None
         self._info: ObjectInfo | None = None
+        self._whole = options.byte_range is None and options.verify
         self._position = options.byte_range.start if options.byte_range else 0
+        self._was_read = False
+        self._verified: str | None = None
         if opened is not None:
-            self._opened, self._body = opened
-            self._info = self._body.info
+            self._opened = opened[0]
+            self._begin(opened[1])
 
     @property
     def info(self) -> ObjectInfo:
@@ -81,8 +93,8 @@ class ResumingStream:
 
     @property
     def verified(self) -> str | None:
-        """The algorithm of the stored checksum that the bytes are compared with; `None`: none, or a resumed body."""
-        return self._body.verified if self._body is not None and not self.retries else None
+        """The algorithm of the stored checksum that the bytes are compared with; `None`: they are not compared."""
+        return self._body.verified if self._body is not None and not self.retries else self._verified
 
     @property
     def _end(self) -> int:
@@ -125,27 +137,37 @@ class ResumingStream:
 
         Raises:
             ChecksumMismatchError: The bytes do not match the stored checksum.
-            InvalidRequestError: The stream is not open.
+            IntegrityError: More or fewer bytes arrived than the object or the range has.
+            InvalidRequestError: The stream is not open, or was read already.
         """
-        body = self._opened_body()
-        if self._end - self._position <= SMALL:
-            with suppress(IncompleteBodyError):  # iterating gives the bytes that arrived, and raises the error again
-                return await body.read()
+        body = self._unread_body()
         wanted = self._end - self._position
-        async with aclosing(self.__aiter__()) as chunks:
-            data = b"".join([chunk async for chunk in chunks])
+        data: bytes | None = None
+        if wanted <= SMALL:
+            with suppress(IncompleteBodyError):  # iterating gives the bytes that arrived, and raises the error again
+                data = await body.read()
+        if data is None:
+            async with aclosing(self._chunks()) as chunks:
+                data = b"".join([chunk async for chunk in chunks])
         if len(data) != wanted:
-            message = f"{self._provider.locate(self._key)}: requested {wanted} bytes and received {len(data)}"
-            raise IntegrityError(message, key=self._key)
+            raise self._other_length(wanted, len(data))
+        if self.retries and self._whole:
+            await self._compare(data)
         return data
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes in chunks of at most the chunk size; an incomplete body is resumed at its first missing byte.
 
         Raises:
             ChecksumMismatchError: The bytes do not match the stored checksum; do not use the chunks given before.
-            InvalidRequestError: The stream is not open.
+            IntegrityError: More or fewer bytes arrived than the object or the range has.
+            InvalidRequestError: The stream is not open, or was read already.
         """
+        self._unread_body()
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        first = self._position
         while True:
             before = self._position
             try:
@@ -158,16 +180,29 @@ class ResumingStream:
                 if not await self._resume(error, before):
                     return
             else:
+                if self._position != self._end:
+                    raise self._other_length(self._end - first, self._position - first)
                 return
 
     async def _open(self) -> None:
         """Make a request for the missing bytes."""
         await self._leave()
         opening = self._provider.open_body(self._key, self._options)
-        self._body = await opening.__aenter__()
+        body = await opening.__aenter__()
         self._opened = opening
+        self._begin(body)
+
+    def _begin(self, body: BodyReader) -> None:
+        """Use an open body; check the conditions too, because a provider may ignore them.
+
+        Raises:
+            PreconditionFailedError: The body is of another version.
+        """
+        if self._options.conditional:
+            judge_read(body.info, self._options, self._provider.locate(self._key))
+        self._body = body
         if self._info is None:
-            self._info = self._body.info
+            self._info = body.info
 
     async def _judge_by_head(self, refused: InvalidRangeError | None = None) -> None:
         """Make a HEAD to decide about a range that is empty or was refused."""
@@ -180,10 +215,47 @@ class ResumingStream:
             raise self._not_open()
         return self._body
 
+    def _unread_body(self) -> BodyReader:
+        """Give the open body, which can be read only once.
+
+        Raises:
+            InvalidRequestError: The stream is not open, or was read already.
+        """
+        body = self._opened_body()
+        if self._was_read:
+            raise self._misused("the stream was read already; open the object again")
+        self._was_read = True
+        return body
+
     def _not_open(self) -> InvalidRequestError:
-        where = self._provider.locate(self._key)
-        message = f"{where}: the stream is not open; read it in `async with provider.stream(key) as chunks:`"
-        return filled(InvalidRequestError(message), self._provider.name, "get", self._key)
+        return self._misused("the stream is not open; read it in `async with provider.stream(key) as chunks:`")
+
+    def _misused(self, problem: str) -> InvalidRequestError:
+        error = InvalidRequestError(f"{self._provider.locate(self._key)}: {problem}")
+        return filled(error, self._provider.name, "get", self._key)
+
+    def _other_length(self, wanted: int, received: int) -> IntegrityError:
+        message = f"{self._provider.locate(self._key)}: expected {wanted} bytes and received {received}"
+        return IntegrityError(message, key=self._key)
+
+    async def _compare(self, data: bytes) -> None:
+        """Compare the bytes of several bodies with the stored checksum of the whole object.
+
+        Raises:
+            ChecksumMismatchError: The bytes do not match the stored checksum.
+        """
+        stored = self.info.checksums
+        algorithm = checksums.first_usable(self._provider.capabilities.stored_checksums, stored)
+        if algorithm is None:
+            return
+        computed = await in_thread(checksums.of, algorithm, data)
+        if computed != stored[algorithm]:
+            message = (
+                f"{self._provider.locate(self._key)}: the bytes are not those that were stored: their {algorithm} is "
+                f"{computed}, not {stored[algorithm]}"
+            )
+            raise ChecksumMismatchError(message, key=self._key)
+        self._verified = algorithm
 
     async def _leave(self) -> None:
         opened, self._opened = self._opened, None

@@ -1,4 +1,4 @@
-"""The XML of versions and tags: what asks for them, and what answers."""
+"""The XML of versions and tags: bodies of requests and answers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PAGE_FIELDS = frozenset({"EncodingType", "IsTruncated", "NextKeyMarker", "NextV
 
 
 def versions(body: bytes) -> tuple[list[ObjectVersion], dict[str, str]]:
-    """Give what a `<ListVersionsResult>` says: its versions and delete markers as they stand, and what is said of it.
+    """Give the versions and delete markers of a `<ListVersionsResult>` in their order there, and the page's own fields.
 
-    Names were asked for in URL encoding; they are decoded where the answer says that they are encoded.
+    The request asks for URL-encoded names; they are decoded if the answer says that they are encoded.
 
     Raises:
         AnswerIsErrorError: It is an `<Error>`.
@@ -75,7 +75,7 @@ def tags_request(tags: Mapping[str, str]) -> bytes:
     """Give the `<Tagging>` document.
 
     Raises:
-        ValueError: A name or a value has a character that XML cannot carry.
+        ValueError: A name or a value has a character that XML 1.0 cannot represent.
     """
     listed = "".join(
         f"<Tag><Key>{escaped(name)}</Key><Value>{escaped(value)}</Value></Tag>" for name, value in tags.items()
