@@ -218,9 +218,8 @@ class TransferManager:
         """Upload every file below a directory; each key is the prefix, `/` and the file's relative path.
 
         Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are reported as
-        failed. Empty directories are ignored. So are the temporary files of downloads
-        (`.bucketry-<16 hex digits>.part`), and directories named `.bucketry`, where a local provider keeps its own
-        files.
+        failed. Ignored are empty directories, temporary files of downloads (`.bucketry-<16 hex digits>.part`), and
+        directories named `.bucketry`, where a local provider keeps its own files.
 
         Args:
             local_dir: The directory.
@@ -279,7 +278,9 @@ class TransferManager:
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                collector.note(*await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite)))
+                collector.note(
+                    *await settled(entry.key, self._download_listed(entry, directory, progress, overwrite=overwrite))
+                )
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = collector.result()
@@ -332,10 +333,7 @@ class TransferManager:
         )
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy an object of any size within the bucket, on the server; the copy has one version of the source.
-
-        Exception: if `capabilities.copy_source_if_match` is `False`, and the source is replaced meanwhile, a copy in
-        one request may have the new version.
+        """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """
@@ -383,7 +381,7 @@ class TransferManager:
         await upload.of_stream(chunks)
         return upload.made
 
-    async def _land(
+    async def _download_listed(
         self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
     ) -> TransferResult | None:
         with Facts(self.provider.name, "download", entry.key):

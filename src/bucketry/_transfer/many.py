@@ -110,7 +110,7 @@ async def get_many(
     raised if `raises`, else the iteration gives `(key, error)`.
     """
     source = iter(keys)
-    ahead = _Ahead(provider, limits, policy, width, verify=verify)
+    ahead = _Prefetcher(provider, limits, policy, width, verify=verify)
     try:
         while True:
             while len(ahead.objects) < ahead.width and (key := next(source, _END)) is not _END:
@@ -147,7 +147,7 @@ class _Object:
     decided: bool = False
 
 
-class _Ahead:
+class _Prefetcher:
     """The objects that one iteration prefetches, in the order of their keys.
 
     `width` limits the number of objects: each may use `SMALL` bytes while its size is unknown, together at most half of

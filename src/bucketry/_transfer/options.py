@@ -51,7 +51,7 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
         raise TypeError(message)
     content_type = write.get("content_type")
     if all(value is None for value in write.values()):  # a key that is not a string is refused later, by the request
-        return _only(content_type_of(key) if isinstance(key, str) else None)
+        return _only_content_type(content_type_of(key) if isinstance(key, str) else None)
     row, where = provider.capabilities, provider.locate(str(key))
     for name in _HEADERS:
         check_header(name, write.get(name), where)
@@ -74,6 +74,6 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
 
 
 @lru_cache(maxsize=256)
-def _only(content_type: str | None) -> WriteOptions:
+def _only_content_type(content_type: str | None) -> WriteOptions:
     """Give the options of a write that has only a content type, as most writes do."""
     return WriteOptions(content_type=content_type)

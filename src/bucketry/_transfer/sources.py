@@ -34,7 +34,7 @@ class Slicer:
     async def take(self, size: int) -> bytes:
         """Give the next `size` bytes, fewer at the end; afterwards `ended` tells whether these were the last."""
         while len(self._buffer) <= size:  # one more byte shows that this piece is not the last
-            if not self._chunk and (self._exhausted or not await self._draw()):
+            if not self._chunk and (self._exhausted or not await self._next_chunk()):
                 break
             room = size + 1 - len(self._buffer)
             self._buffer += self._chunk[:room]
@@ -45,7 +45,7 @@ class Slicer:
         self.taken += len(piece)
         return piece
 
-    async def _draw(self) -> bool:
+    async def _next_chunk(self) -> bool:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:

@@ -106,7 +106,7 @@ class DownloadTransfer:
                     verified = reader.verified
             self._check_listed(listed, len(data))
             self.retries += reader.retries
-            return info, await self.limits.batcher.run(self._put_down, data, info, verified, path, make_way)
+            return info, await self.limits.batcher.run(self._write_file, data, info, verified, path, make_way)
 
         async with self.limits.memory.hold(listed.size):
             (info, verified), repeated = await once_more(attempt)
@@ -115,7 +115,7 @@ class DownloadTransfer:
         meter.finish()
         return self._result(info, 1 if info.size else 0, verified, started)
 
-    def _put_down(
+    def _write_file(
         self, data: bytes, info: ObjectInfo, verified: str | None, path: str, make_way: Callable[[], None]
     ) -> str:
         """Verify the bytes, unless the provider has done it, and write the file. Blocks."""

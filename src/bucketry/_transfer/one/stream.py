@@ -110,12 +110,12 @@ class ResumingStream:
         try:
             byte_range = self._options.byte_range
             if byte_range is not None and not byte_range.size:
-                await self._judge_by_head()
+                await self._decide_by_head()
                 return self
             try:
                 await self._open()
             except InvalidRangeError as refused:
-                await self._judge_by_head(refused)
+                await self._decide_by_head(refused)
         except StorageError as error:
             filled(error, self._provider.name, "get", self._key)
             raise
@@ -130,7 +130,7 @@ class ResumingStream:
     async def close(self) -> None:
         """Release the connection; later reads raise an error."""
         self._body = None
-        await self._leave()
+        await self._release()
 
     async def read(self) -> bytes:
         """Give all the bytes.
@@ -186,7 +186,7 @@ class ResumingStream:
 
     async def _open(self) -> None:
         """Make a request for the missing bytes."""
-        await self._leave()
+        await self._release()
         opening = self._provider.open_body(self._key, self._options)
         body = await opening.__aenter__()
         self._opened = opening
@@ -204,7 +204,7 @@ class ResumingStream:
         if self._info is None:
             self._info = body.info
 
-    async def _judge_by_head(self, refused: InvalidRangeError | None = None) -> None:
+    async def _decide_by_head(self, refused: InvalidRangeError | None = None) -> None:
         """Make a HEAD to decide about a range that is empty or was refused."""
         self._info = await no_bytes(self._provider, self._key, self._options, refused)
         self._body = _NoBytes(self._info)
@@ -257,7 +257,7 @@ class ResumingStream:
             raise ChecksumMismatchError(message, key=self._key)
         self._verified = algorithm
 
-    async def _leave(self) -> None:
+    async def _release(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.__aexit__(None, None, None)

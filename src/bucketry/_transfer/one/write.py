@@ -146,7 +146,7 @@ async def _settle(
             return await write(), settled
         except (TransientError, UploadNotFoundError, AlreadyExistsError, PreconditionFailedError) as error:
             try:
-                landed = await _ours(provider, key, options, size)
+                landed = await _written_object(provider, key, options, size)
             except StorageError as unseen:
                 # After a lost answer, a refusal may mean that the first try succeeded: raise the first error.
                 failed = lost or error
@@ -164,7 +164,7 @@ async def _settle(
         await asyncio.sleep(delay)
 
 
-async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
+async def _written_object(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
     """Give the object's properties if this write made it: same token, same size."""
     try:
         info = await provider.head(key)

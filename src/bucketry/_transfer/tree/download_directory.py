@@ -41,7 +41,7 @@ class DownloadDirectory:
             LocalFileError: A directory cannot be made.
         """
         self._make(os.path.dirname(path), key)
-        self._check_twin(key)
+        self._check_same_name(key)
 
     def make_directory(self, key: str) -> None:
         """Make the directory for a key that ends in `/`. Blocks."""
@@ -71,7 +71,7 @@ class DownloadDirectory:
             raise UnsafeKeyError(message, key=key, path=directory)
         self._safe.add(directory)
 
-    def _check_twin(self, key: str) -> None:
+    def _check_same_name(self, key: str) -> None:
         if self._folds is None:
             self._folds = _folds_case(self._root)
         if not self._folds:
