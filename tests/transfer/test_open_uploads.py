@@ -36,7 +36,7 @@ async def test_a_lost_answer_to_an_adopted_commit_is_told(bench: Bench) -> None:
     adopted = await provider.adopt_upload("key", started.upload_id)
     with pytest.raises(ConnectionFailedError) as caught:
         await adopted.commit()
-    assert "perhaps written" in "".join(caught.value.__notes__)
+    assert "completed or aborted" in "".join(caught.value.__notes__)
     assert await provider.get("key") == b"x"
 
 

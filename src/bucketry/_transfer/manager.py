@@ -278,9 +278,7 @@ class TransferManager:
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                collector.note(
-                    *await settled(entry.key, self._download_listed(entry, directory, progress, overwrite=overwrite))
-                )
+                collector.note(*await settled(entry.key, self._save(entry, directory, progress, overwrite=overwrite)))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = collector.result()
@@ -381,7 +379,7 @@ class TransferManager:
         await upload.of_stream(chunks)
         return upload.made
 
-    async def _download_listed(
+    async def _save(
         self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
     ) -> TransferResult | None:
         with Facts(self.provider.name, "download", entry.key):
