@@ -74,7 +74,7 @@ async def test_every_range_is_pinned(bench: Bench) -> None:
 
 @pytest.mark.parametrize("number", [1, 3, 5])
 async def test_a_range_that_fails_ends_it(bench: Bench, number: int) -> None:
-    """The error is that of the range, not a group, and the target is the old file."""
+    """If a range fails, its error is raised, not a group, and the target is the old file."""
     memory = bench.memory()
     await memory.put("k", noise(5 * PART))
     target = bench.target()

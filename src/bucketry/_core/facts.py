@@ -121,7 +121,7 @@ def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[
 
 
 class _Opening:
-    """A context that sets attributes only on errors from its start: a later error may be its user's own."""
+    """A context that sets attributes only on errors of entering it: a later error may be the caller's own."""
 
     __slots__ = ("_key", "_opening", "_provider")
 
