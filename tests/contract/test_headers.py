@@ -1,4 +1,4 @@
-"""What is stored with an object beside its bytes: headers and tags, on every write, and given back on every read."""
+"""Headers and tags of objects: stored by every write, and given by every read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ALL = ("max-age=60", 'attachment; filename="a.txt"', "gzip", "da")
 
 
 class SmallCopies(S3Provider):
-    """Copies anything above one part in parts."""
+    """A provider that copies objects above one part size in parts."""
 
     vendor = replace(aws.VENDOR, capabilities=replace(aws.VENDOR.capabilities, max_copy_size=PART_SIZE))
 
@@ -47,12 +47,12 @@ class SmallCopies(S3Provider):
 
 
 def headers_of(info: ObjectInfo) -> tuple[str | None, ...]:
-    """Give the four."""
+    """Give the four headers."""
     return (info.cache_control, info.content_disposition, info.content_encoding, info.content_language)
 
 
 async def test_a_put_stores_headers_and_tags(on_moto: Make) -> None:
-    """The answer to the write, HEAD and GET give them back; tags are read by themselves."""
+    """The write's answer, HEAD and GET give the headers; tags need their own request."""
     async with on_moto() as provider:
         made = await provider.put_object("k", b"data", OPTIONS)
         assert headers_of(made) == ALL
@@ -65,7 +65,7 @@ async def test_a_put_stores_headers_and_tags(on_moto: Make) -> None:
 
 
 async def test_an_upload_in_parts_stores_headers_and_tags(on_moto: Make) -> None:
-    """The object that is made of the parts has what the upload was opened with."""
+    """The object of a multipart upload has the headers and tags that the upload was opened with."""
     async with on_moto() as provider:
         upload = await provider.create_multipart("k", OPTIONS)
         part = await provider.put_part(upload, 1, b"data")
@@ -77,7 +77,7 @@ async def test_an_upload_in_parts_stores_headers_and_tags(on_moto: Make) -> None
 
 
 async def test_an_object_without_them_says_none(on_moto: Make) -> None:
-    """Nothing is made up where nothing was stored."""
+    """If no headers were stored, reads give none."""
     async with on_moto() as provider:
         await provider.put_object("k", b"data", WriteOptions())
         assert headers_of(await provider.head("k")) == (None, None, None, None)
@@ -85,7 +85,7 @@ async def test_an_object_without_them_says_none(on_moto: Make) -> None:
 
 
 async def test_an_encoded_body_is_given_as_it_is_stored(on_moto: Make, tmp_path: Path) -> None:
-    """A gzip body is not decoded, by no kind of read: the bytes are those that were put."""
+    """No kind of read decodes a gzip body: the bytes are those that were put."""
     packed = gzip.compress(b"some text " * 1000)
     async with on_moto() as provider:
         await provider.put_object("k", packed, WriteOptions(content_encoding="gzip"))
@@ -98,7 +98,7 @@ async def test_an_encoded_body_is_given_as_it_is_stored(on_moto: Make, tmp_path:
 
 
 async def test_a_copy_that_replaces(on_moto: Make) -> None:
-    """The options of a copy stand in place of what the source has; tags are kept unless some are given."""
+    """The options of a copy replace the source's headers; the source's tags stay unless tags are given."""
     async with on_moto() as provider:
         await provider.put_object("a", b"data", OPTIONS)
         new = WriteOptions(cache_control="no-store", content_type="text/css")
@@ -112,7 +112,7 @@ async def test_a_copy_that_replaces(on_moto: Make) -> None:
 
 @pytest.mark.parametrize("size", [10, PART_SIZE + 10], ids=["one request", "parts"])
 async def test_a_copy_keeps_all(on_moto: Make, size: int) -> None:
-    """A copy within a bucket keeps headers, metadata and tags, also where it has to be made in parts."""
+    """A copy within a bucket keeps headers, metadata and tags, also a copy in parts."""
     data = b"x" * size
     async with on_moto(SmallCopies) as provider:
         await provider.put_object("a", data, OPTIONS)
@@ -125,7 +125,7 @@ async def test_a_copy_keeps_all(on_moto: Make, size: int) -> None:
 
 
 async def test_a_copy_to_another_provider_keeps_all(on_moto: Make) -> None:
-    """So does a copy that passes through this machine."""
+    """A copy through this machine keeps headers, metadata and tags."""
     async with on_moto() as provider, on_moto() as other:
         await provider.put_object("a", b"data", OPTIONS)
         await provider.transfer.copy_to(other, "a", "b")
@@ -135,7 +135,7 @@ async def test_a_copy_to_another_provider_keeps_all(on_moto: Make) -> None:
 
 
 async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Make) -> None:
-    """The answer to a GET by the URL has the type and the disposition that were signed, whatever is stored."""
+    """The answer to a GET of the URL has the signed type and disposition, not the stored ones."""
     disposition = 'attachment; filename="naïve & co.csv"'.encode("ascii", "replace").decode()
     async with on_moto() as provider:
         await provider.put_object("k", b"data", OPTIONS)
@@ -160,7 +160,7 @@ async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Make) -> None
 
 
 async def test_tags_are_refused_where_there_are_none(on_moto: Make, moto: S3Server) -> None:
-    """A vendor whose row says no tags refuses them before any request."""
+    """If a vendor's row does not promise tags, they are refused before any request."""
     provider = on_moto(server="generic")
     requests: tuple[Callable[[ObjectRequests], Any], ...] = (
         lambda one: one.put_object("k", b"data", OPTIONS),

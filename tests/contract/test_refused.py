@@ -1,4 +1,4 @@
-"""What a row does not promise is refused before anything is sent, and the error names the capability."""
+"""Features that a row does not promise are refused before any request, and the error names the capability."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ OPTIONAL: dict[str, tuple[str, Request]] = {
     "put_tags": ("tags", lambda p: p.put_tags("k", {})),
     "put with tags": ("tags", lambda p: p.put("k", b"x", tags={"a": "1"})),
 }
-"""What needs a capability, and which."""
+"""The calls that need a capability, and the capability."""
 
 
 @pytest.mark.parametrize("wanted", OPTIONAL)
 async def test_what_is_not_promised_is_refused(provider: StorageProvider, wanted: str) -> None:
-    """`UnsupportedError` names the provider, the object and the capability, and the object stays as it was."""
+    """`UnsupportedError` names the provider, the object and the capability, and the object does not change."""
     capability, request = OPTIONAL[wanted]
     if getattr(provider.capabilities, capability):
         pytest.skip("the row says yes")
@@ -66,7 +66,7 @@ async def test_what_is_not_promised_is_refused(provider: StorageProvider, wanted
     error = caught.value
     assert (error.provider, error.key) == (provider.name, "k")
     assert error.operation
-    if provider.name != "s3":  # has words of its own for signed forms
+    if provider.name != "s3":  # has another message for signed forms
         assert provider.locate("k") in str(error)
         assert f"capabilities.{capability}" in str(error)
     assert await provider.list_files() == ["k"]

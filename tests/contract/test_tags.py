@@ -1,4 +1,4 @@
-"""Tags of objects, read and replaced by themselves."""
+"""Reading and replacing tags of objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Make = Callable[..., Any]
 
 
 async def test_tags_are_replaced_as_a_whole(on_moto: Make) -> None:
-    """What is put is what is given back; tags that were there before are gone."""
+    """`get_tags` gives the tags that were put; earlier tags are removed."""
     async with on_moto() as provider:
         await provider.put("a/ø b", b"data")
         for tags in ({"one": "1", "two": "a + b = c@d"}, {"three": ""}, {}):
@@ -25,7 +25,7 @@ async def test_tags_are_replaced_as_a_whole(on_moto: Make) -> None:
 
 
 async def test_tags_of_a_missing_object(on_moto: Make) -> None:
-    """An object that is not there has none, and can get none."""
+    """Reading or replacing the tags of a missing object is `NotFoundError`."""
     async with on_moto() as provider:
         with pytest.raises(NotFoundError) as caught:
             await provider.get_tags("missing")

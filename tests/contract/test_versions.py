@@ -1,4 +1,4 @@
-"""Versions of objects: listed, read, deleted; and refused where the vendor's row says that there are none."""
+"""Versions of objects: listed, read, deleted; and refused if the vendor's row does not promise them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def all_of(provider: Any, prefix: str = "") -> list[ObjectVersion]:
 
 
 async def test_versions_are_listed_and_read(on_moto: Make, moto: S3Server) -> None:
-    """By key, the newest first; each can be read by its id."""
+    """Versions are listed by key, the newest first; each can be read by its id."""
     async with on_moto(bucket=versioned(moto)) as provider:
         old = await provider.put("a +ö&/1", b"old")
         new = await provider.put("a +ö&/1", b"newer")
@@ -59,7 +59,7 @@ async def test_versions_are_listed_and_read(on_moto: Make, moto: S3Server) -> No
 
 
 async def test_a_delete_leaves_a_marker(on_moto: Make, moto: S3Server) -> None:
-    """The marker is listed, and deleting it by its id brings the object back; so a version is deleted for good."""
+    """A delete marker is listed, and deleting it restores the object; deleting a version removes it for good."""
     async with on_moto(bucket=versioned(moto)) as provider:
         made = await provider.put("k", b"data")
         await provider.delete("k")
@@ -75,7 +75,7 @@ async def test_a_delete_leaves_a_marker(on_moto: Make, moto: S3Server) -> None:
 
 
 async def test_pages_of_versions(on_moto: Make, moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that is cut names the way on, and no version is lost or given twice."""
+    """An incomplete page has a token for the next page, and no version is lost or given twice."""
     async with on_moto(bucket=versioned(moto)) as provider:
         made = {(await provider.put(key, b"x" * size)).version_id for key in ("a&b", "b ö") for size in range(3)}
         monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
@@ -88,7 +88,7 @@ async def test_pages_of_versions(on_moto: Make, moto: S3Server, monkeypatch: pyt
 
 
 async def test_versions_are_refused_where_there_are_none(on_moto: Make, open_file: OpenFile) -> None:
-    """A vendor whose row says no versions refuses a version id, and a listing of them, before any request."""
+    """If a row does not promise versions, a version id or a listing of versions is refused before any request."""
     provider = on_moto(server="generic", endpoint_url="http://127.0.0.1:9", max_attempts=1)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     for request in (
