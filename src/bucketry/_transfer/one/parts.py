@@ -84,7 +84,10 @@ class OpenUpload:
         """Store one part; see `Upload.put_part`."""
         most = self.provider.capabilities.max_parts
         with Facts(self.provider.name, "put_part", self.key):
-            if not isinstance(number, int) or not 1 <= number <= most:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                message = f"{self.provider.locate(self.key)}: put_part takes bytes, not {type(data).__name__}"
+                raise TypeError(message)
+            if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
                 message = f"{self.provider.locate(self.key)}: part number {number!r} is not from 1 to {most}"
                 raise InvalidRequestError(message)
             async with self._limits.slots.hold(1):
