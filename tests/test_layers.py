@@ -221,6 +221,16 @@ def too_long(root: Path) -> list[str]:
     return [f"{path.relative_to(root)}: {lines} lines" for path, lines in lengths.items() if lines > LONGEST_MODULE]
 
 
+def repeated_class_names(root: Path) -> list[str]:
+    """Return the names that more than one class of the package has."""
+    seen: dict[str, list[str]] = {}
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                seen.setdefault(node.name, []).append(path.relative_to(root).as_posix())
+    return [f"{name}: {', '.join(files)}" for name, files in seen.items() if len(files) > 1]
+
+
 def filled_inits(root: Path) -> list[str]:
     """Return the `__init__.py` of private packages that hold more than a docstring."""
     filled = []
@@ -283,6 +293,11 @@ def test_there_is_no_cycle(root: Path) -> None:
 def test_no_module_is_too_long(root: Path) -> None:
     """No module has more lines than the limit."""
     assert too_long(root) == []
+
+
+def test_no_two_classes_share_a_name(root: Path) -> None:
+    """A class is found by its name alone."""
+    assert repeated_class_names(root) == []
 
 
 def test_private_packages_have_empty_inits(root: Path) -> None:
@@ -390,6 +405,13 @@ def test_a_long_module_is_found(tmp_path: Path) -> None:
     assert too_long(tmp_path) == []
     _scratch(tmp_path, "_core/long.py", "\n" * (LONGEST_MODULE + 1))
     assert too_long(tmp_path) == [f"_core/long.py: {LONGEST_MODULE + 1} lines"]
+
+
+def test_a_repeated_class_name_is_found(tmp_path: Path) -> None:
+    """The check sees two classes of one name in different modules."""
+    _scratch(tmp_path, "_core/one.py", "class Part: ...")
+    _scratch(tmp_path, "_wire/two.py", "class Part: ...\nclass Other: ...")
+    assert repeated_class_names(tmp_path) == ["Part: _core/one.py, _wire/two.py"]
 
 
 def test_an_unlisted_module_and_a_filled_init_are_found(tmp_path: Path) -> None:
