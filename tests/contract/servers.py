@@ -26,7 +26,7 @@ class S3Server:
     """A running server, and buckets on it.
 
     Attributes:
-        client: Of boto3, to look at what a provider has made.
+        client: A boto3 client, to check what a provider has stored.
     """
 
     def __init__(self, endpoint_url: str, row: str) -> None:
@@ -66,7 +66,7 @@ class S3Server:
 
 @contextmanager
 def moto() -> Iterator[S3Server]:
-    """Run moto, which does what AWS does, conditions and checksums included."""
+    """Run moto, which behaves like AWS, with conditions and checksums."""
     with _moto() as url:
         server = S3Server(url, row="aws")
         try:
@@ -77,7 +77,7 @@ def moto() -> Iterator[S3Server]:
 
 @contextmanager
 def rclone(directory: Path) -> Iterator[S3Server]:
-    """Run `rclone serve s3`: a server with a file system behind it that promises little."""
+    """Run `rclone serve s3`, a server with few features that stores objects as files."""
     port = _free_port()
     command = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", str(directory)]
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", os.devnull]

@@ -1,4 +1,4 @@
-"""Encryption by configuration, on moto: what is asked for is what the server says it has done."""
+"""Encryption by configuration, on moto: the server confirms the requested encryption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY = bytes(range(32))
 
 
 async def fill(provider: Any, directory: Path) -> bytes:
-    """Make four objects, one by each way to make one, of the same bytes, which are given."""
+    """Make four objects with the same bytes, by four methods, and give the bytes."""
     data = bytes(range(256)) * (2 * PART_SIZE // 256) + b"and a bit"
     (directory / "file").write_bytes(data)
     await provider.put("put", data)
@@ -47,19 +47,19 @@ async def fill(provider: Any, directory: Path) -> bytes:
 async def test_every_object_is_encrypted_as_configured(
     on_moto: Make, moto: S3Server, tmp_path: Path, entries: dict[str, Any], said: tuple[Any, ...]
 ) -> None:
-    """A put, an upload in parts and a copy, in one request or in parts, all ask for it."""
+    """A put, an upload in parts, and a copy (in one request or in parts) all request the encryption."""
     async with on_moto(**entries) as provider:
         data = await fill(SmallCopies(provider), tmp_path)
         bucket = provider.locate().split("/")[2]
         for key in ("put", "parts", "copied", "own"):
             head = moto.client.head_object(Bucket=bucket, Key=key)
             assert (head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")) == said[:2], key
-            assert key != "put" or head.get("BucketKeyEnabled") == said[2]  # moto keeps it of a single put alone
+            assert key != "put" or head.get("BucketKeyEnabled") == said[2]  # moto stores it only for a single put
             assert await provider.get(key) == data
 
 
 async def test_transfers_with_a_customers_key(on_moto: Make, tmp_path: Path) -> None:
-    """Every kind of write and read works with it, and a download is verified by the checksum that is stored."""
+    """Every kind of write and read works with encryption, and downloads are verified by the stored checksum."""
     async with on_moto(sse_customer_key=KEY) as provider:
         data = await fill(SmallCopies(provider), tmp_path)
         for key in ("put", "parts", "copied", "own"):

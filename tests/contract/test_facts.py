@@ -1,4 +1,4 @@
-"""Every refusal says which provider it is from, what was asked, and of which object, on every place."""
+"""Every error names its provider, operation and object, on every provider."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ REFUSALS: dict[str, tuple[Request, str | None]] = {
     "a string of keys": (lambda p: p.delete_many("key"), None),
     "a signed URL for too long": (lambda p: p.presign("key", expires_in=10**9), "key"),
 }
-"""What is asked for, and the key that the error names."""
+"""The calls, and the key that each error names."""
 
 
 def _check(error: StorageError, provider: StorageProvider, key: str | None) -> None:
@@ -85,7 +85,7 @@ def _check(error: StorageError, provider: StorageProvider, key: str | None) -> N
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_a_refusal_says_where_it_is_from(provider: StorageProvider, refusal: str) -> None:
-    """Provider and operation are named, and the key as the caller gave it."""
+    """An error names provider and operation, and the key as the caller gave it."""
     await provider.put("key", b"0123456789")
     request, key = REFUSALS[refusal]
     with pytest.raises(StorageError) as caught:
@@ -102,7 +102,7 @@ async def test_a_key_that_is_too_long(provider: StorageProvider) -> None:
 
 
 async def test_refusals_of_local_files(provider: StorageProvider, tmp_path: Path, open_file: OpenFile) -> None:
-    """So do errors about local files, with the path as well."""
+    """Errors about local files also name provider and operation, and the path."""
     await provider.put("key", b"0123456789")
     manager = provider.transfer
     (tmp_path / "file").write_bytes(b"x")
@@ -130,7 +130,7 @@ async def test_refusals_of_local_files(provider: StorageProvider, tmp_path: Path
 
 
 async def test_refusals_in_batches(provider: StorageProvider, tmp_path: Path) -> None:
-    """Errors that a batch reports say the same as those that are raised."""
+    """Errors in a batch's result have the same attributes as raised errors."""
     manager = TransferManager(provider, TransferConfig(max_concurrency=2))
     await provider.put("t/key", b"x")
     too_long = "x" * (provider.capabilities.max_key_length + 1)

@@ -1,4 +1,4 @@
-"""Headers that are stored with an object: given to every write, and given back by every read and every copy."""
+"""Headers of objects: stored by every write, kept by copies, and given by every read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def headers_of(info: ObjectInfo) -> dict[str, Any]:
 
 @EVERY_WRITE
 async def test_every_write_stores_headers(provider: StorageProvider, tmp_path: Path, write: Write) -> None:
-    """HEAD, GET and a stream give back the headers and the metadata that any kind of write is given."""
+    """HEAD, GET and a stream give the headers and metadata that were given to any kind of write."""
     await write(provider, tmp_path, metadata={"kind": "test"}, **HEADERS)
     found = await provider.head(KEY)
     async with provider.open_body(KEY) as body:
@@ -47,7 +47,7 @@ async def test_every_write_stores_headers(provider: StorageProvider, tmp_path: P
 
 
 async def test_the_answer_to_a_write_has_the_headers(provider: StorageProvider) -> None:
-    """What a put gives, and the completion of an upload in parts where there are any, says what was stored."""
+    """A put returns the stored headers, and so does the completion of a multipart upload."""
     assert headers_of(await provider.put("k", b"data", **HEADERS)) == HEADERS
     if provider.capabilities.multipart:
         upload = await provider.create_multipart("k", OPTIONS)
@@ -56,7 +56,7 @@ async def test_the_answer_to_a_write_has_the_headers(provider: StorageProvider) 
 
 
 async def test_an_object_without_them_says_none(provider: StorageProvider) -> None:
-    """Nothing is made up where nothing was stored, also after a write that replaces an object that had headers."""
+    """If no headers were stored, reads give none, also if the object before had headers."""
     await provider.put_object("k", b"data", OPTIONS)
     await provider.put_object("k", b"data", WriteOptions())
     found = headers_of(await provider.head("k"))
@@ -66,7 +66,7 @@ async def test_an_object_without_them_says_none(provider: StorageProvider) -> No
 
 @EVERY_WRITE
 async def test_every_write_stores_the_storage_class(provider: StorageProvider, tmp_path: Path, write: Write) -> None:
-    """The object is stored in the class that any kind of write names; skipped where the server has no such class."""
+    """Any kind of write stores the object in the given class; skipped if the server does not have this class."""
     try:
         await write(provider, tmp_path, storage_class="STANDARD_IA")
     except StorageError as error:
@@ -80,7 +80,7 @@ async def test_every_write_stores_the_storage_class(provider: StorageProvider, t
 
 
 async def test_an_encoded_body_is_given_as_it_is_stored(provider: StorageProvider, tmp_path: Path) -> None:
-    """A gzip body is not decoded, by no kind of read: the bytes are those that were put."""
+    """No kind of read decodes a gzip body: the bytes are those that were put."""
     packed = gzip.compress(b"some text " * 1000)
     await provider.put("k", packed, content_encoding="gzip")
     assert await provider.get("k") == packed
@@ -94,7 +94,7 @@ async def test_an_encoded_body_is_given_as_it_is_stored(provider: StorageProvide
 @pytest.mark.gap(rclone="rclone keeps those headers of the source that the copy does not give")
 @pytest.mark.needs("copy")
 async def test_a_copy_that_replaces(provider: StorageProvider) -> None:
-    """The options of a copy stand in place of what the source has."""
+    """The options of a copy replace the source's headers and metadata."""
     await provider.put("a", b"data", metadata={"kind": "test"}, **HEADERS)
     new = WriteOptions(cache_control="no-store", content_type="text/css")
     expected = {**dict.fromkeys(HEADERS), "content_type": "text/css", "cache_control": "no-store"}
@@ -107,7 +107,7 @@ async def test_a_copy_that_replaces(provider: StorageProvider) -> None:
 @BOTH_SIZES
 @pytest.mark.needs("copy")
 async def test_a_copy_keeps_all(provider: StorageProvider, size: int) -> None:
-    """A copy within a bucket keeps headers and metadata, also where it has to be made in parts."""
+    """A copy within a bucket keeps headers and metadata, also a copy in parts."""
     await provider.put("a", b"x" * size, metadata={"kind": "test"}, **HEADERS)
     small = SmallCopies(provider)
     await small.copy("a", "b")
@@ -118,7 +118,7 @@ async def test_a_copy_keeps_all(provider: StorageProvider, size: int) -> None:
 
 
 async def test_a_copy_to_another_provider_keeps_all(provider: StorageProvider) -> None:
-    """A copy that passes through this machine keeps headers and metadata, in both directions."""
+    """A copy through this machine keeps headers and metadata, from the provider and to it."""
     await provider.put("a", b"data", metadata={"kind": "test"}, **HEADERS)
     async with MemoryProvider() as other:
         await provider.transfer.copy_to(other, "a", "b")
@@ -128,7 +128,7 @@ async def test_a_copy_to_another_provider_keeps_all(provider: StorageProvider) -
 
 
 async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Callable[..., Any]) -> None:
-    """The answer to a GET by the URL has the type and the disposition that were signed, whatever is stored."""
+    """The answer to a GET of the URL has the signed type and disposition, not the stored ones."""
     disposition = 'attachment; filename="naïve & co.csv"'.encode("ascii", "replace").decode()
     async with on_moto() as provider:
         await provider.put("k", b"data", **HEADERS)

@@ -1,4 +1,4 @@
-"""Tags of objects: stored by every write, kept by copies, read and replaced by themselves."""
+"""Tags of objects: stored by every write, kept by copies, read and replaced by their own requests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from bucketry._core.options import WriteOptions
-from bucketry._core.requests import ObjectRequests
-from bucketry.errors import InvalidRequestError, NotFoundError, UnsupportedError
+from bucketry.errors import InvalidRequestError, NotFoundError
 from bucketry.providers import MemoryProvider, StorageProvider
-from tests.contract.servers import S3Server
 from tests.contract.writing import BOTH_SIZES, EVERY_WRITE, KEY, SmallCopies, Write
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,14 +21,14 @@ TAGS = {"project": "a one-two+three", "a+b": "c=d:e/f@g", "näme": "Wert", "empt
 @EVERY_WRITE
 @pytest.mark.needs("tags")
 async def test_every_write_stores_tags(provider: StorageProvider, tmp_path: Path, write: Write) -> None:
-    """The object has the tags that any kind of write is given."""
+    """The object has the tags that were given to any kind of write."""
     await write(provider, tmp_path, tags=TAGS)
     assert await provider.get_tags(KEY) == TAGS
 
 
 @pytest.mark.needs("tags")
 async def test_a_write_without_tags(provider: StorageProvider) -> None:
-    """An object has no tags until it is given some, and a write that replaces it leaves none of the old ones."""
+    """A write without tags stores none, also if the object before had tags."""
     await provider.put("key", b"x")
     assert await provider.get_tags("key") == {}
     await provider.put("key", b"y", tags=TAGS)
@@ -41,7 +39,7 @@ async def test_a_write_without_tags(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("tags")
 async def test_tags_are_replaced_as_a_whole(provider: StorageProvider) -> None:
-    """New tags replace all old ones, an empty mapping removes them, and the object stays as it was."""
+    """New tags replace all earlier tags, an empty mapping removes them, and the object itself does not change."""
     info = await provider.put("a/ø b", b"data", metadata={"a": "1"}, cache_control="no-store", tags={"old": "1"})
     for tags in (TAGS, {"one": "1", "two": "a + b = c@d"}, {"three": ""}, {}):
         await provider.put_tags("a/ø b", tags)
@@ -53,7 +51,7 @@ async def test_tags_are_replaced_as_a_whole(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("tags")
 async def test_tags_of_a_missing_object(provider: StorageProvider) -> None:
-    """A missing object has no tags and gets none."""
+    """Reading or replacing the tags of a missing object is `NotFoundError`."""
     with pytest.raises(NotFoundError) as caught:
         await provider.get_tags("missing")
     assert (caught.value.key, caught.value.operation) == ("missing", "get_tags")
@@ -66,7 +64,7 @@ async def test_tags_of_a_missing_object(provider: StorageProvider) -> None:
 @BOTH_SIZES
 @pytest.mark.needs("tags", "copy")
 async def test_a_copy_keeps_tags(provider: StorageProvider, size: int) -> None:
-    """A copy within a bucket has the tags of its source, also where it is made in parts."""
+    """A copy within a bucket has the tags of its source, also a copy in parts."""
     await provider.put("a", bytes(size), tags=TAGS)
     small = SmallCopies(provider)
     await small.copy("a", "b")
@@ -77,7 +75,7 @@ async def test_a_copy_keeps_tags(provider: StorageProvider, size: int) -> None:
 
 @pytest.mark.needs("tags", "copy")
 async def test_a_copy_with_options(provider: StorageProvider) -> None:
-    """The options of a copy replace the tags of the source if they have some; else the copy keeps them."""
+    """The options of a copy replace the source's tags only if they have tags."""
     await provider.put("a", b"data", tags=TAGS)
     await provider.copy_object("a", "b", options=WriteOptions(content_type="text/css"))
     assert await provider.get_tags("b") == TAGS
@@ -87,7 +85,7 @@ async def test_a_copy_with_options(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("tags")
 async def test_a_copy_to_another_provider_keeps_tags(provider: StorageProvider) -> None:
-    """A copy that passes through this machine keeps the tags, in both directions."""
+    """A copy through this machine keeps the tags, from the provider and to it."""
     await provider.put("a", b"data", tags=TAGS)
     async with MemoryProvider() as other:
         await provider.transfer.copy_to(other, "a", "b")
@@ -112,7 +110,7 @@ async def test_a_copy_to_another_provider_keeps_tags(provider: StorageProvider) 
 )
 @pytest.mark.needs("tags")
 async def test_tags_that_cannot_be_stored(provider: StorageProvider, tags: Any) -> None:
-    """They are refused by every method that takes them, and nothing is stored."""
+    """Every method that takes tags refuses bad ones, and nothing is stored."""
     with pytest.raises(InvalidRequestError):
         await provider.put("key", b"x", tags=tags)
     assert await provider.list_files() == []
@@ -130,20 +128,3 @@ async def test_a_tag_that_xml_cannot_carry(on_moto: Callable[..., Any]) -> None:
         with pytest.raises(InvalidRequestError):
             await provider.put_tags("k", {"a": "\0"})
         assert await provider.get_tags("k") == {}
-
-
-async def test_requests_refuse_tags_where_there_are_none(on_moto: Callable[..., Any], moto: S3Server) -> None:
-    """If the row of an S3 server has no tags, each request with tags is refused before it is sent."""
-    provider = on_moto(server="generic")
-    options = WriteOptions(tags=TAGS)
-    requests: tuple[Callable[[ObjectRequests], Any], ...] = (
-        lambda one: one.put_object("k", b"data", options),
-        lambda one: one.create_multipart("k", options),
-        lambda one: one.copy_object("a", "k", options=options),
-        lambda one: one.get_tags("k"),
-        lambda one: one.put_tags("k", TAGS),
-    )
-    for request in requests:
-        with pytest.raises(UnsupportedError, match=r"capabilities\.tags is False"):
-            await request(provider)
-    assert "Contents" not in moto.client.list_objects_v2(Bucket=provider.locate().split("/")[2])

@@ -1,4 +1,4 @@
-"""Versions of objects: listed, read, deleted; and refused where the vendor's row says that there are none."""
+"""Versions of objects: listed, read, deleted; and refused if the vendor's row does not promise them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "a +ö&/1"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def versioned(provider: StorageProvider, request: pytest.FixtureRequest) -> StorageProvider:
-    """Give a provider whose place keeps versions; skip a real bucket that does not keep them."""
+    """Give a provider whose bucket keeps versions; skip the test on a real bucket that does not."""
     probe = await provider.put("probe", b"")
     if request.config.getoption("--live") and probe.version_id is None:
         pytest.skip("the bucket keeps no versions")
@@ -38,7 +38,7 @@ async def all_of(provider: StorageProvider, prefix: str = "") -> list[ObjectVers
 
 @pytest.mark.needs("versions")
 async def test_versions_are_listed(versioned: StorageProvider) -> None:
-    """They come in order of their keys, of one key the latest first, with what is known of each."""
+    """Versions are listed by key, of one key the latest first, each with its size, etag and state."""
     old = await versioned.put(KEY, b"old")
     new = await versioned.put(KEY, b"newer")
     other = await versioned.put("a", b"other")
@@ -56,7 +56,7 @@ async def test_versions_are_listed(versioned: StorageProvider) -> None:
 
 @pytest.mark.needs("versions")
 async def test_a_version_is_read_by_its_id(versioned: StorageProvider, open_file: OpenFile) -> None:
-    """Every kind of read gives the version that is named, and the latest one if none is named."""
+    """Every kind of read gives the version with the given id; without an id, the latest version."""
     old = await versioned.put(KEY, b"old", metadata={"a": "1"}, cache_control="no-store")
     new = await versioned.put(KEY, b"newer")
     assert await versioned.get(KEY, version_id=old.version_id) == b"old"
@@ -76,7 +76,7 @@ async def test_a_version_is_read_by_its_id(versioned: StorageProvider, open_file
 
 @pytest.mark.needs("versions")
 async def test_a_delete_leaves_a_marker(versioned: StorageProvider) -> None:
-    """The marker is listed, and the object is there again once the marker is deleted by its id."""
+    """A delete marker is listed, and deleting it restores the object."""
     made = await versioned.put(KEY, b"data")
     await versioned.delete(KEY)
     marker, version = await all_of(versioned)
@@ -90,7 +90,7 @@ async def test_a_delete_leaves_a_marker(versioned: StorageProvider) -> None:
 
 @pytest.mark.needs("versions")
 async def test_a_version_is_deleted_for_good(versioned: StorageProvider) -> None:
-    """Deleting a version by its id removes this one alone, and it cannot be read any more."""
+    """Deleting a version removes only this version, and it cannot be read any more."""
     old = await versioned.put(KEY, b"old")
     new = await versioned.put(KEY, b"new")
     await versioned.delete(KEY, version_id=old.version_id)
@@ -106,7 +106,7 @@ async def test_a_version_is_deleted_for_good(versioned: StorageProvider) -> None
 
 
 async def test_pages_of_versions(on_moto: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that is cut names the way on, and no version is lost or given twice."""
+    """An incomplete page has a token for the next page, and no version is lost or given twice."""
     async with on_moto(versions=True) as provider:
         made = {(await provider.put(key, b"x" * size)).version_id for key in ("a&b", "b ö") for size in range(3)}
         monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
@@ -119,7 +119,7 @@ async def test_pages_of_versions(on_moto: Callable[..., Any], monkeypatch: pytes
 
 
 async def test_nothing_is_sent_where_there_are_none(on_moto: Callable[..., Any], open_file: OpenFile) -> None:
-    """If the row of an S3 server has no versions, a version id and a listing are refused before any request."""
+    """If a row does not promise versions, a version id or a listing of versions is refused before any request."""
     provider = on_moto(server="generic", endpoint_url="http://127.0.0.1:9", max_attempts=1)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     for request in (

@@ -1,4 +1,4 @@
-"""Every way to write an object, and a row that copies in parts: for tests of what is stored beside the bytes."""
+"""Every way to write an object, and copies in parts: for tests of what is stored with the bytes."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ EVERY_WRITE = pytest.mark.parametrize(
         pytest.param(_requests, id="requests", marks=pytest.mark.needs("multipart")),
     ],
 )
-"""Each stores an object at `KEY` with the keywords of a write; the large ones in parts, where there are parts."""
+"""Each stores an object at `KEY` with the given keywords; `stream` and `large_upload` in parts, if there are parts."""
 
 
 class SmallCopies(FaultyProvider):
-    """Another provider whose row lets one request copy one part at most: larger objects are copied in parts."""
+    """Another provider that copies objects above one part size in parts, and counts its requests."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """The provider's row, with a smaller limit."""
+        """The provider's row, with a smaller limit of one copy."""
         return replace(self.inner.capabilities, max_copy_size=PART_SIZE)
 
 
@@ -95,4 +95,4 @@ BOTH_SIZES = pytest.mark.parametrize(
         ),
     ],
 )
-"""Sizes of objects that `SmallCopies` copies in one request, and in parts."""
+"""Sizes of an object that `SmallCopies` copies in one request, and in parts."""

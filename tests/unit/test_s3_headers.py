@@ -191,7 +191,7 @@ def test_the_range_asked_for(header: str, length: int, asked: ByteRange | None, 
 )
 def test_another_range(header: str, length: int) -> None:
     """Any other range than the requested one is refused, with the range in the message."""
-    with pytest.raises(IntegrityError, match="bytes 5 to 10 were asked for"):
+    with pytest.raises(IntegrityError, match="bytes 5 to 10 were requested"):
         expect_range(header, length, ByteRange(5, 10))
 
 

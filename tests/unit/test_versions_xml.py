@@ -61,9 +61,9 @@ def test_a_page_of_versions_and_the_way_on() -> None:
     assert [one.version_id for one in page.entries] == ["v2", "v3", "null"]
     assert marker_of(page.next_token) == {"key-marker": "go ne&", "version-id-marker": "null"}
     assert marker_of(None) == {}
-    with pytest.raises(ValueError, match="how to go on"):
+    with pytest.raises(ValueError, match="no new token for the next page"):
         version_page(ours, fields, page.next_token)
-    with pytest.raises(ValueError, match="how to go on"):
+    with pytest.raises(ValueError, match="no new token for the next page"):
         version_page(ours, {"IsTruncated": "true"}, None)
     with pytest.raises(ValueError, match="IsTruncated"):
         version_page(ours, {}, None)
@@ -98,7 +98,7 @@ def test_tags_as_botocore_writes_and_reads_them() -> None:
     assert ET.canonicalize(body.decode()) == ET.canonicalize(theirs.decode())
     assert tags(body) == given
     assert tags(tags_request({})) == {}
-    with pytest.raises(ValueError, match="XML cannot carry"):
+    with pytest.raises(ValueError, match="cannot represent"):
         tags_request({"a": "\0"})
 
 

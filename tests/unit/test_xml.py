@@ -196,7 +196,7 @@ def test_a_request_is_what_botocore_sends(keys: list[str]) -> None:
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])
 def test_a_key_that_xml_cannot_carry_is_refused(character: str) -> None:
     """A key that XML cannot represent is refused, and not sent in a changed form."""
-    with pytest.raises(ValueError, match="XML cannot carry"):
+    with pytest.raises(ValueError, match="cannot represent"):
         deletion_request(["fine", f"not{character}"])
 
 

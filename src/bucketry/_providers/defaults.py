@@ -1,4 +1,4 @@
-"""The requests that a provider does without writing them, and what its class must write."""
+"""The requests with a default implementation, and checks of what a provider's class must implement."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _MULTIPART = (
 
 @fills_in_facts
 class DefaultRequests(ObjectRequests):
-    """What a provider does without writing it; what it cannot do at all, `_core.optional` refuses."""
+    """The requests with a default implementation; `_core.optional` refuses the other optional requests."""
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Put a range of the object (`None`: all of it) into an open file, off the event loop.
 
-        On `IncompleteBodyError` the sink's position tells how much arrived: ask for the rest.
+        After an `IncompleteBodyError` the sink's position shows how many bytes arrived; request the rest.
 
         Raises:
             NotFoundError: There is no such object.
@@ -55,7 +55,7 @@ class DefaultRequests(ObjectRequests):
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """Remove several objects and report on each.
 
-        Cost: 1 request; 1 for each key where `capabilities.max_delete_keys` is 1.
+        Cost: 1 request for each key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         failed: dict[str, StorageError] = {}
@@ -68,7 +68,7 @@ class DefaultRequests(ObjectRequests):
 
 
 def document(kind: type[ObjectRequests]) -> None:
-    """Give each request of the class that has no docstring that of the contract, so that `help` shows it."""
+    """Copy the contract's docstring to each request of the class that has none, so that `help` shows it."""
     for name in REQUESTS:
         request = getattr(kind, name)
         if not request.__doc__:
@@ -76,12 +76,12 @@ def document(kind: type[ObjectRequests]) -> None:
 
 
 def unwritten(kind: type[DefaultRequests]) -> list[str]:
-    """Give the required requests that the class leaves unwritten."""
+    """Give the names of the required requests that the class does not implement."""
     return [name for name in _REQUIRED if getattr(kind, name) is getattr(RequiredRequests, name)]
 
 
 def unkept(kind: type[DefaultRequests], row: Capabilities) -> dict[str, list[str]]:
-    """Give the capabilities that the row promises, each with the requests for it that the class leaves unwritten."""
+    """Give the capabilities that the row promises, each with its requests that the class does not implement."""
     promises = {
         "multipart": _MULTIPART if row.multipart else (),
         "copy": ("copy_object", *(("copy_part",) if row.multipart else ())) if row.copy else (),

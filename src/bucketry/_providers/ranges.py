@@ -1,4 +1,4 @@
-"""A body into an open file: `fetch_range` of providers that have no shorter way."""
+"""Writes a body into an open file: `fetch_range` for providers without a faster one of their own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bucketry._core.values import ObjectInfo
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import IncompleteBodyError
 
-CHUNK = MiB  # bytes collected before they are written: a hop to a thread costs some 50 µs
+CHUNK = MiB  # bytes collected before each write: a switch to a worker thread costs about 50 µs
 
 
 async def fill_sink(opening: AbstractAsyncContextManager[BodyReader], sink: RangeSink) -> ObjectInfo:
-    """Open a body and write it to the sink in worker threads; gives the object that the bytes are of.
+    """Open a body, write it to the sink in worker threads, and give the facts of its object.
 
-    What arrived of a body that breaks is written before the error is raised.
+    If the body breaks, the bytes that arrived are written before the error is raised.
 
     Raises:
         IncompleteBodyError: The body ended or stalled before its length.
@@ -33,7 +33,7 @@ async def fill_sink(opening: AbstractAsyncContextManager[BodyReader], sink: Rang
                         await in_thread(sink.write, pending)
                         pending = bytearray()
         except IncompleteBodyError:
-            await in_thread(sink.write, pending)  # what did arrive need not be asked for again
+            await in_thread(sink.write, pending)  # so that the caller need not request them again
             raise
         await in_thread(sink.write, pending)
         return body.info

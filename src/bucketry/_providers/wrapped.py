@@ -1,4 +1,4 @@
-"""A provider seen through a prefix, or with something done around each of its requests."""
+"""A provider that sends its requests to another provider: with a prefix, or with code around each request."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ T = TypeVar("T")
 
 @fills_in_facts
 class WrappedRequests(ObjectRequests):
-    """The requests of another provider, its keys below `prefix` and named without it.
+    """Sends each request to another provider: adds `prefix` to its keys, and removes it from keys in the result.
 
     Args:
-        inner: The provider that does the work.
-        prefix: Put before every key as it is; empty: the same keys.
+        inner: The provider that makes the requests.
+        prefix: Put before every key, unchanged; if it is empty, the keys stay the same.
     """
 
     def __init__(self, inner: ObjectRequests, prefix: str = "") -> None:
-        """Remember what is wrapped; no I/O."""
+        """Store the arguments; no I/O."""
         self.inner = inner
         self.prefix = prefix
         self._named = _BareKeys(prefix)
@@ -62,12 +62,12 @@ class WrappedRequests(ObjectRequests):
 
     @property
     def max_connections(self) -> int | None:
-        """The wrapped provider's connections; `None`: it does not say, or has no limit."""
+        """The wrapped provider's limit on connections; `None`: it has no limit, or does not state one."""
         connections: int | None = getattr(self.inner, "max_connections", None)
         return connections
 
     def locate(self, key: str = "") -> str:
-        """Give the URL of the object itself."""
+        """Give the URL of the object, prefix included."""
         return self.inner.locate(self.prefix + key)
 
     async def _ask(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
@@ -99,7 +99,7 @@ class WrappedRequests(ObjectRequests):
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         opening = self.inner.open_body(self._full(key), options)
-        async with AsyncExitStack() as stack:  # closes the body also where its answer is lost on the way here
+        async with AsyncExitStack() as stack:  # closes the body also if `around` fails after opening it
             body = await self._ask("open_body", lambda: stack.enter_async_context(opening))
             yield _Body(body, self._bare(body.info), self._named)
 
@@ -127,6 +127,7 @@ class WrappedRequests(ObjectRequests):
         entries = (
             self._bare(entry) if isinstance(entry, ObjectInfo) else CommonPrefix(entry.prefix.removeprefix(self.prefix))
             for entry in page.entries
+            if not (isinstance(entry, ObjectInfo) and entry.key == self.prefix)  # a console's mark of a directory
         )
         return ListPage(tuple(entries), page.next_token) if self.prefix else page
 
@@ -135,11 +136,20 @@ class WrappedRequests(ObjectRequests):
         await self._ask("delete", lambda: self.inner.delete(full, version_id=version_id))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        full = [self.prefix + key for key in keys]  # what is malformed is reported as such, by itself
-        result = await self._ask("delete_batch", lambda: self.inner.delete_batch(full))
+        full: list[str] = []
+        failed: dict[str, StorageError] = {}
+        for key in keys:
+            try:
+                full.append(self._full(key))  # before the prefix is added, as it would make a key of an empty one
+            except StorageError as error:
+                failed[key] = error
+        result = BatchResult()
+        if full:
+            result = await self._ask("delete_batch", lambda: self.inner.delete_batch(full))
+        failed |= {key.removeprefix(self.prefix): self._named.bare(error) for key, error in result.failed.items()}
         return BatchResult(
             succeeded=tuple(key.removeprefix(self.prefix) for key in result.succeeded),
-            failed={key.removeprefix(self.prefix): self._named.bare(error) for key, error in result.failed.items()},
+            failed=failed,
         )
 
     async def copy_object(
@@ -250,7 +260,7 @@ class WrappedRequests(ObjectRequests):
 
 
 class _Body:
-    """A body whose object is named without the prefix."""
+    """A body whose `info.key` has no prefix."""
 
     def __init__(self, body: BodyReader, info: ObjectInfo, named: _BareKeys) -> None:
         self._body = body
@@ -273,7 +283,7 @@ class _Body:
 
 
 class _BareKeys:
-    """`with _BareKeys(prefix):` errors that leave the block name their object as the caller does."""
+    """`with _BareKeys(prefix):` removes the prefix from the key of an error that leaves the block."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -288,7 +298,7 @@ class _BareKeys:
             self.bare(error)
 
     def bare(self, error: StorageError) -> StorageError:
-        """Take the prefix off the key that the error names."""
+        """Remove the prefix from the error's key."""
         if error.key is not None:
             error.key = error.key.removeprefix(self._prefix)
         return error

@@ -5,6 +5,7 @@ Blocks: run a walk in a worker thread. This module does not know what the files 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -24,6 +25,8 @@ from bucketry.errors import (
 _WORTH_KEEPING = 2_000  # names: fewer are read and sorted in about the time of the rest of a page
 _KEPT = 4  # directories: the deepest ones of a walk
 _SETTLED = 1_000_000_000  # ns: two changes in the same tick of a coarse clock give the same mtime
+
+_NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
 
 class FoundFile(NamedTuple):
@@ -127,7 +130,7 @@ class Walk:
         self._skip = prefix
 
     def _leads_to_a_directory(self, top: str) -> bool:
-        """Tell whether a walk would reach the directory whose keys begin with `top`."""
+        """Tell whether a walk from the base would come to the directory `top`."""
         key = ""
         for name in top.split("/")[:-1]:
             key = f"{key}{name}/"
@@ -136,8 +139,10 @@ class Walk:
             try:
                 if not stat.S_ISDIR(os.lstat(self._base + key[:-1]).st_mode):
                     return False
-            except (OSError, UnicodeEncodeError):
+            except UnicodeEncodeError:
                 return False
+            except OSError as error:
+                return error.errno not in _NO_DIRECTORY  # another error is reported when the directory is opened
         return True
 
     def _below(self, top: str) -> Iterator[FoundFile | Unusable]:

@@ -69,11 +69,11 @@ class LaneThreads:
 
 
 class _Threads:
-    """Threads that were started together with one limit.
+    """Worker threads that share one limit.
 
     Attributes:
-        running: The number of threads at work.
-        started: The number of started threads.
+        running: Threads that are working now.
+        started: Threads that exist.
     """
 
     def __init__(self, limit: int) -> None:

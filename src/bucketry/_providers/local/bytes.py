@@ -1,6 +1,6 @@
-"""Moving bytes between memory and open files, in pieces small enough to be cancelled between them.
+"""Copies bytes between memory and open files in small pieces; a copy can be cancelled between two pieces.
 
-Every offset is explicit: descriptors are shared, and their own offsets never move.
+Every offset is explicit: descriptors are shared, and their own offsets never change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bucketry._core.values import Body, FileRange, body_size
 from bucketry._runtime.file_bodies import check_unchanged
 from bucketry.errors import IntegrityError
 
-PIECE = 64 * MiB  # some 50 ms of copying: the longest a cancellation waits
+PIECE = 64 * MiB  # about 50 ms of copying, the longest that a cancellation waits
 BLOCK = 1 * MiB  # larger reads are not faster
 _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
@@ -24,7 +24,7 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
     """Write a request's body at the beginning of the file `fd`, in steps, and give its length.
 
     Raises:
-        IntegrityError: The file that it is a range of ends early.
+        IntegrityError: The body is a range of a file, and the file ends early.
     """
     if isinstance(body, FileRange):
         copied = yield from copy_steps(body.fd, body.start, body.size, fd, 0)
@@ -37,7 +37,7 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
 
 
 def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
-    """Copy a range of one file into another, in steps; give the count, fewer where the source ends."""
+    """Copy a range of one file into another, in steps; give the bytes copied: fewer if the source ends early."""
     copied = 0
     while copied < count:
         if copied:
@@ -69,7 +69,7 @@ def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None,
 
 
 def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
-    """Copy up to `count` bytes between files, in the kernel if it can; fewer only where the source ends."""
+    """Copy up to `count` bytes between files, in the kernel if possible; fewer only if the source ends early."""
     copied = 0
     in_kernel = getattr(os, "copy_file_range", None)  # Linux
     while in_kernel and copied < count:
@@ -79,7 +79,7 @@ def copy_range(source: int, start: int, target: int, position: int, count: int) 
             if error.errno not in _NO_KERNEL_COPY:
                 raise
             break
-        if step == 0:  # the end, or a file system that cannot tell: reading decides
+        if step == 0:  # the end of the file, or a file without a known size: the read below decides
             break
         copied += step
     while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):

@@ -1,7 +1,7 @@
-"""What a file cannot hold of an object: metadata, headers, tags, storage class, in a JSON file of its own.
+"""The facts of an object that its file cannot store: metadata, headers, tags, storage class. They are in a JSON file.
 
-The file's name is the fingerprint of the object's file, and it is written before that one takes its key:
-one rename publishes both. What other programs put or changed in the directory simply has no details.
+The JSON file is named after the fingerprint of the object's file. It is written before the object's file is renamed to
+its key, so one rename publishes both. Files that other programs wrote or changed have no details.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What is kept of the options of a write."""
+    """The options of a write that are stored."""
 
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     content_type: str | None = None
@@ -38,12 +38,12 @@ class Details:
 
     @classmethod
     def of(cls, options: WriteOptions) -> Details:
-        """Take them from a write's options."""
+        """Take the details from a write's options."""
         return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Details:
-        """Take them from a record; one of an older version has fewer names.
+        """Take the details from a record; a record of an older version has fewer names.
 
         Raises:
             KeyError: A name that every version writes is missing.
@@ -53,17 +53,17 @@ class Details:
 
     @property
     def options(self) -> WriteOptions:
-        """Give them as options of another write."""
+        """Give the details as options of another write."""
         return WriteOptions(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def record(self) -> dict[str, object]:
-        """Give them as JSON knows them."""
+        """Give the details as a dictionary that JSON can represent."""
         return asdict(replace(self, metadata=dict(self.metadata), tags=dict(self.tags)))
 
 
 def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
-    """Keep the details of the file whose fingerprint is `version`, if there are any."""
+    """Store the details of the file with the fingerprint `version`, if there are any."""
     if details == Details():
         return
     directory = _directory(root, key)
@@ -77,7 +77,7 @@ def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
 
 
 def update(root: LocalRoot, key: str, version: str, details: Details, staged_path: str) -> None:
-    """Replace the details of a file whose fingerprint is `version` in one step; the staged file is used for it."""
+    """Replace the details of the file with the fingerprint `version` in one step: by renaming the staged file."""
     with open(staged_path, "w", encoding="utf-8") as file:
         json.dump({"key": key, **details.record}, file)
     directory = _directory(root, key)
@@ -86,7 +86,7 @@ def update(root: LocalRoot, key: str, version: str, details: Details, staged_pat
 
 
 def load(root: LocalRoot, key: str, version: str) -> Details | None:
-    """Give the details of the file whose fingerprint is `version`; `None` where none are kept."""
+    """Give the details of the file with the fingerprint `version`; `None` if none are stored."""
     path = os.path.join(_directory(root, key), f"{version}.json")
     try:
         with open(path, encoding="utf-8") as file:
@@ -102,16 +102,16 @@ def load(root: LocalRoot, key: str, version: str) -> Details | None:
 
 
 def drop(root: LocalRoot, key: str, version: str) -> None:
-    """Forget the details of one version."""
+    """Delete the details of one version."""
     directory = _directory(root, key)
-    with suppress(OSError):  # what stays belongs to no file, and goes with the next write
+    with suppress(OSError):  # details that stay belong to no file; the next write deletes them
         os.unlink(os.path.join(directory, f"{version}.json"))
     with suppress(OSError):
         os.rmdir(directory)
 
 
 def drop_all_but(root: LocalRoot, key: str, version: str | None) -> None:
-    """Forget the details of every version but the one that was just published; `None`: there is none now."""
+    """Delete the details of every version but `version`, the one just published; `None`: delete them all."""
     try:
         names = os.listdir(_directory(root, key))
     except OSError:

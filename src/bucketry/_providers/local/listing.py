@@ -1,6 +1,6 @@
-"""The objects of a local directory in key order: the walk over its files, without what is no object.
+"""The objects of a local directory in key order: a walk over its files that leaves out everything else.
 
-Blocking: a listing runs in a worker thread.
+The walk blocks: a listing runs in a worker thread.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class ListedObjects:
     """
 
     def __init__(self, root: LocalRoot, cache: NameCache, *, prefix: str, after: str) -> None:
-        """Begin to walk.
+        """Start the walk.
 
         Raises:
             LocalNotADirectoryError: The base is a file.
-            LocalFileError: The base cannot be looked at.
+            LocalFileError: The base directory cannot be read.
         """
         self._root = root
         self._walk: Walk | None = None
@@ -39,7 +39,7 @@ class ListedObjects:
             return
 
     def __iter__(self) -> Self:
-        """Give itself: it is walked once."""
+        """Give itself: it can be iterated once."""
         return self
 
     def __next__(self) -> ObjectInfo:
@@ -60,19 +60,19 @@ class ListedObjects:
         raise StopIteration
 
     def skip(self, prefix: str) -> None:
-        """Leave out what is still to come of the keys that begin with `prefix`."""
+        """Leave out the remaining keys that begin with `prefix`."""
         if self._walk is not None:
             self._walk.skip(prefix)
 
     def _is_no_object(self, key: str) -> bool:
-        """Leave out the provider's own files, and directories below which every key is too long."""
+        """Tell whether to leave out the provider's own files, or a directory in which every key is too long."""
         if key[-1] != "/":
             return key[0] == "." and key.casefold() == OWN
         return len(key) > self._root.limits.max_key_length or key[:-1].casefold() == OWN
 
     def _is_object(self, found: FoundFile) -> bool:
         key = found.key
-        if "\\" in key or ":" in key[:2] or len(key) > self._root.limits.max_key_length // 4:
+        if "\\" in key or ":" in key or len(key) > self._root.limits.max_key_length // 4:
             try:
                 self._root.check(key)
             except InvalidKeyError as error:
@@ -81,9 +81,9 @@ class ListedObjects:
         return not found.is_link or self._root.holds(found.path)
 
     def _report(self, found: Unusable) -> None:
-        """Raise the error of a directory that cannot be read; tell of names that can be no keys.
+        """Raise the error of a directory that cannot be read; log a warning for a name that cannot be a key.
 
-        Links to directories, pipes and what was just removed are no objects, and nothing is said of them.
+        Links to directories, pipes and files that were just removed are no objects; they are ignored.
         """
         if isinstance(found.error, InvalidKeyError):
             _log.warning("%r is left out of the listing: its name is not UTF-8; rename it", found.path)

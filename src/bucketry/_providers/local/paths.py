@@ -1,4 +1,4 @@
-"""Where a local object's bytes are: keys as paths below the base directory, and files' identities."""
+"""Paths of local objects: a key is a path below the base directory; a fingerprint identifies a file's version."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
 
 # O_NONBLOCK: opening a named pipe must not wait for a writer. It changes nothing for regular files.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_IS_A_LINK = frozenset({errno.ELOOP, errno.EMLINK})  # the answers of Linux and macOS, and of FreeBSD
+_IS_A_LINK = frozenset({errno.ELOOP, errno.EMLINK})  # ELOOP on Linux and macOS, EMLINK on FreeBSD
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO})
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRoot:
-    """A base directory, and how its objects are named in messages."""
+    """A base directory: the paths of its objects, and their names in messages."""
 
     base: str
     limits: Capabilities
@@ -37,23 +37,23 @@ class LocalRoot:
         """Split the key into the names of its path.
 
         Raises:
-            InvalidKeyError: No provider could store it.
-            UnsafeKeyError: It would leave the base directory, or meet the provider's own files.
+            InvalidKeyError: No provider can store this key.
+            UnsafeKeyError: The path would leave the base directory, or name one of the provider's own files.
         """
         check_key(key, self.limits, self.locate())
         names = local_parts(key, self.locate())
-        if names[0].casefold() == OWN:  # also where the file system ignores case
+        if names[0].casefold() == OWN:  # casefold: some file systems ignore case
             raise UnsafeKeyError(
-                f"{self.locate()}: key {key!r} is refused: {OWN}/ is the provider's own; use another name",
+                f"{self.locate()}: key {key!r} is refused: {OWN}/ is for the provider's own files; use another name",
                 key=key,
             )
         return names
 
     def path(self, key: str) -> str:
-        """Give the path of the key's file, whose directory need not exist.
+        """Give the path of the key's file; its directory need not exist.
 
         Raises:
-            UnsafeKeyError: As `check`, or a symbolic link on the way leads out of the base directory.
+            UnsafeKeyError: See `check`; or a symbolic link in the path leads out of the base directory.
         """
         names = self.check(key)
         parent = self.base
@@ -61,7 +61,7 @@ class LocalRoot:
             parent = f"{parent}/{name}"
             try:
                 status = os.lstat(parent)
-            except OSError:  # what is not there leads nowhere; what may not be seen fails on use
+            except OSError:  # a missing directory is no link; a forbidden one fails when it is used
                 break
             if stat.S_ISLNK(status.st_mode):
                 self._inside(os.path.join(self.base, *names[:-1]), key)
@@ -90,7 +90,7 @@ class LocalRoot:
         return fd, status
 
     def etag(self, path: str) -> str | None:
-        """Give the etag of the object at `path`, `None` where there is none."""
+        """Give the etag of the object at `path`, `None` if there is no object."""
         try:
             status = os.stat(path)
         except OSError as error:
@@ -100,7 +100,7 @@ class LocalRoot:
         return etag_of(status) if stat.S_ISREG(status.st_mode) else None
 
     def holds(self, path: str) -> bool:
-        """Tell whether following every link of `path` ends below the base directory, beside the own files."""
+        """Tell whether `path`, all links followed, is in the base directory and not in the provider's own directory."""
         base, real = os.path.realpath(self.base), os.path.realpath(path)
         if real == base:
             return True
@@ -112,7 +112,7 @@ class LocalRoot:
         return NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
 
     def error(self, exc: OSError, path: str, key: str) -> StorageError:
-        """Give the error for what the operating system said about the key's file."""
+        """Give the error for an operating system's error about the key's file."""
         problem = None
         if exc.errno in (errno.ENOTDIR, errno.EEXIST):
             problem = "a part of it before the last '/' is an object already; rename one of them"
@@ -142,7 +142,7 @@ class LocalRoot:
 
 
 def fingerprint(status: os.stat_result) -> str:
-    """Name one version of a file: it survives a rename, and changes whenever the file is written."""
+    """Give an identifier of one version of a file: a rename keeps it, and every write changes it."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 

@@ -1,7 +1,7 @@
-"""The local disk as object storage: one method, one request, all of it in worker threads.
+"""A local directory as object storage: each method is one request, and its work runs in worker threads.
 
-Objects are plain files: the key is the path below the base directory. What files cannot hold, and what is
-not an object yet, is in `.bucketry/` there. Works on POSIX systems, for any number of processes at once.
+Objects are plain files: the key is the path below the base directory. Metadata, open uploads and staged files are in
+`.bucketry/` in the base directory. Works on POSIX systems, for any number of processes at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from io import BufferedReader
 from aiofiles.threadpool import wrap as on_the_loop
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_write
 from bucketry._core.conditions import cut_range, judge_read
 from bucketry._core.config import LocalConfig
 from bucketry._core.facts import Facts, fills_in_facts
@@ -39,16 +38,16 @@ from bucketry.errors import (
     StorageError,
 )
 
-_DELETES_AT_ONCE = 100  # between two chances to be cancelled
+_DELETES_AT_ONCE = 100  # between two points at which the batch can be cancelled
 
 
 @fills_in_facts
 class LocalRequests(ObjectRequests):
-    """The requests of one directory. Holds configuration only; what is live belongs to one call."""
+    """The requests of one directory. Holds configuration only; each call opens and closes its files itself."""
 
     def __init__(self, config: LocalConfig, vendor: Vendor) -> None:
-        """Fix the base directory; no I/O."""
-        base = os.path.abspath(config.base_path)  # pickled, it must not follow another process's directory
+        """Make the base directory's path absolute; no I/O."""
+        base = os.path.abspath(config.base_path)  # a process that unpickles this may have another current directory
         self._root = LocalRoot(os.fsdecode(base), vendor.capabilities)
         self._names = NameCache()
         self._name = vendor.name
@@ -68,7 +67,7 @@ class LocalRequests(ObjectRequests):
         return self._root.locate(key)
 
     async def connect(self) -> None:
-        """Make the base directory where there is none, and prove that it can be written to.
+        """Make the base directory if it does not exist, and check that it can be written to.
 
         Raises:
             LocalFileError: It cannot be made, is no directory, or may not be written to; `path` names it.
@@ -76,10 +75,10 @@ class LocalRequests(ObjectRequests):
         await in_thread(store.open_base, self._root)
 
     async def disconnect(self) -> None:
-        """Do nothing: nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        del version_id  # never given: the row has no versions
+        del version_id  # always None: the row has no versions
         return await in_thread(self._head, key)
 
     @asynccontextmanager
@@ -90,7 +89,7 @@ class LocalRequests(ObjectRequests):
         finally:
             for file in opened:
                 if not file.closed:
-                    await in_thread(file.close)  # waits for a read that a cancellation left behind
+                    await in_thread(file.close)  # waits for a read that still runs after a cancellation
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Put a range of the object into an open file; the kernel copies the bytes if the sink does not need them.
@@ -121,9 +120,9 @@ class LocalRequests(ObjectRequests):
 
         Args:
             prefix: Literal; `"bus"` matches `"bush/a"`.
-            delimiter: Groups the keys that share what comes before it after the prefix.
+            delimiter: Groups the keys that have the same text between the prefix and the delimiter.
             start_after: Only keys that sort after it.
-            token: `next_token` of the page before.
+            token: `next_token` of the previous page.
 
         Cost: one read of each directory that the page touches, not of the whole tree.
         """
@@ -152,8 +151,6 @@ class LocalRequests(ObjectRequests):
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        if options is not None:
-            check_write(options, self.capabilities, self.locate(destination), multipart=False)
         return await in_steps(self._copy(source, destination, if_match, options))
 
     async def copy_part(
@@ -181,14 +178,14 @@ class LocalRequests(ObjectRequests):
             upload: The open upload.
             parts: Every part, any order.
             options: Only the preconditions are used here.
-            checksum: Not compared, as a directory keeps no checksums.
+            checksum: Not compared, because a directory stores no checksums.
 
         Raises:
             UploadNotFoundError: The upload was completed or aborted.
-            AlreadyExistsError: `if_none_match="*"` and there is an object now.
+            AlreadyExistsError: `if_none_match="*"` and the object exists now.
             PreconditionFailedError: `if_match` does not hold.
 
-        Cost: a copy of the bytes, in a worker thread; the file system may share them instead.
+        Cost: a copy of the bytes in a worker thread; some file systems share the blocks instead.
         """
         return await in_steps(uploads.complete(self._root, upload, parts, options))
 
@@ -222,7 +219,7 @@ class LocalRequests(ObjectRequests):
     def _open_body(self, key: str, options: ReadOptions, opened: list[BufferedReader]) -> _LocalBody:
         fd, info, _ = store.open_object(self._root, key)
         file = os.fdopen(fd, "rb")
-        opened.append(file)  # at once: the caller closes it, also when it is cancelled meanwhile
+        opened.append(file)  # at once, so that the caller closes it even if it is cancelled meanwhile
         judge_read(info, options, self.locate(key))
         wanted = cut_range(info, options.byte_range, self.locate(key))
         file.seek(wanted.start)
@@ -314,7 +311,7 @@ class _LocalBody:
         self._read: bytes | None = None
 
     def read_now(self) -> None:
-        """Read all of it: a small body is not worth several hops to threads."""
+        """Read the whole body now: for a small one, more switches to threads cost more than the read."""
         self._read = self._file.read(self._missing)
         _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
 
@@ -340,7 +337,7 @@ class _LocalBody:
 
 
 def _check_read(fd: int, info: ObjectInfo, missing: int, where: str) -> None:
-    """Refuse bytes of a file that another program changed in place while they were read."""
+    """Raise an error if another program changed the file, or cut it short, while it was read."""
     if etag_of(os.fstat(fd)) != info.etag:
         raise PreconditionFailedError(f"{where}: another program changed the file while it was read", key=info.key)
     if missing:

@@ -1,7 +1,7 @@
 """Objects of a local directory: staged, published, read and removed, each atomically for every reader.
 
-Blocking: everything here runs in worker threads. What can take long, or can wait, is a generator that
-may be closed at each `yield` and then leaves nothing behind.
+Everything here blocks and runs in worker threads. A function that can take long, or can wait, is a generator: the
+caller may close it at each `yield`, and then it leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of, fingerpr
 from bucketry.errors import AlreadyExistsError, IntegrityError, StorageError
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
-_RETRIES = 64  # a delete, or another program, may win a race a few times, not for ever
-_STALE = 24 * 3_600.0  # seconds without a write after which a staged file's process is taken for dead
+_RETRIES = 64  # a delete or another program may interfere a few times, but not without end
+_STALE = 24 * 3_600.0  # seconds; a staged file without a write for so long is left from a killed process
 _LOCK_DIGITS = 2  # hexadecimal: 256 locks
-_LONGEST_PAUSE = 0.002  # seconds between looks at the lock, which is held for some 50 µs
+_LONGEST_PAUSE = 0.002  # seconds between two attempts to take the lock, which is held for about 50 µs
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 @dataclass(frozen=True, slots=True)
-class StagedFile:
+class StagedObject:
     """A new file that has no key yet."""
 
     path: str
@@ -47,7 +47,7 @@ class StagedFile:
 
 
 def open_base(root: LocalRoot) -> None:
-    """Make the base directory and prove that it can be written to; sweep what killed processes left staged.
+    """Make the base directory and check that it can be written to; remove the staged files of killed processes.
 
     Raises:
         LocalFileError: It cannot be made, is no directory, or may not be written to.
@@ -64,22 +64,22 @@ def open_base(root: LocalRoot) -> None:
         pass
     with os.scandir(root.own("staging")) as entries:
         for entry in entries:
-            with suppress(OSError):  # another process sweeps too
+            with suppress(OSError):  # another process may have removed it
                 if entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE:
                     shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
 
 
 @contextmanager
-def staged(root: LocalRoot) -> Iterator[StagedFile]:
+def staged(root: LocalRoot) -> Iterator[StagedObject]:
     """Open a new file in the staging directory; at the end it is closed, and removed unless it was published.
 
     Raises:
-        LocalFileError: The disk refuses it.
+        LocalFileError: The file cannot be made or written.
     """
     path = root.own("staging", secrets.token_hex(16))
     fd = _open_own(root, path, os.O_EXCL)
     try:
-        yield StagedFile(path, fd)
+        yield StagedObject(path, fd)
     except StorageError:
         raise
     except OSError as error:
@@ -90,14 +90,14 @@ def staged(root: LocalRoot) -> Iterator[StagedFile]:
             os.unlink(path)
 
 
-def seal(file: StagedFile, size: int, where: str) -> os.stat_result:
-    """Give a complete staged file its time, and check its length.
+def seal(file: StagedObject, size: int, where: str) -> os.stat_result:
+    """Set the modification time of a complete staged file, and check its length.
 
     Raises:
-        IntegrityError: It has another length.
+        IntegrityError: The file has another length.
     """
-    # The kernel's own clock ticks every few milliseconds: within one tick a freed inode could be used again
-    # for a file of the same size, and two versions would share an etag.
+    # The kernel's own timestamps advance every few milliseconds. Between two advances a freed inode could be used
+    # again for a file of the same size, and two versions would have the same etag.
     now = time.time_ns()
     os.utime(file.fd, ns=(now, now))
     status = os.fstat(file.fd)
@@ -107,9 +107,9 @@ def seal(file: StagedFile, size: int, where: str) -> os.stat_result:
 
 
 def publish(
-    root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions
+    root: LocalRoot, file: StagedObject, size: int, key: str, options: WriteOptions
 ) -> Generator[None, None, ObjectInfo]:
-    """Give a staged file its key if the preconditions hold: readers see the old object or the whole new one.
+    """Rename a staged file to its key if the preconditions hold: readers see the old object or the whole new one.
 
     Raises:
         AlreadyExistsError: `if_none_match="*"` and there is an object.
@@ -121,11 +121,11 @@ def publish(
         return publish_locked(root, file, size, key, options)
 
 
-def publish_locked(root: LocalRoot, file: StagedFile, size: int, key: str, options: WriteOptions) -> ObjectInfo:
+def publish_locked(root: LocalRoot, file: StagedObject, size: int, key: str, options: WriteOptions) -> ObjectInfo:
     """Do what `publish` does, for a caller that has the lock."""
     path, details = root.path(key), Details.of(options)
-    if details.content_type == _usual(key):
-        details = replace(details, content_type=None)  # need not be written down
+    if details.content_type == _default_content_type(key):
+        details = replace(details, content_type=None)  # `describe` computes it again
     status = seal(file, size, root.locate(key))
     version = fingerprint(status)
     try:
@@ -146,7 +146,7 @@ def publish_locked(root: LocalRoot, file: StagedFile, size: int, key: str, optio
 
 
 def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
-    """Remove an object, its details, and the directories that it leaves empty; there need not be one.
+    """Remove an object, its details, and the directories that become empty; succeeds if there is no object.
 
     Raises:
         LocalFileError: The file may not be removed.
@@ -168,7 +168,7 @@ def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
 
 
 def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
-    """Open an object, with the details of exactly the version opened; the caller closes the descriptor.
+    """Open an object and read the details of exactly this version; the caller closes the descriptor.
 
     Raises:
         NotFoundError: There is no such object.
@@ -177,8 +177,8 @@ def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
         fd, status = root.open(key)
         try:
             details = stored_details.load(root, key, fingerprint(status))
-            # No details: there never were any, unless a newer version has just replaced this one and them,
-            # or another program keeps writing to the file, and what it writes has none.
+            # No details: either none were stored, or a newer version has just replaced the file and its details.
+            # A file that another program keeps writing to never has details, so the last attempt accepts that.
             last = attempt == _RETRIES - 1
             if details is not None or last or root.etag(root.path(key)) == etag_of(status):
                 details = details or Details()
@@ -208,13 +208,13 @@ def put_tags(root: LocalRoot, key: str, tags: Mapping[str, str]) -> Generator[No
 
 
 def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
-    """Say what is known about an object."""
+    """Give what is known about an object."""
     return ObjectInfo(
         key=key,
         size=status.st_size,
         etag=etag_of(status),
         last_modified=modified(status),
-        content_type=details.content_type or _usual(key),
+        content_type=details.content_type or _default_content_type(key),
         storage_class=details.storage_class,
         metadata=MappingProxyType(dict(details.metadata)),
         cache_control=details.cache_control,
@@ -224,8 +224,8 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
     )
 
 
-def _usual(key: str) -> str:
-    """Give the content type of an object whose details say none: other programs' files have no details."""
+def _default_content_type(key: str) -> str:
+    """Give the content type for details without one, such as those of a file that another program wrote."""
     return content_type_of(key) or DEFAULT_CONTENT_TYPE
 
 
@@ -236,8 +236,8 @@ def modified(status: os.stat_result) -> datetime:
 
 @contextmanager
 def locked(root: LocalRoot, key: str) -> Iterator[int]:
-    """Open the lock that orders what is done to a key, over all processes; `acquire` takes it."""
-    # A lock for each key would be a file for each key; with one for all, concurrent writers wait for each other.
+    """Open the file of the lock that all processes take before they change the key; `acquire` takes the lock."""
+    # One lock for each key would need a file for each key; with a single lock, all writers would wait for each other.
     number = hashlib.sha256(key.encode()).hexdigest()[:_LOCK_DIGITS]
     fd = _open_own(root, root.own("locks", number), 0)
     try:
@@ -247,7 +247,7 @@ def locked(root: LocalRoot, key: str) -> Iterator[int]:
 
 
 def acquire(lock: int) -> Generator[None, None, None]:
-    """Take the lock, in steps: its holder may be a process that was stopped."""
+    """Take the lock in steps, so that the wait can be cancelled: a suspended process may hold the lock."""
     pause = _LONGEST_PAUSE / 16
     while True:
         try:
@@ -281,7 +281,7 @@ def _take_name(root: LocalRoot, staged_path: str, path: str, key: str, *, create
                 _create(root, staged_path, path, key)
             else:
                 os.replace(staged_path, path)
-        except FileNotFoundError:  # no directory yet, or the delete of its last object took it away
+        except FileNotFoundError:  # no directory yet, or a delete of its last object has just removed it
             if attempt == _RETRIES - 1:
                 raise
         else:
@@ -289,20 +289,20 @@ def _take_name(root: LocalRoot, staged_path: str, path: str, key: str, *, create
 
 
 def _make_directories(directory: str) -> None:
-    """Make a directory and those above it.
+    """Make a directory and its parents.
 
     Raises:
-        NotADirectoryError: An object is in the way.
-        FileNotFoundError: A delete took one of them away meanwhile; try again.
+        NotADirectoryError: The path of one of them is a file.
+        FileNotFoundError: A delete removed one of them meanwhile; try again.
     """
     try:
         os.makedirs(directory, exist_ok=True)
     except FileExistsError as error:
-        # Also what `makedirs` says where a directory that was there is gone when it looks whether it is one.
-        in_the_way = error.filename or directory
-        if os.path.lexists(in_the_way) and not os.path.isdir(in_the_way):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), in_the_way) from error
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), in_the_way) from error
+        # `makedirs` also raises this if the directory existed and was removed before `makedirs` checked its type.
+        failed_path = error.filename or directory
+        if os.path.lexists(failed_path) and not os.path.isdir(failed_path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), failed_path) from error
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), failed_path) from error
 
 
 def _create(root: LocalRoot, staged_path: str, path: str, key: str) -> None:
@@ -318,13 +318,13 @@ def _create(root: LocalRoot, staged_path: str, path: str, key: str) -> None:
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS or os.path.lexists(path):
             raise
-        os.replace(staged_path, path)  # the lock keeps this package's other writers away
+        os.replace(staged_path, path)  # the lock excludes this package's other writers
 
 
 def _prune(root: LocalRoot, directory: str) -> None:
     while directory != root.base:
         try:
             os.rmdir(directory)
-        except OSError:  # not empty, or gone, or not ours to remove
+        except OSError:  # not empty, already removed, or no permission
             return
         directory = os.path.dirname(directory)

@@ -1,6 +1,6 @@
-"""Open multipart uploads of a local directory: a directory each, with a record and the parts as files.
+"""Open multipart uploads of a local directory: each is a directory with a record and one file for each part.
 
-Blocking, as `store` is: generators are run step by step.
+The functions block, as those of `store` do: they run in worker threads, the generators step by step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, 
 from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
-from bucketry._providers.local.store import StagedFile, acquire, locked, publish_locked, seal, staged
+from bucketry._providers.local.store import StagedObject, acquire, locked, publish_locked, seal, staged
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
@@ -76,17 +76,17 @@ def copy_part(
     with staged(root) as file:
         copied = yield from copy_steps(fd, wanted.start, wanted.size, file.fd, 0)
         if copied != wanted.size:
-            raise IncompleteBodyError(f"{where}: the source of part {part_number} shrank while it was copied")
+            raise IncompleteBodyError(f"{where}: the source of part {part_number} became shorter while it was copied")
         return _keep_part(root, upload, part_number, file, copied)
 
 
 def complete(
     root: LocalRoot, upload: MultipartUpload, parts: Sequence[Part], conditions: WriteOptions
 ) -> Generator[None, None, ObjectInfo]:
-    """Publish the object made of the parts, then forget the upload.
+    """Publish the object made of the parts, then delete the upload.
 
     Raises:
-        InvalidRequestError: A part is not the one that is stored.
+        InvalidRequestError: A part was never stored, or was replaced.
         UploadNotFoundError: The upload was completed or aborted.
     """
     record = _open_record(root, upload)
@@ -108,15 +108,15 @@ def complete(
         total = sum(part.size for part in ordered)
         with locked(root, upload.key) as lock:
             yield from acquire(lock)
-            _open_record(root, upload)  # gone when another completion was faster
+            _open_record(root, upload)  # raises if another completion was faster
             info = publish_locked(root, file, total, upload.key, options)
-            gone = _close(root, upload)
-    shutil.rmtree(gone, ignore_errors=True)
+            moved = _close(root, upload)
+    shutil.rmtree(moved, ignore_errors=True)
     return info
 
 
 def abort(root: LocalRoot, upload: MultipartUpload) -> None:
-    """Throw an upload away; there need not be one."""
+    """Delete an upload and its parts; succeeds if there is none."""
     if _UPLOAD_ID.fullmatch(upload.upload_id):
         shutil.rmtree(_close(root, upload), ignore_errors=True)
 
@@ -135,12 +135,12 @@ def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Pa
             status = os.stat(_part_path(root, upload, int(name)))
             found.append(Part(part_number=int(name), size=status.st_size, etag=etag_of(status)))
     except FileNotFoundError as error:
-        raise _gone(root, upload) from error
+        raise _no_such_upload(root, upload) from error
     return tuple(found)
 
 
 def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
-    """Give the open uploads of keys that begin with `prefix`, in order of key and id; what is none is passed over.
+    """Give the open uploads of keys that begin with `prefix`, sorted by key and id; other entries are ignored.
 
     Raises:
         LocalFileError: The directory of the uploads, or a record in it, cannot be read.
@@ -161,30 +161,30 @@ def _listed(root: LocalRoot, upload_id: str) -> MultipartUpload | None:
         initiated = datetime.fromisoformat(record["initiated"])
         return MultipartUpload(key=str(record["key"]), upload_id=upload_id, initiated=initiated)
     except OSError as error:
-        if error.errno not in ABSENT:  # else just closed, or just being opened
+        if error.errno not in ABSENT:  # absent: just closed, or just being opened
             raise
     except (ValueError, LookupError, TypeError):
-        pass  # no record of ours
+        pass  # not a record of this package
     return None
 
 
-def _gone(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundError:
+def _no_such_upload(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundError:
     return UploadNotFoundError(
-        f"{root.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never was",
+        f"{root.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never existed",
         key=upload.key,
     )
 
 
 def _close(root: LocalRoot, upload: MultipartUpload) -> str:
-    """Take an upload out of sight in one step: no part can arrive in a directory that is half gone."""
-    path, gone = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
+    """Move an upload's directory away in one step, so that no part is added while it is deleted."""
+    path, moved = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
     try:
-        os.rename(path, gone)
+        os.rename(path, moved)
     except FileNotFoundError:
         pass
     except OSError as error:
         raise local_error(error, path, root.locate(upload.key)) from error
-    return gone
+    return moved
 
 
 def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
@@ -194,18 +194,18 @@ def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
 
 
 def _open_record(root: LocalRoot, upload: MultipartUpload) -> dict[str, Any]:
-    if not _UPLOAD_ID.fullmatch(upload.upload_id):  # else it could name another directory
-        raise _gone(root, upload)
+    if not _UPLOAD_ID.fullmatch(upload.upload_id):  # any other text could be the path of another directory
+        raise _no_such_upload(root, upload)
     try:
         record = _read_record(root, upload.upload_id)
     except OSError as error:
         if error.errno in ABSENT:
-            raise _gone(root, upload) from error
+            raise _no_such_upload(root, upload) from error
         raise local_error(error, root.own("uploads", upload.upload_id), root.locate(upload.key)) from error
-    except ValueError as error:  # no record of ours
-        raise _gone(root, upload) from error
+    except ValueError as error:  # not a record of this package
+        raise _no_such_upload(root, upload) from error
     if record["key"] != upload.key:
-        raise _gone(root, upload)
+        raise _no_such_upload(root, upload)
     return record
 
 
@@ -213,12 +213,12 @@ def _part_path(root: LocalRoot, upload: MultipartUpload, part_number: int) -> st
     return root.own("uploads", upload.upload_id, f"{part_number:05}")
 
 
-def _keep_part(root: LocalRoot, upload: MultipartUpload, part_number: int, file: StagedFile, size: int) -> Part:
+def _keep_part(root: LocalRoot, upload: MultipartUpload, part_number: int, file: StagedObject, size: int) -> Part:
     status = seal(file, size, root.locate(upload.key))
     try:
         os.replace(file.path, _part_path(root, upload, part_number))
     except FileNotFoundError as error:
-        raise _gone(root, upload) from error
+        raise _no_such_upload(root, upload) from error
     return Part(part_number=part_number, size=size, etag=etag_of(status))
 
 
@@ -233,7 +233,7 @@ def _part_file(root: LocalRoot, upload: MultipartUpload, part: Part) -> Iterator
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or (status.st_size, etag_of(status)) != (part.size, part.etag):
-            raise InvalidRequestError(f"{where}: part {part.part_number} was replaced since; name the new one")
+            raise InvalidRequestError(f"{where}: part {part.part_number} was replaced; give the newer part")
         yield fd
     finally:
         os.close(fd)

@@ -1,4 +1,4 @@
-"""Bytes in memory: taken in with their digests, given out, and listed in key order."""
+"""Bytes in memory: reading bodies and their digests, writing ranges, and listing objects in key order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECKSUM = "crc32"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes at rest, with their digests."""
+    """Stored bytes, with their digests."""
 
     data: bytes
     md5: bytes
@@ -39,7 +39,7 @@ class StoredObject:
 
 
 class SortedObjects:
-    """The objects in key order, from a prefix and a key on."""
+    """The objects whose keys begin with a prefix and come after a key, in key order."""
 
     def __init__(self, keys: Sequence[str], objects: Mapping[str, StoredObject], prefix: str, after: str) -> None:
         self._keys = keys
@@ -48,7 +48,7 @@ class SortedObjects:
         self._index = max(bisect_left(keys, prefix), bisect_right(keys, after))
 
     def __iter__(self) -> Self:
-        """Give itself: it is walked once."""
+        """Give itself: it can be iterated once."""
         return self
 
     def __next__(self) -> ObjectInfo:
@@ -66,14 +66,14 @@ class SortedObjects:
         )
 
     def skip(self, prefix: str) -> None:
-        """Leave out what is still to come of the keys that begin with `prefix`."""
+        """Leave out the remaining keys that begin with `prefix`."""
         start = bisect_left(self._keys, prefix)
-        # Those that begin with the prefix follow each other: the first that does not is found by halving.
+        # Keys with the same prefix are neighbours: a binary search finds the first key after them.
         self._index = bisect_left(self._keys, 1, lo=start, key=lambda key: not key.startswith(prefix))
 
 
 def take_in(body: Body, where: str) -> Content:
-    """Take in a request's body; blocks where it is in a file.
+    """Read a request's body and compute its digests; blocks if the body is in a file.
 
     Raises:
         IntegrityError: The file ends early, or has changed.
@@ -86,7 +86,7 @@ def _digest(data: bytes) -> Content:
 
 
 def join(parts: Sequence[Content]) -> Content:
-    """Make the whole; its MD5 is that of the parts' MD5s, as S3 makes the etag of a multipart object."""
+    """Join the parts; the result's MD5 is the MD5 of the parts' MD5s, as in S3's etag of a multipart object."""
     data = b"".join(part.data for part in parts)
     md5 = hashlib.md5(b"".join(part.md5 for part in parts), usedforsecurity=False).digest()
     return Content(data, md5, checksums.of(CHECKSUM, data))

@@ -1,6 +1,6 @@
-"""A memory as object storage: the contract of a bucket, over a dictionary, for tests and small caches.
+"""A dictionary as object storage: it keeps the contract of a bucket, for tests and small caches.
 
-One process and one event loop: what changes the dictionary never awaits, so nothing is locked.
+For one process and one event loop only. Code that changes the dictionary never awaits, so it needs no lock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.checks import check_key, check_write
+from bucketry._core.checks import check_key
 from bucketry._core.conditions import cut_range, judge_read, judge_write
 from bucketry._core.config import MemoryConfig
 from bucketry._core.facts import fills_in_facts
@@ -57,7 +57,7 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
-_WORTH_A_THREAD = 64 * KiB  # hashing more would hold up the loop for longer than a hop to a thread takes
+_HASHED_ON_LOOP = 64 * KiB  # hashing more bytes would block the loop for longer than a switch to a thread takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,17 @@ class _Upload:
 
 @fills_in_facts
 class MemoryRequests(ObjectRequests):
-    """The requests of one memory; each instance is its own, empty at first."""
+    """The requests of objects in memory; each instance has its own objects, at first none."""
 
     def __init__(self, config: MemoryConfig, vendor: Vendor) -> None:
-        """Begin empty."""
+        """Start without objects."""
         self._vendor = vendor
         self._objects: dict[str, StoredObject] = {}
-        self._keys: list[str] = []  # sorted; code points sort as their UTF-8 does
+        self._keys: list[str] = []  # sorted; the order of code points is the order of their UTF-8 bytes
         self._uploads: dict[str, _Upload] = {}
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to pickle: a copy would be another memory.
+        """Refuse to pickle: a copy would not share the objects.
 
         Raises:
             UnsupportedError: Always.
@@ -103,13 +103,13 @@ class MemoryRequests(ObjectRequests):
         return f"memory:///{key}"
 
     async def connect(self) -> None:
-        """Do nothing: the memory is there."""
+        """Do nothing: there is no connection."""
 
     async def disconnect(self) -> None:
-        """Do nothing: the objects stay until the instance goes."""
+        """Do nothing: the objects stay as long as the instance exists."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        del version_id  # never given: the row has no versions
+        del version_id  # always None: the row has no versions
         return self._get(key).info
 
     @asynccontextmanager
@@ -172,7 +172,6 @@ class MemoryRequests(ObjectRequests):
             options = WriteOptions.like(stored.info, tags=stored.tags)
         elif not options.tags:
             options = replace(options, tags=stored.tags)  # as S3: only tags replace tags
-        check_write(options, self.capabilities, self.locate(destination), multipart=False)
         content = await self._take(stored.data, self.locate(source))
         return self._publish(destination, content, f'"{content.md5.hex()}"', options)
 
@@ -215,7 +214,7 @@ class MemoryRequests(ObjectRequests):
 
         Raises:
             UploadNotFoundError: The upload was completed or aborted.
-            AlreadyExistsError: `if_none_match="*"` and there is an object now.
+            AlreadyExistsError: `if_none_match="*"` and the object exists now.
             PreconditionFailedError: `if_match` does not hold.
             IntegrityError: The object's CRC-32 is not `checksum`; the upload stays open.
 
@@ -227,12 +226,12 @@ class MemoryRequests(ObjectRequests):
         for part in in_order(parts, self.capabilities, where):
             stored, content = found.parts.get(part.part_number, (None, None))
             if content is None or stored is None or (stored.etag, stored.size) != (part.etag, part.size):
-                raise InvalidRequestError(f"{where}: part {part.part_number} is not the one that is stored")
+                raise InvalidRequestError(f"{where}: part {part.part_number} was never stored, or was replaced")
             chosen.append(content)
         whole = await in_thread(join, chosen)
         if checksum is not None and checksum.lower() != whole.crc32:
             raise IntegrityError(f"{where}: the parts have CRC-32 {whole.crc32}, not {checksum}; nothing was stored")
-        self._find(upload)  # joining took a while: it may have been aborted
+        self._find(upload)  # it may have been aborted while the parts were joined
         written = replace(found.options, if_none_match=options.if_none_match, if_match=options.if_match)
         info = self._publish(upload.key, whole, f'"{whole.md5.hex()}-{len(chosen)}"', written)
         del self._uploads[upload.upload_id]
@@ -275,12 +274,12 @@ class MemoryRequests(ObjectRequests):
     def _find(self, upload: MultipartUpload) -> _Upload:
         found = self._uploads.get(upload.upload_id)
         if found is None or found.upload.key != upload.key:
-            message = f"{self.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never was"
+            message = f"{self.locate(upload.key)}: upload {upload.upload_id} was completed or aborted, or never existed"
             raise UploadNotFoundError(message, key=upload.key)
         return found
 
     async def _take(self, body: Body, where: str) -> Content:
-        if isinstance(body, FileRange) or body_size(body) > _WORTH_A_THREAD:
+        if isinstance(body, FileRange) or body_size(body) > _HASHED_ON_LOOP:
             return await in_thread(take_in, body, where)
         return take_in(body, where)
 
@@ -310,7 +309,7 @@ class MemoryRequests(ObjectRequests):
 class _MemoryBody:
     """The open body of an object in memory."""
 
-    verified = None  # nothing can change the bytes on their way
+    verified = None  # the bytes never leave this process
 
     def __init__(self, stored: StoredObject, wanted: ByteRange) -> None:
         self.info = stored.info

@@ -1,7 +1,8 @@
-"""From what answers say to values: pure functions, the place where botocore's response dictionaries end."""
+"""Converts answers to values; pure functions. botocore's response dictionaries are read here and in `boto` only."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -21,14 +22,14 @@ from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import NotFoundError, StorageError, TransientError
 
 Deletions: TypeAlias = tuple[list[str], list[dict[str, str]]]
-"""What a bulk delete's answer says: keys deleted, and `Key`, `Code` and `Message` of those that were not."""
+"""The answer to a bulk delete: the deleted keys, and `Key`, `Code` and `Message` of each key that was not deleted."""
 
 
 def required(answer: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - botocore border
-    """Give a field that every right answer has.
+    """Give a field that every valid answer has.
 
     Raises:
-        ValueError: It is missing: a proxy's page, or an answer cut short.
+        ValueError: The field is missing: the answer is a proxy's page, or cut short.
     """
     if answer.get(name) is None:
         raise ValueError(f"it has no {name}")
@@ -42,29 +43,29 @@ def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def version_page(entries: list[ObjectVersion], fields: Mapping[str, Any], token: str | None) -> VersionPage:
-    """Give a page of versions: by key in UTF-8 binary order, the newest version of a key first.
+    """Give a page of versions: by key in UTF-8 binary order, the latest version of a key first.
 
     Args:
         entries: The versions and delete markers, in any order.
         fields: `IsTruncated`, `NextKeyMarker` and `NextVersionIdMarker`.
-        token: The one that was asked with.
+        token: The token of the request.
 
     Raises:
-        ValueError: The page is cut and says no way on, or leads back to itself.
+        ValueError: The page is truncated, and has no token for the next page or the token of this page.
     """
-    # Sorting keeps what is equal in order: S3 gives the newest first.
+    # The sort is stable: equal entries stay in S3's order, the newest first.
     entries.sort(key=lambda entry: (entry.key.encode(), not entry.is_latest, -entry.last_modified.timestamp()))
     if str(required(fields, "IsTruncated")).lower() != "true":
         return VersionPage(entries=tuple(entries))
     marker = {"key-marker": fields.get("NextKeyMarker"), "version-id-marker": fields.get("NextVersionIdMarker")}
     following = encode_query({name: value for name, value in marker.items() if value})
     if not following or following == token:
-        raise ValueError("the listing is cut, and it does not say how to go on")
+        raise ValueError("the listing is truncated, but the answer has no new token for the next page")
     return VersionPage(entries=tuple(entries), next_token=following)
 
 
 def marker_of(token: str | None) -> dict[str, str]:
-    """Give where a listing of versions goes on: `key-marker` and `version-id-marker`, as far as the token has them."""
+    """Give the `key-marker` and `version-id-marker` at which a listing of versions continues, if the token has them."""
     return dict(parse_qsl(token or "", errors="strict"))
 
 
@@ -72,7 +73,7 @@ def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
     """Give a listing's page, its entries in UTF-8 binary order.
 
     Raises:
-        ValueError: The page is cut and says no way on, or leads back to itself.
+        ValueError: The page is truncated, and has no token for the next page or the token of this page.
     """
     objects = [
         ObjectInfo(
@@ -89,36 +90,50 @@ def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
     entries.sort(key=lambda entry: (entry.key if isinstance(entry, ObjectInfo) else entry.prefix).encode())
     following = answer.get("NextContinuationToken")
     if required(answer, "IsTruncated") and (not following or following == token):
-        raise ValueError("the listing is cut, and it does not say how to go on")
+        raise ValueError("the listing is truncated, but the answer has no new token for the next page")
     return ListPage(tuple(entries), following if answer.get("IsTruncated") else None)
 
 
 def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -> dict[str, StorageError]:
-    """Give the error of each key that a bulk delete did not delete; a missing one counts as deleted."""
+    """Give the error of each key that a bulk delete did not delete; a missing object counts as deleted."""
     deleted, errors = found
-    named = {*deleted, *(entry.get("Key") for entry in errors)}
+    form = bucket.vendor.capabilities.key_normalization
+    asked = {unicodedata.normalize(form, key) if form else key: key for key in keys} | {key: key for key in keys}
+    unnamed = {*keys} - {asked.get(key) for key in deleted} - {asked.get(entry.get("Key", "")) for entry in errors}
     failed: dict[str, StorageError] = {}
-    # R2 may name a key in another Unicode form: then numbers tell.
-    for key in keys if len(deleted) + len(errors) < len(keys) else ():
-        if key not in named:
-            problem = "the answer to delete does not say what became of it"
-            failed[key] = bucket.error(TransientError, key, "delete_many", problem)
     for entry in errors:
-        key, code = entry.get("Key", ""), entry.get("Code", "")
+        code = entry.get("Code", "")
         kind = error_class(code, None, bucket.vendor)
-        if not issubclass(kind, NotFoundError):
+        if issubclass(kind, NotFoundError):
+            continue
+        key = asked.get(entry.get("Key", ""))
+        # An error that names none of the keys may be about any of those that the answer does not mention.
+        for about in unnamed if key is None else (key,):
             problem = f"delete was answered {code} ({entry.get('Message', '')})"
-            failed[key] = bucket.error(kind, key, "delete_many", problem)
-            failed[key].code = code
+            failed[about] = bucket.error(kind, about, "delete_many", problem)
+            failed[about].code = code
+    # A server may return a key in another form: if the answer has an entry for each key, names are not compared.
+    for key in unnamed if len(deleted) + len(errors) < len(keys) else ():
+        if key not in failed:
+            problem = "the answer to delete does not mention this key"
+            failed[key] = bucket.error(TransientError, key, "delete_many", problem)
     return failed
 
 
 def utc(moment: datetime | None) -> datetime:
-    return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
+    """Give a moment in UTC; the epoch if there is none.
+
+    Raises:
+        ValueError: No calendar has this moment.
+    """
+    try:
+        return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError(f"{moment} is not a time") from exc
 
 
 def uploads_behind(listed: Iterable[MultipartUpload], after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
-    """Give the uploads of an answer that stand behind `after`: all of them, where the server honours the markers."""
+    """Give the uploads of an answer that come after `after`: all of them, if the server honours the markers."""
     uploads = list(listed)
     if after is not None:  # some servers ignore the markers, and answer with the first ones again
         seen = [number for number, upload in enumerate(uploads, 1) if upload.upload_id == after.upload_id]

@@ -1,17 +1,17 @@
-"""What both transports of the S3 family share: the bucket's facts, errors about it, and the one owner of repeats."""
+"""Shared by both transports of the S3 family: the bucket's facts, errors about it, and the retries of requests."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from bucketry._core.checks import check_key, check_tags, check_write
+from bucketry._core.checks import check_key
 from bucketry._core.facts import filled
 from bucketry._core.options import WriteOptions
 from bucketry._core.retry import ONE_REPEAT, RetryPolicy
@@ -27,7 +27,6 @@ from bucketry.errors import (
     RequestTimeoutError,
     StorageError,
     TransientError,
-    UnsupportedError,
 )
 
 _log = logging.getLogger("bucketry")
@@ -43,11 +42,11 @@ class S3Bucket:
     """One bucket.
 
     Args:
-        vendor: The row: limits, and what throttling looks like.
-        name: The bucket's.
-        endpoint: Where, and as whom.
+        vendor: The row, with limits and throttle codes.
+        name: The bucket's name.
+        endpoint: The URL, the credentials and the timeouts.
         state: The endpoint's clock and retry budget.
-        retry: How often one request is made at most.
+        retry: How often and after which waits a request is repeated.
         headers: What the configuration adds to requests.
     """
 
@@ -60,7 +59,7 @@ class S3Bucket:
         retry: RetryPolicy,
         headers: ConfiguredHeaders,
     ) -> None:
-        """Remember where requests go; no I/O."""
+        """Store the arguments; no I/O."""
         self.headers = headers
         self.vendor = vendor
         self.name = name
@@ -82,18 +81,18 @@ class S3Bucket:
     def refused(
         self, refusal: Refusal, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError:
-        """Give the error for an answer that is one; where it refuses this machine's clock, the server's is followed.
+        """Give the error for an error answer; if it reports that this machine's clock is wrong, correct `clock`.
 
         Args:
             refusal: The answer.
             operation: The provider's method.
-            key: The object concerned, if one is.
-            options: Of a write: its conditions say what a refusal means.
+            key: The object; `None` if the request is about the bucket.
+            options: The options of a write; its conditions decide what a refusal means.
         """
         moment = seconds_of(refusal.headers.get("date"))
         fields = refusal.fields
         if moment is not None and refusal.status == _FORBIDDEN:
-            if not fields.get("Code") and self.clock.is_off(moment):  # an answer to HEAD cannot say so
+            if not fields.get("Code") and self.clock.is_off(moment):  # an answer to HEAD has no body, and so no code
                 refusal = replace(refusal, fields={**fields, "Code": _SKEWED})
             if refusal.fields.get("Code") == _SKEWED:
                 self.clock.set_from(moment)
@@ -112,12 +111,12 @@ class S3Bucket:
     def reading(
         self, operation: str, key: str | None, kinds: tuple[type[Exception], ...] = _MALFORMED
     ) -> Iterator[None]:
-        """Turn what an answer that is no S3 server's does to its reader into an error of ours.
+        """Translate an exception of the code that reads an answer into an error of ours.
 
         Args:
             operation: The provider's method.
-            key: The object concerned.
-            kinds: The errors to take for it; by default those that a missing or malformed field makes.
+            key: The object.
+            kinds: The exceptions to translate; by default those that a missing or malformed field causes.
 
         Raises:
             TransientError: A field is missing or malformed.
@@ -127,17 +126,17 @@ class S3Bucket:
         except kinds as exc:
             if isinstance(exc, StorageError):
                 raise
-            said = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
-            raise self.unreadable(said, operation, key) from exc
+            reason = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
+            raise self.unreadable(reason, operation, key) from exc
 
     def with_facts(self, error: StorageError, operation: str, key: str | None) -> StorageError:
-        """Fill in what an error of a check, or of a local file, does not know; and give it back."""
+        """Fill in the facts that an error of a check, or of a local file, does not have yet, and give the error."""
         error.bucket = error.bucket or self.name
         return filled(error, self.vendor.name, operation, key)
 
-    def unreadable(self, said: str, operation: str, key: str | None) -> StorageError:
+    def unreadable(self, reason: str, operation: str, key: str | None) -> StorageError:
         """Give the error for an answer that cannot be read."""
-        problem = f"the answer to {operation} cannot be read, it is perhaps no S3 server's: {said}"
+        problem = f"the answer to {operation} cannot be read: {reason}; perhaps the endpoint is not an S3 server"
         return self.error(TransientError, key, operation, problem)
 
     def check_key(self, operation: str, key: str) -> None:
@@ -147,29 +146,8 @@ class S3Bucket:
         except StorageError as error:
             raise self.with_facts(error, operation, key if isinstance(key, str) else None) from None
 
-    def check_write(self, operation: str, key: str, options: WriteOptions, *, multipart: bool) -> None:
-        """Refuse a write whose precondition the vendor would not enforce."""
-        try:
-            check_write(options, self.vendor.capabilities, self.locate(key), multipart=multipart)
-        except StorageError as error:
-            raise self.with_facts(error, operation, key) from None
-
-    def check_tags(self, operation: str, key: str, tags: Mapping[str, str]) -> None:
-        """Refuse tags where objects have none, and those that S3 does not store."""
-        self.expect("tags", operation, key)
-        try:
-            check_tags(tags, self.locate(key))
-        except StorageError as error:
-            raise self.with_facts(error, operation, key) from None
-
-    def expect(self, capability: Literal["versions", "tags"], operation: str, key: str | None) -> None:
-        """Refuse what the vendor's row does not say that its servers have, before anything is sent."""
-        if not getattr(self.vendor.capabilities, capability):
-            problem = f"this provider has no {capability} (capabilities.{capability} is False); nothing was sent"
-            raise self.error(UnsupportedError, key, operation, problem)
-
     def check(self, operation: str, key: str | None, **texts: str | None) -> None:
-        """Refuse a key that no vendor could store, and parameters that are no text."""
+        """Refuse a key that no vendor could store, and parameters that are not valid Unicode."""
         if key is not None:
             self.check_key(operation, key)
         for name, value in texts.items():
@@ -181,16 +159,16 @@ class S3Bucket:
 
         Args:
             operation: The provider's method, for errors.
-            key: The object concerned.
-            repeatable: Whether a second try after a lost answer does the same as the first. If not, the
-                transfer looks what became of it; only what was surely refused is made again here.
-            timed: Whether the endpoint's `total_timeout` ends each try; if not, the caller sees to it.
+            key: The object.
+            repeatable: Whether a second try after a lost answer does the same as the first. If not, only a request
+                that the server surely refused is repeated here; after a lost answer the transfer checks the result.
+            timed: Whether the endpoint's `total_timeout` ends each try; if not, the caller limits the time.
         """
         limit = self.endpoint.timeouts.total if timed else None
         return Attempts(self, operation, key, repeatable=repeatable, limit=limit)
 
     def in_time(self, operation: str, key: str | None) -> AbstractAsyncContextManager[None]:
-        """End what is inside after `total_timeout`, if there is one.
+        """Cancel the block after `total_timeout`, if there is one.
 
         Raises:
             RequestTimeoutError: It took longer.
@@ -200,7 +178,7 @@ class S3Bucket:
 
     @asynccontextmanager
     async def within(self, seconds: float, operation: str, key: str | None) -> AsyncIterator[None]:
-        """End what is inside after so many seconds, which are what is left of `total_timeout`.
+        """Cancel the block after `seconds`, the rest of `total_timeout`.
 
         Raises:
             RequestTimeoutError: It took longer.
@@ -217,10 +195,10 @@ class S3Bucket:
 
 
 class Attempts:
-    """`while True: async with attempts:` makes a request, and makes it again where that is safe and may help.
+    """`while True: async with attempts:` makes a request, and repeats it if that is safe and may help.
 
-    The block makes the request and reads its answer, and returns. An error that another attempt may mend ends the
-    block, not the loop: the wait before the next attempt is over then. Any other error is raised.
+    The block makes the request, reads its answer and returns. If the block raises an error that another attempt may
+    avoid, leaving the block waits and drops the error, and the loop begins the next attempt. Other errors are raised.
     """
 
     __slots__ = (
@@ -239,7 +217,7 @@ class Attempts:
     def __init__(
         self, bucket: S3Bucket, operation: str, key: str | None, *, repeatable: bool, limit: float | None
     ) -> None:
-        """Begin before the first attempt."""
+        """Store the arguments; the first attempt begins later."""
         self._bucket = bucket
         self._operation = operation
         self._key = key
@@ -266,20 +244,19 @@ class Attempts:
             try:
                 await self._timeout.__aexit__(kind, error, trace)
             except RequestTimeoutError as late:
-                if late is not error and not await self._wait(late):
+                if not await self._wait(late):
                     raise
-                if late is not error:
-                    return True
+                return True
         if error is None:
             self._bucket.budget.succeed(self._spent)
         return isinstance(error, StorageError) and await self._wait(error)
 
     async def _wait(self, error: StorageError) -> bool:
-        """Wait until the request is made again; `False`: it is not."""
+        """Wait before the next attempt; `False`: there is none."""
         bucket = self._bucket
         bucket.with_facts(error, self._operation, self._key)
         if error.status == _FORBIDDEN and error.code is None and bucket.clock.offset != self._offset:
-            error.code = _SKEWED  # signed before another request's refusal corrected the clock
+            error.code = _SKEWED  # it was signed before another request's error corrected the clock
         if not self._repeatable and error.code not in ONE_REPEAT:
             return False
         delay = bucket.retry.delay(error, self._count, self._repeated)
@@ -293,9 +270,9 @@ class Attempts:
 
 
 class BodyTimeout:
-    """What is left of an endpoint's `total_timeout` for one body.
+    """The rest of an endpoint's `total_timeout` for one body.
 
-    Only the waiting for its bytes counts, not what is done with them meanwhile.
+    Only the time of waiting for bytes counts, not the time in which the caller uses them.
     """
 
     __slots__ = ("_bucket", "_key", "_left")
@@ -309,7 +286,7 @@ class BodyTimeout:
         """Wait for the next bytes.
 
         Raises:
-            RequestTimeoutError: Nothing is left.
+            RequestTimeoutError: The time is over.
         """
         if self._left is None:
             return await coming

@@ -1,4 +1,4 @@
-"""The headers that a provider's configuration adds to its requests: who pays, whose bucket it is, encryption."""
+"""The headers that a provider's configuration adds to its requests: payer, bucket owner, encryption."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 
 CUSTOMER_KEY = "customer"
-"""What a row's `encryption` calls encryption by a key that comes with each request."""
+"""The name in a row's `encryption` for encryption by a key that each request contains."""
 
 _SSE = "server-side-encryption"
 
 
 class HiddenText(str):
-    """A text that reprs do not show, nor reporters of errors, which show the locals of frames by their reprs."""
+    """A text that its `repr` hides. Error reports show the local variables of frames by `repr`."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Show that there is one."""
+        """Give three stars."""
         return "'***'"
 
 
@@ -33,10 +33,10 @@ class ConfiguredHeaders:
     """Headers by lower-case name, for each kind of request.
 
     Attributes:
-        every: Of every request.
-        existing: Of requests about the bytes or facts of an object, or of an upload, that exists already.
-        new: Of requests that make an object or open an upload.
-        source: Of requests that copy, about the object that is copied.
+        every: For every request.
+        existing: For requests about the bytes or facts of an existing object or upload.
+        new: For requests that make an object or open an upload.
+        source: For copies, about the object that is copied.
     """
 
     every: Mapping[str, str]
@@ -49,8 +49,8 @@ def configured_headers(config: S3FamilyConfig, vendor: Vendor, endpoint: Endpoin
     """Give the headers that the configuration asks for.
 
     Raises:
-        ConfigError: The vendor's row does not say that its servers do what an entry asks for, or a customer's key
-            would cross a network in clear.
+        ConfigError: The vendor's row does not list what an entry asks for, or a customer's key would be sent over a
+            network unencrypted.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
     """
@@ -66,7 +66,7 @@ def configured_headers(config: S3FamilyConfig, vendor: Vendor, endpoint: Endpoin
     if (key := config.customer_key) is not None:
         _expect("sse_customer_key", vendor, config, known=CUSTOMER_KEY in vendor.capabilities.encryption)
         if (endpoint.url or "").startswith("http://") and not endpoint.loopback:
-            problem = "plain http would show the key to everybody on the way; use https"
+            problem = "plain http would send the key unencrypted; use https"
             raise ConfigError(f"{vendor.name}: sse_customer_key: {problem}")
         existing = _customer_headers(f"x-amz-{_SSE}", key)
         source |= _customer_headers(f"x-amz-copy-source-{_SSE}", key)
@@ -101,5 +101,5 @@ def _expect(entry: str, vendor: Vendor, config: S3FamilyConfig, *, known: bool) 
     if not known:
         problem = f"{vendor.title} is not known to do this; leave it out"
         if config.endpoint_url is not None:
-            problem += ", or give server='aws' for a server of your own that does all that AWS does"
+            problem += ", or give server='aws' for a server of your own that supports all that AWS supports"
         raise ConfigError(f"{vendor.name}: {entry}: {problem}")

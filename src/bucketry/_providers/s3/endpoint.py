@@ -1,4 +1,4 @@
-"""From configuration and row to where requests go: every host part is checked before a URL is built."""
+"""Builds the endpoint from the configuration and the row; every part of a host name is checked before it is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 
 _HOST_PART = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # "_": names of containers
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # "_" is in names of containers
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _HOST_LENGTH = 253
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -24,11 +24,11 @@ _BUCKET_ARN = re.compile(
     r"arn:aws[a-z-]*:s3[a-z0-9-]*:[a-z0-9-]*:[0-9]{12}:(?:accesspoint|outpost)[/:][A-Za-z0-9/:._-]+"
 )
 _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-# Instance secrets at an address that is not link-local: EC2's over IPv6, and Oracle's and Alibaba's.
+# Services with instance secrets at addresses that are not link-local: EC2 over IPv6, Oracle, Alibaba.
 _SECRET_ADDRESSES = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "192.0.0.192", "100.100.100.200")
 )
-_OTHER_PARTITIONS = ("cn-", "eusc-", "us-iso", "eu-iso")  # their hosts end otherwise
+_OTHER_PARTITIONS = ("cn-", "eusc-", "us-iso", "eu-iso")  # their host names end differently
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -38,7 +38,7 @@ def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> 
     Args:
         config: The provider's configuration.
         vendor: Its row.
-        concurrency: Of its transfers: connections suffice for it unless the configuration says a number.
+        concurrency: Of its transfers; the default for `max_connections` is at least this number.
 
     Raises:
         ConfigError: A region, account, bucket or endpoint is malformed, or plain HTTP is not allowed there.
@@ -87,13 +87,13 @@ def check_bucket(name: str, vendor: Vendor) -> None:
 def check_url(url: str, *, allow_http: bool, owner: str) -> SplitResult:
     """Refuse an endpoint that would leak or misdirect credentials.
 
-    Names are not resolved: a name that leads to a link-local address is not noticed.
+    Names are not resolved, so a name with a link-local address is accepted.
 
     Raises:
-        ConfigError: No http or https URL with a host; holds user info, a query or a fragment; is
-            link-local; or is plain HTTP and neither on the loopback nor allowed.
+        ConfigError: The URL is no http or https URL with a host; it has user info, a query or a fragment; it is
+            link-local; or it is plain HTTP, not on the loopback and not allowed.
     """
-    if "@" in url or "?" in url or "#" in url:  # not shown: what is before an @ or in a query may be secret
+    if "@" in url or "?" in url or "#" in url:  # the message does not show the URL: user info or a query may be secret
         message = (
             f"{owner}: endpoint_url: holds user info, a query or a fragment; give https://host[:port], "
             "and credentials as configuration entries"
@@ -107,7 +107,7 @@ def check_url(url: str, *, allow_http: bool, owner: str) -> SplitResult:
 
 
 def _problem_of_url(url: str, *, allow_http: bool) -> str | None:
-    # First, because urlsplit drops tabs and line ends in silence.
+    # Checked first, because urlsplit removes tabs and line ends without an error.
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return "it has characters that an endpoint cannot have"
     try:
@@ -116,12 +116,12 @@ def _problem_of_url(url: str, *, allow_http: bool) -> str | None:
     except ValueError as exc:
         return f"it is not a URL: {exc}"
     bare = f"[{host}]" if host and ":" in host else host
-    # Clients disagree on what to do with anything else, such as "[::1]evil.com" or "host:".
+    # Clients read any other form differently, such as "[::1]evil.com" or "host:".
     is_host_and_port = parts.netloc.lower() == (bare if port is None else f"{bare}:{port}")
     if parts.scheme not in {"http", "https"} or not host or not is_host_and_port or port == 0:
         return "give it as https://host[:port]"
     if ".." in parts.path or "//" in parts.path or "%" in parts.path:
-        return "its path cannot be signed as it stands"
+        return "its path has '..', '//' or '%', which cannot be signed; give another path"
     return _problem_of_host(host, plain=parts.scheme == "http" and not allow_http)
 
 
@@ -130,7 +130,7 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
     if address is None and not _is_host_name(host):
         return "its host is neither a name nor an address"
     if address is not None and (address.is_link_local or address in _SECRET_ADDRESSES):
-        return "it is a link-local address, where clouds keep instance secrets"
+        return "it is a link-local address, at which clouds serve instance secrets"
     if plain and not _is_loopback(host):
         return (
             "plain http would send data and signatures unprotected; use https, or allow it: "
@@ -140,7 +140,7 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Give the address that the host is, unpacked where IPv6 wraps an IPv4 one; `None`: it is a name."""
+    """Give the host's address, as IPv4 if an IPv6 address contains one; `None`: the host is a name."""
     try:
         address = ipaddress.ip_address(host.removesuffix("."))
     except ValueError:
@@ -174,7 +174,7 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     url = config.endpoint_url
     if url is None:
         return None
-    if "://" not in url:  # B2 shows its endpoints without a scheme
+    if "://" not in url:  # the B2 console shows endpoints without a scheme
         host = url.partition("/")[0].lower()
         if not vendor.endpoint_host or not re.fullmatch(vendor.endpoint_host, host):
             problem = f"{url!r} has no scheme; give https://{url} (http:// on the loopback, or with allow_http)"
@@ -185,18 +185,18 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     rest = host.removeprefix(f"{config.bucket_name.lower()}.")
     is_vendors = bool(vendor.endpoint_host)
     if is_vendors and rest != host and re.fullmatch(vendor.endpoint_host, rest):
-        # Spaces shows its endpoints with the bucket in front.
+        # The Spaces console shows endpoints that begin with the bucket.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds the bucket; give https://{rest}")
     if is_vendors and re.fullmatch(vendor.endpoint_host, host) and parts.path.strip("/"):
-        # R2 shows its endpoints with the bucket behind.
+        # The R2 console shows endpoints that end in the bucket.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds a path; give https://{host}, and bucket_name")
     if parts.path.strip("/") == config.bucket_name:
-        raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name says it")
+        raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name already gives it")
     return url.rstrip("/")
 
 
 def is_own_endpoint(config: S3FamilyConfig, vendor: Vendor) -> bool:
-    """Tell whether requests go to the vendor's own servers; an endpoint with the bucket in front counts, too."""
+    """Tell whether requests go to the vendor's own servers; also if the endpoint begins with the bucket."""
     if config.endpoint_url is None:
         return True
     host = re.sub(r"^[a-z]+://", "", config.endpoint_url.lower()).partition("/")[0].partition(":")[0]
@@ -208,7 +208,7 @@ def _own_host(host: str, vendor: Vendor) -> re.Match[str] | None:
 
 
 def _named_by(url: str | None, vendor: Vendor) -> dict[str, str | None]:
-    """Give what the vendor's own host says of its region, account and jurisdiction."""
+    """Give the region, account and jurisdiction that are in the name of a vendor's own host."""
     match = _own_host(urlsplit(url).hostname or "", vendor) if url is not None else None
     return match.groupdict() if match else {}
 
@@ -220,7 +220,7 @@ def _region(config: S3FamilyConfig, vendor: Vendor, url: str | None) -> str:
         return "auto"
     region: str | None = getattr(config, "region", None)
     if (host_region := named.get("region")) and region != host_region:
-        # A region that equals the default was perhaps never given.
+        # A region that equals the default may not come from the user.
         if region not in (None, *(entry.default for entry in fields(config) if entry.name == "region")):
             problem = f"{region!r} is not the endpoint's region {host_region!r}; leave it out"
             raise _fail(vendor, "region", problem)
@@ -231,7 +231,7 @@ def _region(config: S3FamilyConfig, vendor: Vendor, url: str | None) -> str:
         example = f"; regions look like {vendor.regions[0]!r}" if vendor.regions else ""
         raise _fail(vendor, "region", f"{region!r} cannot be part of a host name{example}")
     if url is None and vendor.regions and region not in vendor.regions:
-        message = f"{vendor.name}: region {region!r} is not known to this version; trying it all the same"
+        message = f"{vendor.name}: region {region!r} is not known to this version; it is used anyway"
         warnings.warn(message, UserWarning, stacklevel=6)
     return region
 
@@ -256,7 +256,7 @@ def _built_url(config: S3FamilyConfig, vendor: Vendor, region: str) -> str:
 
 
 def _standard_aws_url(vendor: Vendor, region: str) -> str | None:
-    """Give a region's endpoint where its partition's host names are known to end as the row says."""
+    """Give the endpoint of an AWS region; `None` if the region's host names may end differently than in the row."""
     usual = region in vendor.regions and not region.startswith(_OTHER_PARTITIONS)
     return vendor.endpoint_template.format(region=region) if usual else None
 
@@ -265,14 +265,14 @@ def _addressing_style(config: S3FamilyConfig, vendor: Vendor, url: str | None) -
     is_label = _DNS_BUCKET.fullmatch(config.bucket_name) is not None
     is_address = url is not None and _address(urlsplit(url).hostname or "") is not None
     if config.addressing_style == "virtual" and not is_label and not config.bucket_name.startswith("arn:"):
-        # botocore would turn to path style in silence.
+        # botocore would use path style without an error.
         problem = f"'virtual' needs a bucket name without dots, underscores and capitals: {config.bucket_name!r}"
         raise _fail(vendor, "addressing_style", problem)
     if config.addressing_style == "virtual" and is_address:
         raise _fail(vendor, "addressing_style", f"'virtual' needs a host with a name, and {url!r} has an address")
     if config.addressing_style != "auto":
         return config.addressing_style
-    # A dot in the name breaks the certificate of the virtual host, and servers of one's own seldom have such hosts.
+    # Certificates do not cover virtual hosts with a dot in the bucket name; self-hosted servers rarely have such hosts.
     elsewhere = url is not None and _own_host(urlsplit(url).hostname or "", vendor) is None
     return vendor.addressing_style if is_label and not is_address and not elsewhere else "path"
 

@@ -1,4 +1,4 @@
-"""What a vendor's answer means: one table from error code, and one from status, to an error class.
+"""Translates a vendor's error answers: one table maps error codes to error classes, another maps statuses.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
 https://developers.cloudflare.com/r2/api/error-codes/, https://docs.wasabi.com/docs/rest-api-introduction,
@@ -41,7 +41,7 @@ CODES: Mapping[str, type[StorageError]] = MappingProxyType(
         "NoSuchVersion": NotFoundError,
         "NoSuchUpload": UploadNotFoundError,
         "NoSuchBucket": BucketNotFoundError,
-        # who asks
+        # credentials and permissions
         "AccessDenied": AccessDeniedError,
         "AllAccessDisabled": AccessDeniedError,
         "AccountProblem": AccessDeniedError,
@@ -71,7 +71,7 @@ CODES: Mapping[str, type[StorageError]] = MappingProxyType(
         "OperationAborted": TransientError,
         "BucketAlreadyExists": AlreadyExistsError,
         "BucketAlreadyOwnedByYou": AlreadyExistsError,
-        # what was sent
+        # the request's content
         "BadDigest": IntegrityError,
         "IncompleteBody": TransientError,
         "InvalidDigest": IntegrityError,
@@ -100,7 +100,7 @@ CODES: Mapping[str, type[StorageError]] = MappingProxyType(
         "InvalidRange": InvalidRangeError,
         "MetadataTooLarge": InvalidMetadataError,
         "NotImplemented": UnsupportedError,
-        # later
+        # throttling and temporary failures
         "Throttling": ThrottledError,
         "ThrottlingException": ThrottledError,
         "ThrottledException": ThrottledError,
@@ -153,27 +153,28 @@ STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 HINTS: Mapping[str, str] = MappingProxyType(
     {
         "RequestTimeTooSkewed": "this machine's clock is off by more than 15 minutes; set it",
-        "InvalidAccessKeyId": "the access key id is not known there; check the credentials and the endpoint",
+        "InvalidAccessKeyId": "the endpoint does not know this access key id; check the credentials and the endpoint",
         "SignatureDoesNotMatch": "the secret does not belong to the access key id; check the credentials",
         "ExpiredToken": "the temporary credentials have expired; get new ones",
         "PermanentRedirect": "the bucket is in another region; set region to it",
         "AuthorizationHeaderMalformed": "the bucket is in another region; set region to it",
+        "NoSuchVersion": "there is no such version of the object",
         "InvalidObjectState": "the object is archived; restore it first",
-        "EntityTooSmall": "a part but the last is smaller than the vendor allows",
+        "EntityTooSmall": "a part other than the last one is smaller than the vendor allows",
     }
 )
 
 _SERVER_ERRORS = range(500, 600)
-_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # what they do not find is no object
+_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # their 404 is about the bucket, not about the object
 
 
 def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[StorageError]:
     """Give the class of error for an answer: by the vendor's row, then by code, then by status.
 
     Args:
-        code: From the answer's XML; `None` or digits where there was no body (HEAD).
+        code: From the answer's XML; `None` or digits if there was no body (HEAD).
         status: Of the HTTP answer.
-        vendor: The row, whose throttle signals come first.
+        vendor: The row; its throttle codes and statuses are checked first.
     """
     if code in vendor.throttle_codes or (status in vendor.throttle_statuses and status is not None):
         return ThrottledError
@@ -194,21 +195,25 @@ def refusal_error(
     creates: bool = False,
     replaces: bool = False,
 ) -> StorageError:
-    """Give the error for an answer.
+    """Give the error for an error answer.
 
     Args:
         refusal: The answer.
-        vendor: The row whose throttle signals and hints count.
-        where: Begins the message, such as `"s3://bucket/key"`.
+        vendor: The row, with its throttle codes, statuses and hints.
+        where: The beginning of the message, such as `"s3://bucket/key"`.
         operation: The provider's method.
         bucket: The bucket.
-        key: The object concerned, if one is.
+        key: The object; `None` if the request is about the bucket.
         creates: The write has `if_none_match="*"`: a failed precondition then means that the object exists.
         replaces: The write has `if_match`: a missing object then is a failed precondition.
     """
     status, headers, fields = refusal.status, refusal.headers, refusal.fields
     code = fields.get("Code") or None
-    kind, hint = _meaning(error_class(code, status, vendor), operation, creates=creates, replaces=replaces)
+    kind = error_class(code, status, vendor)
+    if kind is AccessDeniedError and headers.get("x-amz-delete-marker") == "true":
+        kind, hint = NotFoundError, "this version is a delete marker"  # S3 answers 405, Method Not Allowed
+    else:
+        kind, hint = _meaning(kind, operation, creates=creates, replaces=replaces)
     if code is None and status == 404 and key is None:  # noqa: PLR2004
         kind = BucketNotFoundError
     hint = hint or HINTS.get(code or "", "")
@@ -218,7 +223,7 @@ def refusal_error(
     elif kind is AccessDeniedError and not hint:
         hint = vendor.denied_hint
     elif kind is BucketNotFoundError and not hint:
-        hint = f"there is no bucket {bucket!r} there"
+        hint = f"there is no bucket {bucket!r} at this endpoint"
         if vendor.wrong_region_as_missing_bucket:
             hint += " (or it is in another region)"
         if code is None:
@@ -227,8 +232,8 @@ def refusal_error(
         hint = "make fewer requests at once, or try again later"
     elif kind is NotFoundError and not hint:
         hint = "there is no such object"
-    said = fields.get("Message", "").strip()
-    words = f"{code or f'status {status}'}" + (f" ({said})" if said and said != code else "")
+    text = fields.get("Message", "").strip()
+    words = f"{code or f'status {status}'}" + (f" ({text})" if text and text != code else "")
     return kind(
         f"{where}: {operation} was answered {words}{'; ' if hint else ''}{hint}",
         provider=vendor.name,
@@ -245,23 +250,23 @@ def refusal_error(
 def _meaning(
     kind: type[StorageError], operation: str, *, creates: bool, replaces: bool
 ) -> tuple[type[StorageError], str]:
-    """Give what a class of error means as the answer to a write, and a hint."""
+    """Give a more exact class for the error of a write, and a hint for its message."""
     if kind is PreconditionFailedError and creates:
         return AlreadyExistsError, "the object exists already, and was left as it is"
     if kind is NotFoundError and replaces:
         return PreconditionFailedError, "there is no object to replace, and nothing was written"
     if kind is NotFoundError and operation in _MAKES_OBJECTS:
-        return BucketNotFoundError, "there is no such bucket there, or it takes no key of this form"
+        return BucketNotFoundError, "there is no such bucket there, or it does not accept a key of this form"
     return kind, ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds that the server asks to wait: RFC 9110 § 10.2.3, a number or a date, by the server's clock."""
-    said = headers.get("retry-after", "")
+    """Give the seconds to wait, from `Retry-After`: a number, or a date by the server's clock (RFC 9110 § 10.2.3)."""
+    value = headers.get("retry-after", "")
     try:
-        wait = float(said)
+        wait = float(value)
     except ValueError:
-        then, now = seconds_of(said), seconds_of(headers.get("date"))
+        then, now = seconds_of(value), seconds_of(headers.get("date"))
         if then is None:
             return None
         wait = then - (time.time() if now is None else now)

@@ -1,4 +1,4 @@
-"""Between values and HTTP headers: what the data plane sends and reads beside bodies."""
+"""Converts values to HTTP headers, and headers to values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import IntegrityError
 
 META = "x-amz-meta-"
-_SHOWN = (
+_STORED_HEADERS = (
     ("cache-control", "cache_control"),
     ("content-disposition", "content_disposition"),
     ("content-encoding", "content_encoding"),
     ("content-language", "content_language"),
 )
-"""Headers that are stored with an object and given back as they are, and what the values call them."""
+"""Headers that are stored with an object and returned unchanged, with the names of their fields in values."""
 
 ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
 _ALL, _PART = 200, 206
@@ -30,20 +30,20 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def expect_object(etag: str | None, modified: object | None) -> None:
-    """Refuse an answer of which no object can be known: every S3 server sends at least one of the two.
+    """Refuse an answer without ETag and without Last-Modified: every S3 server sends at least one of them.
 
     Raises:
-        ValueError: It is no S3 server's: a page of some proxy.
+        ValueError: Both are missing: the answer is not an S3 server's, but for example a proxy's page.
     """
     if not etag and modified is None:
         raise ValueError("it has neither ETag nor Last-Modified")
 
 
 def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
-    """Give the object of a HEAD or GET answer; `size` is the whole object's.
+    """Give the object of an answer to HEAD or GET; `size` is the size of the whole object.
 
     Raises:
-        ValueError: It is no S3 server's answer.
+        ValueError: The answer is not an S3 server's.
     """
     etag, modified = headers.get("etag"), headers.get("last-modified")
     expect_object(etag, modified)
@@ -51,14 +51,14 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     storage_class, content_type = headers.get("x-amz-storage-class"), headers.get("content-type")
     version, checksums = version_of(headers), stored_checksums(headers)
     info = listed_info(key, moment, etag or "", size, storage_class, content_type, version, checksums)
-    more: dict[str, Any] = {field: headers[name] for name, field in _SHOWN if name in headers}
+    more: dict[str, Any] = {field: headers[name] for name, field in _STORED_HEADERS if name in headers}
     if metadata := {name[len(META) :]: value for name, value in headers.items() if name.startswith(META)}:
         more["metadata"] = metadata
     return replace(info, **more) if more else info
 
 
 def written(key: str, headers: Mapping[str, str], etag: str, size: int, options: WriteOptions) -> ObjectInfo:
-    """Give the object that a write made; its time is the answer's `Date`, as the write's own is not sent."""
+    """Give the object that a write made; its time is the answer's `Date`, because the answer has no `Last-Modified`."""
     try:
         moment = http_date(headers.get("date", ""))
     except ValueError:
@@ -66,20 +66,20 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
     storage_class, content_type = options.storage_class, options.content_type
     version, checksums = version_of(headers), stored_checksums(headers)
     info = listed_info(key, moment, etag, size, storage_class, content_type, version, checksums)
-    more: dict[str, Any] = {field: value for _, field in _SHOWN if (value := getattr(options, field))}
+    more: dict[str, Any] = {field: value for _, field in _STORED_HEADERS if (value := getattr(options, field))}
     if options.metadata:
         more["metadata"] = dict(options.metadata)
     return replace(info, **more) if more else info
 
 
 def write_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers for what goes with a write in one request."""
+    """Give the headers of a write in one request: those stored with the object, and those of its conditions."""
     headers = stored_headers(options)
     return headers | condition_headers(options) if options.conditional else headers
 
 
 def stored_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers for what is stored with an object."""
+    """Give the headers that are stored with an object: metadata, tags, content type and others."""
     given = (
         ("content-type", options.content_type),
         ("cache-control", options.cache_control),
@@ -95,13 +95,13 @@ def stored_headers(options: WriteOptions) -> dict[str, str]:
 
 
 def condition_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers for what must hold, so that a write is done."""
+    """Give the headers of a write's conditions."""
     given = (("if-none-match", options.if_none_match), ("if-match", options.if_match))
     return {name: value for name, value in given if value is not None}
 
 
 def replacing_headers(options: WriteOptions | None) -> dict[str, str]:
-    """Give the headers for what a copy has in place of what its source has; `None`: it keeps all."""
+    """Give the headers of a copy that replace metadata of its source; `None`: the copy keeps all of them."""
     if options is None:
         return {}
     headers = {"x-amz-metadata-directive": "REPLACE", **stored_headers(options)}
@@ -109,17 +109,17 @@ def replacing_headers(options: WriteOptions | None) -> dict[str, str]:
 
 
 def is_header_checksum(algorithm: str) -> bool:
-    """Tell whether a checksum has a header `x-amz-checksum-…` of its own; SHA-256 goes as the signed payload's hash."""
+    """Tell whether a checksum is sent in a header `x-amz-checksum-…`; SHA-256 is sent as the signed payload's hash."""
     return algorithm in ALGORITHMS
 
 
 def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) -> dict[str, str]:
-    """Give the headers that say a body's checksum.
+    """Give the headers with a body's checksum.
 
     Args:
-        algorithm: Its name; `None`, and `"sha256"`, which the signature holds: no header.
+        algorithm: Its name; no header for `None`, nor for `"sha256"`, which is in the signature.
         digest: In hex.
-        sdk: The server wants to be told the algorithm as well.
+        sdk: Add the header with the algorithm's name, which some servers need.
     """
     if algorithm is None or digest is None or algorithm == "sha256":
         return {}
@@ -131,32 +131,32 @@ def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) ->
 
 
 def range_header(byte_range: ByteRange) -> str:
-    """Give the value of `Range`: there the last byte is named, not the one after."""
+    """Give the value of `Range`, which names the last byte, not the one after it."""
     return f"bytes={byte_range.start}-{byte_range.end - 1}"
 
 
 def expect_status(status: int | None, byte_range: ByteRange | None) -> None:
-    """Refuse a read's answer whose status says that its body is not what was asked for.
+    """Refuse the answer to a read if its status does not fit the request.
 
     Raises:
-        IntegrityError: It is another one than 200 for all of an object, or 206 for a range. `rclone serve s3` sends 200
-            for a range, too, with the right `Content-Range`.
+        IntegrityError: The status is not 200 for a whole object, or not 206 for a range. A 200 for a range is accepted,
+            too: `rclone serve s3` sends it, with the right `Content-Range`.
     """
     if status != _ALL and (byte_range is None or status != _PART):
         asked = "the whole object" if byte_range is None else f"the range [{byte_range.start}, {byte_range.end})"
-        raise IntegrityError(f"{asked} was asked for, and the answer has status {status}: it is of something else")
+        raise IntegrityError(f"{asked} was requested, but the answer has status {status}: its body is something else")
 
 
 def expect_range(content_range: str, length: int, byte_range: ByteRange | None) -> int:
-    """Give the size of the object, having checked that the answer is of the range asked for.
+    """Check that the answer has the requested range, and give the size of the whole object.
 
     Args:
-        content_range: The answer's header; empty where it has none.
-        length: Of the answer's body.
-        byte_range: What was asked for; `None`: everything.
+        content_range: The answer's header; empty if it has none.
+        length: The length of the answer's body.
+        byte_range: The requested range; `None`: the whole object.
 
     Raises:
-        IntegrityError: The range was ignored, or another one was sent.
+        IntegrityError: The server ignored the range, or sent another one.
     """
     if byte_range is None:
         return length
@@ -164,17 +164,17 @@ def expect_range(content_range: str, length: int, byte_range: ByteRange | None) 
     span, _, total = rest.partition("/")
     first, _, last = span.partition("-")
     if unit != "bytes" or not (first.isdecimal() and last.isdecimal() and total.isdecimal()):
-        asked = f"bytes {byte_range.start} to {byte_range.end} were asked for"
-        raise IntegrityError(f"{asked} and the answer names no range")
+        asked = f"bytes {byte_range.start} to {byte_range.end} were requested"
+        raise IntegrityError(f"{asked}, but the answer names no range")
     start, end, size = int(first), int(last) + 1, int(total)
     if (start, end) != (byte_range.start, min(byte_range.end, size)) or length != end - start:
-        asked = f"bytes {byte_range.start} to {byte_range.end} were asked for"
-        raise IntegrityError(f"{asked}, and {start} to {end} in a body of {length} sent")
+        asked = f"bytes {byte_range.start} to {byte_range.end} were requested"
+        raise IntegrityError(f"{asked}, but the server sent {start} to {end} in a body of {length}")
     return size
 
 
 def stored_checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Give the checksums of the whole object: a composite one is of the parts' checksums, no use for ranges."""
+    """Give the checksums of the whole object; not a composite one, which is computed from the parts' checksums."""
     if headers.get("x-amz-checksum-type") == "COMPOSITE":
         return {}
     found: dict[str, str] = {}
@@ -191,7 +191,7 @@ def base64_of(digest: str) -> str:
 
 
 def hex_of(encoded: str) -> str:
-    """Give base64 in hex; nothing for what is no base64, with which nothing could be compared."""
+    """Give base64 in hex; an empty text if it is not valid base64."""
     try:
         return base64.b64decode(encoded, validate=True).hex()
     except ValueError:
@@ -199,6 +199,6 @@ def hex_of(encoded: str) -> str:
 
 
 def version_of(headers: Mapping[str, str]) -> str | None:
-    """Give the version, where versions are kept."""
+    """Give the version id; `None` if the bucket keeps no versions."""
     version = headers.get("x-amz-version-id")
     return None if version in (None, "", "null") else version

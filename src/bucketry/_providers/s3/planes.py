@@ -1,4 +1,4 @@
-"""Which transport a bucket's requests take: the data plane where its way is a standard one, else aiobotocore."""
+"""Chooses the transport of a bucket's requests: the data plane if the endpoint is standard, else aiobotocore."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ from bucketry._session.pool import SessionPool
 from bucketry._session.standard import is_standard
 from bucketry._session.versions import fitting
 from bucketry._wire.errors import WireError
+from bucketry.errors import StorageError
 
 if TYPE_CHECKING:
     from bucketry._providers.s3.boto.plane import BotoPlane
 
 
 class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
-    """What both transports do, their arguments checked; here a missing object or upload is an error of any request.
+    """The requests that both transports make; `S3Requests` has checked the arguments.
 
-    What `operation` says is the user's call, for errors.
+    Here a missing object or upload can be an error of any request, deletes included. `operation` is the user's call,
+    for errors.
     """
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor's, and what the transport adds."""
+        """The vendor's limits and promises, changed for the transport."""
 
     @property
     def closed(self) -> bool:
-        """Whether it has to be asked for anew."""
+        """Whether the transport is closed, so that `Planes` must give another one."""
 
     async def head_bucket(self) -> None:
-        """Ask for the bucket."""
+        """Make a HeadBucket request."""
 
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
         """See `ReadsObjects.head`."""
@@ -68,10 +70,10 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `S3Requests.put_tags`."""
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Delete."""
+        """Delete one object."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML can carry, and give what the answer says of each."""
+        """Delete keys that XML 1.0 can represent, and give the result for each."""
 
     async def copy_object(
         self,
@@ -80,8 +82,8 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
-    ) -> None:
-        """Copy; what was made has to be looked at."""
+    ) -> str | None:
+        """Copy; a HEAD of the destination gives the new object."""
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
@@ -89,33 +91,33 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `CopiesObjects.copy_part`."""
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """Sign a URL; `response` is what the answer's headers are to be, as the query of the URL says it."""
+        """Sign a URL; `response` holds query parameters that set headers of the answer."""
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
-        """Sign a form."""
+        """Sign a form for a browser upload."""
 
 
 class _Chosen:
-    """What was found out in one event loop."""
+    """The transport that was chosen in one event loop."""
 
     def __init__(self) -> None:
         self.plane: RequestsPlane | None = None
 
 
 class Planes:
-    """Chooses, once for each event loop.
+    """Chooses the transport, once for each event loop.
 
     Args:
         bucket: The bucket.
         pool: Opens connections.
-        transport: What the user wants.
+        transport: The transport in the configuration.
 
     Attributes:
-        capabilities: The vendor's; once a transport was chosen, what that adds.
+        capabilities: The vendor's; after a transport was chosen, changed for it.
     """
 
     def __init__(self, bucket: S3Bucket, pool: SessionPool, transport: Transport) -> None:
-        """Remember; no I/O."""
+        """Store the arguments; no I/O."""
         self._bucket = bucket
         self._pool = pool
         self._transport = transport
@@ -126,14 +128,14 @@ class Planes:
 
     @property
     def ready(self) -> RequestsPlane | None:
-        """The data plane, where it was found already."""
+        """The transport, if it was chosen already and is not closed."""
         chosen = self._chosen.peek()
         if chosen is None or chosen.plane is None or chosen.plane.closed:
             return None
         return chosen.plane
 
     async def data(self) -> RequestsPlane:
-        """Give the transport of what programs do a million times."""
+        """Give the transport of all requests; the first call in an event loop chooses it."""
         if (plane := self.ready) is not None:
             return plane
         plane = (await self._wire() if self._transport == "auto" else None) or await self.control()
@@ -142,7 +144,7 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Give what signs URLs, which makes no request: where the way is standard, no aiobotocore is loaded for it."""
+        """Give the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
@@ -153,19 +155,27 @@ class Planes:
         try:
             client = await self._pool.origin_client(endpoint, bucket.name if virtual else "")
         except WireError as exc:
-            raise bucket.error(exc.kind, None, "connect", exc.problem) from exc
+            raise _not_opened(bucket, exc) from exc
         base = urlsplit(endpoint.standard_url or "").path.rstrip("/")
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
     async def control(self) -> BotoPlane:
-        """Give aiobotocore, loaded off the loop: it takes a second and 60 MB, and many programs never need it."""
+        """Give aiobotocore; the first call loads it in a thread.
+
+        Loading takes a second and 60 MB, and many programs never need it.
+        """
         if self._control is None:
             try:
                 loaded = await in_thread(_load)
             except WireError as exc:
-                raise self._bucket.error(exc.kind, None, "connect", exc.problem) from exc
+                raise _not_opened(self._bucket, exc) from exc
             self._control = loaded(self._bucket, self._pool)
         return self._control
+
+
+def _not_opened(bucket: S3Bucket, exc: WireError) -> StorageError:
+    """Give the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
+    return exc.kind(f"{bucket.locate()}: {exc.problem}", provider=bucket.vendor.name, bucket=bucket.name)
 
 
 def _load() -> type[BotoPlane]:

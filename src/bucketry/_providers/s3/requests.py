@@ -1,10 +1,10 @@
-"""The S3 family: one method, one request, by the data plane or by aiobotocore."""
+"""The S3 family: each method is one request, made by the data plane or by aiobotocore."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -28,17 +28,18 @@ from bucketry.errors import (
     AccessDeniedError,
     InvalidRequestError,
     NotFoundError,
+    PreconditionFailedError,
     StorageError,
     UnsupportedError,
     UploadNotFoundError,
 )
 
-_XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XML 1.0, § 2.2, and no carriage return
-PROBE_KEY = ".bucketry-connect-probe"  # asked for by connect() where nothing else is allowed; never written
+_XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XML 1.0, § 2.2, without carriage return
+PROBE_KEY = ".bucketry-connect-probe"  # connect() reads it if nothing else is allowed; it is never written
 
 
 class S3Requests(ObjectRequests):
-    """The requests of one bucket. Holds configuration only; what is live is in the pool."""
+    """The requests of one bucket. Holds configuration only; connections are in the pool."""
 
     def __init__(
         self,
@@ -67,12 +68,12 @@ class S3Requests(ObjectRequests):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor's limits and promises; once the transport is known, what that adds."""
+        """The vendor's limits and promises; after a transport was chosen, changed for it."""
         return self._planes.capabilities
 
     @property
     def max_connections(self) -> int:
-        """Sockets to the endpoint at most: as many requests can be under way at once."""
+        """The limit on sockets to the endpoint, and so on requests at the same time."""
         return self._pool.max_connections or self._bucket.endpoint.max_connections
 
     def locate(self, key: str = "") -> str:
@@ -80,7 +81,10 @@ class S3Requests(ObjectRequests):
         return self._bucket.locate(key)
 
     async def connect(self) -> None:
-        """Prove bucket and credentials: HeadBucket, else one listing, else one read that may find nothing.
+        """Check the bucket and the credentials, with requests that read only.
+
+        The first is a HeadBucket. If it is refused, a listing follows; if that is refused, a HEAD of a key that need
+        not exist.
 
         Cost: 1 to 3 requests.
         """
@@ -88,7 +92,7 @@ class S3Requests(ObjectRequests):
         try:
             await plane.head_bucket()
         except (AccessDeniedError, InvalidRequestError):
-            pass  # many tokens of R2 and B2 may not HeadBucket; an answer to HEAD does not say why
+            pass  # many tokens of R2 and B2 do not permit HeadBucket; answers to HEAD give no reason
         else:
             return
         try:
@@ -102,7 +106,7 @@ class S3Requests(ObjectRequests):
                 raise refused from None
 
     async def disconnect(self) -> None:
-        """Close the provider's own pool; one that was handed in stays open."""
+        """Close the pool if the provider made it; a pool from the caller stays open."""
         if self._owns_pool:
             await self._pool.close()
 
@@ -124,16 +128,10 @@ class S3Requests(ObjectRequests):
     # --- writes ------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        if options.conditional:
-            self._bucket.check_write("put", key, options, multipart=False)
-        if options.tags:
-            self._bucket.check_tags("put", key, options.tags)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_object(key, body, options)
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        if options.tags:
-            self._bucket.check_tags("create_multipart", key, options.tags)
         plane = await self._planes.data()
         return await plane.create_multipart(key, options)
 
@@ -149,7 +147,6 @@ class S3Requests(ObjectRequests):
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
-        self._bucket.check_write("complete_multipart", upload.key, options, multipart=True)
         plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
         return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
@@ -171,7 +168,7 @@ class S3Requests(ObjectRequests):
         plane = await self._planes.data()
         try:
             return await plane.list_multiparts(prefix, after=after)
-        except UploadNotFoundError:  # how `rclone serve s3` says that there are none
+        except UploadNotFoundError:  # `rclone serve s3` answers with this if there are none
             return ()
 
     # --- listing, deleting, copying ----------------------------------------------------------------
@@ -188,17 +185,14 @@ class S3Requests(ObjectRequests):
         return await plane.list_page(prefix, delimiter=delimiter, start_after=start_after, token=token)
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        self._bucket.expect("versions", "list_versions", prefix)
         return await (await self._planes.data()).list_versions_page(prefix, token)
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        self._bucket.expect("tags", "get_tags", key)
         return await (await self._planes.data()).get_tags(key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        self._bucket.check_tags("put_tags", key, tags)
         if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
-            problem = f"the tag {wrong[0]!r}, or its value, holds control characters"
+            problem = f"the tag {wrong[0]!r}, or its value, contains control characters"
             raise self._bucket.error(InvalidRequestError, key, "put_tags", problem)
         await (await self._planes.data()).put_tags(key, tags)
 
@@ -212,7 +206,7 @@ class S3Requests(ObjectRequests):
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
         """Remove up to `capabilities.max_delete_keys` objects and report on each.
 
-        Cost: 1 request, and 1 for each key with control characters, which XML cannot hold.
+        Cost: 1 request, and 1 for each key with control characters, which XML 1.0 cannot represent.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         failed: dict[str, StorageError] = {}
@@ -223,7 +217,7 @@ class S3Requests(ObjectRequests):
                 if _XML.fullmatch(key):
                     named.append(key)
                 else:
-                    await self.delete(key)  # XML cannot carry it
+                    await self.delete(key)  # XML 1.0 has no way to write its characters
             except StorageError as error:
                 failed[key] = error
         if named:
@@ -248,25 +242,39 @@ class S3Requests(ObjectRequests):
             options: Replaces metadata and headers; `None` keeps the source's.
 
         Raises:
-            NotFoundError: There is no such source.
-            PreconditionFailedError: The source is another version than `if_match` names.
+            NotFoundError: The source does not exist.
+            PreconditionFailedError: The source's etag is not `if_match`.
 
-        Cost: 1 request, and a HEAD, because the answer does not say the size.
+        Cost: 1 request, and a HEAD, because the answer does not contain the size.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         self._bucket.check_key("copy", source)
-        if options is not None and options.tags:
-            self._bucket.check_tags("copy", destination, options.tags)
+        if options is not None and options.conditional:
+            problem = "a copy has no condition on its destination here; leave if_match and if_none_match out"
+            raise self._bucket.error(UnsupportedError, destination, "copy", problem)
         plane = await self._planes.data()
-        await plane.copy_object(source, destination, if_match=if_match, options=options)
-        return await self.head(destination)
+        with self._about_source(source, destination):
+            version_id = await plane.copy_object(source, destination, if_match=if_match or None, options=options)
+        return await plane.head(destination, version_id=version_id if self.capabilities.versions else None)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         self._bucket.check_key("copy_part", source)
         plane = await self._planes.data()
-        return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
+        with self._about_source(source, upload.key):
+            return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
+
+    @contextmanager
+    def _about_source(self, source: str, destination: str) -> Iterator[None]:
+        """Let errors about the source of a copy name the source: S3 answers the request for the destination."""
+        try:
+            yield
+        except StorageError as error:
+            if error.code == "NoSuchKey" or isinstance(error, PreconditionFailedError):
+                error.key = source
+                error.args = (str(error).replace(self.locate(destination), self.locate(source), 1),)
+            raise
 
     # --- signed URLs -------------------------------------------------------------------------------
 
@@ -292,7 +300,7 @@ class S3Requests(ObjectRequests):
         for name, value in response.items():
             check_header(name.replace("-", "_"), value, self.locate(key))
         if response and method != "GET":
-            problem = f"only the answer to a GET has headers of one's choice, and not to a {method}"
+            problem = f"a signed URL can set the answer's headers only for a GET, not for a {method}"
             raise self._bucket.error(InvalidRequestError, key, "presign", problem)
         return await (await self._planes.signing()).presign(key, method, expires_in, response)
 
@@ -305,15 +313,15 @@ class S3Requests(ObjectRequests):
 
     def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
-        # Whoever has the URL would have to send these as headers, the customer's key among them.
+        # The user of the URL would have to send these as headers; one of them is the customer's encryption key.
         names = ["sse_customer_key", "expected_bucket_owner"]
         names += ["server_side_encryption"] if writes else []
         names += ["request_payer"] if operation == "presign_post" else []
         if name := next((name for name in names if getattr(self._config, name)), None):
-            problem = f"a signed URL or form cannot carry {name}; sign with a provider without it"
+            problem = f"a signed URL or form cannot contain {name}; sign with a provider without it"
             raise self._bucket.error(UnsupportedError, key, operation, problem)
         if self._config.anonymous:
-            problem = "anonymous=True has no credentials to sign with; give some"
+            problem = "there are no credentials to sign with, because of anonymous=True; give credentials"
             raise self._bucket.error(UnsupportedError, key, operation, problem)
         longest = self.capabilities.max_presign_expiry
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
@@ -322,7 +330,7 @@ class S3Requests(ObjectRequests):
 
 
 def _unsigned(vendor: Vendor) -> Vendor:
-    """Give the row of a vendor to whom nobody signs: a proof of bodies that is in the signature is none then."""
+    """Give the vendor's row for unsigned requests: they have no SHA-256 of the body, which is part of a signature."""
     row = vendor.capabilities
     put = None if row.put_checksum == "sha256" else row.put_checksum
     part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
@@ -330,7 +338,7 @@ def _unsigned(vendor: Vendor) -> Vendor:
 
 
 class _OpenBody:
-    """`open_body` of whichever transport it turns out to be, once there is time to look."""
+    """The context of `open_body` before a transport was chosen: entering it chooses one."""
 
     __slots__ = ("_context", "_key", "_options", "_planes")
 

@@ -1,4 +1,4 @@
-"""One page of a listing, made of objects in key order; no I/O."""
+"""Builds one page of a listing from objects in key order; no I/O."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
 
 
 def last_seen(start_after: str | None, token: str | None) -> str:
-    """Give the name after which a page begins; a token is the last entry of the page before."""
-    return max(start_after or "", token or "")  # code points sort as their UTF-8 does
+    """Give the name after which a page begins; a token is the last entry of the previous page."""
+    return max(start_after or "", token or "")  # the order of code points is the order of their UTF-8 bytes
 
 
 def take_page(
@@ -24,12 +24,12 @@ def take_page(
     """Take up to `limit` entries, and stop at the first one beyond them.
 
     Args:
-        objects: Those whose keys begin with `prefix` and sort after `after`, in UTF-8 binary order.
-        prefix: Literal; what a delimiter is looked for behind.
-        delimiter: Groups the keys that share what comes before it after the prefix.
-        after: Entries up to this one, common prefixes too, were given before.
-        limit: Entries in a page.
-        skip: Called with a common prefix: `objects` may leave out what is still to come below it.
+        objects: The objects whose keys begin with `prefix` and sort after `after`, in UTF-8 binary order.
+        prefix: Literal text; the delimiter is searched for after it.
+        delimiter: Groups the keys that have the same text between the prefix and the delimiter.
+        after: Previous pages gave all entries, common prefixes included, up to this name.
+        limit: The most entries in a page.
+        skip: Called with each common prefix, so that `objects` can leave out the remaining keys below it.
     """
     entries: list[ObjectInfo | CommonPrefix] = []
     last = ""

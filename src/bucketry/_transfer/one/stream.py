@@ -1,4 +1,4 @@
-"""A stream of one object's bytes that goes on where a body broke."""
+"""A stream of one object's bytes that resumes after an incomplete body."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from bucketry._core import checksums
 from bucketry._core.conditions import check_start, judge_read
 from bucketry._core.facts import filled
 from bucketry._core.options import ReadOptions
@@ -16,17 +17,25 @@ from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo
-from bucketry.errors import IncompleteBodyError, IntegrityError, InvalidRangeError, InvalidRequestError, StorageError
+from bucketry._runtime.threads import in_thread
+from bucketry.errors import (
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    InvalidRangeError,
+    InvalidRequestError,
+    StorageError,
+)
 
 CHUNK = MiB
-SMALL = MiB  # up to here a body is read in one piece, and held for an object before its size is known
+SMALL = MiB  # bodies up to this size are read in one piece; also the memory held while an object's size is unknown
 
 
 class ResumingStream:
-    """`async with ResumingStream(…) as reader:` the bytes of one version of an object; a body that breaks is resumed.
+    """`async with ResumingStream(…) as reader:` reads one version of an object; incomplete bodies are resumed.
 
-    A range is cut at the object's end. One that brings no bytes, because it or the object is empty, is judged by a
-    HEAD: S3 refuses every range of an empty object, and has no way to write an empty range.
+    A range is cut at the object's end. If the range or the object is empty, a HEAD replaces the GET: S3 refuses every
+    range of an empty object, and HTTP cannot express an empty range.
     """
 
     def __init__(
@@ -39,15 +48,16 @@ class ResumingStream:
         chunk_size: int = CHUNK,
         opened: tuple[AbstractAsyncContextManager[BodyReader], BodyReader] | None = None,
     ) -> None:
-        """Remember what to read; entering the context makes the first request.
+        """Store what to read; entering the context makes the first request.
 
         Args:
-            provider: Where.
+            provider: The provider of the object.
             key: The object.
-            options: Which bytes of which version.
-            policy: How often a body that breaks is asked for again.
-            chunk_size: Bytes of a chunk at most.
-            opened: The first body, where the caller has opened it; then `close` ends what entering would have begun.
+            options: The bytes and the version to read.
+            policy: How often to resume after an incomplete body.
+            chunk_size: Maximum bytes of a chunk.
+            opened: The first body, if the caller has opened it; the caller then does not enter the context, but calls
+                `close`.
         """
         self._provider = provider
         self._key = key
@@ -57,14 +67,17 @@ class ResumingStream:
         self._opened: AbstractAsyncContextManager[BodyReader] | None = None
         self._body: BodyReader | None = None
         self._info: ObjectInfo | None = None
+        self._whole = options.byte_range is None and options.verify
         self._position = options.byte_range.start if options.byte_range else 0
+        self._was_read = False
+        self._verified: str | None = None
         if opened is not None:
-            self._opened, self._body = opened
-            self._info = self._body.info
+            self._opened = opened[0]
+            self._begin(opened[1])
 
     @property
     def info(self) -> ObjectInfo:
-        """The object that the bytes are of; `size` is the whole object's.
+        """The properties of the object; `size` is the whole object's, also for a range.
 
         Raises:
             InvalidRequestError: The stream is not open.
@@ -75,13 +88,13 @@ class ResumingStream:
 
     @property
     def retries(self) -> int:
-        """Bodies that broke and were asked for again."""
+        """The number of incomplete bodies that were resumed."""
         return self._retries.count
 
     @property
     def verified(self) -> str | None:
-        """The stored checksum that the bytes of the open body are compared with; none where a body broke."""
-        return self._body.verified if self._body is not None and not self.retries else None
+        """The algorithm of the stored checksum that the bytes are compared with; `None`: they are not compared."""
+        return self._body.verified if self._body is not None and not self.retries else self._verified
 
     @property
     def _end(self) -> int:
@@ -97,12 +110,12 @@ class ResumingStream:
         try:
             byte_range = self._options.byte_range
             if byte_range is not None and not byte_range.size:
-                await self._judge_by_head()
+                await self._decide_by_head()
                 return self
             try:
                 await self._open()
             except InvalidRangeError as refused:
-                await self._judge_by_head(refused)
+                await self._decide_by_head(refused)
         except StorageError as error:
             filled(error, self._provider.name, "get", self._key)
             raise
@@ -115,36 +128,46 @@ class ResumingStream:
         await self.close()
 
     async def close(self) -> None:
-        """Release the connection; what is read afterwards is refused."""
+        """Release the connection; later reads raise an error."""
         self._body = None
-        await self._leave()
+        await self._release()
 
     async def read(self) -> bytes:
         """Give all the bytes.
 
         Raises:
-            ChecksumMismatchError: They are not those that were stored.
-            InvalidRequestError: The stream is not open.
+            ChecksumMismatchError: The bytes do not match the stored checksum.
+            IntegrityError: More or fewer bytes arrived than the object or the range has.
+            InvalidRequestError: The stream is not open, or was read already.
         """
-        body = self._opened_body()
-        if self._end - self._position <= SMALL:
-            with suppress(IncompleteBodyError):  # iterating gives what did come, and breaks again
-                return await body.read()
+        body = self._unread_body()
         wanted = self._end - self._position
-        async with aclosing(self.__aiter__()) as chunks:
-            data = b"".join([chunk async for chunk in chunks])
+        data: bytes | None = None
+        if wanted <= SMALL:
+            with suppress(IncompleteBodyError):  # iterating gives the bytes that arrived, and raises the error again
+                data = await body.read()
+        if data is None:
+            async with aclosing(self._chunks()) as chunks:
+                data = b"".join([chunk async for chunk in chunks])
         if len(data) != wanted:
-            message = f"{self._provider.locate(self._key)}: {wanted} bytes were asked for and {len(data)} came"
-            raise IntegrityError(message, key=self._key)
+            raise self._other_length(wanted, len(data))
+        if self.retries and self._whole:
+            await self._compare(data)
         return data
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of at most the chunk size; a body that breaks is resumed where it broke.
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """Give the bytes in chunks of at most the chunk size; an incomplete body is resumed at its first missing byte.
 
         Raises:
-            ChecksumMismatchError: They are not those that were stored; what was given cannot be taken back.
-            InvalidRequestError: The stream is not open.
+            ChecksumMismatchError: The bytes do not match the stored checksum; do not use the chunks given before.
+            IntegrityError: More or fewer bytes arrived than the object or the range has.
+            InvalidRequestError: The stream is not open, or was read already.
         """
+        self._unread_body()
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        first = self._position
         while True:
             before = self._position
             try:
@@ -157,19 +180,32 @@ class ResumingStream:
                 if not await self._resume(error, before):
                     return
             else:
+                if self._position != self._end:
+                    raise self._other_length(self._end - first, self._position - first)
                 return
 
     async def _open(self) -> None:
-        """Make a request for what is missing."""
-        await self._leave()
+        """Make a request for the missing bytes."""
+        await self._release()
         opening = self._provider.open_body(self._key, self._options)
-        self._body = await opening.__aenter__()
+        body = await opening.__aenter__()
         self._opened = opening
-        if self._info is None:
-            self._info = self._body.info
+        self._begin(body)
 
-    async def _judge_by_head(self, refused: InvalidRangeError | None = None) -> None:
-        """Take a HEAD for the answer to a range without bytes, or to one that was refused."""
+    def _begin(self, body: BodyReader) -> None:
+        """Use an open body; check the conditions too, because a provider may ignore them.
+
+        Raises:
+            PreconditionFailedError: The body is of another version.
+        """
+        if self._options.conditional:
+            judge_read(body.info, self._options, self._provider.locate(self._key))
+        self._body = body
+        if self._info is None:
+            self._info = body.info
+
+    async def _decide_by_head(self, refused: InvalidRangeError | None = None) -> None:
+        """Make a HEAD to decide about a range that is empty or was refused."""
         self._info = await no_bytes(self._provider, self._key, self._options, refused)
         self._body = _NoBytes(self._info)
         self._position, self._options = 0, replace(self._options, byte_range=ByteRange(0, 0))
@@ -179,25 +215,62 @@ class ResumingStream:
             raise self._not_open()
         return self._body
 
-    def _not_open(self) -> InvalidRequestError:
-        where = self._provider.locate(self._key)
-        message = f"{where}: the stream is not open; read it in `async with provider.stream(key) as chunks:`"
-        return filled(InvalidRequestError(message), self._provider.name, "get", self._key)
+    def _unread_body(self) -> BodyReader:
+        """Give the open body, which can be read only once.
 
-    async def _leave(self) -> None:
+        Raises:
+            InvalidRequestError: The stream is not open, or was read already.
+        """
+        body = self._opened_body()
+        if self._was_read:
+            raise self._misused("the stream was read already; open the object again")
+        self._was_read = True
+        return body
+
+    def _not_open(self) -> InvalidRequestError:
+        return self._misused("the stream is not open; read it in `async with provider.stream(key) as chunks:`")
+
+    def _misused(self, problem: str) -> InvalidRequestError:
+        error = InvalidRequestError(f"{self._provider.locate(self._key)}: {problem}")
+        return filled(error, self._provider.name, "get", self._key)
+
+    def _other_length(self, wanted: int, received: int) -> IntegrityError:
+        message = f"{self._provider.locate(self._key)}: expected {wanted} bytes and received {received}"
+        return IntegrityError(message, key=self._key)
+
+    async def _compare(self, data: bytes) -> None:
+        """Compare the bytes of several bodies with the stored checksum of the whole object.
+
+        Raises:
+            ChecksumMismatchError: The bytes do not match the stored checksum.
+        """
+        stored = self.info.checksums
+        algorithm = checksums.first_usable(self._provider.capabilities.stored_checksums, stored)
+        if algorithm is None:
+            return
+        computed = await in_thread(checksums.of, algorithm, data)
+        if computed != stored[algorithm]:
+            message = (
+                f"{self._provider.locate(self._key)}: the bytes are not those that were stored: their {algorithm} is "
+                f"{computed}, not {stored[algorithm]}"
+            )
+            raise ChecksumMismatchError(message, key=self._key)
+        self._verified = algorithm
+
+    async def _release(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.__aexit__(None, None, None)
 
     async def _resume(self, error: IncompleteBodyError, before: int) -> bool:
-        """Ask for what is missing of a body that broke; `False` where it broke after its last byte."""
-        if self._body is None:  # the stream was left meanwhile
+        """Request the missing bytes of an incomplete body; return `False` if no byte is missing."""
+        if self._body is None:  # the stream was closed meanwhile
             raise error
         delay = self._retries.delay(error, self._position - before)
         if self._position >= self._end:
             return False
         if not self.info.etag and self._position > before:
-            raise error  # nothing can hold the rest to the version that the beginning is of
+            raise error  # without an etag, the rest may be of another version than the beginning
         await asyncio.sleep(delay)
         self._options = self._options.rest(self._position, self._end, self.info.etag)
         await self._open()
@@ -207,7 +280,7 @@ class ResumingStream:
 async def no_bytes(
     provider: ObjectRequests, key: str, options: ReadOptions, refused: InvalidRangeError | None = None
 ) -> ObjectInfo:
-    """Give the object of a read that brings no bytes: its range is empty, or was refused and the object is empty.
+    """Give the object's properties for a read of no bytes: the range is empty, or it was refused for an empty object.
 
     Raises:
         NotFoundError: There is no such object.
@@ -229,7 +302,7 @@ async def no_bytes(
 
 
 class _NoBytes:
-    """The body of a range that holds no bytes, for which no body was asked."""
+    """The body of a range without bytes, made without a GET request."""
 
     verified = None
 

@@ -1,4 +1,4 @@
-"""What a write sends: its bytes, and their checksum as the vendor's row wants it."""
+"""The body of a write: its bytes, and the checksum that the vendor's row requires."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bucketry._runtime.file_bodies import read_body
 
 
 def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
-    """Bring a body into memory and sum it. Blocks: runs in a worker thread."""
+    """Read a body into memory and compute its checksum. Blocks: call it in a worker thread."""
     data = read_body(body, where) if isinstance(body, FileRange) else bytes(body)
-    if algorithm is None or algorithm == "sha256":  # which botocore makes itself
+    if algorithm is None or algorithm == "sha256":  # botocore computes SHA-256 itself
         return data, None
     return data, checksums.of(algorithm, data)
 
 
 def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
-    """Give the parameter that says a body's checksum; SHA-256 goes as the signed payload's hash, without one."""
+    """Give the parameter with a body's checksum; none for SHA-256, which is sent as the signed payload's hash."""
     if algorithm is None or digest is None or algorithm == "sha256":
         return {}
     return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": base64_of(digest)}

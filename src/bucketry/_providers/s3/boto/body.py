@@ -23,11 +23,11 @@ from bucketry.errors import (
     StorageError,
 )
 
-CHUNK = MiB  # one hop to a worker thread for each
+CHUNK = MiB  # each chunk costs one switch to a worker thread
 
 
 class BotoBody:
-    """The body of one answer, counted against its length."""
+    """The body of one answer; its length is checked."""
 
     def __init__(self, info: ObjectInfo, stream: Any, length: int, bucket: S3Bucket, slots: Slots) -> None:  # noqa: ANN401 - botocore border
         self.info = info
@@ -44,7 +44,7 @@ class BotoBody:
         return next(iter(self.info.checksums)) if compared else None
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
+        """Give all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
         chunks: list[bytes] = []
         try:
             async with aclosing(self.__aiter__()) as each:
@@ -77,13 +77,13 @@ class BotoBody:
             self._slots.note()
             done += len(chunk)
             if done > self._length:
-                problem = f"the body is longer than its {self._length} bytes"
+                problem = f"the body is longer than its Content-Length, {self._length} bytes"
                 raise self._bucket.error(IntegrityError, self.info.key, "get", problem)
             yield chunk
         if done < self._length:
             raise self._broken("ended", done)
 
     def _broken(self, how: str, done: int) -> StorageError:
-        """Give the error for a body that did not come whole: always one that resuming can mend."""
+        """Give the error for an incomplete body: the caller can request the rest."""
         problem = f"the body {how} after {done} of {self._length} bytes"
         return self._bucket.error(IncompleteBodyError, self.info.key, "get", problem)

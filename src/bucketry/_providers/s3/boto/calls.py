@@ -1,4 +1,4 @@
-"""One request through aiobotocore: made, repeated where that may help, and its answer read or its error told."""
+"""Makes one request through aiobotocore: repeats it if that may help, reads its answer, translates its error."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from bucketry._wire.slots import Slots
 from bucketry.errors import StorageError
 
 T = TypeVar("T")
-_NOT_TAKEN = {("head_bucket", "RequestPayer"), ("delete_object_tagging", "RequestPayer")}
-"""Parameters of every request that a method of the client has not."""
+_UNKNOWN_PARAMETERS = {("head_bucket", "RequestPayer"), ("delete_object_tagging", "RequestPayer")}
+"""Parameters of every request that these methods of the client do not have."""
 
 
 class BotoCalls:
@@ -33,12 +33,12 @@ class BotoCalls:
 
     Attributes:
         bucket: The bucket.
-        pool: Lends clients and slots.
-        capabilities: The vendor's.
+        pool: Provides clients and slots.
+        capabilities: The vendor's limits and promises.
     """
 
     def __init__(self, bucket: S3Bucket, pool: SessionPool) -> None:
-        """Remember both; no I/O."""
+        """Store the arguments; no I/O."""
         self.bucket = bucket
         self.pool = pool
         self.capabilities = bucket.vendor.capabilities
@@ -48,7 +48,7 @@ class BotoCalls:
         self._source = parameters(bucket.headers.source)
 
     async def load(self, operation: str, key: str, body: Body, algorithm: str | None) -> tuple[bytes, str | None]:
-        """Give a body in memory, and its checksum."""
+        """Read a body into memory, and give it with its checksum."""
         try:
             return await in_thread(load, body, algorithm, self.bucket.locate(key))
         except StorageError as error:
@@ -66,21 +66,21 @@ class BotoCalls:
         held: AsyncExitStack | None = None,
         **params: Any,  # noqa: ANN401 - botocore border
     ) -> T:
-        """Make a request, and again where that is safe and may help, and give what `read` makes of its answer.
+        """Make a request, repeat it if that is safe and may help, and give the result of `read`.
 
         Args:
             operation: The provider's method, for errors.
             method: The client's method.
-            read: Reads the answer; what it cannot read is asked for again.
-            key: The object concerned.
+            read: Reads the answer; if it fails, the request is repeated.
+            key: The object.
             repeatable: See `S3Bucket.attempts`.
-            options: Of a write: its conditions say what a refusal means.
-            held: Takes over client, slot and body of the answer, which `read` then gets the slots for, too.
+            options: The options of a write; its conditions decide what a refusal means.
+            held: If given, it closes the client, the slot and the body later, and `read` gets the slots, too.
             params: The method's parameters; `None` leaves one out.
         """
         bucket = self.bucket
         arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": bucket.name}
-        arguments |= {name: value for name, value in self._every.items() if (method, name) not in _NOT_TAKEN}
+        arguments |= {name: value for name, value in self._every.items() if (method, name) not in _UNKNOWN_PARAMETERS}
         if key is not None:
             arguments["Key"] = key
         bucket.check(operation, key, **{name: value for name, value in params.items() if isinstance(value, str)})
@@ -104,7 +104,7 @@ class BotoCalls:
                         return found
 
     async def sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
-        """Call one of the client's signers, which make no request."""
+        """Call one of the client's methods that sign; they make no request."""
         with self._translating("presign", key):
             async with self.pool.client(self.bucket.endpoint) as client:
                 with fitting():
@@ -115,7 +115,7 @@ class BotoCalls:
 
 
 class _Sent(BytesIO):
-    """The body of one attempt, which notes that bytes move when some are taken."""
+    """The body of one attempt; each read notes in the slots that bytes move."""
 
     def __init__(self, data: bytes, slots: Slots) -> None:
         super().__init__(data)
@@ -134,13 +134,13 @@ def _sending(data: bytes, slots: Slots) -> Iterator[_Sent]:
         yield sent
     finally:
         with suppress(BufferError):
-            sent.close()  # the client's cycles would keep its bytes until they are collected
+            sent.close()  # reference cycles of the client would keep the bytes in memory until they are collected
 
 
 class _Translating:
-    """Turns what aiobotocore raises into errors of ours; what leaves it shows no frame of another library.
+    """Turns exceptions of aiobotocore into errors of ours, and removes the frames of other libraries from tracebacks.
 
-    A class, as `contextmanager` would give the frames back to an exception that passes.
+    It is a class, because `contextmanager` would add the frames to the exception again.
     """
 
     def __init__(self, bucket: S3Bucket, operation: str, key: str | None, options: WriteOptions | None) -> None:
@@ -151,13 +151,13 @@ class _Translating:
         self._outer: BaseException | None = None
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Note the exception that is handled outside, if any."""
         self._outer = sys.exception()
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Translate."""
+        """Raise our error from the exception of aiobotocore."""
         if exc is None:
             return
         without_frames(exc, self._outer)
@@ -165,10 +165,13 @@ class _Translating:
             raise error from exc
 
     def _translated(self, exc: BaseException) -> StorageError | None:
-        """Give our error; `None`: it is none of aiobotocore's. What it looks at is gone before the error is raised."""
+        """Give our error; `None`: the exception is not aiobotocore's.
+
+        A method of its own: its local variables are gone before the error is raised.
+        """
         bucket, key, operation = self._bucket, self._key, self._operation
-        hooks = exc.__context__  # an error of one of our hooks, which aiobotocore takes for a lost connection
-        failed = exc if isinstance(exc, WireError) else hooks if isinstance(hooks, WireError) else None
+        context = exc.__context__  # aiobotocore reports an error of one of our hooks as a lost connection
+        failed = exc if isinstance(exc, WireError) else context if isinstance(context, WireError) else None
         if failed is not None:
             return bucket.error(failed.kind, key, operation, f"{operation} failed: {failed.problem}")
         if not isinstance(exc, BORDER):
@@ -179,4 +182,4 @@ class _Translating:
 
 
 def nothing(answer: dict[str, Any]) -> None:
-    """Read nothing: that the answer is a good one says all."""
+    """Read nothing: the success of the request is all that counts."""

@@ -11,7 +11,7 @@ from bucketry._providers.s3.boto.calls import BotoCalls, nothing
 
 
 class BotoListings(BotoCalls):
-    """The requests about keys, and not about bytes, of one bucket."""
+    """The requests of one bucket about keys, versions and tags, not about bytes."""
 
     async def list_page(
         self,
@@ -69,7 +69,7 @@ class BotoListings(BotoCalls):
         await self.send("delete", "delete_object", nothing, key=key, VersionId=version_id)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML can carry in one request, and give what the answer says of each."""
+        """Delete keys that XML 1.0 can represent in one request, and give the result for each."""
 
         def read(answer: dict[str, Any]) -> Deletions:
             deleted = [entry.get("Key", "") for entry in answer.get("Deleted", ())]

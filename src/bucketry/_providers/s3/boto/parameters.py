@@ -1,4 +1,4 @@
-"""From headers, in which both transports say what goes with a request, to the parameters of botocore's methods."""
+"""Converts headers, which both transports use, to the parameters of botocore's methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The S3 family through aiobotocore: one method, one request. Loaded when something first needs it."""
+"""The S3 family through aiobotocore: each method is one request. The module is loaded at first use."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from bucketry._providers.s3.headers import (
     is_header_checksum,
     replacing_headers,
     stored_headers,
+    version_of,
     write_headers,
     written,
 )
@@ -52,11 +53,11 @@ class BotoPlane(BotoListings):
 
     @property
     def closed(self) -> bool:
-        """Whether it has to be asked for anew: never."""
+        """Whether the transport is closed: never."""
         return False
 
     async def head_bucket(self) -> None:
-        """Ask for the bucket."""
+        """Make a HeadBucket request."""
         await self.send("connect", "head_bucket", nothing)
 
     # --- reads -------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ class BotoPlane(BotoListings):
                 judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
-        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
         sent = self.capabilities.get_if_match
         if_match, if_none_match, byte_range = options.if_match, options.if_none_match, options.byte_range
         async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
@@ -150,7 +151,7 @@ class BotoPlane(BotoListings):
             "create_multipart_upload",
             read,
             key=key,
-            # What a lost answer has opened has to be looked for, see _transfer.cleanup.
+            # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
             repeatable=False,
             options=options,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
@@ -192,7 +193,7 @@ class BotoPlane(BotoListings):
         full = checksum is not None and self.capabilities.full_object_checksum
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
-            etag = required(answer, "ETag")  # an empty 200 published nothing
+            etag = required(answer, "ETag")  # an empty 200 means: nothing was published
             return written(upload.key, headers_of(answer), etag, sum(part.size for part in parts), options)
 
         return await self.send(
@@ -200,7 +201,7 @@ class BotoPlane(BotoListings):
             "complete_multipart_upload",
             read,
             key=upload.key,
-            # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
+            # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
             repeatable=False,
             options=options,
             UploadId=upload.upload_id,
@@ -272,19 +273,20 @@ class BotoPlane(BotoListings):
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
-    ) -> None:
-        """Copy; what was made has to be looked at."""
+    ) -> str | None:
+        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
 
-        def read(answer: dict[str, Any]) -> None:
+        def read(answer: dict[str, Any]) -> str | None:
             required(answer.get("CopyObjectResult", {}), "ETag")
+            return version_of(headers_of(answer))
 
-        await self.send(
+        return await self.send(
             "copy",
             "copy_object",
             read,
             key=destination,
             CopySource={"Bucket": self.bucket.name, "Key": source},
-            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **parameters(replacing_headers(options)),
             **self._new,
             **self._source,
@@ -312,7 +314,7 @@ class BotoPlane(BotoListings):
             PartNumber=part_number,
             CopySource={"Bucket": self.bucket.name, "Key": source},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
-            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **self._existing,
             **self._source,
         )
@@ -321,7 +323,7 @@ class BotoPlane(BotoListings):
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
         if self._every:
-            problem = "aiobotocore would sign request_payer as a header, which whoever has the URL would have to send"
+            problem = "aiobotocore signs request_payer as a header, which the user of the URL would have to send"
             raise self.bucket.error(UnsupportedError, key, "presign", problem)
         params = {"Bucket": self.bucket.name, "Key": key}
         params |= {_RESPONSE[name]: value for name, value in response.items()}

@@ -1,4 +1,4 @@
-"""A read on the data plane: what was asked for, and the body that answers it."""
+"""The body of an answer to a GET on the data plane."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WireBody:
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Self:
-        """Make the request; a refusal may be repeated."""
+        """Make the request, and repeat it if the server refused it and a repeat may help."""
         calls, get = self._calls, self._get
         attempts = calls.bucket.attempts("get", get.key)
         while True:
@@ -41,13 +41,13 @@ class WireBody:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the connection back; it is used again if the body was read to its end."""
+        """Return the connection; it is used again if the body was read to its end."""
         if self._connection is not None:
             self._calls.client.done(self._connection)
             self._connection = None
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; when it breaks, iterating gives what did come, and then breaks again."""
+        """Give all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
         connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
@@ -60,13 +60,13 @@ class WireBody:
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes as they come; before the last of them the checksum is compared."""
+        """Give the bytes as they arrive; the checksum is compared before the last bytes are given."""
         connection, algorithm = self._opened, self.verified
         digest = checksums.new(algorithm) if algorithm is not None else None
         timeout = BodyTimeout(self._calls.bucket, self._get.key)
         left = self.info.size
         while True:
-            if self._connection is not connection:  # its bytes are perhaps another request's by now
+            if self._connection is not connection:  # another request may use the connection now
                 raise self._calls.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
             try:
                 piece = await timeout.wait(connection.piece())
@@ -82,16 +82,16 @@ class WireBody:
             yield piece
 
     def _broken(self, exc: WireError | RequestTimeoutError, connection: Connection) -> StorageError:
-        """Give the error for a body that did not come whole: one that resuming can mend."""
+        """Give the error for an incomplete body: the caller can request the rest."""
         if isinstance(exc, WireError):
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket
-        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating breaks as well
-        return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
+        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating fails as well
+        return bucket.with_facts(IncompleteBodyError(str(exc)), "get", self._get.key)
 
     @property
     def verified(self) -> str | None:
-        """The stored checksum that the bytes are compared with: a whole body only has one."""
+        """The algorithm of the stored checksum that the bytes are compared with; `None` for a range."""
         stored, options = self.info.checksums, self._get.options
         if not stored or not options.verify or options.byte_range is not None:
             return None

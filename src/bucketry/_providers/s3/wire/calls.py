@@ -1,4 +1,4 @@
-"""One request of the data plane: made, repeated where that may help, and its answer read or its error told."""
+"""Makes one request of the data plane: repeats it if that may help, reads its answer, translates its error."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from bucketry.errors import IntegrityError, StorageError
 T = TypeVar("T")
 
 OK = range(200, 300)
-_ERROR_BODY = 64 * KiB  # of an error's XML
+_ERROR_BODY = 64 * KiB  # at most, of an error's XML
 
 
 class Get(NamedTuple):
-    """A read: its request, and what the answer is compared with."""
+    """A read: its request, and the options with which the answer is compared."""
 
     call: Call
     key: str
@@ -48,16 +48,16 @@ class WireCalls:
 
     Attributes:
         bucket: The bucket.
-        client: Leads to its host.
+        client: Sends requests to its host.
     """
 
     def __init__(self, bucket: S3Bucket, client: OriginClient, root: str) -> None:
-        """Remember; no I/O.
+        """Store the arguments; no I/O.
 
         Args:
             bucket: The bucket.
-            client: Leads to its host.
-            root: The bucket's own path there, percent-encoded, without a slash at its end.
+            client: Sends requests to its host.
+            root: The bucket's path on that host, percent-encoded, without a slash at its end.
         """
         self.bucket = bucket
         self.client = client
@@ -71,7 +71,7 @@ class WireCalls:
 
     @property
     def closed(self) -> bool:
-        """Whether the client is closed, so that another has to be asked for."""
+        """Whether the client is closed, so that another one is needed."""
         return self.client.closed
 
     def call(
@@ -83,20 +83,20 @@ class WireCalls:
         *,
         repeatable: bool = True,
     ) -> Call:
-        """Give a request with the headers that go with every one."""
+        """Give a request with its own headers and those of every request."""
         every = self._headers.every
         return Call(method, path, query, {**every, **headers} if every else headers, repeatable)
 
     async def opened(
         self, operation: str, call: Call, key: str | None, begin: Callable[[AnswerHead], None] | None = None
     ) -> Connection:
-        """Make a request once, and give the connection with the head of its answer, which is a good one.
+        """Make a request once; if it succeeds, give the connection, with the answer's head read and its body not.
 
         Args:
             operation: The provider's method, for errors.
             call: The request.
-            key: The object concerned.
-            begin: Reads the head; what it raises ends the request.
+            key: The object.
+            begin: Reads the head; an exception ends the request.
         """
         try:
             connection = await self.client.open(call)
@@ -129,7 +129,7 @@ class WireCalls:
         *,
         options: WriteOptions | None = None,
     ) -> T:
-        """Make a small request, and again where that may help, and give what `read` makes of its answer."""
+        """Make a small request, repeat it if that may help, and give the result of `read`."""
         attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
         while True:
             async with attempts:
@@ -138,12 +138,12 @@ class WireCalls:
                 except WireError as exc:
                     raise self.failed(exc, operation, key) from exc
                 if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
-                    del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                    del answer  # it quotes the request: error reports that show local variables must not have it
                     raise error
                 try:
                     return read(head, answer)
                 except ValueError as exc:
-                    raise self.unreadable(exc, operation, key, options) from exc
+                    raise self.unreadable(exc, operation, key, options, head=head) from exc
 
     async def send(
         self,
@@ -157,15 +157,15 @@ class WireCalls:
         options: WriteOptions | None = None,
         sent: ByteCounter | None = None,
     ) -> T:
-        """Send a body, and give what `read` makes of the answer's head and the body's checksum.
+        """Send a body, and give the result of `read` for the answer's head and the body's checksum.
 
-        A small one goes by the loop, others by a lane.
+        The event loop sends a small body, a lane (a worker thread) sends a larger one.
         """
         if body_size(body) <= MAX_BODY:
             data = await self.bytes_of(body, operation, key) if isinstance(body, FileRange) else bytes(body)
             digest = checksums.of(algorithm, data) if algorithm else None
             headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
-            full = Call(call.method, call.path, call.query, headers, call.repeatable)  # half the time of _replace
+            full = Call(call.method, call.path, call.query, headers, call.repeatable)  # `_replace` takes twice the time
             signed = digest if algorithm == "sha256" else None
             return await self.ask(
                 operation, full, lambda head, _: read(head, digest), key, data, signed, options=options
@@ -188,12 +188,12 @@ class WireCalls:
                     raise self.failed(exc, operation, key) from exc
                 self.client.log(call, head)
                 if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
-                    del answer  # S3 quotes what was sent, and error reports show the locals of frames
+                    del answer  # it quotes the request: error reports that show local variables must not have it
                     raise error
                 try:
                     return read(head, upload.digest)
                 except ValueError as exc:
-                    raise self.unreadable(exc, operation, key, options) from exc
+                    raise self.unreadable(exc, operation, key, options, head=head) from exc
 
     # --- reads --------------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class WireCalls:
         headers = dict(self._whole_headers if summed else self._read_headers)
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
-        # Where the row does not say that the headers are honoured, the answer's etag alone decides; so it does on "*".
+        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
         if self._row.get_if_match:
             if options.if_match is not None and options.if_match != "*":
                 headers["if-match"] = options.if_match
@@ -212,7 +212,7 @@ class WireCalls:
         return Get(Call("GET", self.path(key, "get"), version_query(options.version_id), headers), key, options)
 
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
-        """Give the object, having checked that the answer is exactly the one that was asked for."""
+        """Check that the answer fits the request exactly, and give the object."""
         try:
             expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
             expect_status(head.status, get.options.byte_range)
@@ -221,7 +221,7 @@ class WireCalls:
         except IntegrityError as exc:
             raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
         except ValueError as exc:
-            raise self.unreadable(exc, "get", get.key) from exc
+            raise self.unreadable(exc, "get", get.key, head=head) from exc
         if get.options.conditional:  # some servers ignore the headers
             judge_read(info, get.options, self.bucket.locate(get.key))
         return info
@@ -229,40 +229,46 @@ class WireCalls:
     # --- errors ------------------------------------------------------------------------------------
 
     def failed(self, exc: WireError, operation: str, key: str | None) -> StorageError:
-        """Give the error for a request that was not answered, or not to its end."""
+        """Give the error for a request without an answer, or with an incomplete one."""
         return self.bucket.error(exc.kind, key, operation, f"{operation} failed: {exc.problem}")
 
     def refusal_of(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError | None:
-        """Give the error for an answer that is one; `None`: it is a good answer."""
+        """Give the error for an error answer; `None`: the request succeeded."""
         return None if head.status in OK else self.refused(head, body, operation, key, options)
 
     def refused(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError:
-        """Give the error for an answer that is one."""
+        """Give the error for an error answer."""
         return self.bucket.refused(Refusal(head.status, head.headers, error_fields(body)), operation, key, options)
 
     def unreadable(
-        self, exc: ValueError, operation: str, key: str | None, options: WriteOptions | None = None
+        self,
+        exc: ValueError,
+        operation: str,
+        key: str | None,
+        options: WriteOptions | None = None,
+        *,
+        head: AnswerHead,
     ) -> StorageError:
-        """Give the error for what an answer did to its reader."""
-        if isinstance(exc, AnswerIsErrorError):  # S3 had begun to answer when it failed
-            return self.bucket.refused(Refusal(500, {}, exc.fields), operation, key, options)
+        """Give the error for an answer that `read` could not read."""
+        if isinstance(exc, AnswerIsErrorError):  # S3 failed after it began to answer
+            return self.bucket.refused(Refusal(500, head.headers, exc.fields), operation, key, options)
         return exc if isinstance(exc, StorageError) else self.bucket.unreadable(str(exc), operation, key)
 
     def path(self, key: str, operation: str) -> str:
         """Give the encoded path of an object.
 
         Raises:
-            InvalidKeyError: No vendor could store it.
+            InvalidKeyError: No vendor can store this key.
         """
         self.bucket.check_key(operation, key)
         return f"{self.root}/{encode_path(key)}"
 
     async def bytes_of(self, body: FileRange, operation: str, key: str) -> bytes:
-        """Bring a body into memory."""
+        """Read a body into memory."""
         try:
             return await in_thread(read_body, body, self.bucket.locate(key))
         except StorageError as error:
@@ -294,7 +300,7 @@ def length_of(head: AnswerHead) -> int:
     """Give the length of an answer's body.
 
     Raises:
-        ValueError: It does not say.
+        ValueError: The answer does not state it.
     """
     if head.length is None:
         raise ValueError("it has no Content-Length")

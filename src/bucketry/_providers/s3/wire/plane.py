@@ -1,4 +1,4 @@
-"""The S3 family by the data plane: one method, one request."""
+"""The S3 family by the data plane: each method is one request."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from bucketry._providers.s3.headers import (
     range_header,
     replacing_headers,
     stored_headers,
+    version_of,
     write_headers,
     written,
 )
@@ -49,23 +50,23 @@ from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry.errors import IncompleteBodyError, RequestTimeoutError, UnsupportedError
 
-_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # the second is what rclone's server says
+_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # rclone's server sends the second
 
 
 class WirePlane(WireCalls):
-    """The requests of one bucket on a client of the data plane; `S3Requests` has checked what belongs together.
+    """The requests of one bucket on a client of the data plane; `S3Requests` has checked the arguments.
 
     Attributes:
-        capabilities: The vendor's, and what this transport adds.
+        capabilities: The vendor's limits and promises, changed for this transport.
     """
 
     def __init__(self, bucket: S3Bucket, client: OriginClient, root: str) -> None:
-        """Remember; no I/O. See `WireCalls`."""
+        """Store the arguments; no I/O. See `WireCalls`."""
         WireCalls.__init__(self, bucket, client, root)
         self.capabilities = replace(self._row, buffers_parts=False)
 
     async def head_bucket(self) -> None:
-        """Ask for the bucket."""
+        """Make a HeadBucket request."""
         await self.ask("connect", self.call("HEAD", self.root or "/"), _nothing)
 
     # --- reads -------------------------------------------------------------------------------------
@@ -73,7 +74,7 @@ class WirePlane(WireCalls):
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
 
         def read(head: AnswerHead, _: bytes) -> ObjectInfo:
-            if head.status != 200:  # noqa: PLR2004 - the only one that says all of it
+            if head.status != 200:  # noqa: PLR2004 - the only status of a complete answer
                 raise ValueError(f"its status is {head.status}")
             return info_of(key, head.headers, length_of(head))
 
@@ -105,11 +106,11 @@ class WirePlane(WireCalls):
                     error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
                     if info is None:
                         raise error from exc
-                    broken = self.bucket.error(IncompleteBodyError, key, "get", str(error))
-                    break  # the transfer asks for the rest
+                    broken = self.bucket.with_facts(IncompleteBodyError(str(error)), "get", key)
+                    break  # the transfer requests the rest
                 self.client.log(get.call, head)
                 if (refusal := self.refusal_of(head, body, "get", key)) is not None:
-                    del body  # S3 quotes what was sent, and error reports show the locals of frames
+                    del body  # it quotes the request: error reports that show local variables must not have it
                     raise refusal
                 assert info is not None  # noqa: S101 - a good answer was accepted
                 return info
@@ -120,7 +121,7 @@ class WirePlane(WireCalls):
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         headers = {**write_headers(options), **self._headers.new}
         call = self.call("PUT", self.path(key, "put"), "", headers, repeatable=not options.conditional)
-        # The file's bytes are held, so that those which were summed and looked at are those which are stored.
+        # A file is read once, so that the bytes that were summed are the bytes that are stored.
         data = await self.bytes_of(body, "put", key) if isinstance(body, FileRange) else body
 
         def read(head: AnswerHead, _: str | None) -> ObjectInfo:
@@ -143,7 +144,7 @@ class WirePlane(WireCalls):
                 raise ValueError("it has no UploadId")
             return MultipartUpload(key=key, upload_id=upload_id)
 
-        # Not to be repeated: what a lost answer has opened has to be looked for, see _transfer.cleanup.
+        # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
         call = self.call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
         return await self.ask("create_multipart", call, read, key, options=options)
 
@@ -175,16 +176,16 @@ class WirePlane(WireCalls):
 
         def read(head: AnswerHead, answer: bytes) -> ObjectInfo:
             etag = answer_fields(answer, "CompleteMultipartUploadResult").get("ETag")
-            if not etag:  # an empty 200 published nothing
+            if not etag:  # an empty 200 means: nothing was published
                 raise ValueError("it has no ETag")
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
-        # A repeat after a lost answer finds no upload, or a precondition that the first try itself made fail.
+        # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
         call = self.call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
         return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Abort; an upload that is gone is an error here."""
+        """Abort; a missing upload is an error here."""
         call = self.call("DELETE", self.path(upload.key, "abort_multipart"), upload_query(upload))
         await self.ask("abort_multipart", call, _nothing, upload.key)
 
@@ -253,7 +254,7 @@ class WirePlane(WireCalls):
                 except WireError as exc:
                     raise self.failed(exc, operation, None) from exc
                 except ValueError as exc:
-                    raise self.unreadable(exc, operation, None) from exc
+                    raise self.unreadable(exc, operation, None, head=connection.answer) from exc
                 finally:
                     self.client.done(connection)
 
@@ -277,7 +278,7 @@ class WirePlane(WireCalls):
             await self.ask("put_tags", call, _nothing, key)
             return
         body = tags_request(tags)
-        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # which this request needs
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires it for this request
         call = self.call("PUT", self.path(key, "put_tags"), "tagging=", headers)
         await self.ask("put_tags", call, _nothing, key, body)
 
@@ -287,9 +288,9 @@ class WirePlane(WireCalls):
         await self.ask("delete", call, _nothing, key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML can carry, and give what the answer says of each."""
+        """Delete keys that XML 1.0 can represent, and give the result for each."""
         body = deletion_request(keys)
-        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # the one that this request needs
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires it for this request
         call = self.call("POST", self.root or "/", "delete=", headers)
         return await self.ask("delete_many", call, lambda _, answer: deletions(answer), None, body)
 
@@ -300,15 +301,16 @@ class WirePlane(WireCalls):
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
-    ) -> None:
-        """Copy; what was made has to be looked at."""
+    ) -> str | None:
+        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
         headers = self._source(source, if_match) | {**replacing_headers(options), **self._headers.new}
 
-        def read(_: AnswerHead, answer: bytes) -> None:
-            if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 copied nothing
+        def read(head: AnswerHead, answer: bytes) -> str | None:
+            if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 means: nothing was copied
                 raise ValueError("it has no ETag")
+            return version_of(head.headers)
 
-        await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
+        return await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
@@ -332,7 +334,7 @@ class WirePlane(WireCalls):
     # --- signed URLs -------------------------------------------------------------------------------
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """See `Presigns.presign`; what else goes with every request stands in the URL."""
+        """See `Presigns.presign`; the headers of every request become query parameters."""
         query = encode_query({**response, **self._headers.every})
         try:
             return await self.client.presign(Call(method, self.path(key, "presign"), query), expires_in)
@@ -351,10 +353,10 @@ class WirePlane(WireCalls):
 
     def _source(self, source: str, if_match: str | None) -> dict[str, str]:
         headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}", **self._headers.source}
-        if if_match is not None and self._row.copy_source_if_match:
+        if if_match and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers
 
 
 def _nothing(head: AnswerHead, answer: bytes) -> None:
-    """Read nothing: that the answer is a good one says all."""
+    """Read nothing: the success of the request is all that counts."""

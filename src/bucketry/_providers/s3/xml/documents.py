@@ -1,12 +1,12 @@
 """The data plane's XML: a bounded reader of S3's answers, errors and deletions; listing pages are in `listing`.
 
-The reader is the standard library's C parser: expat, straight into C elements, so that no Python runs for each
-element. It takes 2.6 ms for 1,000 keys in 345 KB. expat with Python functions as handlers takes 3.3 ms before they do
-anything, 3.5 ms with the tree builder's methods as handlers.
+The reader uses the standard library's C parser: expat builds C elements, so no Python code runs for each element. It
+takes 2.6 ms for 1,000 keys in 345 KB. With Python functions as handlers expat takes 3.3 ms even if they do nothing;
+with the tree builder's methods as handlers it takes 3.5 ms.
 
-An answer is not trusted. Its encoding is UTF-8 whatever it says; a document type, and with it every entity but XML's
-own five, is refused; its bytes, tags and attributes are counted; and of its tree no more is held than the child of
-the root that is arriving. That child's bytes are limited, and with them its texts and its depth: nothing recurses.
+An answer is not trusted. It is read as UTF-8, whatever encoding it declares. A document type is refused, and with it
+every entity but XML's own five. Bytes, tags and attributes are counted. The tree holds only the child of the root that
+is arriving. The size of that child is limited, and so are its texts and its depth. Nothing recurses.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from bucketry._core.units import KiB, MiB
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-LARGEST_ANSWER = 16 * MiB  # 1,000 keys of 1,024 bytes, each as `&quot;` or `%22`, and what goes with them: 7 MiB
+LARGEST_ANSWER = 16 * MiB  # 1,000 keys of 1,024 bytes, each byte as `&quot;` or `%22`, and other fields: 7 MiB
 LARGEST_CHILD = 64 * KiB  # an entry of a listing is 7 KiB at most
-MOST_MARKUP = 300_000  # signs that begin a tag or an attribute's value: 10,000 entries with all that S3 sends of each
+MOST_MARKUP = 300_000  # `<` and `=` characters: enough for 10,000 entries with every field that S3 sends
 _SLICE = 32 * KiB  # so that a large piece of an answer does not become a large tree
-_DOCUMENT_TYPE = b"<!DOCTYPE"  # the only way to write it: no space, no small letter, no other encoding
+_DOCUMENT_TYPE = b"<!DOCTYPE"  # no other form is valid: no space, no small letter; other encodings are refused
 _ERROR_FIELDS = ("Code", "Message", "Region", "RequestId")
 _DELETION_FIELDS = ("Key", "Code", "Message")
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, § 2.2
 
 
 class MalformedXMLError(ValueError):
-    """An answer that is not the XML it should be: cut short, of another kind, or past a limit."""
+    """The answer is not the expected XML: it is cut short, has another root, or exceeds a limit."""
 
 
 class AnswerIsErrorError(ValueError):
-    """An `<Error>` where an answer was expected: S3 sends it with status 200 once it has begun to answer.
+    """The answer is an `<Error>`: S3 sends it with status 200 if it fails after it began to answer.
 
     Attributes:
-        fields: As `error_fields` gives them.
+        fields: The same as `error_fields` gives.
     """
 
     def __init__(self, fields: dict[str, str]) -> None:
@@ -47,17 +47,17 @@ class AnswerIsErrorError(ValueError):
 
 
 class XMLReader:
-    """Reads a document as its bytes arrive and hands out the children of its root, each once, when complete.
+    """Reads a document as its bytes arrive, and gives each child of its root once, when the child is complete.
 
-    After an error it is of no more use.
+    After an error the reader cannot be used again.
 
     Args:
-        roots: The names that the root may have, in whatever namespace.
+        roots: The names that the root may have, in any namespace.
         fields: The names that `texts` looks for.
 
     Attributes:
-        root: The name of the root; empty until it is there.
-        namespace: What stands before each name, such as `"{http://s3.amazonaws.com/doc/2006-03-01/}"`.
+        root: The name of the root; empty until it has arrived.
+        namespace: The text before each name, such as `"{http://s3.amazonaws.com/doc/2006-03-01/}"`.
     """
 
     def __init__(self, *roots: str, fields: tuple[str, ...] = ()) -> None:
@@ -66,7 +66,7 @@ class XMLReader:
         self._roots = roots
         self._fields = fields
         builder = TreeBuilder()
-        self._above: Element = builder.start("", {})  # the document's root becomes its child, seen as soon as it opens
+        self._above: Element = builder.start("", {})  # parent of the root: shows the root as soon as it begins
         self._parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314 - see the module's docstring
         self._tail = b""
         self._size = 0
@@ -74,16 +74,16 @@ class XMLReader:
         self._markup = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Element]:
-        """Take the next bytes and give the children that they complete; to be exhausted.
+        """Read the next bytes and give the children that they complete; the caller must exhaust the iterator.
 
         Raises:
-            MalformedXMLError: They do not continue a document of one of the roots, or pass a limit.
+            MalformedXMLError: The bytes are not XML with one of the roots, or exceed a limit.
         """
         for start in range(0, len(data), _SLICE):
             yield from self._read(bytes(memoryview(data)[start : start + _SLICE]))
 
     def close(self) -> Iterator[Element]:
-        """Give the children that are left, once all bytes are fed; to be exhausted.
+        """Give the remaining children, after all bytes were fed; the caller must exhaust the iterator.
 
         Raises:
             MalformedXMLError: The document is not complete.
@@ -92,18 +92,18 @@ class XMLReader:
             self._parser.close()
         except ParseError as exc:
             raise MalformedXMLError(f"the answer is not complete XML: {exc}") from exc
-        yield from self._complete_children()  # newer versions of expat put off what follows a cut token
+        yield from self._complete_children()  # newer versions of expat parse a token later if it arrives in pieces
         yield from self._above[0]
 
     def texts(self, child: Element) -> Iterator[str | None]:
-        """Give the text of each of the `fields`, of elements right below `child`; `None` for one that is not there."""
+        """Give the text of the element directly below `child` for each of the `fields`; `None` if it is missing."""
         return map(child.findtext, self._fields)
 
     def name(self, child: Element) -> str:
         """Give the name of a child of the root.
 
         Raises:
-            MalformedXMLError: It is of another namespace: to pass over it could lose an object.
+            MalformedXMLError: It is in another namespace. Skipping it could lose an object.
         """
         name = child.tag.removeprefix(self.namespace)
         if name.startswith("{"):
@@ -114,15 +114,15 @@ class XMLReader:
         self._size += len(piece)
         if self._size > LARGEST_ANSWER:
             raise MalformedXMLError(f"the answer is longer than {LARGEST_ANSWER} bytes")
-        self._markup += piece.count(b"<") + piece.count(b"=")  # the parser keeps each name that is new
+        self._markup += piece.count(b"<") + piece.count(b"=")  # the parser keeps every new name in memory
         if self._markup > MOST_MARKUP:
             raise MalformedXMLError(f"the answer has more than {MOST_MARKUP} tags and attributes")
-        if not self.root:  # inside the root it is a syntax error
+        if not self.root:  # inside the root a document type is a syntax error
             prolog = self._tail + piece
-            if b"\0" in prolog:  # UTF-16, which its mark or its first sign would turn on
+            if b"\0" in prolog:  # UTF-16: a byte order mark or the first character would select it
                 raise MalformedXMLError("the answer is not XML in UTF-8")
             if _DOCUMENT_TYPE in prolog:
-                raise MalformedXMLError("the answer has a document type, which S3's never have")
+                raise MalformedXMLError("the answer has a document type, which S3 never sends")
             self._tail = prolog[1 - len(_DOCUMENT_TYPE) :]
         try:
             self._parser.feed(piece)
@@ -135,7 +135,7 @@ class XMLReader:
         return complete
 
     def _complete_children(self) -> list[Element]:
-        """Take out of the tree what cannot change any more: all children of the root but the last."""
+        """Remove the complete children of the root from the tree, and give them: all children but the last."""
         if not len(self._above):
             return []
         root = self._above[0]
@@ -151,10 +151,10 @@ class XMLReader:
 
 
 def error_fields(body: bytes) -> dict[str, str]:
-    """Give what an `<Error>` says: its `Code`, `Message`, `Region` and `RequestId`, as far as it has them.
+    """Give the `Code`, `Message`, `Region` and `RequestId` of an `<Error>`, as far as it has them.
 
     Returns:
-        Nothing where the body is no such document: empty, cut short, or a proxy's page.
+        An empty dictionary if the body is no `<Error>`: it is empty, cut short, or a proxy's page.
     """
     reader = XMLReader("Error")
     fields: dict[str, str] = {}
@@ -167,16 +167,16 @@ def error_fields(body: bytes) -> dict[str, str]:
 
 
 def keep_error_field(fields: dict[str, str], name: str, child: Element) -> None:
-    """Put a child of an `<Error>` among its `fields`, if it is one of those that errors are made of."""
+    """Add a child of an `<Error>` to `fields`, if it is one of the fields that our errors use."""
     if name in _ERROR_FIELDS:
         fields.setdefault(name, child.text or "")
 
 
 def deletions(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
-    """Give what a `<DeleteResult>` says; its keys are plain, no URL encoding can be asked for.
+    """Read a `<DeleteResult>`; its keys are plain, because the request cannot ask for URL encoding.
 
     Returns:
-        The keys deleted, and `Key`, `Code` and `Message` of each that was not; empty texts for what is not said.
+        The deleted keys, and `Key`, `Code` and `Message` of each key that was not deleted; a missing text is empty.
 
     Raises:
         AnswerIsErrorError: It is an `<Error>`.
@@ -201,25 +201,25 @@ def deletions(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def deletion_request(keys: Sequence[str]) -> bytes:
-    """Give the `<Delete>` document that asks for the deletion of `keys`.
+    """Give the `<Delete>` document that requests the deletion of `keys`.
 
     Args:
-        keys: What XML can carry: no control characters but tab, line feed and carriage return.
+        keys: Keys that XML can represent: no control characters but tab, line feed and carriage return.
 
     Raises:
-        ValueError: A key has a character that XML cannot carry.
+        ValueError: A key has a character that XML 1.0 cannot represent.
     """
     objects = "".join(f"<Object><Key>{escaped(key)}</Key></Object>" for key in keys)
     return f'<Delete xmlns="{NAMESPACE}">{objects}</Delete>'.encode()
 
 
 def escaped(text: str) -> str:
-    """Give a text as it stands in an element.
+    """Escape a text for use in an element.
 
     Raises:
-        ValueError: It has a character that XML cannot carry.
+        ValueError: The text has a character that XML 1.0 cannot represent.
     """
     if _NO_XML.search(text):
-        raise ValueError(f"XML cannot carry {text!r}")
+        raise ValueError(f"XML 1.0 cannot represent {text!r}")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # a bare one may be read as the other
+    return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # parsers may change unescaped ones

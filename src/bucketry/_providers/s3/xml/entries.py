@@ -1,8 +1,8 @@
-"""A listing's entries as AWS and most others write them: taken out of the page in one sweep, without an XML parser.
+"""Reads a listing's entries with a regular expression, if they have the form that AWS and most others use.
 
-An entry that is written in the usual way, element by element and without a blank between them, fits one regular
-expression. Whatever does not fit it exactly goes to the XML reader, and so does all that surrounds the entries. The
-sweep takes 0.8 ms for 1,000 entries, the XML reader 3.6.
+In the usual form the elements have a fixed order and no blanks between them: such an entry matches one regular
+expression. Entries that do not match exactly go to the XML reader, and so do the bytes before and after the entries.
+The regular expression takes 0.8 ms for 1,000 entries, the XML reader 3.6 ms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Columns: TypeAlias = tuple[list[str], list[str], list[str], list[str], list[str]
 
 _FIRST, _LAST = b"<Contents>", b"</Contents>"
 _LONGEST_HEAD = 16 * KiB
-_HEAD = re.compile(  # all elements closed but the root: the entries are right below it
+_HEAD = re.compile(  # all elements but the root are closed: the entries are directly below the root
     rb"(?:<\?xml [^<>]*\?>)?\s*<ListBucketResult(?: xmlns=\"[^\"<>&]*\")?>\s*"
     rb"(?:<([A-Za-z]+)>[^<>]*</\1>\s*|<[A-Za-z]+/>\s*)*"
 )
@@ -30,7 +30,7 @@ _NOTHING: Columns = ([], [], [], [], [])
 
 
 class EntrySweep:
-    """Splits a listing's bytes, as they come, into entries of the usual form and what is for the XML reader."""
+    """Splits a listing's bytes, as they arrive, into entries of the usual form and bytes for the XML reader."""
 
     def __init__(self) -> None:
         self._pending = b""
@@ -38,7 +38,7 @@ class EntrySweep:
         self._over = False
 
     def feed(self, data: bytes) -> tuple[Columns, bytes]:
-        """Give the entries that the next bytes complete, and the bytes that the XML reader is to have."""
+        """Give the entries that the next bytes complete, and the bytes that the XML reader must read."""
         if self._over:
             return _NOTHING, data
         head = b""
@@ -62,7 +62,7 @@ class EntrySweep:
         return columns, head
 
     def close(self) -> bytes:
-        """Give what is left for the XML reader when all bytes have come."""
+        """Give the remaining bytes for the XML reader, after all bytes were fed."""
         return self._end(self._pending)
 
     def _end(self, rest: bytes) -> bytes:
@@ -71,17 +71,17 @@ class EntrySweep:
 
 
 def _columns(entries: bytes) -> Columns | None:
-    """Give what the entries say; `None`: one of them is not of the usual form."""
+    """Give the fields of the entries; `None`: one entry does not have the usual form."""
     if not entries.isascii():
         return None
     split = _ENTRY.split(entries.decode("ascii"))
-    step = _ENTRY.groups + 1  # what is between the matches comes first, and then in turn with the five groups
+    step = _ENTRY.groups + 1  # the list repeats: the text before a match, then its five groups
     if any(split[::step]):
         return None
     keys, modified, etags, sizes, classes = (split[at::step] for at in range(1, step))
     unquoted = " ".join(etags).replace("&quot;", '"')
     plain = "".join([*keys, *modified, unquoted])
-    if "&" in plain or ">" in plain or not plain.isprintable():  # to be unescaped, or refused
+    if "&" in plain or ">" in plain or not plain.isprintable():  # the XML reader must unescape or refuse these
         return None
     etags = unquoted.split(" ")
     return (keys, modified, etags, sizes, classes) if len(etags) == len(keys) else None

@@ -1,4 +1,4 @@
-"""The XML of multipart uploads: what asks for them, and what answers."""
+"""The XML of multipart uploads: bodies of requests and answers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _PART_FIELDS = ("PartNumber", "Size", "ETag")
 
 
 def answer_fields(body: bytes, *roots: str) -> dict[str, str]:
-    """Give the texts right below the root of an answer, one of `roots`, by name; none of an empty answer.
+    """Give the texts directly below the root, by name; none for an empty answer. The root must be one of `roots`.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`, sent with status 200 because the answer had been begun.
+        AnswerIsErrorError: It is an `<Error>`, which S3 sends with status 200 if it fails after it began to answer.
         MalformedXMLError: It is anything else.
     """
-    text = body.lstrip()  # blanks say that the server is still at it
+    text = body.lstrip()  # the server sends blanks while it is still working
     if not text:
         return {}
     reader = XMLReader(*roots, "Error")
@@ -45,7 +45,7 @@ def answer_fields(body: bytes, *roots: str) -> dict[str, str]:
 
 
 def completion_request(parts: Iterable[Mapping[str, str]]) -> bytes:
-    """Give the `<CompleteMultipartUpload>` document; each part as its fields, in order of their numbers."""
+    """Give the `<CompleteMultipartUpload>` document; `parts` are the fields of each part, sorted by part number."""
     listed = "".join(
         "<Part>" + "".join(f"<{name}>{escaped(value)}</{name}>" for name, value in part.items()) + "</Part>"
         for part in parts
@@ -54,7 +54,7 @@ def completion_request(parts: Iterable[Mapping[str, str]]) -> bytes:
 
 
 def open_uploads(body: bytes) -> list[tuple[str, str, datetime | None]]:
-    """Give key, id and beginning of each upload that a `<ListMultipartUploadsResult>` names; keys are plain.
+    """Give the key, id and start time of each upload in a `<ListMultipartUploadsResult>`; keys are plain.
 
     Raises:
         AnswerIsErrorError: It is an `<Error>`.
@@ -69,7 +69,7 @@ def open_uploads(body: bytes) -> list[tuple[str, str, datetime | None]]:
 
 
 def stored_parts(body: bytes) -> tuple[Part, ...]:
-    """Give the parts that a `<ListPartsResult>` names, in order of their numbers; checksums are left out.
+    """Give the parts in a `<ListPartsResult>`, sorted by part number as S3 sends them; without checksums.
 
     Raises:
         AnswerIsErrorError: It is an `<Error>`.
@@ -84,7 +84,7 @@ def stored_parts(body: bytes) -> tuple[Part, ...]:
 
 
 def _texts(body: bytes, root: str, name: str, fields: tuple[str, str, str], *others: str) -> list[list[str | None]]:
-    """Give the texts of some fields of each element of one name in an answer; `others` are what servers call its root.
+    """Give the texts of `fields` of each element `name` in an answer; `others` are other names of its root.
 
     Raises:
         AnswerIsErrorError: It is an `<Error>`.
@@ -108,4 +108,4 @@ def _moment(text: str | None) -> datetime | None:
     try:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError as exc:
-        raise MalformedXMLError(f"Initiated is {text!r}, no time") from exc
+        raise MalformedXMLError(f"Initiated is {text!r}, which is not a time") from exc

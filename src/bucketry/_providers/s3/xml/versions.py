@@ -1,4 +1,4 @@
-"""The XML of versions and tags: what asks for them, and what answers."""
+"""The XML of versions and tags: bodies of requests and answers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PAGE_FIELDS = frozenset({"EncodingType", "IsTruncated", "NextKeyMarker", "NextV
 
 
 def versions(body: bytes) -> tuple[list[ObjectVersion], dict[str, str]]:
-    """Give what a `<ListVersionsResult>` says: its versions and delete markers as they stand, and what is said of it.
+    """Give the versions and delete markers of a `<ListVersionsResult>` in their order there, and the page's own fields.
 
-    Names were asked for in URL encoding; they are decoded where the answer says that they are encoded.
+    The request asks for URL-encoded names; they are decoded if the answer says that they are encoded.
 
     Raises:
         AnswerIsErrorError: It is an `<Error>`.
@@ -55,9 +55,10 @@ def _version(reader: XMLReader, child: Element, name: str, *, encoded: bool) -> 
     if not key or not version_id:
         raise MalformedXMLError("a version of the answer has no Key or no VersionId")
     try:
-        moment = datetime.fromisoformat(modified or "").astimezone(UTC)
+        moment = datetime.fromisoformat(modified or "")
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         length = int(size or 0)
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise MalformedXMLError(f"a version of the answer has no time or no size: {exc}") from exc
     return ObjectVersion(
         key=unquoted([key])[0] if encoded else key,
@@ -75,7 +76,7 @@ def tags_request(tags: Mapping[str, str]) -> bytes:
     """Give the `<Tagging>` document.
 
     Raises:
-        ValueError: A name or a value has a character that XML cannot carry.
+        ValueError: A name or a value has a character that XML 1.0 cannot represent.
     """
     listed = "".join(
         f"<Tag><Key>{escaped(name)}</Key><Value>{escaped(value)}</Value></Tag>" for name, value in tags.items()
