@@ -94,7 +94,8 @@ class CopiesObjects(Protocol):
             source: Key to copy.
             destination: Key to write.
             if_match: The source's etag, to copy exactly that version.
-            options: Replaces metadata and content type; `None` keeps the source's.
+            options: Replaces metadata, content type and other headers; `None` keeps the source's. The source's tags
+                stay unless `options` has tags.
 
         Raises:
             UnsupportedError: The provider has no server-side copy.
