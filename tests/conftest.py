@@ -1,4 +1,4 @@
-"""What holds for every test: nothing of this machine's configuration is seen."""
+"""Fixtures for every test: no test sees this machine's configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-# "ci" repeats the last run's examples, so that a failure is the change's; "nightly" tries new ones, 20 times as many.
+# "ci" repeats fixed examples, so that only a change of the code can fail; "nightly" tries 20 times as many new ones.
 settings.register_profile("ci", max_examples=100, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=2_000, derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -18,7 +18,7 @@ _NAMES = ("LOCAL_STORAGE_PATH", "STORAGE_PROVIDER")
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Hide credentials, endpoints and configuration files of whoever runs the tests."""
+    """Hide the user's credentials, endpoints and configuration files."""
     for name in [*os.environ]:
         if name.startswith(_PREFIXES) or name in _NAMES:
             monkeypatch.delenv(name)

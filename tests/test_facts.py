@@ -1,4 +1,4 @@
-"""Errors get provider and operation in one place: what raises them does not know, and need not."""
+"""Errors get provider and operation in one place, so that the code that raises them need not know both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BORDERS = (
 
 
 def own_facts(source: str) -> list[int]:
-    """Give the lines in which an error is made with a provider or an operation of its own."""
+    """Give the lines that make an error with a provider or an operation."""
     return [
         node.lineno
         for node in ast.walk(ast.parse(source))
@@ -50,7 +50,7 @@ def own_facts(source: str) -> list[int]:
 
 @pytest.mark.parametrize("package", ["_transfer", "_providers"])
 def test_nobody_fills_in_facts_by_himself(package: str) -> None:
-    """Where the classes at the border fill in provider and operation, no other code does."""
+    """Only the classes with public methods set provider and operation of errors."""
     found = {
         path.name: lines
         for path in sorted((SOURCE / package).glob("*.py"))
@@ -60,7 +60,7 @@ def test_nobody_fills_in_facts_by_himself(package: str) -> None:
 
 
 def test_an_error_with_facts_of_its_own_is_found() -> None:
-    """The check sees an error that is raised, returned or passed on."""
+    """The check finds an error that is raised, returned or passed to a function."""
     assert own_facts('raise NotFoundError("x", key="k")') == []
     assert own_facts('raise NotFoundError("x", provider="p")') == [1]
     assert own_facts('def f():\n    return ConfigError("x", operation="o")') == [2]
@@ -68,7 +68,7 @@ def test_an_error_with_facts_of_its_own_is_found() -> None:
 
 @pytest.mark.parametrize("border", BORDERS, ids=lambda border: border.__name__)
 def test_every_public_method_is_at_the_border(border: type) -> None:
-    """Each coroutine method of a class at the border, and its `open_body`, fills in facts, or says that it does so."""
+    """Each public coroutine method, and `open_body`, sets the attributes, or is listed in `FILLS_IN_FACTS`."""
     methods = {
         name: method
         for name, method in vars(border).items()
@@ -78,7 +78,7 @@ def test_every_public_method_is_at_the_border(border: type) -> None:
     assert methods
     assert {
         name for name, method in methods.items() if method.__globals__["__name__"] != fills_in_facts.__module__
-    } == set(getattr(border, "FILLS_IN_FACTS", ()))  # the contract suite provokes these
+    } == set(getattr(border, "FILLS_IN_FACTS", ()))  # the contract suite causes these errors
     if border in (LocalRequests, MemoryRequests, WrappedRequests):
         requests = {name for kind in ObjectRequests.__mro__ for name in vars(kind) if not name.startswith("_")}
         defaults = set() if border is WrappedRequests else {"presign", "presign_post", "list_versions_page"}
@@ -86,7 +86,7 @@ def test_every_public_method_is_at_the_border(border: type) -> None:
 
 
 def test_what_is_known_stays() -> None:
-    """Only what an error does not say is filled in."""
+    """Only missing attributes of an error are set."""
     error = filled(NotFoundError("x", key="k", operation="head"), "p", "get", "other")
     assert (error.provider, error.operation, error.key) == ("p", "head", "k")
     with pytest.raises(ZeroDivisionError), Facts("p", "get", "k"):
@@ -94,7 +94,7 @@ def test_what_is_known_stays() -> None:
 
 
 async def test_what_ends_an_open_body_is_its_users() -> None:
-    """An error that the user of an open body raises is left as it is; that of opening it is filled in."""
+    """An error from the user of an open body does not change; an error of opening it gets the attributes."""
     provider = bucketry.MemoryProvider()
     await provider.put("k", b"1")
     mine = InvalidKeyError("mine")
@@ -105,7 +105,7 @@ async def test_what_ends_an_open_body_is_its_users() -> None:
 
 
 async def test_a_provider_of_ones_own_is_filled_in_too() -> None:
-    """What a provider of one's own raises, or reports of a batch, is filled in without its doing."""
+    """Errors that a third-party provider raises, or returns for a batch, get the attributes automatically."""
 
     class Own(bucketry.MemoryProvider):
         async def head(self, key: str, *, version_id: str | None = None) -> bucketry.ObjectInfo:

@@ -1,7 +1,7 @@
-"""Imports go one way: this table is the architecture, and these tests hold the package to it.
+"""Imports have one direction: this table is the architecture, and the tests check the package against it.
 
-Read from the installed package's source, so the same tests judge a wheel. Imports for type checkers
-only (`if TYPE_CHECKING:`) count as all others: a reader follows them, too.
+They read the installed package's source, so the same tests check a wheel. Imports for type checkers
+(`if TYPE_CHECKING:`) count like all others, because a reader follows them too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ONLY_IN = {
 BACKENDS = {"s3", "local", "memory"}
 """Folders of `_providers` that must not know each other; what they share lives beside them."""
 
-LONGEST_MODULE = 400  # lines; see STYLE.md: from there on a module is split by topic
+LONGEST_MODULE = 400  # lines; see STYLE.md: split a longer module by topic
 
 LAZY = (
     "__init__.py",
@@ -55,7 +55,7 @@ LAZY = (
     "providers/factory.py",
     "_cli/",
     "testing.py",
-    "_core/content_types.py",  # mimetypes reads the machine's files, and reading objects needs none of them
+    "_core/content_types.py",  # mimetypes reads system files, which reading objects does not need
     "_session/pool.py",  # aiobotocore: half a second that most programs never need
     "_providers/s3/planes.py",  # as above
 )
@@ -64,7 +64,7 @@ LAZY = (
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name: where, what, and whether only a function's call imports it."""
+    """One import: its place, its name, and whether it is inside a function."""
 
     file: str
     line: int
@@ -81,7 +81,7 @@ class Import:
 
     @property
     def library(self) -> str:
-        """The first word of what is imported."""
+        """The first word of the imported name."""
         return self.target.split(".")[0]
 
     @property
@@ -116,7 +116,7 @@ def _walk(node: ast.AST, package: list[str], *, in_function: bool = False) -> It
 
 
 def read_imports(root: Path) -> list[Import]:
-    """Return every import of all modules below `root`, those for type checkers included."""
+    """Return every import of all modules below `root`, also those for type checkers."""
     found = []
     for path in sorted(root.rglob("*.py")):
         file = path.relative_to(root)
@@ -139,7 +139,7 @@ def unlisted(root: Path) -> list[str]:
 
 
 def wrong_way(imports: list[Import]) -> list[str]:
-    """Return imports of the package by itself that the table does not allow."""
+    """Return imports within the package that the table does not allow."""
     rows = set(MAY_IMPORT)
     return [
         str(found)
@@ -151,12 +151,12 @@ def wrong_way(imports: list[Import]) -> list[str]:
 
 
 def misplaced_libraries(imports: list[Import]) -> list[str]:
-    """Return imports of a library outside its place."""
+    """Return imports of a library in modules that may not use it."""
     return [str(found) for found in imports if found.library in ONLY_IN and found.layer not in ONLY_IN[found.library]]
 
 
 def hidden(imports: list[Import]) -> list[str]:
-    """Return imports inside functions, and computed ones, where no import may wait."""
+    """Return imports inside functions, and computed imports, in modules that may not have them."""
     return [
         str(found)
         for found in imports
@@ -198,7 +198,7 @@ def _backend(module: str) -> str | None:
 
 
 def mixed_backends(root: Path) -> list[str]:
-    """Return ways, direct or through shared modules, from one backend of `_providers` to another."""
+    """Return import paths, direct or through shared modules, from one backend of `_providers` to another."""
     edges = _edges(read_imports(root), _modules(root))
     return [
         f"{start} reaches {end}"
@@ -210,15 +210,25 @@ def mixed_backends(root: Path) -> list[str]:
 
 
 def cycles(root: Path) -> list[str]:
-    """Return the modules that, by imports of any kind, reach themselves."""
+    """Return the modules that import themselves through other modules."""
     edges = _edges(read_imports(root), _modules(root))
     return [module for module in sorted(edges) if module in _reached(module, edges)]
 
 
 def too_long(root: Path) -> list[str]:
-    """Return the modules of more lines than a module may have."""
+    """Return the modules with more lines than the limit."""
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(root.rglob("*.py"))}
     return [f"{path.relative_to(root)}: {lines} lines" for path, lines in lengths.items() if lines > LONGEST_MODULE]
+
+
+def repeated_class_names(root: Path) -> list[str]:
+    """Return the names that more than one class of the package has."""
+    seen: dict[str, list[str]] = {}
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                seen.setdefault(node.name, []).append(path.relative_to(root).as_posix())
+    return [f"{name}: {', '.join(files)}" for name, files in seen.items() if len(files) > 1]
 
 
 def filled_inits(root: Path) -> list[str]:
@@ -261,7 +271,7 @@ def test_imports_go_one_way(imports: list[Import]) -> None:
 
 
 def test_libraries_stay_in_their_place(imports: list[Import]) -> None:
-    """Only the layers made for it touch botocore, aiobotocore and sockets."""
+    """Only the layers made for it import botocore, aiobotocore and sockets."""
     assert misplaced_libraries(imports) == []
 
 
@@ -271,7 +281,7 @@ def test_no_import_hides_in_a_function(imports: list[Import]) -> None:
 
 
 def test_backends_do_not_know_each_other(root: Path) -> None:
-    """No backend reaches another one, neither directly nor through what they share."""
+    """No backend imports another one, directly or through shared modules."""
     assert mixed_backends(root) == []
 
 
@@ -281,12 +291,17 @@ def test_there_is_no_cycle(root: Path) -> None:
 
 
 def test_no_module_is_too_long(root: Path) -> None:
-    """A module that grows beyond the limit is split by topic."""
+    """No module has more lines than the limit."""
     assert too_long(root) == []
 
 
+def test_no_two_classes_share_a_name(root: Path) -> None:
+    """A class is found by its name alone."""
+    assert repeated_class_names(root) == []
+
+
 def test_private_packages_have_empty_inits(root: Path) -> None:
-    """The `__init__.py` of a private package is empty, but for a docstring."""
+    """The `__init__.py` of a private package has nothing but a docstring."""
     assert filled_inits(root) == []
 
 
@@ -316,7 +331,7 @@ def _scratch(directory: Path, file: str, source: str) -> Path:
     ],
 )
 def test_an_import_the_wrong_way_is_found(tmp_path: Path, file: str, source: str) -> None:
-    """The check sees absolute, relative, nested and late imports of a layer further down."""
+    """The check finds absolute, relative, nested and function-level imports that the table does not allow."""
     assert len(wrong_way(read_imports(_scratch(tmp_path, file, source)))) == 1
 
 
@@ -330,7 +345,7 @@ def test_an_import_the_wrong_way_is_found(tmp_path: Path, file: str, source: str
     ],
 )
 def test_an_import_the_right_way_is_allowed(tmp_path: Path, file: str, source: str) -> None:
-    """The check allows a layer further up, the own layer, and types."""
+    """The check allows the layers in a module's row, its own layer, and types."""
     assert wrong_way(read_imports(_scratch(tmp_path, file, source))) == []
 
 
@@ -343,7 +358,7 @@ def test_an_import_the_right_way_is_allowed(tmp_path: Path, file: str, source: s
     ],
 )
 def test_a_misplaced_library_is_found(tmp_path: Path, file: str, source: str) -> None:
-    """The check sees a library outside its place, also inside a function."""
+    """The check finds a library in a module that may not use it, also inside a function."""
     assert len(misplaced_libraries(read_imports(_scratch(tmp_path, file, source)))) == 1
 
 
@@ -357,13 +372,13 @@ def test_a_misplaced_library_is_found(tmp_path: Path, file: str, source: str) ->
     ],
 )
 def test_a_hidden_import_is_found(tmp_path: Path, source: str) -> None:
-    """The check sees imports in functions and methods, and those made by a call."""
+    """The check finds imports in functions and methods, and imports made by a call."""
     assert len(hidden(read_imports(_scratch(tmp_path, "_core/late.py", source)))) == 1
     assert hidden(read_imports(_scratch(tmp_path / "lazy", "_cli/late.py", source))) == []
 
 
 def test_a_way_between_backends_is_found(tmp_path: Path) -> None:
-    """The check sees a backend that knows another one, also through a module that both share."""
+    """The check finds a backend that imports another one, also through a shared module."""
     _scratch(tmp_path, "_providers/s3/requests.py", "from bucketry._providers.stored import listing")
     _scratch(tmp_path, "_providers/local/requests.py", "from bucketry._providers.local.paths import resolve")
     _scratch(tmp_path, "_providers/local/paths.py", "import os")
@@ -375,7 +390,7 @@ def test_a_way_between_backends_is_found(tmp_path: Path) -> None:
 
 
 def test_a_cycle_is_found(tmp_path: Path) -> None:
-    """The check sees a cycle over several modules, also when one of its imports is for type checkers only."""
+    """The check finds a cycle of several modules, also if one import is for type checkers only."""
     _scratch(tmp_path, "_core/one.py", "from bucketry._core import two")
     _scratch(tmp_path, "_core/two.py", "from bucketry._core.three import Three")
     _scratch(tmp_path, "_core/three.py", "import os")
@@ -392,8 +407,15 @@ def test_a_long_module_is_found(tmp_path: Path) -> None:
     assert too_long(tmp_path) == [f"_core/long.py: {LONGEST_MODULE + 1} lines"]
 
 
+def test_a_repeated_class_name_is_found(tmp_path: Path) -> None:
+    """The check sees two classes of one name in different modules."""
+    _scratch(tmp_path, "_core/one.py", "class Part: ...")
+    _scratch(tmp_path, "_wire/two.py", "class Part: ...\nclass Other: ...")
+    assert repeated_class_names(tmp_path) == ["Part: _core/one.py, _wire/two.py"]
+
+
 def test_an_unlisted_module_and_a_filled_init_are_found(tmp_path: Path) -> None:
-    """The checks see a module without a row, and code in a private `__init__.py`."""
+    """The checks find a module without a row, and code in a private `__init__.py`."""
     _scratch(tmp_path, "_utils/__init__.py", '"""Odds and ends."""\nX = 1')
     _scratch(tmp_path, "providers/__init__.py", "X = 1")
     _scratch(tmp_path, "_core/__init__.py", '"""Values."""')

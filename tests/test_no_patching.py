@@ -1,4 +1,4 @@
-"""No test changes the package that it tests: what a test needs to vary is an argument or a field."""
+"""No test patches the package: values that a test must vary are arguments or fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public surface is what `__all__` says, is documented, and costs little to import."""
+"""The public names are those in `__all__`, are documented, and are quick to import."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PROMISED = {
     "bucketry.providers": PROVIDERS - {"IStorageProvider"},
     "bucketry.testing": {"FaultyProvider"},
 }
-"""Names that users were told; taking one away is a breaking change, and starts with this list."""
+"""The documented public names; removing one is a breaking change, and starts with this list."""
 
 HEAVY = ("botocore", "aiobotocore", "rich", "moto")
 
@@ -76,7 +76,7 @@ def _exports(module: ModuleType) -> dict[str, object]:
 
 
 def _is_documented(item: object) -> bool:
-    """Tell a docstring someone wrote from the signature that `dataclass` puts in its place."""
+    """Tell whether a docstring was written, and is not the signature that `dataclass` adds."""
     text = vars(item).get("__doc__") if isinstance(item, type) else inspect.getdoc(item)
     name = getattr(item, "__name__", "")
     return bool(text and text.strip()) and not str(text).startswith(f"{name}(")
@@ -100,26 +100,26 @@ def test_all_is_sorted_and_has_no_twins(module: ModuleType) -> None:
 
 
 def test_every_listed_name_exists(module: ModuleType) -> None:
-    """Whatever `__all__` lists can be imported, and `dir()` shows it."""
+    """Every name in `__all__` can be imported, and `dir()` shows it."""
     missing = [name for name in module.__all__ if not hasattr(module, name)]
     assert missing == []
     assert set(module.__all__) <= set(dir(module))
 
 
 def test_every_promised_name_is_listed(module: ModuleType) -> None:
-    """Whatever users were told is in `__all__`."""
+    """Every documented public name is in `__all__`."""
     assert PROMISED[module.__name__] - set(module.__all__) == set()
 
 
 def test_nothing_public_is_left_out(module: ModuleType) -> None:
-    """Whatever of ours a public module shows without an underscore is in `__all__`."""
+    """Every name of our own in a public module is in `__all__` or begins with an underscore."""
     shown = {
         name
         for name, item in inspect.getmembers(module)
         if not name.startswith("_")
         and not isinstance(item, ModuleType)
         and str(getattr(item, "__module__", "")).split(".")[0] == "bucketry"
-        # A module of code also imports names it uses; only a package's `__init__` imports to show.
+        # Other modules import names to use them; only a package's `__init__` imports names to export them.
         and (hasattr(module, "__path__") or item.__module__ == module.__name__)
     }
     assert shown - set(module.__all__) == set()
@@ -147,7 +147,7 @@ def test_errors_of_the_package_are_storage_errors() -> None:
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
-    """The lazy package answers an unknown name as every module does."""
+    """An unknown name of the lazy package is the same error as for any module."""
     bucketry = importlib.import_module("bucketry")
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = bucketry.no_such_name
@@ -163,7 +163,7 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     ],
 )
 def test_importing_stays_cheap(statement: str) -> None:
-    """What a program imports first loads no cloud library, no terminal library and no test server."""
+    """Importing the package, its errors or a simple provider loads no cloud, terminal or test-server library."""
     code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(json.loads(answer.stdout))

@@ -58,9 +58,14 @@ async def tag(storage: S3Provider) -> dict[str, str]:
 
 # --8<-- [start:versions]
 async def keep_newest(storage: S3Provider, prefix: str) -> None:
-    async for version in storage.list_versions(prefix):
-        if not version.is_latest:
-            await storage.delete(version.key, version_id=version.version_id)
+    kept = ""
+    async for version in storage.list_versions(prefix):  # the versions of one key come newest first
+        if version.is_delete_marker and version.is_latest:
+            continue  # the object was deleted, and stays so
+        if not version.is_delete_marker and version.key != kept:
+            kept = version.key  # the newest version that has bytes
+            continue
+        await storage.delete(version.key, version_id=version.version_id)
 
 
 # --8<-- [end:versions]
@@ -85,12 +90,18 @@ async def main() -> None:
     encrypting = (with_a_kms_key(), with_a_key_of_your_own(os.urandom(32)))
     for provider in (make_provider(), of_a_profile(), *encrypting, storage_provider_from_env()):
         assert provider.locate("key") == "s3://my-bucket/key"
-    with embedded_s3(bucket="my-bucket") as server:
+    with embedded_s3(bucket="my-bucket", versioning=True) as server:
         async with make_provider(**server.config) as storage:
             await create_once(storage)
             url = await share(storage)
             assert await tag(storage) == {"project": "atlas", "state": "final"}
+            await storage.put("reports/old.txt", b"first")
+            await storage.put("reports/old.txt", b"second")
+            await storage.delete("reports/old.txt")
             await keep_newest(storage, "reports/")
+            old = [version async for version in storage.list_versions("reports/old.txt")]
+            assert [version.is_delete_marker for version in old] == [True, False]
+            assert await storage.get("reports/old.txt", version_id=old[1].version_id) == b"second"
             assert await storage.list_files() == ["leases/job-7", "reports/2026.txt"]
             print(url.partition("?")[0])
 

@@ -24,6 +24,8 @@ __all__ = ["EmbeddedS3", "Fault", "FaultyProvider", "embedded_s3"]
 
 _T = TypeVar("_T")
 
+_VERSIONING = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -119,10 +121,15 @@ class EmbeddedS3:
 
 
 @contextmanager
-def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
+def embedded_s3(bucket: str = "bucketry-demo", *, versioning: bool = False) -> Iterator[EmbeddedS3]:
     """Run moto's S3 server with one bucket, in a thread of this process, on a free port of the loopback interface.
 
-    The server keeps objects in memory, supports AWS's conditions and checksums, and accepts any credentials.
+    The server keeps objects in memory, and supports AWS's conditions and checksums. It accepts any credentials, and it
+    ignores encryption keys.
+
+    Args:
+        bucket: The bucket's name.
+        versioning: Keep the versions of overwritten and deleted objects.
 
     Raises:
         UnsupportedError: moto is not installed.
@@ -132,10 +139,12 @@ def embedded_s3(bucket: str = "bucketry-demo") -> Iterator[EmbeddedS3]:
         from moto.s3.models import s3_backends
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it logs a line for each request
-        request = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310 - our own server
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach the loopback
-        with contextlib.closing(direct.open(request, timeout=10)):
-            pass
+        for query, body in (("", b""), ("?versioning", _VERSIONING))[: 1 + versioning]:
+            kind = {"Content-Type": "application/xml"}
+            request = urllib.request.Request(f"{url}/{bucket}{query}", body, kind, method="PUT")  # noqa: S310 - our own
+            with contextlib.closing(direct.open(request, timeout=10)):
+                pass
         try:
             yield EmbeddedS3(url, bucket)
         finally:

@@ -1,4 +1,4 @@
-"""One suite, every kind of place: a new provider adds one parameter here and no test."""
+"""One suite for all kinds of providers: a new provider adds one parameter here, and no test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.contract import servers
 
 
 def imported(path: Path) -> Any:
-    """Import a module that is no part of a package, so that its classes pickle."""
+    """Import a module that is not in a package, so that its classes pickle."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -33,11 +33,11 @@ def imported(path: Path) -> Any:
 
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sqlite_provider.py"
-ENVIRONMENT = dict(os.environ)  # as it was before a fixture cleared it
-# The example of the how-to: somebody else's provider, which writes what is required and no more.
+ENVIRONMENT = dict(os.environ)  # the environment before a fixture cleared it
+# The example of the how-to: a third-party provider that implements only the required methods.
 MINIMAL = imported(EXAMPLE).SqliteProvider
-PART_SIZE = 5 * MiB  # the smallest that every vendor takes
-# A server's name alone: by the transport that is the default; else that of another one behind a hyphen.
+PART_SIZE = 5 * MiB  # the smallest part size that every vendor accepts
+# A server's name alone means the default transport; another transport follows after a hyphen.
 SERVERS = ("moto", "moto-aiobotocore", "rclone", "rclone-aiobotocore")
 PLACES = ("memory", "local", *SERVERS, "prefixed", "minimal")
 
@@ -58,40 +58,53 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Serve
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def pool() -> AsyncIterator[SessionPool]:
-    """Share connections and clients: a client of aiobotocore takes longer to make than a test to run."""
+    """Share connections and clients: making a client of aiobotocore takes longer than a test."""
     async with SessionPool() as shared:
         yield shared
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark of what a test server is known not to do."""
+    """Register the mark for known gaps of a test server."""
     config.addinivalue_line("markers", "gap(**places): why the test must fail on a place, such as `moto=…`")
     config.addinivalue_line("markers", "needs(*capabilities): skip the test where the row has not all of them")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test on every place, or on the real bucket that `--live` names."""
+    """Run each test on every provider, or on the real bucket that `--live` names."""
     if "provider" in metafunc.fixturenames:
         places = ("live",) if metafunc.config.getoption("--live") else PLACES
         metafunc.parametrize("provider", places, indirect=True)
 
 
 def live(name: str, transfer: TransferConfig) -> StorageProvider:
-    """Make a provider for a real bucket, below a prefix that nobody uses."""
+    """Make a provider for a real bucket, below an unused prefix."""
     made = storage_provider_from_env(ENVIRONMENT | {"STORAGE_PROVIDER": name})
     return PrefixedProvider(cast("StorageProvider", made), f"contract-{secrets.token_hex(8)}/", transfer=transfer)
 
 
+def needs_of(test: pytest.Item) -> list[str]:
+    """Give the capabilities that a test needs."""
+    return [name for mark in test.iter_markers("needs") for name in mark.args]
+
+
 def skip_unless_promised(test: pytest.Item, provider: StorageProvider) -> None:
-    """Skip a test that needs what the provider's row does not promise."""
-    for needed in test.iter_markers("needs"):
-        if missing := [name for name in needed.args if not getattr(provider.capabilities, name)]:
-            pytest.skip(f"the row says no: {', '.join(missing)}")
+    """Skip a test that needs a feature that the provider's row does not promise."""
+    if missing := [name for name in needs_of(test) if not getattr(provider.capabilities, name)]:
+        pytest.skip(f"the row says no: {', '.join(missing)}")
+
+
+async def delete_all(provider: StorageProvider, *, versions: bool) -> None:
+    """Delete every object, and every version that the bucket keeps."""
+    await provider.delete_many(await provider.list_files())
+    if versions:
+        for found in [found async for found in provider.list_versions()]:
+            await provider.delete(found.key, version_id=found.version_id)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path) -> AsyncIterator[StorageProvider]:
-    """Give an open provider of each kind, on an empty place of its own."""
+    """Give an open provider of each kind, with its own empty place; it keeps versions if the test needs them."""
+    versions = "versions" in needs_of(request.node)
     server, _, transport = request.param.partition("-")
     for gap in request.node.iter_markers("gap"):
         if reason := gap.kwargs.get(server):
@@ -110,7 +123,7 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
         case "live":
             made = live(request.config.getoption("--live"), transfer)
         case _:
-            config = request.getfixturevalue(server).new_bucket()
+            config = request.getfixturevalue(server).new_bucket(versions=versions)
             made = S3Provider(
                 config | {"transport": transport or "auto", "max_attempts": 3}, pool=pool, transfer=transfer
             )
@@ -118,11 +131,11 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
     async with made:
         yield made
         if request.param == "live":
-            await made.delete_many(await made.list_files())
+            await delete_all(made, versions=versions)
 
 
 async def open_uploads(provider: StorageProvider) -> tuple[MultipartUpload, ...]:
-    """Give the uploads that are open; none where there are no multipart uploads."""
+    """Give the open uploads; none if the provider has no multipart uploads."""
     return await provider.list_multiparts() if provider.capabilities.multipart else ()
 
 
@@ -139,7 +152,7 @@ class Sink:
         self.position += os.pwrite(self.fd, data, self.position)
 
     def skip(self, count: int) -> None:
-        """Note bytes written by others."""
+        """Count bytes written without `write`."""
         assert not self.needs_bytes
         self.position += count
 
@@ -149,7 +162,7 @@ OpenFile = Callable[[bytes], int]
 
 @pytest.fixture
 def open_file(tmp_path: Path) -> Iterator[OpenFile]:
-    """Give a function that makes a file of some bytes, open for reading and writing."""
+    """Give a function that makes an open file with the given bytes, for reading and writing."""
     opened: list[int] = []
     numbers = itertools.count()
 
@@ -166,11 +179,11 @@ def open_file(tmp_path: Path) -> Iterator[OpenFile]:
 
 @pytest.fixture(params=["auto", "aiobotocore"])
 def on_moto(request: pytest.FixtureRequest, moto: servers.S3Server, pool: SessionPool) -> Callable[..., S3Provider]:
-    """Give a function that makes a provider of a new bucket of moto, or of the one that `bucket` names."""
+    """Give a function that makes a provider for a new bucket of moto."""
     transfer = TransferConfig(part_size=PART_SIZE, multipart_threshold=2 * PART_SIZE)
 
-    def make(kind: type[S3Provider] = S3Provider, bucket: str | None = None, **entries: object) -> S3Provider:
-        config = moto.new_bucket() if bucket is None else moto.config(bucket)
-        return kind(config | {"transport": request.param} | entries, pool=pool, transfer=transfer)
+    def make(*, versions: bool = False, **entries: object) -> S3Provider:
+        config = moto.new_bucket(versions=versions) | {"transport": request.param}
+        return S3Provider(config | entries, pool=pool, transfer=transfer)
 
     return make

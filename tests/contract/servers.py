@@ -26,7 +26,7 @@ class S3Server:
     """A running server, and buckets on it.
 
     Attributes:
-        client: Of boto3, to look at what a provider has made.
+        client: A boto3 client, to check what a provider has stored.
     """
 
     def __init__(self, endpoint_url: str, row: str) -> None:
@@ -41,14 +41,16 @@ class S3Server:
             aws_secret_access_key=SECRET_KEY,
         )
 
-    def new_bucket(self) -> dict[str, Any]:
-        """Make an empty bucket, and give the configuration of a provider for it."""
+    def new_bucket(self, *, versions: bool = False) -> dict[str, Any]:
+        """Make an empty bucket, and give the configuration of a provider for it.
+
+        Args:
+            versions: The bucket keeps the versions of its objects, where the server has versions.
+        """
         name = f"contract-{next(self._numbers)}"
         self.client.create_bucket(Bucket=name)
-        return self.config(name)
-
-    def config(self, name: str) -> dict[str, Any]:
-        """Give the configuration of a provider for a bucket."""
+        if versions and self._row == "aws":
+            self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return {
             "bucket_name": name,
             "endpoint_url": self.endpoint_url,
@@ -64,7 +66,7 @@ class S3Server:
 
 @contextmanager
 def moto() -> Iterator[S3Server]:
-    """Run moto, which does what AWS does, conditions and checksums included."""
+    """Run moto, which behaves like AWS, with conditions and checksums."""
     with _moto() as url:
         server = S3Server(url, row="aws")
         try:
@@ -75,7 +77,7 @@ def moto() -> Iterator[S3Server]:
 
 @contextmanager
 def rclone(directory: Path) -> Iterator[S3Server]:
-    """Run `rclone serve s3`: a server with a file system behind it that promises little."""
+    """Run `rclone serve s3`, a server with few features that stores objects as files."""
     port = _free_port()
     command = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", str(directory)]
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", os.devnull]

@@ -23,7 +23,7 @@ async def test_connect_can_be_called_again(provider: StorageProvider) -> None:
 
 
 async def test_upload_then_download(provider: StorageProvider, tmp_path: Path) -> None:
-    """What was uploaded comes back, with its metadata."""
+    """An uploaded file is downloaded unchanged, with its metadata."""
     source, target = tmp_path / "source.bin", tmp_path / "new" / "target.bin"
     source.write_bytes(b"weights" * 1000)
     sent = await provider.upload(source, "models/v1/model.bin", metadata={"Version": "1.0"})
@@ -36,7 +36,7 @@ async def test_upload_then_download(provider: StorageProvider, tmp_path: Path) -
 
 @pytest.mark.slow
 async def test_upload_and_download_in_parts(provider: StorageProvider, tmp_path: Path) -> None:
-    """A file of several parts comes back byte by byte, and no upload stays open."""
+    """A file of several parts is downloaded unchanged, and no upload stays open."""
     source, target = tmp_path / "source.bin", tmp_path / "target.bin"
     source.write_bytes(bytes(range(256)) * (10 * PART_SIZE // 1024) + b"tail")
     await provider.upload(source, "big.bin")
@@ -46,7 +46,7 @@ async def test_upload_and_download_in_parts(provider: StorageProvider, tmp_path:
 
 
 async def test_upload_of_a_missing_file(provider: StorageProvider, tmp_path: Path) -> None:
-    """Uploading a file that is not there fails, and nothing is stored."""
+    """Uploading a missing file fails, and nothing is stored."""
     with pytest.raises(LocalFileNotFoundError):
         await provider.upload(tmp_path / "missing", "key")
     assert await provider.list_files() == []
@@ -63,7 +63,7 @@ async def test_list_files_takes_a_literal_prefix(provider: StorageProvider) -> N
 
 
 async def test_exists_and_delete(provider: StorageProvider) -> None:
-    """A deleted object is gone, and deleting it again succeeds."""
+    """A deleted object does not exist any more, and deleting it again succeeds."""
     await provider.put("a/b/c.txt", b"x")
     assert await provider.exists("a/b/c.txt")
     assert not await provider.exists("a/b")
@@ -88,7 +88,7 @@ async def test_size_and_metadata(provider: StorageProvider) -> None:
 
 
 async def test_missing_objects_are_not_found(provider: StorageProvider, tmp_path: Path) -> None:
-    """Reading what is not there raises `NotFoundError`, which is a `FileNotFoundError`."""
+    """Reading a missing object raises `NotFoundError`, which is a `FileNotFoundError`."""
     target = tmp_path / "target"
     with pytest.raises(NotFoundError) as caught:
         await provider.download("missing", target)

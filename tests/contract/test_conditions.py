@@ -1,9 +1,10 @@
-"""Preconditions: kept where the row says so, refused before any byte is sent where it does not."""
+"""Preconditions: enforced if the row promises it, else refused before any byte is sent."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from bucketry.errors import (
 )
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import OpenFile, Sink, open_uploads
+from tests.contract.writing import KEY, large_upload, put, stream, upload
+from tests.contract.writing import Write as PublicWrite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,7 +36,7 @@ async def put_whole(provider: StorageProvider, key: str, data: bytes, options: W
 
 
 async def put_in_parts(provider: StorageProvider, key: str, data: bytes, options: WriteOptions) -> None:
-    """Write as a multipart upload, which is thrown away when it cannot be completed."""
+    """Write as a multipart upload, which is aborted if it cannot be completed."""
     upload = await provider.create_multipart(key, WriteOptions())
     try:
         part = await provider.put_part(upload, 1, data)
@@ -42,6 +45,7 @@ async def put_in_parts(provider: StorageProvider, key: str, data: bytes, options
         await provider.abort_multipart(upload)
 
 
+MOTO = pytest.mark.gap(moto="moto ignores If-Match of CompleteMultipartUpload; AWS does not")
 WRITES = pytest.mark.parametrize(
     ("write", "row"),
     [
@@ -57,13 +61,36 @@ SWAPS = pytest.mark.parametrize(
             put_in_parts,
             "complete",
             id="parts",
-            marks=(
-                pytest.mark.gap(moto="moto ignores If-Match of CompleteMultipartUpload; AWS does not"),
-                pytest.mark.needs("multipart"),
-            ),
+            marks=(MOTO, pytest.mark.needs("multipart")),
         ),
     ],
 )
+PUBLIC = pytest.mark.parametrize(
+    ("write", "rows"),
+    [
+        pytest.param(put, ("put",), id="put"),
+        pytest.param(upload, ("put",), id="upload"),
+        pytest.param(stream, ("put", "complete"), id="stream"),
+        pytest.param(large_upload, ("complete",), id="large upload"),
+    ],
+)
+PUBLIC_SWAPS = pytest.mark.parametrize(
+    ("write", "rows"),
+    [
+        pytest.param(put, ("put",), id="put"),
+        pytest.param(upload, ("put",), id="upload"),
+        pytest.param(stream, ("put", "complete"), id="stream", marks=MOTO),
+        pytest.param(large_upload, ("complete",), id="large upload", marks=MOTO),
+    ],
+)
+"""Methods that write, each with the requests whose conditions it needs: a stream needs both."""
+
+
+def enforced(provider: StorageProvider, rows: tuple[str, ...], condition: str) -> bool:
+    """Tell whether the row promises the condition for all these requests; without multipart uploads, for a put."""
+    if not provider.capabilities.multipart:
+        rows = ("put",)
+    return all(getattr(provider.capabilities, f"{row}_{condition}") for row in rows)
 
 
 @WRITES
@@ -84,7 +111,7 @@ async def test_create_only(provider: StorageProvider, write: Write, row: str) ->
 
 @SWAPS
 async def test_compare_and_swap(provider: StorageProvider, write: Write, row: str) -> None:
-    """`if_match` replaces exactly the version named; or is refused."""
+    """`if_match` replaces exactly the given version; or is refused."""
     first = await provider.put("key", b"first")
     if not getattr(provider.capabilities, f"{row}_if_match"):
         with pytest.raises(UnsupportedError):
@@ -112,7 +139,7 @@ async def test_compare_and_swap_of_nothing(provider: StorageProvider, write: Wri
 
 
 async def test_put_if_match_of_a_missing_object(provider: StorageProvider) -> None:
-    """`put` with `if_match` where there is no object is `PreconditionFailedError` everywhere, and creates nothing."""
+    """`put` with `if_match` for a missing object is `PreconditionFailedError` everywhere, and creates nothing."""
     if not provider.capabilities.put_if_match:
         pytest.skip("the row says no")
     with pytest.raises(PreconditionFailedError):
@@ -122,7 +149,7 @@ async def test_put_if_match_of_a_missing_object(provider: StorageProvider) -> No
 
 @WRITES
 async def test_a_write_needs_an_etag(provider: StorageProvider, write: Write, row: str) -> None:
-    """`if_match="*"` is refused for a write, with what to give, before anything is sent."""
+    """`if_match="*"` is refused for a write before anything is sent, and the error says what to give."""
     del row
     await provider.put("key", b"first")
     with pytest.raises(InvalidRequestError, match="etag"):
@@ -131,19 +158,56 @@ async def test_a_write_needs_an_etag(provider: StorageProvider, write: Write, ro
     assert await open_uploads(provider) == ()
 
 
-async def test_public_put_passes_conditions(provider: StorageProvider) -> None:
-    """`put` holds or refuses conditions as the requests do, and the mark of its write is not seen."""
-    if not provider.capabilities.conditional_put:
-        with pytest.raises(UnsupportedError):
-            await provider.put("key", b"x", if_none_match="*")
+@PUBLIC
+async def test_public_writes_create_only(
+    provider: StorageProvider, tmp_path: Path, write: PublicWrite, rows: tuple[str, ...]
+) -> None:
+    """`put` and `upload` enforce or refuse `if_none_match` as their requests do; the write token is not visible."""
+    if not enforced(provider, rows, "if_none_match"):
+        with pytest.raises(UnsupportedError, match="if_none_match"):
+            await write(provider, tmp_path, if_none_match="*")
+        assert await provider.list_files() == []
         return
+    await write(provider, tmp_path, if_none_match="*", metadata={"a": "1"})
+    first = await provider.head(KEY)
+    assert first.metadata == {"a": "1"}
+    assert (await provider.get_metadata(KEY))["metadata"] == {"a": "1"}
+    with pytest.raises(AlreadyExistsError):
+        await write(provider, tmp_path, if_none_match="*", metadata={"a": "2"})
+    assert (await provider.head(KEY)).metadata == {"a": "1"}
+    assert await open_uploads(provider) == ()
+
+
+@PUBLIC_SWAPS
+async def test_public_writes_replace_the_version_named(
+    provider: StorageProvider, tmp_path: Path, write: PublicWrite, rows: tuple[str, ...]
+) -> None:
+    """`put` and `upload` enforce or refuse `if_match` as their requests do."""
+    first = await provider.put(KEY, b"first")
+    if not enforced(provider, rows, "if_match"):
+        with pytest.raises(UnsupportedError, match="if_match"):
+            await write(provider, tmp_path, if_match=first.etag)
+        assert await provider.get(KEY) == b"first"
+        return
+    with pytest.raises(PreconditionFailedError):
+        await write(provider, tmp_path, if_match=WRONG)
+    assert await provider.get(KEY) == b"first"
+    await write(provider, tmp_path, if_match=first.etag, metadata={"a": "1"})
+    second = await provider.head(KEY)
+    assert second.etag != first.etag
+    assert second.metadata == {"a": "1"}
+    with pytest.raises(PreconditionFailedError):
+        await write(provider, tmp_path, if_match=first.etag)
+    assert (await provider.head(KEY)).metadata == {"a": "1"}
+    assert await open_uploads(provider) == ()
+
+
+async def test_the_answer_to_a_put_does_not_show_the_write_token(provider: StorageProvider) -> None:
+    """A conditional `put` returns the given metadata and no other."""
+    if not provider.capabilities.put_if_none_match:
+        pytest.skip("the row says no")
     info = await provider.put("key", b"1", if_none_match="*", metadata={"a": "1"})
     assert info.metadata == {"a": "1"}
-    assert (await provider.get_metadata("key"))["metadata"] == {"a": "1"}
-    with pytest.raises(AlreadyExistsError):
-        await provider.put("key", b"2", if_none_match="*")
-    info = await provider.put("key", b"3", if_match=info.etag)
-    assert await provider.get("key", if_match=info.etag) == b"3"
 
 
 async def test_one_of_many_creators_wins(provider: StorageProvider) -> None:
@@ -167,14 +231,14 @@ async def test_one_of_many_creators_wins(provider: StorageProvider) -> None:
 
 @pytest.mark.parametrize("options", [{"if_none_match": '"etag"'}, {"if_none_match": "*", "if_match": WRONG}])
 async def test_conditions_that_mean_nothing(provider: StorageProvider, options: dict[str, str]) -> None:
-    """A write takes `if_none_match="*"` only, and one condition at a time."""
+    """A write accepts `if_none_match` only as `"*"`, and only one condition."""
     with pytest.raises((InvalidRequestError, UnsupportedError)):
         await provider.put_object("key", b"x", WriteOptions(**options))
     assert await provider.list_files() == []
 
 
 async def test_reads_with_conditions(provider: StorageProvider) -> None:
-    """A read is of the version named by `if_match`, or of a newer one than `if_none_match` names."""
+    """A read with `if_match` reads this version; a read with `if_none_match` reads any other version."""
     info = await provider.put("key", b"data")
     assert await provider.get("key", if_match=info.etag) == b"data"
     assert await provider.get("key", if_none_match=WRONG) == b"data"
@@ -189,7 +253,7 @@ async def test_reads_with_conditions(provider: StorageProvider) -> None:
 
 @pytest.mark.parametrize("needs_bytes", [True, False])
 async def test_fetch_range_is_pinned(provider: StorageProvider, open_file: OpenFile, *, needs_bytes: bool) -> None:
-    """After the object was replaced, a read pinned to the old version fails, and leaves the file as it was."""
+    """After the object was replaced, a read pinned to the old version fails, and the file does not change."""
     old = await provider.put("key", b"old data")
     await provider.put("key", b"new data")
     sink = Sink(open_file(b"before"), 0, needs_bytes=needs_bytes)
@@ -201,7 +265,7 @@ async def test_fetch_range_is_pinned(provider: StorageProvider, open_file: OpenF
 @pytest.mark.gap(moto="moto ignores x-amz-copy-source-if-match; AWS does not")
 @pytest.mark.needs("copy")
 async def test_a_copy_is_of_the_version_named(provider: StorageProvider) -> None:
-    """A copy pinned to another version than the source's fails, where the row says that it is pinned."""
+    """A copy pinned to another version than the source's fails, if the row promises it."""
     info = await provider.put("source", b"data")
     await provider.copy_object("source", "copy", if_match=info.etag)
     assert await provider.get("copy") == b"data"
@@ -212,7 +276,7 @@ async def test_a_copy_is_of_the_version_named(provider: StorageProvider) -> None
 
 
 async def test_versions_that_are_not_kept_are_refused(provider: StorageProvider) -> None:
-    """A version id is refused, or not found, where there are no versions."""
+    """A version id is refused, or not found, if there are no versions."""
     await provider.put("key", b"data")
     with pytest.raises(StorageError):
         await provider.get("key", version_id="no-such-version")

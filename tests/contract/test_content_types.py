@@ -1,4 +1,4 @@
-"""The content type that a write has by itself: by the key's suffix, on every place the same."""
+"""The default content type of a write: from the key's suffix, the same for every provider."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ async def test_every_write_takes_it_from_the_suffix(
 
 
 async def test_an_object_in_parts_has_it_too(provider: StorageProvider) -> None:
-    """So does what is uploaded in parts."""
+    """An upload in parts gets the content type of the key's suffix."""
     await provider.put("page.html", stream(bytes(PART_SIZE), bytes(PART_SIZE)))
     assert (await provider.head("page.html")).content_type == "text/html"
 
 
 @pytest.mark.parametrize("key", UNKNOWN)
 async def test_what_no_suffix_tells_is_the_providers_default(provider: StorageProvider, key: str) -> None:
-    """Of a key without a known suffix, and of a compressed file, nothing is claimed: the server decides."""
+    """For a key without a known suffix, or a compressed file, no content type is sent: the server decides."""
     await provider.put_object(key, b"x", WriteOptions())
     usual = (await provider.head(key)).content_type
     await provider.put(key, b"x")
@@ -69,14 +69,14 @@ async def test_what_no_suffix_tells_is_the_providers_default(provider: StoragePr
 
 
 async def test_what_is_given_is_kept(provider: StorageProvider) -> None:
-    """A content type that is given wins over the suffix."""
+    """A given content type replaces that of the suffix."""
     await provider.put("page.html", b"x", content_type="text/plain")
     assert (await provider.head("page.html")).content_type == "text/plain"
 
 
 @pytest.mark.needs("copy")
 async def test_a_copy_keeps_it(provider: StorageProvider) -> None:
-    """A copy keeps the source's content type under any name."""
+    """A copy keeps the source's content type under any key."""
     await provider.put("page.html", b"x", content_type="text/plain")
     await provider.put("other.html", b"x")
     for source, expected in (("page.html", "text/plain"), ("other.html", "text/html")):

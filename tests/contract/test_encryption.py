@@ -1,4 +1,4 @@
-"""Encryption by configuration, on moto: what is asked for is what the server says it has done."""
+"""Encryption by configuration, on moto: the server confirms the requested encryption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from bucketry._core.options import WriteOptions
 from tests.contract.conftest import PART_SIZE
 from tests.contract.servers import S3Server
-from tests.contract.test_headers import SmallCopies
+from tests.contract.writing import SmallCopies
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,7 +20,7 @@ KEY = bytes(range(32))
 
 
 async def fill(provider: Any, directory: Path) -> bytes:
-    """Make four objects, one by each way to make one, of the same bytes, which are given."""
+    """Make four objects with the same bytes, by four methods, and give the bytes."""
     data = bytes(range(256)) * (2 * PART_SIZE // 256) + b"and a bit"
     (directory / "file").write_bytes(data)
     await provider.put("put", data)
@@ -47,21 +47,21 @@ async def fill(provider: Any, directory: Path) -> bytes:
 async def test_every_object_is_encrypted_as_configured(
     on_moto: Make, moto: S3Server, tmp_path: Path, entries: dict[str, Any], said: tuple[Any, ...]
 ) -> None:
-    """A put, an upload in parts and a copy, in one request or in parts, all ask for it."""
-    async with on_moto(SmallCopies, **entries) as provider:
-        data = await fill(provider, tmp_path)
+    """A put, an upload in parts, and a copy (in one request or in parts) all request the encryption."""
+    async with on_moto(**entries) as provider:
+        data = await fill(SmallCopies(provider), tmp_path)
         bucket = provider.locate().split("/")[2]
         for key in ("put", "parts", "copied", "own"):
             head = moto.client.head_object(Bucket=bucket, Key=key)
             assert (head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")) == said[:2], key
-            assert key != "put" or head.get("BucketKeyEnabled") == said[2]  # moto keeps it of a single put alone
+            assert key != "put" or head.get("BucketKeyEnabled") == said[2]  # moto stores it only for a single put
             assert await provider.get(key) == data
 
 
 async def test_transfers_with_a_customers_key(on_moto: Make, tmp_path: Path) -> None:
-    """Every kind of write and read works with it, and a download is verified by the checksum that is stored."""
-    async with on_moto(SmallCopies, sse_customer_key=KEY) as provider:
-        data = await fill(provider, tmp_path)
+    """Every kind of write and read works with encryption, and downloads are verified by the stored checksum."""
+    async with on_moto(sse_customer_key=KEY) as provider:
+        data = await fill(SmallCopies(provider), tmp_path)
         for key in ("put", "parts", "copied", "own"):
             assert await provider.get(key) == data
         result = await provider.download("parts", tmp_path / "target")

@@ -1,4 +1,4 @@
-"""Every refusal says which provider it is from, what was asked, and of which object, on every place."""
+"""Every error names its provider, operation and object, on every provider."""
 
 from __future__ import annotations
 
@@ -54,7 +54,6 @@ REFUSALS: dict[str, tuple[Request, str | None]] = {
     "a stream backwards": (lambda p: _streamed(p, "key", start=5, end=3), "key"),
     "many with one missing": (_many, "no"),
     "an empty key": (lambda p: p.get(""), ""),
-    "a key too long": (lambda p: p.put("x" * 2_000, b""), "x" * 2_000),
     "head of an empty key": (lambda p: p.head(""), ""),
     "delete of an empty key": (lambda p: p.delete(""), ""),
     "bad metadata": (lambda p: p.put("key", b"", metadata={"a": "é"}), "key"),
@@ -74,7 +73,7 @@ REFUSALS: dict[str, tuple[Request, str | None]] = {
     "a string of keys": (lambda p: p.delete_many("key"), None),
     "a signed URL for too long": (lambda p: p.presign("key", expires_in=10**9), "key"),
 }
-"""What is asked for, and the key that the error names."""
+"""The calls, and the key that each error names."""
 
 
 def _check(error: StorageError, provider: StorageProvider, key: str | None) -> None:
@@ -86,7 +85,7 @@ def _check(error: StorageError, provider: StorageProvider, key: str | None) -> N
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_a_refusal_says_where_it_is_from(provider: StorageProvider, refusal: str) -> None:
-    """Provider and operation are named, and the key as the caller gave it."""
+    """An error names provider and operation, and the key as the caller gave it."""
     await provider.put("key", b"0123456789")
     request, key = REFUSALS[refusal]
     with pytest.raises(StorageError) as caught:
@@ -94,8 +93,16 @@ async def test_a_refusal_says_where_it_is_from(provider: StorageProvider, refusa
     _check(caught.value, provider, key)
 
 
+async def test_a_key_that_is_too_long(provider: StorageProvider) -> None:
+    """So does the refusal of a key that is longer than the row's limit."""
+    key = "x" * (provider.capabilities.max_key_length + 1)
+    with pytest.raises(StorageError) as caught:
+        await provider.put(key, b"")
+    _check(caught.value, provider, key)
+
+
 async def test_refusals_of_local_files(provider: StorageProvider, tmp_path: Path, open_file: OpenFile) -> None:
-    """So do errors about local files, with the path as well."""
+    """Errors about local files also name provider and operation, and the path."""
     await provider.put("key", b"0123456789")
     manager = provider.transfer
     (tmp_path / "file").write_bytes(b"x")
@@ -123,14 +130,15 @@ async def test_refusals_of_local_files(provider: StorageProvider, tmp_path: Path
 
 
 async def test_refusals_in_batches(provider: StorageProvider, tmp_path: Path) -> None:
-    """Errors that a batch reports say the same as those that are raised."""
+    """Errors in a batch's result have the same attributes as raised errors."""
     manager = TransferManager(provider, TransferConfig(max_concurrency=2))
     await provider.put("t/key", b"x")
+    too_long = "x" * (provider.capabilities.max_key_length + 1)
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "link").symlink_to(tmp_path)
     (tmp_path / "out" / "key").mkdir(parents=True)
     for batch, key in (
-        (await provider.delete_many(["x" * 2_000]), "x" * 2_000),
+        (await provider.delete_many([too_long]), too_long),
         (await manager.upload_many([(tmp_path / "none", "k")]), "k"),
         (await manager.download_many([("no", tmp_path / "target")]), "no"),
         (await manager.upload_tree(tmp_path / "tree", "p"), "p/link"),

@@ -1,4 +1,4 @@
-"""A bit that changes on the way is found: what arrived is never stored, or taken, for what was sent."""
+"""A bit that changes during transmission is detected: wrong bytes are never stored or returned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.wire.scripted import Scripted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PART_SIZE = 5 * MiB  # the smallest that every vendor takes
+PART_SIZE = 5 * MiB  # the smallest part size that every vendor accepts
 TRANSFER = TransferConfig(part_size=PART_SIZE, multipart_threshold=PART_SIZE)
 SMALL, LARGE, IN_PARTS = 2 * KiB, 600 * KiB, PART_SIZE + 64 * KiB
 SCHEMES = ("http", "https")
@@ -44,7 +44,7 @@ ROWS: dict[str, tuple[type[Any], dict[str, str]]] = {
     "wasabi": (WasabiProvider, {}),
     "spaces": (DigitalOceanProvider, {}),
 }
-# What is uploaded, and which of its requests is changed: those of a few KiB, and those that go by a thread.
+# The uploads, and the request that is changed in each: a few KiB, and sizes that a thread sends.
 UPLOADS = {
     "put": (SMALL, ""),
     "large-put": (LARGE, ""),
@@ -58,7 +58,7 @@ often = pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
 
 
 class Trusted(NamedTuple):
-    """What a server needs to speak TLS, and what a client needs to believe it."""
+    """The files that a server needs for TLS, and that a client needs to verify the server."""
 
     server: ssl.SSLContext
     ca_bundle: str
@@ -70,13 +70,13 @@ Open: TypeAlias = Callable[[str], Awaitable[Proxies]]
 
 @pytest.fixture(scope="session")
 def trusted(tmp_path_factory: pytest.TempPathFactory) -> Trusted:
-    """Make a certificate of the loopback."""
+    """Make a certificate for the loopback address."""
     return Trusted(*certificate(tmp_path_factory.mktemp("certificates")))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def open_proxies(trusted: Trusted) -> AsyncIterator[Open]:
-    """Give a function that puts a proxy for each scheme before a server."""
+    """Give a function that starts a proxy in front of a server, for HTTP and HTTPS."""
     async with AsyncExitStack() as stack:
 
         async def opened(server: str) -> Proxies:
@@ -88,25 +88,25 @@ async def open_proxies(trusted: Trusted) -> AsyncIterator[Open]:
 
 @pytest.fixture(scope="session")
 def buckets() -> Buckets:
-    """Give the buckets of the server that verifies."""
+    """Give the buckets of the verifying server."""
     return Buckets()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def before_buckets(buckets: Buckets, open_proxies: Open) -> AsyncIterator[Proxies]:
-    """Run the server that verifies, and give the proxies before it."""
+    """Run the verifying server, and give the proxies in front of it."""
     async with Scripted(buckets) as server:
         yield await open_proxies(server.url)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def before_moto(moto: S3Server, open_proxies: Open) -> Proxies:
-    """Give the proxies before moto."""
+    """Give the proxies in front of moto."""
     return await open_proxies(moto.endpoint_url)
 
 
 class ProxiedBucket(NamedTuple):
-    """A bucket, and a provider whose requests to it pass a proxy."""
+    """A bucket, and a provider whose requests go through a proxy."""
 
     provider: StorageProvider
     bucket: Bucket
@@ -123,7 +123,7 @@ def proxied(
     transport: str,
     scheme: str,
 ) -> ProxiedBucket:
-    """Give an empty bucket of each vendor, which verifies what its row says."""
+    """Give an empty bucket for each vendor, which verifies the checksum of the vendor's row."""
     kind, config = ROWS[request.param]
     row = kind({**HALVES[kind.__name__], **config, "bucket_name": "any", "endpoint_url": "http://127.0.0.1:1"})
     name, bucket = buckets.new(row.capabilities)
@@ -139,7 +139,7 @@ def proxied(
 
 
 async def upload(provider: StorageProvider, size: int, directory: Path) -> bytes:
-    """Store so many random bytes as `key`, from memory where it is one request, else from a file; give them."""
+    """Store random bytes as `key`, from memory if it is one request, else from a file; give the bytes."""
     data = os.urandom(size)
     if size < PART_SIZE:
         await provider.put("key", data)
@@ -153,7 +153,7 @@ async def upload(provider: StorageProvider, size: int, directory: Path) -> bytes
 @by
 @pytest.mark.parametrize("size", [SMALL, LARGE, IN_PARTS])
 async def test_every_body_brings_its_proof(proxied: ProxiedBucket, size: int, tmp_path: Path) -> None:
-    """Each body that is stored comes with the proof that the vendor's row names, by both transports, over TLS too."""
+    """Each stored body has the checksum of the vendor's row, with both transports, also over TLS."""
     stored = await upload(proxied.provider, size, tmp_path)
     row = proxied.provider.capabilities
     assert proxied.bucket.objects == {"key": stored}
@@ -165,7 +165,7 @@ async def test_every_body_brings_its_proof(proxied: ProxiedBucket, size: int, tm
 @often
 @pytest.mark.parametrize("kind", UPLOADS)
 async def test_a_bit_of_an_upload(proxied: ProxiedBucket, kind: str, tmp_path: Path, *, always: bool) -> None:
-    """A bit that changes in a body on its way to any vendor fails the upload, unless the body is sent once more."""
+    """If a bit of an uploaded body changes, the upload fails, or the body is sent again."""
     size, query = UPLOADS[kind]
     flip = Flip(method="PUT", where=lambda target: query in f"{target}&", always=always)
     try:
@@ -218,7 +218,7 @@ async def test_a_bit_of_an_answer(
     *,
     always: bool,
 ) -> None:
-    """A bit that changes in a body on its way from a store with checksums fails the read, unless it is read again."""
+    """If a bit of a downloaded body with a stored checksum changes, the read fails, or is repeated."""
     config = moto.new_bucket()
     data = os.urandom(size)
     await S3Provider(config, pool=pool).put("key", data)

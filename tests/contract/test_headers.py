@@ -1,144 +1,137 @@
-"""What is stored with an object beside its bytes: headers and tags, on every write, and given back on every read."""
+"""Headers of objects: stored by every write, kept by copies, and given by every read."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from bucketry import S3Provider
 from bucketry._core.options import WriteOptions
-from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import ObjectInfo
-from bucketry._vendors import aws
-from bucketry.errors import InvalidRequestError, UnsupportedError
-from bucketry.providers import PrefixedProvider
-from tests.contract.conftest import PART_SIZE
-from tests.contract.servers import S3Server
+from bucketry.errors import InvalidRequestError, StorageError
+from bucketry.providers import MemoryProvider, PrefixedProvider, StorageProvider
+from tests.contract.writing import BOTH_SIZES, EVERY_WRITE, KEY, SmallCopies, Write
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-Make = Callable[..., Any]
-TAGS = {"project": "a one-two+three", "a+b": "c=d:e/f@g"}
-OPTIONS = WriteOptions(
-    metadata={"kind": "test"},
-    content_type="text/plain",
-    cache_control="max-age=60",
-    content_disposition='attachment; filename="a.txt"',
-    content_encoding="gzip",
-    content_language="da",
-    tags=TAGS,
-)
-ALL = ("max-age=60", 'attachment; filename="a.txt"', "gzip", "da")
+HEADERS: dict[str, Any] = {
+    "content_type": "text/plain",
+    "cache_control": "max-age=60",
+    "content_disposition": 'attachment; filename="a.txt"',
+    "content_encoding": "gzip",
+    "content_language": "da",
+}
+OPTIONS = WriteOptions(**HEADERS)
 
 
-class SmallCopies(S3Provider):
-    """Copies anything above one part in parts."""
-
-    vendor = replace(aws.VENDOR, capabilities=replace(aws.VENDOR.capabilities, max_copy_size=PART_SIZE))
-
-    def _row(self, _: object) -> Any:
-        return self.vendor
+def headers_of(info: ObjectInfo) -> dict[str, Any]:
+    """Give what `HEADERS` has."""
+    return {name: getattr(info, name) for name in HEADERS}
 
 
-def headers_of(info: ObjectInfo) -> tuple[str | None, ...]:
-    """Give the four."""
-    return (info.cache_control, info.content_disposition, info.content_encoding, info.content_language)
+@EVERY_WRITE
+async def test_every_write_stores_headers(provider: StorageProvider, tmp_path: Path, write: Write) -> None:
+    """HEAD, GET and a stream give the headers and metadata that were given to any kind of write."""
+    await write(provider, tmp_path, metadata={"kind": "test"}, **HEADERS)
+    found = await provider.head(KEY)
+    async with provider.open_body(KEY) as body:
+        await body.read()
+    async with provider.stream(KEY) as chunks:
+        pass
+    for info in (found, body.info, chunks.info):
+        assert (headers_of(info), info.metadata) == (HEADERS, {"kind": "test"})
 
 
-async def test_a_put_stores_headers_and_tags(on_moto: Make) -> None:
-    """The answer to the write, HEAD and GET give them back; tags are read by themselves."""
-    async with on_moto() as provider:
-        made = await provider.put_object("k", b"data", OPTIONS)
-        assert headers_of(made) == ALL
-        assert headers_of(await provider.head("k")) == ALL
-        async with provider.open_body("k") as body:
-            assert headers_of(body.info) == ALL
-            assert await body.read() == b"data"
-        assert body.info.metadata == {"kind": "test"}
-        assert await provider.get_tags("k") == TAGS
-
-
-async def test_an_upload_in_parts_stores_headers_and_tags(on_moto: Make) -> None:
-    """The object that is made of the parts has what the upload was opened with."""
-    async with on_moto() as provider:
+async def test_the_answer_to_a_write_has_the_headers(provider: StorageProvider) -> None:
+    """A put returns the stored headers, and so does the completion of a multipart upload."""
+    assert headers_of(await provider.put("k", b"data", **HEADERS)) == HEADERS
+    if provider.capabilities.multipart:
         upload = await provider.create_multipart("k", OPTIONS)
         part = await provider.put_part(upload, 1, b"data")
-        made = await provider.complete_multipart(upload, [part], OPTIONS)
-        assert headers_of(made) == ALL
-        info = await provider.head("k")
-        assert (headers_of(info), info.content_type, dict(info.metadata)) == (ALL, "text/plain", {"kind": "test"})
-        assert await provider.get_tags("k") == TAGS
+        assert headers_of(await provider.complete_multipart(upload, [part], OPTIONS)) == HEADERS
 
 
-async def test_an_object_without_them_says_none(on_moto: Make) -> None:
-    """Nothing is made up where nothing was stored."""
-    async with on_moto() as provider:
-        await provider.put_object("k", b"data", WriteOptions())
-        assert headers_of(await provider.head("k")) == (None, None, None, None)
-        assert await provider.get_tags("k") == {}
+async def test_an_object_without_them_says_none(provider: StorageProvider) -> None:
+    """If no headers were stored, reads give none, also if the object before had headers."""
+    await provider.put_object("k", b"data", OPTIONS)
+    await provider.put_object("k", b"data", WriteOptions())
+    found = headers_of(await provider.head("k"))
+    del found["content_type"]  # the provider has a default for it
+    assert set(found.values()) == {None}
 
 
-async def test_an_encoded_body_is_given_as_it_is_stored(on_moto: Make, tmp_path: Path) -> None:
-    """A gzip body is not decoded, by no kind of read: the bytes are those that were put."""
+@EVERY_WRITE
+async def test_every_write_stores_the_storage_class(provider: StorageProvider, tmp_path: Path, write: Write) -> None:
+    """Any kind of write stores the object in the given class; skipped if the server does not have this class."""
+    try:
+        await write(provider, tmp_path, storage_class="STANDARD_IA")
+    except StorageError as error:
+        if error.code != "InvalidStorageClass":
+            raise
+        pytest.skip("the server has no class STANDARD_IA")
+    found = await provider.head(KEY)
+    async with provider.open_body(KEY) as body:
+        await body.read()
+    assert (found.storage_class, body.info.storage_class) == ("STANDARD_IA", "STANDARD_IA")
+
+
+async def test_an_encoded_body_is_given_as_it_is_stored(provider: StorageProvider, tmp_path: Path) -> None:
+    """No kind of read decodes a gzip body: the bytes are those that were put."""
     packed = gzip.compress(b"some text " * 1000)
-    async with on_moto() as provider:
-        await provider.put_object("k", packed, WriteOptions(content_encoding="gzip"))
-        assert await provider.get("k") == packed
-        assert await provider.get_range("k", 2, 20) == packed[2:20]
-        async with provider.stream("k") as chunks:
-            assert b"".join([chunk async for chunk in chunks]) == packed
-        await provider.download("k", tmp_path / "file")
-        assert (tmp_path / "file").read_bytes() == packed
+    await provider.put("k", packed, content_encoding="gzip")
+    assert await provider.get("k") == packed
+    assert await provider.get_range("k", 2, 20) == packed[2:20]
+    async with provider.stream("k") as chunks:
+        assert b"".join([chunk async for chunk in chunks]) == packed
+    await provider.download("k", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == packed
 
 
-async def test_a_copy_that_replaces(on_moto: Make) -> None:
-    """The options of a copy stand in place of what the source has; tags are kept unless some are given."""
-    async with on_moto() as provider:
-        await provider.put_object("a", b"data", OPTIONS)
-        new = WriteOptions(cache_control="no-store", content_type="text/css")
-        copied = await provider.copy_object("a", "b", options=new)
-        assert headers_of(copied) == ("no-store", None, None, None)
-        assert (copied.content_type, dict(copied.metadata)) == ("text/css", {})
-        assert await provider.get_tags("b") == TAGS
-        await provider.copy_object("a", "c", options=WriteOptions(tags={"one": "1"}))
-        assert await provider.get_tags("c") == {"one": "1"}
+@pytest.mark.gap(rclone="rclone keeps those headers of the source that the copy does not give")
+@pytest.mark.needs("copy")
+async def test_a_copy_that_replaces(provider: StorageProvider) -> None:
+    """The options of a copy replace the source's headers and metadata."""
+    await provider.put("a", b"data", metadata={"kind": "test"}, **HEADERS)
+    new = WriteOptions(cache_control="no-store", content_type="text/css")
+    expected = {**dict.fromkeys(HEADERS), "content_type": "text/css", "cache_control": "no-store"}
+    copied = await provider.copy_object("a", "b", options=new)
+    for info in (copied, await provider.head("b")):
+        assert (headers_of(info), info.metadata) == (expected, {})
+    assert await provider.get("b") == b"data"
 
 
-@pytest.mark.parametrize("size", [10, PART_SIZE + 10], ids=["one request", "parts"])
-async def test_a_copy_keeps_all(on_moto: Make, size: int) -> None:
-    """A copy within a bucket keeps headers, metadata and tags, also where it has to be made in parts."""
-    data = b"x" * size
-    async with on_moto(SmallCopies) as provider:
-        await provider.put_object("a", data, OPTIONS)
-        await provider.copy("a", "b")
-        info = await provider.head("b")
-        assert (headers_of(info), info.content_type, dict(info.metadata)) == (ALL, "text/plain", {"kind": "test"})
-        assert await provider.get_tags("b") == TAGS
-        assert await provider.get("b") == data
-        assert ("-" in info.etag) == (size > PART_SIZE)
+@BOTH_SIZES
+@pytest.mark.needs("copy")
+async def test_a_copy_keeps_all(provider: StorageProvider, size: int) -> None:
+    """A copy within a bucket keeps headers and metadata, also a copy in parts."""
+    await provider.put("a", b"x" * size, metadata={"kind": "test"}, **HEADERS)
+    small = SmallCopies(provider)
+    await small.copy("a", "b")
+    assert (small.calls["copy_object"], small.calls["copy_part"]) == ((0, 1) if size > 10 else (1, 0))
+    info = await provider.head("b")
+    assert (headers_of(info), info.metadata["kind"]) == (HEADERS, "test")  # rclone adds metadata of its own
+    assert await provider.get("b") == b"x" * size
 
 
-async def test_a_copy_to_another_provider_keeps_all(on_moto: Make) -> None:
-    """So does a copy that passes through this machine."""
-    async with on_moto() as provider, on_moto() as other:
-        await provider.put_object("a", b"data", OPTIONS)
+async def test_a_copy_to_another_provider_keeps_all(provider: StorageProvider) -> None:
+    """A copy through this machine keeps headers and metadata, from the provider and to it."""
+    await provider.put("a", b"data", metadata={"kind": "test"}, **HEADERS)
+    async with MemoryProvider() as other:
         await provider.transfer.copy_to(other, "a", "b")
-        info = await other.head("b")
-        assert (headers_of(info), dict(info.metadata)) == (ALL, {"kind": "test"})
-        assert await other.get_tags("b") == TAGS
+        await other.transfer.copy_to(provider, "b", "c")
+        for info in (await other.head("b"), await provider.head("c")):
+            assert (headers_of(info), info.metadata) == (HEADERS, {"kind": "test"})
 
 
-async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Make) -> None:
-    """The answer to a GET by the URL has the type and the disposition that were signed, whatever is stored."""
+async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Callable[..., Any]) -> None:
+    """The answer to a GET of the URL has the signed type and disposition, not the stored ones."""
     disposition = 'attachment; filename="naïve & co.csv"'.encode("ascii", "replace").decode()
     async with on_moto() as provider:
-        await provider.put_object("k", b"data", OPTIONS)
+        await provider.put("k", b"data", **HEADERS)
         given = {"response_content_type": "text/csv", "response_content_disposition": disposition}
         url = await provider.presign("k", **given)
         plain = await provider.presign("k")
@@ -157,19 +150,3 @@ async def test_a_signed_url_chooses_headers_of_the_answer(on_moto: Make) -> None
         assert answer.headers["content-disposition"] == disposition
     with opener.open(plain, timeout=10) as answer:
         assert answer.headers["content-type"] == "text/plain"
-
-
-async def test_tags_are_refused_where_there_are_none(on_moto: Make, moto: S3Server) -> None:
-    """A vendor whose row says no tags refuses them before any request."""
-    provider = on_moto(server="generic")
-    requests: tuple[Callable[[ObjectRequests], Any], ...] = (
-        lambda one: one.put_object("k", b"data", OPTIONS),
-        lambda one: one.create_multipart("k", OPTIONS),
-        lambda one: one.copy_object("a", "k", options=OPTIONS),
-        lambda _: provider.get_tags("k"),
-        lambda _: provider.put_tags("k", TAGS),
-    )
-    for request in requests:
-        with pytest.raises(UnsupportedError, match=r"capabilities\.tags is False"):
-            await request(provider)
-    assert "Contents" not in moto.client.list_objects_v2(Bucket=provider.locate().split("/")[2])

@@ -36,7 +36,7 @@ PATHS = [key for key in KEYS if key != "b/2/deep"]
 
 
 async def fill(provider: StorageProvider, keys: list[str]) -> None:
-    """Store objects, in an order that is not theirs, several at once."""
+    """Store objects, not in the order of their keys, several at once."""
     pending = iter(reversed(keys))
 
     async def worker() -> None:
@@ -57,7 +57,7 @@ async def names(provider: StorageProvider, prefix: str = "", **options: str) -> 
 
 
 async def test_order_is_that_of_utf8(provider: StorageProvider) -> None:
-    """Keys come sorted by their UTF-8 bytes, whatever the directories are."""
+    """Keys are sorted by their UTF-8 bytes, also across directories."""
     await fill(provider, PATHS)
     assert await names(provider) == sorted(PATHS, key=str.encode)
     assert await provider.list_files() == sorted(PATHS, key=str.encode)
@@ -78,7 +78,7 @@ async def test_listed_objects_agree_with_head(provider: StorageProvider) -> None
     "prefix", ["a", "a-", "a-b", "a-b/", "a-b/x", "b", "b/", "b/2", "b/2/d", "é", "日/", "zz", "a/"]
 )
 async def test_prefixes_are_literal(provider: StorageProvider, prefix: str) -> None:
-    """A prefix may end anywhere in a key, and nothing in it is special."""
+    """A prefix may end anywhere in a key, and has no special characters."""
     await fill(provider, PATHS)
     assert await names(provider, prefix) == [key for key in PATHS if key.startswith(prefix)]
 
@@ -95,13 +95,13 @@ async def test_prefixes_are_literal(provider: StorageProvider, prefix: str) -> N
     ],
 )
 async def test_delimiter(provider: StorageProvider, prefix: str, expected: list[str]) -> None:
-    """With a delimiter the keys behind it are given once, as what they have in common."""
+    """With a delimiter, all keys with a common prefix are given as one entry."""
     await fill(provider, PATHS)
     assert await names(provider, prefix, delimiter="/") == expected
 
 
 async def test_start_after(provider: StorageProvider) -> None:
-    """Only keys that sort after the given one are listed, whether that one exists or not."""
+    """Only keys that sort after `start_after` are listed, also if that key does not exist."""
     await fill(provider, PATHS)
     for after in ("a", "a!!", "b/1", "b/2/deep/er", "b/2", "b0", "z", "😀"):
         assert await names(provider, start_after=after) == [key for key in PATHS if key > after]
@@ -113,7 +113,7 @@ async def test_start_after(provider: StorageProvider) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 async def test_more_keys_than_a_page(provider: StorageProvider) -> None:
-    """A listing goes on over pages: each key once, in order; and a bulk delete takes as many."""
+    """A listing of several pages gives each key once, in order; a bulk delete removes as many keys."""
     count = provider.capabilities.max_list_keys + 5
     keys = [f"{number % 7}/{number:05}" for number in range(count)]
     await fill(provider, keys)
@@ -131,6 +131,6 @@ async def test_more_keys_than_a_page(provider: StorageProvider) -> None:
 
 
 async def test_an_empty_place_lists_nothing(provider: StorageProvider) -> None:
-    """An empty place has one empty page."""
+    """An empty bucket or directory has one empty page."""
     page = await provider.list_page()
     assert (page.entries, page.next_token) == ((), None)

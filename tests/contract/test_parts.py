@@ -1,4 +1,4 @@
-"""Multipart uploads, and bytes that move from and into open files."""
+"""Multipart uploads, and bytes read from and written to open files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SINKS = pytest.mark.parametrize("needs_bytes", [True, False], ids=["summed", "co
 
 @pytest.fixture
 def part(provider: StorageProvider) -> bytes:
-    """Give the bytes of the smallest part that may have another one behind it."""
+    """Give the bytes of the smallest part that is not the last."""
     return os.urandom(max(provider.capabilities.min_part_size, 1000))
 
 
 @pytest.mark.needs("multipart")
 async def test_parts_in_any_order(provider: StorageProvider, part: bytes) -> None:
-    """Parts may arrive and be named in any order; the object has them in order of their numbers."""
+    """Parts may be put and completed in any order; the object has them in order of their numbers."""
     options = WriteOptions(metadata={"a": "1"}, content_type="text/plain")
     upload = await provider.create_multipart("dir/key", options)
     assert upload.key == "dir/key"
@@ -47,7 +47,7 @@ async def test_parts_in_any_order(provider: StorageProvider, part: bytes) -> Non
 @pytest.mark.gap(rclone="rclone hands parts on as they come, and cannot take one back")
 @pytest.mark.needs("multipart")
 async def test_a_part_can_be_replaced(provider: StorageProvider, part: bytes) -> None:
-    """A part sent again replaces the earlier one of its number."""
+    """A part put again replaces the earlier part of its number."""
     upload = await provider.create_multipart("key", WriteOptions())
     await provider.put_part(upload, 1, part)
     again = await provider.put_part(upload, 1, b"again")
@@ -58,7 +58,7 @@ async def test_a_part_can_be_replaced(provider: StorageProvider, part: bytes) ->
 @pytest.mark.gap(rclone="rclone waits for the missing numbers")
 @pytest.mark.needs("multipart")
 async def test_numbers_may_have_gaps(provider: StorageProvider, part: bytes) -> None:
-    """Only the parts named make the object."""
+    """The object has only the parts given at its completion."""
     upload = await provider.create_multipart("key", WriteOptions())
     parts = [await provider.put_part(upload, number, data) for number, data in ((2, part), (7, b"end"), (5, part))]
     await provider.complete_multipart(upload, [parts[0], parts[1]], WriteOptions())
@@ -78,7 +78,7 @@ async def test_an_upload_replaces_only_when_complete(provider: StorageProvider) 
 
 @pytest.mark.needs("multipart")
 async def test_abort(provider: StorageProvider) -> None:
-    """An aborted upload is gone, with its parts; aborting it again succeeds."""
+    """An aborted upload is deleted, with its parts; aborting it again succeeds."""
     upload = await provider.create_multipart("key", WriteOptions())
     await provider.put_part(upload, 1, b"x")
     await provider.abort_multipart(upload)
@@ -90,7 +90,7 @@ async def test_abort(provider: StorageProvider) -> None:
 @pytest.mark.gap(moto="moto answers 500 where an upload is gone")
 @pytest.mark.needs("multipart")
 async def test_after_the_abort(provider: StorageProvider) -> None:
-    """An upload that was aborted takes no parts, and cannot be completed."""
+    """An aborted upload accepts no parts, and cannot be completed."""
     upload = await provider.create_multipart("key", WriteOptions())
     part = await provider.put_part(upload, 1, b"x")
     await provider.abort_multipart(upload)
@@ -103,11 +103,11 @@ async def test_after_the_abort(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("multipart")
 async def test_completing_twice(provider: StorageProvider) -> None:
-    """A completed upload is gone, or answers as before; neither that nor an abort touches the object."""
+    """A completed upload is not found, or answers as before; completing or aborting it again keeps the object."""
     upload = await provider.create_multipart("key", WriteOptions())
     part = await provider.put_part(upload, 1, b"x")
     await provider.complete_multipart(upload, [part], WriteOptions())
-    with suppress(UploadNotFoundError):  # AWS answers a repeat as it answered the first one, for a while
+    with suppress(UploadNotFoundError):  # for some time, AWS gives a repeated request the first answer
         await provider.complete_multipart(upload, [part], WriteOptions())
     await provider.abort_multipart(upload)
     assert await provider.get("key") == b"x"
@@ -116,7 +116,7 @@ async def test_completing_twice(provider: StorageProvider) -> None:
 @pytest.mark.gap(moto="moto answers 500 where an upload is gone")
 @pytest.mark.needs("multipart")
 async def test_an_upload_that_never_was(provider: StorageProvider) -> None:
-    """An unknown upload id is not found, whatever it looks like."""
+    """An unknown upload id is not found, for any text."""
     for upload_id in ("0" * 32, "12345678"):
         with pytest.raises(UploadNotFoundError):
             await provider.put_part(MultipartUpload(key="key", upload_id=upload_id), 1, b"x")
@@ -124,7 +124,7 @@ async def test_an_upload_that_never_was(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("multipart")
 async def test_parts_that_are_not_stored(provider: StorageProvider) -> None:
-    """Completing with a part that was never sent fails, and nothing is published."""
+    """Completing with a part that was never put fails, and nothing is published."""
     upload = await provider.create_multipart("key", WriteOptions())
     part = await provider.put_part(upload, 1, b"x")
     other = type(part)(part_number=2, size=1, etag=part.etag, checksum=part.checksum)
@@ -136,7 +136,7 @@ async def test_parts_that_are_not_stored(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("multipart")
 async def test_open_uploads_are_listed(provider: StorageProvider) -> None:
-    """Open uploads are listed by a literal prefix of their keys, and the ended ones are not."""
+    """Open uploads are listed by a literal prefix of their keys; completed and aborted ones are not."""
     keys = ("a/1", "a/2", "b")
     uploads = {key: await provider.create_multipart(key, WriteOptions()) for key in keys}
     listed = await provider.list_multiparts()
@@ -149,7 +149,7 @@ async def test_open_uploads_are_listed(provider: StorageProvider) -> None:
 
 @pytest.mark.needs("multipart")
 async def test_a_checksum_of_the_whole(provider: StorageProvider) -> None:
-    """Where the row has one, completion takes the right checksum of the whole object, which is then stored."""
+    """If the row has one, completion accepts the correct checksum of the whole object, and stores it."""
     if not provider.capabilities.full_object_checksum:
         pytest.skip("the row says no")
     upload = await provider.create_multipart("key", WriteOptions())
@@ -163,7 +163,7 @@ async def test_a_checksum_of_the_whole(provider: StorageProvider) -> None:
 @pytest.mark.gap(moto="moto stores whatever checksum it is told")
 @pytest.mark.needs("multipart")
 async def test_a_wrong_checksum_of_the_whole(provider: StorageProvider) -> None:
-    """Where the row has one, completion with a wrong checksum of the whole object fails, and publishes nothing."""
+    """If the row has one, completion with a wrong checksum of the whole object fails, and publishes nothing."""
     if not provider.capabilities.full_object_checksum:
         pytest.skip("the row says no")
     upload = await provider.create_multipart("key", WriteOptions())
@@ -174,7 +174,7 @@ async def test_a_wrong_checksum_of_the_whole(provider: StorageProvider) -> None:
 
 
 async def test_put_from_a_file(provider: StorageProvider, open_file: OpenFile) -> None:
-    """A body may be a range of an open file, whose own offset does not move."""
+    """A body may be a range of an open file; the file's offset does not change."""
     fd = open_file(b"0123456789")
     os.lseek(fd, 5, os.SEEK_SET)
     info = await provider.put_object("key", FileRange(fd, 2, 8), WriteOptions())
@@ -198,7 +198,7 @@ async def test_parts_from_a_file(provider: StorageProvider, open_file: OpenFile,
 
 
 async def test_a_file_that_ends_early_stores_nothing(provider: StorageProvider, open_file: OpenFile) -> None:
-    """A body that is shorter than it says fails, and no object appears."""
+    """A body shorter than its length fails, and no object is stored."""
     with pytest.raises(StorageError):
         await provider.put_object("key", FileRange(open_file(b"short"), 0, 100), WriteOptions())
     assert await provider.list_files() == []
@@ -206,7 +206,7 @@ async def test_a_file_that_ends_early_stores_nothing(provider: StorageProvider, 
 
 @SINKS
 async def test_fetch_into_a_file(provider: StorageProvider, open_file: OpenFile, *, needs_bytes: bool) -> None:
-    """A range arrives at the sink's position and touches nothing else in the file."""
+    """A range is written at the sink's position, and no other byte of the file changes."""
     info = await provider.put("key", b"0123456789")
     fd = open_file(b"." * 12)
     sink = Sink(fd, 3, needs_bytes=needs_bytes)
@@ -217,7 +217,7 @@ async def test_fetch_into_a_file(provider: StorageProvider, open_file: OpenFile,
 
 @SINKS
 async def test_fetch_all_of_it(provider: StorageProvider, open_file: OpenFile, *, needs_bytes: bool) -> None:
-    """Without a range the whole object arrives; of an empty one, nothing."""
+    """Without a range, the whole object is written; for an empty object, nothing."""
     data = os.urandom(3_000_000)
     await provider.put("key", data)
     await provider.put("empty", b"")
@@ -231,7 +231,7 @@ async def test_fetch_all_of_it(provider: StorageProvider, open_file: OpenFile, *
 
 @SINKS
 async def test_fetch_beyond_the_end(provider: StorageProvider, open_file: OpenFile, *, needs_bytes: bool) -> None:
-    """A range is cut at the object's end, and refused where it begins there."""
+    """A range is cut at the object's end, and refused if it begins there."""
     await provider.put("key", b"0123456789")
     fd = open_file(b"")
     sink = Sink(fd, 0, needs_bytes=needs_bytes)
@@ -257,7 +257,7 @@ async def test_a_part_made_of_another_object(provider: StorageProvider, part: by
 
 @pytest.mark.needs("multipart")
 async def test_the_parts_of_an_open_upload(provider: StorageProvider) -> None:
-    """Stored parts are listed in order of their numbers, as they were answered; and from any number on."""
+    """Stored parts are listed in order of their numbers, as `put_part` gave them; also after a given number."""
     upload = await provider.create_multipart("k", WriteOptions())
     assert await provider.list_parts(upload) == ()
     stored = {number: await provider.put_part(upload, number, bytes(number)) for number in (3, 1, 2)}

@@ -1,4 +1,4 @@
-"""Ranges by one rule on every place: cut at the end, refused from the end on, nothing of an empty object."""
+"""The same rules for ranges on every provider: cut at the end, refused beyond it, empty for an empty object."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WAYS = pytest.mark.parametrize("read", [by_get_range, by_get_ranges, by_stream])
 @WAYS
 @pytest.mark.parametrize(("start", "end"), [(0, 10), (0, 99), (9, 10), (9, 99), (3, 3), (0, 0), (9, 9)])
 async def test_a_range_is_cut_at_the_end(provider: StorageProvider, read: Read, start: int, end: int) -> None:
-    """A range that begins inside the object gives its bytes, as many as there are."""
+    """A range that begins inside the object gives its bytes, up to the object's end."""
     await provider.put("key", DATA)
     assert await read(provider, start, end) == DATA[start:end]
 
@@ -47,7 +47,7 @@ async def test_a_range_is_cut_at_the_end(provider: StorageProvider, read: Read, 
 @WAYS
 @pytest.mark.parametrize(("start", "end"), [(10, 11), (10, 10), (11, 11), (500, 600)])
 async def test_a_range_from_the_end_on_is_refused(provider: StorageProvider, read: Read, start: int, end: int) -> None:
-    """A range that begins at or beyond the end is refused, an empty one too."""
+    """A range that begins at or beyond the end is refused, also an empty one."""
     await provider.put("key", DATA)
     with pytest.raises(InvalidRangeError):
         await read(provider, start, end)
@@ -64,7 +64,7 @@ async def test_an_empty_object_gives_nothing(provider: StorageProvider, read: Re
 @WAYS
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (3, 3), (0, 0)])
 async def test_a_missing_object_has_no_ranges(provider: StorageProvider, read: Read, start: int, end: int) -> None:
-    """A range of a missing object is `NotFoundError`, an empty one too."""
+    """A range of a missing object is `NotFoundError`, also an empty one."""
     with pytest.raises(NotFoundError):
         await read(provider, start, end)
 
@@ -74,7 +74,7 @@ async def test_a_missing_object_has_no_ranges(provider: StorageProvider, read: R
 async def test_one_range_of_several_beyond_the_end(
     provider: StorageProvider, coalesce: int, beyond: tuple[int, int]
 ) -> None:
-    """One range that begins beyond the end refuses all, whether it shares a request with others or not."""
+    """If one range begins beyond the end, all are refused, also if ranges share a request."""
     await provider.put("key", DATA)
     with pytest.raises(InvalidRangeError):
         await provider.get_ranges("key", [(0, 2), beyond, (4, 6)], coalesce=coalesce)
@@ -82,7 +82,7 @@ async def test_one_range_of_several_beyond_the_end(
 
 @pytest.mark.parametrize("coalesce", [0, 1_000])
 async def test_several_ranges_of_an_empty_object(provider: StorageProvider, coalesce: int) -> None:
-    """Several ranges of an empty object are empty, each of them."""
+    """All ranges of an empty object are empty."""
     info = await provider.put("key", b"")
     wanted = [(0, 2), (500, 600), (7, 7)]
     assert await provider.get_ranges("key", wanted, coalesce=coalesce) == [b"", b"", b""]
@@ -91,7 +91,7 @@ async def test_several_ranges_of_an_empty_object(provider: StorageProvider, coal
 
 @pytest.mark.parametrize("data", [b"", DATA])
 async def test_ranges_without_bytes_are_held_to_the_version(provider: StorageProvider, data: bytes) -> None:
-    """`if_match` holds for a range that brings no bytes, as for any other."""
+    """`if_match` is enforced for an empty range, as for any other."""
     info = await provider.put("key", data)
     assert await provider.get_range("key", 3, 3, if_match=info.etag) == b""
     for start, end in ((3, 3), (3, 5)):

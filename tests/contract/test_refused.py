@@ -1,8 +1,8 @@
-"""What a row does not promise is refused before anything is sent, and the error names the capability."""
+"""Features that a row does not promise are refused before any request, and the error names the capability."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -10,11 +10,13 @@ from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.values import ByteRange, MultipartUpload
 from bucketry.errors import UnsupportedError
 from bucketry.providers import StorageProvider
+from tests.contract.conftest import Sink
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPEN = MultipartUpload(key="k", upload_id="0" * 32)
 PLAIN = WriteOptions()
+TAGGED = WriteOptions(tags={"a": "1"})
 Request = Callable[[StorageProvider], Awaitable[object]]
 
 
@@ -26,6 +28,10 @@ async def _versions(provider: StorageProvider) -> None:
 async def _body(provider: StorageProvider) -> None:
     async with provider.open_body("k", ReadOptions(version_id="v")):
         pass
+
+
+async def _chunks() -> AsyncIterator[bytes]:
+    yield b"x"
 
 
 OPTIONAL: dict[str, tuple[str, Request]] = {
@@ -46,17 +52,31 @@ OPTIONAL: dict[str, tuple[str, Request]] = {
     "get a version": ("versions", lambda p: p.get("k", version_id="v")),
     "get a range of a version": ("versions", lambda p: p.get_range("k", 0, 1, version_id="v")),
     "open a version": ("versions", _body),
+    "fetch a version": (
+        "versions",
+        lambda p: p.fetch_range("k", Sink(-1, 0, needs_bytes=True), ReadOptions(version_id="v")),
+    ),
     "delete a version": ("versions", lambda p: p.delete("k", version_id="v")),
     "get_tags": ("tags", lambda p: p.get_tags("k")),
     "put_tags": ("tags", lambda p: p.put_tags("k", {})),
     "put with tags": ("tags", lambda p: p.put("k", b"x", tags={"a": "1"})),
+    "upload with tags": ("tags", lambda p: p.transfer.upload(__file__, "k", tags={"a": "1"})),
+    "upload_stream with tags": ("tags", lambda p: p.transfer.upload_stream(_chunks(), "k", tags={"a": "1"})),
+    "put_object with tags": ("tags", lambda p: p.put_object("k", b"x", TAGGED)),
+    "create_multipart with tags": ("tags", lambda p: p.create_multipart("k", TAGGED)),
+    "copy_object with tags": ("tags", lambda p: p.copy_object("from", "k", options=TAGGED)),
 }
-"""What needs a capability, and which."""
+"""The calls that need a capability, and the capability."""
+ALSO_NEEDS = {"create_multipart with tags": "multipart", "copy_object with tags": "copy"}
+"""Another capability that a call needs; without it, the error names that one."""
 
 
-@pytest.mark.parametrize("wanted", OPTIONAL)
+@pytest.mark.parametrize(
+    "wanted",
+    [pytest.param(wanted, marks=pytest.mark.needs(*filter(None, [ALSO_NEEDS.get(wanted)]))) for wanted in OPTIONAL],
+)
 async def test_what_is_not_promised_is_refused(provider: StorageProvider, wanted: str) -> None:
-    """`UnsupportedError` names the provider, the object and the capability, and the object stays as it was."""
+    """`UnsupportedError` names the provider, the object and the capability, and the object does not change."""
     capability, request = OPTIONAL[wanted]
     if getattr(provider.capabilities, capability):
         pytest.skip("the row says yes")
@@ -66,7 +86,7 @@ async def test_what_is_not_promised_is_refused(provider: StorageProvider, wanted
     error = caught.value
     assert (error.provider, error.key) == (provider.name, "k")
     assert error.operation
-    if provider.name != "s3":  # has words of its own for signed forms
+    if provider.name != "s3":  # has another message for signed forms
         assert provider.locate("k") in str(error)
         assert f"capabilities.{capability}" in str(error)
     assert await provider.list_files() == ["k"]

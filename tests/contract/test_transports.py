@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TRANSPORTS = ("auto", "aiobotocore")
 DATA = bytes(range(256)) * 8
 WRONG = '"0123456789abcdef0123456789abcdef"'
-LATER = ("last_modified",)  # of a write: the answer's own time, which is another one for each
+LATER = ("last_modified",)  # after a write, it is the time of the answer, which differs
 HOSTILE = (
     "a//b",
     "a/./b",
@@ -46,14 +46,14 @@ HOSTILE = (
     " padded ",
     "nul\x01",
 )
-# rclone's server keeps objects as files: it hangs on these, or gives them another name.
+# rclone's server stores objects as files: with these keys it hangs, or changes them.
 NO_FILES = ("../up", "a/../b", "..", ".", "/lead", "//lead", "a//b", "a/./b", "dir/")
 
 Transports: TypeAlias = tuple[S3Provider, S3Provider]
 
 
 class TransportPair(NamedTuple):
-    """One bucket, by both transports."""
+    """One bucket, with a provider for each transport."""
 
     server: str
     config: dict[str, Any]
@@ -63,7 +63,7 @@ class TransportPair(NamedTuple):
 
 @pytest_asyncio.fixture(params=["moto", "rclone"], loop_scope="session")
 async def pair(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncIterator[TransportPair]:
-    """Give an empty bucket of each server, and providers of it by both transports."""
+    """Give an empty bucket of each server, with a provider for each transport."""
     config = request.getfixturevalue(request.param).new_bucket()
 
     def make(**other: Any) -> Transports:
@@ -74,7 +74,7 @@ async def pair(request: pytest.FixtureRequest, pool: SessionPool) -> AsyncIterat
 
 
 def facts(info: ObjectInfo, *without: str) -> dict[str, Any]:
-    """Give all that an answer says of an object."""
+    """Give all properties of an object in an answer."""
     found = {name: getattr(info, name) for name in info.__slots__ if name not in without}
     return found | {"metadata": dict(info.metadata), "checksums": dict(info.checksums)}
 
@@ -89,19 +89,19 @@ async def error_of(request: Awaitable[object]) -> StorageError:
 
 
 def said(error: StorageError) -> tuple[Any, ...]:
-    """Give what must not depend on the transport."""
+    """Give the values that must be the same for both transports."""
     return type(error), error.code, error.status, error.operation, error.key, error.bucket, error.provider
 
 
 async def same_error(both: Transports, request: Callable[[S3Provider], Awaitable[object]]) -> StorageError:
-    """Make a request by both transports, and give the error, which is the same."""
+    """Make a request with both transports, check that the errors are the same, and give one."""
     first, second = [await error_of(request(provider)) for provider in both]
     assert said(first) == said(second), (first, second)
     return first
 
 
 async def test_the_object_is_the_same(pair: TransportPair) -> None:
-    """Whichever transport wrote an object, both read the same of it by head, get and list."""
+    """An object written by either transport is read the same by both, with head, get and list."""
     options = WriteOptions(metadata={"run": "7", "empty": ""}, content_type="text/csv")
     writes = [await provider.put_object("key", DATA, options) for provider in pair.both]
     assert facts(writes[0], *LATER) == facts(writes[1], *LATER)
@@ -116,7 +116,7 @@ async def test_the_object_is_the_same(pair: TransportPair) -> None:
                 found.append(facts(body.info))
             async with reader.open_body("key", ReadOptions(byte_range=ByteRange(5, 10))) as body:
                 assert await body.read() == DATA[5:10]
-                # A checksum is only asked for where it can be compared: with a whole body.
+                # A checksum is only requested if it can be compared: with a whole body.
                 found.append(facts(body.info) | {"checksums": found[0]["checksums"]})
             (entry,) = (await reader.list_page()).entries
             assert isinstance(entry, ObjectInfo)
@@ -129,7 +129,7 @@ async def test_the_object_is_the_same(pair: TransportPair) -> None:
 
 
 async def test_parts_are_the_same(pair: TransportPair, open_file: OpenFile) -> None:
-    """An upload begun by one transport is carried on and completed by the other, from memory and from a file."""
+    """An upload begun by one transport is continued and completed by the other, from memory and from a file."""
     part = os.urandom(max(pair.both[0].capabilities.min_part_size, 1000))
     fd = open_file(part)
     options = WriteOptions(metadata={"a": "1"}, content_type="text/plain")
@@ -145,7 +145,7 @@ async def test_parts_are_the_same(pair: TransportPair, open_file: OpenFile) -> N
         await other.fetch_range("key", sink)
         assert sink.position == len(part) + 4
         assert os.pread(fd, sink.position, 0) == part + b"tail"
-    # Each server may name an object of equal bytes anew.
+    # A server may give objects of the same bytes different etags.
     assert [found.checksum for found in results[0][0]] == [found.checksum for found in results[1][0]]
     if pair.both[0].capabilities.stable_multipart_etag:
         assert results[0] == results[1]
@@ -153,7 +153,7 @@ async def test_parts_are_the_same(pair: TransportPair, open_file: OpenFile) -> N
 
 @pytest.mark.parametrize("key", [*HOSTILE, *NO_FILES], ids=ascii)
 async def test_hostile_keys(pair: TransportPair, key: str) -> None:
-    """What one transport stores under a key, the other finds under that very key, lists and deletes."""
+    """An object stored by one transport is found, listed and deleted by the other, under the same key."""
     if pair.server == "rclone" and (key in NO_FILES or not key.isprintable() or key != key.strip()):
         pytest.skip("rclone keeps objects as files")
     for one, other in (pair.both, pair.both[::-1]):
@@ -168,7 +168,7 @@ async def test_hostile_keys(pair: TransportPair, key: str) -> None:
 
 
 async def test_a_missing_key(pair: TransportPair, open_file: OpenFile, tmp_path: Path) -> None:
-    """Every way to read a missing object ends in the same NotFoundError."""
+    """Every method that reads a missing object raises the same NotFoundError."""
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
         lambda provider: provider.head("missing"),
@@ -184,7 +184,7 @@ async def test_a_missing_key(pair: TransportPair, open_file: OpenFile, tmp_path:
 
 
 async def test_a_missing_bucket(pair: TransportPair) -> None:
-    """Requests to a bucket that is not there end in the same BucketNotFoundError, but for HEAD, which cannot tell."""
+    """Requests to a missing bucket raise the same BucketNotFoundError, except HEAD: its answer has no code."""
     both = pair.make(bucket_name="there-is-no-such-bucket")
     requests: list[Callable[[S3Provider], Awaitable[object]]] = [
         lambda provider: provider.connect(),
@@ -200,7 +200,7 @@ async def test_a_missing_bucket(pair: TransportPair) -> None:
 
 
 async def test_a_wrong_secret(pair: TransportPair) -> None:
-    """A secret that is not the key's is refused in the same words."""
+    """A wrong secret key is refused with the same message."""
     if pair.server == "moto":
         pytest.skip("moto takes any")
     both = pair.make(secret_access_key="not-the-one")
@@ -216,7 +216,7 @@ async def test_a_wrong_secret(pair: TransportPair) -> None:
 
 
 async def test_an_unknown_access_key(pair: TransportPair) -> None:
-    """An access key that nobody has is refused in the same words."""
+    """An unknown access key is refused with the same message."""
     if pair.server == "moto":
         pytest.skip("moto takes any")
     both = pair.make(access_key_id="nobody")
@@ -225,7 +225,7 @@ async def test_an_unknown_access_key(pair: TransportPair) -> None:
 
 
 async def test_an_invalid_range(pair: TransportPair, open_file: OpenFile) -> None:
-    """A range that begins where the object ends is refused alike, into memory and into a file."""
+    """A range that begins at the object's end raises the same error, into memory and into a file."""
     await pair.both[0].put("key", DATA)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     beyond = ByteRange(len(DATA), len(DATA) + 5)
@@ -239,7 +239,7 @@ async def test_an_invalid_range(pair: TransportPair, open_file: OpenFile) -> Non
 
 
 async def test_a_version_that_was_replaced(pair: TransportPair, open_file: OpenFile) -> None:
-    """Reads pinned to a version that is not there any more fail alike."""
+    """Reads pinned to a version that does not exist any more raise the same error."""
     await pair.both[0].put("key", DATA)
     sink = Sink(open_file(b""), 0, needs_bytes=False)
     for request in (
@@ -250,14 +250,14 @@ async def test_a_version_that_was_replaced(pair: TransportPair, open_file: OpenF
 
 
 async def test_what_is_known_already(pair: TransportPair) -> None:
-    """A read of a version that the caller has fails alike."""
+    """A read with the current etag as `if_none_match` raises the same error."""
     info = await pair.both[0].put("key", DATA)
     error = await same_error(pair.both, lambda provider: provider.get("key", if_none_match=info.etag))
     assert type(error) is PreconditionFailedError
 
 
 async def test_a_create_only_conflict(pair: TransportPair) -> None:
-    """Creating what is there already fails alike; so does replacing a version that is not there any more."""
+    """Creating an existing object, or replacing an old version, raises the same error."""
     if not pair.both[0].capabilities.put_if_none_match:
         pytest.skip("the row says no")
     await pair.both[0].put("key", DATA)
@@ -269,7 +269,7 @@ async def test_a_create_only_conflict(pair: TransportPair) -> None:
 
 
 async def test_an_upload_that_is_gone(pair: TransportPair) -> None:
-    """Parts and completion of an upload that was aborted fail alike; aborting it again succeeds."""
+    """Parts and completion of an aborted upload raise the same errors; aborting it again succeeds."""
     if pair.server == "moto":
         pytest.skip("moto answers 500 where an upload is gone")
     upload = await pair.both[0].create_multipart("key", WriteOptions())

@@ -1,4 +1,4 @@
-"""Multipart uploads in the caller's hands: from several processes, committed once, and listed to the end."""
+"""Multipart uploads that the caller controls: from several processes, committed once, and listed completely."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ asyncio.run(main())
 
 @pytest.fixture
 def part(provider: StorageProvider) -> bytes:
-    """Give the bytes of the smallest part that may have another one behind it."""
+    """Give the bytes of the smallest part that is not the last."""
     return os.urandom(max(provider.capabilities.min_part_size, 1000))
 
 
 async def process(program: str, *values: object) -> str:
-    """Run a program in a process of its own, with values on its standard input, and give what it prints."""
+    """Run a program in its own process, with values on its standard input, and give its output."""
     command = [sys.executable, "-c", program]
     done = await asyncio.to_thread(
         subprocess.run, command, input=pickle.dumps(values), capture_output=True, check=False, timeout=60
@@ -57,7 +57,7 @@ async def process(program: str, *values: object) -> str:
 
 
 async def test_parts_are_put_and_committed(provider: StorageProvider, part: bytes) -> None:
-    """Parts in any order make the object at the commit, with what the upload was started with."""
+    """Parts put in any order make the object at the commit, with the upload's metadata and headers."""
     async with await provider.start_upload("dir/key", metadata={"a": "1"}, content_type="text/plain") as upload:
         assert upload.key == "dir/key"
         stored = await upload.put_part(2, bytearray(b"tail"))
@@ -76,7 +76,7 @@ async def test_parts_are_put_and_committed(provider: StorageProvider, part: byte
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 async def test_two_processes_put_and_a_third_commits(provider: StorageProvider, part: bytes) -> None:
-    """Parts of several processes at once make one object, which another process commits."""
+    """Several parallel processes put parts of one object, and another process commits it."""
     try:
         pickle.dumps(provider)
     except StorageError:
@@ -95,7 +95,7 @@ async def test_two_processes_put_and_a_third_commits(provider: StorageProvider, 
 
 
 async def test_an_adopted_upload_commits_what_is_stored(provider: StorageProvider, part: bytes) -> None:
-    """Who adopts an upload commits the parts of others and its own."""
+    """The commit of an adopted upload has all parts, its own and those of others."""
     first = await provider.start_upload("key")
     await first.put_part(1, part)
     second = await provider.adopt_upload("key", first.upload_id)
@@ -105,7 +105,7 @@ async def test_an_adopted_upload_commits_what_is_stored(provider: StorageProvide
 
 
 async def test_an_error_aborts(provider: StorageProvider) -> None:
-    """An error in the block goes on as it is, and nothing of the upload stays."""
+    """An error in the block is raised unchanged, and the upload is aborted."""
 
     async def work() -> None:
         async with await provider.start_upload("key") as upload:
@@ -119,7 +119,7 @@ async def test_an_error_aborts(provider: StorageProvider) -> None:
 
 
 async def test_a_cancellation_aborts(provider: StorageProvider) -> None:
-    """So does a cancellation, and the block's task ends as cancelled."""
+    """A cancellation in the block aborts the upload, and the block's task is cancelled."""
     reached = asyncio.Event()
 
     async def work() -> None:
@@ -137,7 +137,7 @@ async def test_a_cancellation_aborts(provider: StorageProvider) -> None:
 
 
 async def test_a_block_that_ends_well_leaves_it_open(provider: StorageProvider) -> None:
-    """Without a commit nothing is published, and another object can go on or abort."""
+    """Without a commit nothing is published, and another `Upload` can continue or abort."""
     async with await provider.start_upload("key") as upload:
         await upload.put_part(1, b"x")
     assert not await provider.exists("key")
@@ -148,7 +148,7 @@ async def test_a_block_that_ends_well_leaves_it_open(provider: StorageProvider) 
 
 
 async def test_an_error_after_the_commit_leaves_the_object(provider: StorageProvider) -> None:
-    """What is committed stays, however the block ends."""
+    """A committed object stays, also if the block ends with an error."""
 
     async def work() -> None:
         async with await provider.start_upload("key") as upload:
@@ -162,7 +162,7 @@ async def test_an_error_after_the_commit_leaves_the_object(provider: StorageProv
 
 
 async def test_conditions_hold_at_the_commit(provider: StorageProvider) -> None:
-    """A condition is judged when the object is made; what is refused is aborted by the block."""
+    """A condition is checked at the commit; if it fails, the block aborts the upload."""
     if not provider.capabilities.complete_if_none_match:
         pytest.skip("the row says no")
 
@@ -179,7 +179,7 @@ async def test_conditions_hold_at_the_commit(provider: StorageProvider) -> None:
 
 
 async def test_what_makes_no_object(provider: StorageProvider) -> None:
-    """No part, a number out of bounds, and an upload that is gone are refused."""
+    """A commit without parts, a part number out of range, and an upload that does not exist are refused."""
     upload = await provider.start_upload("key")
     with pytest.raises(InvalidRequestError, match="no part"):
         await upload.commit()
@@ -194,7 +194,7 @@ async def test_what_makes_no_object(provider: StorageProvider) -> None:
 
 
 async def test_uploads_are_listed_by_prefix(provider: StorageProvider) -> None:
-    """`list_uploads` gives the open uploads of a literal prefix; of moto in the order in which they were opened."""
+    """`list_uploads` gives the open uploads of a literal prefix; moto lists them in the order of opening."""
     made = [await provider.start_upload(key) for key in ("b", "a/2", "a/1")]
     assert sorted([found.key async for found in provider.list_uploads()]) == ["a/1", "a/2", "b"]
     assert sorted([found.key async for found in provider.list_uploads("a/")]) == ["a/1", "a/2"]
@@ -205,7 +205,7 @@ async def test_uploads_are_listed_by_prefix(provider: StorageProvider) -> None:
 
 @pytest.mark.gap(rclone="rclone finds nothing behind an upload that is gone")
 async def test_more_uploads_behind_one(provider: StorageProvider) -> None:
-    """`list_multiparts` goes on behind the upload it is given, which need not be open any more."""
+    """`list_multiparts` continues after the given upload, which need not be open any more."""
     made = [await provider.create_multipart(key, WriteOptions()) for key in ("a", "b", "b", "c")]
     listed = await provider.list_multiparts()
     assert len(listed) == 4

@@ -1,7 +1,7 @@
-"""A small S3 server that verifies one proof of a body's bytes, as a vendor's row says that the vendor does.
+"""A small S3 server that verifies one kind of checksum of each body, that of a vendor's row.
 
-Neither server on this machine can stand in for it: moto verifies nothing that comes with a body, and `rclone serve s3`
-verifies `Content-MD5` alone, neither `x-amz-checksum-crc32` nor that `x-amz-content-sha256` is the body's.
+The other test servers do not do this: moto verifies no checksum of a body, and `rclone serve s3`
+verifies only `Content-MD5`, neither `x-amz-checksum-crc32` nor `x-amz-content-sha256`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Bucket:
     Attributes:
         objects: What is stored.
         uploads: Parts by number, of each upload that is open.
-        proofs: For each body that came, the one proof that was verified; `None`: it came without.
+        proofs: For each received body, the kind of checksum that was verified; `None`: it had none.
     """
 
     def __init__(self, row: Capabilities) -> None:
@@ -55,7 +55,7 @@ class Bucket:
         self.proofs: list[str | None] = []
 
     def answer(self, key: str, request: Request) -> Answer:
-        """Do what is asked."""
+        """Handle a request."""
         query = parse_qs(request.query, keep_blank_values=True)
         upload = query.get("uploadId", [""])[0]
         match request.method:
@@ -107,13 +107,13 @@ class Bucket:
         return completed(_etag(self.objects[key]))
 
     def _list(self) -> Answer:
-        """List the open uploads; a bucket has those of one key."""
+        """List the open uploads; each bucket has uploads of only one key."""
         entries = [f"<Upload><Key>key</Key><UploadId>{upload}</UploadId></Upload>" for upload in self.uploads]
         inside = f"<Bucket>bucket</Bucket><IsTruncated>false</IsTruncated>{''.join(entries)}"
         return Answer(200, f"<ListMultipartUploadsResult>{inside}</ListMultipartUploadsResult>".encode())
 
     def _verify(self, proof: str | None, request: Request) -> Answer | None:
-        """Verify the proof that the vendor verifies, where it came, and none else."""
+        """Verify the vendor's checksum if the request has it, and no other checksum."""
         header, expected, code = _PROOFS[proof or ""]
         found = request.headers.get(header, "")
         came = bool(found) and not found.startswith(_NO_HASH)
@@ -122,19 +122,19 @@ class Bucket:
 
 
 class Buckets:
-    """The server's script: a bucket for each test."""
+    """The server's request handler, with a bucket for each test."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, Bucket] = {}
 
     def new(self, row: Capabilities) -> tuple[str, Bucket]:
-        """Make an empty bucket that verifies what the row names, and give its name too."""
+        """Make an empty bucket that verifies the row's checksum, and give the bucket and its name."""
         name = f"bucket-{len(self._buckets)}"
         self._buckets[name] = Bucket(row)
         return name, self._buckets[name]
 
     def __call__(self, request: Request) -> Answer:
-        """Answer by the bucket that the path names."""
+        """Let the bucket in the path handle the request."""
         name, _, key = request.path.lstrip("/").partition("/")
         return self._buckets[name].answer(key, request)
 

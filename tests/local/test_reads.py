@@ -85,7 +85,7 @@ class FullSink:
         os.pwrite(self.fd, data, self.position)
 
     def skip(self, count: int) -> None:
-        """Note bytes written by others."""
+        """Count bytes written without `write`."""
         self.position += count
 
 

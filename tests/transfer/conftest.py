@@ -1,4 +1,4 @@
-"""The bench of every transfer test: made before it, found clean after it."""
+"""The bench fixture of every transfer test: made before the test, and checked after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.transfer.doubles import Bench
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """A place for files and providers; afterwards no upload is open, nothing staged, nothing held, nothing running."""
+    """Give a bench; after the test, check that no upload, staged file, slot, memory or task is left."""
     bench = Bench(tmp_path)
     yield bench
     await bench.check()

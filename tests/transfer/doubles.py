@@ -1,4 +1,4 @@
-"""What transfer tests share: providers that misbehave in one way each, and a bench that must be left clean."""
+"""Shared by the transfer tests: providers with one fault each, and a bench that checks for leftovers."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ AT_ONCE = TransferConfig(retry_delay=0)
 
 
 def noise(size: int, seed: int = 7) -> bytes:
-    """Give bytes in which no part equals another."""
+    """Give bytes whose parts are all different."""
     return random.Random(seed).randbytes(size)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until the condition holds."""
+    """Let the event loop run until the condition is true."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what it asks has no event to wait for
+        while not condition():  # noqa: ASYNC110 - the condition has no event to wait for
             await asyncio.sleep(0)
 
 
 async def chunked(data: bytes, size: int = 700) -> AsyncIterator[bytes]:
-    """Give the data in chunks, with a turn of the loop before each."""
+    """Give the data in chunks; let the event loop run before each."""
     for start in range(0, len(data), size):
         await asyncio.sleep(0)
         yield data[start : start + size]
@@ -66,25 +66,25 @@ class FakeLoop(asyncio.SelectorEventLoop):
 
 
 class CountingExecutor(ThreadPoolExecutor):
-    """The threads of a loop, and how often one was given something to do."""
+    """The worker threads of an event loop, with a count of their calls."""
 
     submitted = 0
 
     def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
-        """Count, and do it."""
+        """Count the call, and run it."""
         self.submitted += 1
         return super().submit(*arguments, **options)
 
 
 def counted_threads() -> CountingExecutor:
-    """Give the running loop threads that count; the loop ends them."""
+    """Make the running loop use counting threads; the loop shuts them down."""
     executor = CountingExecutor()
     asyncio.get_running_loop().set_default_executor(executor)
     return executor
 
 
 class RowOf(MemoryProvider):
-    """A memory with other limits and promises than the memory's own row."""
+    """A memory provider with changed limits and promises."""
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
@@ -92,12 +92,12 @@ class RowOf(MemoryProvider):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The row with the changes."""
+        """The memory's row with the changes."""
         return replace(super().capabilities, **self._changes)
 
 
 class Scripted(FaultyProvider):
-    """Faults, and what was asked for: ranges by request, bytes under way."""
+    """A provider with faults, which records requested ranges and the bytes in unfinished requests."""
 
     def __init__(self, inner: MemoryProvider, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(inner, faults)
@@ -107,7 +107,7 @@ class Scripted(FaultyProvider):
         self.most_moving = 0
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """Note the range."""
+        """Record the range."""
         self.ranges.append((options.byte_range, options.if_match))
         return await super().fetch_range(key, sink, options)
 
@@ -131,7 +131,7 @@ class Scripted(FaultyProvider):
 
 
 class CancelsAt(FaultyProvider):
-    """Cancels a task at the n-th event; each request has two: its beginning, and its answer."""
+    """Cancels a task at the n-th event; each request has two events: its start and its answer."""
 
     def __init__(self, inner: MemoryProvider, at: int, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(inner, faults)
@@ -156,14 +156,14 @@ class CancelsAt(FaultyProvider):
 
 
 class Cutting(Scripted):
-    """Bodies that break: of each fetch, the first `cuts[n]` bytes arrive and then the body ends."""
+    """Incomplete bodies: of the n-th fetch, only the first `cuts[n]` bytes arrive."""
 
     def __init__(self, inner: MemoryProvider, cuts: Iterable[int]) -> None:
         super().__init__(inner)
         self._cuts = iter(cuts)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """Fetch, and break as told."""
+        """Fetch, and cut the body after its number of bytes."""
         cut = next(self._cuts, None)
         if cut is None:
             return await super().fetch_range(key, sink, options)
@@ -176,7 +176,7 @@ class Cutting(Scripted):
 
 
 class Discarding(MemoryProvider):
-    """A memory that keeps no bytes of parts: what is left is what the transfer itself holds."""
+    """A memory that keeps no bytes of parts, so that a test measures only the transfer's own memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,18 +191,18 @@ class Discarding(MemoryProvider):
     async def complete_multipart(
         self, upload: MultipartUpload, parts: Sequence[Part], options: WriteOptions, *, checksum: str | None = None
     ) -> ObjectInfo:
-        """Publish nothing but the size."""
+        """Publish an object with the size only."""
         await self.abort_multipart(upload)
         await MemoryProvider.put_object(self, upload.key, b"", options)
         return replace(await self.head(upload.key), size=sum(part.size for part in parts))
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """Say the size of what was received for the key."""
+        """Give the number of bytes received for the key."""
         return replace(await super().head(key, version_id=version_id), size=self.received[key])
 
 
 class Bench:
-    """One test's providers, managers and files, which `check` finds clean again."""
+    """One test's providers, managers and files; `check` checks that nothing is left over."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -210,17 +210,17 @@ class Bench:
         self.managers: list[TransferManager] = []
 
     def memory(self, **changes: Any) -> MemoryProvider:
-        """Make an empty memory, with another row where one is given."""
+        """Make an empty memory, with another row if one is given."""
         return self.watch(RowOf(**changes) if changes else MemoryProvider(transfer=AT_ONCE))
 
     def watch(self, memory: T) -> T:
-        """See that the memory has no open upload in the end."""
+        """Check at the end that the memory has no open upload."""
         assert isinstance(memory, MemoryProvider)
         self.memories.append(memory)
         return memory
 
     def manager(self, provider: Any, **config: Any) -> TransferManager:
-        """Make a manager of small parts that repeats without a wait."""
+        """Make a manager with small parts that retries without a delay."""
         chosen = {
             "part_size": PART,
             "multipart_threshold": PART,
@@ -246,7 +246,7 @@ class Bench:
         return self.directory / "out" / name
 
     def files(self) -> list[str]:
-        """Give the names of what is below the directory of targets."""
+        """Give the names of all entries below the target directory."""
         return sorted(str(path.relative_to(self.directory / "out")) for path in (self.directory / "out").rglob("*"))
 
     def staged(self) -> list[str]:
@@ -254,8 +254,8 @@ class Bench:
         return [str(path) for path in self.directory.rglob(".bucketry-*")]
 
     async def check(self) -> None:
-        """Hold what every transfer promises, however it ended."""
-        for _ in range(5):  # abandoned generators are closed by a task of the loop's
+        """Check what every transfer promises, also after an error."""
+        for _ in range(5):  # the event loop closes abandoned generators in a task
             await asyncio.sleep(0)
         running = asyncio.all_tasks() - {asyncio.current_task()}
         assert not running, running
@@ -271,5 +271,5 @@ class Bench:
 
 
 def seen(calls: Counter[str], *operations: str) -> dict[str, int]:
-    """Give how often each of the operations was called."""
+    """Give the number of calls of each operation."""
     return {operation: calls[operation] for operation in operations}

@@ -1,4 +1,4 @@
-"""With a bandwidth, what is large goes in several bodies, of which each waits for its turn."""
+"""With `max_bandwidth`, large objects are sent in several bodies, and each body waits until the rate allows it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNLIMITED = 10**12
 
 
 class Counted(LocalProvider):
-    """A local disk that notes the length of each body."""
+    """A local disk that records the length of each body."""
 
     def __init__(self, base: Path) -> None:
         super().__init__({"base_path": base})
@@ -53,7 +53,7 @@ def file_of(directory: Path, size: int) -> Path:
 
 @pytest.mark.parametrize("part_size", [None, PART])
 async def test_a_large_file_goes_in_parts_on_the_disk(tmp_path: Path, part_size: int | None) -> None:
-    """Under a bandwidth no body to or from the disk is longer than two parts; without one a file is one body."""
+    """With `max_bandwidth`, no body to or from the disk is longer than two parts; without it, a file is one body."""
     part = part_size or 8 * MiB
     provider = Counted(tmp_path / "base")
     source = file_of(tmp_path, 5 * part // 2)
@@ -71,7 +71,7 @@ async def test_a_large_file_goes_in_parts_on_the_disk(tmp_path: Path, part_size:
 
 
 async def test_a_threshold_that_is_given_holds(tmp_path: Path) -> None:
-    """Who gives a threshold decides how long a body may be."""
+    """If the user sets `multipart_threshold`, it decides how long a body may be."""
     provider = Counted(tmp_path / "base")
     config = TransferConfig(max_bandwidth=UNLIMITED, part_size=PART, multipart_threshold=10 * PART)
     await TransferManager(provider, config).upload(file_of(tmp_path, 9 * PART), "k")
@@ -79,14 +79,14 @@ async def test_a_threshold_that_is_given_holds(tmp_path: Path) -> None:
 
 
 class TimedParts(FaultyProvider):
-    """Notes when each part was begun."""
+    """Records the start time of each part."""
 
     def __init__(self, inner: StorageProvider) -> None:
         super().__init__(inner)
         self.begun: list[float] = []
 
     async def around(self, operation: str, request: Any) -> Any:
-        """Note the moment."""
+        """Record the time."""
         if operation == "put_part":
             self.begun.append(asyncio.get_running_loop().time())
         return await super().around(operation, request)
@@ -94,7 +94,7 @@ class TimedParts(FaultyProvider):
 
 @pytest.mark.parametrize("kind", [LocalProvider, MemoryProvider])
 def test_parts_begin_as_far_apart_as_the_bandwidth_says(tmp_path: Path, kind: type) -> None:
-    """Five parts at one part a second begin one second apart each, whatever the concurrency."""
+    """Five parts at one part a second start one second apart, also with parallel requests."""
     inner = kind({"base_path": tmp_path / "base"} if kind is LocalProvider else {})
     provider, source = TimedParts(inner), file_of(tmp_path, 5 * PART)
     config = TransferConfig(max_bandwidth=PART, part_size=PART, multipart_threshold=PART, max_concurrency=4)

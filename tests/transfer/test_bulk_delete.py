@@ -1,4 +1,4 @@
-"""Bulk deletes: each key is dealt with by itself."""
+"""Bulk deletes: the outcome of each key is independent of the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bucketry.testing import embedded_s3
 
 
 class PartlyDeleting(MemoryProvider):
-    """A store whose bulk delete fails in passing for some keys, at first."""
+    """A store whose first bulk delete fails for some keys with a transient error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class PartlyDeleting(MemoryProvider):
 
 
 async def test_a_bulk_delete_asks_again_for_what_failed_in_passing() -> None:
-    """Keys that failed in passing are asked for again, and only those."""
+    """Only keys with a transient error are deleted again."""
     store = PartlyDeleting()
     for key in "abcd":
         await store.put(key, b"1")
@@ -40,7 +40,7 @@ async def test_a_bulk_delete_asks_again_for_what_failed_in_passing() -> None:
 
 
 async def test_one_bad_key_does_not_stop_a_bulk_delete() -> None:
-    """A key that cannot be, and one that XML cannot carry, are each dealt with by themselves."""
+    """An invalid key, and a key that XML cannot hold, do not stop the deletion of other keys."""
     with embedded_s3() as server:
         provider = S3Provider(server.config)
         await provider.put("a\x01b", b"1")

@@ -1,4 +1,4 @@
-"""Cancelled anywhere: afterwards there is no upload, no staged file, no task, and all slots are free."""
+"""Cancellation at any moment: afterwards no upload, staged file or task is left, and all slots are free."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ ACTS: dict[str, Act] = {
 
 
 async def prepared(bench: Bench, at: int, faults: tuple[Fault, ...] = ()) -> CancelsAt:
-    """Make a provider with objects to read, an old object and an old file in the targets' places."""
+    """Make a provider with objects to read, and with an old object and an old file at the targets."""
     memory = bench.memory(**COPY_ROW)
     for key in ["source", *(f"many/{number}" for number in range(6))]:
         await memory.put(key, NEW)
@@ -119,14 +119,14 @@ async def prepared(bench: Bench, at: int, faults: tuple[Fault, ...] = ()) -> Can
 
 
 async def run(act: Act, bench: Bench, provider: CancelsAt) -> BaseException | None:
-    """Run to the end, cancelled or not, and give what was raised."""
+    """Run the action to its end, and give the error that it raised."""
     provider.task = asyncio.ensure_future(act(bench, provider))
     await asyncio.wait([provider.task])
     return asyncio.CancelledError() if provider.task.cancelled() else provider.task.exception()
 
 
 async def assert_whole(bench: Bench, provider: CancelsAt) -> None:
-    """Hold that object and file are the old ones or the whole new ones, and that the bench is clean."""
+    """Check that object and file are the old or the complete new ones, and that nothing is left over."""
     assert await provider.inner.get("target") in (OLD, NEW)
     assert bench.target().read_bytes() in (OLD, NEW)
     for path in bench.target("tree").rglob("*"):
@@ -139,7 +139,7 @@ async def assert_whole(bench: Bench, provider: CancelsAt) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ACTS)
 async def test_at_every_request(tmp_path: Path, name: str) -> None:
-    """Cancelled at the beginning or the answer of every single request, a transfer leaves nothing behind."""
+    """A transfer leaves nothing behind if it is cancelled at the start or the answer of any request."""
     at, struck = 1, []
     while True:
         bench = Bench(tmp_path / str(at))
@@ -159,7 +159,7 @@ async def test_at_every_request(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["upload", "upload_stream", "download", "copy"])
 async def test_at_every_request_of_one_that_fails(tmp_path: Path, name: str) -> None:
-    """Cancelled while a failure is being cleaned up, the clean-up still ends: nothing is left either."""
+    """If a transfer is cancelled during the clean-up after an error, the clean-up completes."""
     operation = {"download": "fetch_range", "copy": "copy_part"}.get(name, "put_part")
     at = 1
     while True:
@@ -176,7 +176,7 @@ async def test_at_every_request_of_one_that_fails(tmp_path: Path, name: str) -> 
 
 
 async def test_twice(bench: Bench) -> None:
-    """Cancelled a second and a third time while the abort is under way, the abort still ends."""
+    """If a transfer is cancelled again during the abort, the abort completes."""
     memory = bench.memory()
 
     async def again() -> None:
@@ -199,7 +199,7 @@ async def test_twice(bench: Bench) -> None:
 
 
 async def test_while_the_upload_is_created(bench: Bench) -> None:
-    """Cancelled before the answer that names the upload, it is awaited, and the upload aborted."""
+    """If a transfer is cancelled before it has the upload id, it waits for the id and aborts the upload."""
     memory = bench.memory()
     entered, release = asyncio.Event(), asyncio.Event()
 
@@ -219,7 +219,7 @@ async def test_while_the_upload_is_created(bench: Bench) -> None:
 
 
 async def test_while_the_creation_waits_to_be_repeated(bench: Bench) -> None:
-    """Cancelled in the wait that the server asked for, no other try is made, and nobody waits for it."""
+    """If a transfer is cancelled during the delay that the server requested, it ends at once, without a retry."""
     failed = asyncio.Event()
 
     async def note() -> None:
@@ -238,7 +238,7 @@ async def test_while_the_creation_waits_to_be_repeated(bench: Bench) -> None:
 
 @pytest.mark.parametrize("operation", ["put_part", "fetch_range"])
 async def test_a_request_that_never_returns(bench: Bench, operation: str) -> None:
-    """A timeout around a transfer whose request hangs ends it, and frees its slot."""
+    """A timeout ends a transfer whose request hangs, and frees its slot."""
     memory = bench.memory()
     await memory.put("source", NEW)
     provider = FaultyProvider(memory, (Fault(operation=operation, nth=2, hang=True),))
@@ -251,7 +251,7 @@ async def test_a_request_that_never_returns(bench: Bench, operation: str) -> Non
 
 
 async def test_waiting_for_a_slot(bench: Bench) -> None:
-    """A transfer cancelled while it waits for another one's slots takes none with it."""
+    """If a transfer is cancelled while it waits for a slot, it takes no slot."""
     memory = bench.memory()
     release = asyncio.Event()
     provider = FaultyProvider(memory, (Fault(operation="put_object", hook=release.wait),))
@@ -272,7 +272,7 @@ async def test_waiting_for_a_slot(bench: Bench) -> None:
 
 
 async def spread(action: Callable[[], Awaitable[object]], check: Callable[[], Awaitable[None]], moments: int) -> int:
-    """Cancel the action at moments spread evenly over its duration, each jittered, and check after each."""
+    """Cancel the action at evenly spread, slightly random moments, and check after each cancellation."""
     began = time.perf_counter()
     await action()
     duration = time.perf_counter() - began
@@ -294,7 +294,7 @@ async def spread(action: Callable[[], Awaitable[object]], check: Callable[[], Aw
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["upload", "download"])
 async def test_at_random_moments(bench: Bench, name: str) -> None:
-    """Cancelled at 60 moments of its life, not only at its requests, a transfer leaves nothing behind."""
+    """A transfer leaves nothing behind if it is cancelled at any of 60 moments, not only at its requests."""
     provider = await prepared(bench, at=0)
     manager = bench.manager(provider)
     path = bench.file(NEW)
@@ -342,7 +342,7 @@ async def test_at_random_moments_against_a_server(tmp_path: Path, name: str) -> 
 
 
 async def test_the_error_is_not_lost_in_a_cancellation(bench: Bench) -> None:
-    """Where a step fails while its task is being cancelled, the cancellation wins, so timeouts keep working."""
+    """If a step fails while its task is cancelled, the cancellation is raised, so that timeouts work."""
     memory = bench.memory()
 
     async def cancel() -> None:
@@ -358,14 +358,14 @@ async def test_the_error_is_not_lost_in_a_cancellation(bench: Bench) -> None:
 
 
 def test_doubles_are_providers() -> None:
-    """The cancelling double is what the package calls a provider, so that it stands for a real one."""
+    """The test double of these tests has every method that the package requires of a provider."""
     assert issubclass(CancelsAt, FaultyProvider)
     assert issubclass(AccessDeniedError, StorageError)
     assert MemoryProvider().capabilities.buffers_bodies
 
 
 def test_an_ending_loop_waits_for_threads_and_cleanup() -> None:
-    """When `asyncio.run` cancels everything, a thread is still waited for, and a clean-up runs to its end."""
+    """If `asyncio.run` cancels all tasks, the transfer still waits for its thread, and completes its clean-up."""
     script = """
         import asyncio, time
         from bucketry._runtime.finish import finish

@@ -1,4 +1,4 @@
-"""A manager asks for no more requests at once than its provider has connections."""
+"""A manager makes no more parallel requests than its provider has connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS: dict[str, Any] = {"bucket_name": "my-bucket", "access_key_id": "key", "sec
 
 
 def of_four() -> list[StorageProvider]:
-    """Give providers of four connections, by their own limit or by the pool's, and one seen through another."""
+    """Give providers with four connections: by their own limit, by the pool's limit, and with a prefix."""
     own = S3Provider(KEYS | {"max_connections": 4})
     pooled = S3Provider(KEYS, pool=SessionPool(max_connections=4))
     return [own, pooled, PrefixedProvider(own, "a/"), FaultyProvider(PrefixedProvider(pooled, "a/"))]
@@ -26,7 +26,7 @@ def of_four() -> list[StorageProvider]:
 
 @pytest.mark.parametrize("provider", of_four(), ids=repr)
 def test_more_requests_than_connections_are_refused(provider: StorageProvider) -> None:
-    """A configuration with more requests at once than connections is refused, with both numbers."""
+    """A configuration with more parallel requests than connections is refused, with both numbers."""
     with pytest.raises(ConfigError, match=r"max_connections 4 .* max_concurrency 16"):
         TransferManager(provider, TransferConfig(max_concurrency=16))
     assert TransferManager(provider, TransferConfig(max_concurrency=4)).config.max_concurrency == 4
@@ -34,14 +34,14 @@ def test_more_requests_than_connections_are_refused(provider: StorageProvider) -
 
 @pytest.mark.parametrize("provider", of_four(), ids=repr)
 def test_without_a_configuration_there_are_as_many_as_fit(provider: StorageProvider) -> None:
-    """A manager without a configuration of its own, a provider's too, makes no more requests than fit."""
+    """Without a configuration, a manager makes no more parallel requests than there are connections."""
     manager = TransferManager(provider)
     assert manager.config == provider.transfer.config == TransferConfig(max_concurrency=4)
     assert pickle.loads(pickle.dumps(provider)).transfer.config == manager.config
 
 
 def test_the_default_number_of_connections_counts_too() -> None:
-    """A provider has 32 connections unless it says otherwise, or its own transfers need more."""
+    """A provider has 32 connections, unless its configuration sets another number or its transfers need more."""
     with pytest.raises(ConfigError, match=r"max_connections 32 .* max_concurrency 64"):
         TransferManager(S3Provider(KEYS), TransferConfig(max_concurrency=64))
     wide = TransferConfig(max_concurrency=64)
@@ -49,7 +49,7 @@ def test_the_default_number_of_connections_counts_too() -> None:
 
 
 def test_what_has_no_connections_limits_nothing() -> None:
-    """Memory and disk take any number of requests."""
+    """Memory and disk have no limit of parallel requests."""
     for provider in (MemoryProvider(), LocalProvider({"base_path": "."}), FaultyProvider(MemoryProvider())):
         assert TransferManager(provider, TransferConfig(max_concurrency=999)).config.max_concurrency == 999
         assert TransferManager(provider).config == TransferConfig()
@@ -64,7 +64,7 @@ def test_what_has_no_connections_limits_nothing() -> None:
     ],
 )
 def test_what_constructs_unpickles(provider: S3Provider) -> None:
-    """A provider that could be made can be made again in another process."""
+    """A valid provider can be unpickled in another process."""
     twin = pickle.loads(pickle.dumps(provider))
     assert twin.transfer.config == provider.transfer.config
     assert twin._bucket.endpoint == provider._bucket.endpoint

@@ -1,4 +1,4 @@
-"""Copies to another provider, and between two spellings of a key."""
+"""Copies to another provider, and between two Unicode forms of a key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.transfer.doubles import PART, Bench, RowOf, noise
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [100 * KiB, 12 * MiB])
 async def test_copies_between_buckets_do_not_wait_for_their_own_connections(size: int) -> None:
-    """Several copies at once over one pool of one connection end, whatever their size."""
+    """Several parallel copies over a pool with one connection end, small and large ones."""
     with embedded_s3("from") as server:
         pool = SessionPool(max_connections=1)
         transfer = TransferConfig(max_concurrency=1, part_size=5 * MiB)
@@ -28,7 +28,7 @@ async def test_copies_between_buckets_do_not_wait_for_their_own_connections(size
         target = S3Provider(server.config, pool=pool, transfer=transfer)
         data = noise(size)
         await source.put("k", data, metadata={"run": "7"}, content_type="text/x")
-        managers = [TransferManager(source, transfer) for _ in range(3)]  # none knows what the others do
+        managers = [TransferManager(source, transfer) for _ in range(3)]  # with separate limits
         async with asyncio.timeout(15):
             await asyncio.gather(
                 *(manager.copy_to(target, "k", f"copy-{number}") for number, manager in enumerate(managers))
@@ -41,7 +41,7 @@ async def test_copies_between_buckets_do_not_wait_for_their_own_connections(size
 
 
 class CountingParts(FaultyProvider):
-    """Counts how many parts are sent at once."""
+    """Counts how many parts are sent in parallel."""
 
     parts = most_parts = 0
 
@@ -59,7 +59,7 @@ class CountingParts(FaultyProvider):
 
 
 async def test_a_copy_to_another_provider_keeps_to_the_slots(bench: Bench) -> None:
-    """Copies at once share the manager's slots, as all its transfers do."""
+    """Parallel copies share the manager's slots, as all its transfers do."""
     memory, other = bench.memory(), CountingParts(bench.memory())
     for number in range(4):
         await memory.put(f"k{number}", noise(5 * PART, seed=number))
@@ -78,21 +78,21 @@ class Normalizing(RowOf):
         super().__init__(key_normalization="NFC")
 
     async def head(self, key: str, **options: Any) -> Any:
-        """Find it by either spelling."""
+        """Find the object by either form of its key."""
         return await super().head(unicodedata.normalize("NFC", key), **options)
 
     async def delete(self, remote_path: str) -> None:
-        """Delete it by either spelling."""
+        """Delete the object by either form of its key."""
         await super().delete(unicodedata.normalize("NFC", remote_path))
 
     async def copy_object(self, source: str, destination: str, **options: Any) -> Any:
-        """Copy between the spellings that are kept."""
+        """Copy between the forms that are stored."""
         names = (unicodedata.normalize("NFC", name) for name in (source, destination))
         return await super().copy_object(*names, **options)
 
 
 async def test_moving_between_two_spellings_of_a_key_deletes_nothing() -> None:
-    """Where a vendor normalizes keys, both spellings are one object, and a move between them is refused."""
+    """If a vendor normalizes keys, both forms are one object, and a move between them is refused."""
     store = Normalizing()
     await store.put("caf\u00e9", b"kept")
     with pytest.raises(InvalidRequestError, match="same key"):

@@ -1,4 +1,4 @@
-"""Downloads: the old file or the whole new one, of one version, verified, whatever breaks meanwhile."""
+"""Downloads: after any fault, the file is the old one or the complete new one, of one version, and verified."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ from bucketry.errors import (
 from bucketry.testing import Fault, FaultyProvider
 from tests.transfer.doubles import AT_ONCE, PART, Bench, Cutting, Scripted, noise
 
-LARGE = MiB + 100  # read in chunks; what is smaller is read in one piece
+LARGE = MiB + 100  # larger than SMALL, so read in chunks
 LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7]
 
 
 async def test_every_length_arrives(bench: Bench) -> None:
-    """An object of any length around the part size arrives byte for byte, verified, in as few requests as it needs."""
+    """Objects of lengths around the part size arrive unchanged and verified, with the fewest possible requests."""
     for length in LENGTHS:
         memory = bench.memory()
         await memory.put("k", noise(length))
@@ -64,7 +64,7 @@ async def test_every_length_arrives(bench: Bench) -> None:
 
 
 async def test_every_range_is_pinned(bench: Bench) -> None:
-    """Each range is asked for with the etag that HEAD gave."""
+    """Each range is requested with the etag from HEAD."""
     memory = bench.memory()
     etag = (await memory.put("k", noise(4 * PART))).etag
     provider = Scripted(memory)
@@ -74,7 +74,7 @@ async def test_every_range_is_pinned(bench: Bench) -> None:
 
 @pytest.mark.parametrize("number", [1, 3, 5])
 async def test_a_range_that_fails_ends_it(bench: Bench, number: int) -> None:
-    """The error is the range's own, not a group; the target is the old file."""
+    """If a range fails, its error is raised, not a group, and the target is the old file."""
     memory = bench.memory()
     await memory.put("k", noise(5 * PART))
     target = bench.target()
@@ -90,7 +90,7 @@ async def test_a_range_that_fails_ends_it(bench: Bench, number: int) -> None:
 
 
 async def test_a_missing_object(bench: Bench) -> None:
-    """There is no target and nothing staged for an object that does not exist."""
+    """A download of a missing object makes no target and no staged file."""
     with pytest.raises(NotFoundError):
         await bench.manager(bench.memory()).download("k", bench.target())
     assert bench.files() == []
@@ -104,7 +104,7 @@ class TestReplacedMeanwhile:
     )
     @pytest.mark.parametrize("number", [1, 4, 8])
     async def test_replaced(self, bench: Bench, new: bytes, number: int) -> None:
-        """Whatever the new size, the other version's bytes are never mixed in; the target is the old file."""
+        """The file never has bytes of two versions, for any new size; the target is the old file."""
         memory = bench.memory()
         await memory.put("k", noise(8 * PART))
         target = bench.target()
@@ -115,7 +115,7 @@ class TestReplacedMeanwhile:
         assert target.read_bytes() == b"old"
 
     async def test_deleted(self, bench: Bench) -> None:
-        """An object deleted meanwhile is not found, and the target stays."""
+        """If the object is deleted meanwhile, the download raises `NotFoundError`, and the target stays."""
         memory = bench.memory()
         await memory.put("k", noise(8 * PART))
         target = bench.target()
@@ -127,7 +127,7 @@ class TestReplacedMeanwhile:
 
     @pytest.mark.parametrize("size", [0, 1, PART // 2, PART // 2 + 1, 3 * PART])
     async def test_a_small_object_replaced_before_its_only_request(self, bench: Bench, size: int) -> None:
-        """One request is one version: the target is the new object whole, or the old file after a failure."""
+        """A download in one request reads one version: the target is the complete new object, or the old file."""
         memory = bench.memory()
         await memory.put("k", noise(PART // 2))
         target = bench.target()
@@ -142,7 +142,7 @@ class TestReplacedMeanwhile:
             assert result.size == size
 
     async def test_replaced_between_the_pieces_of_one_body(self, bench: Bench) -> None:
-        """The rest of a body that broke is asked for from the version whose beginning is on the disk."""
+        """After an incomplete body, the rest is requested from the version whose beginning is on the disk."""
         memory = bench.memory()
         await memory.put("k", noise(PART))
 
@@ -161,7 +161,7 @@ class TestBrokenBodies:
     """Bodies that end early."""
 
     async def test_resumed_from_the_first_missing_byte(self, bench: Bench) -> None:
-        """After 5 and then 6 more bytes, what is asked for next begins at byte 5, then at 11, of the same version."""
+        """After 5 bytes, and then 6 more, the next requests begin at byte 5 and at byte 11 of the same version."""
         memory = bench.memory()
         etag = (await memory.put("k", noise(PART))).etag
         provider = Cutting(memory, [5, 6])
@@ -172,7 +172,7 @@ class TestBrokenBodies:
         assert result.verified == "crc32"
 
     async def test_each_range_is_resumed_by_itself(self, bench: Bench) -> None:
-        """In a download in parts only the rest of the broken range is asked for again."""
+        """In a download in parts, only the rest of the incomplete range is requested again."""
         memory = bench.memory()
         etag = (await memory.put("k", noise(3 * PART))).etag
         provider = Cutting(memory, [7, 0, PART])
@@ -180,8 +180,8 @@ class TestBrokenBodies:
         assert bench.target().read_bytes() == noise(3 * PART)
         assert provider.ranges == [
             (ByteRange(0, PART), etag),
-            (ByteRange(7, PART), etag),  # broke before its first byte
-            (ByteRange(7, PART), etag),  # broke after its last
+            (ByteRange(7, PART), etag),  # cut before its first byte
+            (ByteRange(7, PART), etag),  # cut after its last byte
             (ByteRange(PART, 2 * PART), etag),
             (ByteRange(2 * PART, 3 * PART), etag),
         ]
@@ -190,7 +190,7 @@ class TestBrokenBodies:
     @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(cuts=st.lists(st.integers(0, PART), max_size=12), size=st.integers(1, 4 * PART))
     def test_any_cuts_give_the_same_file(self, tmp_path: Path, cuts: list[int], size: int) -> None:
-        """Wherever bodies break, the file is byte-identical, and no byte that arrived is asked for again."""
+        """If bodies are cut at any byte, the file is identical to the object, and no byte is requested twice."""
 
         async def main() -> None:
             bench = Bench(tmp_path)
@@ -206,7 +206,7 @@ class TestBrokenBodies:
 
     @pytest.mark.parametrize("size", [PART, 3 * PART])
     async def test_the_attempts_are_bounded(self, bench: Bench, size: int) -> None:
-        """A body that breaks before its first byte each time ends the download after `max_attempts` tries."""
+        """If no body has a single byte, the download fails after `max_attempts` tries."""
         memory = bench.memory()
         await memory.put("k", noise(size))
         provider = Cutting(memory, [0] * 100)
@@ -216,7 +216,7 @@ class TestBrokenBodies:
         assert bench.files() == []
 
     async def test_a_trickle_does_not_go_on_for_ever(self, bench: Bench) -> None:
-        """A server that gives a byte each time is given up after `max_attempts` tries."""
+        """If each body has only one byte, the download fails after `max_attempts` tries."""
         memory = bench.memory()
         await memory.put("k", noise(PART))
         provider = Cutting(memory, [1] * 1_000)
@@ -225,7 +225,7 @@ class TestBrokenBodies:
         assert len(provider.ranges) == 3
 
     async def test_a_long_transfer_over_a_bad_line_goes_on(self, bench: Bench) -> None:
-        """Bodies that break after a good way each time may break more often than `max_attempts`."""
+        """If each body has enough bytes, there may be more incomplete bodies than `max_attempts`."""
         memory, size = bench.memory(), 16 * GOOD_PROGRESS
         await memory.put("k", noise(size))
         provider = Cutting(memory, [GOOD_PROGRESS] * 15)
@@ -235,7 +235,7 @@ class TestBrokenBodies:
         assert result.retries == 15
 
     async def test_no_second_attempt_where_none_is_wanted(self, bench: Bench) -> None:
-        """With `max_attempts=1` the first broken body ends it."""
+        """With `max_attempts=1`, the first incomplete body ends the download."""
         memory = bench.memory()
         await memory.put("k", noise(PART))
         provider = Cutting(memory, [5])
@@ -244,7 +244,7 @@ class TestBrokenBodies:
         assert len(provider.ranges) == 1
 
     async def test_other_errors_are_not_resumed(self, bench: Bench) -> None:
-        """Failed connections have an owner already: a request that failed for good is not made again."""
+        """The transfer does not retry failed connections: the request layer has retried them already."""
         memory = bench.memory()
         await memory.put("k", noise(PART))
         provider = FaultyProvider(memory, (Fault(operation="fetch_range", error=ConnectionFailedError("gave up")),))
@@ -253,7 +253,7 @@ class TestBrokenBodies:
         assert provider.calls["fetch_range"] == 1
 
     async def test_progress_counts_no_byte_twice(self, bench: Bench) -> None:
-        """Reports of a download with broken bodies add up to its size."""
+        """The progress reports of a download with incomplete bodies add up to its size."""
         memory = bench.memory()
         await memory.put("k", noise(3 * PART))
         reports: list[Progress] = []
@@ -264,7 +264,7 @@ class TestBrokenBodies:
 
 
 class Breaking(MemoryProvider):
-    """Open bodies that break after so many bytes, each in turn."""
+    """Incomplete bodies for `open_body`: each ends after its number of bytes."""
 
     def __init__(self, *cuts: int) -> None:
         super().__init__(transfer=AT_ONCE)
@@ -273,7 +273,7 @@ class Breaking(MemoryProvider):
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Open, and break as told."""
+        """Open, and cut the body after its number of bytes."""
         self.opened.append((options.byte_range, options.if_match))
         cut = self.cuts.pop(0) if self.cuts else None
         async with super().open_body(key, options) as body:
@@ -301,21 +301,21 @@ class TestStreams:
     """Bodies read chunk by chunk, not into a file."""
 
     async def test_get_is_resumed(self, bench: Bench) -> None:
-        """`get` asks for the rest of a large object from the first missing byte, of the same version."""
+        """`get` requests the rest of a large object from its first missing byte, of the same version."""
         memory = bench.watch(Breaking(5, 6))
         etag = (await memory.put("k", noise(LARGE))).etag
         assert await memory.get("k") == noise(LARGE)
         assert memory.opened == [(None, None), (ByteRange(5, LARGE), etag), (ByteRange(11, LARGE), etag)]
 
     async def test_a_range_is_resumed_within_itself(self, bench: Bench) -> None:
-        """A large range that breaks is resumed up to its own end."""
+        """A large incomplete range is resumed up to its own end."""
         memory = bench.watch(Breaking(5))
         etag = (await memory.put("k", noise(2 * LARGE))).etag
         assert await memory.get_range("k", 10, LARGE + 50) == noise(2 * LARGE)[10 : LARGE + 50]
         assert memory.opened == [(ByteRange(10, LARGE + 50), None), (ByteRange(15, LARGE + 50), etag)]
 
     async def test_a_small_body_is_resumed(self, bench: Bench) -> None:
-        """Of a small body that breaks what came is kept, and the rest asked for, where the body knows what came."""
+        """If a small incomplete body gives the bytes that arrived, only the rest is requested."""
         memory = bench.watch(Breaking(5, 6))
         etag = (await memory.put("k", noise(100))).etag
         assert await memory.get("k") == noise(100)
@@ -325,14 +325,14 @@ class TestStreams:
         assert memory.opened == [(ByteRange(10, 500), None), (ByteRange(15, 100), etag)]
 
     async def test_a_small_body_that_forgets_is_asked_for_again_whole(self, bench: Bench) -> None:
-        """Where a body that breaks does not know what came, all of it is asked for again, of the same version."""
+        """If a small incomplete body gives no bytes, all bytes are requested again, of the same version."""
         memory = bench.watch(Breaking(0, 0))
         etag = (await memory.put("k", noise(100))).etag
         assert await memory.get("k") == noise(100)
         assert memory.opened == [(None, None), (ByteRange(0, 100), etag), (ByteRange(0, 100), etag)]
 
     async def test_a_small_object_replaced_before_it_is_asked_for_again(self, bench: Bench) -> None:
-        """`get` gives no other version than the one that it began."""
+        """`get` gives only bytes of the version that it read first."""
         memory = bench.watch(Breaking(5))
         await memory.put("k", noise(100))
         provider = FaultyProvider(
@@ -342,7 +342,7 @@ class TestStreams:
             await provider.get("k")
 
     async def test_a_body_that_breaks_after_its_last_byte(self, bench: Bench) -> None:
-        """Where nothing is missing, nothing more is asked for."""
+        """If no byte is missing, no further request is made."""
         for size in (0, LARGE):
             memory = bench.watch(Breaking(size))
             await memory.put("k", noise(size))
@@ -350,7 +350,7 @@ class TestStreams:
             assert len(memory.opened) == 1
 
     async def test_the_attempts_are_bounded(self, bench: Bench) -> None:
-        """A body that always breaks before its first byte is given up."""
+        """If no body has a single byte, the read fails."""
         memory = bench.watch(Breaking(*[0] * 100))
         await memory.put("k", noise(100))
         with pytest.raises(IncompleteBodyError):
@@ -358,7 +358,7 @@ class TestStreams:
         assert len(memory.opened) == MAX_ATTEMPTS
 
     async def test_replaced_before_the_rest(self, bench: Bench) -> None:
-        """A stream never goes on with another version."""
+        """A stream never resumes with another version."""
         memory = bench.watch(Breaking(5))
         await memory.put("k", noise(100))
         got: list[bytes] = []
@@ -374,7 +374,7 @@ class TestStreams:
         assert got == [noise(100)[:5]]
 
     async def test_ranges_are_of_one_version(self, bench: Bench) -> None:
-        """`get_ranges` pins what follows its first request."""
+        """`get_ranges` reads the version of its first request."""
         memory = bench.memory()
         await memory.put("k", noise(100))
         provider = FaultyProvider(
@@ -385,11 +385,11 @@ class TestStreams:
 
 
 class TestVerified:
-    """Bytes compared with what was stored."""
+    """Downloads compare the bytes with the stored checksum."""
 
     @pytest.mark.parametrize("size", [1, PART, 3 * PART + 1])
     async def test_other_bytes_are_refused(self, bench: Bench, size: int) -> None:
-        """A byte that is not the one that was stored is found, and the target stays the old file."""
+        """A changed byte is detected, and the target stays the old file."""
 
         class Flipping(FaultyProvider):
             async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
@@ -410,7 +410,7 @@ class TestVerified:
         assert (await bench.manager(Flipping(memory), verify=False).download("k", target)).verified == "length"
 
     async def test_without_a_checksum_the_result_says_so(self, bench: Bench) -> None:
-        """Where the provider keeps no checksum that this machine can compute, the result says "length"."""
+        """If the provider keeps no checksum that this machine can compute, `verified` is "length"."""
 
         class Foreign(MemoryProvider):
             async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
@@ -424,7 +424,7 @@ class TestVerified:
     @pytest.mark.parametrize("size", [PART, 3 * PART])
     @pytest.mark.parametrize("kept", [10, PART - 1])
     async def test_a_short_answer_is_not_published(self, bench: Bench, size: int, kept: int) -> None:
-        """A provider that ends a range early without saying so is found out by the length."""
+        """If a provider ends a range early without an error, the length check detects it."""
 
         class Short(FaultyProvider):
             async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
@@ -438,7 +438,7 @@ class TestVerified:
         assert bench.files() == []
 
     async def test_more_bytes_than_asked_for(self, bench: Bench) -> None:
-        """A range never writes beyond its end, into its neighbour."""
+        """A range never writes beyond its end, into the next range."""
 
         class Long(FaultyProvider):
             async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
@@ -453,10 +453,10 @@ class TestVerified:
 
 
 class TestTarget:
-    """What is in the target's place."""
+    """Targets that exist already, or cannot be written."""
 
     async def test_a_directory(self, bench: Bench) -> None:
-        """A directory is refused before any request, named as such or with a slash behind."""
+        """A directory as target is refused before any request, with and without a slash at its end."""
         provider = FaultyProvider(bench.memory())
         (bench.target("dir") / "inside").mkdir(parents=True)
         for path in (bench.target("dir"), f"{bench.target('dir')}/"):
@@ -466,7 +466,7 @@ class TestTarget:
         assert bench.files() == ["dir", "dir/inside"]
 
     async def test_a_fifo(self, bench: Bench) -> None:
-        """A FIFO is refused, at once, and stays one."""
+        """A FIFO as target is refused at once, and stays a FIFO."""
         os.mkfifo(bench.target("fifo"))
         provider = FaultyProvider(bench.memory())
         with pytest.raises(LocalFileError, match="regular"):
@@ -476,7 +476,7 @@ class TestTarget:
 
     @pytest.mark.parametrize("dangling", [True, False])
     async def test_a_link_is_replaced(self, bench: Bench, dangling: bool) -> None:
-        """A symbolic link is replaced by the file; what it points to is not touched."""
+        """A symbolic link is replaced by the file; the link's target does not change."""
         elsewhere = bench.directory / "elsewhere"
         if not dangling:
             elsewhere.write_bytes(b"precious")
@@ -489,14 +489,14 @@ class TestTarget:
         assert dangling or elsewhere.read_bytes() == b"precious"
 
     async def test_directories_are_made(self, bench: Bench) -> None:
-        """Missing directories on the way are made."""
+        """Missing directories of the path are made."""
         memory = bench.memory()
         await memory.put("k", b"x")
         await bench.manager(memory).download("k", bench.target() / "a" / "b" / "c")
         assert (bench.target() / "a" / "b" / "c").read_bytes() == b"x"
 
     async def test_a_file_on_the_way(self, bench: Bench) -> None:
-        """A file where a directory is needed is an error that says so."""
+        """If a file is where the path needs a directory, the error says so."""
         memory = bench.memory()
         await memory.put("k", b"x")
         bench.target("file").write_bytes(b"")
@@ -533,7 +533,7 @@ class TestTarget:
     @pytest.mark.slow
     @pytest.mark.parametrize("parts", [False, True])
     async def test_a_full_disk(self, bench: Bench, parts: bool) -> None:
-        """Where the file does not fit, the error says that the disk is full, and nothing staged is left."""
+        """If the file does not fit, the error says that the disk is full, and no staged file is left."""
         program = """
 import asyncio, sys
 from bucketry import MemoryProvider, TransferConfig, TransferManager

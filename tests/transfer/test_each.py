@@ -1,4 +1,4 @@
-"""Results of many objects as they come: each is given once, and leaving early leaves nothing behind."""
+"""Results of many objects in the order they finish: each is given once, and an early end leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Counted:
 
 
 async def turns(count: int = 300) -> None:
-    """Let everything go on that can."""
+    """Let all other tasks run until they wait."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def take(each: AsyncGenerator[tuple[str, object], None], keys: list[str]) -> None:
-    """Take all there is, and note the keys."""
+    """Take all results, and collect the keys."""
     async for key, _ in each:
         keys.append(key)
 
@@ -69,7 +69,7 @@ class TestUploads:
         }
 
     async def test_as_they_finish(self, bench: Bench) -> None:
-        """One slow upload holds up none of the others: it is given when it is done."""
+        """A slow upload does not delay the results of the others."""
         release = asyncio.Event()
         provider = FaultyProvider(bench.memory(), (Fault(operation="put_object", nth=1, hook=release.wait),))
         path = bench.file(b"x")
@@ -82,7 +82,7 @@ class TestUploads:
         assert sorted(order) == [f"k{number}" for number in range(10)]
 
     async def test_an_endless_iterable(self, bench: Bench) -> None:
-        """Pairs are taken as they are needed, and a consumer that pauses holds the work back."""
+        """Pairs are read as they are needed, and the work pauses if the consumer does."""
         memory, keys = bench.memory(), Counted()
         path = bench.file(b"x")
         async with (
@@ -92,14 +92,14 @@ class TestUploads:
             for taken in range(1, 51):
                 await anext(each)
                 assert keys.drawn <= taken + 2 * WIDTH
-            await until(lambda: keys.drawn == 50 + 2 * WIDTH)  # as many wait to be taken as can
+            await until(lambda: keys.drawn == 50 + 2 * WIDTH)  # the maximum number of results waits
             await turns()
             assert keys.drawn == 50 + 2 * WIDTH
-            assert len(asyncio.all_tasks()) <= WIDTH + 2  # those that work, what holds them, and the test
+            assert len(asyncio.all_tasks()) <= WIDTH + 2  # the workers, the task that runs them, and the test
         assert len(await memory.list_files()) <= 50 + 2 * WIDTH
 
     async def test_leaving_early_stops_the_work(self, bench: Bench) -> None:
-        """Who leaves after one result stops the uploads under way; only what was given is stored."""
+        """Leaving after one result stops the unfinished uploads; only the given object is stored."""
         faults = tuple(Fault(operation="put_object", nth=number, hang=True) for number in range(2, 20))
         provider = FaultyProvider(bench.memory(), faults)
         path = bench.file(b"x")
@@ -111,7 +111,7 @@ class TestUploads:
         assert await provider.list_files() == [key]
 
     async def test_a_cancelled_consumer(self, bench: Bench) -> None:
-        """Who is cancelled while it waits for a result stops the uploads under way, and none stays open."""
+        """If the consumer is cancelled while it waits for a result, all uploads stop, and none stays open."""
         provider = FaultyProvider(
             bench.memory(), tuple(Fault(operation="put_part", nth=number, hang=True) for number in range(1, 20))
         )
@@ -126,7 +126,7 @@ class TestUploads:
         assert await provider.list_files() == []
 
     async def test_an_iterable_that_raises(self, bench: Bench) -> None:
-        """The iterable's own error ends the iteration, after the results that were there before it."""
+        """An error of the iterable ends the iteration, after the results that were ready before it."""
         path = bench.file(b"x")
 
         def pairs() -> Iterator[tuple[Path, str]]:
@@ -140,7 +140,7 @@ class TestUploads:
         assert found == ["k"]
 
     async def test_something_else_than_a_storage_error_stops_all(self, bench: Bench) -> None:
-        """A fault of the caller's own code ends the iteration; it is no key's failure."""
+        """An error in the caller's own code ends the iteration; it is not the result of a key."""
 
         def broken(report: object) -> None:
             raise ZeroDivisionError(report)
@@ -150,7 +150,7 @@ class TestUploads:
             await take(bench.manager(bench.memory()).upload_each([(path, "k")], progress=broken), [])
 
     async def test_nothing_is_begun_before_it_is_asked_for(self, bench: Bench) -> None:
-        """An iteration that nobody begins takes no pair."""
+        """An iteration that is never started reads no pair."""
         keys = Counted()
         each = bench.manager(bench.memory()).upload_each((Path("nowhere"), key) for key in keys)
         await turns(10)
@@ -177,7 +177,7 @@ class TestDownloads:
         assert bench.files() == ["k0", "k1", "k2", "k3"]
 
     async def test_leaving_early_stops_the_work(self, bench: Bench) -> None:
-        """Of an endless iterable only what was asked for is there afterwards, whole, and nothing staged."""
+        """With an endless iterable, only the requested files exist afterwards, complete, and no staged file."""
         memory = bench.memory()
         await memory.put("k", noise(3 * PART))
         numbers = itertools.count()
@@ -190,14 +190,14 @@ class TestDownloads:
 
 
 class PartlyDeleting(RowOf):
-    """A memory with three keys a batch, of which a key fails for good, and another in passing, once."""
+    """A memory with batches of three keys: one key always fails, another fails once with a transient error."""
 
     def __init__(self) -> None:
         super().__init__(max_delete_keys=3)
         self.batches: list[tuple[str, ...]] = []
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Fail as told."""
+        """Delete, with the errors of these keys."""
         failed: dict[str, StorageError] = {}
         if "k1" in keys:
             failed["k1"] = AccessDeniedError("no")
@@ -212,7 +212,7 @@ class TestDeletions:
     """`StorageProvider.delete_each`."""
 
     async def test_a_failure_among_successes(self) -> None:
-        """Each key is given once; what failed in passing was asked for again, and what failed for good was not."""
+        """Each key is given once; a transient error is retried, a permanent one is not."""
         store = PartlyDeleting()
         found = [pair async for pair in store.delete_each(f"k{number}" for number in range(5))]
         errors = dict(found)
@@ -224,7 +224,7 @@ class TestDeletions:
         assert store.batches == [("k0", "k1", "k2"), ("k2",), ("k3", "k4")]
 
     async def test_leaving_early_spares_the_later_requests(self) -> None:
-        """Of an endless iterable one batch at a time is taken, and none after the one that was left."""
+        """An endless iterable is read one batch at a time, and no batch is read after the consumer leaves."""
         store, keys = PartlyDeleting(), Counted()
         async with aclosing(store.delete_each(keys)) as each:
             for _ in range(4):
@@ -232,7 +232,7 @@ class TestDeletions:
         assert (keys.drawn, len(store.batches)) == (6, 3)
 
     async def test_a_request_that_fails_as_a_whole(self) -> None:
-        """What became of its keys is not known, so its error ends the iteration, and says where it is from."""
+        """If a whole request fails, the error ends the iteration, and names provider and operation."""
         provider = FaultyProvider(
             RowOf(max_delete_keys=2), (Fault(operation="delete_batch", nth=2, error=AccessDeniedError("no")),)
         )
@@ -243,6 +243,6 @@ class TestDeletions:
         assert (caught.value.provider, caught.value.operation) == ("memory", "delete_many")
 
     async def test_one_key_is_no_list_of_keys(self) -> None:
-        """A string is refused before anything is deleted: its letters would be taken for keys."""
+        """One string is refused before anything is deleted: each of its letters would be a key."""
         with pytest.raises(InvalidKeyError, match="give a list of keys"):
             MemoryProvider().delete_each("abc")

@@ -1,4 +1,4 @@
-"""A bit that flips on the way is asked for again, once; a stream that is iterated cannot be."""
+"""After a transmission error, the bytes are read a second time; an iterated stream cannot repeat them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.transfer.doubles import PART, Bench, noise
 
 
 class FlippedBody:
-    """A body that compares its checksum, as those of the S3 providers do, and of which one bit may be flipped."""
+    """A body that compares its checksum, as S3 bodies do, and may have one flipped bit."""
 
     verified: str | None = "crc32"
 
@@ -35,7 +35,7 @@ class FlippedBody:
         return b"".join([chunk async for chunk in self])
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes; the last one is held back until they are compared."""
+        """Give the bytes; the last byte is given after the comparison."""
         data = bytearray(await self._body.read())
         if self._flipped:
             data[0] ^= 1
@@ -47,7 +47,7 @@ class FlippedBody:
 
 
 class Flipping(MemoryProvider):
-    """A memory of whose first `flips` bodies one bit is flipped on the way."""
+    """A memory whose first `flips` bodies have one flipped bit."""
 
     def __init__(self, flips: int, *, seen_by_body: bool = True) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ async def test_get_reads_once_more(bench: Bench, size: int) -> None:
 @pytest.mark.parametrize("size", [1 * KiB, MiB + 1])
 async def test_get_many_reads_once_more(bench: Bench, size: int) -> None:
     """`get_many` gives the right bytes after one flip, and fails after two."""
-    provider = await flipping(bench, size, 1 if size < MiB else 2)  # a large object is opened once before
+    provider = await flipping(bench, size, 1 if size < MiB else 2)  # a large object is opened twice
     manager = bench.manager(provider, memory_budget=8 * MiB)
     assert [pair async for pair in manager.get_many(["t/k"])] == [("t/k", noise(size))]
     provider = await flipping(bench, size, 3)
@@ -123,7 +123,7 @@ async def test_get_many_reads_once_more(bench: Bench, size: int) -> None:
 
 @pytest.mark.parametrize("size", [PART, 5 * PART])
 async def test_download_fetches_all_once_more(bench: Bench, size: int) -> None:
-    """A download whose checksum differs is made once more into the same staged file, and counts it."""
+    """After a wrong checksum, the download is repeated into the same staged file, and counted in `retries`."""
     provider = await flipping(bench, size, 1)
     reports: list[Progress] = []
     result = await bench.manager(provider).download("t/k", bench.target(), progress=reports.append)
@@ -136,7 +136,7 @@ async def test_download_fetches_all_once_more(bench: Bench, size: int) -> None:
 
 @pytest.mark.parametrize("size", [PART, 5 * PART])
 async def test_download_fails_after_the_second_difference(bench: Bench, size: int) -> None:
-    """A checksum that differs twice fails the download, and nothing is published."""
+    """If the checksum is wrong twice, the download fails, and the target does not change."""
     provider = await flipping(bench, size, 2 * -(-size // PART))
     bench.target().write_bytes(b"old")
     with pytest.raises(ChecksumMismatchError):
@@ -146,7 +146,7 @@ async def test_download_fails_after_the_second_difference(bench: Bench, size: in
 
 @pytest.mark.parametrize("seen_by_body", [True, False])
 async def test_a_small_object_of_a_tree_is_read_once_more(bench: Bench, seen_by_body: bool) -> None:
-    """So does `download_tree`, whether the provider or the transfer compares; two flips fail."""
+    """`download_tree` repeats the read after one flip and fails after two; provider or transfer compares."""
     provider = await flipping(bench, KiB, 1, seen_by_body=seen_by_body)
     batch = await bench.manager(provider).download_tree("t", bench.target())
     assert (bench.target() / "k").read_bytes() == noise(KiB)
@@ -158,7 +158,7 @@ async def test_a_small_object_of_a_tree_is_read_once_more(bench: Bench, seen_by_
 
 
 async def test_what_is_no_flip_is_not_repeated(bench: Bench) -> None:
-    """An object that is longer than it said is an error at once."""
+    """A body longer than its length is an error at once."""
 
     class Longer(Flipping):
         async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
@@ -173,7 +173,7 @@ async def test_what_is_no_flip_is_not_repeated(bench: Bench) -> None:
 
 
 async def test_an_iterated_stream_raises(bench: Bench) -> None:
-    """What was given of a stream cannot be taken back: it raises, and asks for nothing again."""
+    """An iterated stream raises the error, without a second request: the caller has chunks already."""
     provider = await flipping(bench, KiB, 1)
     async with provider.stream("t/k") as chunks:
         with pytest.raises(ChecksumMismatchError):

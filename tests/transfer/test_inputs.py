@@ -1,4 +1,4 @@
-"""What users give: paths that are none, files that change or say nothing true, streams that are not open."""
+"""Unusual inputs: invalid paths, files that change or report a wrong size, streams that are not open."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.transfer.doubles import PART, Bench, noise
 
 
 async def test_a_file_rewritten_with_its_time_restored_is_noticed(bench: Bench) -> None:
-    """A source of the same length and time, and of other bytes, fails the upload, and nothing is stored."""
+    """If the source has other bytes but the same length and time, the upload fails, and nothing is stored."""
     path = bench.file(noise(5 * PART))
 
     async def rewrite() -> None:
@@ -41,7 +41,7 @@ async def test_a_file_rewritten_with_its_time_restored_is_noticed(bench: Bench) 
 
 
 async def test_a_range_of_a_file_is_held_to_its_state(bench: Bench, tmp_path: Path) -> None:
-    """Memory and disk refuse a body whose file was written to and set back."""
+    """Memory and disk refuse a body whose file was changed, even if its time was restored."""
     path = bench.file(b"12345")
     for provider in (bench.memory(), LocalProvider({"base_path": tmp_path / "base"})):
         with path.open("rb") as file:
@@ -55,7 +55,7 @@ async def test_a_range_of_a_file_is_held_to_its_state(bench: Bench, tmp_path: Pa
 
 
 async def test_an_empty_path_is_refused_before_any_request(bench: Bench) -> None:
-    """An empty local path is refused by every transfer, with what to give, before anything is asked for."""
+    """Every transfer refuses an empty local path before any request, and says what to give."""
     provider = FaultyProvider(bench.memory())
     await provider.put("k", b"1")
     provider.calls.clear()
@@ -74,7 +74,7 @@ async def test_an_empty_path_is_refused_before_any_request(bench: Bench) -> None
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 async def test_a_file_that_hides_its_length_is_refused(bench: Bench) -> None:
-    """A file of /proc, which says it has 0 bytes, is not stored as empty; a really empty one is."""
+    """A file of /proc, whose size is reported as 0, is refused; a really empty file is stored."""
     memory = bench.memory()
     manager = bench.manager(memory)
     with pytest.raises(LocalFileError, match="put its bytes as a stream") as caught:
@@ -86,7 +86,7 @@ async def test_a_file_that_hides_its_length_is_refused(bench: Bench) -> None:
 
 
 async def test_the_providers_own_directory_is_not_uploaded(bench: Bench, tmp_path: Path) -> None:
-    """`upload_tree` of a local store gives its objects, and nothing of what the provider keeps beside them."""
+    """`upload_tree` of a local store uploads its objects, and none of the provider's own files."""
     store = LocalProvider({"base_path": tmp_path / "store"})
     async with store:
         await store.put("a/k", b"1", metadata={"a": "1"})
@@ -98,7 +98,7 @@ async def test_the_providers_own_directory_is_not_uploaded(bench: Bench, tmp_pat
 
 
 async def test_a_stream_is_read_inside_its_context() -> None:
-    """A stream that is not open says how to open it, and one that was left gives nothing more."""
+    """The error of a stream that is not open says how to open it; a closed stream gives no more bytes."""
     provider = MemoryProvider()
     await provider.put("k", b"12345")
     stream = provider.stream("k", chunk_size=1)
@@ -115,7 +115,7 @@ async def test_a_stream_is_read_inside_its_context() -> None:
 
 
 async def test_an_object_without_an_etag_is_said_to_have_none(bench: Bench) -> None:
-    """Where an object has no etag, the message says so, instead of naming nothing."""
+    """If an object has no etag, the message says so."""
 
     class Bare(MemoryProvider):
         async def put_object(self, *arguments: object) -> object:  # type: ignore[override]  # passed on as they are
@@ -131,7 +131,7 @@ async def test_an_object_without_an_etag_is_said_to_have_none(bench: Bench) -> N
 
 
 async def test_bad_headers_and_ranges_are_refused_before_anything_is_sent(bench: Bench) -> None:
-    """What a header cannot carry, and a range that runs backwards, never reach a request."""
+    """Invalid header text, and a range that ends before its start, are refused before any request."""
     provider = FaultyProvider(bench.memory())
     for options in ({"content_type": "a\r\nb"}, {"storage_class": "ä"}, {"if_match": "\ud800"}):
         with pytest.raises(InvalidRequestError, match=next(iter(options))):
@@ -142,7 +142,7 @@ async def test_bad_headers_and_ranges_are_refused_before_anything_is_sent(bench:
 
 
 async def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
-    """A download below a file says that a directory is needed there."""
+    """If a file is where a download needs a directory, the error says so."""
     provider = MemoryProvider()
     await provider.put("k", b"1")
     (tmp_path / "file").write_bytes(b"old")

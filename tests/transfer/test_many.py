@@ -1,4 +1,4 @@
-"""Many objects at once: batches with a report, reading ahead of a consumer, and copies."""
+"""Many objects at once: batches with results by key, prefetching for a consumer, and copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.transfer.doubles import PART, Bench, Cutting, noise, seen, until
 
 
 async def filled(bench: Bench, count: int, size: int = 100):  # noqa: ANN201 - a memory
-    """Make a memory with objects k0, k1, …, each with bytes of its own."""
+    """Make a memory with objects k0, k1, …, each with different bytes."""
     memory = bench.memory()
     for number in range(count):
         await memory.put(f"k{number}", noise(size, number))
@@ -44,7 +44,7 @@ class TestBatches:
     """`upload_many` and `download_many`."""
 
     async def test_a_failure_does_not_stop_the_others(self, bench: Bench) -> None:
-        """Each pair ends by itself: the result has the failed with their errors and the others with their results."""
+        """Each pair succeeds or fails independently: the batch has an error or a result for each."""
         memory = bench.memory()
         manager = bench.manager(memory)
         pairs = [(bench.file(noise(number * PART), f"f{number}"), f"k{number}") for number in range(4)]
@@ -64,7 +64,7 @@ class TestBatches:
 
     @pytest.mark.slow
     async def test_pairs_are_taken_as_they_are_needed(self, bench: Bench) -> None:
-        """A long iterable of pairs is not drawn ahead of the work: only as many as run at once."""
+        """A long iterable of pairs is read only as far as transfers start."""
         memory = bench.memory()
         drawn = 0
 
@@ -93,7 +93,7 @@ class TestBatches:
         assert (await manager.upload_many([])).succeeded == (await manager.download_many([])).succeeded == ()
 
     async def test_an_iterable_that_raises(self, bench: Bench) -> None:
-        """The iterable's own error comes out, and what was begun is stopped."""
+        """An error of the iterable is raised, and started transfers are stopped."""
 
         def pairs():  # noqa: ANN202 - a generator of pairs
             yield bench.file(noise(5 * PART)), "k"
@@ -103,7 +103,7 @@ class TestBatches:
             await bench.manager(bench.memory()).upload_many(pairs())
 
     async def test_something_else_than_a_storage_error_stops_all(self, bench: Bench) -> None:
-        """A fault of the caller's own code is not filed away as one key's failure."""
+        """An error in the caller's own code is raised, and not reported as the failure of a key."""
 
         def broken(report: object) -> None:
             raise ZeroDivisionError(report)
@@ -113,10 +113,10 @@ class TestBatches:
 
 
 class TestGetMany:
-    """Reading ahead."""
+    """`get_many` and its prefetching."""
 
     async def test_in_order(self, bench: Bench) -> None:
-        """Objects come in the order of their keys, whatever order their requests end in; a repeated key comes twice."""
+        """Objects come in the order of `keys`, not of the answers; a repeated key comes twice."""
         memory = await filled(bench, 20)
 
         async def slow() -> None:
@@ -130,7 +130,7 @@ class TestGetMany:
         assert 1 < provider.most_running <= 4
 
     async def test_as_they_arrive(self, bench: Bench) -> None:
-        """Unordered, an object whose request is slow does not hold up the others, and none is lost."""
+        """With `ordered=False`, a slow request does not delay the other objects, and no object is lost."""
         memory = await filled(bench, 20)
         release = asyncio.Event()
         provider = FaultyProvider(memory, (Fault(operation="open_body", nth=1, hook=release.wait),))
@@ -148,7 +148,7 @@ class TestGetMany:
 
     @pytest.mark.parametrize("ordered", [True, False])
     async def test_large_objects_go_one_by_one(self, bench: Bench, ordered: bool) -> None:
-        """Objects larger than the budget are read after each other instead of never, small ones among them."""
+        """Objects larger than the budget are read one after the other, also with small objects between them."""
         memory = bench.memory()
         sizes = [3 * MiB, 10, 2 * MiB, 3 * MiB, 0, MiB, MiB + 1]
         for number, size in enumerate(sizes):
@@ -160,7 +160,7 @@ class TestGetMany:
         assert all(data == noise(sizes[int(key[1:])], int(key[1:])) for key, data in got)
 
     async def test_memory_is_bounded(self, bench: Bench) -> None:
-        """No more objects are read ahead than the budget has room for, however many slots there are."""
+        """Only as many objects are prefetched as fit the budget, even if there are more slots."""
         memory = await filled(bench, 30, size=MiB)
         opened = 0
 
@@ -181,7 +181,7 @@ class TestGetMany:
 
     @pytest.mark.parametrize("ordered", [True, False])
     async def test_requests_run_side_by_side(self, bench: Bench, ordered: bool) -> None:
-        """The requests of what is read ahead are under way together: none waits for the answer of the one before."""
+        """The requests of prefetched objects are parallel: none waits for the answer to another."""
         memory = await filled(bench, 8)
         together = asyncio.Barrier(4)
         faults = tuple(Fault(operation="open_body", nth=number, hook=together.wait) for number in range(1, 9))
@@ -196,7 +196,7 @@ class TestGetMany:
     @pytest.mark.parametrize("ordered", [True, False])
     @pytest.mark.parametrize("explicit", [True, False])
     async def test_an_early_break(self, bench: Bench, ordered: bool, explicit: bool) -> None:
-        """Leaving the loop early ends what was read ahead: no task and no slot is left."""
+        """Leaving the loop early stops prefetching: no task is left, and all slots are free."""
         memory = await filled(bench, 20)
         manager = bench.manager(memory, **AHEAD)
         found = manager.get_many(keys(20), ordered=ordered)
@@ -209,7 +209,7 @@ class TestGetMany:
 
     @pytest.mark.parametrize("ordered", [True, False])
     async def test_cancelled_while_it_waits(self, bench: Bench, ordered: bool) -> None:
-        """Cancelling the consumer while it waits for an object ends every request, the awaited one too."""
+        """If the consumer is cancelled while it waits for an object, all requests end."""
         memory = await filled(bench, 20)
         faults = tuple(Fault(operation="open_body", nth=number, hang=True) for number in range(1, 10))
         provider = FaultyProvider(memory, faults)
@@ -232,7 +232,7 @@ class TestGetMany:
 
     @pytest.mark.parametrize("ordered", [True, False])
     async def test_a_missing_key_ends_it(self, bench: Bench, ordered: bool) -> None:
-        """What comes before a missing key is given, then its error is raised and the rest is stopped."""
+        """The objects before a missing key are given, then the error is raised, and the other requests stop."""
         memory = await filled(bench, 20)
         wanted = [*keys(5), "gone", *keys(20)]
         got = []
@@ -247,7 +247,7 @@ class TestGetMany:
             assert got == keys(5)
 
     async def test_endless_keys(self, bench: Bench) -> None:
-        """An endless iterable of keys is drawn no further than what is read ahead."""
+        """An endless iterable of keys is read only as far as objects are prefetched."""
         memory = await filled(bench, 3)
         drawn = itertools.count()
 
@@ -275,7 +275,7 @@ class TestGetMany:
         assert len(bench.files()) == 8
 
     async def test_replaced_between_its_two_requests(self, bench: Bench) -> None:
-        """A large object that is replaced before it is read whole is a failed precondition, not a mixture."""
+        """If a large object is replaced before its second request, the error is `PreconditionFailedError`."""
         memory = bench.memory()
         await memory.put("k", noise(3 * MiB))
         provider = FaultyProvider(
@@ -286,7 +286,7 @@ class TestGetMany:
 
 
 class TestCopy:
-    """Copies made by the server, in parts, and between servers."""
+    """Copies on the server, in parts, and between servers."""
 
     async def large(self, bench: Bench, **row: object):  # noqa: ANN201 - a memory
         """Make a memory whose objects are too large for one copy request."""
@@ -295,7 +295,7 @@ class TestCopy:
         return memory
 
     async def test_in_parts(self, bench: Bench) -> None:
-        """An object above the vendor's limit is copied in parts, metadata included, and no byte passes through here."""
+        """An object above the vendor's limit is copied in parts on the server, with its metadata."""
         memory = await self.large(bench)
         provider = FaultyProvider(memory)
         info = await provider.copy("source", "target")
@@ -310,7 +310,7 @@ class TestCopy:
         }
 
     async def test_a_part_that_fails(self, bench: Bench) -> None:
-        """The error is the part's own, the upload is aborted, and there is no copy."""
+        """If a part fails, its error is raised, the upload is aborted, and there is no copy."""
         memory = await self.large(bench)
         error = AccessDeniedError("no")
         with pytest.raises(AccessDeniedError) as caught:
@@ -320,7 +320,7 @@ class TestCopy:
 
     @pytest.mark.parametrize("pinned", [True, False])
     async def test_replaced_meanwhile(self, bench: Bench, pinned: bool) -> None:
-        """A source replaced between two parts is never mixed, also where the vendor ignores the condition."""
+        """A copy never has parts of two versions, also if the vendor ignores the condition."""
         memory = await self.large(bench, copy_source_if_match=pinned)
 
         class Ignoring(FaultyProvider):
@@ -345,7 +345,7 @@ class TestCopy:
         assert provider.calls["complete_multipart"] == 1
 
     async def test_onto_itself_and_where_there_is_none(self, bench: Bench) -> None:
-        """Copying an object onto itself, or where the vendor has no copy, is refused before any request."""
+        """A copy to the same key, or on a vendor without copies, is refused before any request."""
         provider = FaultyProvider(bench.memory(copy=False))
         with pytest.raises(InvalidRequestError):
             await provider.copy("k", "k")
@@ -355,7 +355,7 @@ class TestCopy:
 
     @pytest.mark.parametrize("size", [0, PART, 3 * PART + 1])
     async def test_to_another_provider(self, bench: Bench, size: int) -> None:
-        """Between providers the bytes are streamed, metadata and content type go with them."""
+        """Between providers, bytes, metadata and content type are copied through memory."""
         source, target = bench.memory(), bench.memory()
         await source.put("k", noise(size), metadata={"a": "b"}, content_type="text/x")
         result = await bench.manager(source).copy_to(target, "k", "l")
@@ -365,7 +365,7 @@ class TestCopy:
         assert result.size == size
 
     async def test_to_another_provider_that_fails(self, bench: Bench) -> None:
-        """A target that refuses a part ends the copy; nothing stays open on either side."""
+        """If the target refuses a part, the copy fails, and no upload stays open."""
         source, target = bench.memory(), bench.memory()
         await source.put("k", noise(5 * PART))
         faulty = FaultyProvider(target, (Fault(operation="put_part", nth=2, error=AccessDeniedError("no")),))
@@ -383,7 +383,7 @@ class TestCopy:
         assert seen(provider.calls, "open_body", "put_object") == {"open_body": 0, "put_object": 0}
 
     async def test_move(self, bench: Bench) -> None:
-        """Moving removes the source after the copy, and leaves it where the copy failed."""
+        """`move` removes the source after the copy, and keeps it if the copy failed."""
         memory = await self.large(bench)
         broken = FaultyProvider(memory, (Fault(operation="copy_part", nth=2, error=AccessDeniedError("no")),))
         with pytest.raises(AccessDeniedError):
@@ -394,7 +394,7 @@ class TestCopy:
 
 
 async def test_broken_bodies_of_a_batch(bench: Bench) -> None:
-    """Bodies that break are resumed in a batch too, each transfer counting its own attempts."""
+    """Incomplete bodies are resumed in a batch too, and each transfer counts its own attempts."""
     memory = await filled(bench, 6, size=PART)
     provider = Cutting(memory, [3, 0, 9, 1, 0, 7, 2])
     manager = bench.manager(provider, max_attempts=20)
@@ -407,7 +407,7 @@ async def test_broken_bodies_of_a_batch(bench: Bench) -> None:
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("large", [100, MiB + 1])
 async def test_get_many_may_go_on_after_an_error(bench: Bench, ordered: bool, large: int) -> None:
-    """With `on_error="yield"` each key is given once: with its bytes, or with what went wrong."""
+    """With `on_error="yield"`, each key is given once, with its bytes or its error."""
     memory = bench.memory()
     for number in range(0, 10, 2):
         await memory.put(f"k{number}", noise(large, number))
@@ -425,7 +425,7 @@ async def test_get_many_may_go_on_after_an_error(bench: Bench, ordered: bool, la
 
 
 async def test_get_many_ends_at_the_first_error_unless_told_otherwise(bench: Bench) -> None:
-    """Without `on_error` the first missing key ends the iteration; a bug always does; a wrong word is refused."""
+    """By default, the first missing key ends the iteration; a bug always does; an unknown `on_error` is refused."""
     memory = bench.memory()
     await memory.put("k0", b"0")
     manager = bench.manager(memory)

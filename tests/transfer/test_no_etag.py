@@ -1,4 +1,4 @@
-"""Objects without an etag: nothing holds several requests to one version of them."""
+"""Objects without an etag: several requests may read different versions of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.transfer.doubles import PART
 
 
 class Unnamed(MemoryProvider):
-    """A store without etags, whose bodies break once, and that another version replaces meanwhile."""
+    """A store without etags: the first body is incomplete, and meanwhile the object is replaced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Unnamed(MemoryProvider):
         return type(found)(key=found.key, size=found.size, etag="", last_modified=found.last_modified)
 
     async def fetch_range(self, key: str, sink: Any, options: ReadOptions = WHOLE) -> Any:
-        """Break once, while somebody replaces the object."""
+        """Cut the first body, and replace the object."""
         if self.breaks:
             self.breaks -= 1
             sink.write(b"1" * 10)
@@ -43,7 +43,7 @@ class Unnamed(MemoryProvider):
 
 
 async def test_versions_without_etags_are_not_mixed(tmp_path: Path) -> None:
-    """Without an etag nothing holds the rest to the version of the beginning: the body is begun anew."""
+    """Without an etag, the whole body is read again, because the rest may be of another version."""
     store = Unnamed()
     await store.put("k", b"1" * 3 * PART)
     manager = TransferManager(store, TransferConfig(part_size=PART, multipart_threshold=PART))
@@ -55,14 +55,14 @@ class Bare(MemoryProvider):
     """A store whose objects have no etags."""
 
     async def put_object(self, *arguments: Any) -> Any:
-        """Store it, and take the etag off."""
+        """Store the object, and remove the etag."""
         made = await super().put_object(*arguments)
         object.__setattr__(self._objects[made.key].info, "etag", "")
         return made
 
 
 async def test_a_large_object_without_an_etag_is_not_copied_through_memory() -> None:
-    """What could only be copied whole, beyond the budget, is refused; what fits is copied."""
+    """Without an etag, an object larger than the budget is not copied; a smaller one is."""
     store, other = Bare(), MemoryProvider()
     await store.put("small", b"1")
     await store.put("large", bytes(MiB))
@@ -74,7 +74,7 @@ async def test_a_large_object_without_an_etag_is_not_copied_through_memory() -> 
 
 
 async def test_ranges_of_an_object_without_an_etag_are_refused() -> None:
-    """Several requests for one object need an etag that they are held to."""
+    """Several ranges of an object without an etag are refused."""
     store = Bare()
     await store.put("k", bytes(10 * MiB))
     with pytest.raises(UnsupportedError, match="etag"):

@@ -1,4 +1,4 @@
-"""Providers that do not do what the contract says: no wrong bytes are returned, and nothing runs for ever."""
+"""Providers that break the contract: no wrong bytes are returned, and no call runs for ever."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FAST = TransferConfig(retry_delay=0)
 
 
 class Body:
-    """A body with given bytes, which may break behind them; it compares nothing."""
+    """A body with given bytes, which may be incomplete; it compares no checksum."""
 
     verified = None
 
@@ -45,14 +45,14 @@ class Body:
         self._breaks = breaks
 
     async def read(self) -> bytes:
-        """Give all of them."""
+        """Give all bytes, or raise `IncompleteBodyError`."""
         if self._breaks:
             message = "it broke"
             raise IncompleteBodyError(message)
         return self._data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give all of them, and break."""
+        """Give all bytes, and perhaps raise `IncompleteBodyError`."""
         yield self._data
         if self._breaks:
             message = "it broke"
@@ -60,7 +60,7 @@ class Body:
 
 
 class Damaging(MemoryProvider):
-    """The first bodies bring some wrong bytes, and break."""
+    """A memory whose first bodies are incomplete and have wrong bytes."""
 
     def __init__(self, times: int) -> None:
         super().__init__(transfer=FAST)
@@ -68,7 +68,7 @@ class Damaging(MemoryProvider):
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Open it."""
+        """Open the body."""
         async with super().open_body(key, options) as body:
             if options.byte_range is None and self.times:
                 self.times -= 1
@@ -79,7 +79,7 @@ class Damaging(MemoryProvider):
 
 @pytest.mark.parametrize("size", [MiB, 3 * MiB])
 async def test_a_resumed_body_is_compared_too(size: int) -> None:
-    """Bytes of several bodies are compared with the stored checksum: read once more, then refused."""
+    """The bytes of a resumed read are compared with the stored checksum: one wrong read is repeated, two fail."""
     provider = Damaging(1)
     await provider.put("k", b"x" * size)
     assert await provider.get("k") == b"x" * size
@@ -89,18 +89,18 @@ async def test_a_resumed_body_is_compared_too(size: int) -> None:
 
 
 class Careless(MemoryProvider):
-    """Ignores the conditions of reads, and lets somebody replace an object between two ranges."""
+    """A memory that ignores the conditions of reads, and may replace an object between two ranges."""
 
     replaced_by = b""
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Open whatever there is."""
+        """Open the current version."""
         async with super().open_body(key, replace(options, if_match=None, if_none_match=None)) as body:
             yield body
 
     async def fetch_range(self, key: str, sink: Any, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """Fetch from whatever there is."""
+        """Fetch from the current version."""
         found = await super().fetch_range(key, sink, replace(options, if_match=None))
         if self.replaced_by:
             await self.put(key, self.replaced_by)
@@ -108,7 +108,7 @@ class Careless(MemoryProvider):
 
 
 async def test_a_condition_that_a_provider_ignores_is_checked_here(tmp_path: Path) -> None:
-    """A read with a condition, and the ranges of one download, are of the version they were asked for."""
+    """Conditional reads, and the ranges of one download, never give another version than requested."""
     provider = Careless()
     old = await provider.put("k", b"1" * 3 * PART)
     with pytest.raises(PreconditionFailedError):
@@ -123,18 +123,18 @@ async def test_a_condition_that_a_provider_ignores_is_checked_here(tmp_path: Pat
 
 
 class Short(MemoryProvider):
-    """Leaves out the last byte of every body."""
+    """A memory that leaves out the last byte of every body."""
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Open it."""
+        """Open the body."""
         async with super().open_body(key, options) as body:
             yield Body(body.info, (await body.read())[:-1])
 
 
 @pytest.mark.parametrize("size", [10, 2 * MiB])
 async def test_a_body_that_is_too_short_is_refused(size: int) -> None:
-    """Fewer bytes than the object or the range has are never returned as the whole."""
+    """A body with fewer bytes than the object or the range is an error."""
     provider = Short()
     await provider.put("k", b"x" * size)
     with pytest.raises(IntegrityError):
@@ -149,7 +149,7 @@ async def test_a_body_that_is_too_short_is_refused(size: int) -> None:
 
 @pytest.mark.parametrize("size", [10, 4 * MiB])
 async def test_a_stream_is_read_once(size: int) -> None:
-    """A second iteration is refused: what it would give depends on the provider."""
+    """A second iteration is refused, because its result would depend on the provider."""
     provider = MemoryProvider()
     await provider.put("k", b"x" * size)
     async with provider.stream("k") as chunks:
@@ -161,34 +161,34 @@ async def test_a_stream_is_read_once(size: int) -> None:
 
 
 class Circling(MemoryProvider):
-    """Its listings lead back to where they began."""
+    """A memory whose listings repeat their first page."""
 
     def __init__(self) -> None:
         super().__init__()
         self._vendor = replace(self._vendor, capabilities=replace(self._vendor.capabilities, versions=True))
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        """Give an empty page that says there is more."""
+        """Give an empty page with a token for the next page."""
         return VersionPage((), "more")
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """Ignore where to go on."""
+        """Ignore `after`."""
         return await super().list_parts(upload)
 
 
 async def test_a_listing_in_a_circle_ends() -> None:
-    """A server that ignores where to go on is an error, not a loop."""
+    """If a server ignores the markers of a listing, the listing is an error, not an endless loop."""
     provider = Circling()
-    with pytest.raises(TransientError, match="leads back"):
+    with pytest.raises(TransientError, match="never ends"):
         [found async for found in provider.list_versions()]
     upload = await provider.start_upload("k")
     await upload.put_part(1, b"x")
-    with pytest.raises(TransientError, match="leads back"):
+    with pytest.raises(TransientError, match="never ends"):
         [found async for found in upload.list_parts()]
 
 
 class Unruly(MemoryProvider):
-    """Puts no parts, and fails to abort by an error that is none of ours."""
+    """A memory that refuses parts, and whose abort raises an error that is not a `StorageError`."""
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Any) -> Part:
         """Refuse."""
@@ -201,7 +201,7 @@ class Unruly(MemoryProvider):
 
 
 async def test_a_failed_abort_does_not_replace_the_first_error() -> None:
-    """The caller sees why the upload failed, whatever the provider raises when it is aborted."""
+    """The caller gets the upload's error, not that of the abort."""
     config = TransferConfig(part_size=PART, multipart_threshold=PART)
 
     async def chunks() -> AsyncGenerator[bytes, None]:
@@ -213,7 +213,7 @@ async def test_a_failed_abort_does_not_replace_the_first_error() -> None:
 
 
 async def test_an_empty_key_below_a_prefix_is_no_object() -> None:
-    """The object at the prefix itself, which consoles make as a mark, is neither listed nor deleted through it."""
+    """An object whose key is the prefix itself is neither listed nor deleted by a prefixed provider."""
     inner = MemoryProvider()
     for key in ("p/", "p/a"):
         await inner.put(key, b"x")
@@ -226,7 +226,7 @@ async def test_an_empty_key_below_a_prefix_is_no_object() -> None:
 
 
 async def test_wrong_arguments_are_errors_of_ours() -> None:
-    """Keys and ids of the wrong type are refused by name, whatever else is given."""
+    """Keys and ids of the wrong type are refused, and the error names them."""
     provider = MemoryProvider()
     with pytest.raises(InvalidKeyError):
         await provider.put(5, b"x", metadata={"a": "b"})  # type: ignore[arg-type]
@@ -238,7 +238,7 @@ async def test_wrong_arguments_are_errors_of_ours() -> None:
 
 
 class Noting(MemoryProvider):
-    """Notes whether reads ask for a comparison."""
+    """A memory that records whether reads request a checksum comparison."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ class Noting(MemoryProvider):
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Note it."""
+        """Record `verify`, and open the body."""
         self.asked.append(options.verify)
         async with super().open_body(key, options) as body:
             yield body
@@ -266,7 +266,7 @@ async def test_without_verification_no_transfer_asks_for_it(size: int) -> None:
 
 
 async def test_tags_are_refused_by_every_request() -> None:
-    """A row without tags refuses them also where a request is made directly."""
+    """If the row does not promise tags, every single request refuses them."""
     provider = MemoryProvider()
     provider._vendor = replace(provider._vendor, capabilities=replace(provider.capabilities, tags=False))
     options = WriteOptions(tags={"a": "b"})
@@ -281,7 +281,7 @@ async def test_tags_are_refused_by_every_request() -> None:
 
 
 async def test_results_before_an_error_are_given() -> None:
-    """An error of one item hides no result that was ready before it."""
+    """Results that were ready before an error are given before it is raised."""
     together = asyncio.Event()
 
     async def act(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Uploads in the caller's hands: lost answers, cancellations, and servers that list wrongly."""
+"""Uploads that the caller controls: lost answers, cancellations, and servers with wrong listings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOST = ConnectionFailedError("the answer was lost")
 
 
 async def test_a_lost_answer_to_the_commit_is_settled(bench: Bench) -> None:
-    """Who has started the upload finds by the mark of the write that the object is there."""
+    """After a lost answer, `start_upload` recognizes its object by the write token."""
     provider = FaultyProvider(bench.memory(), (Fault(operation="complete_multipart", error=LOST, after=True),))
     async with await provider.start_upload("key", metadata={"a": "1"}) as upload:
         await upload.put_part(1, b"x")
@@ -29,19 +29,19 @@ async def test_a_lost_answer_to_the_commit_is_settled(bench: Bench) -> None:
 
 
 async def test_a_lost_answer_to_an_adopted_commit_is_told(bench: Bench) -> None:
-    """Who has adopted it cannot know whose object is there, and is told so."""
+    """After a lost answer, an adopted upload cannot recognize its object, and the error has a note."""
     provider = FaultyProvider(bench.memory(), (Fault(operation="complete_multipart", error=LOST, after=True),))
     started = await provider.start_upload("key")
     await started.put_part(1, b"x")
     adopted = await provider.adopt_upload("key", started.upload_id)
     with pytest.raises(ConnectionFailedError) as caught:
         await adopted.commit()
-    assert "perhaps written" in "".join(caught.value.__notes__)
+    assert "completed or aborted" in "".join(caught.value.__notes__)
     assert await provider.get("key") == b"x"
 
 
 async def test_a_refusal_in_passing_is_repeated(bench: Bench) -> None:
-    """An adopted upload that is still open was not committed, so the commit is made again."""
+    """If an adopted upload is still open, it was not committed, so the commit is retried."""
     slow = ThrottledError("slow down")
     provider = FaultyProvider(bench.memory(), (Fault(operation="complete_multipart", error=slow),))
     started = await provider.start_upload("key")
@@ -51,7 +51,7 @@ async def test_a_refusal_in_passing_is_repeated(bench: Bench) -> None:
 
 
 async def test_a_part_that_another_one_replaced(bench: Bench) -> None:
-    """The parts of an adopted upload are those that are stored at the commit, whoever put them last."""
+    """The parts of an adopted upload are those stored at the commit, also from other processes."""
     provider = bench.memory()
     started = await provider.start_upload("key")
     adopted = await provider.adopt_upload("key", started.upload_id)
@@ -62,7 +62,7 @@ async def test_a_part_that_another_one_replaced(bench: Bench) -> None:
 
 
 async def test_a_started_upload_commits_what_it_has_put(bench: Bench) -> None:
-    """Parts that others have put are left out, without a listing: who wants them adopts the upload."""
+    """A commit after `start_upload` uses only its own parts; for all parts, adopt the upload."""
     provider = FaultyProvider(bench.memory())
     started = await provider.start_upload("key")
     await (await provider.adopt_upload("key", started.upload_id)).put_part(2, b"yours")
@@ -74,7 +74,7 @@ async def test_a_started_upload_commits_what_it_has_put(bench: Bench) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the request", "after it"])
 async def test_a_cancellation_while_it_is_opened(bench: Bench, *, after: bool) -> None:
-    """A caller who is cancelled while the upload is opened leaves none open."""
+    """If the caller is cancelled while an upload is opened, no upload stays open."""
     tasks: list[asyncio.Task[object]] = []
 
     class Slow(MemoryProvider):
@@ -91,7 +91,7 @@ async def test_a_cancellation_while_it_is_opened(bench: Bench, *, after: bool) -
 
 
 async def test_conditions_are_refused_before_it_is_opened(bench: Bench) -> None:
-    """A condition that completion does not enforce, and a bad keyword, open nothing."""
+    """A condition that completion does not enforce, or a wrong keyword, is refused before any request."""
     provider = FaultyProvider(bench.memory(complete_if_match=False))
     with pytest.raises(UnsupportedError, match="if_match"):
         await provider.start_upload("key", if_match='"e"')
@@ -112,7 +112,7 @@ async def test_all_parts_are_listed() -> None:
 
 
 async def test_a_server_that_answers_the_same_for_ever() -> None:
-    """A server that ignores where to go on ends the listing; each upload is given once."""
+    """If a server ignores the markers, the listing ends, and each upload is given once."""
 
     class Same(MemoryProvider):
         async def list_multiparts(
@@ -128,7 +128,7 @@ async def test_a_server_that_answers_the_same_for_ever() -> None:
 
 
 def test_what_an_answer_holds_behind_an_upload() -> None:
-    """Where the markers were ignored, only what stands behind the upload in the answer is new."""
+    """If a server ignores the markers, only the uploads after the marker in its answer are new."""
     uploads = [MultipartUpload(key=key, upload_id=upload_id) for key, upload_id in ("a1", "a2", "b3")]
     a1, a2, b3 = uploads
     assert uploads_behind(uploads, None) == (a1, a2, b3)

@@ -1,4 +1,4 @@
-"""Downloads of a prefix that leave what is there alone."""
+"""Downloads of a prefix that keep existing files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ranges cost: as many requests as the docstrings say."""
+"""Ranges cost as many requests as the docstrings say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.transfer.doubles import Bench, noise, seen
 
 
 async def test_a_range_that_brings_bytes_costs_one_request(bench: Bench) -> None:
-    """Neither the end of the object nor an empty range beside others costs a request."""
+    """A range beyond the object's end, or an empty range among others, costs no extra request."""
     provider = FaultyProvider(bench.memory())
     await provider.put("k", noise(100))
     assert await provider.get_range("k", 90, 200) == noise(100)[90:]
@@ -20,7 +20,7 @@ async def test_a_range_that_brings_bytes_costs_one_request(bench: Bench) -> None
 
 
 async def test_empty_ranges_cost_one_head(bench: Bench) -> None:
-    """Ranges that are all empty are judged by one HEAD; no range at all costs nothing."""
+    """If all ranges are empty, they cost one HEAD; no range at all costs no request."""
     provider = FaultyProvider(bench.memory())
     await provider.put("k", noise(100))
     assert await provider.get_ranges("k", [(1, 1), (5, 5), (50, 50)]) == [b"", b"", b""]
@@ -32,7 +32,7 @@ async def test_empty_ranges_cost_one_head(bench: Bench) -> None:
 
 
 async def test_an_empty_object_is_looked_at_once(bench: Bench) -> None:
-    """Of an empty object the first refused range costs a HEAD, and the other ranges cost nothing."""
+    """For an empty object, the first refused range costs a HEAD, and the other ranges no request."""
     provider = FaultyProvider(bench.memory())
     await provider.put("k", b"")
     assert await provider.get_ranges("k", [(0, 1), (50, 60), (90, 99)], coalesce=0) == [b"", b"", b""]

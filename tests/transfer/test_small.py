@@ -1,4 +1,4 @@
-"""The short way of small objects: one request, one hop to a thread, and every promise of the long way."""
+"""Small objects: one request, one call in a thread, and the same promises as for large ones."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tests.transfer.doubles import PART, Bench, counted_threads, noise, until
 
 
 async def turns(count: int = 20) -> None:
-    """Let the loop turn."""
+    """Let the event loop run."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def filled(bench: Bench, count: int, size: int = 100, **row: Any) -> MemoryProvider:
-    """Make a memory with objects k00, k01, …, each with bytes of its own."""
+    """Make a memory with objects k00, k01, …, each with different bytes."""
     memory = bench.memory(**row)
     for number in range(count):
         await memory.put(f"k{number:02}", noise(size, number))
@@ -48,7 +48,7 @@ async def filled(bench: Bench, count: int, size: int = 100, **row: Any) -> Memor
 @pytest.mark.parametrize("size", [0, 1, MiB, 3 * MiB + 1])
 @pytest.mark.parametrize("local", [True, False])
 async def test_a_body_can_be_read_in_one_piece(tmp_path: Path, size: int, local: bool) -> None:
-    """A body's `read` gives all its bytes, or those of its range, whatever its size, also through a wrapper."""
+    """A body's `read` gives all its bytes or its range, for any size, also from a wrapped provider."""
     provider = LocalProvider({"base_path": str(tmp_path)}) if local else MemoryProvider()
     await provider.put("k", noise(size))
     async with FaultyProvider(provider).open_body("k") as body:
@@ -59,10 +59,10 @@ async def test_a_body_can_be_read_in_one_piece(tmp_path: Path, size: int, local:
 
 
 class TestListing:
-    """Pages of a listing, one of them ahead."""
+    """Listings request one page early."""
 
     async def test_the_next_page_is_asked_for_ahead(self, bench: Bench) -> None:
-        """The next page is on its way when the second entry of one is taken, and never more than one."""
+        """The next page is requested when the second entry of a page is taken, and only one page early."""
         provider = FaultyProvider(await filled(bench, 10, max_list_keys=3))
         calls, taken = [], []
         async for entry in provider.list():
@@ -73,13 +73,13 @@ class TestListing:
         assert calls == [1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
 
     async def test_it_is_asked_for_though_nobody_waits(self, bench: Bench) -> None:
-        """A consumer that only takes entries, and lets nothing else run, has the next page on its way as well."""
+        """The next page is requested early even if the consumer never awaits anything else."""
         provider = FaultyProvider(await filled(bench, 10, max_list_keys=3))
         calls = [provider.calls["list_page"] async for _ in provider.list()]
         assert calls == [1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
 
     async def test_a_look_at_the_first_entry_costs_one_request(self, bench: Bench) -> None:
-        """Who wants to know whether there is anything below a prefix pays for no second page."""
+        """A caller that takes only the first entry causes no request for a second page."""
         provider = FaultyProvider(await filled(bench, 10, max_list_keys=3))
         async with aclosing(provider.list()) as found:
             assert (await anext(found)).key == "k00"
@@ -88,7 +88,7 @@ class TestListing:
 
     @pytest.mark.parametrize("explicit", [True, False])
     async def test_stopping_early_leaves_nothing(self, bench: Bench, explicit: bool) -> None:
-        """A listing that is left while a page is on its way ends that request."""
+        """Leaving a listing ends the request of the next page."""
         memory = await filled(bench, 10, max_list_keys=3)
         provider = FaultyProvider(memory, (Fault(operation="list_page", nth=2, hang=True),))
         found = provider.list()
@@ -103,7 +103,7 @@ class TestListing:
         await until(lambda: not provider.running)
 
     async def test_an_error_of_a_page_waits_for_its_turn(self, bench: Bench) -> None:
-        """What came before a page that fails is given first."""
+        """Entries before a failed page are given before its error."""
         memory = await filled(bench, 10, max_list_keys=3)
         provider = FaultyProvider(memory, (Fault(operation="list_page", nth=3, error=AccessDeniedError("no")),))
         taken = []
@@ -119,7 +119,7 @@ class TestListing:
         assert provider.calls["list_page"] == 3
 
     async def test_an_error_that_is_never_reached(self, bench: Bench) -> None:
-        """The error of a page that nobody comes to is not reported, not even as one that was lost."""
+        """If a listing ends before a failed page is needed, its error is not raised or logged."""
         lost: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
         memory = await filled(bench, 10, max_list_keys=3)
@@ -133,7 +133,7 @@ class TestListing:
         assert lost == []
 
     async def test_cancelled_while_a_page_is_waited_for(self, bench: Bench) -> None:
-        """Cancelling who waits for a page ends its request."""
+        """Cancelling a consumer that waits for a page ends its request."""
         memory = await filled(bench, 10, max_list_keys=3)
         provider = FaultyProvider(memory, (Fault(operation="list_page", nth=2, hang=True),))
         task = asyncio.create_task(provider.list_files())
@@ -145,7 +145,7 @@ class TestListing:
         assert provider.running == 0
 
     async def test_a_fan_out_closes_its_generator(self) -> None:
-        """Where an item's work fails, the generator of the items has ended when the error comes out."""
+        """If the work on an item fails, the items' generator is closed before the error is raised."""
         ended = []
 
         async def items() -> AsyncGenerator[int, None]:
@@ -165,7 +165,7 @@ class TestListing:
 
 
 class Other(MemoryProvider):
-    """A memory whose bodies are made into others."""
+    """A memory whose bodies are replaced by changed ones."""
 
     def __init__(self, change: Callable[[bytes], bytes], count: int = 1_000) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class Other(MemoryProvider):
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Give a changed body, so many times."""
+        """Give a changed body for a number of times."""
         self.count -= 1
         async with super().open_body(key, options) as body:
             yield _Changed(body, self.change) if self.count >= 0 else body
@@ -196,18 +196,18 @@ class _Changed:
 
 
 def broken(data: bytes) -> bytes:
-    """Break a body."""
+    """Make a body incomplete."""
     message = f"{len(data)} bytes are missing"
     raise IncompleteBodyError(message)
 
 
 class TestDownloadTree:
-    """Listed objects into files, by way of memory."""
+    """Downloads of listed objects through memory."""
 
     async def test_one_hop_and_one_request_for_each(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A small object costs one request, and at most one hop to a thread; each directory is made once.
+        """A small object costs one request and at most one call in a thread; each directory is made once.
 
-        `os.makedirs` is watched, not replaced: how often a directory was made cannot be seen on the disk.
+        The test counts calls of `os.makedirs`, because the disk does not show how often a directory was made.
         """
         memory = bench.memory()
         for number in range(30):
@@ -223,12 +223,12 @@ class TestDownloadTree:
         tree = bench.target("tree")
         result = await bench.manager(provider, max_concurrency=1).download_tree("", tree)
         assert len(result.succeeded) == 30
-        assert threads.submitted <= 30 + 1  # one more to look where the directory is
+        assert threads.submitted <= 30 + 1  # one more to resolve the directory
         assert dict(provider.calls) == {"list_page": 1, "open_body": 30}
         assert made == {str(tree): 1} | {str(tree / f"d{number}"): 1 for number in range(3)}
 
     async def test_memory_is_held_until_the_file_is_there(self, bench: Bench) -> None:
-        """No more bytes are asked for than the budget has room for, however many slots there are."""
+        """Only as many bytes are requested as fit the budget, even if there are more slots."""
         memory = await filled(bench, 20, size=KiB)
         most = now = 0
 
@@ -247,7 +247,7 @@ class TestDownloadTree:
 
     @pytest.mark.parametrize("size", [0, 99, 101, 3 * MiB])
     async def test_replaced_since_it_was_listed(self, bench: Bench, size: int) -> None:
-        """An object of another size than was listed is an error of its key; none of its bytes are read."""
+        """If an object's size differs from the listing, its key fails, and none of its bytes are read."""
         memory = await filled(bench, 3)
         await memory.put("k01", noise(100, 1))
         reads = 0
@@ -268,10 +268,10 @@ class TestDownloadTree:
         assert reads == 200
 
     @pytest.mark.parametrize(
-        ("change", "message"), [(lambda data: data[:-1], "99 came"), (lambda data: data[:-1] + b"?", "crc32")]
+        ("change", "message"), [(lambda data: data[:-1], "received 99"), (lambda data: data[:-1] + b"?", "crc32")]
     )
     async def test_other_bytes_are_refused(self, bench: Bench, change: Callable[[bytes], bytes], message: str) -> None:
-        """Bytes that are too few, or not those that were stored, are found out, and the old file stays."""
+        """Missing or changed bytes are detected, and the old file stays."""
         memory = bench.watch(Other(change))
         await memory.put("k", noise(100))
         bench.target("tree").mkdir()
@@ -283,7 +283,7 @@ class TestDownloadTree:
 
     @pytest.mark.parametrize("verify", [True, False])
     async def test_a_broken_body_is_asked_for_again(self, bench: Bench, verify: bool) -> None:
-        """A body that breaks is resumed, verified as a whole, and counted."""
+        """An incomplete body is resumed, verified as a whole, and counted in `retries`."""
         memory = bench.watch(Other(broken, 2))
         await memory.put("k", noise(100))
         manager = bench.manager(memory, verify=verify)
@@ -292,7 +292,7 @@ class TestDownloadTree:
         assert (result.results["k"].retries, result.results["k"].verified) == (2, "crc32" if verify else "length")
 
     async def test_the_attempts_are_bounded(self, bench: Bench) -> None:
-        """A body that always breaks is given up after `max_attempts` tries."""
+        """If every body is incomplete, the download fails after `max_attempts` tries."""
         memory = bench.watch(Other(broken))
         await memory.put("k", noise(100))
         result = await bench.manager(memory, max_attempts=3).download_tree("", bench.target("tree"))
@@ -300,7 +300,7 @@ class TestDownloadTree:
         assert memory.count == 1_000 - 3
 
     async def test_what_cannot_land_is_not_asked_for(self, bench: Bench) -> None:
-        """A key that is no safe path is refused before any request."""
+        """A key that is not a safe path is refused before any request."""
         memory = bench.memory()
         for key in ("../a", "b//c", "good"):
             await memory.put(key, b"x")
@@ -310,7 +310,7 @@ class TestDownloadTree:
         assert provider.calls["open_body"] == 1
 
     async def test_something_else_in_its_place(self, bench: Bench) -> None:
-        """A directory, or a FIFO, where a file belongs is an error of its key, and stays."""
+        """If the target is a directory or a FIFO, its key fails, and the target stays."""
         (bench.target("tree") / "k00" / "inside").mkdir(parents=True)
         os.mkfifo(bench.target("tree") / "k01")
         result = await bench.manager(await filled(bench, 3)).download_tree("", bench.target("tree"))
@@ -320,7 +320,7 @@ class TestDownloadTree:
         assert (bench.target("tree") / "k01").is_fifo()
 
     async def test_a_directory_that_goes_away_meanwhile(self, bench: Bench) -> None:
-        """A directory that somebody removes between two of its files is made again."""
+        """If a directory is removed between two of its files, it is made again."""
         memory = bench.memory()
         for number in range(2):
             await memory.put(f"d/{number}", b"x")
@@ -337,7 +337,7 @@ class TestDownloadTree:
     async def test_flushed_to_the_disk(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """With `fsync` each small file and its directory are flushed too.
 
-        `os.fsync` is watched: only a power cut shows what was flushed.
+        The test counts calls of `os.fsync`, because only a power cut shows what was flushed.
         """
         flushed = 0
 
@@ -358,10 +358,10 @@ class TestDownloadTree:
 
 
 class TestUploadTree:
-    """Small files, read in one hop."""
+    """Uploads of small files, read in one call."""
 
     async def test_one_hop_for_each(self, bench: Bench) -> None:
-        """A small file costs at most one hop to a thread: it is opened, read, checked and closed there."""
+        """A small file costs at most one call in a thread, which opens, reads, checks and closes it."""
         for number in range(30):
             bench.file(noise(number * 10), f"tree/{number:02}")
         memory = bench.memory()
@@ -375,9 +375,9 @@ class TestUploadTree:
         assert [await memory.get(f"{number:02}") for number in range(30)] == [noise(n * 10) for n in range(30)]
 
     async def test_a_file_that_changes_while_it_is_read(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A small file that somebody writes to while it is read is refused, and nothing is sent.
+        """If a small file changes while it is read, it is refused, and nothing is sent.
 
-        The change is made behind `os.pread`: nobody else can be sure to write in that moment.
+        The test changes the file in a wrapper of `os.pread`: another process could not hit this moment.
         """
         path = bench.file(noise(100))
         original = os.pread
@@ -395,7 +395,7 @@ class TestUploadTree:
         assert not provider.calls
 
     async def test_a_change_after_it_was_read(self, bench: Bench) -> None:
-        """What was read of a small file is sent whole, whatever becomes of the file while it waits for a slot."""
+        """A small file is sent as it was read, even if it changes while the upload waits for a slot."""
         path = bench.file(noise(100))
         memory = bench.memory()
         release = asyncio.Event()
@@ -412,7 +412,7 @@ class TestUploadTree:
         assert await memory.get("k") == noise(100)
 
     async def test_it_holds_what_it_needs(self, bench: Bench) -> None:
-        """While a small file is sent no more of the budget is held than its bytes and the request's copy take."""
+        """While a small file is sent, the upload holds memory for its bytes and the request's copy only."""
         release = asyncio.Event()
         provider = FaultyProvider(bench.memory(), (Fault(operation="put_object", hook=release.wait),))
         manager = bench.manager(provider)
@@ -424,13 +424,17 @@ class TestUploadTree:
         await task
 
     async def test_no_file_is_read_beyond_the_budget(self, bench: Bench) -> None:
-        """However many uploads are begun at once, no more files are in memory than the budget has room for."""
+        """With many parallel uploads, only as many files are in memory as fit the budget."""
         most = now = 0
+        full = asyncio.Event()
 
         async def enter() -> None:
             nonlocal now, most
             now += 1
             most = max(most, now)
+            if now == 3:
+                full.set()
+            await full.wait()  # until the budget is used up; a budget with less room would never let this go on
             await turns()
             now -= 1
 
@@ -443,11 +447,11 @@ class TestUploadTree:
 
 
 class TestGetMany:
-    """Large objects among those that are read ahead."""
+    """Prefetching of large objects."""
 
     @pytest.mark.slow
     async def test_large_objects_run_side_by_side_within_the_budget(self, bench: Bench) -> None:
-        """Large objects are read ahead together as far as the budget has room, in the order of their keys."""
+        """Large objects are prefetched in parallel as far as they fit the budget, in the order of their keys."""
         memory = await filled(bench, 6, size=5 * MiB)
         now, most = 0, 0
         opened: Counter[str] = Counter()
@@ -461,11 +465,11 @@ class TestGetMany:
                 now += whole
                 most = max(most, now)
                 async with super().open_body(key, options) as body:
-                    await turns(100 if key == "k00" and not whole else 1)  # the first one learns its size last
+                    await turns(100 if key == "k00" and not whole else 1)  # the size of the first object is known last
                     yield body
                 now -= whole
 
-        manager = bench.manager(Counting(memory), memory_budget=16 * MiB)  # 4 MiB of it for small ones
+        manager = bench.manager(Counting(memory), memory_budget=16 * MiB)  # 4 MiB of it for small objects
         async with asyncio.timeout(10):
             got = [pair async for pair in manager.get_many(sorted(await memory.list_files()))]
         assert [key for key, _ in got] == [f"k{number:02}" for number in range(6)]
@@ -473,7 +477,7 @@ class TestGetMany:
         assert most == 2
 
     async def test_the_attempts_are_the_managers(self, bench: Bench) -> None:
-        """A body that breaks is begun as often as `max_attempts` says."""
+        """An incomplete body is requested `max_attempts` times."""
         memory = bench.watch(Other(broken))
         await memory.put("k", noise(100))
         with pytest.raises(IncompleteBodyError):

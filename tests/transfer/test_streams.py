@@ -1,4 +1,4 @@
-"""Uploads of streams of unknown length: bounded memory, and nothing refused too late."""
+"""Uploads of streams of unknown length: bounded memory, and early errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.transfer.doubles import PART, Bench, Discarding, RowOf, noise
 
 
 async def test_small_chunks_cost_no_memory() -> None:
-    """A stream of lines holds about as much as one of blocks: parts, not objects for each chunk."""
+    """A stream of lines needs about as much memory as a stream of blocks: chunks are joined to parts."""
 
     async def lines() -> AsyncIterator[bytes]:
         for _ in range(128 * KiB):
@@ -51,11 +51,11 @@ async def test_many_streams_stay_within_the_budget() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 24 * MiB + 8 * MiB + 8 * MiB  # each stream's own block, the budget, and the rest
+    assert peak < 24 * MiB + 8 * MiB + 8 * MiB  # each stream's own block, the budget, and some overhead
 
 
 async def test_the_part_size_of_a_stream_is_checked_first() -> None:
-    """A part size that the vendor refuses at the end is refused before the first byte is drawn."""
+    """A part size outside the vendor's limits is refused before the stream is read."""
     drawn = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -70,7 +70,7 @@ async def test_the_part_size_of_a_stream_is_checked_first() -> None:
 
 
 async def test_a_stream_that_landed_is_not_failed_by_a_look(bench: Bench) -> None:
-    """A token that may write and not read puts a stream all the same."""
+    """Credentials without read permission can put a stream."""
     denied = AccessDeniedError("no")
     provider = FaultyProvider(bench.memory(), tuple(Fault(operation="head", nth=n, error=denied) for n in (1, 2)))
 

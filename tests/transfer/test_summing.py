@@ -1,4 +1,4 @@
-"""A small object of a directory is summed once: by the provider that compares it, or by the transfer, or not at all."""
+"""The checksum of a small object is computed once at most: by the provider or by the transfer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.transfer.doubles import Bench
 
 
 class Body:
-    """A body that says what it has compared, of an object whose stored checksum is that of other bytes.
+    """A body with a `verified` attribute, of an object with a wrong stored checksum.
 
-    So whoever sums the bytes finds a difference.
+    So if the transfer computes the checksum, it finds a difference.
     """
 
     def __init__(self, body: BodyReader, verified: str | None, *, breaks: bool) -> None:
@@ -29,14 +29,14 @@ class Body:
         self._breaks = breaks
 
     async def read(self) -> bytes:
-        """Give all the bytes, or break."""
+        """Give all the bytes, or raise `IncompleteBodyError`."""
         if self._breaks:
             message = "the body broke"
             raise IncompleteBodyError(message)
         return await self._body.read()
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give all the bytes, or break after them."""
+        """Give all the bytes, and perhaps raise `IncompleteBodyError` after them."""
         yield await self._body.read()
         await self.read()
 
@@ -63,7 +63,7 @@ class Wrong(MemoryProvider):
 
 
 async def test_what_the_provider_has_compared_is_not_summed_again(bench: Bench) -> None:
-    """A body that the provider compares is taken as it is, and the result says by which checksum."""
+    """If the provider compares a body, the transfer does not, and the result names the checksum."""
     memory = bench.watch(Wrong("crc32"))
     await memory.put("k", b"data")
     result = await bench.manager(memory).download_tree("", bench.target("tree"))
@@ -72,7 +72,7 @@ async def test_what_the_provider_has_compared_is_not_summed_again(bench: Bench) 
 
 
 async def test_what_the_provider_has_not_compared_is_summed(bench: Bench) -> None:
-    """A body that nobody has compared is summed, and the difference found."""
+    """If the provider does not compare a body, the transfer does, and finds the difference."""
     memory = bench.watch(Wrong(None))
     await memory.put("k", b"data")
     result = await bench.manager(memory).download_tree("", bench.target("tree"))
@@ -80,7 +80,7 @@ async def test_what_the_provider_has_not_compared_is_summed(bench: Bench) -> Non
 
 
 async def test_a_body_that_broke_is_summed(bench: Bench) -> None:
-    """What came of a body that broke after its last byte was perhaps not compared: it is summed."""
+    """If a body raises an error after its last byte, it may not have been compared: the transfer does it."""
     memory = bench.watch(Wrong("crc32", breaks=True))
     await memory.put("k", b"data")
     result = await bench.manager(memory).download_tree("", bench.target("tree"))
@@ -89,7 +89,7 @@ async def test_a_body_that_broke_is_summed(bench: Bench) -> None:
 
 @pytest.mark.parametrize("verified", ["crc32", None])
 async def test_nothing_is_summed_without_verify(bench: Bench, verified: str | None) -> None:
-    """With `verify=False` the provider is told so, and the transfer sums nothing."""
+    """With `verify=False`, neither the provider nor the transfer compares a checksum."""
     memory = bench.watch(Wrong(verified))
     await memory.put("k", b"data")
     result = await bench.manager(memory, verify=False).download_tree("", bench.target("tree"))

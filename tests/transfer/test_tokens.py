@@ -1,4 +1,4 @@
-"""The mark of a write, and the name of a staged file, are the caller's: a transfer that goes on later keeps them."""
+"""The caller gives the write token and the name of the staged file, so a resumed transfer can keep them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKEN = "0123456789abcdef" * 2
 
 @pytest.mark.parametrize("size", [10, 3 * PART], ids=["one request", "parts"])
 async def test_an_upload_is_marked_as_it_is_told(bench: Bench, size: int) -> None:
-    """Whatever is tried again, the object has the token that the transfer was given."""
+    """After retries, the object has the token that the caller gave."""
     conflict = TransientError("another write got in between", code="ConditionalRequestConflict")
     faults = (Fault(operation="complete_multipart", error=conflict), Fault(operation="put_object", error=conflict))
     provider = FaultyProvider(bench.memory(), faults)
@@ -30,7 +30,7 @@ async def test_an_upload_is_marked_as_it_is_told(bench: Bench, size: int) -> Non
 
 
 async def test_a_download_is_staged_under_the_name_it_is_told(bench: Bench) -> None:
-    """The bytes are collected in the named file beside the target."""
+    """The bytes are written to the staged file of this name, next to the target."""
     seen: list[list[str]] = []
 
     async def look() -> None:

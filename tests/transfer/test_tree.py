@@ -1,4 +1,4 @@
-"""Directories and prefixes: every file a key and every key a file, or a reported failure; nothing outside, ever."""
+"""Directories and prefixes: each file or key succeeds or is reported; no file is written outside the directory."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 
 class TestDownload:
-    """A prefix into a directory."""
+    """Downloads of a prefix to a directory."""
 
     async def test_whole_tree(self, bench: Bench) -> None:
-        """Small, large and empty objects land where their keys say, and each has its result."""
+        """Small, large and empty objects get the paths of their keys, and each has its result."""
         memory = bench.memory()
         wanted = {"a": b"1", "d/b": noise(3 * PART + 1), "d/e/f": b"", "z ä": noise(PART)}
         for key, data in wanted.items():
@@ -68,10 +68,10 @@ class TestDownload:
         assert files_of(bench.target("tree")) == wanted
         assert sorted(result.succeeded) == sorted(f"pre/{key}" for key in wanted)
         assert result.results["pre/d/b"].verified == result.results["pre/a"].verified == "crc32"
-        assert provider.calls["head"] == 1  # for the large one alone
+        assert provider.calls["head"] == 1  # for the large object only
 
     async def test_hostile_keys_are_refused_one_by_one(self, bench: Bench) -> None:
-        """Each key that is no safe path fails by itself; the others land; nothing is outside the directory."""
+        """Each unsafe key fails; the others are downloaded; no file is outside the directory."""
         memory = bench.memory()
         for key in [*HOSTILE, "good", "d/good"]:
             await memory.put(f"pre/{key}", b"x")
@@ -86,7 +86,7 @@ class TestDownload:
             result.raise_for_failures()
 
     async def test_hostile_keys_without_a_prefix(self, bench: Bench) -> None:
-        """The same from the root of the bucket, where a key may begin with a slash."""
+        """The same for the whole bucket, where a key may begin with a slash."""
         memory = bench.memory()
         for key in [*HOSTILE, "good"]:
             await memory.put(key, b"x")
@@ -109,8 +109,8 @@ class TestDownload:
         )
     )
     def test_no_keys_lead_outside(self, keys: list[str]) -> None:
-        """For any keys, each succeeds or fails by name, and everything that exists afterwards is in the directory."""
-        import asyncio  # noqa: PLC0415 - the one test with a loop of its own
+        """For any keys, each has a result or an error, and every new file is in the directory."""
+        import asyncio  # noqa: PLC0415 - the only test with its own event loop
 
         async def main(place: Path) -> None:
             bench = Bench(place)
@@ -129,7 +129,7 @@ class TestDownload:
 
     @pytest.mark.parametrize("key", ["link/x", "link/sub/x", "link/sub/", "d/up/x"])
     async def test_a_planted_link_is_not_followed(self, bench: Bench, key: str) -> None:
-        """A symbolic link to another directory below the target fails the keys through it; nothing is made there."""
+        """Keys whose path goes through a symbolic link to a directory fail, and nothing is made there."""
         outside = bench.directory / "outside"
         outside.mkdir()
         tree = bench.target("tree")
@@ -147,7 +147,7 @@ class TestDownload:
         assert os.listdir(bench.directory / "out") == ["tree"]
 
     async def test_a_planted_link_in_the_files_place_is_replaced(self, bench: Bench) -> None:
-        """A link where the file itself belongs is replaced; its target stays as it is."""
+        """If the file's own path is a link, the link is replaced, and its target does not change."""
         precious = bench.directory / "precious"
         precious.write_bytes(b"precious")
         bench.target("tree").mkdir()
@@ -159,7 +159,7 @@ class TestDownload:
         assert precious.read_bytes() == b"precious"
 
     async def test_the_root_may_be_a_link(self, bench: Bench) -> None:
-        """A directory that the user names by a link is the user's choice."""
+        """The target directory itself may be a symbolic link."""
         real = bench.directory / "real"
         real.mkdir()
         bench.target("tree").symlink_to(real)
@@ -170,7 +170,7 @@ class TestDownload:
         assert files_of(real) == {"d/k": b"x"}
 
     async def test_placeholders_are_directories(self, bench: Bench) -> None:
-        """An empty object whose key ends in a slash makes a directory, the prefix's own makes nothing new."""
+        """An empty object whose key ends in a slash makes a directory; that of the prefix makes nothing new."""
         memory = bench.memory()
         for key in ("pre/", "pre/empty/", "pre/d/", "pre/d/k"):
             await memory.put(key, b"x" if key.endswith("k") else b"")
@@ -179,7 +179,7 @@ class TestDownload:
         assert bench.files() == ["tree", "tree/d", "tree/d/k", "tree/empty"]
 
     async def test_a_placeholder_with_bytes_is_reported(self, bench: Bench) -> None:
-        """An object of bytes whose key ends in a slash has no file to be: it is not dropped silently."""
+        """An object with bytes whose key ends in a slash has no possible file: it is reported as failed."""
         memory = bench.memory()
         await memory.put("data/", b"bytes that somebody wants")
         result = await bench.manager(memory).download_tree("", bench.target("tree"))
@@ -187,7 +187,7 @@ class TestDownload:
 
     @pytest.mark.parametrize("concurrency", [1, 4])
     async def test_a_key_that_is_file_and_directory(self, bench: Bench, concurrency: int) -> None:
-        """Where one key needs a file and another a directory in its place, one lands and the other is reported."""
+        """If one key needs a file and another a directory at the same path, one succeeds and the other fails."""
         memory = bench.memory()
         for key in ("a", "a/b", "a/b/c", "d"):
             await memory.put(key, key.encode())
@@ -198,7 +198,7 @@ class TestDownload:
 
     @pytest.mark.parametrize(("size", "operation"), [(PART, "open_body"), (PART + 1, "fetch_range")])
     async def test_a_failure_does_not_stop_the_others(self, bench: Bench, size: int, operation: str) -> None:
-        """An object that cannot be read, small or large, is reported with its error; the others land."""
+        """An object that cannot be read, small or large, is reported with its error; the others are downloaded."""
         memory = bench.memory()
         for number in range(10):
             await memory.put(f"k{number}", noise(size))
@@ -208,7 +208,7 @@ class TestDownload:
         assert len(files_of(bench.target("tree"))) == 9
 
     async def test_a_listing_that_fails_ends_it(self, bench: Bench) -> None:
-        """What was not listed cannot be reported key by key: the listing's error is raised, and no task stays."""
+        """If the listing fails, its error is raised, and no task is left."""
         memory = bench.memory(max_list_keys=3)
         for number in range(10):
             await memory.put(f"k{number}", noise(PART))
@@ -227,7 +227,7 @@ class TestDownload:
         assert sorted(result.succeeded) == sorted(wanted)
 
     async def test_progress(self, bench: Bench) -> None:
-        """The reports of a tree's files add up to its bytes, each under its own key."""
+        """The progress reports of each key add up to its bytes."""
         memory = bench.memory()
         for number in range(5):
             await memory.put(f"k{number}", noise(number * PART))
@@ -238,10 +238,10 @@ class TestDownload:
 
 
 class TestUpload:
-    """A directory into a prefix."""
+    """Uploads of a directory to a prefix."""
 
     async def test_whole_tree(self, bench: Bench) -> None:
-        """Every file gets the key of its place; hidden ones too; an empty directory has no key."""
+        """Every file, also a hidden one, gets the key of its path; an empty directory has no key."""
         for name, data in (("a", b"1"), ("d/b", noise(3 * PART)), ("d/.hidden", b""), ("d/e/ä", b"2")):
             bench.file(data, f"tree/{name}")
         (bench.directory / "in" / "tree" / "empty").mkdir()
@@ -257,7 +257,7 @@ class TestUpload:
         assert result.results["pre/d/b"].parts == 3
 
     async def test_what_cannot_be_uploaded_is_reported(self, bench: Bench) -> None:
-        """Broken links, links to directories, sockets, FIFOs, names that are not UTF-8: each by name; the rest goes."""
+        """Broken links, links to directories, sockets, FIFOs and non-UTF-8 names are reported; others are stored."""
         root = bench.file(b"good", "tree/good").parent
         (root / "broken").symlink_to("nowhere")
         (root / "loop").symlink_to("loop")
@@ -283,7 +283,7 @@ class TestUpload:
         assert await all_of(memory) == {"pre/good": b"good", "pre/to-file": b"good"}
 
     async def test_files_go_in_the_order_of_their_keys(self, bench: Bench) -> None:
-        """The order is that of listings, so that what an interrupted upload has stored is a beginning of the list."""
+        """Files are uploaded in the order of listings, so an interrupted upload has stored the first keys."""
         names = ["a!", "a-b/c", "a/1", "a0", "b"]
         for name in reversed(names):
             bench.file(b"1", f"tree/{name}")
@@ -293,7 +293,7 @@ class TestUpload:
         assert result.succeeded == tuple(f"p/{name}" for name in names)
 
     async def test_a_directory_whose_name_is_not_utf8(self, bench: Bench) -> None:
-        """It is reported once, whatever is below it; the rest goes."""
+        """A directory whose name is not UTF-8 is reported once, for all its files; other files are stored."""
         root = bench.file(b"good", "tree/good").parent
         for name in ("1", "2"):
             bench.file(b"x", os.fsdecode(b"tree/bad-\xff/") + name)
@@ -302,7 +302,7 @@ class TestUpload:
         assert {key: type(error) for key, error in result.failed.items()} == {repr("p/bad-\udcff/"): InvalidKeyError}
 
     async def test_a_link_to_a_parent_does_not_loop(self, bench: Bench) -> None:
-        """A link to the directory above is reported, not walked for ever."""
+        """A link to the parent directory is reported, and not followed for ever."""
         root = bench.file(b"x", "tree/d/k").parent.parent
         (root / "d" / "up").symlink_to("..")
         memory = bench.memory()
@@ -313,7 +313,7 @@ class TestUpload:
     async def test_what_a_killed_download_left_is_passed_over(
         self, bench: Bench, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
-        """A staged file is no file of the user's; one that is only called alike is."""
+        """Staged files of downloads are not uploaded; files with similar names are."""
         memory, root = bench.memory(), tmp_path_factory.mktemp("left")
         for name in (".bucketry-0123456789abcdef.part", ".bucketry-mine.part", "file"):
             (root / name).write_bytes(b"x")
@@ -321,13 +321,13 @@ class TestUpload:
         assert sorted(result.succeeded) == sorted(await all_of(memory)) == ["p/.bucketry-mine.part", "p/file"]
 
     async def test_an_empty_directory(self, bench: Bench) -> None:
-        """There is nothing to do, and that is a success."""
+        """An upload of an empty directory succeeds, with no keys."""
         (bench.directory / "in").mkdir()
         result = await bench.manager(bench.memory()).upload_tree(bench.directory / "in", "pre")
         assert (result.succeeded, dict(result.failed)) == ((), {})
 
     async def test_no_directory(self, bench: Bench) -> None:
-        """A missing directory and a file in its place are errors, not empty results."""
+        """A missing directory, or a file instead of it, is an error, not an empty result."""
         manager = bench.manager(bench.memory())
         with pytest.raises(LocalFileNotFoundError):
             await manager.upload_tree(bench.directory / "missing", "")
@@ -335,7 +335,7 @@ class TestUpload:
             await manager.upload_tree(bench.file(b"x"), "")
 
     async def test_a_file_that_vanishes_is_reported(self, bench: Bench) -> None:
-        """A file removed between the listing and its turn fails by itself."""
+        """If a file is removed before its upload, only this file fails."""
         root = bench.file(b"x", "tree/a").parent
         victim = bench.file(b"x", "tree/b")
 
@@ -359,7 +359,7 @@ class TestUpload:
         assert files_of(bench.target("tree")) == files_of(bench.directory / "in" / "tree")
 
     async def test_a_directory_that_cannot_be_listed(self, bench: Bench) -> None:
-        """A directory without permission is reported; its siblings go."""
+        """A directory without permission is reported; the others are uploaded."""
         if os.geteuid() == 0:
             pytest.skip("root may list everything")
         root = bench.file(b"x", "tree/good").parent
@@ -372,7 +372,7 @@ class TestUpload:
 
 @pytest.mark.parametrize("count", [255, 256, 257, 600, 1_025])
 async def test_no_file_is_left_out_however_many_there_are(bench: Bench, tmp_path: Path, count: int) -> None:
-    """A directory is read in batches, and no file falls between two of them, up or down."""
+    """A directory is read in batches, and no file is lost between them, in uploads and downloads."""
     wanted = {f"f{number:04}": b"%d" % number for number in range(count)}
     source = tmp_path / "source"
     source.mkdir()
@@ -389,16 +389,16 @@ async def test_no_file_is_left_out_however_many_there_are(bench: Bench, tmp_path
 
 
 class TestBoth:
-    """What directories have in common with single objects."""
+    """Features that directories share with single objects."""
 
     @pytest.mark.parametrize("prefix", ["absent", "absent/", "k", ""])
     async def test_nothing_below_a_prefix(self, bench: Bench, prefix: str) -> None:
-        """A prefix without any object is `NotFoundError`; a placeholder or a failed key is something."""
+        """A prefix without any object is `NotFoundError`; a placeholder or a failed key counts as an object."""
         memory = bench.memory()
         if prefix:
             await memory.put("k", b"an object, and no directory")
         manager = bench.manager(memory)
-        with pytest.raises(NotFoundError, match="there is no object below it") as caught:
+        with pytest.raises(NotFoundError, match="there is no object below this prefix") as caught:
             await manager.download_tree(prefix, bench.target("tree"))
         assert caught.value.key == (f"{prefix.rstrip('/')}/" if prefix else "")
         await memory.put("placeholder/", b"")

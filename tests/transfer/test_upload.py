@@ -1,4 +1,4 @@
-"""Uploads of files and streams: visible whole or not at all, whatever fails meanwhile."""
+"""Uploads of files and streams: visible whole or not at all, after any fault."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7]
 
 
 async def test_every_length_arrives(bench: Bench) -> None:
-    """A file of any length around the part size arrives byte for byte, in as many parts as it needs."""
+    """Files of lengths around the part size arrive unchanged, in as many parts as needed."""
     memory = bench.memory()
     for length in LENGTHS:
         result = await bench.manager(memory).upload(bench.file(noise(length)), "k")
@@ -53,7 +53,7 @@ async def test_every_length_arrives(bench: Bench) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 100, PART, 10 * PART])
 async def test_every_stream_arrives(bench: Bench, chunk: int) -> None:
-    """A stream of any length around the part size arrives whole, cut into equal parts, however its chunks are cut."""
+    """Streams of lengths around the part size arrive unchanged, in equal parts, for any chunk sizes."""
     for length in LENGTHS:
         memory = bench.memory()
         provider = Scripted(memory)
@@ -71,7 +71,7 @@ async def test_every_stream_arrives(bench: Bench, chunk: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 3, 5])
 async def test_a_part_that_fails_ends_it(bench: Bench, number: int) -> None:
-    """The error is the part's own, not a group; the upload is aborted and the old object stays."""
+    """If a part fails, its error is raised, not a group; the upload is aborted and the old object stays."""
     memory = bench.memory()
     await memory.put("k", b"old")
     error = AccessDeniedError("the n-th part is refused")
@@ -119,7 +119,7 @@ async def test_other_requests_that_fail(bench: Bench, operation: str) -> None:
 
 
 async def test_an_abort_that_fails_does_not_hide_the_error(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """The first error is raised; that parts may stay billed is logged with the upload's id."""
+    """If the abort fails too, the first error is raised, and a warning has the upload's id."""
     memory = MemoryProvider()
     error = AccessDeniedError("part")
     provider = FaultyProvider(
@@ -136,7 +136,7 @@ async def test_an_abort_that_fails_does_not_hide_the_error(bench: Bench, caplog:
 
 
 class Resurrecting(MemoryProvider):
-    """A late part brings an aborted upload back, so many times."""
+    """A provider on which an aborted upload stays open several times, as after a late part."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Resurrecting(MemoryProvider):
         self.aborts = 0
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Abort, and come back."""
+        """Abort, and keep the upload open."""
         self.aborts += 1
         kept = self._uploads[upload.upload_id]
         await super().abort_multipart(upload)
@@ -154,7 +154,7 @@ class Resurrecting(MemoryProvider):
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_an_abort_is_confirmed_by_listing(bench: Bench, times: int) -> None:
-    """An upload that a late part brought back is seen in the listing and aborted again."""
+    """If an aborted upload is still listed, it is aborted again."""
     memory = bench.watch(Resurrecting(times))
     provider = FaultyProvider(memory, (Fault(operation="put_part", nth=2, error=AccessDeniedError("no")),))
     with pytest.raises(AccessDeniedError):
@@ -163,7 +163,7 @@ async def test_an_abort_is_confirmed_by_listing(bench: Bench, times: int) -> Non
 
 
 async def test_an_upload_that_will_not_go_away_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """Where aborting does not help, it ends after some rounds and the upload's id is in a warning."""
+    """If the upload stays open after several aborts, a warning has the upload's id."""
     memory = Resurrecting(1_000)
     provider = FaultyProvider(memory, (Fault(operation="put_part", nth=2, error=AccessDeniedError("no")),))
     with pytest.raises(AccessDeniedError):
@@ -174,7 +174,7 @@ async def test_an_upload_that_will_not_go_away_is_logged(bench: Bench, caplog: p
 
 
 async def test_other_uploads_of_the_key_are_left_alone(bench: Bench) -> None:
-    """Aborting ours does not touch an upload that somebody else has open under the same key."""
+    """Aborting our upload does not abort another upload to the same key."""
     memory = MemoryProvider()
     foreign = await memory.create_multipart("k", WriteOptions())
     provider = FaultyProvider(memory, (Fault(operation="put_part", nth=2, error=AccessDeniedError("no")),))
@@ -184,7 +184,7 @@ async def test_other_uploads_of_the_key_are_left_alone(bench: Bench) -> None:
 
 
 class TestSource:
-    """What is read while it changes, and what cannot be read."""
+    """Files that change while they are read, and files that cannot be read."""
 
     @pytest.mark.parametrize(
         ("size", "config"),
@@ -193,7 +193,7 @@ class TestSource:
     )
     @pytest.mark.parametrize("change", ["grown", "truncated", "rewritten"])
     async def test_changed_while_it_waits(self, bench: Bench, change: str, size: int, config: dict[str, int]) -> None:
-        """A file that changes between being opened and being read fails before anything is published."""
+        """If a file changes after it was opened, the upload fails before anything is published."""
         path = bench.file(noise(size))
         memory = bench.memory()
         await memory.put("k", b"old")
@@ -219,7 +219,7 @@ class TestSource:
     @pytest.mark.parametrize("size", [5 * PART, PART // 2], ids=["parts", "single"])
     @pytest.mark.parametrize("change", ["grown", "truncated", "rewritten"])
     async def test_changed_while_it_is_sent(self, bench: Bench, change: str, size: int) -> None:
-        """A file that grows, shrinks or is rewritten meanwhile fails, or what was read before is published whole."""
+        """If a file changes meanwhile, the upload fails, or stores the complete old content."""
         path = bench.file(noise(size))
 
         async def tamper() -> None:
@@ -243,7 +243,7 @@ class TestSource:
 
     @pytest.mark.parametrize("change", ["rewritten", "truncated"])
     async def test_changed_after_the_last_part(self, bench: Bench, change: str) -> None:
-        """A change between the last part and completion is noticed too."""
+        """A change between the last part and completion is detected too."""
         path = bench.file(noise(3 * PART))
 
         async def tamper() -> None:
@@ -308,11 +308,11 @@ class TestSource:
 
 
 class TestStreams:
-    """Iterables that misbehave, and how much of them is held."""
+    """Faulty iterables, and the memory that streams need."""
 
     @pytest.mark.parametrize("after", [0, 100, PART + 1, 4 * PART])
     async def test_an_iterator_that_raises(self, bench: Bench, after: int) -> None:
-        """The iterator's own error comes out, as it is, and nothing is published."""
+        """An error of the iterator is raised unchanged, and nothing is published."""
 
         async def broken() -> AsyncIterator[bytes]:
             async for chunk in chunked(noise(after)):
@@ -340,7 +340,7 @@ class TestStreams:
         assert not await memory.exists("k")
 
     async def test_the_iterator_is_not_run_ahead(self, bench: Bench) -> None:
-        """While all slots are busy, no more is drawn from the stream than the parts in flight and the next one."""
+        """While all slots are busy, the stream is read only as far as the parts in flight and the next one."""
         drawn = 0
         release = asyncio.Event()
 
@@ -389,7 +389,7 @@ class TestStreams:
 
     @pytest.mark.slow
     async def test_several_streams_share_the_budget(self, bench: Bench) -> None:
-        """Eight streams at once have no more bytes under way than one budget, and no more requests than the slots."""
+        """Eight parallel streams share one memory budget and the slots of one manager."""
         memory = bench.memory()
         provider = Scripted(memory)
         manager = bench.manager(provider, memory_budget=4 * PART, max_concurrency=3)
@@ -402,7 +402,7 @@ class TestStreams:
             assert await memory.get(f"k{number}") == noise(6 * PART, number)
 
     async def test_too_many_parts(self, bench: Bench) -> None:
-        """A stream that outgrows the vendor's parts fails with what to change, and nothing stays open."""
+        """If a stream needs too many parts, the error says what to change, and no upload stays open."""
         memory = bench.memory(max_parts=3, equal_part_sizes=True)
         with pytest.raises(UnsupportedError, match="part_size"):
             await bench.manager(memory).upload_stream(chunked(noise(3 * PART + 1)), "k")
@@ -412,7 +412,7 @@ class TestStreams:
 
 
 class TestLimits:
-    """What all transfers of a manager share."""
+    """Limits that all transfers of a manager share."""
 
     async def test_concurrency_is_bounded_over_all_transfers(self, bench: Bench) -> None:
         """Ten uploads and downloads at once make no more body requests at once than `max_concurrency`."""
@@ -443,7 +443,7 @@ class TestLimits:
         assert all([await memory.get(f"up{number}") == noise(6 * PART) for number in range(5)])
 
     async def test_a_budget_smaller_than_a_part(self, bench: Bench) -> None:
-        """Where the vendor's parts are larger than the budget, they go one at a time instead of never."""
+        """If the vendor's parts are larger than the budget, they are sent one at a time."""
         memory = bench.memory(min_part_size=4 * PART)
         provider = Scripted(memory)
         manager = bench.manager(provider, part_size=None, memory_budget=PART, max_concurrency=4)
@@ -477,7 +477,7 @@ class TestLimits:
 
 
 class TestConditions:
-    """Create-only and compare-and-swap, on any size."""
+    """Conditional writes of any size."""
 
     @pytest.mark.parametrize("size", [0, PART, 3 * PART])
     async def test_create_only(self, bench: Bench, size: int) -> None:
@@ -508,7 +508,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("name", ["if_none_match", "if_match"])
     async def test_refused_where_it_would_be_ignored(self, bench: Bench, name: str) -> None:
-        """Where the row does not promise it for this size, nothing is sent; where it does, it is."""
+        """If the row does not promise the condition for this size, nothing is sent; else the write is made."""
         value = {name: "*" if name == "if_none_match" else '"e"'}
         provider = FaultyProvider(bench.memory(**{f"complete_{name}": False}))
         manager = bench.manager(provider)
@@ -524,7 +524,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("size", [PART, 3 * PART])
     async def test_two_creators_race(self, bench: Bench, size: int) -> None:
-        """Of several create-only uploads at once exactly one wins, and its bytes are the object's."""
+        """Of several parallel uploads with `if_none_match="*"`, exactly one succeeds, and its bytes are stored."""
         memory = bench.memory()
         manager = bench.manager(memory, max_concurrency=8)
         paths = [bench.file(noise(size, number), f"f{number}") for number in range(6)]
@@ -538,12 +538,12 @@ class TestConditions:
 
 
 class TestLostAnswers:
-    """Writes whose answer never came."""
+    """Writes whose answer was lost."""
 
     LOST = ConnectionFailedError("the answer was lost")
 
     async def test_a_conditional_put_that_landed(self, bench: Bench) -> None:
-        """A create-only put whose answer was lost is found to be ours, and not sent again."""
+        """If the answer of a create-only put was lost, the object is recognized, and not sent again."""
         memory = bench.memory()
         provider = FaultyProvider(memory, (Fault(operation="put_object", error=self.LOST, after=True),))
         result = await bench.manager(provider).upload(bench.file(noise(PART)), "k", if_none_match="*")
@@ -553,7 +553,7 @@ class TestLostAnswers:
         assert provider.calls["put_object"] == 1
 
     async def test_a_conditional_put_that_did_not_land(self, bench: Bench) -> None:
-        """One that never arrived is sent again, with the same condition."""
+        """A create-only put that never arrived is sent again, with the same condition."""
         memory = bench.memory()
         provider = FaultyProvider(memory, (Fault(operation="put_object", error=self.LOST),))
         await bench.manager(provider).upload(bench.file(noise(PART)), "k", if_none_match="*")
@@ -561,7 +561,7 @@ class TestLostAnswers:
         assert provider.calls["put_object"] == 2
 
     async def test_a_compare_and_swap_that_landed(self, bench: Bench) -> None:
-        """The same for `if_match`, whose own first try has changed the etag."""
+        """The same for `if_match`, although the first try has changed the etag."""
         memory = bench.memory()
         old = await memory.put("k", b"old")
         provider = FaultyProvider(memory, (Fault(operation="put_object", error=self.LOST, after=True),))
@@ -570,7 +570,7 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("size", [PART, 3 * PART])
     async def test_somebody_else_was_first(self, bench: Bench, size: int) -> None:
-        """Another writer's object of the same size is not taken for ours: the second try says that it exists."""
+        """Another writer's object of the same size is not taken for ours: the retry raises `AlreadyExistsError`."""
         memory = bench.memory()
 
         async def other() -> None:
@@ -599,7 +599,7 @@ class TestLostAnswers:
         }
 
     async def test_a_completion_that_did_not_land(self, bench: Bench) -> None:
-        """One that never arrived is sent again for the same upload."""
+        """A completion that never arrived is sent again for the same upload."""
         memory = bench.memory()
         provider = FaultyProvider(memory, (Fault(operation="complete_multipart", error=self.LOST),))
         await bench.manager(provider).upload(bench.file(noise(3 * PART)), "k")
@@ -614,7 +614,7 @@ class TestLostAnswers:
         memory = bench.memory()
 
         class Late(FaultyProvider):
-            """The completion takes effect only after the look at the object that follows its lost answer."""
+            """The completion takes effect only after the check that follows its lost answer."""
 
             async def complete_multipart(self, *args: object, **options: object) -> ObjectInfo:
                 if self.calls["complete_multipart"]:
@@ -641,7 +641,7 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("operation", ["put_object", "complete_multipart"])
     async def test_a_refusal_at_first_is_final(self, bench: Bench, operation: str) -> None:
-        """A failed precondition is raised after one look, which finds somebody else's object."""
+        """A failed precondition is raised after one check, which finds another writer's object."""
         memory = bench.memory()
         await memory.put("k", b"there")
         provider = FaultyProvider(memory)
@@ -652,7 +652,7 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("refused", [AccessDeniedError("no HEAD"), NotFoundError("gone")], ids=["403", "404"])
     async def test_a_finished_upload_is_not_undone_by_its_check(self, bench: Bench, refused: StorageError) -> None:
-        """After a completion that was answered well, a HEAD that is refused makes no failure of the upload."""
+        """If the HEAD after a successful completion is refused, the upload still succeeds."""
         memory = bench.memory()
         provider = FaultyProvider(memory, (Fault(operation="head", error=refused),))
         result = await bench.manager(provider).upload(bench.file(noise(3 * PART)), "k")
@@ -660,18 +660,18 @@ class TestLostAnswers:
         assert result.size == 3 * PART
 
     async def test_the_mark_of_a_write_is_not_metadata(self, bench: Bench) -> None:
-        """What marks a write as ours is never seen by readers."""
+        """Readers never see the write token."""
         memory = bench.memory()
         await bench.manager(memory).upload(bench.file(noise(3 * PART)), "k", metadata={"mine": "1"})
         assert (await memory.get_metadata("k"))["metadata"] == {"mine": "1"}
 
 
 class TestProgress:
-    """What the caller's callback sees."""
+    """Progress reports to the caller's callback."""
 
     @pytest.mark.parametrize("size", [0, 1, PART, 7 * PART + 3])
     async def test_the_increments_make_up_the_file(self, bench: Bench, size: int) -> None:
-        """Every byte is reported once and the last report says all, for uploads of files and streams."""
+        """Every byte is reported once, and the last report has all bytes, for files and streams."""
         manager = bench.manager(bench.memory())
         for total, transfer in (
             (size, lambda report: manager.upload(bench.file(noise(size)), "k", progress=report)),
@@ -684,7 +684,7 @@ class TestProgress:
             assert {(report.total, report.key) for report in reports} == {(total, "k")}
 
     async def test_a_callback_that_raises(self, bench: Bench) -> None:
-        """The callback's own error ends the transfer, and nothing is published or left open."""
+        """An error of the callback ends the transfer, and nothing is published or left open."""
 
         def broken(report: Progress) -> None:
             raise ZeroDivisionError(report.key)
@@ -696,7 +696,7 @@ class TestProgress:
 
 
 async def test_a_path_object_and_a_string(bench: Bench) -> None:
-    """Both name the file."""
+    """A path may be a `str` or a `Path`."""
     memory = bench.memory()
     manager = bench.manager(memory)
     path = bench.file(b"data")

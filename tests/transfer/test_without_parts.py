@@ -19,7 +19,7 @@ WITHOUT = {"multipart": False, "min_part_size": MiB}
 
 
 async def test_a_large_file_is_one_put(bench: Bench) -> None:
-    """A file of many parts goes in one request, and comes back by ranges of the default `fetch_range`."""
+    """A large file is uploaded in one request, and downloaded in ranges by the default `fetch_range`."""
     provider = Scripted(bench.memory(**WITHOUT))
     manager = bench.manager(provider)
     data = noise(20 * PART + 1)
@@ -31,7 +31,7 @@ async def test_a_large_file_is_one_put(bench: Bench) -> None:
 
 
 async def test_a_file_beyond_the_limit_is_refused(bench: Bench) -> None:
-    """A file larger than one request takes is refused before anything is sent."""
+    """A file too large for one request is refused before anything is sent."""
     provider = FaultyProvider(bench.memory(**WITHOUT, max_put_size=10 * KiB))
     manager = bench.manager(provider)
     await manager.upload(bench.file(noise(10 * KiB)), "key")
@@ -42,7 +42,7 @@ async def test_a_file_beyond_the_limit_is_refused(bench: Bench) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 100 * KiB, 512 * KiB])
 async def test_a_stream_that_fits_the_budget(bench: Bench, size: int) -> None:
-    """A stream is collected up to half of the memory budget, for it is sent from memory, and is one request."""
+    """A stream is collected in memory, up to half of the memory budget, and sent in one request."""
     provider = FaultyProvider(bench.memory(**WITHOUT))
     manager = bench.manager(provider, memory_budget=MiB)
     data = noise(size)
@@ -54,7 +54,7 @@ async def test_a_stream_that_fits_the_budget(bench: Bench, size: int) -> None:
 
 @pytest.mark.parametrize("row", [{}, {"max_put_size": 10 * KiB}], ids=["the budget", "the row"])
 async def test_a_stream_that_does_not_fit(bench: Bench, row: dict[str, int]) -> None:
-    """A longer one is refused with what to do, read no further than needed, and nothing is stored."""
+    """A longer stream is refused, read no further than needed, and the error says what to do."""
     provider = FaultyProvider(bench.memory(**WITHOUT, **row))
     manager = bench.manager(provider, memory_budget=MiB)
     taken = 0
@@ -72,7 +72,7 @@ async def test_a_stream_that_does_not_fit(bench: Bench, row: dict[str, int]) -> 
 
 
 async def test_streams_at_once_share_the_budget(bench: Bench) -> None:
-    """Several streams of unknown length wait for each other, and none waits for ever."""
+    """Several streams of unknown length wait for the memory budget, and all end."""
     provider = bench.memory(**WITHOUT)
     manager = bench.manager(provider, memory_budget=64 * KiB)
 
@@ -86,7 +86,7 @@ async def test_streams_at_once_share_the_budget(bench: Bench) -> None:
 
 
 async def test_conditions_need_no_promise_for_parts(bench: Bench) -> None:
-    """A conditional stream is held to what the row says of a put alone."""
+    """For a conditional stream, only the row's promise for a single put matters."""
     provider = bench.memory(**WITHOUT, complete_if_none_match=False)
     manager = bench.manager(provider)
     await manager.upload_stream(chunked(b"x"), "key", if_none_match="*")
@@ -95,7 +95,7 @@ async def test_conditions_need_no_promise_for_parts(bench: Bench) -> None:
 
 
 async def test_copies(bench: Bench) -> None:
-    """A copy above the limit of one request is refused; without any copy, `copy_to` streams, also to the same place."""
+    """A copy too large for one request is refused; without server-side copy, `copy_to` copies through memory."""
     provider = FaultyProvider(bench.memory(**WITHOUT, max_copy_size=KiB))
     manager = bench.manager(provider)
     await provider.put("small", noise(KiB))
@@ -114,7 +114,7 @@ async def test_copies(bench: Bench) -> None:
 
 
 async def test_copies_to_a_place_without_parts(bench: Bench) -> None:
-    """A copy between providers is one request there, and refused where it would not fit the memory budget."""
+    """A copy to such a provider is one request, and refused if it does not fit the memory budget."""
     source, target = MemoryProvider(), FaultyProvider(bench.memory(**WITHOUT))
     manager = bench.manager(source, memory_budget=64 * KiB)
     await source.put("fits", noise(32 * KiB))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bucketry import Capabilities, LocalProvider, MemoryProvider, ObjectVersion
+from bucketry import Capabilities, MemoryProvider, ObjectVersion
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.values import VersionPage
 from bucketry._providers.defaults import DefaultRequests
@@ -20,28 +18,14 @@ from bucketry.errors import InvalidRequestError, UnsupportedError
 from bucketry.providers import PrefixedProvider, StorageProvider
 from bucketry.testing import FaultyProvider
 
-HEADERS = {
-    "content_type": "text/csv",
-    "cache_control": "max-age=60",
-    "content_disposition": 'attachment; filename="a.csv"',
-    "content_encoding": "gzip",
-    "content_language": "de",
-    "storage_class": "COLD",
-}
-TAGS = {"project": "ocean", "näme": "Wert"}
-PLACES = ("memory", "local", "prefixed")
-
-
-@pytest.fixture(params=PLACES)
-def provider(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
-    """Give each provider that stores objects itself."""
-    match request.param:
-        case "memory":
-            return MemoryProvider()
-        case "local":
-            return LocalProvider({"base_path": tmp_path})
-        case _:
-            return PrefixedProvider(MemoryProvider(), "below/")
+HEADERS = (
+    "content_type",
+    "cache_control",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "storage_class",
+)
 
 
 class Versioned(MemoryProvider):
@@ -211,86 +195,12 @@ async def test_a_request_of_ones_own_is_checked_too() -> None:
         Own().open_body("k", ReadOptions(version_id="v"))
 
 
-async def test_headers_and_tags_are_kept(provider: StorageProvider) -> None:
-    """Headers and tags of a put, a copy and an object in parts are stored and returned."""
-    await provider.put("put", b"x", metadata={"a": "1"}, tags=TAGS, **HEADERS)  # type: ignore[arg-type]
-    await provider.copy("put", "copy")
-    options = WriteOptions(metadata={"a": "1"}, tags=TAGS, **HEADERS)  # type: ignore[arg-type]
-    upload = await provider.create_multipart("parts", options)
-    part = await provider.put_part(upload, 1, b"x")
-    await provider.complete_multipart(upload, [part], WriteOptions())
-    for key in ("put", "copy", "parts"):
-        info = await provider.head(key)
-        assert {name: getattr(info, name) for name in HEADERS} == HEADERS, key
-        assert info.metadata == {"a": "1"}
-        assert await provider.get_tags(key) == TAGS
-
-
-async def test_uploads_take_the_same_keywords(provider: StorageProvider, tmp_path: Path) -> None:
-    """`upload` and `upload_stream` of the manager store the same as `put`."""
-    (tmp_path / "file").write_bytes(b"x")
-
-    async def chunks() -> Any:
-        yield b"x"
-
-    given: dict[str, Any] = {**HEADERS, "tags": TAGS}
-    await provider.transfer.upload(tmp_path / "file", "file", **given)
-    await provider.transfer.upload_stream(chunks(), "stream", **given)
-    for key in ("file", "stream"):
-        info = await provider.head(key)
-        assert {name: getattr(info, name) for name in HEADERS} == HEADERS, key
-        assert await provider.get_tags(key) == TAGS
-
-
-async def test_tags_are_replaced(provider: StorageProvider) -> None:
-    """New tags replace all old ones, and the object stays the same version with the same metadata."""
-    info = await provider.put("key", b"x", metadata={"a": "1"}, tags={"old": "1"})
-    await provider.put_tags("key", TAGS)
-    assert await provider.get_tags("key") == TAGS
-    found = await provider.head("key")
-    assert (found.etag, found.metadata) == (info.etag, {"a": "1"})
-    await provider.put_tags("key", {})
-    assert await provider.get_tags("key") == {}
-    await provider.put("key", b"y")
-    assert await provider.get_tags("key") == {}
-
-
 def test_details_that_an_older_version_wrote() -> None:
     """A local object whose details know neither headers nor tags is read with the others; damaged ones are found."""
     record = {"key": "k", "metadata": {"a": "1"}, "content_type": "text/csv", "storage_class": None}
     assert Details.from_record(record) == Details(metadata={"a": "1"}, content_type="text/csv")
     with pytest.raises(KeyError):
         Details.from_record({"key": "k"})
-
-
-async def test_tags_of_nothing(provider: StorageProvider) -> None:
-    """A missing object has no tags and gets none."""
-    for call in (provider.get_tags("no"), provider.put_tags("no", TAGS)):
-        with pytest.raises(FileNotFoundError):
-            await call
-
-
-@pytest.mark.parametrize(
-    "tags",
-    [
-        {str(number): "x" for number in range(11)},
-        {"": "x"},
-        {"n" * 129: "x"},
-        {"a": "v" * 257},
-        {"a": 1},
-        {"a": "\ud800"},
-    ],
-    ids=["eleven", "no name", "long name", "long value", "not a str", "not Unicode"],
-)
-async def test_tags_that_cannot_be_stored(provider: StorageProvider, tags: Mapping[str, str]) -> None:
-    """They are refused by every method that takes them, and nothing is stored."""
-    with pytest.raises(InvalidRequestError):
-        await provider.put("key", b"x", tags=tags)
-    assert await provider.list_files() == []
-    await provider.put("key", b"x", tags={"n" * 128: "v" * 256})
-    with pytest.raises(InvalidRequestError):
-        await provider.put_tags("key", tags)
-    assert await provider.get_tags("key") == {"n" * 128: "v" * 256}
 
 
 @pytest.mark.parametrize("name", [*HEADERS, "if_match"])

@@ -13,7 +13,7 @@ from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry._transfer.workers import stop
 from bucketry.errors import LocalFileError
 
-_BATCH = 1_000  # a thread can be interrupted after so many files
+_BATCH = 1_000  # the thread can be stopped after each 1,000 files
 
 
 def measure(root: str) -> Generator[None, None, tuple[int, int]]:

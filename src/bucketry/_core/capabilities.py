@@ -1,4 +1,4 @@
-"""What a provider can do and how much of it: the part of a vendor's row that transfer code asks."""
+"""The features and limits of a provider: the part of a vendor's row that transfer code reads."""
 
 from __future__ import annotations
 
@@ -10,52 +10,54 @@ from bucketry._core.units import GiB, MiB, TiB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """Limits and promises of one vendor, as dated facts. The defaults are those of a provider that does the least.
+    """The limits and promises of one vendor. The defaults are those of a provider with the fewest features.
 
-    A promise is kept or refused, never silently broken: where a field says no, the method that
-    needs it raises `UnsupportedError` before any byte is sent.
+    A missing feature is an error, never a silent difference: if a field is false or empty, the method that needs the
+    feature raises `UnsupportedError` before any byte is sent.
 
     Attributes:
         max_object_size: Largest object, bytes.
-        max_put_size: Largest object one PUT may carry, bytes.
-        max_copy_size: Largest object one server-side copy request may copy, bytes.
-        multipart: Uploads in parts exist; without them every object goes in one request.
-        min_part_size: Smallest part but the last, bytes.
+        max_put_size: Largest object of one PUT, bytes.
+        max_copy_size: Largest object of one server-side copy request, bytes.
+        multipart: Multipart uploads exist; without them every object is sent in one request.
+        min_part_size: Smallest part, bytes; the last part may be smaller.
         max_part_size: Largest part, bytes.
         max_parts: Parts in one upload.
-        equal_part_sizes: All parts but the last must be of one length, the last not longer.
-        multipart_threshold: Size from which parts pay, bytes; used where `TransferConfig` names none.
+        equal_part_sizes: All parts but the last must have the same length; the last must not be longer.
+        multipart_threshold: Larger objects are uploaded in parts, bytes; used if `TransferConfig` has no threshold.
         max_list_keys: Keys in one listing page.
-        max_delete_keys: Keys in one bulk delete; 1 where there is no bulk delete.
+        max_delete_keys: Keys in one bulk delete; 1 if there is no bulk delete.
         max_key_length: Bytes of UTF-8 in a key.
         max_metadata_size: Bytes of user metadata, names and values together.
-        put_if_none_match: `if_none_match="*"` holds on a single PUT.
-        complete_if_none_match: The same for completing a multipart upload.
-        put_if_match: `if_match=` holds on a single PUT.
-        complete_if_match: The same for completing a multipart upload.
-        get_if_match: `if_match=` holds on reads (the etag of every answer is compared as well).
+        put_if_none_match: The vendor enforces `if_none_match="*"` on a single PUT.
+        complete_if_none_match: The same when a multipart upload is completed.
+        put_if_match: The vendor enforces `if_match` on a single PUT.
+        complete_if_match: The same when a multipart upload is completed.
+        get_if_match: The vendor enforces `if_match` on reads (bucketry also compares the etag of every answer).
         copy_source_if_match: A copy can be pinned to the source's etag.
-        put_checksum: Checksum sent with, and checked by the vendor on, a single PUT; `"sha256"`: the payload's hash in
-            the signature; `None`: none.
-        multipart_checksum: The same for each part: the proof that it arrived whole.
-        full_object_checksum: Multipart uploads declare a checksum of the whole object, combined from the parts'.
-        stored_checksums: Algorithms that reads can be verified with, best first.
-        stable_multipart_etag: HEAD after completion answers the etag that completion answered.
+        put_checksum: The checksum that is sent with a single PUT and checked by the vendor; `"sha256"`: the body's hash
+            in the signature; `None`: none.
+        multipart_checksum: The same for each part.
+        full_object_checksum: Completing a multipart upload sends a checksum of the whole object, combined from the
+            parts' checksums.
+        stored_checksums: Algorithms that can verify reads, best first.
+        stable_multipart_etag: HEAD gives the same etag as the completion of the multipart upload.
         copy: Server-side copy exists.
-        presign_methods: HTTP methods that `presign` can sign; empty where there is none.
+        presign_methods: HTTP methods that `presign` can sign; empty: none.
         presign_post: Browser uploads by a signed form exist.
-        max_presign_expiry: Seconds.
-        versions: Versions of objects can be listed, and read and removed by their id, where the bucket keeps them.
+        max_presign_expiry: Longest lifetime of a presigned URL, seconds.
+        versions: If the bucket keeps versions, they can be listed, and read and removed by their id.
         tags: Objects have tags.
-        encryption: What the configuration can ask for: `"AES256"`, `"aws:kms"`, and `"customer"` for a key of one's
-            own, sent with every request; empty: nothing.
-        request_payer: Takes `request_payer=True`, by which whoever asks pays for the request.
-        expected_bucket_owner: Refuses a request whose `expected_bucket_owner` does not own the bucket.
-        soft_delete: Deleting hides the object and its bytes stay billed.
-        key_normalization: Unicode form the vendor turns keys into before storing, such as `"NFC"`; `None`: none.
-        buffers_bodies: The body of a write is held in memory while it is sent.
-        buffers_parts: So is a part that comes from a file; where not, it goes through a buffer of at most 1 MiB.
-        plain_paths: Keys are paths of a file system: a key cannot also be a "directory" of another.
+        encryption: The kinds that the configuration can request: `"AES256"`, `"aws:kms"`, and `"customer"` for the
+            user's own key, sent with every request; empty: none.
+        request_payer: The vendor accepts `request_payer=True`: the caller, not the bucket's owner, pays for requests.
+        expected_bucket_owner: The vendor refuses a request if the account in `expected_bucket_owner` does not own the
+            bucket.
+        soft_delete: Deleting hides the object, and its bytes are still billed.
+        key_normalization: The vendor changes keys to this Unicode form, such as `"NFC"`; `None`: no change.
+        buffers_bodies: The whole body of a write is in memory while it is sent.
+        buffers_parts: The same for a part from a file; if false, such a part needs a buffer of at most 1 MiB.
+        plain_paths: Keys are paths of a file system: a key cannot also be a "directory" of another key.
     """
 
     max_object_size: int = 5 * TiB
@@ -99,11 +101,11 @@ class Capabilities:
 
     @property
     def conditional_put(self) -> bool:
-        """Whether create-only and compare-and-swap writes hold on objects of any size."""
+        """Whether the vendor enforces `if_none_match` and `if_match` on writes of any size."""
         return all((self.put_if_none_match, self.complete_if_none_match, self.put_if_match, self.complete_if_match))
 
     @property
     def checksums(self) -> tuple[str, ...]:
-        """Every checksum algorithm in use, for writes or reads."""
+        """All checksum algorithms that are used for writes or reads."""
         used = (self.put_checksum, self.multipart_checksum, *self.stored_checksums)
         return tuple(dict.fromkeys(name for name in used if name))

@@ -87,16 +87,16 @@ def fills_in_facts(cls: C, names: Container[str] | None = None) -> C:
         if name == "open_body":
             setattr(cls, name, _opening(method))
         elif not name.startswith("_") and iscoroutinefunction(method):
-            setattr(cls, name, _telling(method))
+            setattr(cls, name, _with_facts(method))
     return cls
 
 
-def _telling(method: FunctionType) -> Callable[..., Awaitable[Any]]:
+def _with_facts(method: FunctionType) -> Callable[..., Awaitable[Any]]:
     operation = _OPERATIONS.get(method.__name__, method.__name__)
     key_of = _key_of(method)
 
     @wraps(method)
-    async def telling(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the method's own
+    async def wrapper(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the method's own
         try:
             result = await method(self, *args, **options)
         except StorageError as error:
@@ -107,7 +107,7 @@ def _telling(method: FunctionType) -> Callable[..., Awaitable[Any]]:
                 filled(failure, _name_of(self), operation, key)
         return result
 
-    return telling
+    return wrapper
 
 
 def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[Any]]:
@@ -121,7 +121,7 @@ def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[
 
 
 class _Opening:
-    """A context that sets attributes only on errors from its start: a later error may be its user's own."""
+    """A context that sets attributes only on errors of entering it: a later error may be the caller's own."""
 
     __slots__ = ("_key", "_opening", "_provider")
 

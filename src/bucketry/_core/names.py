@@ -1,4 +1,4 @@
-"""What every part of the contract knows of a provider: its name, its place and its row."""
+"""The attributes that every protocol of the contract needs: a provider's name, its URLs and its capabilities."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from bucketry._core.capabilities import Capabilities
 
 
 class Names(Protocol):
-    """How a provider names itself and its objects in messages, and what it can do."""
+    """A provider's name, its capabilities, and the URLs of its objects for messages."""
 
     @property
     def name(self) -> str:
-        """Such as `"s3"` or `"local"`."""
+        """The provider's name, such as `"s3"` or `"local"`."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor row: limits and promises."""
+        """The limits and promises of the vendor's row."""
 
     def locate(self, key: str = "") -> str:
         """Give a URL for messages, such as `"s3://bucket/key"`; never holds a credential."""

@@ -1,7 +1,7 @@
-"""What a provider may do in one request each, beyond what every provider does; the row tells whether it does.
+"""The optional methods of a provider that make one request each; `capabilities` show which of them it has.
 
-A provider derives from these, so that what it does not write refuses by `UnsupportedError`. The defaults of
-`fetch_range` and `delete_batch` do without; they are in `_providers.defaults`.
+A provider class derives from these protocols: a method that it does not implement raises `UnsupportedError`. Only
+`fetch_range` and `delete_batch` have working defaults, in `_providers.defaults`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bucketry.errors import UnsupportedError
 
 
 class RangeSink(Protocol):
-    """Where `fetch_range` puts an object's bytes: an open file, from one position on."""
+    """The target of `fetch_range`: an open file, written from one position on."""
 
     @property
     def fd(self) -> int:
@@ -33,32 +33,32 @@ class RangeSink(Protocol):
 
     @property
     def position(self) -> int:
-        """Offset in the file of the next byte."""
+        """Offset of the next byte in the file."""
 
     @property
     def needs_bytes(self) -> bool:
-        """Whether the bytes must pass through `write` (they are summed), or the kernel may copy them."""
+        """Whether all bytes must go through `write`, for a checksum; if not, the kernel may copy them."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write the next bytes. Blocks: call it in a worker thread."""
 
     def skip(self, count: int) -> None:
-        """Note that `count` bytes were put at `position` by other means, such as `copy_file_range`."""
+        """Count `count` bytes that were written at `position` without `write`, such as by `copy_file_range`."""
 
 
 class FetchesRanges(Protocol):
-    """One request each: bytes into an open file. The default reads `open_body`."""
+    """One request each: write bytes of an object to an open file. The default uses `open_body`."""
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """Put a range of the object (`None`: all of it) into an open file, off the event loop.
+        """Write the object, or the range in `options`, to an open file, in a worker thread.
 
-        On `IncompleteBodyError` the sink's position tells how much arrived: ask for the rest.
+        After an `IncompleteBodyError`, the sink's position shows how many bytes arrived; request the rest.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object is not the version named by `if_match`.
             IncompleteBodyError: The body ended or stalled before its length.
-            IntegrityError: The answer is of another range than the one asked for.
+            IntegrityError: The answer has another range than the requested one.
             LocalFileError: The file cannot be written.
 
         Cost: 1 request, the range's bytes down; about 1 MiB of memory.
@@ -67,18 +67,18 @@ class FetchesRanges(Protocol):
 
 
 class DeletesBatches(Protocol):
-    """One request for several objects, where `capabilities.max_delete_keys` is more than 1."""
+    """One request for several objects, if `capabilities.max_delete_keys` is more than 1."""
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Remove up to `capabilities.max_delete_keys` objects and report on each.
+        """Remove up to `capabilities.max_delete_keys` objects, and give the outcome of each.
 
-        Cost: 1 request; by the default of `StorageProvider`, which has no bulk delete, 1 for each key.
+        Cost: 1 request; the default of `StorageProvider`, without bulk delete, makes 1 for each key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
 
 
 class CopiesObjects(Protocol):
-    """One request each: copies that the server makes, where `capabilities.copy`."""
+    """One request each: copies on the server, if `capabilities.copy`."""
 
     async def copy_object(
         self,
@@ -88,13 +88,14 @@ class CopiesObjects(Protocol):
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
-        """Copy within the bucket, up to `capabilities.max_copy_size` bytes, metadata included.
+        """Copy an object of up to `capabilities.max_copy_size` bytes within the bucket, with its metadata.
 
         Args:
             source: Key to copy.
             destination: Key to write.
             if_match: The source's etag, to copy exactly that version.
-            options: Replaces metadata and content type; `None` keeps the source's.
+            options: Replaces metadata, content type and other headers; `None` keeps the source's. The source's tags
+                stay unless `options` has tags.
 
         Raises:
             UnsupportedError: The provider has no server-side copy.
@@ -125,7 +126,7 @@ class CopiesObjects(Protocol):
 
 
 class UploadsParts(Protocol):
-    """One request each: an object made of parts, where `capabilities.multipart`."""
+    """One request each: multipart uploads, if `capabilities.multipart`."""
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
         """Open an upload; its parts are stored, and billed, until it is completed or aborted.
@@ -139,13 +140,13 @@ class UploadsParts(Protocol):
         raise _without(self, "multipart uploads", "multipart is False", "create_multipart", key)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """Store one part; parts may arrive in any order and replace an earlier one of the same number.
+        """Store one part; parts may be put in any order, and a part replaces an earlier one of the same number.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
             UploadNotFoundError: The upload was completed or aborted.
 
-        Cost: 1 request, the body's bytes up; the body in memory while it is sent.
+        Cost: 1 request, the body's bytes up; the body is in memory while it is sent.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         """
         raise _without(self, "multipart uploads", "multipart is False", "put_part", upload.key)
@@ -162,13 +163,13 @@ class UploadsParts(Protocol):
 
         Args:
             upload: The open upload.
-            parts: Every part, any order.
+            parts: Every part, in any order.
             options: Only the preconditions are used here.
-            checksum: Hex digest of the whole object where the row has `full_object_checksum`.
+            checksum: Hex digest of the whole object, if the row has `full_object_checksum`.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
-            UploadNotFoundError: The upload was completed (perhaps by a lost earlier attempt) or aborted.
+            UploadNotFoundError: The upload was completed (perhaps by an earlier attempt with a lost answer) or aborted.
             AlreadyExistsError: `if_none_match="*"` and there is an object now.
             PreconditionFailedError: `if_match` does not hold.
 
@@ -178,7 +179,7 @@ class UploadsParts(Protocol):
         raise _without(self, "multipart uploads", "multipart is False", "complete_multipart", upload.key)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Throw the upload and its parts away; succeeds when it is gone already.
+        """Delete the upload and its parts; succeeds if the upload does not exist any more.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -189,11 +190,11 @@ class UploadsParts(Protocol):
         raise _without(self, "multipart uploads", "multipart is False", "abort_multipart", upload.key)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """Give the stored parts of an open upload, in order of their numbers; 1,000 at the most, without checksums.
+        """Give the stored parts of an open upload, in order of their numbers: at most 1,000, without checksums.
 
         Args:
             upload: The open upload.
-            after: Only parts whose number is higher.
+            after: Only give parts with a higher number.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -207,13 +208,13 @@ class UploadsParts(Protocol):
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """Give the open uploads of keys that begin with the literal prefix, 1,000 at the most.
+        """Give the open uploads of keys that begin with the literal prefix, at most 1,000.
 
-        They come in UTF-8 binary order of their keys, of one key in an order of the provider's own.
+        They come in UTF-8 binary order of their keys; the provider decides the order of uploads of one key.
 
         Args:
             prefix: Literal.
-            after: The last upload of the answer before: only those behind it. It need not be open any more.
+            after: The last upload of the previous answer; only give uploads after it. It need not be open any more.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -225,7 +226,7 @@ class UploadsParts(Protocol):
 
 
 class Presigns(Protocol):
-    """URLs that work without credentials; made without a request."""
+    """URLs that work without credentials; they are made without a request."""
 
     async def presign(
         self,
@@ -242,13 +243,14 @@ class Presigns(Protocol):
             key: The object.
             method: One of `capabilities.presign_methods`.
             expires_in: Seconds, 1 to `capabilities.max_presign_expiry`.
-            response_content_type: What the answer to a GET says as `Content-Type`, in place of what is stored.
+            response_content_type: The `Content-Type` of the answer to a GET, instead of the stored one.
             response_content_disposition: The same for `Content-Disposition`, such as `'attachment; filename="a.csv"'`.
 
         Raises:
-            UnsupportedError: The provider cannot sign this method, or what its configuration adds to requests cannot
-                stand in a URL.
-            InvalidRequestError: `expires_in` is out of range, or another method than GET is to choose headers.
+            UnsupportedError: The provider cannot sign this method, or its configuration needs request headers that a
+                URL cannot hold.
+            InvalidRequestError: `expires_in` is out of range, or a `response_…` argument was given and the method is
+                not GET.
 
         Cost: none.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
@@ -256,7 +258,12 @@ class Presigns(Protocol):
         raise _without(self, "presigned URLs", "presign_methods is empty", "presign", key)
 
     async def presign_post(self, key: str, *, expires_in: int = 3600, max_size: int | None = None) -> dict[str, Any]:
-        """Sign a form with which a browser may upload to `key`: `{"url": …, "fields": {…}}`.
+        """Sign a form for an upload to `key` from a browser: `{"url": …, "fields": {…}}`.
+
+        Args:
+            key: The object.
+            expires_in: Seconds, 1 to `capabilities.max_presign_expiry`.
+            max_size: Largest upload in bytes; `None`: no limit.
 
         Raises:
             UnsupportedError: The vendor has no browser uploads by form.
@@ -268,16 +275,16 @@ class Presigns(Protocol):
 
 
 class KeepsVersions(Protocol):
-    """One request each: the versions of objects, where `capabilities.versions`."""
+    """One request each: the versions of objects, if `capabilities.versions`."""
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
         """Give up to 1,000 versions and delete markers of the objects whose keys begin with the literal prefix.
 
-        They come in UTF-8 binary order of their keys, of one key the latest first.
+        They come in UTF-8 binary order of their keys; the versions of one key come latest first.
 
         Args:
             prefix: Literal.
-            token: `next_token` of the page before.
+            token: `next_token` of the previous page.
 
         Raises:
             UnsupportedError: The provider keeps no versions.
@@ -289,7 +296,7 @@ class KeepsVersions(Protocol):
 
 
 class KeepsTags(Protocol):
-    """One request each: the tags of an object, where `capabilities.tags`."""
+    """One request each: the tags of an object, if `capabilities.tags`."""
 
     async def get_tags(self, key: str) -> dict[str, str]:
         """Give the object's tags.
@@ -308,7 +315,7 @@ class KeepsTags(Protocol):
 
         Args:
             key: The object.
-            tags: At most 10; names of 1 to 128 characters, values of up to 256. Empty: the object has no tags then.
+            tags: At most 10; names of 1 to 128 characters, values of up to 256. Empty: removes all tags.
 
         Raises:
             NotFoundError: There is no such object.
@@ -322,6 +329,6 @@ class KeepsTags(Protocol):
 
 
 def _without(provider: object, what: str, why: str, operation: str, key: str) -> UnsupportedError:
-    named = cast("Names", provider)  # these protocols are parts of `ObjectRequests`, which has it
+    named = cast("Names", provider)  # every provider is an `ObjectRequests`, which includes `Names`
     message = f"{named.locate(key)}: this provider has no {what} (capabilities.{why})"
     return filled(UnsupportedError(message, key=key), named.name, operation)

@@ -78,7 +78,7 @@ class WriteOptions:
 
     @classmethod
     def like(cls, info: ObjectInfo, *, tags: Mapping[str, str] = NOTHING) -> WriteOptions:
-        """Give the options with which a copy of the object is written; its tags are not in `info`."""
+        """Give the options for writing a copy of the object; tags are separate because `info` has none."""
         return cls(
             metadata=info.metadata,
             content_type=info.content_type,
@@ -96,13 +96,13 @@ class WriteKeywords(TypedDict, total=False):
 
     Attributes:
         metadata: User metadata; names are lower-cased, values printable ASCII.
-        content_type: Media type; `None`: what the key's suffix stands for, else the provider's default.
-        cache_control: How long the object may be cached, as HTTP says it, such as `"max-age=3600"`.
+        content_type: Media type; `None`: the type of the key's suffix, else the provider's default.
+        cache_control: How long the object may be cached, as the HTTP header, such as `"max-age=3600"`.
         content_disposition: Whether a browser shows the object or saves it, such as `'attachment; filename="a.csv"'`.
-        content_encoding: How the bytes are encoded already, such as `"gzip"`; they are stored as they are given.
+        content_encoding: The encoding of the given bytes, such as `"gzip"`; they are stored unchanged.
         content_language: The language of the content, such as `"de"`.
-        storage_class: The vendor's word, such as `"STANDARD_IA"`; `None`: the vendor's default.
-        tags: At most 10; names of 1 to 128 characters, values of up to 256. Refused where `capabilities.tags` is false.
+        storage_class: The vendor's name for it, such as `"STANDARD_IA"`; `None`: the vendor's default.
+        tags: At most 10; names of 1 to 128 characters, values of up to 256. Refused if `capabilities.tags` is false.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.
     """

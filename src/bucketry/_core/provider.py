@@ -1,4 +1,4 @@
-"""What users call: `IStorageProvider`, the requests and what is made of several of them."""
+"""`IStorageProvider`: every method of a provider, those of one request and those of several."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Content: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes]
 
 
 class ObjectStream(Protocol):
-    """The reader that `stream` gives: resumes a cut body, pinned to one version."""
+    """The reader that `stream` gives: it reads one version, and resumes incomplete bodies."""
 
     @property
     def info(self) -> ObjectInfo:
-        """The object that the bytes are of."""
+        """The object's properties; `size` is the whole object's, also for a range."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Give the bytes in chunks of at most the chunk size."""
@@ -39,20 +39,20 @@ class ObjectStream(Protocol):
 class Upload(Protocol):
     """An open multipart upload, as `start_upload` and `adopt_upload` give it.
 
-    Any number of processes may put parts of one upload at once: `key` and `upload_id` name it everywhere, and
-    `adopt_upload` takes it over. Its parts are stored, and billed, until it is committed or aborted.
+    Any number of processes may put parts of one upload at once: they call `adopt_upload` with its `key` and
+    `upload_id`. Its parts are stored, and billed, until it is committed or aborted.
 
-    `async with` aborts it where the block ends with an error or is cancelled. A block that ends well leaves it as it
-    is: nothing is published without `commit`, and another process may go on.
+    `async with` aborts the upload if the block ends with an error or is cancelled. Otherwise the upload stays open:
+    nothing is published without `commit`, and another process can continue it.
     """
 
     @property
     def key(self) -> str:
-        """The object that it is to make."""
+        """The object that the upload makes."""
 
     @property
     def upload_id(self) -> str:
-        """The provider's name for it: what another process needs to go on, together with the key."""
+        """The provider's id of the upload; with the key, another process can continue the upload."""
 
     async def __aenter__(self) -> Self:
         """Give the upload."""
@@ -60,26 +60,26 @@ class Upload(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Abort it where the block ends with an error or a cancellation; else leave it as it is."""
+        """Abort the upload if the block ends with an error or a cancellation; else leave it open."""
 
     async def put_part(self, number: int, data: bytes | bytearray | memoryview) -> Part:
-        """Store one part; parts may arrive in any order, and replace an earlier one of the same number.
+        """Store one part; parts may be put in any order, and a part replaces an earlier one of the same number.
 
         Args:
             number: 1 to `capabilities.max_parts`; the object has its parts in order of their numbers, gaps are fine.
-            data: From `capabilities.min_part_size` to `max_part_size` bytes, the last part may have fewer; all but
-                the last of equal length where `capabilities.equal_part_sizes`.
+            data: From `capabilities.min_part_size` to `max_part_size` bytes; the last part may have fewer. If
+                `capabilities.equal_part_sizes`, all parts but the last have equal length.
 
         Raises:
             UploadNotFoundError: The upload was committed or aborted.
-            InvalidRequestError: The number is outside its bounds; nothing was sent.
+            InvalidRequestError: The number is too small or too large; nothing was sent.
 
         Cost: 1 request, the bytes up.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         """
 
     def list_parts(self) -> AsyncIterator[Part]:
-        """Iterate over the parts that are stored, in order of their numbers, whoever put them.
+        """Iterate over the stored parts, also those of other processes, in order of their numbers.
 
         Raises:
             UploadNotFoundError: The upload was committed or aborted.
@@ -91,23 +91,23 @@ class Upload(Protocol):
     async def commit(self) -> ObjectInfo:
         """Publish the object made of the parts.
 
-        Of `start_upload` they are those put through this object, of `adopt_upload` all that are stored. So where
-        several processes have put parts, the one that commits adopts the upload, even if it has started it.
-        Conditions that `start_upload` was given hold here; an adopted upload has none.
+        After `start_upload`, the parts are those put with this `Upload`; after `adopt_upload`, all stored parts. So if
+        several processes have put parts, the committing process adopts the upload, even if it has started it. The
+        provider checks the conditions given to `start_upload` now; an adopted upload has no conditions.
 
         Raises:
             UploadNotFoundError: The upload was committed or aborted.
-            InvalidRequestError: There is no part, or one before the last is too small.
+            InvalidRequestError: There is no part, or a part before the last is too small.
             AlreadyExistsError: `if_none_match="*"` and there is an object now.
             PreconditionFailedError: `if_match` does not hold.
-            TransientError: The provider did not answer; a note says where it is not known whether it has done it.
+            TransientError: The provider did not answer; if the object may have been written, a note says so.
 
         Cost: 1 request and 1 HEAD; adopted: 1 request, 1 for each 1,000 parts, and 1 more.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
 
     async def abort(self) -> None:
-        """Throw the upload and its parts away; succeeds when it is gone already.
+        """Delete the upload and its parts; succeeds if the upload does not exist any more.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
@@ -116,15 +116,15 @@ class Upload(Protocol):
 
 @runtime_checkable
 class IStorageProvider(ObjectRequests, Protocol):
-    """One storage place: a bucket, a directory or a memory; the nine classic methods and byte-level ones."""
+    """A bucket, a directory or a memory: the nine classic methods, and methods for bytes, ranges and listings."""
 
     async def upload(
         self, local_path: StrPath, remote_path: str, metadata: Mapping[str, str] | None = None
     ) -> TransferResult:
-        """Store a local file under the key `remote_path`: any size, parallel parts, atomic, verified."""
+        """Store a local file of any size under the key `remote_path`: in parallel parts, atomic, verified."""
 
     async def download(self, remote_path: str, local_path: StrPath) -> TransferResult:
-        """Put an object into a local file: any size, parallel ranges, atomic, verified."""
+        """Download an object of any size to a local file: in parallel ranges, atomic, verified."""
 
     async def list_files(self, prefix: str | None = None) -> list[str]:
         """Give every key that begins with the literal prefix, in UTF-8 binary order."""
@@ -151,17 +151,17 @@ class IStorageProvider(ObjectRequests, Protocol):
     async def get_range(
         self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> bytes:
-        """Give the bytes `[start, end)`; fewer where the object ends before."""
+        """Give the bytes `[start, end)`; fewer if the object ends before `end`."""
 
     async def get_ranges(
         self, key: str, ranges: Iterable[tuple[int, int]], *, coalesce: int = ..., if_match: str | None = None
     ) -> list[bytes]:
-        """Give several ranges of one version; ranges nearer than `coalesce` share a request."""
+        """Give several ranges of one version; ranges at most `coalesce` bytes apart share a request."""
 
     def stream(
         self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = ...
     ) -> AbstractAsyncContextManager[ObjectStream]:
-        """Open the object for reading in chunks; a cut body is resumed."""
+        """Open the object for reading in chunks; an incomplete body is resumed."""
 
     async def put(
         self,
@@ -187,10 +187,10 @@ class IStorageProvider(ObjectRequests, Protocol):
         """Iterate over the objects whose keys begin with the literal prefix; with a delimiter also common prefixes."""
 
     async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> Upload:
-        """Open a multipart upload whose parts the caller puts."""
+        """Open a multipart upload; the caller puts its parts."""
 
     async def adopt_upload(self, key: str, upload_id: str) -> Upload:
-        """Take over a multipart upload that is open."""
+        """Continue an open multipart upload."""
 
     def list_uploads(self, prefix: str = "") -> AsyncIterator[MultipartUpload]:
         """Iterate over the open multipart uploads of keys that begin with the literal prefix."""
@@ -199,13 +199,13 @@ class IStorageProvider(ObjectRequests, Protocol):
         """Iterate over the versions and delete markers of the objects whose keys begin with the literal prefix."""
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
-        """Remove any number of objects and report on each."""
+        """Remove any number of objects, and give the outcome of each."""
 
     def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-        """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come."""
+        """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the answers arrive."""
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy within the bucket, server-side, any size."""
+        """Copy an object of any size within the bucket, on the server."""
 
     async def move(self, source: str, destination: str) -> ObjectInfo:
         """Copy, then delete the source."""

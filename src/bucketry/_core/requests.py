@@ -1,7 +1,7 @@
-"""What a provider does in one request each: the small part that every provider writes, and the whole.
+"""The methods of a provider that make one request each.
 
-`RequiredRequests` is what a new provider implements. The rest has defaults, see `_core.optional`. `ObjectRequests`
-is all of it: what transfer code knows of a provider.
+`RequiredRequests` are the methods that a new provider implements. The other methods have defaults, see
+`_core.optional`. `ObjectRequests` has all of them; transfer code uses no other methods of a provider.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ from bucketry._core.values import Body, ListPage, ObjectInfo
 
 
 class BodyReader(Protocol):
-    """The open body of one answer: read it whole, or iterate it, once."""
+    """The open body of one answer; read it whole or iterate over it, only once."""
 
     @property
     def info(self) -> ObjectInfo:
-        """The object that the bytes are of; `size` is the whole object's."""
+        """The object's properties; `size` is the whole object's, also for a range."""
 
     @property
     def verified(self) -> str | None:
-        """The stored checksum that all the bytes are compared with before the last of them is given, if any is.
+        """The algorithm of the stored checksum that this body compares with all its bytes, such as `"crc32"`.
 
-        Such as `"crc32"`. Whoever reads the body need not compute it again.
+        `None`: it compares nothing. The comparison is made before the last byte is given, so the caller need not
+        compute the checksum again.
         """
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece: the shorter way for a small body.
+        """Give all the bytes in one piece; faster for a small body.
 
-        When it breaks, iterating gives what did come (or nothing, if that is not known), and breaks again.
+        After an `IncompleteBodyError`, iterating gives the bytes that arrived (none, if they are not known), and raises
+        the error again.
 
         Raises:
             IncompleteBodyError: The body ended or stalled before its length.
@@ -57,10 +59,10 @@ class BodyReader(Protocol):
 
 
 class Connects(Protocol):
-    """A provider's life."""
+    """Opening and closing a provider."""
 
     async def connect(self) -> None:
-        """Prove that place and credentials work."""
+        """Check that bucket (or directory) and credentials work."""
 
     async def disconnect(self) -> None:
         """Close what the provider itself opened; a shared pool stays open."""
@@ -75,14 +77,14 @@ class Connects(Protocol):
 
 
 class ReadsObjects(Protocol):
-    """One request each: facts and bytes of an object."""
+    """One request each: the properties and the bytes of an object."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """Give what is known about the object.
+        """Give the object's properties.
 
         Args:
             key: The object.
-            version_id: The version; `None`: the current one. Given only where `capabilities.versions`.
+            version_id: The version; `None`: the current one. Given only if `capabilities.versions`.
 
         Raises:
             NotFoundError: There is no such object.
@@ -96,7 +98,7 @@ class ReadsObjects(Protocol):
 
         Raises:
             NotFoundError: There is no such object.
-            PreconditionFailedError: A condition does not hold; checked against the answer's etag as well.
+            PreconditionFailedError: A condition does not hold; the answer's etag is compared as well.
             InvalidRangeError: The range begins at or beyond the object's end.
 
         Cost: 1 request, the range's bytes down; about 1 MiB of memory.
@@ -105,17 +107,17 @@ class ReadsObjects(Protocol):
 
 
 class WritesObjects(Protocol):
-    """One request each: a whole object, atomically."""
+    """One request each: store a whole object, atomically."""
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         """Store the object in one request: visible whole or not at all.
 
         Raises:
-            AlreadyExistsError: `if_none_match="*"` and there is one.
+            AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
             UnsupportedError: The vendor's row does not say that the condition is enforced; nothing was sent.
 
-        Cost: 1 request, the body's bytes up; the body in memory while it is sent.
+        Cost: 1 request, the body's bytes up; the body is in memory while it is sent.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         """
 
@@ -135,9 +137,9 @@ class ListsObjects(Protocol):
 
         Args:
             prefix: Literal; `"bus"` matches `"bush/a"`.
-            delimiter: Groups the keys that share what comes before it after the prefix.
-            start_after: Only keys that sort after it.
-            token: `next_token` of the page before.
+            delimiter: Such as `"/"`: all keys below the same "directory" are given as one `CommonPrefix`.
+            start_after: Only give keys that sort after this one.
+            token: `next_token` of the previous page.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
@@ -145,16 +147,16 @@ class ListsObjects(Protocol):
 
 
 class DeletesObjects(Protocol):
-    """One request each: removing objects."""
+    """One request each: remove an object."""
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """Remove the object; succeeds when there is none.
+        """Remove the object; succeeds if there is no object.
 
-        Where the vendor keeps versions, deleting without a `version_id` may hide the object and keep its bytes.
+        If the vendor keeps versions, deleting without a `version_id` may hide the object and keep its bytes.
 
         Args:
             remote_path: The object's key.
-            version_id: Remove this version for good; `None`: the object. Given only where `capabilities.versions`.
+            version_id: Remove this version for good; `None`: the object. Given only if `capabilities.versions`.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
@@ -162,9 +164,9 @@ class DeletesObjects(Protocol):
 
 
 class RequiredRequests(Connects, Names, ReadsObjects, WritesObjects, ListsObjects, DeletesObjects, Protocol):
-    """What every provider writes itself: ten members, of which each method makes one request.
+    """The ten members that every provider implements itself; each method makes one request.
 
-    `name`, `capabilities`, `locate`, `connect`, `disconnect`, `head`, `open_body`, `put_object`, `delete` and
+    They are `name`, `capabilities`, `locate`, `connect`, `disconnect`, `head`, `open_body`, `put_object`, `delete` and
     `list_page`.
     """
 
@@ -180,8 +182,8 @@ class ObjectRequests(
     KeepsTags,
     Protocol,
 ):
-    """Everything a provider does in one request: all that transfer code knows of a provider.
+    """All methods of a provider that make one request; transfer code uses no other methods of it.
 
-    `StorageProvider` has a default for what is not in `RequiredRequests`. Whether a provider has more than the
-    default is told by its row, `capabilities`.
+    `StorageProvider` has a default for each method that is not in `RequiredRequests`. A provider's `capabilities` show
+    which optional methods it implements.
     """

@@ -198,17 +198,17 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectVersion:
-    """One version of an object, or the mark that the object was deleted, as `list_versions` gives it.
+    """One version of an object, or a delete marker, as `list_versions` gives it.
 
     Attributes:
         key: The object's name.
-        version_id: Names the version; objects from before versions were kept have `"null"`.
-        is_latest: Whether it is what a read without `version_id` sees.
-        is_delete_marker: Whether it says that the object was deleted; it then has no bytes, etag and storage class.
+        version_id: The version's id; `"null"` if the object was stored before the bucket kept versions.
+        is_latest: Whether a read without `version_id` reads this version.
+        is_delete_marker: Whether it marks the object as deleted; it then has no bytes, etag or storage class.
         size: Length in bytes; 0 for a delete marker.
-        etag: Opaque, as sent; empty for a delete marker.
+        etag: Opaque, exactly as sent; empty for a delete marker.
         last_modified: Aware, UTC.
-        storage_class: The vendor's word; `None` for its default.
+        storage_class: The vendor's name for it; `None`: its default.
     """
 
     key: str
@@ -223,7 +223,7 @@ class ObjectVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
-    """One answer of a listing of versions, and where to go on."""
+    """One page of a listing of versions, and the token of the next page."""
 
     entries: tuple[ObjectVersion, ...]
     next_token: str | None = None

@@ -130,7 +130,7 @@ class Walk:
         self._skip = prefix
 
     def _leads_to_a_directory(self, top: str) -> bool:
-        """Tell whether a walk would reach the directory whose keys begin with `top`."""
+        """Tell whether a walk from the base would come to the directory `top`."""
         key = ""
         for name in top.split("/")[:-1]:
             key = f"{key}{name}/"

@@ -129,7 +129,7 @@ class Clients:
             await in_thread(trusted.context)  # aiobotocore would report a missing file as a connection error
         proxies = await in_thread(_proxies, endpoint, environment)
         if endpoint.access_key is None and not endpoint.anonymous:
-            await self._chain(session).ask()  # else making a client would search for them on the loop
+            await self._chain(session).ask()  # otherwise aiobotocore would search for credentials on the event loop
         with fitting():
             if id(session) not in self._loaded:
                 await in_thread(_load_service_model, session)
@@ -240,7 +240,7 @@ def _create_client(
         verify=trusted.path or (None if of_process else True),  # None: as above
         config=AioConfig(
             http_session_cls=Transport,
-            # Presigning would still choose version 2 in old regions.
+            # Without this, botocore presigns with signature version 2 in old regions.
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
             ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
             max_pool_connections=0,  # no limit here: the endpoint's slots are the limit, which can be changed

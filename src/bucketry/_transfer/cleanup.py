@@ -1,4 +1,4 @@
-"""Multipart uploads that leave nothing behind when they fail or are cancelled."""
+"""Opens multipart uploads, and aborts them when the transfer fails or is cancelled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bucketry._runtime.finish import finish
 from bucketry._transfer.one.write import with_token
 from bucketry.errors import StorageError, ThrottledError, TransientError, UnreachableError
 
-ROUNDS = 3  # a part that lands just after the abort can bring an upload back: AWS documents it
-TIMEOUT = 30.0  # seconds a cancelled caller waits at most for the abort
-_CLOCK_STEP = 1.0  # of the times in listings, seconds
-_REFUSED = 4  # hundred: classes of status
+ROUNDS = 3  # AWS documents that a part which arrives just after the abort can keep an upload open
+TIMEOUT = 30.0  # seconds that a cancelled caller waits at most for the abort
+_CLOCK_STEP = 1.0  # seconds: listings show times in whole seconds
+_REFUSED = 4  # the first digit of a status 4xx
 _NOTHING_DONE = (ThrottledError, UnreachableError)  # the request was refused, or never sent
 
 _logger = logging.getLogger("bucketry")
@@ -29,23 +29,25 @@ _logger = logging.getLogger("bucketry")
 async def multipart(
     provider: ObjectRequests, key: str, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
-    """Open an upload, and abort it unless the block ends well; gives it with the options that mark the write.
+    """Open an upload, and abort it if the block raises an error.
+
+    Gives the upload, and the options with the write token in their metadata.
 
     Args:
-        provider: Where.
-        key: The object that it is to make.
-        options: Of the write.
-        token: Marks the write.
-        policy: How often to try to open it.
+        provider: The destination.
+        key: The object that the upload makes.
+        options: The options of the write.
+        token: Identifies the write.
+        policy: How often to try to open the upload.
 
-    Cost: 1 request to open; after a lost answer 1 more for each try, and to look for what the lost ones opened 1,
-    and 1 for each upload to the same key of that time.
+    Cost: 1 request to open. After a lost answer: 1 more for each retry, 1 listing to find the uploads that the lost
+    requests opened, and 1 for each upload to the same key from that time.
     """
     marked = with_token(options, token)
     upload = await open_multipart(provider, key, marked, policy)
     try:
         yield upload, marked
-    except BaseException:  # the workers have stopped: they ended before the block did
+    except BaseException:  # the workers have ended: the block waits for them
         await abort(provider, upload)
         raise
 
@@ -53,7 +55,7 @@ async def multipart(
 async def open_multipart(
     provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy
 ) -> MultipartUpload:
-    """Create a multipart upload; when cancelled meanwhile, learn its id first and abort it."""
+    """Create a multipart upload; if the caller is cancelled meanwhile, wait for the upload id and abort the upload."""
     given_up = asyncio.Event()
     task = asyncio.get_running_loop().create_task(_create(provider, key, options, policy, given_up))
     try:
@@ -68,12 +70,12 @@ async def open_multipart(
 async def _create(
     provider: ObjectRequests, key: str, options: WriteOptions, policy: RetryPolicy, given_up: asyncio.Event
 ) -> MultipartUpload:
-    """Create a multipart upload, and again after a passing fault until `given_up` is set.
+    """Create a multipart upload; retry after transient errors until `given_up` is set.
 
-    What a lost answer had opened is aborted.
+    If an answer was lost, abort the upload that this request may have opened.
     """
     attempt = 0
-    lost: list[tuple[float, float]] = []  # when each try began and ended that may have opened one
+    lost: list[tuple[float, float]] = []  # start and end of each failed request that may have opened an upload
     while True:
         attempt += 1
         began = time.monotonic()
@@ -85,7 +87,7 @@ async def _create(
             delay = policy.delay(error, attempt) if isinstance(error, TransientError) else None
             if delay is None or await _is_set_within(given_up, delay):
                 if lost:
-                    error.add_note("a multipart upload was perhaps opened, and may stay billed until it is aborted")
+                    error.add_note("a multipart upload may be open; its parts are billed until it is aborted")
                 raise
         else:
             if lost:
@@ -102,32 +104,33 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
 
 
 def _may_have_opened(error: StorageError) -> bool:
-    """Tell whether the server may have done what it was asked to, although this is how the request ended."""
+    """Tell whether the server may have opened the upload although the request ended with this error."""
     if not isinstance(error, TransientError) or isinstance(error, _NOTHING_DONE):
         return False
     return error.status is None or error.status // 100 != _REFUSED
 
 
 async def _abort_orphans(provider: ObjectRequests, ours: MultipartUpload, ages: Sequence[tuple[float, float]]) -> None:
-    """Abort what lost answers have opened: same key, opened in one of those tries by the server's clock, no parts.
+    """Abort the uploads that were opened by requests with a lost answer.
 
-    S3 shows no metadata of open uploads, so the mark of the write cannot tell them. Where there are more such uploads
-    than lost answers, some are another writer's, and none is aborted.
+    Such an upload has the same key and no parts, and by the server's clock it was opened during one of those requests.
+    S3 shows no metadata of open uploads, so the write token cannot identify them. If there are more such uploads than
+    lost answers, some belong to other writers, and this function aborts none of them.
 
     Args:
-        provider: Where.
-        ours: The upload whose answer came.
-        ages: How many seconds before it, at least and at most, each lost one was opened.
+        provider: The destination.
+        ours: The upload that the transfer uses.
+        ages: For each lost answer, how many seconds before `ours` its upload was opened: minimum and maximum.
     """
     where = provider.locate(ours.key)
     try:
         orphans = await _opened_before(provider, ours, ages)
     except StorageError as error:
-        _logger.warning("%s: a multipart upload whose answer was lost may stay billed: %s", where, error)
+        _logger.warning("%s: a multipart upload may be open and billed, because an answer was lost: %s", where, error)
         return
     if len(orphans) > len(ages):
         _logger.warning(
-            "%s: %d open multipart uploads may come from %d lost answers; none was aborted, as some are of others",
+            "%s: found %d open multipart uploads after %d lost answers; none was aborted: some have another writer",
             where,
             len(orphans),
             len(ages),
@@ -140,7 +143,7 @@ async def _abort_orphans(provider: ObjectRequests, ours: MultipartUpload, ages: 
 async def _opened_before(
     provider: ObjectRequests, ours: MultipartUpload, ages: Sequence[tuple[float, float]]
 ) -> list[MultipartUpload]:
-    """List the uploads to the same key that are without parts and of one of these ages; servers show whole seconds."""
+    """List the uploads to the same key that have no parts and one of these ages; servers show whole seconds."""
     listed = await provider.list_multiparts(ours.key)
     opened = {each.upload_id: each.initiated for each in listed if each.key == ours.key}
     until = opened.pop(ours.upload_id, None)
@@ -160,17 +163,20 @@ async def _abort_created(provider: ObjectRequests, key: str, creating: asyncio.T
     await asyncio.wait([creating], timeout=TIMEOUT)
     if not creating.done() or creating.cancelled():
         creating.cancel()
-        _logger.warning("%s: a multipart upload was perhaps opened, and may stay billed", provider.locate(key))
+        _logger.warning("%s: a multipart upload may be open and billed", provider.locate(key))
         return
     error = creating.exception()
     if error is None:
         await abort(provider, creating.result())
     elif isinstance(error, StorageError) and _may_have_opened(error):
-        _logger.warning("%s: a multipart upload was perhaps opened, and may stay billed", provider.locate(key))
+        _logger.warning("%s: a multipart upload may be open and billed", provider.locate(key))
 
 
 async def abort(provider: ObjectRequests, upload: MultipartUpload) -> None:
-    """Abort an upload and see by a listing that it is gone; shielded, and never raises an error of its own."""
+    """Abort an upload, and check by a listing that it is gone.
+
+    A cancellation does not interrupt the abort. Errors are logged, not raised.
+    """
 
     async def steps() -> None:
         seen = "could not be aborted"
@@ -178,13 +184,13 @@ async def abort(provider: ObjectRequests, upload: MultipartUpload) -> None:
             async with asyncio.timeout(TIMEOUT):
                 for _ in range(ROUNDS):
                     await provider.abort_multipart(upload)
-                    seen = "was aborted, which could not be confirmed"
+                    seen = "was aborted, but a listing could not confirm it"
                     left = await provider.list_multiparts(upload.key)
                     if all(other.upload_id != upload.upload_id for other in left):
                         return
                     seen = "is still listed after it was aborted"
                 reason: BaseException | str = f"{ROUNDS} rounds"
-        except Exception as error:  # noqa: BLE001 - also a defect of a provider must not replace the first error
+        except Exception as error:  # noqa: BLE001 - even a bug in a provider must not replace the first error
             reason = error
         where = provider.locate(upload.key)
         _logger.warning("%s: the multipart upload %s %s: %s", where, upload.upload_id, seen, reason)

@@ -1,4 +1,4 @@
-"""What all transfers of one manager share: slots, memory, bandwidth, and the way to worker threads."""
+"""The limits that all transfers of one manager share: slots, memory, bandwidth; and their worker threads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bucketry._core.requests import ObjectRequests
 from bucketry._runtime.batcher import ThreadBatcher
 from bucketry.errors import ConfigError
 
-COPIES = 2  # a body that is sent from memory, and the HTTP client's own copy of it
+COPIES = 2  # the body in memory, and the HTTP client's own copy of it
 
 
 class Quota:
-    """A number of units handed out in the order they were asked for.
+    """A limited number of units, given to callers in the order of their requests.
 
-    A request for more than there are in all waits for all of them, so nothing waits for ever.
+    A request for more units than the limit gets all of them, so no request waits for ever.
     """
 
     def __init__(self, limit: int) -> None:
@@ -35,7 +35,7 @@ class Quota:
         return _Hold(self, units)
 
     async def take(self, units: int) -> int:
-        """Take `units` (at most the limit) and give their number, to be given back."""
+        """Wait for `units` (at most the limit) and take them; return their number, to pass to `give` later."""
         units = min(units, self.limit)
         if units <= self.free and not self._waiting:
             self.free -= units
@@ -49,14 +49,14 @@ class Quota:
             if waiter.done() and not waiter.cancelled():
                 self.give(units)
             else:
-                with suppress(ValueError):  # _wake() may have met it, cancelled, and taken it out
+                with suppress(ValueError):  # _wake() may have removed the cancelled entry already
                     self._waiting.remove(entry)
                 self._wake()
             raise
         return units
 
     def give(self, units: int) -> None:
-        """Give units back and wake who waits for them."""
+        """Give units back, and wake the callers that wait for them."""
         self.free += units
         self._wake()
 
@@ -69,7 +69,7 @@ class Quota:
 
 
 class _Hold:
-    """What `Quota.hold` gives: a class, because a generator's context costs as much as a small request's signature."""
+    """The context of `Quota.hold`; a class, because a generator's context takes as long as signing a small request."""
 
     __slots__ = ("_quota", "_units")
 
@@ -94,15 +94,15 @@ class _Hold:
 
 
 class RateLimiter:
-    """A bound on bytes per second: each body waits until the bytes before it are paid for."""
+    """A limit of bytes per second: each body waits until the bodies before it have used their time at this rate."""
 
     def __init__(self, rate: int | None) -> None:
-        """Remember the rate, bytes per second; `None`: no bound."""
+        """Store the rate in bytes per second; `None`: no limit."""
         self._rate = rate
         self._free_at = 0.0
 
     async def wait(self, size: int) -> None:
-        """Wait until `size` more bytes may be sent or received."""
+        """Wait until a body of `size` bytes may be sent or received."""
         if self._rate is None:
             return
         now = asyncio.get_running_loop().time()
@@ -123,7 +123,7 @@ class Limits:
 
     @classmethod
     def of(cls, config: TransferConfig) -> Limits:
-        """Make them from the configuration."""
+        """Make the limits from the configuration."""
         return cls(
             Quota(config.max_concurrency),
             Quota(config.memory_budget),
@@ -135,7 +135,7 @@ class Limits:
     async def body(self, size: int, *, memory: int) -> AsyncIterator[None]:
         """Hold a slot and `memory` bytes for one body request of `size` bytes.
 
-        Only single requests hold it, and they ask for nothing else meanwhile: no two can wait for each other.
+        The block makes one request and takes no other slot or memory, so two blocks cannot wait for each other.
         """
         async with self.memory.hold(memory), self.slots.hold(1):
             await self.rate.wait(size)
@@ -143,7 +143,7 @@ class Limits:
 
 
 def default_config(provider: ObjectRequests) -> TransferConfig:
-    """Give the configuration for a provider where nobody gave one: no more requests at once than connections."""
+    """Give the default configuration for a provider, with no more parallel requests than it has connections."""
     config = TransferConfig()
     connections = _connections(provider)
     if connections is None or connections >= config.max_concurrency:
@@ -152,16 +152,16 @@ def default_config(provider: ObjectRequests) -> TransferConfig:
 
 
 def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
-    """Give the configuration back.
+    """Check the configuration, and return it.
 
     Raises:
-        ConfigError: It means more requests at once than the provider has connections.
+        ConfigError: It allows more parallel requests than the provider has connections.
     """
     connections = _connections(provider)
     if connections is not None and connections < config.max_concurrency:
         message = (
             f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
-            f"{config.max_concurrency}; raise the one or lower the other"
+            f"{config.max_concurrency}; increase max_connections or decrease max_concurrency"
         )
         raise ConfigError(message)
     return config

@@ -27,7 +27,8 @@ async def every_object(
 ) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
     """Iterate over a listing; the next page is requested when the second entry of a page is taken.
 
-    Cost: 1 request for each page of `capabilities.max_list_keys` entries, and 1 when left early; 2 pages of memory.
+    Cost: 1 request for each page of `capabilities.max_list_keys` entries, 1 more if the iteration is left early; memory
+    for 2 pages.
     """
 
     def page_from(token: str | None) -> Coroutine[Any, Any, ListPage]:
@@ -42,22 +43,22 @@ async def every_object(
             entries = iter(page.entries)
             for entry in entries:
                 yield entry
-                break  # a caller that only wants to know whether there is any object takes no second entry
+                break  # a caller that only checks whether an object exists takes no second entry
             token = page.next_token
             if token is not None and token != marker:
-                # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+                # A plain task: an async generator must not yield inside a task group. `finally` ends the task.
                 ahead = (asyncio.get_running_loop().create_task(page_from(token)),)
-                await asyncio.sleep(0)  # lets the request begin, also where the consumer awaits nothing
+                await asyncio.sleep(0)  # starts the request even if the consumer never awaits
             for entry in entries:
                 yield entry
             if token is None:
                 return
             if token == marker:
-                message = f"{provider.locate(prefix)}: the listing leads back to a page that it has given before"
+                message = f"{provider.locate(prefix)}: the listing never ends: the server repeated a page token"
                 raise filled(TransientError(message), provider.name, "list")
             pages += 1
             if pages & (pages - 1) == 0:
-                marker = token  # the tokens at powers of two: a listing that goes in a circle gives one of them again
+                marker = token  # of page 1, 2, 4, 8, …: in an endless listing, one of these tokens comes again
             await asyncio.wait(ahead)
             page = ahead[0].result()
     finally:

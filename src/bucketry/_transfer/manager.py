@@ -1,4 +1,4 @@
-"""TransferManager: every transfer of one provider, under one limit and one memory budget."""
+"""TransferManager: all transfers of one provider, with one limit of concurrency and one memory budget."""
 
 from __future__ import annotations
 
@@ -36,22 +36,23 @@ from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, Sto
 
 @fills_in_facts
 class TransferManager:
-    """Moves objects of any size, with bounded requests, memory and bandwidth over all its transfers.
+    """Transfers objects of any size, with limits on requests, memory and bandwidth that all its transfers share.
 
-    Downloads are atomic (the target is the old file or the whole new one), pinned to one version and
-    verified; uploads are visible whole or not at all, and nothing stays behind when one fails or is
-    cancelled. Every error is a `StorageError`. Memory is at most `config.memory_budget` plus 1 MiB
-    for each of `config.max_concurrency` bodies; an open `get_many` has a budget of its own.
+    Downloads are atomic (the target is the old file or the whole new one), pinned to one version and verified. Uploads
+    are visible whole or not at all. A transfer that fails or is cancelled leaves no parts and no temporary files.
+    Every error is a `StorageError`. Memory is at most `config.memory_budget` plus 1 MiB for each of
+    `config.max_concurrency` bodies; each open `get_many` has its own budget.
 
-    With `config.max_bandwidth` the bytes of all uploads, downloads and `get_many` pass at that rate on average: each
-    request's body goes as fast as it can, and the next one waits until it is paid for. So files of more than two
-    parts go in parts and ranges everywhere, also on the local disk; a smaller `part_size` makes the flow more even.
-    An object of `get_many` is one body. `get`, `put` of bytes and `stream` are no transfers and are not slowed.
+    `config.max_bandwidth` limits the average rate of all uploads, downloads and `get_many` together. Each request's
+    body is sent at full speed, and the next body waits until the average is kept. Therefore files of more than two
+    parts are transferred in parts and ranges on every provider, also on the local disk; a smaller `part_size` makes the
+    rate more even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
+    `stream`.
 
     Args:
-        provider: Any provider; the manager opens and closes nothing of it.
-        config: Part sizes, limits, verification. `None`: the defaults, and no more requests at once than the provider
-            has connections, if it says so in an attribute `max_connections`.
+        provider: Any provider; the manager neither connects nor disconnects it.
+        config: Part sizes, limits, verification. `None`: the defaults, with no more parallel requests than the
+            provider has connections, if it has an attribute `max_connections`.
 
     Raises:
         ConfigError: `config.max_concurrency` is more than the provider's connections.
@@ -60,7 +61,7 @@ class TransferManager:
     FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "download")
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
-        """Remember provider and configuration; no I/O."""
+        """Store provider and configuration; no I/O."""
         if config is not None and not isinstance(config, TransferConfig):
             message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
             raise ConfigError(message)
@@ -77,7 +78,7 @@ class TransferManager:
         return {"provider": self.provider, "config": self.config}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Begin with free limits."""
+        """Restore provider and configuration; no slot or memory is in use."""
         self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
     async def upload(
@@ -88,20 +89,20 @@ class TransferManager:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a local file: visible whole or not at all; in parallel parts from the threshold on.
+        """Store a local file: visible whole or not at all; in parallel parts if it is larger than the threshold.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
-            progress: Called with `Progress` at most some 10 times a second.
-            **write: What goes with the bytes, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
+            progress: Called with `Progress` about 10 times a second at most.
+            **write: Options of the write, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
         Raises:
             LocalFileError: The file is missing, a directory, or unreadable.
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition, or stores no object so large.
-            IntegrityError: The file changed meanwhile, or other bytes arrived than were sent.
+            UnsupportedError: The provider does not enforce the condition, or the file is larger than its objects.
+            IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
         """
@@ -127,20 +128,20 @@ class TransferManager:
     async def download(
         self, key: str, local_path: StrPath, *, progress: ProgressCallback | None = None
     ) -> TransferResult:
-        """Put an object into a local file: the old file or the whole new one, never a part.
+        """Download an object to a local file; the path always has the old file or the whole new one.
 
-        Missing directories are made; a symbolic link is replaced, not followed.
+        Missing directories are made. A symbolic link is replaced, not followed.
 
         Args:
             key: The object.
             local_path: The file to make or replace.
-            progress: Called with `Progress` at most some 10 times a second.
+            progress: Called with `Progress` about 10 times a second at most.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object was replaced meanwhile.
-            ChecksumMismatchError: The bytes are not those that were stored, twice: all is fetched once more first.
-            IntegrityError: Another number of bytes came than was promised.
+            ChecksumMismatchError: The bytes do not match the stored checksum, also not in a second download.
+            IntegrityError: The number of bytes received differs from the object's size.
             LocalFileError: The file cannot be written, or is a directory.
 
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
@@ -151,7 +152,7 @@ class TransferManager:
     async def upload_many(
         self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
     ) -> BatchResult:
-        """Upload `(local_path, key)` pairs, several at once; a failure of one does not stop the others.
+        """Upload `(local_path, key)` pairs, several at once; if one fails, the others continue.
 
         Cost: as `upload`, for each.
         """
@@ -163,11 +164,11 @@ class TransferManager:
         """Upload `(local_path, key)` pairs, several at once, and iterate over `(key, result or error)` as they finish.
 
         Results come in the order in which the uploads finish. If the consumer is slow, the uploads wait for it. Use
-        `contextlib.aclosing` to leave the iteration early: it stops the uploads under way, and nothing of them remains.
+        `contextlib.aclosing` to leave the iteration early: it stops the unfinished uploads, and no part of them stays.
 
         Args:
-            pairs: Taken as they are needed; an endless iterable is fine.
-            progress: Called with `Progress` at most some 10 times a second for each file.
+            pairs: Read as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` about 10 times a second at most for each file.
 
         Cost: as `upload`, for each. Memory does not grow with the number of pairs.
         """
@@ -180,7 +181,7 @@ class TransferManager:
     async def download_many(
         self, pairs: Iterable[tuple[str, StrPath]], *, progress: ProgressCallback | None = None
     ) -> BatchResult:
-        """Download `(key, local_path)` pairs, several at once; a failure of one does not stop the others.
+        """Download `(key, local_path)` pairs, several at once; if one fails, the others continue.
 
         Cost: as `download`, for each.
         """
@@ -195,8 +196,8 @@ class TransferManager:
         `contextlib.aclosing` to leave the iteration early: it stops the downloads, and no staged file remains.
 
         Args:
-            pairs: Taken as they are needed; an endless iterable is fine.
-            progress: Called with `Progress` at most some 10 times a second for each object.
+            pairs: Read as they are needed; an endless iterable is fine.
+            progress: Called with `Progress` about 10 times a second at most for each object.
 
         Cost: as `download`, for each. Memory does not grow with the number of pairs.
         """
@@ -214,23 +215,22 @@ class TransferManager:
         metadata: Mapping[str, str] | None = None,
         progress: ProgressCallback | None = None,
     ) -> BatchResult:
-        """Upload every file below a directory; `prefix` is taken as a directory of keys.
+        """Upload every file below a directory; each key is the prefix, `/` and the file's relative path.
 
-        Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are
-        reported as failed. Empty directories have no key. What a download has staged there, or left when it was
-        killed (`.bucketry-<16 hex digits>.part`), is passed over, and so are directories named `.bucketry`, in which
-        a local provider keeps what is not an object.
+        Symbolic links to files are followed. Links to directories, sockets and names that are not UTF-8 are reported as
+        failed. Ignored are empty directories, temporary files of downloads (`.bucketry-<16 hex digits>.part`), and
+        directories named `.bucketry`, where a local provider keeps its own files.
 
         Args:
             local_dir: The directory.
-            prefix: The directory of keys; empty: the keys begin with the files' names.
+            prefix: Put before each path: `"models"` means `"models/"`; empty: the keys are the paths.
             metadata: User metadata of each object, printable ASCII.
-            progress: Called with `Progress` at most some 10 times a second for each file.
+            progress: Called with `Progress` about 10 times a second at most for each file.
 
         Raises:
             InvalidMetadataError: The metadata cannot be stored; nothing was uploaded.
             LocalFileNotFoundError: There is no such directory.
-            LocalNotADirectoryError: It is a file.
+            LocalNotADirectoryError: `local_dir` is a file.
 
         Cost: as `upload`, for each file.
         """
@@ -255,17 +255,17 @@ class TransferManager:
         overwrite: bool = True,
         progress: ProgressCallback | None = None,
     ) -> BatchResult:
-        """Download every object below a prefix, taken as a directory of keys; nothing lands outside `local_dir`.
+        """Download every object below a prefix; no file is written outside `local_dir`.
 
-        Keys that are no safe relative path, lead through a symbolic link, or are one name with another
-        key on this file system are reported as failed with `UnsafeKeyError`; the others are downloaded.
+        Some keys fail with `UnsafeKeyError`, and the others are downloaded: a key that is not a safe relative path,
+        whose path goes through a symbolic link, or that has the same file name as another key on this file system.
 
         Args:
-            prefix: Taken as a directory of keys: `"models"` means `"models/"`.
-            local_dir: Made if it is missing.
-            overwrite: `False`: what exists where an object's file would be stays, and its key is in `succeeded`
-                without a result; looked at before the object is fetched.
-            progress: Called with `Progress` at most some 10 times a second.
+            prefix: A directory of keys: `"models"` means `"models/"`.
+            local_dir: The target directory; made if it is missing.
+            overwrite: `False`: if the path of an object exists, it stays, the object is not fetched, and its key is in
+                `succeeded` without a result.
+            progress: Called with `Progress` about 10 times a second at most for each object.
 
         Raises:
             NotFoundError: There is no object below the prefix.
@@ -278,12 +278,12 @@ class TransferManager:
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                collector.note(*await settled(entry.key, self._land(entry, directory, progress, overwrite=overwrite)))
+                collector.note(*await settled(entry.key, self._save(entry, directory, progress, overwrite=overwrite)))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = collector.result()
         if not batch.succeeded and not batch.failed:
-            message = f"{self.provider.locate(below)}: there is no object below it"
+            message = f"{self.provider.locate(below)}: there is no object below this prefix"
             raise NotFoundError(message, key=below)
         return batch
 
@@ -300,17 +300,17 @@ class TransferManager:
     def get_many(
         self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise", "yield"] = "raise"
     ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
-        """Iterate over `(key, bytes)`, prefetching within a memory budget.
+        """Iterate over `(key, bytes)`; the next objects are prefetched within a memory budget.
 
         Args:
-            keys: Taken as they are needed; an endless iterable is fine.
-            ordered: In the order of `keys`, or as they arrive.
+            keys: Read as they are needed; an endless iterable is fine.
+            ordered: `True`: in the order of `keys`; `False`: in the order in which the objects arrive.
             on_error: `"raise"`: the first error ends the iteration. `"yield"`: a key that failed gives
-                `(key, error)`, and the iteration goes on.
+                `(key, error)`, and the iteration continues.
 
         Raises:
             NotFoundError: A key has no object, and `on_error` is `"raise"`.
-            InvalidRequestError: `on_error` is neither.
+            InvalidRequestError: `on_error` is neither `"raise"` nor `"yield"`.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
         """
@@ -331,18 +331,19 @@ class TransferManager:
         )
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy within the bucket, server-side, any size, pinned to the source's version.
+        """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """
         return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
     async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
-        """Copy an object to another provider: by the server within one bucket, else through memory, part by part.
+        """Copy an object to another provider: part by part through memory; on the server if it is the same one.
 
-        A destination without multipart uploads gets it in one request: the object must fit `memory_budget` twice.
+        A destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice
+        the object's size.
 
-        Cost: server-side as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
+        Cost: on the server as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
         """
         if other_provider is self.provider and self.provider.capabilities.copy:
             copied = await self.copy(key, destination_key)
@@ -366,23 +367,23 @@ class TransferManager:
         return await start(self.provider, self._limits.get(), self.config, key, options)
 
     async def adopt_upload(self, key: str, upload_id: str) -> OpenUpload:
-        """Take over a multipart upload that is open, as `StorageProvider.adopt_upload` does.
+        """Continue an open multipart upload, as `StorageProvider.adopt_upload` does.
 
         Cost: none.
         """
         return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
-        """Store a stream as `upload_stream` does, and give the object that it made."""
+        """Store a stream as `upload_stream` does, and give the new object's properties."""
         upload = self._upload(key, options, None)
         await upload.of_stream(chunks)
         return upload.made
 
-    async def _land(
+    async def _save(
         self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
     ) -> TransferResult | None:
         with Facts(self.provider.name, "download", entry.key):
-            if entry.key.endswith("/") and not entry.size:  # a placeholder that consoles make for an empty "directory"
+            if entry.key.endswith("/") and not entry.size:  # consoles make such an object for an empty "directory"
                 await in_thread(directory.make_directory, entry.key)
                 return None
             path = directory.path_of(entry.key)

@@ -1,4 +1,4 @@
-"""Many objects at once: what became of each, and reading ahead of a consumer."""
+"""Many objects at once: collects the outcome of each key, and prefetches objects for a consumer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _END: Any = object()
 
 
 async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
-    """Await one item's step, and give its key with the result, or with the error."""
+    """Await one item's coroutine, and give its key with the result or the error."""
     try:
         return key, await step
     except StorageError as error:
@@ -35,16 +35,16 @@ async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
 
 
 class BatchCollector:
-    """Collects what became of each key of a batch. A key that failed once counts as failed."""
+    """Collects the outcome of each key of a batch. A key that failed once counts as failed."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin without outcomes."""
         self._succeeded: list[str] = []
         self._failed: dict[str, StorageError] = {}
         self._results: dict[str, TransferResult] = {}
 
     def note(self, key: str, outcome: TransferResult | StorageError | None) -> None:
-        """Note how one key ended."""
+        """Add the outcome of one key."""
         if isinstance(outcome, StorageError):
             self._failed[key] = outcome
             return
@@ -53,7 +53,7 @@ class BatchCollector:
             self._results[key] = outcome
 
     def result(self) -> BatchResult:
-        """Give the whole."""
+        """Give the outcomes of all keys."""
         done = tuple(key for key in self._succeeded if key not in self._failed)
         return BatchResult(succeeded=done, failed=self._failed, results=self._results)
 
@@ -70,9 +70,9 @@ async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | Storage
 async def delete_each(
     provider: ObjectRequests, keys: Iterable[str], policy: RetryPolicy
 ) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-    """Delete batch after batch, ask again for what failed in passing, and give what became of each key.
+    """Delete the keys in batches, retry keys with a transient error, and give the outcome of each key.
 
-    Cost: 1 request for each batch, and 1 for each repeat.
+    Cost: 1 request for each batch, and 1 for each retry.
     """
     remaining = iter(keys)
     while batch := tuple(dict.fromkeys(islice(remaining, provider.capabilities.max_delete_keys))):
@@ -104,13 +104,13 @@ async def get_many(
     raises: bool,
     verify: bool,
 ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
-    """Give `(key, bytes)` of each key, prefetching ahead of the consumer within a memory budget.
+    """Give `(key, bytes)` of each key; prefetch the next objects within a memory budget.
 
-    The budget is this iteration's own, so that a consumer may use the same manager meanwhile. A key that fails
-    raises its error, or gives `(key, error)`.
+    Each iteration has its own budget, so the consumer can use the same manager meanwhile. If a key fails, its error is
+    raised if `raises`, else the iteration gives `(key, error)`.
     """
     source = iter(keys)
-    ahead = _Ahead(provider, limits, policy, width, verify=verify)
+    ahead = _Prefetcher(provider, limits, policy, width, verify=verify)
     try:
         while True:
             while len(ahead.objects) < ahead.width and (key := next(source, _END)) is not _END:
@@ -125,20 +125,20 @@ async def get_many(
                 yield done.key, done.task.result()
             del error
             ahead.memory.give(done.held)
-            del done  # its bytes are the consumer's alone
+            del done  # only the consumer keeps the bytes in memory
     finally:
         await stop([one.task for one in ahead.objects])
 
 
 @dataclass(slots=True, eq=False)
 class _Object:
-    """An object that is read ahead.
+    """An object that is prefetched.
 
     Attributes:
-        key: Its name.
-        task: Reads it.
-        held: Of the memory for large ones.
-        decided: It has its memory, or needs none.
+        key: The object's name.
+        task: Reads the object.
+        held: Bytes taken from the memory for large objects.
+        decided: Whether the object has its memory, or needs none.
     """
 
     key: str
@@ -147,18 +147,18 @@ class _Object:
     decided: bool = False
 
 
-class _Ahead:
-    """The objects that one iteration reads ahead, in the order of their keys.
+class _Prefetcher:
+    """The objects that one iteration prefetches, in the order of their keys.
 
-    `width` bounds those whose size is not known or small: each may hold `SMALL` bytes, up to half of the budget.
-    Larger ones share the rest, and take of it in the order of their keys: what waits for memory waits only for
-    what is given before it.
+    `width` limits the number of objects: each may use `SMALL` bytes while its size is unknown, together at most half of
+    the budget. Larger objects share the rest of the budget, in the order of their keys, so each waits only for objects
+    that the consumer gets before it.
     """
 
     def __init__(
         self, provider: ObjectRequests, limits: Limits, policy: RetryPolicy, width: int, *, verify: bool
     ) -> None:
-        """Begin with none."""
+        """Begin without objects."""
         self.width = max(1, min(width, limits.memory.limit // 2 // SMALL))
         self.memory = Quota(max(1, limits.memory.limit - self.width * SMALL))
         self.objects: deque[_Object] = deque()
@@ -170,15 +170,18 @@ class _Ahead:
         self._ended = asyncio.Event()
 
     def begin(self, key: str) -> None:
-        """Begin to read one more."""
+        """Start to read one more object."""
         one = _Object(key)
-        # A plain task, not a group: an async generator must not yield inside one. Its `finally` ends them all.
+        # A plain task: an async generator must not yield inside a task group. The generator's `finally` ends all tasks.
         one.task = asyncio.get_running_loop().create_task(self._read(one))
         one.task.add_done_callback(lambda _: _wake(self._ended))
         self.objects.append(one)
 
     async def ended(self, *, ordered: bool) -> _Object:
-        """Wait for the first one, or for any; take it out only then: who is cancelled meanwhile ends all of them."""
+        """Wait until the first object (or any, if not `ordered`) has ended, and remove it.
+
+        It is removed only then, so that a cancelled consumer still ends the tasks of all objects.
+        """
         while True:
             candidates = islice(self.objects, 1) if ordered else self.objects
             found = next((one for one in candidates if one.task.done()), None)
@@ -198,7 +201,7 @@ class _Ahead:
         (info, data), _ = await once_more(lambda: self._read_small(one))
         if data is not None:
             return data
-        # A large object is asked for again when there is room for it: nobody waits for memory with a slot in hand.
+        # A large object is requested again when there is memory for it: no task holds a slot while it waits for memory.
         while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
             await self._decided.wait()
         one.held = await self.memory.take(info.size)

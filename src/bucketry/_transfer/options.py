@@ -1,4 +1,4 @@
-"""What goes with a write beside its bytes, checked before any of them moves."""
+"""Checks the options of a write (metadata, headers, tags, conditions) before any byte is sent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _HEADERS: tuple[
 
 
 def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywords]) -> WriteOptions:
-    """Check what goes with a write, before any byte moves.
+    """Check the options of a write before any byte is sent.
 
     Raises:
         TypeError: There is no such keyword.
@@ -47,11 +47,11 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
         UnsupportedError: There are tags, and the provider keeps none.
     """
     if unknown := write.keys() - _KNOWN:
-        message = f"a write has no keyword {', '.join(map(repr, sorted(unknown)))}; give {', '.join(sorted(_KNOWN))}"
+        message = f"a write has no keyword {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(sorted(_KNOWN))}"
         raise TypeError(message)
     content_type = write.get("content_type")
-    if all(value is None for value in write.values()):  # what is no key is refused with the request
-        return _only(content_type_of(key) if isinstance(key, str) else None)
+    if all(value is None for value in write.values()):  # a key that is not a string is refused later, by the request
+        return _only_content_type(content_type_of(key) if isinstance(key, str) else None)
     row, where = provider.capabilities, provider.locate(str(key))
     for name in _HEADERS:
         check_header(name, write.get(name), where)
@@ -74,6 +74,6 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
 
 
 @lru_cache(maxsize=256)
-def _only(content_type: str | None) -> WriteOptions:
-    """Give the options of most writes."""
+def _only_content_type(content_type: str | None) -> WriteOptions:
+    """Give the options of a write that has only a content type, as most writes do."""
     return WriteOptions(content_type=content_type)

@@ -1,4 +1,4 @@
-"""How an object is cut into parts: pure functions."""
+"""Cuts objects into parts and ranges: pure functions."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ GROWTH_INTERVAL = 1_000  # parts of a stream of unknown length after which the p
 
 @dataclass(frozen=True, slots=True)
 class PartPlan:
-    """An object of `size` bytes in parts of `part_size`, the last one shorter or equal."""
+    """An object of `size` bytes in parts of `part_size` bytes; the last part may be shorter."""
 
     size: int
     part_size: int
 
     @property
     def count(self) -> int:
-        """How many parts there are; 0 for an empty object."""
+        """The number of parts; 0 for an empty object."""
         return -(-self.size // self.part_size)
 
     def ranges(self) -> Iterator[ByteRange]:
-        """Give the parts in order; together they are `[0, size)`, each byte once."""
+        """Give the parts in order; together they cover `[0, size)`, each byte once."""
         for start in range(0, self.size, self.part_size):
             yield ByteRange(start, min(start + self.part_size, self.size))
 
 
 def check_part_size(part_size: int | None, limits: Capabilities, where: str) -> None:
-    """Refuse a part size outside the vendor's limits; where it has no parts, there is nothing to refuse.
+    """Refuse a part size outside the vendor's limits; do nothing if the vendor has no multipart uploads.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: The part size is too small or too large.
     """
     if limits.multipart and part_size is not None and not limits.min_part_size <= part_size <= limits.max_part_size:
         message = (
@@ -47,16 +47,16 @@ def check_part_size(part_size: int | None, limits: Capabilities, where: str) -> 
 
 
 def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: str) -> PartPlan:
-    """Cut an upload so that the vendor takes it: equal parts, never too many, too small or too large.
+    """Cut an upload into equal parts, within the vendor's limits for their number and size.
 
     Args:
-        size: Of the whole object, bytes.
+        size: Length of the whole object in bytes.
         limits: The vendor's row.
-        part_size: What the user asked for; grown where the object would need too many parts.
-        where: Begins the message of an error.
+        part_size: Bytes of a part, from the user; increased if the object would need too many parts.
+        where: The object's URL, for error messages.
 
     Raises:
-        UnsupportedError: The object is larger than the vendor stores, or than it takes without parts.
+        UnsupportedError: The object is larger than the vendor stores, or accepts without multipart uploads.
         ConfigError: `part_size` is outside the vendor's limits.
     """
     if size > limits.max_object_size:
@@ -77,15 +77,15 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
 
 
 def plan_download(size: int, part_size: int | None) -> PartPlan:
-    """Cut a download into ranges; no vendor limits their size or number."""
+    """Cut a download into ranges; vendors do not limit their size or number."""
     return PartPlan(size, part_size or PART_SIZE)
 
 
 def stream_part_size(part_number: int, limits: Capabilities, part_size: int | None) -> int:
-    """Give the length of a part of a stream whose end is unknown.
+    """Give the length in bytes of a part of a stream of unknown length.
 
-    It doubles every 1,000 parts, so that 10,000 parts hold more than the largest object; where the
-    vendor needs equal parts it stays as it is.
+    It doubles every 1,000 parts, so that 10,000 parts hold more than the largest object. It does not grow if the vendor
+    needs equal parts.
     """
     first = part_size or max(PART_SIZE, limits.min_part_size)
     if limits.equal_part_sizes:

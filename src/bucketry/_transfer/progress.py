@@ -1,4 +1,4 @@
-"""Progress reports: the total at once, then at most some ten a second for each key, none lost at the end."""
+"""Progress reports: the total at the start, then about ten a second at most for each key, and the last one always."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from bucketry._core.values import Progress
 
-INTERVAL = 0.1  # seconds; more often slows transfers and no eye follows: https://github.com/boto/s3transfer/pull/50
+INTERVAL = 0.1  # seconds; more reports slow the transfer down: https://github.com/boto/s3transfer/pull/50
 
 ProgressCallback = Callable[[Progress], object]
 
@@ -25,13 +25,13 @@ class Meter:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin at zero, and report that."""
+        """Begin at zero, and report it."""
         self._clock = clock
         self._callback = callback
         self._key = key
         self._total = total
         self._done = 0
-        self._moving: dict[object, Callable[[], int]] = {}  # bodies under way, each with the bytes that it has moved
+        self._moving: dict[object, Callable[[], int]] = {}  # for each unfinished body: gives its transferred bytes
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
         self._reported = 0
@@ -41,20 +41,20 @@ class Meter:
 
     @property
     def transferred(self) -> int:
-        """Bytes moved so far, those of bodies under way included."""
+        """Bytes transferred so far, including those of unfinished bodies."""
         return self._done + sum(moved() for moved in self._moving.values())
 
     @property
     def _unfinished(self) -> int:
-        """Bytes moved, less than the total: that is reported when the object is there."""
+        """Bytes transferred, but less than the total, which is only reported when the object is complete."""
         return min(self.transferred, self._total - 1) if self._total else self.transferred
 
     def count(self, count: int) -> None:
-        """Count bytes, and call nobody: what ends a transfer must not be replaced by what a callback raises."""
+        """Count bytes without a call of the callback, whose error could replace the error that ends a transfer."""
         self._done += count
 
     def add(self, count: int) -> None:
-        """Count bytes and report if it is time."""
+        """Count bytes, and report if the last report is old enough."""
         self.count(count)
         if self._failure is not None:
             raise self._failure
@@ -63,10 +63,10 @@ class Meter:
 
     @contextmanager
     def watching(self, moved: Callable[[], int]) -> Iterator[None]:
-        """Report what a body has moved while it is under way; `add` counts it afterwards.
+        """Report the bytes of a body while it is transferred; `add` counts them afterwards.
 
         Args:
-            moved: Gives the number of bytes; they are counted by another thread.
+            moved: Gives the number of bytes transferred so far, which another thread counts.
         """
         if self._callback is None:
             yield
@@ -80,11 +80,11 @@ class Meter:
             del self._moving[body]
 
     def take_back(self) -> None:
-        """Forget the bytes counted so far: they come again."""
+        """Set the count to zero: all bytes are transferred again."""
         self._done = 0
 
     def finish(self) -> None:
-        """Report what was not reported yet."""
+        """Report the bytes that were not reported yet."""
         if self._callback is not None and self.transferred != self._reported:
             self._report(whole=True)
 
@@ -99,12 +99,12 @@ class Meter:
         try:
             if self._unfinished != self._reported and self._clock() - self._last >= INTERVAL / 2:
                 self._report()
-        except Exception as exc:  # noqa: BLE001 - the callback's own; it ends the transfer when that next counts
+        except Exception as exc:  # noqa: BLE001 - the callback's own; the next call of `add` raises it
             self._failure = exc
         self._schedule_report()
 
     def _report(self, *, whole: bool = False) -> None:
-        assert self._callback is not None  # noqa: S101 - the callers have asked
+        assert self._callback is not None  # noqa: S101 - every caller checks it
         transferred = self.transferred if whole else self._unfinished
         increment, self._reported = transferred - self._reported, transferred
         self._last = self._clock()

@@ -1,4 +1,4 @@
-"""Where an upload's bytes come from: an open file by ranges, or a stream cut into pieces."""
+"""The sources of an upload's bytes: an open file, read in ranges, or a stream, cut into pieces."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from bucketry.errors import LocalFileError, LocalIsADirectoryError
 
 
 class Slicer:
-    """Cuts a stream of chunks into pieces of exactly the lengths asked for, the last one shorter."""
+    """Cuts a stream of chunks into pieces of exactly the requested lengths; the last piece may be shorter."""
 
     def __init__(self, chunks: AsyncIterable[bytes]) -> None:
         """Begin before the first chunk."""
         self._chunks = aiter(chunks)
         self._buffer = bytearray()
-        self._chunk = memoryview(b"")  # what of the last chunk is not in the buffer yet
+        self._chunk = memoryview(b"")  # the rest of the last chunk, not in the buffer yet
         self._exhausted = False
         self.taken = 0
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left."""
+        """Whether no byte is left."""
         return self._exhausted and not self._buffer and not self._chunk
 
     async def take(self, size: int) -> bytes:
         """Give the next `size` bytes, fewer at the end; afterwards `ended` tells whether these were the last."""
-        while len(self._buffer) <= size:  # one byte more tells whether this piece is the last
-            if not self._chunk and (self._exhausted or not await self._draw()):
+        while len(self._buffer) <= size:  # one more byte shows that this piece is not the last
+            if not self._chunk and (self._exhausted or not await self._next_chunk()):
                 break
             room = size + 1 - len(self._buffer)
             self._buffer += self._chunk[:room]
@@ -45,7 +45,7 @@ class Slicer:
         self.taken += len(piece)
         return piece
 
-    async def _draw(self) -> bool:
+    async def _next_chunk(self) -> bool:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
@@ -54,19 +54,19 @@ class Slicer:
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
             message = f"a stream to put must give bytes, not {type(chunk).__name__}"
             raise TypeError(message)
-        self._chunk = memoryview(bytes(chunk))  # a buffer may be used again by who gave it
+        self._chunk = memoryview(bytes(chunk))  # a copy: the caller may reuse its buffer
         return True
 
 
 @dataclass(slots=True)
 class Source:
-    """A file being uploaded, and how it was when it was opened.
+    """A file that is uploaded, and its state when it was opened.
 
     Attributes:
-        fd: The open file; closed already where there is `data`.
-        size: Its length in bytes.
-        as_of: Its state, as `file_state` gives it.
-        data: All of its bytes, where it is small.
+        fd: The open file; closed already if there is `data`.
+        size: The file's length in bytes.
+        as_of: The file's state, as `file_state` gives it.
+        data: All bytes of a small file, else `None`.
     """
 
     fd: int
@@ -75,22 +75,22 @@ class Source:
     data: bytes | None = None
 
     def range(self, start: int, end: int, sent: ByteCounter | None = None) -> FileRange:
-        """Give a range of it as the body of a request, which fails where the file has changed by then."""
+        """Give a range of the file as the body of a request, which fails if the file has changed by then."""
         return FileRange(self.fd, start, end, as_of=self.as_of, sent=sent)
 
 
 @asynccontextmanager
 async def opened(path: str, at_once: int, where: str, batcher: ThreadBatcher) -> AsyncIterator[Source]:
-    """Open a regular file for reading; one of at most `at_once` bytes is read and closed in the same hop to a thread.
+    """Open a regular file for reading; a file of at most `at_once` bytes is read and closed in the same thread call.
 
     Raises:
-        LocalFileNotFoundError: There is none.
-        LocalIsADirectoryError: It is a directory.
-        LocalPermissionError: It may not be read.
-        LocalFileError: It is a device, a FIFO or a socket, has bytes and says that it has none, or no name is given.
-        IntegrityError: It changed while it was read.
+        LocalFileNotFoundError: The file does not exist.
+        LocalIsADirectoryError: The path is a directory.
+        LocalPermissionError: The process may not read the file.
+        LocalFileError: The path is a device, a FIFO or a socket, or is empty; or the file has bytes, but size 0.
+        IntegrityError: The file changed while it was read.
     """
-    descriptors: list[int] = []  # filled by the thread, so that a cancelled open is closed as well
+    descriptors: list[int] = []  # filled in the thread, so that a file is closed even if its opening was cancelled
     try:
         yield await batcher.run(_open, path, at_once, where, descriptors)
     finally:
@@ -113,7 +113,7 @@ def _open(path: str, at_once: int, where: str, descriptors: list[int]) -> Source
         message = f"{path}: is not a regular file; put its bytes as a stream"
         raise LocalFileError(message, path=path)
     if not found.st_size and _has_bytes(fd, path):
-        message = f"{path}: says that it has 0 bytes, and has some, as in /proc; put its bytes as a stream"
+        message = f"{path}: its size is reported as 0, but it has bytes, like files in /proc; put its bytes as a stream"
         raise LocalFileError(message, path=path)
     source = Source(fd, found.st_size, file_state(found))
     if source.size <= at_once:

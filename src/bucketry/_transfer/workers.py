@@ -1,4 +1,4 @@
-"""A fixed number of workers on one shared iterator: each item is taken once, and never a task for each."""
+"""A fixed number of workers that share one iterator: each item is taken once, and not every item needs a task."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ R = TypeVar("R")
 
 
 async def run_workers(worker: Callable[[], Coroutine[Any, Any, None]], width: int) -> None:
-    """Run `width` workers, each of which takes items of one shared iterator until there is none left.
+    """Run `width` workers; each takes items of one shared iterator until no item is left.
 
-    An error of one stops the others and is raised itself. Of several errors the first one is raised, with their group
-    as its cause: callers write `except NotFoundError`, not `except*`.
+    An error in one worker stops the others and is raised, not wrapped in a group. If several workers fail, the first
+    error is raised, with the group as its cause: callers write `except NotFoundError`, not `except*`.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -31,9 +31,9 @@ async def run_workers(worker: Callable[[], Coroutine[Any, Any, None]], width: in
 async def fan_out(
     items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[object]], *, width: int
 ) -> None:
-    """Act on every item, on `width` of them at once; errors are those of `run_workers`.
+    """Call `act` for every item, at most `width` at once; errors are raised as by `run_workers`.
 
-    A generator of the items is closed, however this ends.
+    If `items` is a generator, it is closed at the end, also after an error.
     """
     if not isinstance(items, AsyncGenerator):
         return await run_workers(_from_iterator(items, act), width)
@@ -44,7 +44,7 @@ async def fan_out(
 async def fan_out_each(
     items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[R]], *, width: int
 ) -> AsyncGenerator[R, None]:
-    """Act on every item, on `width` of them at once, and give each result as soon as it is there.
+    """Call `act` for every item, at most `width` at once, and give each result as soon as it is ready.
 
     If the consumer is slow, at most two times `width` results wait for it, and then the work pauses. An error is
     raised as by `fan_out`, after the results that were ready before it. The work has stopped when the iteration has
@@ -61,7 +61,7 @@ async def fan_out_each(
             room.clear()
             await room.wait()
 
-    # A plain task, not a group: an async generator must not yield inside one. `finally` ends it.
+    # A plain task: an async generator must not yield inside a task group. `finally` ends the task.
     work = asyncio.get_running_loop().create_task(fan_out(items, one, width=width))
     work.add_done_callback(lambda _: changed.set())
     try:
@@ -70,7 +70,7 @@ async def fan_out_each(
                 result = results.popleft()
                 room.set()
                 yield result
-                del result  # the consumer may wait long for the next one
+                del result  # frees its memory before a long wait for the next result
             if not work.done():
                 changed.clear()
                 await changed.wait()
@@ -80,14 +80,14 @@ async def fan_out_each(
 
 
 async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until all have ended, however they do; a cancellation that comes meanwhile waits too."""
+    """Cancel tasks and wait until all have ended; a cancellation of the caller takes effect only after that."""
     for task in tasks:
         task.cancel()
     cancelled = None
     for task in tasks:
         cancelled = await until_done(task) or cancelled
         if not task.cancelled():
-            task.exception()  # fetched, so that the loop does not report it as lost
+            task.exception()  # retrieved, so that the event loop does not log it
     if cancelled is not None:
         raise cancelled
 
@@ -107,7 +107,7 @@ def _from_iterator(
 def _from_async(
     source: AsyncGenerator[T, None], act: Callable[[T], Awaitable[object]]
 ) -> Callable[[], Coroutine[Any, Any, None]]:
-    turn = asyncio.Lock()  # an asynchronous generator cannot be asked twice at once
+    turn = asyncio.Lock()  # only one task at a time can await an asynchronous generator
 
     async def worker() -> None:
         while True:
@@ -117,7 +117,7 @@ def _from_async(
                 except StopAsyncIteration:
                     return
             await act(item)
-            del item  # it may hold a part's bytes, and the next one is a while in coming
+            del item  # frees a part's bytes before waiting for the next one
 
     return worker
 

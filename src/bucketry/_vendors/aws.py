@@ -22,10 +22,10 @@ VENDOR = Vendor(
         max_part_size=5 * GiB,
         max_parts=10_000,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 keys get MalformedXML (live, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys get MalformedXML (Cmdr's run, 2026-10)
         max_key_length=1_024,
         max_metadata_size=2_048,
-        # All four are enforced for concurrent writes, too: 412, or 409 ConditionalRequestConflict (live, 2026-10).
+        # All four are enforced for concurrent writes too: 412, or 409 ConditionalRequestConflict (Cmdr's run).
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,

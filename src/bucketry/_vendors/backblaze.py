@@ -12,7 +12,7 @@ VENDOR = Vendor(
     name="backblaze",
     title="Backblaze B2",
     scheme="b2",
-    # When a daily cap is used up, requests get 403 AccessDenied until 00:00 UTC (live, 2026-10).
+    # When a daily cap is used up, requests get 403 AccessDenied until 00:00 UTC (Cmdr's run, 2026-10).
     denied_hint="the key may not do this, or a daily cap of the account is used up",
     capabilities=Capabilities(
         max_object_size=10 * 10**12,
@@ -23,18 +23,18 @@ VENDOR = Vendor(
         max_part_size=5 * 10**9,
         max_parts=10_000,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 keys get InvalidRequest (live, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys get InvalidRequest (Cmdr's run, 2026-10)
         max_key_length=1_024,
         # The limit is 7,000 bytes including the percent-encoded key, but 2,048 with SSE-C: the smallest is used.
         max_metadata_size=2_048,
-        # If-None-Match and If-Match get 501 NotImplemented on every write (live, 2026-10).
+        # If-None-Match and If-Match get 501 NotImplemented on every write (Cmdr's run, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,
         complete_if_match=False,
         get_if_match=False,  # unverified; standard HTTP includes it
-        copy_source_if_match=True,  # 412 (live, 2026-10)
-        # Accepted as a header since mid-2025; a wrong value gets BadDigest (live, 2026-10).
+        copy_source_if_match=True,  # 412 (Cmdr's run, 2026-10)
+        # Accepted as a header since mid-2025; a wrong value gets BadDigest (Cmdr's run, 2026-10).
         put_checksum="crc32",
         multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
         stored_checksums=(),  # unverified: no report of a read that returns one
@@ -42,7 +42,7 @@ VENDOR = Vendor(
         copy=True,
         presign_methods=("GET", "PUT"),
         presign_post=False,  # not supported
-        max_presign_expiry=604_800,  # not documented; a URL of 7 days worked (live, 2026-10)
+        max_presign_expiry=604_800,  # not documented; a URL of 7 days worked (Cmdr's run, 2026-10)
         versions=True,
         tags=False,  # x-amz-tagging is refused
         encryption=("AES256",),  # SSE-B2; there is no KMS, and a customer's key is unverified

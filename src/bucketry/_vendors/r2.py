@@ -12,7 +12,7 @@ VENDOR = Vendor(
     name="cloudflare_r2",
     title="Cloudflare R2",
     scheme="r2",
-    # For a bucket that the token cannot see, R2 never answers NoSuchBucket (live, 2026-10).
+    # For a bucket that the token cannot see, R2 never answers NoSuchBucket (Cmdr's run, 2026-10).
     denied_hint="the token may not do this, or it cannot see this bucket: check name, account and jurisdiction",
     capabilities=Capabilities(
         max_object_size=5 * TiB - 5 * GiB,  # the limits page says "4.995 TiB"
@@ -22,12 +22,12 @@ VENDOR = Vendor(
         min_part_size=5 * MiB,
         max_part_size=5 * GiB - 5 * MiB,
         max_parts=10_000,
-        equal_part_sizes=True,  # else InvalidPart (10048), for a larger last part too (live, 2026-10)
+        equal_part_sizes=True,  # else InvalidPart (10048), for a larger last part too (Cmdr's run, 2026-10)
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 keys are refused (live, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys are refused (Cmdr's run, 2026-10)
         max_key_length=1_024,
         max_metadata_size=8_192,
-        # For Put and Complete; CopyObject ignores If-None-Match, and R2 has its own header for it (live, 2026-10).
+        # For Put and Complete; CopyObject ignores If-None-Match, and R2 has its own header for it (Cmdr's run).
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,
@@ -51,7 +51,7 @@ VENDOR = Vendor(
         encryption=("customer",),  # R2 encrypts everything; headers that ask for AES256 or KMS are not implemented
         request_payer=False,
         expected_bucket_owner=False,
-        key_normalization="NFC",  # an NFD key and its NFC form are the same object (docs, and live 2026-10)
+        key_normalization="NFC",  # an NFD key and its NFC form are the same object (docs, and Cmdr's run)
     ),
     # The value for the jurisdiction includes a dot: ".eu".
     endpoint_template="https://{account_id}{jurisdiction}.r2.cloudflarestorage.com",

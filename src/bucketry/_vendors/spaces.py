@@ -25,14 +25,14 @@ VENDOR = Vendor(
         max_delete_keys=1_000,
         max_key_length=1_024,
         max_metadata_size=2_048,  # unverified; AWS's limit
-        # Enforced only on PutObject; CompleteMultipartUpload ignores it and answers 200 (live, 2026-10).
+        # Enforced only on PutObject; CompleteMultipartUpload ignores it and answers 200 (Cmdr's run, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=False,
         put_if_match=False,  # unverified
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
-        copy_source_if_match=False,  # ignored on CopyObject and UploadPartCopy (live, 2026-10)
-        # The signed payload hash, because an object with a wrong x-amz-checksum-crc32 is stored (live, 2026-10).
+        copy_source_if_match=False,  # ignored on CopyObject and UploadPartCopy (Cmdr's run, 2026-10)
+        # The signed payload hash: Spaces stores an object even if its x-amz-checksum-crc32 is wrong (Cmdr's run).
         put_checksum="sha256",
         multipart_checksum="sha256",
         stored_checksums=(),
@@ -64,7 +64,7 @@ VENDOR = Vendor(
     ),
     signing_region="{region}",
     addressing_style="path",
-    wrong_region_as_missing_bucket=True,  # the answer is NoSuchBucket, never a redirect (live, 2026-10)
+    wrong_region_as_missing_bucket=True,  # the answer is NoSuchBucket, never a redirect (Cmdr's run, 2026-10)
     autodelete_days=30,  # 90 before 2026
     write_rate=(
         "1,500 requests a second for each client address; 800 a second for each bucket (older ones 500, of "

@@ -13,7 +13,7 @@ VENDOR = Vendor(
     title="Wasabi",
     scheme="wasabi",
     capabilities=Capabilities(
-        max_object_size=5 * 10**12,  # unverified; often given as 5 TB, and the decimal unit is safe
+        max_object_size=5 * 10**12,  # unverified; often given as 5 TB: the smaller of the two units, 10**12 and 2**40
         max_put_size=5 * 10**9,  # unverified; the limit of a part, 5 GB
         max_copy_size=5 * 10**9,  # unverified
         multipart=True,
@@ -21,17 +21,17 @@ VENDOR = Vendor(
         max_part_size=5 * 10**9,
         max_parts=10_000,  # unverified; AWS's limit
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # accepted 1,001 (live, 2026-10); undocumented
+        max_delete_keys=1_000,  # accepted 1,001 (Cmdr's run, 2026-10); undocumented
         max_key_length=1_024,
         max_metadata_size=2_048,  # unverified; AWS's limit
-        # Put, Complete and Copy ignore If-None-Match: they overwrite and answer 200 (live, 2026-10).
+        # Put, Complete and Copy ignore If-None-Match: they overwrite and answer 200 (Cmdr's run, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
-        put_if_match=False,  # unverified, but unlikely, because If-None-Match is ignored
+        put_if_match=False,  # unverified; probably ignored, because If-None-Match is ignored
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
-        copy_source_if_match=False,  # ignored (live, 2026-10)
-        # For crc64nvme, the vendor's page says rejected, but a live run saw it accepted. crc32 is not in dispute.
+        copy_source_if_match=False,  # ignored (Cmdr's run, 2026-10)
+        # For crc64nvme, the vendor's page says rejected, but Cmdr's run saw it accepted. crc32 is not in dispute.
         put_checksum="crc32",
         multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
         stored_checksums=(),

@@ -251,7 +251,7 @@ class AnswerReader:
             if not (length.isascii() and length.isdigit()) or len(length) > 18:  # noqa: PLR2004 - below 2**63
                 raise ProtocolError(f"its length is {length[:40]!r}")
             size = int(length)
-        # Matched in the exact bytes, blanks included: the parser might read another spelling differently.
+        # Compare the exact bytes: if the header is written in another way, the parser may understand it differently.
         if coding is not None and (size is not None or not _CHUNKED.search(head)):
             raise ProtocolError("its body is framed in a way that can be read differently")
         if not self._has_body or status in _NO_BODY:

@@ -1,4 +1,4 @@
-"""A provider seen through a prefix, as `open_storage("s3://bucket/prefix")` gives it."""
+"""A provider of the objects below a prefix, as `open_storage("s3://bucket/prefix")` gives it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from bucketry.providers.provider import StorageProvider
 
 
 class PrefixedProvider(WrappedRequests, StorageProvider):
-    """Another provider's objects below a prefix, under keys without it.
+    """The objects of another provider below a prefix; their keys here are without the prefix.
 
     Args:
-        inner: The provider that does the work.
-        prefix: Put before every key as it is; usually ends in `/`.
-        transfer: How `upload`, `download` and streams are transferred; `None`: as the inner provider does.
+        inner: The provider that makes the requests.
+        prefix: Added before every key, unchanged; usually ends in `/`.
+        transfer: The configuration of `upload`, `download` and streams; `None`: the inner provider's.
     """
 
     def __init__(self, inner: StorageProvider, prefix: str, *, transfer: TransferConfig | None = None) -> None:
-        """Remember what is wrapped; no I/O."""
+        """Store the provider and the prefix; no I/O."""
         WrappedRequests.__init__(self, inner, prefix)
         StorageProvider.__init__(self, transfer or inner.transfer.config)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what is wrapped and how."""
+        """Pickle the inner provider, the prefix and the configuration."""
         return _restore, (self.inner, self.prefix, self.transfer.config)
 
 

@@ -1,4 +1,4 @@
-"""StorageProvider: everything users call on a provider, made of the requests it can do."""
+"""StorageProvider: the base of all providers, with every method that users call, built on single requests."""
 
 from __future__ import annotations
 
@@ -33,37 +33,41 @@ from bucketry.providers.reads import ReadMethods
 
 @fills_in_facts
 class StorageProvider(ReadMethods):
-    """The base of every provider: a class that writes `RequiredRequests` gets all of `IStorageProvider` from it.
+    """The base class of every provider: a subclass that implements `RequiredRequests` gets all of `IStorageProvider`.
 
-    What else a provider can do is told by its row, `capabilities`, and written by its class; what it cannot is refused
-    by `UnsupportedError` before anything is sent.
+    A provider's `capabilities` list its optional features, and its class implements them. A method of a feature that
+    the provider does not have raises `UnsupportedError` before anything is sent.
 
-    A provider holds configuration only. It pickles, and works after a fork, in a spawned process and
-    in a second event loop; without `connect` its first call opens what it needs.
+    A provider holds configuration only. It can be pickled, and works after a fork, in a spawned process and in a second
+    event loop. `connect` is optional: the first call opens the connections that it needs.
     """
 
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the last two: the manager does
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the manager does the last two
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
-        """Remember how `upload`, `download` and streams are transferred; no I/O.
+        """Store the configuration of `upload`, `download` and streams; no I/O.
 
         Raises:
-            TypeError: The class leaves a required request unwritten, or one that its row promises; names it.
+            TypeError: The class lacks a method that is required, or that its `capabilities` promise; the message names
+                the method.
         """
         kind = type(self)
         if missing := unwritten(kind):
-            message = f"{kind.__name__} must write {', '.join(missing)}: every provider has these"
+            message = f"{kind.__name__} must write {', '.join(missing)}: every provider needs these methods"
             raise TypeError(message)
         for promise, names in unkept(kind, self.capabilities).items():
             message = (
                 f"{kind.__name__} must write {', '.join(names)}: its row promises capabilities.{promise}; "
-                "write them, or take the promise back"
+                "write these methods, or remove the promise from the row"
             )
             raise TypeError(message)
         self.transfer = TransferManager(self, transfer)
 
     def __init_subclass__(cls) -> None:
-        """Let the requests that a provider writes refuse what its row does not promise, and their errors say where."""
+        """Wrap the request methods of a subclass.
+
+        They refuse what the row does not promise, and their errors name the provider and the operation.
+        """
         super().__init_subclass__()
         document(cls)
         fills_in_facts(cls, REQUESTS)
@@ -85,7 +89,7 @@ class StorageProvider(ReadMethods):
         await self.disconnect()
 
     def __repr__(self) -> str:
-        """Name class and place; never a credential."""
+        """Show the class and the URL, without credentials."""
         try:
             place = self.locate()
         except AttributeError:  # error reports also show a provider that its constructor did not finish
@@ -97,22 +101,31 @@ class StorageProvider(ReadMethods):
     async def upload(
         self, local_path: StrPath, remote_path: str, metadata: Mapping[str, str] | None = None
     ) -> TransferResult:
-        """Store a local file: any size, parallel parts, visible whole or not at all.
+        """Store a local file of any size, in parallel parts if it is large; visible whole or not at all.
+
+        Args:
+            local_path: A regular file; it must not change meanwhile.
+            remote_path: The object's key.
+            metadata: User metadata, printable ASCII.
 
         Raises:
             LocalFileError: The file is missing, a directory, or unreadable.
-            IntegrityError: The file changed meanwhile, or other bytes arrived than were sent.
+            IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
         """
         return await self.transfer.upload(local_path, remote_path, metadata=metadata)
 
     async def download(self, remote_path: str, local_path: StrPath) -> TransferResult:
-        """Put an object into a local file: the old file or the whole new one, never a part.
+        """Download an object to a local file; the path always has the old file or the whole new one.
+
+        Args:
+            remote_path: The object's key.
+            local_path: The file to make or replace; missing directories are made.
 
         Raises:
             NotFoundError: There is no such object.
-            IntegrityError: The bytes are not those that were stored.
+            IntegrityError: The bytes differ from those that were stored.
             LocalFileError: The file cannot be written, or is a directory.
 
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
@@ -122,26 +135,26 @@ class StorageProvider(ReadMethods):
     async def list_files(self, prefix: str | None = None) -> list[str]:
         """Give every key that begins with the literal prefix, in UTF-8 binary order.
 
-        Cost: 1 request for each 1,000 keys; memory for all of them (`list` gives them one by one).
+        Cost: 1 request for each 1,000 keys; memory for all keys (`list` gives them one by one).
         """
         return sorted([entry.key async for entry in self.list(prefix or "")])
 
     # --- bytes ---------------------------------------------------------------------------------------
 
     async def put(self, key: str, data: Content, **write: Unpack[WriteKeywords]) -> ObjectInfo:
-        """Store bytes, or a stream of unknown length with bounded memory, under the key.
+        """Store bytes under the key, or a stream of unknown length, with bounded memory.
 
         Args:
             key: The object.
             data: `bytes`, `bytearray`, `memoryview`, or an asynchronous iterable of bytes.
-            **write: What goes with the bytes, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
+            **write: Options of the write, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
         Raises:
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition or keeps no tags, or the stream is longer
-                than a provider without multipart uploads takes; nothing was stored.
-            InvalidRequestError: A header's text, or a tag, cannot be sent; nothing was sent.
+            UnsupportedError: The provider does not enforce the condition, has no tags, or has no multipart uploads and
+                the stream is too long for one request; nothing was stored.
+            InvalidRequestError: A header or a tag has characters that cannot be sent; nothing was sent.
 
         Cost: 1 request; a stream longer than a part: 1 for each part and 3 more.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
@@ -164,13 +177,13 @@ class StorageProvider(ReadMethods):
             raise
 
     async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> Upload:
-        """Open a multipart upload whose parts the caller puts: from several tasks or processes, in any order.
+        """Open a multipart upload; the caller puts its parts, from several tasks or processes, in any order.
 
-        `async with await provider.start_upload("key") as upload: …` aborts it on an error; see `Upload`.
+        `async with await provider.start_upload("key") as upload: …` aborts the upload on an error; see `Upload`.
 
         Args:
-            key: The object that it is to make; an object that is there stays until the commit.
-            **write: What goes with the bytes, see `WriteKeywords`. Conditions are judged at the commit.
+            key: The object that the upload makes; an existing object stays until the commit.
+            **write: Options of the write, see `WriteKeywords`. The provider checks conditions at the commit.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads, or does not enforce the condition.
@@ -181,11 +194,11 @@ class StorageProvider(ReadMethods):
         return await self.transfer.start_upload(key, **write)
 
     async def adopt_upload(self, key: str, upload_id: str) -> Upload:
-        """Take over a multipart upload that another object or process has started.
+        """Continue a multipart upload that another object or process has started.
 
         Args:
-            key: The object that it is to make.
-            upload_id: As `Upload.upload_id` or `list_uploads` gave it. Whether it is open shows with the first request.
+            key: The object that the upload makes.
+            upload_id: From `Upload.upload_id` or `list_uploads`. If no such upload is open, the first request fails.
 
         Cost: none.
         """
@@ -206,7 +219,7 @@ class StorageProvider(ReadMethods):
         page: tuple[MultipartUpload, ...] = ()
         with Facts(self.name, "list_uploads"):
             while True:
-                before = set(page)  # a server that ignores where to go on answers the same for ever
+                before = set(page)  # a server that ignores the markers gives the same page for ever
                 page = await self.list_multiparts(prefix, after=page[-1] if page else None)
                 new = [upload for upload in page if upload not in before]
                 for upload in new:
@@ -233,17 +246,17 @@ class StorageProvider(ReadMethods):
 
         Args:
             prefix: Literal: `"bus"` matches `"bush/a"`.
-            delimiter: Such as `"/"`: keys that hold it after the prefix are given as one `CommonPrefix`.
-            start_after: Only keys that sort after it.
+            delimiter: Such as `"/"`: all keys below the same "directory" are given as one `CommonPrefix`.
+            start_after: Only give keys that sort after this one.
 
-        Cost: 1 request for each page of 1,000 entries, the next one made ahead; 2 pages of memory.
+        Cost: 1 request for each page of 1,000 entries, the next page requested early; memory for 2 pages.
         """
         return every_object(self, prefix, delimiter=delimiter, start_after=start_after)
 
     async def list_versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
         """Iterate over the versions and delete markers of the objects whose keys begin with the literal prefix.
 
-        They come in UTF-8 binary order of their keys, of one key the latest first.
+        They come in UTF-8 binary order of their keys; the versions of one key come latest first.
 
         Args:
             prefix: Literal: `"bus"` matches `"bush/a"`.
@@ -256,7 +269,7 @@ class StorageProvider(ReadMethods):
         """
         with Facts(self.name, "list_versions"):
             if not self.capabilities.versions:
-                await KeepsVersions.list_versions_page(self, prefix)  # refuses
+                await KeepsVersions.list_versions_page(self, prefix)  # raises UnsupportedError
             token = None
             while True:
                 page = await self.list_versions_page(prefix, token=token)
@@ -265,12 +278,18 @@ class StorageProvider(ReadMethods):
                 if page.next_token is None:
                     return
                 if page.next_token == token:
-                    message = f"{self.locate(prefix)}: the listing of versions leads back to the page before"
+                    message = f"{self.locate(prefix)}: the listing of versions never ends: the server repeated a page"
                     raise TransientError(message)
                 token = page.next_token
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
-        """Remove any number of objects and report on each; a missing one counts as removed.
+        """Remove any number of objects, and give the outcome of each; a missing object counts as removed.
+
+        Args:
+            keys: The objects; keys given twice are removed once.
+
+        Raises:
+            InvalidKeyError: `keys` is one `str`.
 
         Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes.
         """
@@ -278,34 +297,37 @@ class StorageProvider(ReadMethods):
         return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
 
     def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-        """Remove any number of objects, and iterate over `(key, None or its error)` as the answers come.
+        """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the answers arrive.
 
         One request deletes as many keys as the provider allows. Use `contextlib.aclosing` to leave the iteration early:
-        no further request is made, but all keys of the last one are deleted.
+        no further request is made, but all keys of the last request are deleted.
 
         Args:
-            keys: Taken as they are needed; an endless iterable is fine.
+            keys: Read as they are needed; an endless iterable is fine.
 
         Raises:
             InvalidKeyError: `keys` is one `str`.
-            StorageError: A request failed as a whole; what became of its keys is not known.
+            StorageError: A whole request failed; it is not known which of its keys were deleted.
 
         Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes. Memory does
-            not grow with their number.
+            not grow with the number of keys.
         """
         with Facts(self.name, "delete_many"):
             refuse_string(keys, self.locate())
         return delete_each(self, keys, self.transfer.policy)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy within the bucket, server-side, any size, pinned to the source's version.
+        """Copy an object of any size within the bucket, on the server; the copy has one version of the source.
+
+        Exception: if `capabilities.copy_source_if_match` is `False`, and the source is replaced meanwhile, a copy in
+        one request may have the new version.
 
         Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
         """
         return await self.transfer.copy(source, destination)
 
     async def move(self, source: str, destination: str) -> ObjectInfo:
-        """Copy, then delete the source; not atomic: for a moment both are there.
+        """Copy the source, then delete it; not atomic: for a moment both objects exist.
 
         Cost: as `copy`, and 1 request.
         """

@@ -1,4 +1,4 @@
-"""What users call to read one object, made of the requests of its provider."""
+"""The methods that read one object, built on the provider's single requests."""
 
 from __future__ import annotations
 
@@ -73,12 +73,18 @@ class ReadMethods(DefaultRequests):
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> bytes:
-        """Give the whole object; a body that breaks is resumed, one whose checksum differs is read once more.
+        """Give the whole object; an incomplete body is resumed, and a wrong checksum causes a second read.
+
+        Args:
+            key: The object.
+            version_id: The version; `None`: the current one.
+            if_match: An etag: only read exactly this version.
+            if_none_match: An etag: only read another version than this one.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: A condition does not hold.
-            ChecksumMismatchError: The bytes are not those that were stored, twice.
+            ChecksumMismatchError: The bytes do not match the stored checksum, also not in the second read.
 
         Cost: 1 request, the object's bytes down and in memory.
         """
@@ -95,7 +101,7 @@ class ReadMethods(DefaultRequests):
     async def get_range(
         self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> bytes:
-        """Give the bytes `[start, end)`; fewer where the object ends before `end`, none of an empty object.
+        """Give the bytes `[start, end)`: fewer if the object ends before `end`, none if the object is empty.
 
         Args:
             key: The object.
@@ -107,10 +113,10 @@ class ReadMethods(DefaultRequests):
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: `if_match` does not hold.
-            InvalidRangeError: The range runs backwards, or begins at or beyond the end of an object that is not empty,
-                also where it is empty itself.
+            InvalidRangeError: `end` is before `start`, or the range (even an empty one) begins at or beyond the end of
+                an object that is not empty.
 
-        Cost: 1 request, the range's bytes down; 1 HEAD for an empty range, 1 HEAD more where S3 refuses the range.
+        Cost: 1 request, the range's bytes down; 1 HEAD for an empty range; 1 more HEAD if S3 refuses the range.
         """
         options = ReadOptions(byte_range=ByteRange(start, end), version_id=version_id, if_match=if_match)
         _, data = await read(self, key, options, policy=self.transfer.policy)
@@ -119,14 +125,14 @@ class ReadMethods(DefaultRequests):
     async def get_ranges(
         self, key: str, ranges: Iterable[tuple[int, int]], *, coalesce: int = MiB, if_match: str | None = None
     ) -> list[bytes]:
-        """Give several ranges `[start, end)` of one version; those at most `coalesce` bytes apart share a request.
+        """Give several ranges `[start, end)` of one version; ranges at most `coalesce` bytes apart share a request.
 
-        Each is cut at the object's end, or refused, as by `get_range`.
+        Each range is cut at the object's end, or refused, as by `get_range`.
 
         Args:
             key: The object.
-            ranges: Pairs of first byte and one after the last, in any order.
-            coalesce: Largest gap to read across, bytes.
+            ranges: Pairs of the first byte and the one after the last byte, in any order.
+            coalesce: Largest gap in bytes between two ranges of one request; the bytes of the gap are read too.
             if_match: An etag: only read exactly this version.
 
         Raises:
@@ -134,7 +140,7 @@ class ReadMethods(DefaultRequests):
             PreconditionFailedError: `if_match` does not hold, or the object was replaced meanwhile.
             InvalidRangeError: One of the ranges is refused.
 
-        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down; 1 HEAD where all are empty.
+        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down; 1 HEAD if all are empty.
         """
         width = self.transfer.config.max_concurrency
         return await read_ranges(
@@ -146,21 +152,21 @@ class ReadMethods(DefaultRequests):
     ) -> AbstractAsyncContextManager[ObjectStream]:
         """Open the object for reading: `async with provider.stream(key) as chunks: async for chunk in chunks: …`.
 
-        The connection is held, and its client kept open, until the context is left. A body that breaks is resumed
-        where it broke, from the same version. A range is cut at the object's end, or refused, as by `get_range`.
-        Where a whole object is read and the provider keeps its checksum, that is compared before the last chunk is
-        given: the chunks before it cannot be taken back, so a difference is raised and not repaired.
+        The stream holds a connection until the context ends. An incomplete body is resumed at its first missing byte,
+        from the same version. A range is cut at the object's end, or refused, as by `get_range`. If the whole object is
+        read and the provider keeps its checksum, the checksum is compared before the last chunk is given. A wrong
+        checksum is an error, not a second read, because the caller has the earlier chunks already.
 
         Args:
             key: The object.
             start: First byte.
             end: One after the last byte; `None`: the object's end.
-            chunk_size: Bytes of a chunk at most.
+            chunk_size: Maximum bytes of a chunk.
 
         Raises:
             NotFoundError: There is no such object.
-            InvalidRangeError: The range is refused.
-            ChecksumMismatchError: The bytes are not those that were stored.
+            InvalidRangeError: The range is refused, or `chunk_size` is less than 1.
+            ChecksumMismatchError: The bytes do not match the stored checksum.
             InvalidRequestError: The stream is read outside `async with`.
 
         Cost: 1 request, the bytes down; about 1 MiB of memory.

@@ -260,6 +260,8 @@ class LocalRequests(ObjectRequests):
             judge_read(info, ReadOptions(if_match=if_match), self.locate(source))
             if options is None:
                 options = replace(details.options, content_type=info.content_type)
+            elif not options.tags:
+                options = replace(options, tags=details.tags)  # as S3: only tags replace tags
             with store.staged(self._root) as file:
                 copied = yield from copy_steps(fd, 0, info.size, file.fd, 0)
                 _check_read(fd, info, info.size - copied, self.locate(source))

@@ -170,6 +170,8 @@ class MemoryRequests(ObjectRequests):
         stored, _ = self._read(source, ReadOptions(if_match=if_match))
         if options is None:
             options = WriteOptions.like(stored.info, tags=stored.tags)
+        elif not options.tags:
+            options = replace(options, tags=stored.tags)  # as S3: only tags replace tags
         content = await self._take(stored.data, self.locate(source))
         return self._publish(destination, content, f'"{content.md5.hex()}"', options)
 

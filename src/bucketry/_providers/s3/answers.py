@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -42,7 +43,7 @@ def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def version_page(entries: list[ObjectVersion], fields: Mapping[str, Any], token: str | None) -> VersionPage:
-    """Give a page of versions: by key in UTF-8 binary order, the newest version of a key first.
+    """Give a page of versions: by key in UTF-8 binary order, the latest version of a key first.
 
     Args:
         entries: The versions and delete markers, in any order.
@@ -96,25 +97,39 @@ def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
 def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -> dict[str, StorageError]:
     """Give the error of each key that a bulk delete did not delete; a missing object counts as deleted."""
     deleted, errors = found
-    named = {*deleted, *(entry.get("Key") for entry in errors)}
+    form = bucket.vendor.capabilities.key_normalization
+    asked = {unicodedata.normalize(form, key) if form else key: key for key in keys} | {key: key for key in keys}
+    unnamed = {*keys} - {asked.get(key) for key in deleted} - {asked.get(entry.get("Key", "")) for entry in errors}
     failed: dict[str, StorageError] = {}
-    # R2 may return a key in another Unicode form: if the answer has an entry for each key, names are not compared.
-    for key in keys if len(deleted) + len(errors) < len(keys) else ():
-        if key not in named:
+    for entry in errors:
+        code = entry.get("Code", "")
+        kind = error_class(code, None, bucket.vendor)
+        if issubclass(kind, NotFoundError):
+            continue
+        key = asked.get(entry.get("Key", ""))
+        # An error that names none of the keys may be about any of those that the answer does not mention.
+        for about in unnamed if key is None else (key,):
+            problem = f"delete was answered {code} ({entry.get('Message', '')})"
+            failed[about] = bucket.error(kind, about, "delete_many", problem)
+            failed[about].code = code
+    # A server may return a key in another form: if the answer has an entry for each key, names are not compared.
+    for key in unnamed if len(deleted) + len(errors) < len(keys) else ():
+        if key not in failed:
             problem = "the answer to delete does not mention this key"
             failed[key] = bucket.error(TransientError, key, "delete_many", problem)
-    for entry in errors:
-        key, code = entry.get("Key", ""), entry.get("Code", "")
-        kind = error_class(code, None, bucket.vendor)
-        if not issubclass(kind, NotFoundError):
-            problem = f"delete was answered {code} ({entry.get('Message', '')})"
-            failed[key] = bucket.error(kind, key, "delete_many", problem)
-            failed[key].code = code
     return failed
 
 
 def utc(moment: datetime | None) -> datetime:
-    return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
+    """Give a moment in UTC; the epoch if there is none.
+
+    Raises:
+        ValueError: No calendar has this moment.
+    """
+    try:
+        return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError(f"{moment} is not a time") from exc
 
 
 def uploads_behind(listed: Iterable[MultipartUpload], after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:

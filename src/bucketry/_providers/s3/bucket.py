@@ -247,10 +247,9 @@ class Attempts:
             try:
                 await self._timeout.__aexit__(kind, error, trace)
             except RequestTimeoutError as late:
-                if late is not error and not await self._wait(late):
+                if not await self._wait(late):
                     raise
-                if late is not error:
-                    return True
+                return True
         if error is None:
             self._bucket.budget.succeed(self._spent)
         return isinstance(error, StorageError) and await self._wait(error)

@@ -158,6 +158,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "ExpiredToken": "the temporary credentials have expired; get new ones",
         "PermanentRedirect": "the bucket is in another region; set region to it",
         "AuthorizationHeaderMalformed": "the bucket is in another region; set region to it",
+        "NoSuchVersion": "there is no such version of the object",
         "InvalidObjectState": "the object is archived; restore it first",
         "EntityTooSmall": "a part other than the last one is smaller than the vendor allows",
     }
@@ -208,7 +209,11 @@ def refusal_error(
     """
     status, headers, fields = refusal.status, refusal.headers, refusal.fields
     code = fields.get("Code") or None
-    kind, hint = _meaning(error_class(code, status, vendor), operation, creates=creates, replaces=replaces)
+    kind = error_class(code, status, vendor)
+    if kind is AccessDeniedError and headers.get("x-amz-delete-marker") == "true":
+        kind, hint = NotFoundError, "this version is a delete marker"  # S3 answers 405, Method Not Allowed
+    else:
+        kind, hint = _meaning(kind, operation, creates=creates, replaces=replaces)
     if code is None and status == 404 and key is None:  # noqa: PLR2004
         kind = BucketNotFoundError
     hint = hint or HINTS.get(code or "", "")

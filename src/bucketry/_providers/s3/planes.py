@@ -21,6 +21,7 @@ from bucketry._session.pool import SessionPool
 from bucketry._session.standard import is_standard
 from bucketry._session.versions import fitting
 from bucketry._wire.errors import WireError
+from bucketry.errors import StorageError
 
 if TYPE_CHECKING:
     from bucketry._providers.s3.boto.plane import BotoPlane
@@ -81,7 +82,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
-    ) -> None:
+    ) -> str | None:
         """Copy; a HEAD of the destination gives the new object."""
 
     async def copy_part(
@@ -154,7 +155,7 @@ class Planes:
         try:
             client = await self._pool.origin_client(endpoint, bucket.name if virtual else "")
         except WireError as exc:
-            raise bucket.error(exc.kind, None, "connect", exc.problem) from exc
+            raise _not_opened(bucket, exc) from exc
         base = urlsplit(endpoint.standard_url or "").path.rstrip("/")
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
@@ -167,9 +168,14 @@ class Planes:
             try:
                 loaded = await in_thread(_load)
             except WireError as exc:
-                raise self._bucket.error(exc.kind, None, "connect", exc.problem) from exc
+                raise _not_opened(self._bucket, exc) from exc
             self._control = loaded(self._bucket, self._pool)
         return self._control
+
+
+def _not_opened(bucket: S3Bucket, exc: WireError) -> StorageError:
+    """Give the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
+    return exc.kind(f"{bucket.locate()}: {exc.problem}", provider=bucket.vendor.name, bucket=bucket.name)
 
 
 def _load() -> type[BotoPlane]:

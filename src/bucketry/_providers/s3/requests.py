@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,7 @@ from bucketry.errors import (
     AccessDeniedError,
     InvalidRequestError,
     NotFoundError,
+    PreconditionFailedError,
     StorageError,
     UnsupportedError,
     UploadNotFoundError,
@@ -265,9 +266,13 @@ class S3Requests(ObjectRequests):
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         self._bucket.check_key("copy", source)
+        if options is not None and options.conditional:
+            problem = "a copy has no condition on its destination here; leave if_match and if_none_match out"
+            raise self._bucket.error(UnsupportedError, destination, "copy", problem)
         plane = await self._planes.data()
-        await plane.copy_object(source, destination, if_match=if_match, options=options)
-        return await self.head(destination)
+        with self._about_source(source, destination):
+            version_id = await plane.copy_object(source, destination, if_match=if_match or None, options=options)
+        return await plane.head(destination, version_id=version_id if self.capabilities.versions else None)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
@@ -275,7 +280,19 @@ class S3Requests(ObjectRequests):
         self._bucket.check_key("copy_part", source)
         self._check_upload("copy_part", upload)
         plane = await self._planes.data()
-        return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
+        with self._about_source(source, upload.key):
+            return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
+
+    @contextmanager
+    def _about_source(self, source: str, destination: str) -> Iterator[None]:
+        """Let errors about the source of a copy name the source: S3 answers the request for the destination."""
+        try:
+            yield
+        except StorageError as error:
+            if error.code == "NoSuchKey" or isinstance(error, PreconditionFailedError):
+                error.key = source
+                error.args = (str(error).replace(self.locate(destination), self.locate(source), 1),)
+            raise
 
     # --- signed URLs -------------------------------------------------------------------------------
 

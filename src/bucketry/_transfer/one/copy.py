@@ -1,4 +1,4 @@
-"""Copies: by the server where it can, in parts where the object is large, streamed between servers."""
+"""Copies: on the server if it has copies, in parts if the object is large, through memory between servers."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ async def copy(
     *,
     token: str,
 ) -> ObjectInfo:
-    """Copy within the bucket, server-side, any size.
+    """Copy an object of any size within the bucket, on the server.
 
-    The copy has the source's metadata, content type, the other headers that are stored, and its tags; its storage
-    class is the bucket's default. It is of one version of the source: a source that changes meanwhile is
-    `PreconditionFailedError`, except that a copy in one request is of whichever version is current where
-    `capabilities.copy_source_if_match` is `False`.
+    The copy has the source's metadata, content type, other stored headers, and tags; its storage class is the bucket's
+    default. The copy has one version of the source: if the source changes meanwhile, the error is
+    `PreconditionFailedError`. Exception: if `capabilities.copy_source_if_match` is `False`, a copy in one request may
+    have the new version.
 
     Cost: 1 HEAD and 1 copy request; above the vendor's limit for one copy, 1 request for each 256 MiB and 3 more, and
-    1 for the tags where the vendor has them.
+    1 for the tags if the vendor has tags.
     """
     where = provider.locate(source)
     if _as_stored(source, provider) == _as_stored(destination, provider):
@@ -88,7 +88,7 @@ async def copy(
 
 
 async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) -> Mapping[str, str]:
-    """Give the tags of the source, where both vendors have tags."""
+    """Give the tags of the source if both vendors have tags, else none."""
     both = provider.capabilities.tags and other.capabilities.tags
     return await provider.get_tags(source) if both else NOTHING
 
@@ -116,10 +116,10 @@ async def copy_between(
 ) -> TransferResult:
     """Copy an object to another provider through memory: part by part, each read whole before it is sent.
 
-    The copy has the source's metadata, content type and the other headers that are stored; its tags where both
-    vendors have tags, for 1 request more.
+    So no task holds a connection while it waits for another one, and the part sizes fit the destination's limits.
 
-    So no connection is held while another one is waited for, and the parts suit the destination's row.
+    The copy has the source's metadata, content type and other stored headers. It has the source's tags if both vendors
+    have tags, for 1 more request.
     """
     started = time.monotonic()
     policy = RetryPolicy.of(config)
@@ -131,7 +131,7 @@ async def copy_between(
     options = replace(WriteOptions.like(info, tags=tags), metadata=metadata, storage_class=None)
     parts: list[Part] = []
     if not info.etag and COPIES * info.size > config.memory_budget:
-        message = f"{provider.locate(key)}: it has no etag, so its parts cannot be held to one version; download it"
+        message = f"{provider.locate(key)}: the object has no etag, so its parts may differ in version; download it"
         raise UnsupportedError(message, key=key)
     if not row.multipart and COPIES * info.size > config.memory_budget:
         message = (
@@ -145,7 +145,7 @@ async def copy_between(
             wanted = ReadOptions(byte_range=byte_range, if_match=info.etag or None, verify=config.verify)
             _, data = await read(provider, key, wanted, policy=policy)
             if len(data) != size:
-                message = f"{provider.locate(key)}: {size} bytes were promised and {len(data)} came: it changed"
+                message = f"{provider.locate(key)}: expected {size} bytes and received {len(data)}: the object changed"
                 raise IntegrityError(message, key=key)
             return await send(data)
 

@@ -1,4 +1,4 @@
-"""One object into one local file: HEAD, plan, workers, verify, rename. The mirror image of `upload`."""
+"""Downloads one object to one local file: HEAD, plan, workers, verify, rename. The counterpart of `upload`."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import run_workers
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError, PreconditionFailedError
 
-READ_MEMORY = MiB  # what a provider buffers of a body it puts into a file
+READ_MEMORY = MiB  # the buffer of a provider that writes a body to a file
 
 
 @dataclass(slots=True)
 class DownloadTransfer:
-    """One download under way.
+    """One download.
 
     Attributes:
-        provider: Where from.
-        config: How.
-        limits: What it shares with the manager's other transfers.
+        provider: The source.
+        config: The manager's configuration.
+        limits: The limits shared with the manager's other transfers.
         key: The object.
-        staged_name: Of the file beside the target until it is whole.
-        retries: Bodies that broke and were resumed, and downloads made once more because the checksum differed.
+        staged_name: The name of the staged file, which is next to the target until it is complete.
+        progress: The user's callback, or `None`.
+        retries: Resumed bodies, and downloads repeated because of a wrong checksum.
     """
 
     provider: ObjectRequests
@@ -55,7 +56,7 @@ class DownloadTransfer:
 
         Args:
             local_path: The file to make or replace.
-            listed: What a listing said of the object: a small one then needs no HEAD.
+            listed: The object's entry in a listing, which saves the HEAD of a small object.
         """
         started = time.monotonic()
         path = str(local_path) if isinstance(local_path, str) else local_path.__fspath__()
@@ -66,7 +67,7 @@ class DownloadTransfer:
         algorithm = None if small else self._algorithm(info)
         async with StagedFile(path, info.size, name=self.staged_name, fsync=self.config.fsync) as staged:
             meter = Meter(self.progress, self.key, info.size)
-            whole = small or plan.count <= 1 or not info.etag  # without an etag ranges cannot be held to one version
+            whole = small or plan.count <= 1 or not info.etag  # without an etag, ranges may be of different versions
 
             async def attempt() -> tuple[ObjectInfo, str]:
                 meter.take_back()
@@ -81,12 +82,12 @@ class DownloadTransfer:
         return self._result(got, plan.count, verified, started)
 
     async def land(self, listed: ObjectInfo, path: str, make_way: Callable[[], None]) -> TransferResult:
-        """Download a listed object; a small one by way of memory: one request, and one hop to a thread for the rest.
+        """Download a listed object; a small one goes through memory: one request, then one call in a thread.
 
         Args:
-            listed: What a listing said of it.
+            listed: The object's entry in a listing.
             path: The file to make or replace.
-            make_way: Makes the directories on the way, or refuses the path. Blocks.
+            make_way: Makes the path's directories, or refuses the path. Blocks.
         """
         started = time.monotonic()
         if listed.size > min(SMALL, self._part_size, self.config.memory_budget):
@@ -100,12 +101,12 @@ class DownloadTransfer:
                 await self.limits.rate.wait(listed.size)
                 async with ResumingStream(self.provider, self.key, options, policy=self._policy) as reader:
                     info = reader.info
-                    self._check_listed(listed, info.size)  # more than what is held would come
+                    self._check_listed(listed, info.size)  # a larger body would need more memory than is held
                     data = await reader.read()
                     verified = reader.verified
             self._check_listed(listed, len(data))
             self.retries += reader.retries
-            return info, await self.limits.batcher.run(self._put_down, data, info, verified, path, make_way)
+            return info, await self.limits.batcher.run(self._write_file, data, info, verified, path, make_way)
 
         async with self.limits.memory.hold(listed.size):
             (info, verified), repeated = await once_more(attempt)
@@ -114,10 +115,10 @@ class DownloadTransfer:
         meter.finish()
         return self._result(info, 1 if info.size else 0, verified, started)
 
-    def _put_down(
+    def _write_file(
         self, data: bytes, info: ObjectInfo, verified: str | None, path: str, make_way: Callable[[], None]
     ) -> str:
-        """Verify the bytes, unless the provider has, and make a file of them. Blocks."""
+        """Verify the bytes, unless the provider has done it, and write the file. Blocks."""
         if verified is None and (verified := self._algorithm(info)) is not None:
             self._compare(verified, info.checksums[verified], checksums.of(verified, data))
         make_way()
@@ -140,7 +141,8 @@ class DownloadTransfer:
 
     def _check_listed(self, listed: ObjectInfo, size: int) -> None:
         if size != listed.size:
-            message = f"{self.provider.locate(self.key)}: {listed.size} bytes were listed and {size} sent: it changed"
+            where = self.provider.locate(self.key)
+            message = f"{where}: expected {listed.size} bytes and received {size}: the object changed"
             raise IntegrityError(message, key=self.key)
 
     @property
@@ -152,15 +154,15 @@ class DownloadTransfer:
         return plan_download(0, self.config.part_size).part_size
 
     def _algorithm(self, info: ObjectInfo) -> str | None:
-        """Choose the stored checksum to verify by; `None`: the length only."""
+        """Choose the stored checksum to verify with; `None`: compare the length only."""
         if not self.config.verify:
             return None
         return checksums.first_usable(self.provider.capabilities.stored_checksums, info.checksums)
 
     async def _whole(self, staged: StagedFile, info: ObjectInfo, meter: Meter) -> tuple[ObjectInfo, str]:
-        """Fetch all in one request, whose answer also says by which checksum to verify it."""
+        """Fetch the object in one request; the answer has the checksums to verify it with."""
         algorithm = self._algorithm(info)
-        if self.config.verify and not info.checksums:  # the answer says which there are
+        if self.config.verify and not info.checksums:  # the answer may have checksums
             algorithm = checksums.first_usable(self.provider.capabilities.stored_checksums)
         sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
         got = await self._fetch(sink, None, info, meter)
@@ -180,7 +182,7 @@ class DownloadTransfer:
         algorithm: str | None,
         meter: Meter,
     ) -> str:
-        """Fetch the ranges, several at once, all of the version that `info` names."""
+        """Fetch the ranges, several at once, all of the version in `info`."""
         if algorithm is not None and not checksums.combinable(algorithm):
             algorithm = None
 
@@ -203,7 +205,7 @@ class DownloadTransfer:
         return algorithm
 
     async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
-        """Fetch one range into its sink; a body that breaks is asked for again from its first missing byte."""
+        """Fetch one range into its sink; after an incomplete body, request the missing bytes."""
         if_match = (info.etag or None) if byte_range is not None else None
         options = ReadOptions(byte_range=byte_range, if_match=if_match, verify=self.config.verify)
         retries = BodyRetries(self._policy)
@@ -223,7 +225,7 @@ class DownloadTransfer:
                     return info
                 if sink.position > sink.start and not info.etag:
                     meter.add(sink.start - sink.position)
-                    sink.rewind()  # nothing can hold the rest to the version that the beginning is of
+                    sink.rewind()  # without an etag, the rest may be of another version than the beginning
                 elif sink.position > sink.start:
                     options = options.rest(sink.position, sink.end, info.etag)
                 await asyncio.sleep(delay)
@@ -241,6 +243,6 @@ class DownloadTransfer:
         if stored != computed:
             message = (
                 f"{self.provider.locate(self.key)}: the bytes are not those that were stored: their {algorithm} is "
-                f"{computed}, not {stored}; nothing was published"
+                f"{computed}, not {stored}; the target file was not changed"
             )
             raise ChecksumMismatchError(message, key=self.key)

@@ -1,4 +1,4 @@
-"""A multipart upload in the caller's hands: parts in any order, from any process, and one commit."""
+"""A multipart upload that the caller controls: parts in any order, from any process, and one commit."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class OpenUpload:
     """One open upload; see `Upload`.
 
     Attributes:
-        provider: Where it is open.
-        upload: Its key and id.
+        provider: The provider of the upload.
+        upload: The key and the upload id.
     """
 
     def __init__(
@@ -37,14 +37,14 @@ class OpenUpload:
         upload: MultipartUpload,
         marked: WriteOptions | None,
     ) -> None:
-        """Remember them; no I/O.
+        """Store the arguments; no I/O.
 
         Args:
-            provider: Where it is open.
-            limits: What it shares with the manager's transfers.
-            config: How often to try.
-            upload: Its key and id.
-            marked: The options it was opened with here, with the mark of the write; `None`: it was opened elsewhere.
+            provider: The provider of the upload.
+            limits: The limits shared with the manager's transfers.
+            config: How often to try a request.
+            upload: The key and the upload id.
+            marked: The options, with the write token, if this process opened the upload; `None`: it was adopted.
         """
         self.provider = provider
         self.upload = upload
@@ -56,16 +56,16 @@ class OpenUpload:
 
     @property
     def key(self) -> str:
-        """The object that it is to make."""
+        """The object that the upload makes."""
         return self.upload.key
 
     @property
     def upload_id(self) -> str:
-        """The provider's name for it."""
+        """The provider's id of the upload."""
         return self.upload.upload_id
 
     def __repr__(self) -> str:
-        """Name place and id."""
+        """Show the object's URL and the upload id."""
         return f"<Upload {self.upload_id} to {self.provider.locate(self.key)}>"
 
     async def __aenter__(self) -> Self:
@@ -75,7 +75,7 @@ class OpenUpload:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Abort it where the block ends with an error or a cancellation; else leave it as it is."""
+        """Abort the upload if the block ends with an error or a cancellation; else leave it open."""
         if error is not None and not self._ended:
             await abort(self.provider, self.upload)
             self._ended = True
@@ -84,8 +84,11 @@ class OpenUpload:
         """Store one part; see `Upload.put_part`."""
         most = self.provider.capabilities.max_parts
         with Facts(self.provider.name, "put_part", self.key):
-            if not isinstance(number, int) or not 1 <= number <= most:
-                message = f"{self.provider.locate(self.key)}: part number {number!r} is not within 1 and {most}"
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                message = f"{self.provider.locate(self.key)}: put_part takes bytes, not {type(data).__name__}"
+                raise TypeError(message)
+            if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
+                message = f"{self.provider.locate(self.key)}: part number {number!r} is not from 1 to {most}"
                 raise InvalidRequestError(message)
             async with self._limits.slots.hold(1):
                 await self._limits.rate.wait(memoryview(data).nbytes)
@@ -101,7 +104,9 @@ class OpenUpload:
                 for part in page:
                     yield part
                 if page[-1].part_number <= after:
-                    message = f"{self.provider.locate(self.key)}: the listing of parts leads back to the page before"
+                    message = (
+                        f"{self.provider.locate(self.key)}: the listing of parts never ends: the server repeated a page"
+                    )
                     raise TransientError(message)
                 after = page[-1].part_number
 
@@ -111,13 +116,13 @@ class OpenUpload:
             parts = dict(self._parts)
             if self._marked is None:
                 listed = {part.part_number: part async for part in self.list_parts()}
-                # A part that was put here is listed without its checksum, unless another one has replaced it.
+                # Listed parts have no checksum, so use our own `Part` unless another process replaced the part.
                 parts = {
                     number: parts[number] if number in parts and parts[number].etag == part.etag else part
                     for number, part in listed.items()
                 }
             if not parts:
-                message = f"{self.provider.locate(self.key)}: no part was put; put one, which may be empty, or abort"
+                message = f"{self.provider.locate(self.key)}: no part was put; put a part (it may be empty), or abort"
                 raise InvalidRequestError(message)
             ordered = [parts[number] for number in sorted(parts)]
             info = await self._complete(ordered)
@@ -125,7 +130,7 @@ class OpenUpload:
         return info
 
     async def abort(self) -> None:
-        """Throw the upload away; see `Upload.abort`."""
+        """Abort the upload; see `Upload.abort`."""
         await self.provider.abort_multipart(self.upload)
         self._ended = True
 
@@ -133,7 +138,7 @@ class OpenUpload:
         if self._marked is not None:
             info, _ = await complete_checked(self.provider, self.upload, parts, self._marked, self._config)
             return info
-        # Opened elsewhere: no mark tells whether an object is this upload's. While it is open it was not completed.
+        # An adopted upload: no write token shows which upload made an object. But an open upload is not completed yet.
         policy = RetryPolicy.of(self._config)
         lost: TransientError | None = None
         attempt = 0
@@ -149,7 +154,7 @@ class OpenUpload:
             except UploadNotFoundError as error:
                 if lost is None:
                     raise
-                lost.add_note("the upload is gone: the object was perhaps written, or the upload aborted; look at it")
+                lost.add_note("the upload no longer exists: it was completed or aborted; check the object")
                 raise lost from error
             await asyncio.sleep(delay)
 
@@ -157,7 +162,7 @@ class OpenUpload:
 async def start(
     provider: ObjectRequests, limits: Limits, config: TransferConfig, key: str, marked: WriteOptions
 ) -> OpenUpload:
-    """Open an upload with options that have the mark of the write.
+    """Open an upload with options that have the write token.
 
     Raises:
         UnsupportedError: The provider has no multipart uploads, or does not enforce a condition.
@@ -173,15 +178,15 @@ async def start(
 
 
 def adopt(provider: ObjectRequests, limits: Limits, config: TransferConfig, key: str, upload_id: str) -> OpenUpload:
-    """Take over an upload that was opened elsewhere.
+    """Continue an upload that another object or process opened.
 
     Raises:
-        InvalidRequestError: `upload_id` is no text, or empty.
+        InvalidRequestError: `upload_id` is not a `str`, or is empty.
 
     Cost: none.
     """
     if not isinstance(upload_id, str) or not upload_id:
-        message = f"{provider.locate(key)}: upload_id={upload_id!r}: give the id that start_upload or list_uploads gave"
+        message = f"{provider.locate(key)}: upload_id={upload_id!r}: give the id from start_upload or list_uploads"
         raise InvalidRequestError(message)
     check_key(key, provider.capabilities, provider.locate())
     return OpenUpload(provider, limits, config, MultipartUpload(key=key, upload_id=upload_id), None)

@@ -19,12 +19,13 @@ T = TypeVar("T")
 
 
 async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
-    """Read, and read once more where the checksum differs: a bit that flipped on the way does not flip again.
+    """Read, and read a second time if the checksum does not match: a transmission error rarely happens twice.
 
-    Gives what was read, and how many reads were in vain.
+    Returns:
+        The result of the read, and the number of failed reads: 0 or 1.
 
     Raises:
-        ChecksumMismatchError: It differs again.
+        ChecksumMismatchError: The checksum does not match the second time either.
     """
     try:
         return await attempt(), 0
@@ -35,10 +36,10 @@ async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
 async def read(
     provider: ObjectRequests, key: str, options: ReadOptions = WHOLE, *, policy: RetryPolicy
 ) -> tuple[ObjectInfo, bytes]:
-    """Give an object's bytes, or a range of them, whole; bytes whose checksum differs are asked for once more.
+    """Give an object's bytes, or a range of them; if the checksum does not match, read them a second time.
 
-    Programs make millions of small reads, so this passes few calls: the body is opened here, and `ResumingStream`
-    only goes on with it.
+    Programs make millions of small reads, so this function makes few calls: it opens the body itself, and
+    `ResumingStream` continues with the open body.
     """
     if options.byte_range is not None and not options.byte_range.size:
         return await no_bytes(provider, key, options), b""
@@ -74,10 +75,10 @@ async def read_ranges(
     if_match: str | None,
     policy: RetryPolicy,
 ) -> list[bytes]:
-    """Give several ranges of one version of an object; near ones share a request.
+    """Give several ranges of one version of an object; ranges near each other share a request.
 
     Raises:
-        InvalidRangeError: One of them begins at or beyond the end of an object that is not empty.
+        InvalidRangeError: A range begins at or beyond the end of an object that is not empty.
     """
     wanted = [ByteRange(start, end) for start, end in ranges]
     where = provider.locate(key)
@@ -92,16 +93,16 @@ async def read_ranges(
 
     async def one(group: ByteRange) -> ObjectInfo:
         info, found[group] = await read(provider, key, ReadOptions(byte_range=group, if_match=if_match), policy=policy)
-        check_start(info, last.start, where)  # a range that shares a request, or is empty, may begin beyond the end
+        check_start(info, last.start, where)  # the server does not check empty ranges and those that share a request
         return info
 
-    if if_match is None and len(groups) > 1:  # the first answer names the version of all the others
+    if if_match is None and len(groups) > 1:  # all other requests read the version of the first answer
         info = await one(groups.pop(0))
         if not info.size:
             return [b""] * len(wanted)
         if_match = info.etag
         if not if_match:
-            message = f"{where}: the object has no etag, so its ranges cannot be held to one version"
+            message = f"{where}: the object has no etag, so its ranges may differ in version; get the whole object"
             raise UnsupportedError(message, key=key)
     await fan_out(groups, one, width=min(width, len(groups)))
     ordered = sorted(found, key=lambda group: group.start)
@@ -109,7 +110,7 @@ async def read_ranges(
 
 
 def coalesced(ranges: Sequence[ByteRange], gap: int) -> list[ByteRange]:
-    """Join ranges that overlap or lie at most `gap` bytes apart; empty ones need no request."""
+    """Join ranges that overlap or are at most `gap` bytes apart; leave out empty ranges, which need no request."""
     joined: list[ByteRange] = []
     for one in sorted((one for one in ranges if one.size), key=lambda one: one.start):
         if joined and one.start - joined[-1].end <= gap:

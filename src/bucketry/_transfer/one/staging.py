@@ -1,4 +1,4 @@
-"""The local end of a download: a staged file beside the target that takes its name when it is whole."""
+"""The file of a download: staged next to the target, and renamed to it when it is complete."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from bucketry._core.os_errors import check_path, local_error
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError
 
-_TOKEN = 8  # bytes of chance in a staged file's name
+_TOKEN = 8  # random bytes in a staged file's name
 _STAGED = re.compile(rf"\.bucketry-[0-9a-f]{{{2 * _TOKEN}}}\.part")
 
 
 def staged_name() -> str:
-    """Give a name for a staged file that no other one has."""
+    """Give a unique name for a staged file."""
     return f".bucketry-{secrets.token_hex(_TOKEN)}.part"
 
 
 def is_staged(name: str) -> bool:
-    """Tell whether a file of this name is what a download has staged, or left when it was killed."""
+    """Tell whether a file of this name was staged by a download, which may have been killed since."""
     return _STAGED.fullmatch(name) is not None
 
 
 class FileSink:
-    """A place in an open file that is filled from `start` up to `end` and no further."""
+    """The range `[start, end)` of an open file, to be written from its start; more bytes are an error."""
 
     def __init__(self, fd: int, start: int, end: int, algorithm: str | None, path: str) -> None:
-        """Begin at `start`; sum the bytes with `algorithm` if one is given."""
+        """Begin at `start`; compute the bytes' checksum if `algorithm` is given."""
         self.fd = fd
         self.start = start
         self.end = end
@@ -47,16 +47,16 @@ class FileSink:
 
     @property
     def needs_bytes(self) -> bool:
-        """Whether the bytes are summed."""
+        """Whether a checksum of the bytes is computed."""
         return self._digest is not None
 
     @property
     def checksum(self) -> str | None:
-        """Of the bytes written so far, in hex."""
+        """The checksum of the bytes written so far, in hex; `None`: not computed."""
         return self._digest.hexdigest() if self._digest else None
 
     def moved_since(self, position: int) -> Callable[[], int]:
-        """Give a function that tells how many bytes were written from a position on."""
+        """Give a function that returns the number of bytes written after a position."""
         return lambda: self.position - position
 
     def rewind(self) -> None:
@@ -79,32 +79,32 @@ class FileSink:
             view = view[count:]
 
     def skip(self, count: int) -> None:
-        """Note bytes that the kernel copied."""
+        """Count bytes that the kernel copied."""
         self._check(count)
         self.position += count
 
     def _check(self, count: int) -> None:
         if self.position + count > self.end:
-            message = f"{self._path}: {self.position + count - self.end} bytes more arrived than were asked for"
+            message = f"{self._path}: received {self.position + count - self.end} bytes more than requested"
             raise IntegrityError(message, path=self._path)
 
 
 class StagedFile:
-    """`with StagedFile(path, size, …) as staged:` and the target is the old file or the whole new one.
+    """`with StagedFile(path, size, …) as staged:` replaces the target with a complete file, or leaves it unchanged.
 
-    Made beside the target, preallocated; renamed by `publish`, removed when the context is left
-    without it. A target that is a symbolic link is replaced, not followed. `async with` makes and
-    removes it in worker threads; all else blocks.
+    The staged file is made next to the target, and its space is preallocated. `publish` renames it to the target; if
+    the context ends without `publish`, it is removed. A target that is a symbolic link is replaced, not followed.
+    `async with` makes and removes the staged file in worker threads; all other methods block.
     """
 
     def __init__(self, path: str | os.PathLike[str], size: int, *, name: str, fsync: bool) -> None:
-        """Remember where; no I/O.
+        """Store the arguments; no I/O.
 
         Args:
             path: The target.
-            size: Bytes to preallocate; 0 where all of them are at hand already.
-            name: Of the staged file, as `staged_name` makes it.
-            fsync: Flush it to the disk before it takes the target's name.
+            size: Bytes to preallocate; 0: none, because all bytes are in memory.
+            name: The staged file's name, as `staged_name` gives it.
+            fsync: Flush the file to the disk before it is renamed, and its directory afterwards.
         """
         self.path = os.fspath(path)
         self.fd = -1
@@ -114,7 +114,7 @@ class StagedFile:
         self._staged: str | None = None
 
     def __enter__(self) -> Self:
-        """Make the staged file, with room for all its bytes."""
+        """Make the staged file, and preallocate its space."""
         try:
             self._open()
         except BaseException:
@@ -125,11 +125,11 @@ class StagedFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what was not published."""
+        """Remove the staged file if it was not published."""
         self._discard()
 
     async def __aenter__(self) -> Self:
-        """Make the staged file; when cancelled meanwhile, remove it again."""
+        """Make the staged file; if the caller is cancelled meanwhile, remove it."""
         try:
             return await in_thread(self.__enter__)
         except BaseException:
@@ -139,12 +139,12 @@ class StagedFile:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what was not published."""
+        """Remove the staged file if it was not published."""
         await in_thread(self._discard)
 
     def publish(self) -> None:
-        """Give the staged file the target's name."""
-        assert self._staged is not None  # noqa: S101 - published inside the context
+        """Rename the staged file to the target."""
+        assert self._staged is not None  # noqa: S101 - callers publish inside the context
         try:
             if self._fsync:
                 os.fsync(self.fd)
@@ -174,8 +174,8 @@ class StagedFile:
             raise local_error(exc, self.path, "staging the download") from exc
 
     def _reserve(self) -> None:
-        # A full disk shows before the first byte is asked for. What has no disk of its own (memory, network, overlay)
-        # is only asked for its free space: allocating there writes every page or block, and the download waits for it.
+        # A full disk is an error before the first request. On a file system without its own disk (memory, network,
+        # overlay), only check the free space: allocating there writes every page or block, which delays the download.
         if os.major(os.fstat(self.fd).st_dev):
             try:
                 os.posix_fallocate(self.fd, 0, self._size)
@@ -204,7 +204,7 @@ def _make(name: str) -> int:
 
 
 def make_directories(path: str) -> None:
-    """Make a directory and those above it; one of them that is a file is told as such. Blocks."""
+    """Make a directory and its parents; if one of them is a file, raise `NotADirectoryError`. Blocks."""
     try:
         os.makedirs(path, exist_ok=True)
     except FileExistsError as exc:
@@ -215,14 +215,14 @@ def check_target(path: str) -> None:
     """Refuse a target that a file cannot replace. Blocks.
 
     Raises:
-        LocalIsADirectoryError: It is a directory.
-        LocalFileError: It is a device, a FIFO or a socket, or no name is given.
+        LocalIsADirectoryError: The path is a directory.
+        LocalFileError: The path is a device, a FIFO or a socket, or is empty.
     """
     check_path(path)
     try:
         mode = os.lstat(path).st_mode
     except OSError:
-        mode = stat.S_IFREG  # missing, or not to be looked at: making the staged file will say
+        mode = stat.S_IFREG  # missing or not accessible: if there is a problem, making the staged file raises the error
     if stat.S_ISDIR(mode) or path.endswith(os.sep):
         message = f"{path}: is a directory; name the file to write"
         raise LocalIsADirectoryError(message, path=path)

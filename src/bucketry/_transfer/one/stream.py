@@ -1,4 +1,4 @@
-"""A stream of one object's bytes that goes on where a body broke."""
+"""A stream of one object's bytes that resumes after an incomplete body."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from bucketry.errors import (
 )
 
 CHUNK = MiB
-SMALL = MiB  # up to here a body is read in one piece, and held for an object before its size is known
+SMALL = MiB  # bodies up to this size are read in one piece; also the memory held while an object's size is unknown
 
 
 class ResumingStream:
-    """`async with ResumingStream(…) as reader:` the bytes of one version of an object; a body that breaks is resumed.
+    """`async with ResumingStream(…) as reader:` reads one version of an object; incomplete bodies are resumed.
 
-    A range is cut at the object's end. One that brings no bytes, because it or the object is empty, is judged by a
-    HEAD: S3 refuses every range of an empty object, and has no way to write an empty range.
+    A range is cut at the object's end. If the range or the object is empty, a HEAD replaces the GET: S3 refuses every
+    range of an empty object, and HTTP cannot express an empty range.
     """
 
     def __init__(
@@ -49,15 +49,16 @@ class ResumingStream:
         chunk_size: int = CHUNK,
         opened: tuple[AbstractAsyncContextManager[BodyReader], BodyReader] | None = None,
     ) -> None:
-        """Remember what to read; entering the context makes the first request.
+        """Store what to read; entering the context makes the first request.
 
         Args:
-            provider: Where.
+            provider: The provider of the object.
             key: The object.
-            options: Which bytes of which version.
-            policy: How often a body that breaks is asked for again.
-            chunk_size: Bytes of a chunk at most.
-            opened: The first body, where the caller has opened it; then `close` ends what entering would have begun.
+            options: The bytes and the version to read.
+            policy: How often to resume after an incomplete body.
+            chunk_size: Maximum bytes of a chunk.
+            opened: The first body, if the caller has opened it; the caller then does not enter the context, but calls
+                `close`.
         """
         self._provider = provider
         self._key = key
@@ -77,7 +78,7 @@ class ResumingStream:
 
     @property
     def info(self) -> ObjectInfo:
-        """The object that the bytes are of; `size` is the whole object's.
+        """The properties of the object; `size` is the whole object's, also for a range.
 
         Raises:
             InvalidRequestError: The stream is not open.
@@ -88,12 +89,12 @@ class ResumingStream:
 
     @property
     def retries(self) -> int:
-        """Bodies that broke and were asked for again."""
+        """The number of incomplete bodies that were resumed."""
         return self._retries.count
 
     @property
     def verified(self) -> str | None:
-        """The stored checksum that the bytes are compared with; `None`: there is none, or a body broke."""
+        """The algorithm of the stored checksum that the bytes are compared with; `None`: they are not compared."""
         return self._body.verified if self._body is not None and not self.retries else self._verified
 
     @property
@@ -110,12 +111,12 @@ class ResumingStream:
         try:
             byte_range = self._options.byte_range
             if byte_range is not None and not byte_range.size:
-                await self._judge_by_head()
+                await self._decide_by_head()
                 return self
             try:
                 await self._open()
             except InvalidRangeError as refused:
-                await self._judge_by_head(refused)
+                await self._decide_by_head(refused)
         except StorageError as error:
             filled(error, self._provider.name, "get", self._key)
             raise
@@ -128,23 +129,23 @@ class ResumingStream:
         await self.close()
 
     async def close(self) -> None:
-        """Release the connection; what is read afterwards is refused."""
+        """Release the connection; later reads raise an error."""
         self._body = None
-        await self._leave()
+        await self._release()
 
     async def read(self) -> bytes:
         """Give all the bytes.
 
         Raises:
-            ChecksumMismatchError: They are not those that were stored.
-            IntegrityError: More or fewer bytes came than the object or the range has.
+            ChecksumMismatchError: The bytes do not match the stored checksum.
+            IntegrityError: More or fewer bytes arrived than the object or the range has.
             InvalidRequestError: The stream is not open, or was read already.
         """
         body = self._unread_body()
         wanted = self._end - self._position
         data: bytes | None = None
         if wanted <= SMALL:
-            with suppress(IncompleteBodyError):  # iterating gives what did come, and breaks again
+            with suppress(IncompleteBodyError):  # iterating gives the bytes that arrived, and raises the error again
                 data = await body.read()
         if data is None:
             async with aclosing(self._chunks()) as chunks:
@@ -156,11 +157,11 @@ class ResumingStream:
         return data
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of at most the chunk size; a body that breaks is resumed where it broke.
+        """Give the bytes in chunks of at most the chunk size; an incomplete body is resumed at its first missing byte.
 
         Raises:
-            ChecksumMismatchError: They are not those that were stored; what was given cannot be taken back.
-            IntegrityError: More or fewer bytes came than the object or the range has.
+            ChecksumMismatchError: The bytes do not match the stored checksum; do not use the chunks given before.
+            IntegrityError: More or fewer bytes arrived than the object or the range has.
             InvalidRequestError: The stream is not open, or was read already.
         """
         self._unread_body()
@@ -185,15 +186,15 @@ class ResumingStream:
                 return
 
     async def _open(self) -> None:
-        """Make a request for what is missing."""
-        await self._leave()
+        """Make a request for the missing bytes."""
+        await self._release()
         opening = self._provider.open_body(self._key, self._options)
         body = await opening.__aenter__()
         self._opened = opening
         self._begin(body)
 
     def _begin(self, body: BodyReader) -> None:
-        """Take a body that was opened; conditions are checked here, too, as a provider may ignore them.
+        """Use an open body; check the conditions too, because a provider may ignore them.
 
         Raises:
             PreconditionFailedError: The body is of another version.
@@ -204,8 +205,8 @@ class ResumingStream:
         if self._info is None:
             self._info = body.info
 
-    async def _judge_by_head(self, refused: InvalidRangeError | None = None) -> None:
-        """Take a HEAD for the answer to a range without bytes, or to one that was refused."""
+    async def _decide_by_head(self, refused: InvalidRangeError | None = None) -> None:
+        """Make a HEAD to decide about a range that is empty or was refused."""
         self._info = await no_bytes(self._provider, self._key, self._options, refused)
         self._body = _NoBytes(self._info)
         self._position, self._options = 0, replace(self._options, byte_range=ByteRange(0, 0))
@@ -216,7 +217,7 @@ class ResumingStream:
         return self._body
 
     def _unread_body(self) -> BodyReader:
-        """Give the body, which can be read once.
+        """Give the open body, which can be read only once.
 
         Raises:
             InvalidRequestError: The stream is not open, or was read already.
@@ -234,15 +235,15 @@ class ResumingStream:
         error = InvalidRequestError(f"{self._provider.locate(self._key)}: {problem}")
         return filled(error, self._provider.name, "get", self._key)
 
-    def _other_length(self, wanted: int, came: int) -> IntegrityError:
-        message = f"{self._provider.locate(self._key)}: {wanted} bytes were asked for and {came} came"
+    def _other_length(self, wanted: int, received: int) -> IntegrityError:
+        message = f"{self._provider.locate(self._key)}: expected {wanted} bytes and received {received}"
         return IntegrityError(message, key=self._key)
 
     async def _compare(self, data: bytes) -> None:
-        """Compare bytes that came in several bodies with the stored checksum, which none of the bodies could do.
+        """Compare the bytes of several bodies with the stored checksum of the whole object.
 
         Raises:
-            ChecksumMismatchError: They are not those that were stored.
+            ChecksumMismatchError: The bytes do not match the stored checksum.
         """
         stored = self.info.checksums
         algorithm = checksums.first_usable(self._provider.capabilities.stored_checksums, stored)
@@ -257,20 +258,20 @@ class ResumingStream:
             raise ChecksumMismatchError(message, key=self._key)
         self._verified = algorithm
 
-    async def _leave(self) -> None:
+    async def _release(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.__aexit__(None, None, None)
 
     async def _resume(self, error: IncompleteBodyError, before: int) -> bool:
-        """Ask for what is missing of a body that broke; `False` where it broke after its last byte."""
-        if self._body is None:  # the stream was left meanwhile
+        """Request the missing bytes of an incomplete body; return `False` if no byte is missing."""
+        if self._body is None:  # the stream was closed meanwhile
             raise error
         delay = self._retries.delay(error, self._position - before)
         if self._position >= self._end:
             return False
         if not self.info.etag and self._position > before:
-            raise error  # nothing can hold the rest to the version that the beginning is of
+            raise error  # without an etag, the rest may be of another version than the beginning
         await asyncio.sleep(delay)
         self._options = self._options.rest(self._position, self._end, self.info.etag)
         await self._open()
@@ -280,7 +281,7 @@ class ResumingStream:
 async def no_bytes(
     provider: ObjectRequests, key: str, options: ReadOptions, refused: InvalidRangeError | None = None
 ) -> ObjectInfo:
-    """Give the object of a read that brings no bytes: its range is empty, or was refused and the object is empty.
+    """Give the object's properties for a read of no bytes: the range is empty, or it was refused for an empty object.
 
     Raises:
         NotFoundError: There is no such object.
@@ -303,7 +304,7 @@ async def no_bytes(
 
 
 class _NoBytes:
-    """The body of a range that holds no bytes, for which no body was asked."""
+    """The body of a range without bytes, made without a GET request."""
 
     verified = None
 

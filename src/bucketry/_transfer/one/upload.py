@@ -1,4 +1,4 @@
-"""One local file, or one stream, into one object: plan, workers, complete, verify. The mirror image of `download`."""
+"""Uploads one local file, or one stream, to one object: plan, workers, complete, verify. Counterpart of `download`."""
 
 from __future__ import annotations
 
@@ -39,21 +39,22 @@ from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out, run_workers
 from bucketry.errors import TransientError, UnsupportedError
 
-PACED_PARTS = 2  # of an object that goes in one request under `max_bandwidth`, as in the clouds' rows
+PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
 
 
 @dataclass(slots=True)
 class UploadTransfer:
-    """One upload under way.
+    """One upload.
 
     Attributes:
-        provider: Where to.
-        config: How.
-        limits: What it shares with the manager's other transfers.
+        provider: The destination.
+        config: The manager's configuration.
+        limits: The limits shared with the manager's other transfers.
         key: The object.
-        options: Metadata and preconditions.
-        token: Marks what it writes, whatever is tried again.
-        retries: Writes whose outcome had to be settled.
+        options: Metadata, headers, tags and preconditions.
+        token: The write token, the same in every retry.
+        progress: The user's callback, or `None`.
+        retries: Writes whose outcome was unknown and had to be checked.
     """
 
     provider: ObjectRequests
@@ -68,7 +69,7 @@ class UploadTransfer:
     _made: ObjectInfo | None = None
 
     async def of_file(self, local_path: StrPath) -> TransferResult:
-        """Upload a regular file, read in worker threads: a small one at once, a larger one by ranges."""
+        """Upload a regular file, read in worker threads: a small file in one piece, a larger one in ranges."""
         started = time.monotonic()
         where = self.provider.locate(self.key)
         check_key(self.key, self.provider.capabilities, self.provider.locate())
@@ -98,9 +99,9 @@ class UploadTransfer:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length: one request if it fits a part, else parts; memory stays bounded.
+        """Upload an iterable of unknown length, with bounded memory: one request if it fits one part, else parts.
 
-        Without multipart uploads it must fit one request, and be held in memory whole.
+        If the provider has no multipart uploads, the whole iterable must fit one request and the memory budget.
         """
         started = time.monotonic()
         limits = self.provider.capabilities
@@ -128,7 +129,7 @@ class UploadTransfer:
             raise UnsupportedError(message, key=self.key)
         else:
             waiting = [first]
-            del first  # its memory is counted until it is sent
+            del first  # the list must have the only reference, so that sending the part frees its memory
             info = await self._stream_parts(source, waiting, meter)
         meter.finish()
         return self._result(info, len(self._parts) or 1, started)
@@ -136,7 +137,7 @@ class UploadTransfer:
     @property
     def made(self) -> ObjectInfo:
         """The object that the upload made."""
-        assert self._made is not None  # noqa: S101 - asked for once it is there
+        assert self._made is not None  # noqa: S101 - used after the upload only
         return self._made
 
     @property
@@ -144,14 +145,14 @@ class UploadTransfer:
         return RetryPolicy.of(self.config)
 
     def _single_limit(self) -> int:
-        """Give the largest size that goes in one request: without multipart uploads, all that the provider takes."""
+        """Give the largest size to send in one request: the vendor's limit if there are no multipart uploads."""
         limits = self.provider.capabilities
         if not limits.multipart:
             return limits.max_put_size
         wanted = self.config.multipart_threshold
         if wanted is None:
             wanted = limits.multipart_threshold
-            if self.config.max_bandwidth is not None:  # a body goes as fast as it can: what is large needs several
+            if self.config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
                 wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
         single = min(wanted, limits.max_put_size)
         return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
@@ -165,7 +166,7 @@ class UploadTransfer:
         return self._memory(size) if self.provider.capabilities.buffers_parts else min(size, MiB)
 
     async def _put(self, body: Body) -> ObjectInfo:
-        """Send it in one request; the caller holds its memory."""
+        """Send the body in one request; the caller holds its memory."""
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
             info, self.retries = await put_settled(
@@ -177,7 +178,7 @@ class UploadTransfer:
         return multipart(self.provider, self.key, self.options, token=self.token, policy=self._policy)
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
-        """Upload in parts; all of it once more, where another write got in between: AWS asks for a new upload then."""
+        """Upload in parts; after a conflict with another write, begin a new upload, as AWS requires."""
         policy = self._policy
         width = min(self.config.max_concurrency, plan.count)
         attempt = 0
@@ -201,7 +202,7 @@ class UploadTransfer:
     async def _send_parts(
         self, source: Source, ranges: Iterator[tuple[int, ByteRange]], upload: MultipartUpload, meter: Meter
     ) -> None:
-        """Send parts until there is none left; several workers share the iterator."""
+        """Send parts until no part is left; several workers share the iterator."""
         for number, byte_range in ranges:
             sent = ByteCounter()
             body = source.range(byte_range.start, byte_range.end, sent)
@@ -211,7 +212,7 @@ class UploadTransfer:
             meter.add(byte_range.size)
 
     async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        """Upload a stream, of which one part is taken already; its memory is given back, however this ends."""
+        """Upload a stream whose first part is in `waiting`; free the memory of waiting parts at the end."""
         try:
             return await self._all_stream_parts(source, waiting, meter)
         finally:
@@ -235,11 +236,11 @@ class UploadTransfer:
                 return await self._complete(upload, marked)
             except TransientError as error:
                 if error.code == CONFLICT:
-                    error.add_note("another write got in between, and a stream cannot be read twice: put it again")
+                    error.add_note("another write came first, and a stream cannot be read twice: upload it again")
                 raise
 
     async def _cut(self, source: Slicer, waiting: list[_StreamPart]) -> AsyncGenerator[_StreamPart, None]:
-        """Cut a stream into parts, behind those that wait; whoever takes one gives its memory back."""
+        """Give the waiting parts, then cut the stream into more parts; the caller frees each part's memory."""
         number = len(waiting)
         while waiting:
             yield waiting.pop(0)
@@ -298,7 +299,7 @@ class UploadTransfer:
 
 @dataclass(frozen=True, slots=True)
 class _StreamPart:
-    """A piece of a stream, and the memory it holds."""
+    """A part of a stream, and the bytes of memory that it holds."""
 
     number: int
     data: bytes

@@ -1,4 +1,4 @@
-"""Writes whose outcome is certain: a lost answer is settled by looking, not by guessing."""
+"""Writes with a known outcome: if an answer is lost, a HEAD shows whether the object was written."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from bucketry.errors import (
 )
 
 CONFLICT = "ConditionalRequestConflict"
-"""Another write got in between: AWS wants a put to be made again, and an upload in parts to be begun anew.
+"""The error code of a conflict with another write: AWS requires to repeat a put, and to begin a new multipart upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
 def new_token() -> str:
-    """Give the token of a write: 32 hexadecimal digits of chance."""
+    """Give a token for a write: 32 random hexadecimal digits."""
     return secrets.token_hex(16)
 
 
 def with_token(options: WriteOptions, token: str) -> WriteOptions:
-    """Mark a write, so that it can be told from anybody else's; readers do not see the mark."""
+    """Add the write token to the metadata, to recognize this write among others; users do not see the token."""
     return replace(options, metadata={**options.metadata, WRITE_TOKEN: token})
 
 
 async def put_settled(
     provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> tuple[ObjectInfo, int]:
-    """Put an object in one request, and give it with the number of times its outcome had to be settled.
+    """Put an object in one request; give its properties, and how often the outcome had to be checked.
 
-    A plain put may be repeated by the provider. A conditional one may not: its own first try can
-    make the second fail. So it is marked with the token, and after a lost answer, or a refusal, the object
-    is looked at.
+    The provider may repeat a put without conditions. It may not repeat a conditional put: if the first try succeeded,
+    the second one would fail. So a conditional put has the write token, and after a lost answer or a refusal, a HEAD
+    shows whether the object has this token.
 
-    Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer of a conditional write.
+    Cost: 1 request; for each lost answer of a conditional write 1 more, and perhaps a retry.
     """
     if not options.conditional:
         return await provider.put_object(key, body, options), 0
@@ -68,20 +68,20 @@ async def complete_settled(
     checksum: str | None,
     policy: RetryPolicy,
 ) -> tuple[ObjectInfo, int]:
-    """Publish a multipart upload, and give the object with the number of times its outcome had to be settled.
+    """Complete a multipart upload; give the object's properties, and how often the outcome had to be checked.
 
     Args:
-        provider: Where.
-        upload: The open upload, created with the marked `options`.
-        parts: All of them.
-        options: With the mark of `with_token`, and the preconditions.
-        checksum: Of the whole object, where the row has one.
+        provider: The destination.
+        upload: The open upload, created with `options`.
+        parts: All parts.
+        options: The options from `with_token`, with the preconditions.
+        checksum: The checksum of the whole object, in hex, if the vendor's row has `full_object_checksum`.
         policy: How often to try.
 
     Raises:
-        TransientError: With the code `CONFLICT`: the upload has to be begun anew.
+        TransientError: With the code `CONFLICT`: begin a new upload.
 
-    Cost: 1 request; 1 more, and perhaps a repeat, for each lost answer.
+    Cost: 1 request; for each lost answer 1 more, and perhaps a retry.
     """
     return await _settle(
         lambda: provider.complete_multipart(upload, parts, options, checksum=checksum),
@@ -101,14 +101,14 @@ async def complete_checked(
     marked: WriteOptions,
     config: TransferConfig,
 ) -> tuple[ObjectInfo, int]:
-    """Publish a multipart upload, and look whether what is stored is what was sent.
+    """Complete a multipart upload, and check that the stored object has the size of the sent parts.
 
     Arguments and errors as for `complete_settled`.
 
     Raises:
-        IntegrityError: Another number of bytes is stored than was sent.
+        IntegrityError: The stored object has another size than the parts sent.
 
-    Cost: as `complete_settled`, and 1 HEAD where `config.verify` asks for it or completion does not tell the etag.
+    Cost: as `complete_settled`, and 1 HEAD if `config.verify` is true, or if completion does not give the final etag.
     """
     row = provider.capabilities
     whole = whole_checksum(parts, row)
@@ -119,9 +119,9 @@ async def complete_checked(
     try:
         stored = await provider.head(upload.key)
     except StorageError:
-        return info, settled  # it is published all the same: perhaps the token may not read, or somebody deleted it
+        return info, settled  # the upload is complete: the caller may lack permission to read, or it was deleted since
     if stored.write_token != marked.metadata[WRITE_TOKEN]:
-        return info, settled  # somebody has replaced it since
+        return info, settled  # another write has replaced the object since
     if stored.size != info.size:
         message = f"{provider.locate(upload.key)}: {info.size} bytes were sent and {stored.size} are stored"
         raise IntegrityError(message, key=upload.key)
@@ -138,7 +138,7 @@ async def _settle(
     *,
     final: str | None = None,
 ) -> tuple[ObjectInfo, int]:
-    """Make a write until its outcome is known; an error with the code `final` is not followed by another try."""
+    """Repeat a write until its outcome is known; do not retry after an error with the code `final`."""
     settled = 0
     lost: TransientError | None = None
     while True:
@@ -146,11 +146,11 @@ async def _settle(
             return await write(), settled
         except (TransientError, UploadNotFoundError, AlreadyExistsError, PreconditionFailedError) as error:
             try:
-                landed = await _ours(provider, key, options, size)
+                landed = await _written_object(provider, key, options, size)
             except StorageError as unseen:
-                # A refusal may be the operation of the first, lost try: that one is what is not known.
+                # After a lost answer, a refusal may mean that the first try succeeded: raise the first error.
                 failed = lost or error
-                failed.add_note(f"whether it was written is not known, because looking failed: {unseen}")
+                failed.add_note(f"it is not known whether the object was written, because the check failed: {unseen}")
                 raise failed from unseen
             if landed is not None:
                 return landed, settled + 1
@@ -164,8 +164,8 @@ async def _settle(
         await asyncio.sleep(delay)
 
 
-async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
-    """Give the object if it is the one this write made: same token, same size."""
+async def _written_object(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
+    """Give the object's properties if this write made it: same token, same size."""
     try:
         info = await provider.head(key)
     except NotFoundError:
@@ -175,7 +175,7 @@ async def _ours(provider: ObjectRequests, key: str, options: WriteOptions, size:
 
 
 def whole_checksum(parts: Sequence[Part], row: Capabilities) -> str | None:
-    """Join the parts' checksums to that of the object, where the row has one and every part brought its own."""
+    """Combine the parts' checksums to the whole object's, if the row has one and every part has a checksum."""
     name = row.multipart_checksum
     if not row.full_object_checksum or name is None:
         return None

@@ -1,4 +1,4 @@
-"""A local directory as the target of many objects: keys as paths, each safe or refused."""
+"""A local directory as the target of many objects: maps keys to paths, and refuses unsafe ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bucketry.errors import UnsafeKeyError
 
 
 class DownloadDirectory:
-    """A local directory that objects are put below, and never beside, whatever their keys."""
+    """A local directory for downloaded objects; no key can lead to a path outside it."""
 
     def __init__(self, root: str, prefix: str) -> None:
-        """Look where the directory really is. Blocks."""
+        """Resolve the directory's real path. Blocks."""
         check_path(root)
         self._root = os.path.abspath(root)
-        self._real = os.path.realpath(root)  # the root itself may be a link: that is the user's choice
+        self._real = os.path.realpath(root)  # the root itself may be a link, because the user chose it
         self._prefix = prefix
         self._safe: set[str] = set()
         self._names: dict[str, str] = {}
@@ -28,7 +28,7 @@ class DownloadDirectory:
         """Give the path for a key; no I/O.
 
         Raises:
-            UnsafeKeyError: It would leave the directory.
+            UnsafeKeyError: The path would be outside the directory.
         """
         return os.path.join(self._root, *local_parts(key[len(self._prefix) :], f"below {self._root}"))
 
@@ -36,15 +36,15 @@ class DownloadDirectory:
         """Make the directories that the key's path needs. Blocks; runs in several threads at once.
 
         Raises:
-            UnsafeKeyError: The path goes through a symbolic link, or differs from that of another key only by
-                case or Unicode form on a file system that makes them one.
+            UnsafeKeyError: The path goes through a symbolic link, or another key has the same path on a file system
+                that ignores case and Unicode form.
             LocalFileError: A directory cannot be made.
         """
         self._make(os.path.dirname(path), key)
-        self._check_twin(key)
+        self._check_same_name(key)
 
     def make_directory(self, key: str) -> None:
-        """Make the directory that a key ending in `/` stands for. Blocks."""
+        """Make the directory for a key that ends in `/`. Blocks."""
         relative = key[len(self._prefix) :].rstrip("/")
         if relative:
             self._make(os.path.join(self._root, *local_parts(relative, f"below {self._root}")), key)
@@ -53,7 +53,7 @@ class DownloadDirectory:
         if directory in self._safe:
             return
         if directory != self._root:
-            self._make(os.path.dirname(directory), key)  # else a link on the way would lead the making elsewhere
+            self._make(os.path.dirname(directory), key)  # checks the parent first: it must not be a link to elsewhere
         try:
             os.makedirs(directory, exist_ok=True)
         except FileExistsError as exc:
@@ -67,31 +67,31 @@ class DownloadDirectory:
         if os.path.realpath(directory) != os.path.normpath(
             os.path.join(self._real, os.path.relpath(directory, self._root))
         ):
-            message = f"{directory}: a symbolic link leads elsewhere, so key {key!r} was not written through it"
+            message = f"{directory}: the path goes through a symbolic link, so key {key!r} was not written"
             raise UnsafeKeyError(message, key=key, path=directory)
         self._safe.add(directory)
 
-    def _check_twin(self, key: str) -> None:
+    def _check_same_name(self, key: str) -> None:
         if self._folds is None:
             self._folds = _folds_case(self._root)
         if not self._folds:
             return
-        other = self._names.setdefault(folded(key[len(self._prefix) :]), key)  # one step: threads meet here
+        other = self._names.setdefault(folded(key[len(self._prefix) :]), key)  # atomic: several threads do this
         if other != key:
-            message = f"key {key!r} and {other!r} are one name on this file system; this one was not written"
+            message = f"key {key!r} has the same file name as {other!r} on this file system, and was not written"
             raise UnsafeKeyError(message, key=key)
 
 
 def folded(name: str) -> str:
-    """Give the form under which a case-insensitive, normalizing file system keeps a name."""
+    """Give a name in the form in which a file system without case and Unicode forms compares it."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _folds_case(root: str) -> bool:
-    """Tell whether names that differ by case are one file below `root`, by making one. Blocks."""
+    """Tell whether names that differ only by case are one file below `root`; makes a temporary file. Blocks."""
     try:
         with tempfile.NamedTemporaryFile(dir=root, prefix=".bucketry-Case-") as probe:
             head, name = os.path.split(probe.name)
             return os.path.exists(os.path.join(head, name.swapcase()))
     except OSError:
-        return False  # nothing can be written there, as the first file will say
+        return False  # the directory is not writable: the first download raises the error

@@ -1,4 +1,4 @@
-"""The files below a local directory that are uploaded, each with its key or with the reason why it has none."""
+"""The files below a local directory to upload, each with its key, or with an error if it cannot be uploaded."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bucketry._transfer.listing import as_directory
 from bucketry._transfer.one.staging import is_staged
 from bucketry.errors import InvalidKeyError, StorageError
 
-BATCH = 256  # files looked at in one hop to a thread
+BATCH = 256  # files found in one call in a thread
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file below a directory, by the key it gets; or why it gets none."""
+    """A file below a directory with its key, and an error if it cannot be uploaded."""
 
     key: str
     path: str
@@ -26,9 +26,9 @@ class LocalFile:
 
 
 async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]:
-    """Give every file below `root`, in the order of their keys, read in worker threads.
+    """Give every file below `root`, in the order of the keys; directories are read in worker threads.
 
-    What cannot be uploaded is given with its error, so that nothing is left out silently: see `Walk`.
+    An entry that cannot be uploaded is given with its error, so that no file is left out silently: see `Walk`.
 
     Raises:
         LocalFileNotFoundError: `root` does not exist.
@@ -41,7 +41,7 @@ async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]
 
 
 def walk_to_upload(root: str) -> Walk:
-    """Walk the files that an upload of the directory takes. Blocks.
+    """Walk the files that `upload_tree` uploads. Blocks.
 
     It skips the staged files of downloads, and directories named `.bucketry`: a local provider keeps its files there.
     """

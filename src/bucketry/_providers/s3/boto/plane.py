@@ -31,6 +31,7 @@ from bucketry._providers.s3.headers import (
     is_header_checksum,
     replacing_headers,
     stored_headers,
+    version_of,
     write_headers,
     written,
 )
@@ -272,19 +273,20 @@ class BotoPlane(BotoListings):
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
-    ) -> None:
-        """Copy; a HEAD of the destination gives the new object."""
+    ) -> str | None:
+        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
 
-        def read(answer: dict[str, Any]) -> None:
+        def read(answer: dict[str, Any]) -> str | None:
             required(answer.get("CopyObjectResult", {}), "ETag")
+            return version_of(headers_of(answer))
 
-        await self.send(
+        return await self.send(
             "copy",
             "copy_object",
             read,
             key=destination,
             CopySource={"Bucket": self.bucket.name, "Key": source},
-            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **parameters(replacing_headers(options)),
             **self._new,
             **self._source,
@@ -312,7 +314,7 @@ class BotoPlane(BotoListings):
             PartNumber=part_number,
             CopySource={"Bucket": self.bucket.name, "Key": source},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
-            CopySourceIfMatch=if_match if self.capabilities.copy_source_if_match else None,
+            CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **self._existing,
             **self._source,
         )

@@ -87,7 +87,7 @@ class WireBody:
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket
         connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating fails as well
-        return bucket.error(IncompleteBodyError, self._get.key, "get", str(exc))
+        return bucket.with_facts(IncompleteBodyError(str(exc)), "get", self._get.key)
 
     @property
     def verified(self) -> str | None:

@@ -143,7 +143,7 @@ class WireCalls:
                 try:
                     return read(head, answer)
                 except ValueError as exc:
-                    raise self.unreadable(exc, operation, key, options) from exc
+                    raise self.unreadable(exc, operation, key, options, head=head) from exc
 
     async def send(
         self,
@@ -193,7 +193,7 @@ class WireCalls:
                 try:
                     return read(head, upload.digest)
                 except ValueError as exc:
-                    raise self.unreadable(exc, operation, key, options) from exc
+                    raise self.unreadable(exc, operation, key, options, head=head) from exc
 
     # --- reads --------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class WireCalls:
         except IntegrityError as exc:
             raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
         except ValueError as exc:
-            raise self.unreadable(exc, "get", get.key) from exc
+            raise self.unreadable(exc, "get", get.key, head=head) from exc
         if get.options.conditional:  # some servers ignore the headers
             judge_read(info, get.options, self.bucket.locate(get.key))
         return info
@@ -245,11 +245,17 @@ class WireCalls:
         return self.bucket.refused(Refusal(head.status, head.headers, error_fields(body)), operation, key, options)
 
     def unreadable(
-        self, exc: ValueError, operation: str, key: str | None, options: WriteOptions | None = None
+        self,
+        exc: ValueError,
+        operation: str,
+        key: str | None,
+        options: WriteOptions | None = None,
+        *,
+        head: AnswerHead,
     ) -> StorageError:
         """Give the error for an answer that `read` could not read."""
         if isinstance(exc, AnswerIsErrorError):  # S3 failed after it began to answer
-            return self.bucket.refused(Refusal(500, {}, exc.fields), operation, key, options)
+            return self.bucket.refused(Refusal(500, head.headers, exc.fields), operation, key, options)
         return exc if isinstance(exc, StorageError) else self.bucket.unreadable(str(exc), operation, key)
 
     def path(self, key: str, operation: str) -> str:

@@ -32,6 +32,7 @@ from bucketry._providers.s3.headers import (
     range_header,
     replacing_headers,
     stored_headers,
+    version_of,
     write_headers,
     written,
 )
@@ -105,7 +106,7 @@ class WirePlane(WireCalls):
                     error = self.failed(exc, "get", key) if isinstance(exc, WireError) else exc
                     if info is None:
                         raise error from exc
-                    broken = self.bucket.error(IncompleteBodyError, key, "get", str(error))
+                    broken = self.bucket.with_facts(IncompleteBodyError(str(error)), "get", key)
                     break  # the transfer requests the rest
                 self.client.log(get.call, head)
                 if (refusal := self.refusal_of(head, body, "get", key)) is not None:
@@ -253,7 +254,7 @@ class WirePlane(WireCalls):
                 except WireError as exc:
                     raise self.failed(exc, operation, None) from exc
                 except ValueError as exc:
-                    raise self.unreadable(exc, operation, None) from exc
+                    raise self.unreadable(exc, operation, None, head=connection.answer) from exc
                 finally:
                     self.client.done(connection)
 
@@ -300,15 +301,16 @@ class WirePlane(WireCalls):
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
-    ) -> None:
-        """Copy; a HEAD of the destination gives the new object."""
+    ) -> str | None:
+        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
         headers = self._source(source, if_match) | {**replacing_headers(options), **self._headers.new}
 
-        def read(_: AnswerHead, answer: bytes) -> None:
+        def read(head: AnswerHead, answer: bytes) -> str | None:
             if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 means: nothing was copied
                 raise ValueError("it has no ETag")
+            return version_of(head.headers)
 
-        await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
+        return await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
@@ -351,7 +353,7 @@ class WirePlane(WireCalls):
 
     def _source(self, source: str, if_match: str | None) -> dict[str, str]:
         headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}", **self._headers.source}
-        if if_match is not None and self._row.copy_source_if_match:
+        if if_match and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers
 

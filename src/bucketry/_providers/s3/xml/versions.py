@@ -55,9 +55,10 @@ def _version(reader: XMLReader, child: Element, name: str, *, encoded: bool) -> 
     if not key or not version_id:
         raise MalformedXMLError("a version of the answer has no Key or no VersionId")
     try:
-        moment = datetime.fromisoformat(modified or "").astimezone(UTC)
+        moment = datetime.fromisoformat(modified or "")
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         length = int(size or 0)
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise MalformedXMLError(f"a version of the answer has no time or no size: {exc}") from exc
     return ObjectVersion(
         key=unquoted([key])[0] if encoded else key,
