@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ContextDecorator
+from typing import Any, TypeVar
 
 from bucketry._runtime.finish import until_done
 from bucketry._runtime.threads import in_thread
@@ -36,25 +37,27 @@ class LaneThreads:
             stop: Makes the work end soon; called on a cancellation.
         """
         threads = self._now = self._now or _Threads(self._limit)
-        done: Future[T] = Future()
+        begun: list[Future[T]] = []
+        guard = _Guard()
+        guarded = guard(work)
         threads.running += 1
         try:
             if threads.running <= threads.started:
-                _submit(threads.executor, work, done)
+                begun.append(threads.executor.submit(guarded))
             else:
                 threads.started = threads.running
-                await in_thread(_submit, threads.executor, work, done)
-            await asyncio.wait([_ended(done)])
-        except asyncio.CancelledError:
+                await in_thread(_submit, threads.executor, guarded, begun)
+            await asyncio.wait([_ended(begun[0])])
+        except (asyncio.CancelledError, RuntimeError):  # RuntimeError: no thread was started, but the work is queued
             stop()
-            if not done.cancel():
-                await until_done(_ended(done))
+            if not guard.ended.cancel():
+                await until_done(_ended(guard.ended))
             raise
         finally:
             threads.running -= 1
             if threads is not self._now:
                 threads.end_when_idle()
-        return done.result()
+        return begun[0].result()
 
     def resize(self, limit: int) -> None:
         """Change the limit: present threads end after their work, and later work starts new ones."""
@@ -69,11 +72,11 @@ class LaneThreads:
 
 
 class _Threads:
-    """Threads that were started together with one limit.
+    """Worker threads that share one limit.
 
     Attributes:
-        running: The number of threads at work.
-        started: The number of started threads.
+        running: Threads that are working now.
+        started: Threads that exist.
     """
 
     def __init__(self, limit: int) -> None:
@@ -85,30 +88,32 @@ class _Threads:
             self.executor.shutdown(wait=False)
 
 
-def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], done: Future[T]) -> None:
-    try:
-        executor.submit(_work, work, done)
-    except RuntimeError:  # no thread can be started; but the work is in the queue, and another thread may have begun it
-        if done.cancel():
-            raise
+class _Guard(ContextDecorator):
+    """Lets work begin only if `ended` was not cancelled before; `ended` is done when the work is.
+
+    As a decorator of the standard library, it adds no call of this package to the work of a part.
+    """
+
+    def __init__(self) -> None:
+        self.ended: Future[None] = Future()
+
+    def __enter__(self) -> None:
+        """Begin, unless the work was given up."""
+        if not self.ended.set_running_or_notify_cancel():
+            raise CancelledError
+
+    def __exit__(self, *_: object) -> None:
+        """Note the end."""
+        self.ended.set_result(None)
 
 
-def _work(work: Callable[[], T], done: Future[T]) -> None:
-    """Do the work, unless `run` gave it up meanwhile."""
-    if not done.set_running_or_notify_cancel():
-        return
-    try:
-        result = work()
-    except BaseException as exc:  # noqa: BLE001 - `run` raises it
-        done.set_exception(exc)
-        del work, done  # the frame of this function, which the error refers to, would keep them
-    else:
-        done.set_result(result)
+def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:
+    begun.append(executor.submit(work))
 
 
-def _ended(done: Future[T]) -> asyncio.Future[None]:
-    """Give a future of the event loop that is done when `done` is, with a result or an error."""
+def _ended(begun: Future[Any]) -> asyncio.Future[None]:
+    """Give a future of the event loop that is done when `begun` is, with a result or an error."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    done.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
+    begun.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
     return ended
