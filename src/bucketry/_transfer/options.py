@@ -46,12 +46,12 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
         InvalidMetadataError: The metadata cannot be stored.
         UnsupportedError: There are tags, and the provider keeps none.
     """
+    if not write:  # most writes, so they do not pay for the rest; the request refuses a key that is not a string
+        return _only_content_type(content_type_of(key) if isinstance(key, str) else None)
     if unknown := write.keys() - _KNOWN:
         message = f"a write has no keyword {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(sorted(_KNOWN))}"
         raise TypeError(message)
     content_type = write.get("content_type")
-    if all(value is None for value in write.values()):  # a key that is not a string is refused later, by the request
-        return _only_content_type(content_type_of(key) if isinstance(key, str) else None)
     row, where = provider.capabilities, provider.locate(str(key))
     for name in _HEADERS:
         check_header(name, write.get(name), where)

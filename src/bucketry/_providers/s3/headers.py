@@ -66,9 +66,10 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
     storage_class, content_type = options.storage_class, options.content_type
     version, checksums = version_of(headers), stored_checksums(headers)
     info = listed_info(key, moment, etag, size, storage_class, content_type, version, checksums)
-    more: dict[str, Any] = {field: value for _, field in _STORED_HEADERS if (value := getattr(options, field))}
-    if options.metadata:
-        more["metadata"] = dict(options.metadata)
+    more: dict[str, Any] = {"metadata": dict(options.metadata)} if options.metadata else {}
+    for _, field in _STORED_HEADERS:
+        if (value := getattr(options, field)) is not None:
+            more[field] = value
     return replace(info, **more) if more else info
 
 
