@@ -49,6 +49,8 @@ class ReadMethods(DefaultRequests):
     async def get_metadata(self, remote_path: str) -> dict[str, Any]:
         """Give `size, etag, last_modified, content_type, storage_class, version_id, metadata`.
 
+        For the other headers, such as `cache_control`, use `head`.
+
         Raises:
             NotFoundError: There is no such object.
 
