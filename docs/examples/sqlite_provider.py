@@ -106,7 +106,8 @@ class SqliteProvider(StorageProvider):
                 judge_read(info, options, self.locate(key))
                 wanted = cut_range(info, options.byte_range, self.locate(key))
                 with connection.blobopen("objects", "data", rowid, readonly=True) as data:
-                    return info, data[wanted.start : wanted.end]  # reads only these; substr() would load all of it
+                    data.seek(wanted.start)
+                    return info, data.read(wanted.size)  # reads only these; substr() would load the whole object
             raise NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
 
         check_key(key, self.capabilities, self.locate())
