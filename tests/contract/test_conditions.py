@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -279,3 +280,22 @@ async def test_versions_that_are_not_kept_are_refused(provider: StorageProvider)
     await provider.put("key", b"data")
     with pytest.raises(StorageError):
         await provider.get("key", version_id="no-such-version")
+
+
+READS: dict[str, Callable[[StorageProvider, Any], Awaitable[object]]] = {
+    "get": lambda p, etag: p.get("key", if_match=etag),
+    "get another": lambda p, etag: p.get("key", if_none_match=etag),
+    "range": lambda p, etag: p.get_range("key", 0, 2, if_match=etag),
+    "empty range": lambda p, etag: p.get_range("key", 0, 0, if_match=etag),
+    "ranges": lambda p, etag: p.get_ranges("key", [(0, 1)], if_match=etag),
+    "fetch": lambda p, etag: p.fetch_range("key", Sink(-1, 0, needs_bytes=False), ReadOptions(if_match=etag)),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("etag", ["a\nb", "ä", "", 3], ids=repr)
+async def test_a_malformed_etag_is_refused(provider: StorageProvider, read: str, etag: object) -> None:
+    """A condition of a read that a header cannot carry is refused before anything is sent."""
+    await provider.put("key", b"data")
+    with pytest.raises(InvalidRequestError, match="cannot stand in a header"):
+        await READS[read](provider, etag)

@@ -21,10 +21,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader
 
 from bucketry import S3Provider, SessionPool
 from bucketry._providers.s3.wire.plane import WirePlane
+from bucketry._session.chain import Chain
 from bucketry.errors import (
     AuthenticationError,
     ConfigError,
@@ -411,3 +413,11 @@ async def test_an_endpoint_of_the_environment_is_not_read_behind_the_configurati
         assert await other.list_files() == []
         await other.disconnect()
     await provider.disconnect()
+
+
+async def test_static_keys_are_the_same_value_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unchanged keys give the same object, for which the signer has its key already."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    chain = Chain(AioSession())
+    assert await chain.ask() is await chain.ask()

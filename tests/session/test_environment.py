@@ -95,6 +95,9 @@ async def test_a_provider_of_variables() -> None:
 def test_what_is_pickled() -> None:
     """The process's variables are not pickled: another process uses its own."""
     assert b"AWS_ACCESS" not in pickle.dumps(S3Provider(HERE))
-    assert pickle.loads(pickle.dumps(SessionPool(environ={"A": "b"}))).given_environ == {"A": "b"}
+    given = {"AWS_CA_BUNDLE": "b", "https_proxy": "c", "REQUEST_METHOD": "GET"}
+    pool = SessionPool(environ={**given, "AWS_SECRET_ACCESS_KEY": "canary"})
+    assert b"canary" not in pickle.dumps(pool)
+    assert pickle.loads(pickle.dumps(pool)).given_environ == given
     assert pickle.loads(pickle.dumps(SessionPool())).given_environ is None
     assert "no-such-bundle" not in repr(SessionPool(environ=MISSING))

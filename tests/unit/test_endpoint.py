@@ -446,6 +446,11 @@ class TestCheckUrl:
         found = endpoint(cloud, endpoint_url="http://minio.example", allow_http=True)
         assert found.url == "http://minio.example"
 
+    def test_scheme_and_host_are_in_lower_case(self) -> None:
+        """Other code asks whether a URL begins with `http://`; the path stays as it is."""
+        found = endpoint("generic", endpoint_url="HTTP://MINIO.Example:9000/Base", allow_http=True)
+        assert found.url == "http://minio.example:9000/Base"
+
     @pytest.mark.parametrize(
         "url",
         [

@@ -98,7 +98,7 @@ def test_a_registered_class_is_made() -> None:
     assert isinstance(Factory.create({"provider_type": "mine"}), MemoryProvider)
     assert "mine" in Factory.get_registered_providers()
     assert "mine" not in StorageProviderFactory.get_registered_providers()
-    for taken in ("s3", "", "local"):
+    for taken in ("s3", "S3", "", "local"):
         with pytest.raises(ConfigError):
             Factory.register(taken, MemoryProvider)
     with pytest.raises(ConfigError, match="class"):

@@ -100,10 +100,11 @@ def test_malformed_entries(entries: dict[str, Any], problem: str) -> None:
     assert ENCODED[:20] not in str(caught.value)
 
 
-def test_a_customers_key_never_crosses_a_network_in_clear() -> None:
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+def test_a_customers_key_never_crosses_a_network_in_clear(scheme: str) -> None:
     """Plain HTTP is refused, also where it is allowed for other requests; on the loopback it is not."""
     with pytest.raises(ConfigError, match="plain http would send the key"):
-        make("declared", endpoint_url="http://storage.example", allow_http=True, sse_customer_key=KEY)
+        make("declared", endpoint_url=f"{scheme}://storage.example", allow_http=True, sse_customer_key=KEY)
     make("declared", endpoint_url="http://storage.example", allow_http=True)
     make("declared", endpoint_url="https://storage.example", sse_customer_key=KEY)
     make("declared", sse_customer_key=ENCODED)

@@ -53,6 +53,12 @@ class TestPolicy:
         assert asked == [(0, min(MAX_DELAY, FIRST_DELAY * 2**attempt))]
         assert delay == asked[0][1] <= MAX_DELAY
 
+    def test_a_long_first_wait_is_not_cut(self) -> None:
+        """The longest wait is at least twice `retry_delay`, so that the average of the first wait is as configured."""
+        policy = RetryPolicy.of(TransferConfig(retry_delay=60))
+        assert replace(policy, uniform=lambda _, high: high).delay(TransientError("x"), 1) == 120
+        assert RetryPolicy.of(TransferConfig(retry_delay=0.5)).max_delay == MAX_DELAY
+
     @pytest.mark.parametrize("kind", ["transfer", "provider"])
     def test_a_configuration_sets_attempts_and_the_first_wait(self, kind: str) -> None:
         """The first wait is `retry_delay` on average: it is random between zero and twice as much."""

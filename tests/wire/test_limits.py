@@ -219,7 +219,7 @@ async def test_providers_of_one_endpoint_share_connections(provide: Provide, hol
 
 
 async def test_another_provider_does_not_undo_a_change(provide: Provide, pool: SessionPool, holding: Holding) -> None:
-    """A lowered limit stays if another provider asks for the same number as before; a larger number raises it."""
+    """A lowered limit stays if another provider asks for the same number as before, or for a larger one."""
     provider = provide(holding.url, max_connections=3)
     calls = [asyncio.create_task(provider.head("k")) for _ in range(4)]
     await until(lambda: len(holding.waiting) == 3)
@@ -230,6 +230,9 @@ async def test_another_provider_does_not_undo_a_change(provide: Provide, pool: S
     await a_while()
     assert len(holding.waiting) == 1
     calls.append(asyncio.create_task(provide(holding.url, max_connections=4).head("k")))
+    await a_while()
+    assert len(holding.waiting) == 1
+    pool.limit_connections(provider._bucket.endpoint, 3)
     await until(lambda: len(holding.waiting) == 3)
     holding.answer(3)
     await asyncio.gather(*calls)

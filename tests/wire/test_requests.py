@@ -8,7 +8,9 @@ import os
 import tempfile
 import tracemalloc
 import zlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
@@ -24,10 +26,10 @@ from bucketry import (
     TransferManager,
     WasabiProvider,
 )
-from bucketry._core.options import ReadOptions
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, MultipartUpload
-from bucketry.errors import StorageError
+from bucketry.errors import InvalidRequestError, StorageError
 from tests.wire.conftest import ACCESS, Provide
 from tests.wire.scripted import Answer, Request, completed, content, created, error, serving
 
@@ -296,3 +298,46 @@ async def test_memory_is_bounded(provide: Provide, tmp_path: Path, stream: bool)
         finally:
             tracemalloc.stop()
     assert peak <= config.memory_budget + config.max_concurrency * MiB
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_bodies_of_xml_have_their_md5(provide: Provide, kind: type) -> None:
+    """Deletions and tags are sent with `Content-MD5` and no newer checksum, which not all vendors know."""
+    async with serving(lambda _: Answer(200, b"<DeleteResult/>")) as server:
+        provider = provide(server, kind)
+        await provider.delete_many(["k"])
+        if provider.capabilities.tags:
+            await provider.put_tags("k", {"a": "1"})
+    assert len(server.requests) >= 1
+    for request in server.requests:
+        md5 = base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode()
+        assert request.headers["content-md5"] == md5
+        newer = [name for name in request.headers if name.startswith(("x-amz-checksum-", "x-amz-sdk-checksum"))]
+        assert newer == []
+
+
+NAMED: dict[str, Callable[[Any, Any], Awaitable[object]]] = {
+    "get": lambda p, name: p.get("k", version_id=name),
+    "range": lambda p, name: p.get_range("k", 0, 1, version_id=name),
+    "fetch": lambda p, name: p.fetch_range("k", None, ReadOptions(version_id=name)),
+    "head": lambda p, name: p.head("k", version_id=name),
+    "delete": lambda p, name: p.delete("k", version_id=name),
+    "put_part": lambda p, name: p.put_part(MultipartUpload(key="k", upload_id=name), 1, b"x"),
+    "copy_part": lambda p, name: p.copy_part(
+        MultipartUpload(key="k", upload_id=name), 1, "k", ByteRange(0, 1), if_match='"e1"'
+    ),
+    "complete": lambda p, name: p.complete_multipart(MultipartUpload(key="k", upload_id=name), [], WriteOptions()),
+    "abort": lambda p, name: p.abort_multipart(MultipartUpload(key="k", upload_id=name)),
+    "list_parts": lambda p, name: p.list_parts(MultipartUpload(key="k", upload_id=name)),
+    "list_multiparts": lambda p, name: p.list_multiparts(after=MultipartUpload(key="k", upload_id=name)),
+}
+
+
+@pytest.mark.parametrize("request_", NAMED)
+@pytest.mark.parametrize(("name", "problem"), [("a\ud800", "not valid Unicode"), (3, "must be a str, not int")])
+async def test_an_id_that_is_no_text(provide: Provide, request_: str, name: Any, problem: str) -> None:
+    """An id of a version or an upload that a URL cannot contain is refused, and nothing is sent."""
+    async with serving(lambda _: OK) as server:
+        with pytest.raises(InvalidRequestError, match=problem):
+            await NAMED[request_](provide(server), name)
+    assert server.requests == []

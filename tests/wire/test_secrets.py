@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 import pytest
 
-from bucketry import SessionPool
+from bucketry import S3Provider, SessionPool, StorageProviderFactory
+from bucketry._core.config import S3Config
 from bucketry._core.options import WriteOptions
 from bucketry._core.units import MiB
-from bucketry.errors import StorageError, UnsupportedError
+from bucketry.errors import ConfigError, InvalidRequestError, StorageError, UnsupportedError
 from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
 from tests.wire.scripted import Answer, Request, content, error, serving
 
@@ -157,7 +158,7 @@ def reported(error: BaseException) -> list[str]:
     texts = []
     for one in all_of(error):
         told = traceback.TracebackException.from_exception(one, capture_locals=True)
-        texts += [repr(one), repr(one.args), *told.format(chain=False)]
+        texts += [repr(one), repr(one.args), repr(vars(one)), *told.format(chain=False)]
     return texts
 
 
@@ -282,3 +283,62 @@ async def test_not_in_a_report_of_a_request_that_cannot_be_sent(
     assert told.keys() == REQUESTS.keys()
     for texts in told.values():
         assert_none_of({*SECRETS, "Signature="}, texts)
+
+
+def refused(kind: Callable[..., object], *args: object, **entries: object) -> ConfigError:
+    """Give the error of a constructor; its traceback begins here."""
+    with pytest.raises(ConfigError) as caught:
+        kind(*args, **entries)
+    del args, entries  # of this frame, which is in the traceback
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"sse_customer_key": CUSTOMER_KEY * 2},
+        {"unknown": 1},
+        {"endpoint_url": "http://host.example", "allow_http": True},
+        {"server": "generic"},
+    ],
+    ids=["length", "name", "http", "row"],
+)
+async def test_not_in_a_report_of_a_wrong_configuration(entries: dict[str, Any]) -> None:
+    """The frames of constructors, of the factory and of the configuration's checks show no secret."""
+    given = {
+        "bucket_name": "bkt",
+        "endpoint_url": "https://host.example",
+        "server": "aws",
+        "access_key_id": ACCESS,
+        "secret_access_key": SECRET,
+        **ENTRIES,
+        **entries,
+    }
+    calls = [refused(S3Provider, given), refused(StorageProviderFactory.create, {"provider_type": "s3", **given})]
+    if "sse_customer_key" in entries:
+        calls.append(refused(S3Config, **given))
+    for refusal in calls:
+        assert_none_of(SECRETS, reported(refusal))
+
+
+async def test_a_report_shows_a_provider_that_was_not_made() -> None:
+    """The repr of a provider whose constructor failed raises no error."""
+    assert repr(S3Provider.__new__(S3Provider)) == "<S3Provider (not configured)>"
+
+
+async def test_not_in_the_error_of_a_signature_that_cannot_be_made(
+    provide: Provide, pool: SessionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that is not valid Unicode is a refused request also for signed URLs and forms."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN + "\udcff")
+    await pool.close()  # it would use the other token
+    provider = provide("http://127.0.0.1:9", access_key_id=None, secret_access_key=None)
+    told = [await outcome(provider.presign("k"))]
+    if provider._config.transport == "auto":  # json writes any character of a policy in ASCII
+        told.append(await outcome(provider.presign_post("k")))
+    await pool.close()
+    assert isinstance(told[0], InvalidRequestError)
+    for refusal in filter(None, told):
+        assert_none_of(SECRETS, reported(refusal))

@@ -15,8 +15,9 @@ from bucketry._wire.connect import Origin
 from bucketry._wire.errors import WireError
 from bucketry._wire.pool import Pool
 from bucketry._wire.unary import Connection, Outbox, Request, Unary
-from bucketry.errors import ConnectionFailedError, NotFoundError
+from bucketry.errors import ConnectionFailedError, IncompleteBodyError, NotFoundError
 from tests.wire import scripted
+from tests.wire.conftest import Provide
 from tests.wire.scripted import Answer, content, error, serving
 
 OK = Answer(headers={"ETag": '"e1"'})
@@ -204,3 +205,15 @@ async def test_what_came_is_not_lost_when_the_waiting_is_cancelled() -> None:
         await reading
     arrive(b"cdef")
     assert await connection.body() == b"abcdef"
+
+
+@pytest.mark.parametrize("transport", ["auto"])
+async def test_a_body_is_closed_after_its_context(provide: Provide) -> None:
+    """Reading it then raises the same error in one piece and in pieces."""
+    async with serving(lambda request: content(b"some bytes", request)) as server:
+        async with provide(server).open_body("k") as body:
+            pass
+        with pytest.raises(IncompleteBodyError, match="the body was closed"):
+            await body.read()
+        with pytest.raises(IncompleteBodyError, match="the body was closed"):
+            await anext(aiter(body))

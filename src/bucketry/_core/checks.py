@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.options import WriteOptions
+from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.values import WRITE_TOKEN
 from bucketry.errors import (
     InvalidKeyError,
@@ -182,6 +182,16 @@ def local_parts(key: str, where: str = "") -> tuple[str, ...]:
         message = f"{where}{': ' if where else ''}key {key!r} cannot be a local path: {problem}"
         raise UnsafeKeyError(message, key=key)
     return tuple(segments)
+
+
+def check_read(options: ReadOptions, where: str) -> None:
+    """Raise an error for a read with a precondition that a request header cannot carry.
+
+    Raises:
+        InvalidRequestError: See `check_header`.
+    """
+    check_header("if_match", options.if_match, where)
+    check_header("if_none_match", options.if_none_match, where)
 
 
 def check_write(options: WriteOptions, limits: Capabilities, where: str, *, multipart: bool) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-from bucketry._core.entries import ProviderConfig, check_path, nearest, wrong_entry
+from bucketry._core.entries import ProviderConfig, check_path, nearest, with_secrets, wrong_entry
 from bucketry._core.request_entries import S3RequestEntries
 from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
 from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts
@@ -45,7 +45,8 @@ class TransferConfig:
         max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. One body runs at full
             speed, and the next ones wait; `None`: no limit.
         max_attempts: How often one body is attempted before its transfer fails; 10.
-        retry_delay: Average seconds before a body is requested again; doubles with each retry, up to 2.5; 0.1.
+        retry_delay: Average seconds before a body is requested again; doubles with each retry, up to 2.5 or,
+            if that is more, up to the same value; 0.1.
         verify: Compare checksums if the provider stores or checks one; lengths are always compared.
         resume: Reserved for transfers with a journal; this version accepts only `False`.
         fsync: Flush a downloaded file to the disk before it gets its final name.
@@ -117,8 +118,8 @@ class S3FamilyConfig(S3RequestEntries):
             whole call, use `asyncio.timeout`.
             `None`: no limit while bytes move.
         max_attempts: The largest number of attempts for one request.
-        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5. The server's
-            `Retry-After` replaces it.
+        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5 or, if that is
+            more, up to the same value. The server's `Retry-After` replaces it.
         max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if it is more.
         server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
             (little: no conditional writes), or `"auto"` (the row of the class; `S3Provider` takes `"aws"` for AWS's own
@@ -200,6 +201,7 @@ class S3FamilyConfig(S3RequestEntries):
                 raise self._missing(name)
 
 
+@with_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Config(S3FamilyConfig):
     """AWS S3, and any S3-compatible server behind `endpoint_url`.
@@ -242,6 +244,7 @@ class S3Config(S3FamilyConfig):
             raise wrong_entry(self.provider, "session_token", "needs access_key_id and secret_access_key beside it")
 
 
+@with_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitalOceanConfig(S3FamilyConfig):
     """DigitalOcean Spaces; `region` is the datacenter's short name, such as `"nyc3"`."""
@@ -265,6 +268,7 @@ class DigitalOceanConfig(S3FamilyConfig):
         self._text("access_key_id", "secret_access_key", "region")
 
 
+@with_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WasabiConfig(S3FamilyConfig):
     """Wasabi Hot Cloud Storage."""
@@ -288,6 +292,7 @@ class WasabiConfig(S3FamilyConfig):
         self._text("access_key_id", "secret_access_key", "region")
 
 
+@with_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackblazeConfig(S3FamilyConfig):
     """Backblaze B2 through its S3-compatible API; needs `endpoint_url` or `region`.
@@ -334,6 +339,7 @@ class BackblazeConfig(S3FamilyConfig):
         return self.application_key
 
 
+@with_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudflareR2Config(S3FamilyConfig):
     """Cloudflare R2.

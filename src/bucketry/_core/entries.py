@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, Self
+from functools import wraps
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
 from bucketry.errors import ConfigError
 
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound="ProviderConfig")
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 
@@ -25,6 +29,27 @@ def check_path(owner: str, name: str, value: object) -> None:
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise wrong_entry(owner, name, f"must be a path, not {value!r}")
+
+
+def without_locals(function: Callable[P, T]) -> Callable[P, T]:
+    """Remove the frames of a function from its `ConfigError`: error reports show locals, and these hold secrets."""
+
+    @wraps(function)
+    def call(*args: P.args, **entries: P.kwargs) -> T:
+        try:
+            return function(*args, **entries)
+        except ConfigError as exc:
+            error = exc.with_traceback(None)
+        del args, entries
+        raise error
+
+    return call
+
+
+def with_secrets(config_class: type[C]) -> type[C]:
+    """Do the same for the constructor of a configuration class."""
+    config_class.__init__ = without_locals(config_class.__init__)  # type: ignore[method-assign]
+    return config_class
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
@@ -48,6 +73,7 @@ class ProviderConfig:
     """Whether all `credentials` must be given, unless `anonymous` is true."""
 
     @classmethod
+    @without_locals
     def of(cls, config: Mapping[str, Any] | Self) -> Self:
         """Turn a mapping into the dataclass; an entry `provider_type` is for the factory and is ignored here.
 

@@ -61,7 +61,8 @@ class RetryPolicy:
     @classmethod
     def of(cls, config: RetryEntries) -> RetryPolicy:
         """Give the policy for a configuration."""
-        return cls(max_attempts=config.max_attempts, first_delay=config.retry_delay)
+        first = config.retry_delay
+        return cls(max_attempts=config.max_attempts, first_delay=first, max_delay=max(MAX_DELAY, 2 * first))
 
     def delay(self, error: StorageError, attempt: int, repeated: Collection[str | None] = ()) -> float | None:
         """Give the seconds to wait before the next attempt, or `None` to give up.

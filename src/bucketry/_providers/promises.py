@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-from bucketry._core.checks import check_tags, check_write
+from bucketry._core.checks import check_header, check_read, check_tags, check_write
 from bucketry._core.facts import Facts
 from bucketry._core.optional import KeepsVersions, RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
@@ -45,6 +45,9 @@ def _open_body(method: Callable[..., Any]) -> Callable[..., Any]:
     def open_body(self: ObjectRequests, key: str, options: ReadOptions = WHOLE) -> Any:  # noqa: ANN401 - as above
         if options.version_id is not None:
             _refuse_version(self, options.version_id, "get", key)
+        if options.conditional:
+            with Facts(self.name, "get", key):
+                check_read(options, self.locate(key))
         return method(self, key, options)
 
     return open_body
@@ -55,6 +58,9 @@ def _fetch_range(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitab
     async def fetch_range(self: ObjectRequests, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> Any:  # noqa: ANN401 - as above
         if options.version_id is not None:
             _refuse_version(self, options.version_id, "get", key)
+        if options.conditional:
+            with Facts(self.name, "get", key):
+                check_read(options, self.locate(key))
         return await method(self, key, sink, options)
 
     return fetch_range
@@ -90,6 +96,9 @@ def _copy_object(method: Callable[..., Awaitable[ObjectInfo]]) -> Callable[..., 
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> ObjectInfo:
+        if if_match is not None:
+            with Facts(self.name, "copy", source):
+                check_header("if_match", if_match, self.locate(source))
         if options is not None and (options.conditional or options.tags):
             _check_options(self, "copy", destination, options, multipart=False)
         return await method(self, source, destination, if_match=if_match, options=options)

@@ -159,6 +159,14 @@ def description_of(exc: BaseException) -> str:
     return f"{type(exc).__name__}{': ' if said else ''}{said}"
 
 
+def without_quotes(exc: BaseException) -> None:
+    """Remove the fields of an error answer that may quote the request, with its token; botocore's exception has all."""
+    if isinstance(exc, boto.ClientError):
+        fields = exc.response.get("Error", {})
+        for name in fields.keys() - {"Code", "Message", "Region", "RequestId"}:
+            del fields[name]
+
+
 def refusal_of(exc: BaseException) -> Refusal | None:
     """Give the error answer that an exception holds; `None`: no answer came."""
     if not isinstance(exc, boto.ClientError):

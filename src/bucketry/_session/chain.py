@@ -44,7 +44,7 @@ class Chain:
             raise WireError(AuthenticationError, f"AWS gave no credentials: {exc}") from without_frames(exc, outer)
         except BotoCoreError as exc:
             raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
-        if frozen is not self._latest:
+        if frozen != self._latest:  # static keys come in a new tuple each time
             self._latest, self._credentials = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
         return self._credentials
 

@@ -26,7 +26,7 @@ from bucketry._session.environment import Environment
 from bucketry._session.frames import without_frames
 from bucketry._session.log_filter import keep_secrets
 from bucketry._session.standard import is_proxied
-from bucketry._session.transport import Transport, refuse_region_redirects, sign_by
+from bucketry._session.transport import Transport, refuse_region_redirects, sign_by, sum_by_md5
 from bucketry._session.versions import fitting
 from bucketry._wire.clock import Clock
 from bucketry._wire.errors import WireError
@@ -139,6 +139,8 @@ class Clients:
             # R2 and others never answer `Expect: 100-continue`; on all others it costs a round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
+            for operation in ("DeleteObjects", "PutObjectTagging"):
+                client.meta.events.register(f"before-call.s3.{operation}", sum_by_md5)
             sign_by(client, clock)
         keep_secrets()  # for the loggers of modules imported meanwhile
         return client

@@ -6,6 +6,8 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+_READ = frozenset({"AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "REQUEST_METHOD"})
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -20,6 +22,11 @@ class Environment:
 
     variables: Mapping[str, str] = field(repr=False)  # may contain secrets
     of_process: bool
+
+    @property
+    def read(self) -> dict[str, str]:
+        """Those of the variables that this class reads."""
+        return {name: value for name, value in self.variables.items() if _is_read(name)}
 
     @property
     def ca_bundle(self) -> str | None:
@@ -61,3 +68,7 @@ class Environment:
 
     def _is_true(self, name: str) -> bool | None:
         return value.lower() == "true" if (value := self.variables.get(name)) else None
+
+
+def _is_read(name: str) -> bool:
+    return name in _READ or name.lower().endswith("_proxy")

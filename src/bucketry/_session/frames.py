@@ -27,6 +27,8 @@ def without_frames(exc: E, outer: BaseException | None = None) -> E:
         waiting += [one.__cause__, one.__context__]
         if isinstance(one, UnicodeEncodeError):
             one.object, one.args = "", ()  # they hold the whole text, which may be a signed request
+        if type(one).__module__.startswith("botocore.") and hasattr(one, "request"):
+            one.request = None  # it has the headers
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
     return exc

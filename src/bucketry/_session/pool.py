@@ -114,8 +114,9 @@ class SessionPool:
     def limit_connections(self, endpoint: Endpoint, limit: int) -> None:
         """Change the limit of an endpoint's connections, in the running event loop and from now on.
 
-        With a higher limit, waiting calls continue at once. With a lower limit, requests under way are not interrupted,
-        and surplus idle connections are closed; those of aiobotocore after they were idle for 12 s.
+        Providers that are used later do not change it. With a higher limit, waiting calls continue at once. With a
+        lower limit, requests under way are not interrupted, and surplus idle connections are closed; those of
+        aiobotocore after they were idle for 12 s.
 
         Args:
             endpoint: The endpoint of any provider; the limit applies to all providers that share it.
@@ -136,8 +137,8 @@ class SessionPool:
 
     @property
     def given_environ(self) -> dict[str, str] | None:
-        """The given variables; `None`: those of the present process."""
-        return None if self._environ is None else dict(self._environ)
+        """Those of the given variables that are read; `None`: those of the present process are."""
+        return None if self._environ is None else Environment(self._environ, of_process=False).read
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only."""
@@ -160,10 +161,14 @@ def _check_limit(name: str, limit: object) -> None:
 
 @dataclass(slots=True)
 class _Limit:
-    """The limit of an endpoint's connections, and the largest number that a provider asked for."""
+    """The limit of an endpoint's connections, and the largest number that a provider asked for.
+
+    `fixed`: the limit was set by `limit_connections`, so providers do not change it.
+    """
 
     now: int = 0
     asked: int = 0
+    fixed: bool = False
 
 
 class _LoopState:
@@ -199,7 +204,7 @@ class _LoopState:
 
     def limit(self, endpoint: Endpoint, limit: int) -> None:
         """Change the limit of an endpoint's connections, for both transports."""
-        self._note_limit(endpoint)
+        self._limits[endpoint].fixed = True
         self._resize(endpoint, limit)
 
     def _resize(self, endpoint: Endpoint, limit: int) -> None:
@@ -213,7 +218,7 @@ class _LoopState:
         limit = self._limits[endpoint]
         if endpoint.max_connections > limit.asked:
             limit.asked = endpoint.max_connections
-            if limit.asked > limit.now:
+            if limit.asked > limit.now and not limit.fixed:
                 self._resize(endpoint, limit.asked)
         return limit.now
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
+from base64 import b64encode
+from hashlib import md5
 from typing import Any
 
 from aiobotocore.httpsession import AIOHTTPSession
@@ -53,6 +55,19 @@ class _Direct:
 def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
     """Make botocore's region redirector believe that it has redirected already: the error names the region instead."""
     request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
+
+
+def sum_by_md5(params: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - as above
+    """Send the `Content-MD5` of a body that needs a checksum, not botocore's newer headers: not all vendors know them.
+
+    botocore computes its checksum after this event, if the context contains its algorithm.
+    """
+    body = params["body"]
+    digest = md5(body.encode() if isinstance(body, str) else body, usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = b64encode(digest).decode()
+    checksum = params["context"].get("checksum", {})
+    checksum.pop("request_algorithm", None)
+    checksum.pop("request_algorithm_header", None)
 
 
 _STANDARD_SIGNERS = {

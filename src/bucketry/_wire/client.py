@@ -36,6 +36,8 @@ KEPT_MEMORY = 4 * MiB
 each body and maps it again, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
 https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
 
+_NO_TEXT = "the request cannot be sent: a header, or the session token, is not valid Unicode"
+
 CredentialSource: TypeAlias = Credentials | Callable[[], Awaitable[Credentials]] | None
 Describe: TypeAlias = Callable[[str], Mapping[str, str]]
 
@@ -128,7 +130,7 @@ class EndpointClient:
         except WireError as exc:
             problem = exc.problem
         except UnicodeError:
-            problem = "the request cannot be sent: a header, or the session token, is not valid Unicode"
+            problem = _NO_TEXT
         signed.clear()  # error reports show the locals of frames: this dict holds the token, inner frames refer to it
         raise WireError(InvalidRequestError, problem)
 
@@ -331,14 +333,24 @@ class OriginClient:
         """Give a URL with which anybody may make the request for `expires` seconds; sends no request."""
         endpoint, credentials = self.endpoint, await self._signing()
         headers = {"host": self._host}
-        query = endpoint.signer.query(
-            credentials, endpoint.clock.now(), call.method, call.path, call.query, headers, expires
-        )
+        try:
+            query = endpoint.signer.query(
+                credentials, endpoint.clock.now(), call.method, call.path, call.query, headers, expires
+            )
+        except UnicodeError:
+            query = None
+        if query is None:  # raised here, because the caught error holds the token
+            raise WireError(InvalidRequestError, _NO_TEXT)
         return f"{self.origin}{call.path}?{query}"
 
     async def sign_form(self, conditions: list[object], expires: int) -> dict[str, str]:
         """Give the fields with which a browser may post a form for `expires` seconds, under these conditions."""
-        return self.endpoint.signer.form(await self._signing(), self.endpoint.clock.now(), conditions, expires)
+        credentials = await self._signing()
+        try:
+            return self.endpoint.signer.form(credentials, self.endpoint.clock.now(), conditions, expires)
+        except UnicodeError:
+            pass
+        raise WireError(InvalidRequestError, _NO_TEXT)  # raised here, because the caught error holds the token
 
     def log(self, call: Call, head: AnswerHead) -> None:
         """Log an answered request at the level DEBUG."""

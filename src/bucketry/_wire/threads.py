@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ContextDecorator
+from typing import Any, TypeVar
 
 from bucketry._runtime.finish import until_done
 from bucketry._runtime.threads import in_thread
@@ -37,18 +38,20 @@ class LaneThreads:
         """
         threads = self._now = self._now or _Threads(self._limit)
         begun: list[Future[T]] = []
+        guard = _Guard()
+        guarded = guard(work)
         threads.running += 1
         try:
             if threads.running <= threads.started:
-                begun.append(threads.executor.submit(work))
+                begun.append(threads.executor.submit(guarded))
             else:
                 threads.started = threads.running
-                await in_thread(_submit, threads.executor, work, begun)
+                await in_thread(_submit, threads.executor, guarded, begun)
             await asyncio.wait([_ended(begun[0])])
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RuntimeError):  # RuntimeError: no thread was started, but the work is queued
             stop()
-            for each in begun:
-                await until_done(_ended(each))
+            if not guard.ended.cancel():
+                await until_done(_ended(guard.ended))
             raise
         finally:
             threads.running -= 1
@@ -85,11 +88,30 @@ class _Threads:
             self.executor.shutdown(wait=False)
 
 
+class _Guard(ContextDecorator):
+    """Lets work begin only if `ended` was not cancelled before; `ended` is done when the work is.
+
+    As a decorator of the standard library, it adds no call of this package to the work of a part.
+    """
+
+    def __init__(self) -> None:
+        self.ended: Future[None] = Future()
+
+    def __enter__(self) -> None:
+        """Begin, unless the work was given up."""
+        if not self.ended.set_running_or_notify_cancel():
+            raise CancelledError
+
+    def __exit__(self, *_: object) -> None:
+        """Note the end."""
+        self.ended.set_result(None)
+
+
 def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:
     begun.append(executor.submit(work))
 
 
-def _ended(begun: Future[T]) -> asyncio.Future[None]:
+def _ended(begun: Future[Any]) -> asyncio.Future[None]:
     """Give a future of the event loop that is done when `begun` is, with a result or an error."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()

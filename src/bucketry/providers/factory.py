@@ -20,7 +20,7 @@ from bucketry._core.config import (
     TransferConfig,
     WasabiConfig,
 )
-from bucketry._core.entries import ProviderConfig, nearest, wrong_entry
+from bucketry._core.entries import ProviderConfig, nearest, without_locals, wrong_entry
 from bucketry.errors import ConfigError
 from bucketry.providers.url import StorageURL, read_url
 
@@ -58,6 +58,7 @@ class StorageProviderFactory:
     _registered: ClassVar[dict[str, type[Any]]] = {}
 
     @classmethod
+    @without_locals
     def create(
         cls,
         config: Mapping[str, Any],
@@ -99,8 +100,8 @@ class StorageProviderFactory:
         Raises:
             ConfigError: The name is empty, or that of a built-in provider.
         """
-        if not isinstance(name, str) or not name or name in _BUILTIN:
-            message = f"register: {name!r} is {'built in' if name in _BUILTIN else 'not a name'}; choose another"
+        if not isinstance(name, str) or not name or name.lower() in _BUILTIN:
+            message = f"register: {name!r} is {'built in' if name else 'not a name'}; choose another"
             raise ConfigError(message)
         if not callable(provider_class):
             message = f"register: {name!r}: a provider is a class, not {type(provider_class).__name__}"

@@ -90,7 +90,11 @@ class StorageProvider(ReadMethods):
 
     def __repr__(self) -> str:
         """Show the class and the URL, without credentials."""
-        return f"<{type(self).__name__} {self.locate()}>"
+        try:
+            place = self.locate()
+        except AttributeError:  # error reports also show a provider that its constructor did not finish
+            place = "(not configured)"
+        return f"<{type(self).__name__} {place}>"
 
     # --- the nine classic methods (connect, disconnect and delete are requests) -----------------------
 

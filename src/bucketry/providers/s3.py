@@ -23,6 +23,7 @@ from bucketry._core.config_dicts import (
     S3FamilyConfigDict,
     WasabiConfigDict,
 )
+from bucketry._core.entries import without_locals
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
 from bucketry._session.pool import SessionPool
@@ -63,6 +64,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
     config_class: ClassVar[type[S3FamilyConfig]]
     vendor: ClassVar[Vendor]
 
+    @without_locals
     def __init__(
         self,
         config: S3FamilyConfigDict | S3FamilyConfig | Mapping[str, Any],
@@ -117,6 +119,7 @@ class S3Provider(S3FamilyProvider):
     config_class = S3Config
     vendor = aws.VENDOR
 
+    @without_locals
     def __init__(
         self,
         config: S3ConfigDict | S3Config | Mapping[str, Any],
@@ -141,6 +144,7 @@ class DigitalOceanProvider(S3FamilyProvider):
     config_class = DigitalOceanConfig
     vendor = spaces.VENDOR
 
+    @without_locals
     def __init__(
         self,
         config: DigitalOceanConfigDict | DigitalOceanConfig | Mapping[str, Any],
@@ -159,6 +163,7 @@ class WasabiProvider(S3FamilyProvider):
     config_class = WasabiConfig
     vendor = wasabi.VENDOR
 
+    @without_locals
     def __init__(
         self,
         config: WasabiConfigDict | WasabiConfig | Mapping[str, Any],
@@ -180,6 +185,7 @@ class BackblazeProvider(S3FamilyProvider):
     config_class = BackblazeConfig
     vendor = backblaze.VENDOR
 
+    @without_locals
     def __init__(
         self,
         config: BackblazeConfigDict | BackblazeConfig | Mapping[str, Any],
@@ -198,6 +204,7 @@ class CloudflareR2Provider(S3FamilyProvider):
     config_class = CloudflareR2Config
     vendor = r2.VENDOR
 
+    @without_locals
     def __init__(
         self,
         config: CloudflareR2ConfigDict | CloudflareR2Config | Mapping[str, Any],

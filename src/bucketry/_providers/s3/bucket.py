@@ -147,10 +147,13 @@ class S3Bucket:
             raise self.with_facts(error, operation, key if isinstance(key, str) else None) from None
 
     def check(self, operation: str, key: str | None, **texts: str | None) -> None:
-        """Refuse a key that no vendor could store, and parameters that are not valid Unicode."""
+        """Refuse a key that no vendor could store, and parameters that are no `str` or not valid Unicode."""
         if key is not None:
             self.check_key(operation, key)
         for name, value in texts.items():
+            if value is not None and not isinstance(value, str):
+                problem = f"{name} must be a str, not {type(value).__name__}"
+                raise self.error(InvalidRequestError, key, operation, problem)
             if value is not None and not _is_text(value):
                 raise self.error(InvalidRequestError, key, operation, f"{name} {value!r} is not valid Unicode")
 

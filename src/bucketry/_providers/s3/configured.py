@@ -63,11 +63,12 @@ def configured_headers(config: S3FamilyConfig, vendor: Vendor, endpoint: Endpoin
         _expect("expected_bucket_owner", vendor, config, known=vendor.capabilities.expected_bucket_owner)
         every["x-amz-expected-bucket-owner"] = owner
         source["x-amz-source-expected-bucket-owner"] = owner
-    if (key := config.customer_key) is not None:
+    if config.sse_customer_key is not None:
         _expect("sse_customer_key", vendor, config, known=CUSTOMER_KEY in vendor.capabilities.encryption)
         if (endpoint.url or "").startswith("http://") and not endpoint.loopback:
             problem = "plain http would send the key unencrypted; use https"
             raise ConfigError(f"{vendor.name}: sse_customer_key: {problem}")
+        key = config.customer_key or b""  # read after the checks: error reports show the locals of frames
         existing = _customer_headers(f"x-amz-{_SSE}", key)
         source |= _customer_headers(f"x-amz-copy-source-{_SSE}", key)
         return ConfiguredHeaders(every=every, existing=existing, new=existing, source=source)

@@ -192,7 +192,8 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
         raise _fail(vendor, "endpoint_url", f"{url!r} holds a path; give https://{host}, and bucket_name")
     if parts.path.strip("/") == config.bucket_name:
         raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name already gives it")
-    return url.rstrip("/")
+    # In lower case, because other code asks whether the URL begins with "http://".
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
 def is_own_endpoint(config: S3FamilyConfig, vendor: Vendor) -> bool:
@@ -232,7 +233,7 @@ def _region(config: S3FamilyConfig, vendor: Vendor, url: str | None) -> str:
         raise _fail(vendor, "region", f"{region!r} cannot be part of a host name{example}")
     if url is None and vendor.regions and region not in vendor.regions:
         message = f"{vendor.name}: region {region!r} is not known to this version; it is used anyway"
-        warnings.warn(message, UserWarning, stacklevel=6)
+        warnings.warn(message, UserWarning, stacklevel=8)  # two of the frames are of `without_locals`
     return region
 
 

@@ -113,15 +113,21 @@ class S3Requests(ObjectRequests):
     # --- reads -------------------------------------------------------------------------------------
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        if version_id is not None:
+            self._bucket.check("head", key, version_id=version_id)
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
+        if options.version_id is not None:
+            self._bucket.check("get", key, version_id=options.version_id)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
         return _OpenBody(self._planes, key, options)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
+        if options.version_id is not None:
+            self._bucket.check("get", key, version_id=options.version_id)
         plane = await self._planes.data()
         return await plane.fetch_range(key, sink, options)
 
@@ -136,6 +142,7 @@ class S3Requests(ObjectRequests):
         return await plane.create_multipart(key, options)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
+        self._check_upload("put_part", upload)
         plane = self._planes.ready or await self._planes.data()
         return await plane.put_part(upload, part_number, body)
 
@@ -147,11 +154,13 @@ class S3Requests(ObjectRequests):
         *,
         checksum: str | None = None,
     ) -> ObjectInfo:
+        self._check_upload("complete_multipart", upload)
         plane = await self._planes.data()
         ordered = sorted(parts, key=lambda part: part.part_number)
         return await plane.complete_multipart(upload, ordered, options, checksum=checksum)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
+        self._check_upload("abort_multipart", upload)
         plane = await self._planes.data()
         try:
             await plane.abort_multipart(upload)
@@ -159,17 +168,23 @@ class S3Requests(ObjectRequests):
             return
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
+        self._check_upload("list_parts", upload)
         plane = await self._planes.data()
         return await plane.list_parts(upload, after=after)
 
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
+        if after is not None:
+            self._bucket.check("list_multiparts", None, key_marker=after.key, upload_id=after.upload_id)
         plane = await self._planes.data()
         try:
             return await plane.list_multiparts(prefix, after=after)
         except UploadNotFoundError:  # `rclone serve s3` answers with this if there are none
             return ()
+
+    def _check_upload(self, operation: str, upload: MultipartUpload) -> None:
+        self._bucket.check(operation, upload.key, upload_id=upload.upload_id)
 
     # --- listing, deleting, copying ----------------------------------------------------------------
 
@@ -197,6 +212,8 @@ class S3Requests(ObjectRequests):
         await (await self._planes.data()).put_tags(key, tags)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
+        if version_id is not None:
+            self._bucket.check("delete", remote_path, version_id=version_id)
         plane = self._planes.ready or await self._planes.data()
         try:
             await plane.delete(remote_path, version_id=version_id)
@@ -261,6 +278,7 @@ class S3Requests(ObjectRequests):
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         self._bucket.check_key("copy_part", source)
+        self._check_upload("copy_part", upload)
         plane = await self._planes.data()
         with self._about_source(source, upload.key):
             return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)

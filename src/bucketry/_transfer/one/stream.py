@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from bucketry._core import checksums
+from bucketry._core.checks import check_read
 from bucketry._core.conditions import check_start, judge_read
 from bucketry._core.facts import filled
 from bucketry._core.options import ReadOptions
@@ -291,8 +292,9 @@ async def no_bytes(
     """
     if options.byte_range is None and refused is not None:
         raise refused
-    info = await provider.head(key, version_id=options.version_id)
     where = provider.locate(key)
+    check_read(options, where)
+    info = await provider.head(key, version_id=options.version_id)
     judge_read(info, options, where)
     if info.size and refused is not None:
         raise refused

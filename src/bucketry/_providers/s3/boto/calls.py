@@ -15,7 +15,7 @@ from bucketry._providers.s3.boto.bodies import load
 from bucketry._providers.s3.boto.parameters import parameters
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._runtime.threads import in_thread
-from bucketry._session.botocore_errors import BORDER, description_of, exception_class, refusal_of
+from bucketry._session.botocore_errors import BORDER, description_of, exception_class, refusal_of, without_quotes
 from bucketry._session.frames import without_frames
 from bucketry._session.pool import SessionPool
 from bucketry._session.versions import fitting
@@ -177,6 +177,7 @@ class _Translating:
         if not isinstance(exc, BORDER):
             return None
         if (refusal := refusal_of(exc)) is not None:
+            without_quotes(exc)
             return bucket.refused(refusal, operation, key, self._options)
         return bucket.error(exception_class(exc), key, operation, f"{operation} failed: {description_of(exc)}")
 

@@ -67,7 +67,7 @@ class WireBody:
         left = self.info.size
         while True:
             if self._connection is not connection:  # another request may use the connection now
-                raise self._calls.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
+                raise self._closed()
             try:
                 piece = await timeout.wait(connection.piece())
             except (WireError, RequestTimeoutError) as exc:
@@ -105,5 +105,9 @@ class WireBody:
 
     @property
     def _opened(self) -> Connection:
-        assert self._connection is not None  # noqa: S101 - read inside the context
+        if self._connection is None:
+            raise self._closed()
         return self._connection
+
+    def _closed(self) -> StorageError:
+        return self._calls.bucket.error(IncompleteBodyError, self._get.key, "get", "the body was closed")
