@@ -51,6 +51,23 @@ async def upload_and_remove(storage: IStorageProvider, pairs: Iterator[tuple[Pat
 # --8<-- [end:each]
 
 
+# --8<-- [start:headers]
+async def upload_for_browsers(storage: IStorageProvider, paths: list[Path]) -> None:
+    manager = TransferManager(storage)
+    free = asyncio.Semaphore(16)  # files under way
+
+    async def upload_one(path: Path) -> None:
+        async with free:
+            await manager.upload(path, f"site/{path.name}", cache_control="max-age=3600", tags={"kind": "log"})
+
+    async with asyncio.TaskGroup() as group:
+        for path in paths:
+            group.create_task(upload_one(path))
+
+
+# --8<-- [end:headers]
+
+
 # --8<-- [start:delete]
 async def delete_below(storage: IStorageProvider, prefix: str) -> None:
     keys = await storage.list_files(prefix)
@@ -70,12 +87,14 @@ async def main() -> None:
         for path in paths:
             path.write_text("line\n")
         await upload_all(storage, [*paths, Path(directory, "missing.log")])
+        await upload_for_browsers(storage, paths)
+        assert (await storage.head("site/0.log")).cache_control == "max-age=3600"
         failed = await upload_and_remove(storage, ((path, f"archive/{path.name}") for path in paths))
         assert failed == 0
         assert not any(path.exists() for path in paths)
-    assert len(await storage.list_files()) == 10
+    assert len(await storage.list_files()) == 15
     await delete_below(storage, "logs/")
-    assert len(await storage.list_files()) == 5
+    assert len(await storage.list_files()) == 10
 
 
 if __name__ == "__main__":

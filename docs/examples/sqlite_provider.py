@@ -8,11 +8,11 @@ import json
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bucketry import Capabilities, ObjectInfo, StorageError, StorageProviderFactory, TransferConfig
 from bucketry.errors import NotFoundError
@@ -30,8 +30,9 @@ from bucketry.providers import (
     take_page,
 )
 
+T = TypeVar("T")
 TABLE = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, size, etag, modified, kept, data BLOB)"
-READING = "SELECT key, size, etag, modified, kept, data FROM objects WHERE key = ?"
+READING = "SELECT key, size, etag, modified, kept, rowid FROM objects WHERE key = ?"
 LISTING = "SELECT key, size, etag, modified FROM objects WHERE key > ? AND substr(key, 1, ?) = ? ORDER BY key"
 WHOLE = ReadOptions()
 KEPT = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language", "storage_class")
@@ -59,14 +60,11 @@ class SqliteProvider(StorageProvider):
         pass  # nothing stays open
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        return (await self._read(key))[0]
+        return (await self._read(key, None))[0]
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[SqliteBody]:
-        info, data = await self._read(key)
-        judge_read(info, options, self.locate(key))
-        wanted = cut_range(info, options.byte_range, self.locate(key))
-        yield SqliteBody(info, data[wanted.start : wanted.end])
+        yield SqliteBody(*await self._read(key, options))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         check_key(key, self.capabilities, self.locate())
@@ -98,17 +96,31 @@ class SqliteProvider(StorageProvider):
         when = datetime.fromisoformat(modified)
         return ObjectInfo(key=key, size=size, etag=etag, last_modified=when, **json.loads(kept))
 
-    async def _read(self, key: str) -> tuple[ObjectInfo, bytes]:
+    async def _read(self, key: str, options: ReadOptions | None) -> tuple[ObjectInfo, bytes]:
+        def read(connection: sqlite3.Connection) -> tuple[ObjectInfo, bytes]:
+            connection.execute("BEGIN")  # facts and bytes are of one version
+            for *facts, rowid in connection.execute(READING, (key,)):
+                info = self._info(*facts)
+                if options is None:
+                    return info, b""
+                judge_read(info, options, self.locate(key))
+                wanted = cut_range(info, options.byte_range, self.locate(key))
+                with connection.blobopen("objects", "data", rowid, readonly=True) as data:
+                    data.seek(wanted.start)
+                    return info, data.read(wanted.size)  # reads only these; substr() would load the whole object
+            raise NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
+
         check_key(key, self.capabilities, self.locate())
-        for *facts, data in await self._run(READING, key):
-            return self._info(*facts), data
-        raise NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
+        return await self._connected(read)
 
     async def _run(self, statement: str, *values: object) -> list[Any]:
-        def run() -> list[Any]:
+        return await self._connected(lambda connection: connection.execute(statement, values).fetchall())
+
+    async def _connected(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def run() -> T:
             with closing(sqlite3.connect(self._path, timeout=60)) as connection, connection:
                 connection.execute(TABLE)
-                return connection.execute(statement, values).fetchall()
+                return work(connection)
 
         try:
             return await asyncio.to_thread(run)

@@ -33,7 +33,16 @@ PAGES = sorted(DOCS.rglob("*.md"))
 README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
 
-QUICK = {"cancellation", "data_loader", "errors", "local_disk", "many_files", "quickstart", "sqlite_provider"}
+QUICK = {
+    "cancellation",
+    "data_loader",
+    "errors",
+    "local_disk",
+    "many_files",
+    "quickstart",
+    "several_processes",
+    "sqlite_provider",
+}
 """Examples without a server; the others start one, which takes seconds."""
 
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -112,8 +112,10 @@ class S3FamilyConfig(S3RequestEntries):
         read_timeout: Seconds that a connection may be idle during a request.
         pool_timeout: Seconds that a call waits while no connection becomes free and no byte moves on any of them. The
             connections' users, such as open streams, then do not read. `None`: `read_timeout`.
-        total_timeout: Seconds for one request until its answer begins, and again as many for the answer's body. Bytes
-            received until then are kept, and a read requests the rest. To limit a whole call, use `asyncio.timeout`.
+        total_timeout: Seconds for one request until its answer begins, and again as many for the answer's body; on the
+            data plane, a body that goes into a file (`fetch_range`, so downloads in parts) has one limit for wait,
+            answer and body together. Bytes received until then are kept, and a read requests the rest. To limit a
+            whole call, use `asyncio.timeout`.
             `None`: no limit while bytes move.
         max_attempts: The largest number of attempts for one request.
         retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5 or, if that is

@@ -95,6 +95,9 @@ class Upload(Protocol):
         several processes have put parts, the committing process adopts the upload, even if it has started it. The
         provider checks the conditions given to `start_upload` now; an adopted upload has no conditions.
 
+        After `adopt_upload` the returned `metadata` is empty, because an adopted upload does not know what
+        `start_upload` was given. The object has it: use `head` to see it.
+
         Raises:
             UploadNotFoundError: The upload was committed or aborted.
             InvalidRequestError: There is no part, or a part before the last is too small.
@@ -136,7 +139,10 @@ class IStorageProvider(ObjectRequests, Protocol):
         """Give the object's length in bytes."""
 
     async def get_metadata(self, remote_path: str) -> dict[str, Any]:
-        """Give size, etag, last_modified, content_type, storage_class, version_id and user metadata."""
+        """Give size, etag, last_modified, content_type, storage_class, version_id and user metadata.
+
+        For the other headers use `head`.
+        """
 
     async def get(
         self,

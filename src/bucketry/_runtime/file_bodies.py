@@ -13,7 +13,7 @@ def read_body(body: Body, where: str) -> bytes:
     """Give the bytes of a request's body. Blocks where they are in a file: call it in a worker thread.
 
     Args:
-        body: Bytes in memory, which are given as they are, or a range of an open file.
+        body: Bytes in memory, or a range of an open file. A `bytearray` or `memoryview` is copied, `bytes` are not.
         where: The object's URL, which begins the message of an error.
 
     Raises:

@@ -49,6 +49,8 @@ class ReadMethods(DefaultRequests):
     async def get_metadata(self, remote_path: str) -> dict[str, Any]:
         """Give `size, etag, last_modified, content_type, storage_class, version_id, metadata`.
 
+        For the other headers, such as `cache_control`, use `head`.
+
         Raises:
             NotFoundError: There is no such object.
 
@@ -155,7 +157,8 @@ class ReadMethods(DefaultRequests):
         The stream holds a connection until the context ends. An incomplete body is resumed at its first missing byte,
         from the same version. A range is cut at the object's end, or refused, as by `get_range`. If the whole object is
         read and the provider keeps its checksum, the checksum is compared before the last chunk is given. A wrong
-        checksum is an error, not a second read, because the caller has the earlier chunks already.
+        checksum is an error, not a second read, because the caller has the earlier chunks already. After a body was
+        resumed, only the length is compared.
 
         Args:
             key: The object.
