@@ -271,7 +271,7 @@ class S3Requests(ObjectRequests):
             raise self._bucket.error(UnsupportedError, destination, "copy", problem)
         plane = await self._planes.data()
         with self._about_source(source, destination):
-            version_id = await plane.copy_object(source, destination, if_match=if_match or None, options=options)
+            version_id = await plane.copy_object(source, destination, if_match=if_match, options=options)
         return await plane.head(destination, version_id=version_id if self.capabilities.versions else None)
 
     async def copy_part(

@@ -59,7 +59,7 @@ async def copy(
     info = await provider.head(source)
     if info.size <= provider.capabilities.max_copy_size:
         async with limits.slots.hold(1):
-            return await provider.copy_object(source, destination, if_match=info.etag)
+            return await provider.copy_object(source, destination, if_match=info.etag or None)
     policy = RetryPolicy.of(config)
     row = provider.capabilities
     if not row.multipart:
