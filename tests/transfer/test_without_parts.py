@@ -40,6 +40,16 @@ async def test_a_file_beyond_the_limit_is_refused(bench: Bench) -> None:
     assert provider.calls == {"put_object": 1}
 
 
+async def test_a_file_beyond_the_budget_is_refused(bench: Bench) -> None:
+    """A provider that holds the whole body in memory gets no file that is larger than half of the budget."""
+    provider = FaultyProvider(bench.memory(**WITHOUT))
+    manager = bench.manager(provider, memory_budget=MiB)
+    await manager.upload(bench.file(noise(512 * KiB)), "key")
+    with pytest.raises(UnsupportedError, match="give TransferConfig a larger memory_budget"):
+        await manager.upload(bench.file(noise(512 * KiB + 1)), "other")
+    assert provider.calls == {"put_object": 1}
+
+
 @pytest.mark.parametrize("size", [0, 1, 100 * KiB, 512 * KiB])
 async def test_a_stream_that_fits_the_budget(bench: Bench, size: int) -> None:
     """A stream is collected in memory, up to half of the memory budget, and sent in one request."""
@@ -65,7 +75,7 @@ async def test_a_stream_that_does_not_fit(bench: Bench, row: dict[str, int]) -> 
             taken += KiB
             yield bytes(KiB)
 
-    with pytest.raises(UnsupportedError, match="write it to a file and upload that"):
+    with pytest.raises(UnsupportedError, match="give TransferConfig a larger memory_budget"):
         await manager.upload_stream(endless(), "key")
     assert taken <= 513 * KiB
     assert not provider.calls
@@ -121,7 +131,7 @@ async def test_copies_to_a_place_without_parts(bench: Bench) -> None:
     await source.put("large", noise(32 * KiB + 1))
     result = await manager.copy_to(target, "fits", "to")
     assert (result.size, target.calls["put_object"]) == (32 * KiB, 1)
-    with pytest.raises(UnsupportedError, match="download the object, then upload the file"):
+    with pytest.raises(UnsupportedError, match="too many for memory_budget; give TransferConfig a larger one"):
         await manager.copy_to(target, "large", "to2")
     assert await target.list_files() == ["to"]
 

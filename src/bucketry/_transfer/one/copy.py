@@ -136,7 +136,7 @@ async def copy_between(
     if not row.multipart and COPIES * info.size > config.memory_budget:
         message = (
             f"{other.locate(destination)}: this provider has no multipart uploads (capabilities.multipart is False), "
-            f"and {info.size} bytes are too many for memory_budget; download the object, then upload the file"
+            f"and {info.size} bytes are too many for memory_budget; give TransferConfig a larger one"
         )
         raise UnsupportedError(message, key=destination)
 

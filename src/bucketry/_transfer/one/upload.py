@@ -82,6 +82,7 @@ class UploadTransfer:
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
             in_parts = size > self._single_limit()
+            self._check_budget(size)
             check_write(self.options, self.provider.capabilities, where, multipart=in_parts)
             held.keep(0 if source.data is None else self._memory(size))
             if in_parts:
@@ -123,8 +124,8 @@ class UploadTransfer:
             self.limits.memory.give(first.held)
             message = (
                 f"{self.provider.locate(self.key)}: the stream is longer than {len(first.data)} bytes, and this "
-                "provider has no multipart uploads (capabilities.multipart is False); write it to a file and upload "
-                "that, or give TransferConfig a larger memory_budget"
+                "provider has no multipart uploads (capabilities.multipart is False); give TransferConfig a larger "
+                "memory_budget, up to twice the provider's max_put_size"
             )
             raise UnsupportedError(message, key=self.key)
         else:
@@ -156,6 +157,20 @@ class UploadTransfer:
                 wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
         single = min(wanted, limits.max_put_size)
         return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
+
+    def _check_budget(self, size: int) -> None:
+        """Refuse a file that must go in one request whose body does not fit the memory budget.
+
+        Raises:
+            UnsupportedError: It does not fit, and there are no multipart uploads.
+        """
+        if not self.provider.capabilities.multipart and self._memory(size) > self.config.memory_budget:
+            message = (
+                f"{self.provider.locate(self.key)}: sending {size} bytes in one request needs {self._memory(size)} "
+                f"bytes of memory, and memory_budget is {self.config.memory_budget}; this provider has no multipart "
+                "uploads (capabilities.multipart is False), so give TransferConfig a larger memory_budget"
+            )
+            raise UnsupportedError(message, key=self.key)
 
     def _memory(self, size: int) -> int:
         """Give the bytes that sending a body of `size` holds in memory."""

@@ -103,9 +103,9 @@ class BotoCalls:
                         await held.enter_async_context(stack.pop_all())
                         return found
 
-    async def sign(self, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
+    async def sign(self, operation: str, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
         """Call one of the client's methods that sign; they make no request."""
-        with self._translating("presign", key):
+        with self._translating(operation, key):
             async with self.pool.client(self.bucket.endpoint) as client:
                 with fitting():
                     return await getattr(client, method)(*args, **options)

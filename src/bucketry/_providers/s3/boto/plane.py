@@ -327,12 +327,20 @@ class BotoPlane(BotoListings):
             raise self.bucket.error(UnsupportedError, key, "presign", problem)
         params = {"Bucket": self.bucket.name, "Key": key}
         params |= {_RESPONSE[name]: value for name, value in response.items()}
-        return str(await self.sign("generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in))
+        return str(
+            await self.sign("presign", "generate_presigned_url", key, _PRESIGNED[method], params, ExpiresIn=expires_in)
+        )
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
         conditions = [["content-length-range", 0, max_size]] if max_size is not None else None
         form: dict[str, Any] = await self.sign(
-            "generate_presigned_post", key, self.bucket.name, key, Conditions=conditions, ExpiresIn=expires_in
+            "presign_post",
+            "generate_presigned_post",
+            key,
+            self.bucket.name,
+            key,
+            Conditions=conditions,
+            ExpiresIn=expires_in,
         )
         return form
 
