@@ -9,6 +9,9 @@ from bucketry._transfer.manager import TransferManager
 from bucketry.errors import InvalidRequestError
 from bucketry.providers.provider import StorageProvider
 
+DATASET_MANIFEST = ".bucketry-dataset.json"
+"""The manifest's key below a dataset's prefix; a sync between a directory and a prefix leaves it alone."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
