@@ -43,6 +43,7 @@ class Capabilities:
         stored_checksums: Algorithms that can verify reads, best first.
         stable_multipart_etag: HEAD gives the same etag as the completion of the multipart upload.
         copy: Server-side copy exists.
+        copy_between_buckets: The server can copy an object from another bucket of the same account.
         presign_methods: HTTP methods that `presign` can sign; empty: none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Longest lifetime of a presigned URL, seconds.
@@ -85,6 +86,7 @@ class Capabilities:
     stored_checksums: tuple[str, ...] = ()
     stable_multipart_etag: bool = False
     copy: bool = False
+    copy_between_buckets: bool = False
     presign_methods: tuple[str, ...] = ()
     presign_post: bool = False
     max_presign_expiry: int = 604_800
