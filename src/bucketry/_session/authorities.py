@@ -38,7 +38,7 @@ class Authorities:
 def authorities(
     endpoint: Endpoint, environment: Environment, profile: str | None = None, configured: str | None = None
 ) -> Authorities:
-    """Give the authorities for an endpoint: from the provider's setting, else AWS's variable, else AWS's profile.
+    """Return the authorities for an endpoint: from the provider's setting, else AWS's variable, else AWS's profile.
 
     Args:
         endpoint: Its `ca_bundle` is the provider's setting.

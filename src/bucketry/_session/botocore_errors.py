@@ -112,7 +112,7 @@ EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
     boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays wrong: a retry does not help
     boto.ChecksumError: IntegrityError,
     boto.FlexibleChecksumError: IntegrityError,
-    ResponseParserError: TransientError,  # the answer is not XML: a proxy's page, or an incomplete answer
+    ResponseParserError: TransientError,  # the response is not XML: a proxy's page, or an incomplete response
     aiohttp.ClientPayloadError: IncompleteBodyError,
     aiohttp.ClientSSLError: ConfigError,
     aiohttp.ClientError: ConnectionFailedError,
@@ -143,7 +143,7 @@ BORDER = (
 
 
 def exception_class(exc: BaseException) -> type[StorageError]:
-    """Give our error class for an exception that is not an answer of the server."""
+    """Return our error class for an exception that is not a response of the server."""
     for kind in type(exc).__mro__:
         if kind in EXCEPTIONS:
             return EXCEPTIONS[kind]
@@ -151,7 +151,7 @@ def exception_class(exc: BaseException) -> type[StorageError]:
 
 
 def description_of(exc: BaseException) -> str:
-    """Describe an exception that is not an answer of the server, with a hint; never shows a signed URL."""
+    """Describe an exception that is not a response of the server, with a hint; never shows a signed URL."""
     # For other exceptions only the class name: messages of the transport may quote a signed URL.
     detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
     hint = next((words for border, words in _HINTS.items() if isinstance(exc, border)), "")
@@ -160,7 +160,7 @@ def description_of(exc: BaseException) -> str:
 
 
 def without_quotes(exc: BaseException) -> None:
-    """Remove the fields of an error answer that may quote the request, with its token; botocore's exception has all."""
+    """Remove the fields of an error response that may quote the request, with its token; botocore's exception has all."""
     if isinstance(exc, boto.ClientError):
         fields = exc.response.get("Error", {})
         for name in fields.keys() - {"Code", "Message", "Region", "RequestId"}:
@@ -168,7 +168,7 @@ def without_quotes(exc: BaseException) -> None:
 
 
 def refusal_of(exc: BaseException) -> Refusal | None:
-    """Give the error answer that an exception holds; `None`: no answer came."""
+    """Return the error response that an exception holds; `None`: no response came."""
     if not isinstance(exc, boto.ClientError):
         return None
     answer = exc.response

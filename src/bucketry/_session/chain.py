@@ -31,7 +31,7 @@ class Chain:
         self._finding = asyncio.Lock()  # asks a process or a metadata service once, even for many waiting callers
 
     async def ask(self) -> Credentials:
-        """Give the credentials.
+        """Return the credentials.
 
         Raises:
             WireError: There are none, or they cannot be found or refreshed.

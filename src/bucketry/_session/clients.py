@@ -69,7 +69,7 @@ class Clients:
 
     @asynccontextmanager
     async def client_for(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
-        """Give the client of an endpoint for a `with` block; it signs with the time of `clock`."""
+        """Return the client of an endpoint for a `with` block; it signs with the time of `clock`."""
         self.users += 1
         try:
             # A client's settings cannot be changed. All clients of one endpoint share its slots, so that together
@@ -86,7 +86,7 @@ class Clients:
             self.users -= 1
 
     async def facts(self, endpoint: Endpoint) -> SessionFacts:
-        """Give the settings of the AWS configuration that the data plane needs.
+        """Return the settings of the AWS configuration that the data plane needs.
 
         Raises:
             WireError: The configuration cannot be read.
@@ -100,7 +100,7 @@ class Clients:
             raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
-        """Give a function that gives the session's credentials and refreshes them before they expire."""
+        """Return a function that gives the session's credentials and refreshes them before they expire."""
         return self._chain(await self._session(endpoint)).ask
 
     async def close(self) -> None:
@@ -210,7 +210,7 @@ def _load_service_model(session: AioSession) -> None:
 
 
 def _proxies(endpoint: Endpoint, environment: Environment) -> dict[str, str] | None:
-    """Give the proxies for botocore; `None`: botocore finds those of the process. May block."""
+    """Return the proxies for botocore; `None`: botocore finds those of the process. May block."""
     if endpoint.loopback:
         return {}  # a proxy cannot reach the loopback of this machine
     if environment.of_process:
@@ -249,7 +249,7 @@ def _create_client(
             use_dualstack_endpoint=facts.dualstack or no,
             connect_timeout=endpoint.timeouts.connect,
             read_timeout=endpoint.timeouts.read,
-            # Only the provider repeats requests: it knows every vendor's throttling answers.
+            # Only the provider repeats requests: it knows every vendor's throttling responses.
             retries={"total_max_attempts": 1, "mode": "standard"},
             # Checksums are sent as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
             request_checksum_calculation="when_required",

@@ -44,7 +44,7 @@ class Environment:
         return self._is_true("AWS_USE_DUALSTACK_ENDPOINT")
 
     def proxies(self) -> dict[str, str]:
-        """Give the proxy of each scheme, and the hosts without a proxy under `no`; may block to read system settings.
+        """Return the proxy of each scheme, and the hosts without a proxy under `no`; may block to read system settings.
 
         As in `urllib.request`, lower-case names come first, and an empty variable removes the proxy.
         """
@@ -58,7 +58,7 @@ class Environment:
         return {scheme: value for scheme, value in found.items() if value}
 
     def proxy(self, scheme: str, host: str) -> str | None:
-        """Give the proxy for a host; `None`: there is none. May block to read system settings."""
+        """Return the proxy for a host; `None`: there is none. May block to read system settings."""
         found = self.proxies()
         if self.of_process:
             excepted = urllib.request.proxy_bypass(host)

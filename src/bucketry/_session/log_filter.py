@@ -1,6 +1,6 @@
 """Removes secrets from the DEBUG logs of botocore and aiobotocore.
 
-Both log every step with its data: the strings to sign, signatures, session tokens, and complete answers of the
+Both log every step with its data: the strings to sign, signatures, session tokens, and complete responses of the
 services that give credentials. Loggers belong to the whole process, and so does the filter.
 """
 
@@ -11,7 +11,7 @@ import re
 import traceback
 
 _LIBRARIES = ("botocore", "aiobotocore")
-_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # they log the text to sign, and whole answers
+_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # they log the text to sign, and whole responses
 _LEFT_OUT = "left out by bucketry: it may hold secrets"
 _HIDDEN = "***"
 _NAMES = r"[\w-]*(?:authorization|signature|token|secret|secret_?(?:access_?)?key|customer-?key|assertion)(?:-?\d+)?"
@@ -39,7 +39,7 @@ class _Filter(logging.Filter):
 
 
 def redacted(text: str) -> str:
-    """Give a text in which the values of secret names are replaced."""
+    """Return a text in which the values of secret names are replaced."""
     return _SECRET.sub(rf"\g<name>\g<between>{_HIDDEN}", text)
 
 

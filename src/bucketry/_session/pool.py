@@ -73,13 +73,13 @@ class SessionPool:
 
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
-        """Give aiobotocore's client of an endpoint; it stays open at least until the context is left."""
+        """Return aiobotocore's client of an endpoint; it stays open at least until the context is left."""
         async with self._live.get().client_for(self._limited(endpoint)) as client:
             yield client
 
     @asynccontextmanager
     async def request(self, endpoint: Endpoint) -> AsyncIterator[tuple[Any, Slots]]:
-        """Give aiobotocore's client and the slots for one request; one slot is taken until the context is left.
+        """Return aiobotocore's client and the slots for one request; one slot is taken until the context is left.
 
         Raises:
             WireError: No slot became free, and no byte moved, for `pool_timeout` seconds.
@@ -96,7 +96,7 @@ class SessionPool:
                 slots.give_slot()
 
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
-        """Give the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
+        """Return the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
 
         Args:
             endpoint: The endpoint and the credentials.
@@ -129,7 +129,7 @@ class SessionPool:
         self._live.get().limit(self._limited(endpoint), limit)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
-        """Give the endpoint's clock and retry budget, which all its users in this process share."""
+        """Return the endpoint's clock and retry budget, which all its users in this process share."""
         return self._states.setdefault(self._limited(endpoint), EndpointState())
 
     def _limited(self, endpoint: Endpoint) -> Endpoint:
@@ -196,7 +196,7 @@ class _LoopState:
                 await self.close()
 
     def slots(self, endpoint: Endpoint) -> Slots:
-        """Give the slots for an endpoint's requests through aiobotocore."""
+        """Return the slots for an endpoint's requests through aiobotocore."""
         limit = self._note_limit(endpoint)
         if endpoint not in self._slots:
             self._slots[endpoint] = Slots(limit)
@@ -214,7 +214,7 @@ class _LoopState:
                 each.resize(limit)
 
     def _note_limit(self, endpoint: Endpoint) -> int:
-        """Store the number of connections that a provider asks for, and give the present limit."""
+        """Store the number of connections that a provider asks for, and return the present limit."""
         limit = self._limits[endpoint]
         if endpoint.max_connections > limit.asked:
             limit.asked = endpoint.max_connections
@@ -223,7 +223,7 @@ class _LoopState:
         return limit.now
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
-        """Give the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
+        """Return the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
         self._note_limit(endpoint)
         if endpoint not in self._endpoints:
             async with self._opening:

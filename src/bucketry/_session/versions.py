@@ -40,7 +40,7 @@ def fitting() -> Iterator[None]:
 
 
 def present(module: ModuleType, *names: str) -> tuple[Any, ...]:
-    """Give the values of those names that the module has; older versions lack some of them."""
+    """Return the values of those names that the module has; older versions lack some of them."""
     return tuple(getattr(module, name) for name in names if hasattr(module, name))
 
 

@@ -99,7 +99,7 @@ class MemoryRequests(ObjectRequests):
         return self._vendor.capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give `memory:///key`."""
+        """Return `memory:///key`."""
         return f"memory:///{key}"
 
     async def connect(self) -> None:
@@ -317,10 +317,10 @@ class _MemoryBody:
         self._wanted = wanted
 
     async def read(self) -> bytes:
-        """Give the whole body in one piece."""
+        """Return the whole body in one piece."""
         return self._data[self._wanted.start : self._wanted.end]
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of 1 MiB."""
+        """Return the bytes in chunks of 1 MiB."""
         for start in range(self._wanted.start, self._wanted.end, CHUNK):
             yield self._data[start : min(start + CHUNK, self._wanted.end)]
