@@ -76,12 +76,12 @@ def document(kind: type[ObjectRequests]) -> None:
 
 
 def unwritten(kind: type[DefaultRequests]) -> list[str]:
-    """Give the names of the required requests that the class does not implement."""
+    """Return the names of the required requests that the class does not implement."""
     return [name for name in _REQUIRED if getattr(kind, name) is getattr(RequiredRequests, name)]
 
 
 def unkept(kind: type[DefaultRequests], row: Capabilities) -> dict[str, list[str]]:
-    """Give the capabilities that the row promises, each with its requests that the class does not implement."""
+    """Return the capabilities that the row promises, each with its requests that the class does not implement."""
     promises = {
         "multipart": _MULTIPART if row.multipart else (),
         "copy": ("copy_object", *(("copy_part",) if row.multipart else ())) if row.copy else (),

@@ -68,7 +68,7 @@ class WrappedRequests(ObjectRequests):
         return connections
 
     def locate(self, key: str = "") -> str:
-        """Give the URL of the object, prefix included."""
+        """Return the URL of the object, prefix included."""
         return self.inner.locate(self.prefix + key)
 
     async def _ask(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:

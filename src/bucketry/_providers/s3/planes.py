@@ -75,7 +75,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """Delete one object."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each."""
 
     async def copy_object(
         self,
@@ -93,7 +93,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `CopiesObjects.copy_part`."""
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """Sign a URL; `response` holds query parameters that set headers of the answer."""
+        """Sign a URL; `response` holds query parameters that set headers of the response."""
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
         """Sign a form for a browser upload."""
@@ -137,7 +137,7 @@ class Planes:
         return chosen.plane
 
     async def data(self) -> RequestsPlane:
-        """Give the transport of all requests; the first call in an event loop chooses it."""
+        """Return the transport of all requests; the first call in an event loop chooses it."""
         if (plane := self.ready) is not None:
             return plane
         plane = (await self._wire() if self._transport == "auto" else None) or await self.control()
@@ -146,7 +146,7 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Give the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
+        """Return the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
@@ -162,7 +162,7 @@ class Planes:
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
     async def control(self) -> BotoPlane:
-        """Give aiobotocore; the first call loads it in a thread.
+        """Return aiobotocore; the first call loads it in a thread.
 
         Loading takes a second and 60 MB, and many programs never need it.
         """
@@ -176,7 +176,7 @@ class Planes:
 
 
 def _not_opened(bucket: S3Bucket, exc: WireError) -> StorageError:
-    """Give the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
+    """Return the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
     return exc.kind(f"{bucket.locate()}: {exc.problem}", provider=bucket.vendor.name, bucket=bucket.name)
 
 

@@ -87,7 +87,7 @@ class S3Requests(ObjectRequests):
         return self._pool.max_connections or self._bucket.endpoint.max_connections
 
     def locate(self, key: str = "") -> str:
-        """Give `scheme://bucket/key`."""
+        """Return `scheme://bucket/key`."""
         return self._bucket.locate(key)
 
     async def connect(self) -> None:
@@ -102,7 +102,7 @@ class S3Requests(ObjectRequests):
         try:
             await plane.head_bucket()
         except (AccessDeniedError, InvalidRequestError):
-            pass  # many tokens of R2 and B2 do not permit HeadBucket; answers to HEAD give no reason
+            pass  # many tokens of R2 and B2 do not permit HeadBucket; responses to HEAD give no reason
         else:
             return
         try:
@@ -272,7 +272,7 @@ class S3Requests(ObjectRequests):
             NotFoundError: The source does not exist.
             PreconditionFailedError: The source's etag is not `if_match`.
 
-        Cost: 1 request, and a HEAD, because the answer does not contain the size.
+        Cost: 1 request, and a HEAD, because the response does not contain the size.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         if options is not None and options.conditional:
@@ -388,7 +388,7 @@ class S3Requests(ObjectRequests):
 
 
 def _unsigned(vendor: Vendor) -> Vendor:
-    """Give the vendor's row for unsigned requests: they have no SHA-256 of the body, which is part of a signature."""
+    """Return the vendor's row for unsigned requests: they have no SHA-256 of the body, which is part of a signature."""
     row = vendor.capabilities
     put = None if row.put_checksum == "sha256" else row.put_checksum
     part = None if row.multipart_checksum == "sha256" else row.multipart_checksum

@@ -95,7 +95,7 @@ class BotoPlane(BotoListings):
                 judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
-        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
+        # If the row does not say that the server honours the headers, only the response's etag is checked; also for "*".
         sent = self.capabilities.get_if_match
         if_match, if_none_match, byte_range = options.if_match, options.if_none_match, options.byte_range
         async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
@@ -151,7 +151,7 @@ class BotoPlane(BotoListings):
             "create_multipart_upload",
             read,
             key=key,
-            # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
+            # A repeat after a lost response would open a second upload; _transfer.cleanup looks for the first.
             repeatable=False,
             options=options,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
@@ -201,7 +201,7 @@ class BotoPlane(BotoListings):
             "complete_multipart_upload",
             read,
             key=upload.key,
-            # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
+            # After a lost response a repeat fails: there is no upload any more, or the new object fails the precondition.
             repeatable=False,
             options=options,
             UploadId=upload.upload_id,
@@ -274,7 +274,7 @@ class BotoPlane(BotoListings):
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
+        """Copy, and return the version that was made; a HEAD of the destination gives the new object."""
 
         def read(answer: dict[str, Any]) -> str | None:
             required(answer.get("CopyObjectResult", {}), "ETag")

@@ -75,7 +75,7 @@ class WirePlane(WireCalls):
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
 
         def read(head: AnswerHead, _: bytes) -> ObjectInfo:
-            if head.status != 200:  # noqa: PLR2004 - the only status of a complete answer
+            if head.status != 200:  # noqa: PLR2004 - the only status of a complete response
                 raise ValueError(f"its status is {head.status}")
             return info_of(key, head.headers, length_of(head))
 
@@ -113,7 +113,7 @@ class WirePlane(WireCalls):
                 if (refusal := self.refusal_of(head, body, "get", key)) is not None:
                     del body  # it quotes the request: error reports that show local variables must not have it
                     raise refusal
-                assert info is not None  # noqa: S101 - a good answer was accepted
+                assert info is not None  # noqa: S101 - a good response was accepted
                 return info
         raise broken
 
@@ -145,7 +145,7 @@ class WirePlane(WireCalls):
                 raise ValueError("it has no UploadId")
             return MultipartUpload(key=key, upload_id=upload_id)
 
-        # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
+        # A repeat after a lost response would open a second upload; _transfer.cleanup looks for the first.
         call = self.call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
         return await self.ask("create_multipart", call, read, key, options=options)
 
@@ -181,7 +181,7 @@ class WirePlane(WireCalls):
                 raise ValueError("it has no ETag")
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
-        # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
+        # After a lost response a repeat fails: there is no upload any more, or the new object fails the precondition.
         call = self.call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
         return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
 
@@ -289,7 +289,7 @@ class WirePlane(WireCalls):
         await self.ask("delete", call, _nothing, key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each."""
         body = deletion_request(keys)
         headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires it for this request
         call = self.call("POST", self.root or "/", "delete=", headers)
@@ -303,7 +303,7 @@ class WirePlane(WireCalls):
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
+        """Copy, and return the version that was made; a HEAD of the destination gives the new object."""
         headers = self._source(source, if_match) | {**replacing_headers(options), **self._headers.new}
 
         def read(head: AnswerHead, answer: bytes) -> str | None:
