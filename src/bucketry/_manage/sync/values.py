@@ -1,0 +1,172 @@
+"""The values of a sync: what a plan saw, what it is going to do, and what has been done. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from bucketry._core.values import NOTHING
+from bucketry.errors import StorageError
+
+Direction: TypeAlias = Literal["upload", "download", "copy"]
+"""From a local directory to the provider, back, or from one provider to another."""
+
+Compare: TypeAlias = Literal["size-mtime", "size", "checksum"]
+
+Kind: TypeAlias = Literal["upload", "download", "copy", "delete", "skip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryState:
+    """What a plan saw of one file or object; if it differs when the action is applied, nothing is overwritten.
+
+    Attributes:
+        size: Length in bytes.
+        mtime: The time of the content in nanoseconds since 1970: of a file, the time of its last change; of an object,
+            the time in its metadata, else the time when it was stored. `None`: it was not asked for.
+        etag: Of an object, exactly as sent; `None` for a file.
+    """
+
+    size: int
+    mtime: int | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncAction:
+    """One line of a plan.
+
+    Attributes:
+        kind: `"upload"`, `"download"` or `"copy"` transfers the entry, `"delete"` removes it from the target, `"skip"`
+            leaves it alone on both sides, because it cannot be synced.
+        path: The path below both directories, with `/` between the names.
+        reason: Why: `"new"`, `"size"`, `"mtime"` or `"checksum"` of a transfer; `"not in source"` of a deletion; a
+            sentence of a skip.
+        source: What the plan saw at the source; `None` for a deletion, or if it cannot be read.
+        target: What the plan saw at the target; `None` if nothing was there.
+    """
+
+    kind: Kind
+    path: str
+    reason: str
+    source: EntryState | None = None
+    target: EntryState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSummary:
+    """The totals of a plan.
+
+    Attributes:
+        transfers: Files or objects to transfer.
+        transfer_bytes: Their bytes.
+        deletions: Files or objects to remove from the target.
+        deletion_bytes: Their bytes.
+        unchanged: Entries that are in step already; they are not in the plan.
+        skipped: Entries that cannot be synced.
+        requests: Requests that applying the plan makes, about: retries are not counted.
+    """
+
+    transfers: int = 0
+    transfer_bytes: int = 0
+    deletions: int = 0
+    deletion_bytes: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanHeader:
+    """What a plan is for.
+
+    Attributes:
+        direction: See `Direction`.
+        source: An absolute local directory, or the URL of the provider's prefix as `locate` gives it.
+        target: The same for the side that changes.
+        prefix: The prefix of the objects; of the source for `"download"`, else of the target.
+        source_prefix: For `"copy"`: the prefix at the source; else empty.
+        compare: See `Compare`.
+        delete: Whether entries that only the target has are removed.
+        max_delete: More deletions than this are an error before anything changes; `None`: no limit.
+        include: Patterns of the entries to sync; empty: all.
+        exclude: Patterns of the entries to leave out.
+        created: When planning began; aware, UTC.
+    """
+
+    direction: Direction
+    source: str
+    target: str
+    prefix: str
+    source_prefix: str = ""
+    compare: Compare = "size-mtime"
+    delete: bool = False
+    max_delete: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncProgress:
+    """How far a whole sync is.
+
+    Attributes:
+        path: The entry that was reported last.
+        files: Transfers that are finished.
+        total_files: All transfers of the plan.
+        transferred: Bytes transferred, including those of unfinished files.
+        total: All bytes of the plan.
+        rate: Bytes per second since the start.
+        seconds_left: Estimate; `None` while the rate is 0.
+    """
+
+    path: str
+    files: int
+    total_files: int
+    transferred: int
+    total: int
+    rate: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What a sync has done.
+
+    Attributes:
+        plan: The totals of the plan that was applied.
+        dry_run: Whether nothing was done, because only the plan was asked for.
+        transferred: Files or objects that were transferred.
+        transferred_bytes: Their bytes.
+        deleted: Entries that were removed.
+        already_done: Entries of the plan whose target had the source's state already, from an interrupted sync.
+        skipped: The reason for each entry that cannot be synced, by path.
+        changed: The error of each entry that was not as the plan saw it; it was left as it is.
+        failed: The error of each entry that failed for another reason.
+        deletions_withheld: Whether deletions of the plan were not made, because a transfer did not succeed.
+        seconds: Duration by the wall clock.
+    """
+
+    plan: PlanSummary
+    dry_run: bool = False
+    transferred: int = 0
+    transferred_bytes: int = 0
+    deleted: int = 0
+    already_done: int = 0
+    skipped: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    changed: Mapping[str, StorageError] = field(default_factory=lambda: NOTHING)
+    failed: Mapping[str, StorageError] = field(default_factory=lambda: NOTHING)
+    deletions_withheld: bool = False
+    seconds: float = 0.0
+
+    def raise_for_failures(self) -> None:
+        """Raise the first error, with a note that counts the others; do nothing if there is none."""
+        errors = (*self.failed.values(), *self.changed.values())
+        if errors:
+            first, *others = errors
+            if others:
+                first.add_note(f"and {len(others)} more entries failed or had changed")
+            raise first
