@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bucketry._core.values import Progress
 from bucketry._manage.sync.values import PlanSummary, SyncProgress
-from bucketry._transfer.progress import INTERVAL, ProgressCallback
+from bucketry._transfer.progress import INTERVAL
 
 SyncProgressCallback = Callable[[SyncProgress], object]
 
@@ -28,6 +28,11 @@ class SyncMeter:
         self._moved = 0
         self._settled = 0  # bytes of the plan that need no more work: of failed transfers, too
         self._unreported: str | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody reads the reports."""
+        return self._callback is not None
 
     def begin(self, path: str, size: int) -> Watch:
         """Begin to count one transfer of `size` bytes."""
@@ -97,11 +102,6 @@ class Watch:
         """Take a report of the transfer."""
         self._moved += progress.increment
         self._meter.moved(self._path, progress.increment)
-
-    @property
-    def callback(self) -> ProgressCallback:
-        """The callback to give to the transfer."""
-        return self.report
 
     def finish(self) -> None:
         """Count the transfer as finished, whatever its outcome."""
