@@ -49,6 +49,9 @@ class Scale:
         huge: Bytes of the largest object in the memory test.
         pages: Number of pages of the listing.
         files: Number of files of the directory.
+        tree: Number of files of the tree to sync.
+        tree_size: Bytes of the tree to sync.
+        planned: Number of keys of each listing of the plan.
         starts: How often a command is started.
     """
 
@@ -61,6 +64,9 @@ class Scale:
     huge: int = 8 * GiB
     pages: int = 100
     files: int = 2_000
+    tree: int = 20_000
+    tree_size: int = 3 * GiB
+    planned: int = 1_000_000
     starts: int = 11
 
 
@@ -74,6 +80,9 @@ QUICK = Scale(
     huge=256 * MiB,
     pages=5,
     files=200,
+    tree=400,
+    tree_size=20 * MiB,
+    planned=20_000,
     starts=3,
 )
 
@@ -192,7 +201,7 @@ def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[B
             path.chmod(0o755)  # the limit server's workers may be another user
             return path
 
-        big = 3 * max(scale.download, scale.upload)
+        big = 3 * max(scale.download, scale.upload, scale.tree_size)
         yield Bench(scale, pythons, server, room(big), room(big + scale.huge + GiB), stack)
 
 

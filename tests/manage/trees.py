@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -113,7 +113,7 @@ FULL = (20_000, 3 * GiB)
 """Files and bytes of the large tree."""
 
 
-def write_tree(root: Path, files: int, total: int, seed: int = 0) -> None:
+def write_tree(root: Path, files: int, total: int, *, seed: int = 0, names: Sequence[str] = NAMES) -> None:
     """Write a tree below a new directory.
 
     Most files have 0 to 64 KiB, more of them little than much; the others have 1 to 40 MiB, as many as it needs for the
@@ -124,9 +124,10 @@ def write_tree(root: Path, files: int, total: int, seed: int = 0) -> None:
         files: The number of files; at least 200.
         total: The sum of their sizes.
         seed: Another seed gives another tree.
+        names: The difficult names.
     """
     random = Random(f"{seed} {files} {total}")
-    paths = _paths(random, files)
+    paths = _paths(random, files, names)
     sizes = _sizes(random, files, total)
     made = set()
     for path, size in zip(paths, sizes, strict=True):
@@ -183,27 +184,19 @@ def digest_of(root: Path) -> str:
     return total.hexdigest()
 
 
-def _paths(random: Random, files: int) -> list[str]:
+def _paths(random: Random, files: int, names: Sequence[str]) -> list[str]:
     """Return different paths: every difficult name as a file and as a directory, then random ones."""
-    paths = [*NAMES, *(f"directories/{name}/file" for name in NAMES), *NEIGHBOURS, f"{DEEP}/bottom"]
-    found = set(paths)
+    paths = [*names, *(f"directories/{name}/file" for name in names), *NEIGHBOURS, f"{DEEP}/bottom"]
     directories = ["", "directories"]
     while len(paths) < files:
         if random.random() < 0.05:  # a new directory for 20 files in the mean
-            _add_directory(random, directories)
-        below = random.choice(directories[-200:])
-        path = _join(below, f"{random.choice(NAMES)[:40]} {len(paths)}.bin")
-        if path not in found:
-            found.add(path)
-            paths.append(path)
+            path = _join(random.choice(directories), f"{random.choice(names)[:40]} {len(directories)}")
+            if len(path.encode()) <= _LONGEST:
+                directories.append(path)
+        # The number makes the name another one than all others.
+        paths.append(_join(random.choice(directories[-200:]), f"{random.choice(names)[:40]} {len(paths)}.bin"))
     random.shuffle(paths)
     return paths
-
-
-def _add_directory(random: Random, directories: list[str]) -> None:
-    path = _join(random.choice(directories), f"{random.choice(NAMES)[:40]} {len(directories)}")
-    if len(path.encode()) <= _LONGEST:
-        directories.append(path)
 
 
 def _join(directory: str, name: str) -> str:
