@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from bucketry import MemoryProvider
+from bucketry import LocalProvider, MemoryProvider
 from bucketry._core.mtimes import mtime_text
 from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._manage.sync.results import SyncResult
 from bucketry._manage.sync.saved import PlanWriter, SyncPlan
-from bucketry._manage.sync.values import EntryState, PlanHeader, PlanSummary, SyncAction, SyncProgress
+from bucketry._manage.sync.values import EntryState, PlanHeader, PlanSummary, SyncAction, SyncProgress, SyncReport
 from bucketry.errors import AccessDeniedError, InvalidRequestError, PreconditionFailedError, StorageError
 from bucketry.testing import Fault
 from tests.manage.syncing import LONG_AGO, PART, SMALL_PARTS, UNCONDITIONAL, RowOf, Site, actions_of, counts
+
+
+@dataclass
+class Both:
+    """A site with a provider on the disk, and a direction; `source` and `target` write files to either side."""
+
+    site: Site
+    direction: Literal["upload", "download"]
+
+    async def source(self, files: dict[str, bytes]) -> None:
+        """Write to the source."""
+        await self._write(files, local=self.direction == "upload")
+
+    async def target(self, files: dict[str, bytes]) -> None:
+        """Write to the target."""
+        await self._write(files, local=self.direction == "download")
+
+    async def plan(self, *, delete: bool) -> SyncPlan:
+        """Make a plan."""
+        return await self.site.manager.plan_sync(self.site.directory, "p", direction=self.direction, delete=delete)
+
+    async def sync(self, *, delete: bool) -> SyncReport:
+        """Sync."""
+        return await self.site.manager.sync(self.site.directory, "p", direction=self.direction, delete=delete)
+
+    async def both(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Give the files of the source and of the target."""
+        sides = (self.site.files(), await self.site.objects())
+        return sides if self.direction == "upload" else sides[::-1]
+
+    async def _write(self, files: dict[str, bytes], *, local: bool) -> None:
+        for path, data in files.items():
+            if local:
+                self.site.write(path, data)
+            else:
+                await self.site.inner.put(f"p/{path}", data)
+
 
 ROWS = {"enforced": {}, "not enforced": UNCONDITIONAL}
 
@@ -190,12 +230,21 @@ class TestUploads:
 
     async def test_the_limit_of_concurrency(self, tmp_path: Path) -> None:
         """No more requests run at once than the manager allows."""
-        site = Site(tmp_path, RowOf(**UNCONDITIONAL))
+
+        async def let_others_run() -> None:
+            await asyncio.sleep(0)
+
+        faults = [
+            Fault(operation=operation, nth=nth, hook=let_others_run)
+            for operation in ("head", "put_object")
+            for nth in range(1, 41)
+        ]
+        site = Site(tmp_path, RowOf(**UNCONDITIONAL), tuple(faults))
         for number in range(20):
             site.write(f"{number:02}", b"1")
             await site.inner.put(f"p/gone {number:02}", b"1")
         assert counts(await site.manager.sync(site.directory, "p", delete=True)) == (20, 20, 0, 0, 0)
-        assert site.provider.most_running == SMALL_PARTS.max_concurrency
+        assert 1 < site.provider.most_running <= SMALL_PARTS.max_concurrency
 
 
 class TestDownloads:
@@ -510,6 +559,82 @@ class TestDeletions:
         assert second.provider.calls["delete_batch"] == 3
 
 
+class TestBlocked:
+    """Files where directories are needed, and the other way around."""
+
+    @pytest.fixture(params=["download", "upload"])
+    async def both(self, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Both]:
+        """Give a directory and a provider on the disk, and a direction between them."""
+        (tmp_path / "d").mkdir()
+        store = LocalProvider({"base_path": str(tmp_path / "store")}, transfer=SMALL_PARTS)
+        site = Site(tmp_path / "d", store)
+        yield Both(site, request.param)
+        await site.check()
+
+    async def test_a_file_becomes_a_directory(self, both: Both) -> None:
+        """A file that the plan deletes makes way for a directory of its name, and the other way around."""
+        await both.source({"a/x": b"1", "a/y/z": b"2", "b": b"3", "c": b"4", "d": b"5"})
+        await both.target({"a": b"old", "b/x": b"old", "b/y/z": b"old", "c": b"4", "gone": b"old"})
+        report = await both.sync(delete=True)
+        assert await both.both() == ({"a/x": b"1", "a/y/z": b"2", "b": b"3", "c": b"4", "d": b"5"},) * 2
+        assert (report.deleted, len(report.failed), len(report.changed)) == (4, 0, 0)
+        assert report.transferred >= 4
+
+    async def test_without_delete_it_fails(self, both: Both) -> None:
+        """Without `delete`, the entry in the way stays, and the transfer fails."""
+        await both.source({"a/x": b"1", "c": b"1"})
+        await both.target({"a": b"old"})
+        report = await both.sync(delete=False)
+        assert counts(report) == (1, 0, 0, 0, 1)
+        assert (await both.both())[1] == {"a": b"old", "c": b"1"}
+
+    async def test_nothing_is_removed_if_another_transfer_failed(self, both: Both) -> None:
+        """If another transfer failed, the entries in the way stay, too, and every action has one outcome."""
+        await both.source({"a/x": b"1", "b": b"2", "c": b"3"})
+        await both.target({"a": b"old", "b/x": b"old", "gone": b"old"})
+        plan = await both.plan(delete=True)
+        operation = "put_object" if both.direction == "upload" else "open_body"
+        faults = [Fault(operation=operation, nth=nth, error=AccessDeniedError("no")) for nth in (1, 2, 3)]
+        both.site.provider.faults = tuple(faults)
+        both.site.forget()
+        report = await both.site.manager.apply(plan)
+        assert counts(report) == (0, 0, 0, 0, 3)
+        assert report.deletions_withheld
+        assert (await both.both())[1] == {"a": b"old", "b/x": b"old", "gone": b"old"}
+
+    async def test_nothing_is_removed_for_a_transfer_that_stays_blocked(self, both: Both) -> None:
+        """If no deletion of the plan makes a transfer possible, nothing is removed."""
+        await both.source({"a": b"1", "b": b"2"})
+        await both.target({"a/x": b"old", "b/y": b"old", "gone": b"old"})
+        plan = await both.plan(delete=True)
+        kept = [action for action in await actions_of(plan) if action.path != "a/x"]
+        async with PlanWriter(plan.header) as writer:
+            for action in kept:
+                await writer.add(action)
+            plan = await writer.finish(PlanSummary())
+        seen = {}
+        progress: list[SyncProgress] = []
+        async with aclosing(both.site.manager.apply_each(plan, progress=progress.append)) as outcomes:
+            async for path, outcome in outcomes:
+                assert path not in seen
+                seen[path] = outcome
+        assert sorted(seen) == ["a", "b", "b/y", "gone"]
+        assert (await both.both())[1] == {"a/x": b"old", "b/y": b"old", "gone": b"old"}
+        assert progress[-1].files == 2
+
+    async def test_an_entry_in_the_way_that_changed_stays(self, both: Both) -> None:
+        """If the entry in the way changed since the plan, it stays, and the rest is withheld."""
+        await both.source({"a/x": b"1"})
+        await both.target({"a": b"old", "gone": b"old"})
+        plan = await both.plan(delete=True)
+        await both.target({"a": b"edited"})
+        report = await both.site.manager.apply(plan)
+        assert counts(report) == (0, 0, 0, 1, 1)
+        assert set(report.changed) == {"a"}
+        assert report.deletions_withheld
+        assert (await both.both())[1] == {"a": b"edited", "gone": b"old"}
+
+
 class TestPlans:
     """Which plans are applied."""
 
@@ -517,8 +642,6 @@ class TestPlans:
         """A plan that was made for another bucket or prefix is refused, and nothing changes."""
         site.write("a", b"1")
         plan = await site.manager.plan_sync(site.directory, "p")
-        from bucketry import LocalProvider  # noqa: PLC0415
-
         elsewhere = ApplyMethods(LocalProvider({"base_path": str(tmp_path / "store")}))
         with pytest.raises(InvalidRequestError, match=r"made for memory://.*p/, and this is file://") as caught:
             await elsewhere.apply(plan)
@@ -527,8 +650,6 @@ class TestPlans:
 
     async def test_a_copy_plan_of_another_place(self, site: Site, tmp_path: Path) -> None:
         """Both sides of a plan between providers must be those that it was made for."""
-        from bucketry import LocalProvider  # noqa: PLC0415
-
         await site.inner.put("p/a", b"1")
         other = MemoryProvider()
         plan = await site.manager.plan_sync_to(other, "p", "q")

@@ -103,14 +103,15 @@ class Uploads:
         source = source_of(action)
         in_parts = self._transfers.goes_in_parts(source.size)
         mtime = source.mtime or 0
+        write = condition(action.target, self._provider.capabilities, in_parts=in_parts) or WriteKeywords()
+        write["metadata"] = {MTIME: mtime_text(mtime)}
         return await self._transfers.upload_found(
             os.path.join(self._root, action.path),
             self._prefix + action.path,
             size=source.size,
             mtime=mtime,
             progress=progress,
-            metadata={MTIME: mtime_text(mtime)},
-            **(condition(action.target, self._provider.capabilities, in_parts=in_parts) or {}),
+            **write,
         )
 
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
