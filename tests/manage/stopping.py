@@ -1,7 +1,7 @@
-"""A program that syncs a directory, and stops in the middle of its work until it is killed; the tests run it.
+"""A program that syncs, and stops in the middle of its work until it is killed; the tests run it.
 
-Its argument is a JSON object: `config` of the S3 provider, `other` (another one, or null), `directory`, `prefix`,
-`direction`, and `after`, the number of finished entries after which it stops.
+Its argument is a JSON object: `configs` of two S3 providers, `directory`, `prefix`, `direction` (`"copy"`: from the
+first to the second provider), and `after`, the number of finished entries after which it stops.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from bucketry.providers import S3Provider
 
 
 async def main(task: dict[str, Any]) -> None:
-    """Sync, print the path of each finished entry, and wait for the signal."""
-    async with S3Provider(task["config"]) as provider:
-        manager = StorageManager(provider)
-        other = S3Provider(task["other"]) if task["other"] else None
-        if other is None:
-            plan = await manager.plan_sync(task["directory"], task["prefix"], direction=task["direction"])
-        else:
-            plan = await manager.plan_sync_to(other, task["prefix"], task["prefix"])
-        left = task["after"]
-        async with aclosing(manager.apply_each(plan, other=other)) as outcomes:
-            async for path, outcome in outcomes:
-                assert not isinstance(outcome, StorageError), outcome
-                print(json.dumps(path), flush=True)
-                left -= 1
-                if not left:
-                    print(flush=True)  # from here on, transfers are under way, and nobody takes their results
-                    await asyncio.get_running_loop().create_future()
+    """Sync, print the path of each finished entry, then an empty line, and wait for the signal."""
+    provider, second = (S3Provider(config) for config in task["configs"])
+    manager = StorageManager(provider)
+    directory, prefix, left = task["directory"], task["prefix"], task["after"]
+    copies = task["direction"] == "copy"
+    if copies:
+        plan = await manager.plan_sync_to(second, prefix, prefix)
+    else:
+        plan = await manager.plan_sync(directory, prefix, direction=task["direction"])
+    async with aclosing(manager.apply_each(plan, other=second if copies else None)) as outcomes:
+        async for path, outcome in outcomes:
+            assert not isinstance(outcome, StorageError), outcome
+            print(json.dumps(path), flush=True)  # noqa: T201 - the test reads it
+            left -= 1
+            if not left:
+                print(flush=True)  # noqa: T201 - as above; other transfers are under way now
+                await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import bucketry
 from bucketry import StorageManager, TransferConfig
 from bucketry._core.units import MiB
 from bucketry._manage.sync.saved import SyncPlan
-from bucketry._manage.sync.values import PlanSummary
+from bucketry._manage.sync.values import Direction, PlanSummary
 from bucketry._transfer.listing import every_object
 from bucketry.providers import S3Provider
 from bucketry.providers.provider import StorageProvider
 from bucketry.testing import FaultyProvider
 from tests.contract import servers
-from tests.manage.trees import FULL, Edits, edit_tree, times_of, tree_of, write_tree
+from tests.manage.trees import FULL, Edits, edit_tree, files_below, times_of, tree_of, write_tree
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 FILES, TOTAL = FULL if NIGHTLY else (400, 20 * MiB)
@@ -151,53 +154,71 @@ async def test_a_plan_names_exactly_what_changed(route: Route, tmp_path: Path) -
     route.check()
 
 
-async def state_of(provider: StorageProvider, prefix: str) -> dict[str, tuple[int, str, str]]:
+async def objects_of(provider: StorageProvider, prefix: str) -> dict[str, object]:
     """Give size, etag and time of every object below a prefix, by its path."""
     async with aclosing(every_object(provider, prefix)) as listed:
-        return {
-            each.key.removeprefix(prefix): (each.size, each.etag, str(each.last_modified)) async for each in listed
-        }
+        return {each.key.removeprefix(prefix): (each.size, each.etag, each.last_modified) async for each in listed}
 
 
-def kill_halfway(config: dict[str, Any], other: dict[str, Any] | None, directory: Path, direction: str) -> set[str]:
+def files_of(root: Path) -> dict[str, object]:
+    """Give what changes when a file is replaced, by its path."""
+    found: dict[str, object] = {}
+    for path in files_below(root):
+        status = (root / path).stat()
+        found[path] = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    return found
+
+
+def kill_halfway(task: dict[str, object]) -> set[str]:
     """Sync in another process, kill it when half of the files are transferred; give the paths that it had finished."""
-    task = {
-        "config": config,
-        "other": other,
-        "directory": str(directory),
-        "prefix": "a/",
-        "direction": direction,
-        "after": FILES // 2,
-    }
+    task |= {"after": FILES // 2}
     command = [sys.executable, str(Path(__file__).with_name("stopping.py")), json.dumps(task)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    environ = os.environ | {"PYTHONPATH": str(Path(bucketry.__file__).parents[1])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as running:
         assert running.stdout is not None
-        finished = []
-        for line in running.stdout:
-            if line == "\n":
-                break
-            finished.append(json.loads(line))
+        finished = [json.loads(line) for line in takewhile(str.strip, running.stdout)]
         running.kill()
-    assert running.returncode == -9
+    assert running.returncode == -signal.SIGKILL
     assert len(finished) == FILES // 2
     return set(finished)
 
 
-async def test_a_killed_upload_continues(tree: Path, server: servers.S3Server, tmp_path: Path) -> None:
-    """The next upload sends only what the killed one had not finished, and ends with the same objects."""
-    config = server.new_bucket()
-    finished = kill_halfway(config, None, tree, "upload")
-    async with S3Provider(config) as inner:
-        provider = FaultyProvider(inner)
-        before = await state_of(provider, "a/")
-        plan = await StorageManager(provider).plan_sync(tree, "a/")
-        sent = {path for _, path, _ in await steps_of(plan)}
-        assert not sent & finished
-        report = await StorageManager(provider).apply(plan)
+@pytest.mark.parametrize("direction", ["upload", "copy", "download"])
+async def test_a_killed_sync_continues(
+    tree: Path, server: servers.S3Server, tmp_path: Path, direction: Direction
+) -> None:
+    """The next sync transfers only what the killed one had not finished, and ends with the same files."""
+    configs = server.new_bucket(), server.new_bucket()
+    async with S3Provider(configs[0]) as one, S3Provider(configs[1]) as two:
+        first, second = FaultyProvider(one), FaultyProvider(two)
+        manager = StorageManager(first)
+        if direction != "upload":
+            (await manager.sync(tree, "a/")).raise_for_failures()
+        local = tmp_path / "down" if direction == "download" else tree
+        finished = kill_halfway({"configs": configs, "directory": str(local), "prefix": "a/", "direction": direction})
+
+        async def state() -> dict[str, object]:
+            if direction == "download":
+                return files_of(local)
+            return await objects_of(one if direction == "upload" else two, "a/")
+
+        before = await state()
+        assert finished <= set(before)
+        if direction == "copy":
+            plan = await manager.plan_sync_to(second, "a/", "a/")
+        else:
+            plan = await manager.plan_sync(local, "a/", direction=direction)
+        planned = {path for _, path, _ in await steps_of(plan)}
+        assert not planned & finished
+        assert len(planned) == FILES - plan.summary.unchanged
+        first.calls.clear()
+        report = await manager.apply(plan, other=second if direction == "copy" else None)
         report.raise_for_failures()
-        assert report.transferred == len(sent) == FILES - plan.summary.unchanged
-        assert provider.calls["put_object"] + provider.calls["create_multipart"] == len(sent)
-        after = await state_of(provider, "a/")
+        assert report.transferred == len(planned)
+        written = second if direction == "copy" else first
+        writes = sum(written.calls[name] for name in ("put_object", "copy_object_from", "create_multipart"))
+        assert writes == (0 if direction == "download" else len(planned))
+        after = await state()
         assert {path: after[path] for path in finished} == {path: before[path] for path in finished}
-        await StorageManager(provider).sync(tmp_path / "down", "a/", direction="download")
-    assert tree_of(tmp_path / "down") == tree_of(tree)
+    stored = tmp_path / "server" / configs[direction == "copy"]["bucket_name"] / "a"
+    assert tree_of(local if direction == "download" else stored) == tree_of(tree)

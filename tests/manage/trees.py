@@ -52,8 +52,6 @@ NAMES = (
     "\ud7ff",  # sorts before the next one by code points, after it by UTF-16
     "\U0010ffff",
     "\uff0fslash",
-    "control\x01",
-    "delete\x7f",
     ".hidden",
     "..two dots",
     "...",
@@ -68,8 +66,8 @@ NAMES = (
     "." + "y" * 254,
     "\u00e9" * 127,
 )
-"""Names that programs get wrong. Left out: a line feed, which moto refuses and `rclone serve s3` lists as another
-character, and a carriage return and a tab, which `rclone serve s3` lists as other characters."""
+"""Names that programs get wrong. Without control characters: `rclone serve s3` lists them as other characters, and moto
+refuses a line feed."""
 
 NEIGHBOURS = ("n/1", "n!/1", "n!a", "n.", "n0", "n-/1", "n/.1", "n\u00e9/1", "N/1")
 """Paths whose order by keys is not the order of the names in a directory: `n` is before `n!a`, but `n/1` after it."""
