@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from bucketry._core.values import NOTHING, ByteRange, ObjectInfo
 
@@ -75,6 +75,21 @@ class WriteOptions:
     def conditional(self) -> bool:
         """Whether the write has a precondition."""
         return self.if_none_match is not None or self.if_match is not None
+
+    def properties(self) -> dict[str, Any]:
+        """Give what an object keeps of the options: keyword arguments of `ObjectInfo`, which JSON can represent.
+
+        Tags are not among them, because `ObjectInfo` has none.
+        """
+        return {
+            "metadata": dict(self.metadata),
+            "content_type": self.content_type,
+            "cache_control": self.cache_control,
+            "content_disposition": self.content_disposition,
+            "content_encoding": self.content_encoding,
+            "content_language": self.content_language,
+            "storage_class": self.storage_class,
+        }
 
     @classmethod
     def like(cls, info: ObjectInfo, *, tags: Mapping[str, str] = NOTHING) -> WriteOptions:

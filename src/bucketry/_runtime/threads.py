@@ -17,9 +17,21 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
     """Run a blocking function in a worker thread; when this coroutine returns or raises, the thread has left it.
 
     A cancellation is raised only after the function has ended, because until then it may use descriptors and buffers
-    that the caller is about to close. This awaits a future of the loop's executor, because the end of the loop would
-    cancel a task.
+    that the caller is about to close. `asyncio.to_thread` does not wait for it.
+
+    Args:
+        function: Called in a thread of the event loop's executor.
+        *args: Its arguments.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        Exception: What the function raises.
+
+    Cost: about 50 µs for the switch to the thread and back.
     """
+    # A future of the executor, not a task: the end of the loop would cancel a task.
     future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
     cancelled = await until_done(future)
     if cancelled is not None:
