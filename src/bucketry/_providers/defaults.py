@@ -86,6 +86,9 @@ def unkept(kind: type[DefaultRequests], row: Capabilities) -> dict[str, list[str
     promises = {
         "multipart": _MULTIPART if row.multipart else (),
         "copy": ("copy_object", *(("copy_part",) if row.multipart else ())) if row.copy else (),
+        "copy_between_buckets": ("copy_source", "copy_object_from", "copy_part_from")
+        if row.copy_between_buckets
+        else (),
         "presign_methods": ("presign",) if row.presign_methods else (),
         "presign_post": ("presign_post",) if row.presign_post else (),
         "max_delete_keys": ("delete_batch",) if row.max_delete_keys > 1 else (),

@@ -42,6 +42,7 @@ VENDOR = Vendor(
         stored_checksums=("crc64nvme", "crc32c", "crc32"),
         stable_multipart_etag=True,
         copy=True,
+        copy_between_buckets=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=True,
         max_presign_expiry=604_800,  # a URL signed with temporary credentials ends with them, if that is earlier

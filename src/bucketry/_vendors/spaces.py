@@ -41,6 +41,7 @@ VENDOR = Vendor(
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         copy=True,
+        copy_between_buckets=True,  # within a cluster, which has one endpoint: DigitalOcean's page on S3 compatibility
         presign_methods=("GET", "PUT"),
         presign_post=False,  # unverified; other Ceph servers support it
         max_presign_expiry=604_800,  # unverified; this is SigV4's limit

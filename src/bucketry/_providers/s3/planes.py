@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
 from bucketry._core.optional import FetchesRanges, UploadsParts
-from bucketry._core.options import WriteOptions
-from bucketry._core.requests import ReadsObjects, WritesObjects
-from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.requests import BodyReader, ReadsObjects, WritesObjects
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, ObjectSource, Part, VersionPage
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane
@@ -77,7 +79,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
@@ -86,7 +88,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """Copy; a HEAD of the destination gives the new object."""
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
 
@@ -183,3 +185,25 @@ def _load() -> type[BotoPlane]:
         from bucketry._providers.s3.boto.plane import BotoPlane
 
     return BotoPlane
+
+
+class OpeningBody:
+    """The context of `open_body` before a transport was chosen: entering it chooses one."""
+
+    __slots__ = ("_context", "_key", "_options", "_planes")
+
+    def __init__(self, planes: Planes, key: str, options: ReadOptions) -> None:
+        self._planes = planes
+        self._key = key
+        self._options = options
+        self._context: AbstractAsyncContextManager[BodyReader] | None = None
+
+    async def __aenter__(self) -> BodyReader:
+        plane = self._planes.ready or await self._planes.data()
+        self._context = plane.open_body(self._key, self._options)
+        return await self._context.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, trace) if self._context is not None else None

@@ -16,6 +16,7 @@ from bucketry._core.values import (
     ListPage,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
     body_size,
@@ -296,7 +297,7 @@ class WirePlane(WireCalls):
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
@@ -313,14 +314,14 @@ class WirePlane(WireCalls):
         return await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
 
         def read(_: AnswerHead, answer: bytes) -> Part:
             fields = answer_fields(answer, "CopyPartResult")
             if "ETag" not in fields:  # `rclone serve s3` ignores the source, and stores an empty part
                 problem = "the server does not copy parts; it answered without an etag"
-                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+                raise self.bucket.error(UnsupportedError, source.key, "copy_part", problem)
             checksum = fields.get(f"Checksum{(self._row.multipart_checksum or '').upper()}")
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=fields["ETag"], checksum=digest)
@@ -351,8 +352,8 @@ class WirePlane(WireCalls):
             raise self.failed(exc, "presign_post", key) from exc
         return {"url": f"{self.client.origin}{self.root or '/'}", "fields": {"key": key, **fields}}
 
-    def _source(self, source: str, if_match: str | None) -> dict[str, str]:
-        headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}", **self._headers.source}
+    def _source(self, source: ObjectSource, if_match: str | None) -> dict[str, str]:
+        headers = {"x-amz-copy-source": f"{source.bucket}/{encode_path(source.key)}", **self._headers.source}
         if if_match and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers
