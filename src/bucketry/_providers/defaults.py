@@ -69,7 +69,7 @@ class DefaultRequests(ObjectRequests):
 
 
 def document(kind: type[ObjectRequests]) -> None:
-    """Copy the docstrings of `ObjectRequests` to those requests of the class that have none, so that `help` shows them."""
+    """Copy docstrings of `ObjectRequests` to those requests of the class that have none, so that `help` shows them."""
     for name in REQUESTS:
         request = getattr(kind, name)
         if not request.__doc__:

@@ -100,7 +100,7 @@ class LocalRoot:
         return etag_of(status) if stat.S_ISREG(status.st_mode) else None
 
     def holds(self, path: str) -> bool:
-        """Return whether `path`, with all links followed, is in the base directory and outside the provider's own one."""
+        """Return whether `path`, with all links followed, is in the base directory, but not in the provider's own."""
         base, real = os.path.realpath(self.base), os.path.realpath(path)
         if real == base:
             return True
