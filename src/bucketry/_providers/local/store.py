@@ -149,7 +149,7 @@ def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
     """Remove an object, its details, and the directories that become empty; succeeds if there is no object.
 
     Raises:
-        LocalFileError: The file may not be removed.
+        LocalFileError: The file cannot be removed.
     """
     path = root.path(key)
     try:

@@ -199,10 +199,10 @@ class S3Bucket:
 
 
 class Attempts:
-    """`while True: async with attempts:` makes a request, and repeats it if that is safe and may help.
+    """`while True: async with attempts:` makes a request, and repeats the request if this is safe and may help.
 
     The block makes the request, reads its response and returns. If the block raises an error that another attempt may
-    avoid, leaving the block waits and drops the error, and the loop begins the next attempt. Other errors are raised.
+    avoid, leaving the block waits and drops the error, and the loop begins the next attempt. Any other error is raised.
     """
 
     __slots__ = (

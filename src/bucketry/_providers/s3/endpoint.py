@@ -194,7 +194,7 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
         raise _fail(vendor, "endpoint_url", f"{url!r} holds a path; give https://{host}, and bucket_name")
     if parts.path.strip("/") == config.bucket_name:
         raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name already gives it")
-    # Scheme and host are in lower case, because other code checks whether the URL begins with "http://".
+    # Scheme and host are in lower case, so that `startswith("http://")` finds every plain URL.
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 

@@ -30,7 +30,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def expect_object(etag: str | None, modified: object | None) -> None:
-    """Refuse a response without ETag and without Last-Modified: every S3 server sends at least one of them.
+    """Refuse a response without ETag and Last-Modified, because every S3 server sends at least one of these headers.
 
     Raises:
         ValueError: Both are missing, because the response does not come from an S3 server, but perhaps from a proxy.

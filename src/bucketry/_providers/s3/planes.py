@@ -191,7 +191,7 @@ def _load() -> type[BotoPlane]:
 
 
 class OpeningBody:
-    """The context of `open_body` before a transport was chosen: entering it chooses one."""
+    """The context that `open_body` returns if no transport was chosen yet; entering it chooses the transport."""
 
     __slots__ = ("_context", "_key", "_options", "_planes")
 

@@ -104,7 +104,7 @@ class BotoCalls:
                         return found
 
     async def sign(self, operation: str, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
-        """Call one of the client's methods that sign; they make no request."""
+        """Call a method of the client that signs; such a method makes no request."""
         with self._translating(operation, key):
             async with self.pool.client(self.bucket.endpoint) as client:
                 with fitting():

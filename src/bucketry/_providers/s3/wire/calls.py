@@ -159,7 +159,7 @@ class WireCalls:
     ) -> T:
         """Send a body, and return the result of `read` for the response's head and the body's checksum.
 
-        The event loop sends a small body, a lane (a worker thread) sends a larger one.
+        The event loop sends a small body; a lane (a worker thread) sends a larger body.
         """
         if body_size(body) <= MAX_BODY:
             data = await self.bytes_of(body, operation, key) if isinstance(body, FileRange) else bytes(body)

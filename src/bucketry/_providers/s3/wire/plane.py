@@ -281,7 +281,7 @@ class WirePlane(WireCalls):
             await self.ask("put_tags", call, _nothing, key)
             return
         body = tags_request(tags)
-        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires a checksum for this request
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires a checksum here
         call = self.call("PUT", self.path(key, "put_tags"), "tagging=", headers)
         await self.ask("put_tags", call, _nothing, key, body)
 
@@ -293,7 +293,7 @@ class WirePlane(WireCalls):
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
         """Delete keys that XML 1.0 can represent, and return the result for each key."""
         body = deletion_request(keys)
-        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires a checksum for this request
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires a checksum here
         call = self.call("POST", self.root or "/", "delete=", headers)
         return await self.ask("delete_many", call, lambda _, answer: deletions(answer), None, body)
 

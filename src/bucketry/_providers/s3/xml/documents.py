@@ -1,4 +1,4 @@
-"""Reads and writes XML for the data plane: a reader with limits, errors and deletions. `listing` reads listing pages.
+"""The data plane's XML: a reader with limits, error responses, and bulk deletions. Listing pages are in `listing`.
 
 The reader uses the standard library's C parser: expat builds C elements, so no Python code runs for each element. It
 takes 2.6 ms for 1,000 keys in 345 KB. With Python functions as handlers expat takes 3.3 ms, even if the functions do
@@ -168,7 +168,7 @@ def error_fields(body: bytes) -> dict[str, str]:
 
 
 def keep_error_field(fields: dict[str, str], name: str, child: Element) -> None:
-    """Add a child of an `<Error>` to `fields`, if it is one of the fields that our errors use."""
+    """Add a child of an `<Error>` to `fields`, if the errors of this package use this field."""
     if name in _ERROR_FIELDS:
         fields.setdefault(name, child.text or "")
 
