@@ -166,7 +166,7 @@ def _check_limit(name: str, limit: object) -> None:
 class _Limit:
     """The limit of an endpoint's connections, and the largest number that a provider asked for.
 
-    `fixed`: the limit was set by `limit_connections`, so providers do not change it.
+    `fixed` is true if `limit_connections` has set the limit. Then providers do not change it.
     """
 
     now: int = 0

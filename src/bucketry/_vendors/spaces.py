@@ -68,7 +68,7 @@ VENDOR = Vendor(
     ),
     signing_region="{region}",
     addressing_style="path",
-    # For a bucket in another region, the response is NoSuchBucket, never a redirect (seen by the project Cmdr, 2026-10).
+    # A bucket in another region gets NoSuchBucket, never a redirect (seen by the project Cmdr, 2026-10).
     wrong_region_as_missing_bucket=True,
     autodelete_days=30,  # 90 before 2026
     write_rate=(

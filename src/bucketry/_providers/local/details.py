@@ -77,7 +77,7 @@ def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
 
 
 def update(root: LocalRoot, key: str, version: str, details: Details, staged_path: str) -> None:
-    """Replace the details of the file with the fingerprint `version` in one step: by renaming the staged file."""
+    """Replace the details of the file with the fingerprint `version` in one step, by renaming the staged file."""
     with open(staged_path, "w", encoding="utf-8") as file:
         json.dump({"key": key, **details.record}, file)
     directory = _directory(root, key)

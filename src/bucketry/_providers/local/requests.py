@@ -1,7 +1,7 @@
 """A local directory as object storage: each method is one request, and its work runs in worker threads.
 
 Objects are plain files: the key is the path below the base directory. Metadata, open uploads and staged files are in
-`.bucketry/` in the base directory. Works on POSIX systems, for any number of processes at once.
+`.bucketry/` in the base directory. Any number of processes on a POSIX system can use the directory at the same time.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class LocalRequests(ObjectRequests):
         await in_thread(store.open_base, self._root)
 
     async def disconnect(self) -> None:
-        """Do nothing: no file is kept open."""
+        """Do nothing, because no file is kept open."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         del version_id  # always None, because the row has no versions

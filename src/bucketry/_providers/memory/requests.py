@@ -69,7 +69,7 @@ class _Upload:
 
 @fills_in_facts
 class MemoryRequests(ObjectRequests):
-    """The requests of objects in memory; each instance has its own objects, at first none."""
+    """The requests of objects in memory. Each instance has its own objects, and begins without objects."""
 
     def __init__(self, config: MemoryConfig, vendor: Vendor) -> None:
         """Start without objects."""
@@ -103,10 +103,10 @@ class MemoryRequests(ObjectRequests):
         return f"memory:///{key}"
 
     async def connect(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because there is no connection."""
 
     async def disconnect(self) -> None:
-        """Do nothing: the objects stay as long as the instance exists."""
+        """Do nothing, because the objects stay as long as the instance exists."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         del version_id  # always None, because the row has no versions

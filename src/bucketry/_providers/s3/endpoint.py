@@ -187,10 +187,10 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     rest = host.removeprefix(f"{config.bucket_name.lower()}.")
     is_vendors = bool(vendor.endpoint_host)
     if is_vendors and rest != host and re.fullmatch(vendor.endpoint_host, rest):
-        # The Spaces console shows endpoints that begin with the bucket.
+        # Users get this error if they copy an endpoint from the Spaces console, which puts the bucket before the host.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds the bucket; give https://{rest}")
     if is_vendors and re.fullmatch(vendor.endpoint_host, host) and parts.path.strip("/"):
-        # The R2 console shows endpoints that end in the bucket.
+        # Users get this error if they copy an endpoint from the R2 console, which puts the bucket at the end.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds a path; give https://{host}, and bucket_name")
     if parts.path.strip("/") == config.bucket_name:
         raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name already gives it")

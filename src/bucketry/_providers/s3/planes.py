@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
     """The requests that both transports make; `S3Requests` has checked the arguments.
 
-    In these methods, a missing object or upload is an error also for deletes. `operation` is the name of the user's
-    call, for errors.
+    A method can raise an error for a missing object or upload, also a method that deletes; `S3Requests` handles these
+    errors. `operation` is the name of the user's call, for errors.
     """
 
     @property
@@ -63,13 +63,13 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `ListsObjects.list_page`."""
 
     async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
-        """See `S3Requests.list_versions_page`."""
+        """See `KeepsVersions.list_versions_page`."""
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `S3Requests.get_tags`."""
+        """See `KeepsTags.get_tags`."""
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `S3Requests.put_tags`."""
+        """See `KeepsTags.put_tags`."""
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete one object."""

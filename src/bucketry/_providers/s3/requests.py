@@ -78,7 +78,7 @@ class S3Requests(ObjectRequests):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor's limits and promises; after a transport was chosen, changed for it."""
+        """The vendor's limits and promises; when a transport was chosen, they are changed for it."""
         return self._planes.capabilities
 
     @property
@@ -231,9 +231,9 @@ class S3Requests(ObjectRequests):
             return
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Remove up to `capabilities.max_delete_keys` objects and report on each.
+        """Remove up to `capabilities.max_delete_keys` objects, and return the result for each.
 
-        Cost: 1 request, and 1 for each key with control characters, which XML 1.0 cannot represent.
+        Cost: 1 request, and 1 for each key with control characters, because XML 1.0 cannot represent such a key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         failed: dict[str, StorageError] = {}
@@ -371,7 +371,8 @@ class S3Requests(ObjectRequests):
 
     def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
-        # The user of the URL would have to send these entries as headers. One of them is a secret encryption key.
+        # These entries are refused, because the user of the URL would have to send them as headers, and one of them is
+        # a secret encryption key.
         names = ["sse_customer_key", "expected_bucket_owner"]
         names += ["server_side_encryption"] if writes else []
         names += ["request_payer"] if operation == "presign_post" else []

@@ -11,7 +11,7 @@ from bucketry._runtime.file_bodies import read_body
 
 
 def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
-    """Read a body into memory and compute its checksum. Blocks: call it in a worker thread."""
+    """Read a body into memory and compute its checksum. It blocks, so call it in a worker thread."""
     data = read_body(body, where) if isinstance(body, FileRange) else bytes(body)
     if algorithm is None or algorithm == "sha256":  # botocore computes SHA-256 itself
         return data, None

@@ -51,7 +51,7 @@ from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry.errors import IncompleteBodyError, RequestTimeoutError, UnsupportedError
 
-_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # rclone's server sends the second
+_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # rclone's server sends the second name
 
 
 class WirePlane(WireCalls):
@@ -197,7 +197,7 @@ class WirePlane(WireCalls):
         call = self.call("GET", self.path(upload.key, "list_parts"), query, self._headers.existing)
 
         def read(_: AnswerHead, answer: bytes) -> tuple[Part, ...]:
-            # Some servers ignore the marker.
+            # Parts up to number `after` are left out here, because some servers ignore the marker.
             return tuple(part for part in stored_parts(answer) if part.part_number > after)
 
         return await self.ask("list_parts", call, read, upload.key)

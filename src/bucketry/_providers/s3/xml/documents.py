@@ -93,7 +93,7 @@ class XMLReader:
             self._parser.close()
         except ParseError as exc:
             raise MalformedXMLError(f"the answer is not complete XML: {exc}") from exc
-        yield from self._complete_children()  # newer versions of expat parse a token later if it arrives in pieces
+        yield from self._complete_children()  # newer versions of expat parse some bytes only at the end
         yield from self._above[0]
 
     def texts(self, child: Element) -> Iterator[str | None]:
