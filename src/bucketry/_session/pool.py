@@ -277,8 +277,8 @@ class _LoopState:
             await anext(self._watch)
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        # This generator closes a pool that the user did not close: asyncio.run (like uvloop and pytest-asyncio) closes
-        # every suspended asynchronous generator before it closes its loop, and then this `finally` runs.
+        # This `finally` closes a pool that the user did not close. It runs then, because asyncio.run (like uvloop and
+        # pytest-asyncio) closes every suspended asynchronous generator before it closes its loop.
         try:
             yield
         finally:

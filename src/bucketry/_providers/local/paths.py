@@ -42,7 +42,7 @@ class LocalRoot:
         """
         check_key(key, self.limits, self.locate())
         names = local_parts(key, self.locate())
-        if names[0].casefold() == OWN:  # casefold: some file systems ignore case
+        if names[0].casefold() == OWN:  # casefold, because some file systems ignore case
             raise UnsafeKeyError(
                 f"{self.locate()}: key {key!r} is refused: {OWN}/ is for the provider's own files; use another name",
                 key=key,

@@ -30,7 +30,7 @@ _BOOLEANS = {"true": True, "false": False}
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _ESCAPES = re.compile("(%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+)")
 _KEY = attrgetter("key")
-_BETWEEN = "\ud800"  # joins names: neither XML nor decoded UTF-8 can contain it
+_BETWEEN = "\ud800"  # joins names, because neither XML nor decoded UTF-8 can contain it
 
 
 class CutListingError(ValueError):
