@@ -77,9 +77,9 @@ class WriteOptions:
         return self.if_none_match is not None or self.if_match is not None
 
     def properties(self) -> dict[str, Any]:
-        """Give what an object keeps of the options: keyword arguments of `ObjectInfo`, which JSON can represent.
+        """Return the options that an object keeps, as keyword arguments of `ObjectInfo` that JSON can represent.
 
-        Tags are not among them, because `ObjectInfo` has none.
+        Tags are left out, because `ObjectInfo` has no tags.
         """
         return {
             "metadata": dict(self.metadata),

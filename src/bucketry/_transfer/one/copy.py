@@ -1,4 +1,4 @@
-"""Copies: on the server if it has copies, in parts if the object is large, through memory between servers."""
+"""Copies objects: within a provider on the server, in parts if they are large; between providers through memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bucketry._transfer.workers import fan_out
 from bucketry.errors import IntegrityError, InvalidRequestError, PreconditionFailedError, UnsupportedError
 
 T = TypeVar("T")
-PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
+PART_SIZE = GiB // 4  # few and large parts, because no bytes pass through this machine
 
 
 async def copy(
@@ -88,7 +88,7 @@ async def copy(
 
 
 async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) -> Mapping[str, str]:
-    """Give the tags of the source if both vendors have tags, else none."""
+    """Return the tags of the source if both vendors have tags, else no tags."""
     both = provider.capabilities.tags and other.capabilities.tags
     return await provider.get_tags(source) if both else NOTHING
 
@@ -114,9 +114,10 @@ async def copy_between(
     *,
     token: str,
 ) -> TransferResult:
-    """Copy an object to another provider through memory: part by part, each read whole before it is sent.
+    """Copy an object to another provider through memory: part by part; each part is read before it is sent.
 
-    So no task holds a connection while it waits for another one, and the part sizes fit the destination's limits.
+    So no task holds a connection while it waits for another connection, and the part sizes fit the destination's
+    limits.
 
     The copy has the source's metadata, content type and other stored headers. It has the source's tags if both vendors
     have tags, for 1 more request.

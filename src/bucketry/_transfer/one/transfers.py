@@ -1,4 +1,4 @@
-"""ObjectTransfers: the transfers of one object each, with one limit of concurrency and one memory budget."""
+"""ObjectTransfers: methods that transfer one object, with one limit of concurrency and one memory budget for all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bucketry.errors import ConfigError
 
 @fills_in_facts
 class ObjectTransfers:
-    """The transfers of one object each; `TransferManager` adds those of many objects."""
+    """The methods of `TransferManager` that transfer one object; `TransferManager` adds methods for many objects."""
 
     FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "download", "download_listed")
 
@@ -60,7 +60,7 @@ class ObjectTransfers:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a local file: visible whole or not at all; in parallel parts if it is larger than the threshold.
+        """Store a local file; visible whole or not at all; in parallel parts if the file is larger than the threshold.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
@@ -72,7 +72,7 @@ class ObjectTransfers:
             LocalFileError: The file is missing, a directory, or unreadable.
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition, or the file is larger than its objects.
+            UnsupportedError: The provider does not enforce the condition, or does not store objects of this size.
             IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
@@ -89,9 +89,9 @@ class ObjectTransfers:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
+        """Store a stream of unknown length, with bounded memory; the other arguments and the errors are as in `upload`.
 
-        Cost: 1 request if it fits one part; else 1 for each part and 3 more.
+        Cost: 1 request if the stream fits in one part; else 1 for each part and 3 more.
         """
         options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_stream(chunks)
@@ -111,7 +111,7 @@ class ObjectTransfers:
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object was replaced meanwhile.
-            ChecksumMismatchError: The bytes do not match the stored checksum, also not in a second download.
+            ChecksumMismatchError: The bytes do not match the stored checksum, not even in a second download.
             IntegrityError: The number of bytes received differs from the object's size.
             LocalFileError: The file cannot be written, or is a directory.
 
@@ -130,22 +130,22 @@ class ObjectTransfers:
         before_publish: Callable[[], None] | None = None,
         progress: ProgressCallback | None = None,
     ) -> TransferResult:
-        """Download exactly the version of an object that a listing or a HEAD gave; atomic, as `download` is.
+        """Download exactly the version of an object that a listing or a HEAD showed; atomic, as `download` is.
 
         Args:
-            listed: The object's entry; its `size` and `etag` are those that the object must have.
+            listed: The object's entry; the object must still have the same `size` and `etag`.
             path: The file to make or replace.
-            keep_mtime: Give the file the time from the object's metadata, else the time when the object was stored.
-            before_write: Called in a worker thread before anything is written, such as to make directories; if it
-                raises, nothing is written.
-            before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises, `path` is
-                left as it is.
+            keep_mtime: Set the file's time to the time in the object's metadata, else to the time of its last write.
+            before_write: Called in a worker thread before anything is written, for example to make directories; if it
+                raises an error, nothing is written.
+            before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises an error,
+                `path` is left unchanged.
             progress: Called with `Progress` about 10 times a second at most.
 
         Raises:
             NotFoundError: The object is gone.
             PreconditionFailedError: The object was replaced since it was listed.
-            IntegrityError: Its size or its bytes are not those of the entry.
+            IntegrityError: The size or the bytes that arrived are not those of the entry.
 
         Cost: 1 request up to the size of a part; else 1 HEAD, and 1 request for each part. The object's bytes down.
         """
@@ -167,7 +167,7 @@ class ObjectTransfers:
         return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
     async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
-        """Copy an object to another provider: part by part through memory; on the server if it is the same one.
+        """Copy an object to another provider: part by part through memory, or on the server if it is the same provider.
 
         A destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice
         the object's size.
@@ -203,7 +203,7 @@ class ObjectTransfers:
         return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
-        """Store a stream as `upload_stream` does, and give the new object's properties."""
+        """Store a stream as `upload_stream` does, and return the new object's properties."""
         upload = self._upload(key, options, None)
         await upload.of_stream(chunks)
         return upload.made
