@@ -37,7 +37,7 @@ async def write_stdout(chunks: AsyncIterable[bytes]) -> int:
     """
     sys.stdout.flush()
     sink, total = sys.stdout.fileno(), 0
-    # A ready pipe takes PIPE_BUF bytes without blocking; a file takes any number.
+    # A ready pipe takes PIPE_BUF bytes without blocking; a file takes any number of bytes.
     piece = _CHUNK if stat.S_ISREG(os.fstat(sink).st_mode) else select.PIPE_BUF
     async for chunk in chunks:
         rest = memoryview(chunk)

@@ -34,8 +34,8 @@ class TransferManager(ObjectTransfers):
 
     `config.max_bandwidth` limits the average rate of all uploads, downloads and `get_many` together. Each request's
     body is sent at full speed, and the next body waits until the average is kept. Therefore files of more than two
-    parts are transferred in parts and ranges on every provider, also on the local disk; a smaller `part_size` makes the
-    rate more even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
+    parts are uploaded in parts on every provider, also on the local disk; a smaller `part_size` makes the rate more
+    even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
     `stream`.
 
     Args:

@@ -150,9 +150,9 @@ class _Object:
 class _Prefetcher:
     """The objects that one iteration prefetches, in the order of their keys.
 
-    `width` limits the number of objects: each may use `SMALL` bytes while its size is unknown, together at most half of
-    the budget. Larger objects share the rest of the budget, in the order of their keys, so each waits only for objects
-    that the consumer gets before it.
+    `width` limits the number of objects, because each object may use `SMALL` bytes while its size is unknown, and all
+    objects together must not use more than half of the budget for this. Larger objects share the rest of the budget, in
+    the order of their keys. So an object waits only for objects that the consumer gets earlier.
     """
 
     def __init__(

@@ -77,7 +77,7 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
 
 
 def plan_download(size: int, part_size: int | None) -> PartPlan:
-    """Cut a download into ranges; vendors do not limit their size or number."""
+    """Cut a download into ranges; vendors do not limit the size or the number of ranges."""
     return PartPlan(size, part_size or PART_SIZE)
 
 

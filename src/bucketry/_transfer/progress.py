@@ -46,7 +46,7 @@ class Meter:
 
     @property
     def _unfinished(self) -> int:
-        """The bytes transferred, but always less than the total, which is reported when the object is complete."""
+        """The bytes transferred, but less than the total, because the total is reported when the object is complete."""
         return min(self.transferred, self._total - 1) if self._total else self.transferred
 
     def count(self, count: int) -> None:

@@ -47,7 +47,7 @@ async def fan_out_each(
     """Call `act` for every item, at most `width` at once, and yield each result as soon as it is ready.
 
     If the consumer is slow, the work pauses when two times `width` results are waiting. An error is
-    raised as by `fan_out`, after the results that were ready before it. The work has stopped when the iteration has
+    raised as by `fan_out`, after the earlier results. The work has stopped when the iteration has
     ended, also when the consumer leaves it early.
     """
     results: deque[R] = deque()

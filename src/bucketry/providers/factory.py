@@ -171,8 +171,8 @@ def open_storage(
     """Make a provider from a URL: `s3://bucket/prefix`, `r2://…`, `b2://…`, `wasabi://…`, `spaces://…`, `file:///…`, `memory://…`.
 
     With a prefix, all keys are relative to the prefix. The query may contain configuration entries, but no secrets:
-    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. Entries missing in both URL and `config` come from the
-    provider's environment variables.
+    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. Entries that are neither in the URL nor in `config`
+    come from the provider's environment variables.
 
     Args:
         url: Scheme, bucket, prefix and entries; for `file`, an absolute directory.

@@ -19,7 +19,7 @@ class MemoryProvider(MemoryRequests, StorageProvider):
     """Objects in a dictionary, for tests and examples. It cannot be pickled, because its bytes stay in one process.
 
     Args:
-        config: An empty mapping or `None`, because there are no configuration entries.
+        config: An empty mapping, a `MemoryConfig` or `None`; there are no configuration entries.
         pool: Not used; accepted because all providers have it.
         transfer: How `upload`, `download` and streams are transferred.
     """

@@ -42,7 +42,7 @@ class StorageProvider(ReadMethods):
     event loop. `connect` is optional: the first call opens the connections that it needs.
     """
 
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the manager does it for the last two
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the manager fills in the last two
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
         """Store the configuration of `upload`, `download` and streams; no I/O.
@@ -322,7 +322,7 @@ class StorageProvider(ReadMethods):
         Exception: if `capabilities.copy_source_if_match` is `False`, and the source is replaced meanwhile, a copy in
         one request may have the new version.
 
-        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
+        Cost: 2 requests (3 on S3-compatible clouds); above the limit for one copy, 1 for each 256 MiB and 4 more.
         """
         return await self.transfer.copy(source, destination)
 

@@ -78,7 +78,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         concurrency = (transfer or TransferConfig()).max_concurrency
         S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency, environ=environ)
         StorageProvider.__init__(self, transfer)
-        self._transfer_as_given = transfer  # pickled as given, because only given values must fit the connections
+        self._transfer_as_given = transfer  # not the defaults, which adapt to the number of connections
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
         """Return the vendor's data; the entry `server` can change the server's features, not its name and endpoints."""

@@ -38,7 +38,7 @@ class Listed:
     Attributes:
         info: The object's entry in the listing.
         pinned: The object must still have the etag from the listing.
-        keep_mtime: Set the file's time to the time in the object's metadata, else to the time of the object's write.
+        keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
         before_write: A blocking function that makes the path's directories, or raises an error for the path.
         before_publish: A blocking function that is called just before the file is renamed to its path; an error leaves
             the path unchanged.
@@ -113,7 +113,7 @@ class DownloadTransfer:
                 return info, await self._ranges(staged, info, plan, algorithm, meter)
 
             (got, verified), repeated = await once_more(attempt)
-            if listed is not None and listed.keep_mtime and got is listed.info:  # its metadata did not arrive
+            if listed is not None and listed.keep_mtime and got is listed.info:  # no metadata arrived
                 got = await self._head(listed)
             await in_thread(staged.publish if listed is None else partial(listed.publish, staged, got))
         self.retries += repeated

@@ -135,7 +135,7 @@ class ObjectTransfers:
         Args:
             listed: The object's entry; the object must still have the same `size` and `etag`.
             path: The file to make or replace.
-            keep_mtime: Set the file's time to the time in the object's metadata, else to the time of its last write.
+            keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
             before_write: Called in a worker thread before anything is written, for example to make directories; if it
                 raises an error, nothing is written.
             before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises an error,
@@ -162,7 +162,7 @@ class ObjectTransfers:
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
 
-        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
+        Cost: 2 requests (3 on S3-compatible clouds); above the limit for one copy, 1 for each 256 MiB and 4 more.
         """
         return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 

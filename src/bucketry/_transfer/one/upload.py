@@ -100,9 +100,10 @@ class UploadTransfer:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length, with bounded memory: if it fits in one part, in one request.
+        """Upload an iterable of unknown length: in one request if it fits in one part, else in parts.
 
-        If the provider has no multipart uploads, all its bytes must fit in one request and in the memory budget.
+        The memory is bounded. If the provider has no multipart uploads, all bytes must fit in one request and in the
+        memory budget.
         """
         started = time.monotonic()
         limits = self.provider.capabilities
