@@ -42,7 +42,8 @@ class Capabilities:
         stored_checksums: The algorithms of stored checksums that can verify reads, best first.
         stable_multipart_etag: HEAD returns the same etag as the completion of the multipart upload.
         copy: Server-side copy exists.
-        presign_methods: HTTP methods for which `presign` can sign URLs; empty: none.
+        copy_between_buckets: The server can copy an object from another bucket of the same account.
+        presign_methods: HTTP methods that `presign` can sign; empty: none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Longest lifetime of a presigned URL, seconds.
         versions: If the bucket keeps versions, they can be listed, and read and removed by their id.
@@ -84,6 +85,7 @@ class Capabilities:
     stored_checksums: tuple[str, ...] = ()
     stable_multipart_etag: bool = False
     copy: bool = False
+    copy_between_buckets: bool = False
     presign_methods: tuple[str, ...] = ()
     presign_post: bool = False
     max_presign_expiry: int = 604_800

@@ -28,6 +28,8 @@ _OPERATIONS = {
     "list_page": "list",
     "delete_batch": "delete_many",
     "copy_object": "copy",
+    "copy_object_from": "copy",
+    "copy_part_from": "copy_part",
 }
 """For each internal method, the public method that its errors name; the S3 providers use the same names."""
 

@@ -18,6 +18,7 @@ from bucketry._core.values import (
     ByteRange,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
 )
@@ -122,6 +123,53 @@ class CopiesObjects(Protocol):
             "copy and capabilities.multipart are not both True",
             "copy_part",
             source,
+        )
+
+
+class CopiesBetweenBuckets(Protocol):
+    """One request each: copies from another bucket on the server, if `capabilities.copy_between_buckets`."""
+
+    def copy_source(self, key: str) -> ObjectSource | None:
+        """Return what another provider needs to copy the object on the server; `None`: it cannot.
+
+        Cost: none.
+        """
+        del key
+        return None
+
+    async def copy_object_from(
+        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """Copy an object of up to `capabilities.max_copy_size` bytes from another bucket, with its metadata.
+
+        Args:
+            source: From the other provider's `copy_source`; its `server` is equal to that of this provider's own.
+            destination: Key to write.
+            if_match: The source's etag, to copy exactly that version.
+
+        Raises:
+            UnsupportedError: The provider has no such copy.
+
+        Cost: 1 request; no bytes pass through this machine.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        raise _without(
+            self, "server-side copy between buckets", "copy_between_buckets is False", "copy_object_from", destination
+        )
+
+    async def copy_part_from(
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """Make a part of an open upload from a range of an object in another bucket.
+
+        Raises:
+            UnsupportedError: The provider has no such copy.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+        """
+        raise _without(
+            self, "server-side copy between buckets", "copy_between_buckets is False", "copy_part_from", upload.key
         )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 
 from bucketry._core.names import Names
 from bucketry._core.optional import (
+    CopiesBetweenBuckets,
     CopiesObjects,
     DeletesBatches,
     FetchesRanges,
@@ -177,6 +178,7 @@ class ObjectRequests(
     FetchesRanges,
     DeletesBatches,
     CopiesObjects,
+    CopiesBetweenBuckets,
     UploadsParts,
     Presigns,
     KeepsVersions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -66,6 +66,22 @@ class FileRange:
     def size(self) -> int:
         """The number of bytes in the range."""
         return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSource:
+    """An object in another bucket, as the source of a copy on the server.
+
+    Attributes:
+        server: Equal for two providers if one can copy objects of the other on the server: same endpoint, credentials
+            and options.
+        bucket: The object's bucket.
+        key: The object.
+    """
+
+    server: Hashable
+    bucket: str
+    key: str
 
 
 Body: TypeAlias = bytes | bytearray | memoryview | FileRange
