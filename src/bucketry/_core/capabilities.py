@@ -43,7 +43,7 @@ class Capabilities:
         stable_multipart_etag: HEAD returns the same etag as the completion of the multipart upload.
         copy: Server-side copy exists.
         copy_between_buckets: The server can copy an object from another bucket of the same account.
-        presign_methods: HTTP methods that `presign` can sign; empty: none.
+        presign_methods: HTTP methods for which `presign` can sign URLs; empty: none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Longest lifetime of a presigned URL, seconds.
         versions: If the bucket keeps versions, they can be listed, and read and removed by their id.

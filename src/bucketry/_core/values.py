@@ -73,8 +73,8 @@ class ObjectSource:
     """An object in another bucket, as the source of a copy on the server.
 
     Attributes:
-        server: Equal for two providers if one can copy objects of the other on the server: same endpoint, credentials
-            and options.
+        server: A value that is equal for two providers if their buckets are on the same server: same endpoint,
+            credentials and options.
         bucket: The object's bucket.
         key: The object.
     """

@@ -61,7 +61,7 @@ async def copy(
 
 
 def same_server(provider: ObjectRequests, other: ObjectRequests, key: str) -> bool:
-    """Tell whether `other` can copy the object on the server."""
+    """Return whether `other` can copy the object on the server."""
     if other is provider:
         return provider.capabilities.copy
     if not other.capabilities.copy_between_buckets:
@@ -80,11 +80,11 @@ async def copy_listed(
     *,
     token: str,
 ) -> ObjectInfo:
-    """Copy an object on the server, within a bucket or to another one, see `copy`.
+    """Copy an object on the server, within a bucket or to another bucket; see `copy`.
 
     Args:
         provider: The source.
-        other: The destination: the same provider, or one for which `same_server` is true.
+        other: The destination: the same provider, or a provider for which `same_server` is true.
         limits: The limits shared with the manager's other transfers.
         config: The manager's configuration.
         info: The version to copy.
@@ -149,13 +149,13 @@ async def _check_unchanged(provider: ObjectRequests, source: str, copied: Object
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOptions:
-    """What a copy between two providers does besides copying.
+    """The options of a copy between two providers.
 
     Attributes:
-        listed: The entry of a listing: exactly this version is copied; `None`: the present one.
-        metadata: Added to the source's metadata.
+        listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
+        metadata: User metadata that is added to the source's metadata.
         if_none_match: `"*"`: only make the destination, never replace it.
-        if_match: Only replace exactly this version of the destination.
+        if_match: An etag: only replace this version of the destination.
     """
 
     listed: ObjectInfo | None = None

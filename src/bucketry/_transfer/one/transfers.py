@@ -178,7 +178,7 @@ class ObjectTransfers:
         if_none_match: str | None = None,
         if_match: str | None = None,
     ) -> TransferResult:
-        """Copy an object to another provider: on the server where it can be, else part by part through memory.
+        """Copy an object to another provider: on the server if that is possible, else part by part through memory.
 
         The server copies within one bucket (`capabilities.copy`), and between two buckets with the same endpoint,
         credentials and options (`capabilities.copy_between_buckets`), unless there is `metadata` or a condition. A
@@ -189,19 +189,19 @@ class ObjectTransfers:
             other_provider: The destination.
             key: The object.
             destination_key: The key to write.
-            listed: The object's entry in a listing: exactly this version is copied; `None`: the present one.
-            metadata: User metadata to add to the source's.
+            listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
+            metadata: User metadata to add to the source's metadata.
             if_none_match: `"*"`: only make the destination, never replace it.
-            if_match: Only replace exactly this version of the destination.
+            if_match: An etag: only replace this version of the destination.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object is not the listed version, or `if_match` does not hold.
             AlreadyExistsError: `if_none_match="*"` and there is an object.
-            UnsupportedError: The destination does not enforce the condition, or the object is too large for it.
+            UnsupportedError: The destination does not enforce the condition, or does not store objects of this size.
 
-        Cost: on the server as `copy`. Through memory: up to the size of a part, 1 GET and 1 PUT, and 1 HEAD if it is
-            not `listed`; else 1 HEAD, and 2 requests for each part and 3 more. 1 more for the tags if both
+        Cost: on the server as `copy`. Through memory: for an object of one part 1 GET and 1 PUT, and 1 HEAD without
+            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
             vendors have tags. The bytes down and up.
         """
         conditional = if_none_match is not None or if_match is not None
