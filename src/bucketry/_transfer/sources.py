@@ -86,7 +86,7 @@ async def opened(path: str, at_once: int, where: str, batcher: ThreadBatcher) ->
     Raises:
         LocalFileNotFoundError: The file does not exist.
         LocalIsADirectoryError: The path is a directory.
-        LocalPermissionError: The process may not read the file.
+        LocalPermissionError: The process is not allowed to read the file.
         LocalFileError: The path is a device, a FIFO or a socket, or is empty; or the file has bytes, but size 0.
         IntegrityError: The file changed while it was read.
     """
