@@ -34,8 +34,8 @@ class TransferManager(ObjectTransfers):
 
     `config.max_bandwidth` limits the average rate of all uploads, downloads and `get_many` together. Each request's
     body is sent at full speed, and the next body waits until the average is kept. Therefore files of more than two
-    parts are transferred in parts and ranges on every provider, also on the local disk; a smaller `part_size` makes the
-    rate more even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
+    parts are uploaded in parts on every provider, also on the local disk; a smaller `part_size` makes the rate more
+    even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
     `stream`.
 
     Args:
@@ -52,7 +52,7 @@ class TransferManager(ObjectTransfers):
     ) -> BatchResult:
         """Upload `(local_path, key)` pairs, several at once; if one fails, the others continue.
 
-        Cost: as `upload`, for each.
+        Cost: as `upload`, for each pair.
         """
         return await collected(self.upload_each(pairs, progress=progress))
 
@@ -68,7 +68,7 @@ class TransferManager(ObjectTransfers):
             pairs: Read as they are needed; an endless iterable is fine.
             progress: Called with `Progress` about 10 times a second at most for each file.
 
-        Cost: as `upload`, for each. Memory does not grow with the number of pairs.
+        Cost: as `upload`, for each pair. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[StrPath, str]) -> tuple[str, TransferResult | StorageError]:
@@ -81,7 +81,7 @@ class TransferManager(ObjectTransfers):
     ) -> BatchResult:
         """Download `(key, local_path)` pairs, several at once; if one fails, the others continue.
 
-        Cost: as `download`, for each.
+        Cost: as `download`, for each pair.
         """
         return await collected(self.download_each(pairs, progress=progress))
 
@@ -97,7 +97,7 @@ class TransferManager(ObjectTransfers):
             pairs: Read as they are needed; an endless iterable is fine.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
-        Cost: as `download`, for each. Memory does not grow with the number of pairs.
+        Cost: as `download`, for each pair. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:
@@ -161,8 +161,8 @@ class TransferManager(ObjectTransfers):
         Args:
             prefix: A directory of keys: `"models"` means `"models/"`.
             local_dir: The target directory; made if it is missing.
-            overwrite: `False`: if the path of an object exists, it stays, the object is not fetched, and its key is in
-                `succeeded` without a result.
+            overwrite: `False`: if the path of an object exists, the path stays unchanged, the object is not fetched,
+                and its key is in `succeeded` without a result.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
         Raises:
@@ -203,8 +203,8 @@ class TransferManager(ObjectTransfers):
         Args:
             keys: Read as they are needed; an endless iterable is fine.
             ordered: `True`: in the order of `keys`; `False`: in the order in which the objects arrive.
-            on_error: `"raise"`: the first error ends the iteration. `"yield"`: a key that failed gives
-                `(key, error)`, and the iteration continues.
+            on_error: `"raise"`: the first error ends the iteration. `"yield"`: for a key that failed, `(key, error)` is
+                yielded, and the iteration continues.
 
         Raises:
             NotFoundError: A key has no object, and `on_error` is `"raise"`.

@@ -27,7 +27,7 @@ _END: Any = object()
 
 
 async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
-    """Await one item's coroutine, and give its key with the result or the error."""
+    """Await the coroutine for one item, and return the item's key with the result or the error."""
     try:
         return key, await step
     except StorageError as error:
@@ -35,7 +35,7 @@ async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
 
 
 class BatchCollector:
-    """Collects the outcome of each key of a batch. A key that failed once counts as failed."""
+    """Collects the outcome of each key of a batch. If a key has several outcomes, one error makes it fail."""
 
     def __init__(self) -> None:
         """Begin without outcomes."""
@@ -53,13 +53,13 @@ class BatchCollector:
             self._results[key] = outcome
 
     def result(self) -> BatchResult:
-        """Give the outcomes of all keys."""
+        """Return the outcomes of all keys."""
         done = tuple(key for key in self._succeeded if key not in self._failed)
         return BatchResult(succeeded=done, failed=self._failed, results=self._results)
 
 
 async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | StorageError | None], None]) -> BatchResult:
-    """Take all outcomes, and give them as one result."""
+    """Take all outcomes, and return them as one result."""
     collector = BatchCollector()
     async with aclosing(outcomes):
         async for key, outcome in outcomes:
@@ -70,7 +70,7 @@ async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | Storage
 async def delete_each(
     provider: ObjectRequests, keys: Iterable[str], policy: RetryPolicy
 ) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-    """Delete the keys in batches, retry keys with a transient error, and give the outcome of each key.
+    """Delete the keys in batches, retry keys with a transient error, and yield the outcome of each key.
 
     Cost: 1 request for each batch, and 1 for each retry.
     """
@@ -104,10 +104,10 @@ async def get_many(
     raises: bool,
     verify: bool,
 ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
-    """Give `(key, bytes)` of each key; prefetch the next objects within a memory budget.
+    """Yield `(key, bytes)` for each key; prefetch the next objects within a memory budget.
 
     Each iteration has its own budget, so the consumer can use the same manager meanwhile. If a key fails, its error is
-    raised if `raises`, else the iteration gives `(key, error)`.
+    raised if `raises`, else `(key, error)` is yielded.
     """
     source = iter(keys)
     ahead = _Prefetcher(provider, limits, policy, width, verify=verify)
@@ -125,7 +125,7 @@ async def get_many(
                 yield done.key, done.task.result()
             del error
             ahead.memory.give(done.held)
-            del done  # only the consumer keeps the bytes in memory
+            del done  # from now on, only the consumer keeps the bytes in memory
     finally:
         await stop([one.task for one in ahead.objects])
 
@@ -137,8 +137,8 @@ class _Object:
     Attributes:
         key: The object's name.
         task: Reads the object.
-        held: Bytes taken from the memory for large objects.
-        decided: Whether the object has its memory, or needs none.
+        held: Bytes taken from the memory budget for large objects.
+        decided: Whether the object has its memory from this budget, or needs no memory from it.
     """
 
     key: str
@@ -150,9 +150,9 @@ class _Object:
 class _Prefetcher:
     """The objects that one iteration prefetches, in the order of their keys.
 
-    `width` limits the number of objects: each may use `SMALL` bytes while its size is unknown, together at most half of
-    the budget. Larger objects share the rest of the budget, in the order of their keys, so each waits only for objects
-    that the consumer gets before it.
+    `width` limits the number of objects, because each object may use `SMALL` bytes while its size is unknown, and all
+    objects together must not use more than half of the budget for this. Larger objects share the rest of the budget, in
+    the order of their keys. So an object waits only for objects that the consumer gets earlier.
     """
 
     def __init__(
@@ -172,15 +172,16 @@ class _Prefetcher:
     def begin(self, key: str) -> None:
         """Start to read one more object."""
         one = _Object(key)
-        # A plain task: an async generator must not yield inside a task group. The generator's `finally` ends all tasks.
+        # A plain task, because an async generator must not yield inside a task group. `get_many` ends all tasks.
         one.task = asyncio.get_running_loop().create_task(self._read(one))
         one.task.add_done_callback(lambda _: _wake(self._ended))
         self.objects.append(one)
 
     async def ended(self, *, ordered: bool) -> _Object:
-        """Wait until the first object (or any, if not `ordered`) has ended, and remove it.
+        """Wait until the task of the first object (or of any object, if not `ordered`) has ended; remove the object.
 
-        It is removed only then, so that a cancelled consumer still ends the tasks of all objects.
+        An object is removed only after its task has ended, because `get_many` ends the tasks of all objects in the
+        queue when the consumer is cancelled.
         """
         while True:
             candidates = islice(self.objects, 1) if ordered else self.objects
@@ -201,7 +202,8 @@ class _Prefetcher:
         (info, data), _ = await once_more(lambda: self._read_small(one))
         if data is not None:
             return data
-        # A large object is requested again when there is memory for it: no task holds a slot while it waits for memory.
+        # The first request is closed, so that no task holds a slot while it waits for memory. The object is requested
+        # again when there is memory for it.
         while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
             await self._decided.wait()
         one.held = await self.memory.take(info.size)

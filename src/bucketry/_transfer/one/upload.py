@@ -1,4 +1,4 @@
-"""Uploads one local file, or one stream, to one object: plan, workers, complete, verify. Counterpart of `download`."""
+"""Uploads one local file or one stream to one object: plan, workers, complete, verify. `download` is similar."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out, run_workers
 from bucketry.errors import TransientError, UnsupportedError
 
-PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
+PACED_PARTS = 2  # with `max_bandwidth`, an object of up to 2 part sizes goes in one request, as on clouds by default
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class UploadTransfer:
         options: Metadata, headers, tags and preconditions.
         token: The write token, the same in every retry.
         progress: The user's callback, or `None`.
-        retries: Writes whose outcome was unknown and had to be checked.
+        retries: The number of writes whose outcome was unknown and had to be checked, and of uploads begun again.
     """
 
     provider: ObjectRequests
@@ -100,9 +100,10 @@ class UploadTransfer:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length, with bounded memory: one request if it fits one part, else parts.
+        """Upload an iterable of unknown length: in one request if it fits in one part, else in parts.
 
-        If the provider has no multipart uploads, the whole iterable must fit one request and the memory budget.
+        The memory is bounded. If the provider has no multipart uploads, all bytes must fit in one request and in the
+        memory budget.
         """
         started = time.monotonic()
         limits = self.provider.capabilities
@@ -146,23 +147,23 @@ class UploadTransfer:
         return RetryPolicy.of(self.config)
 
     def _single_limit(self) -> int:
-        """Give the largest size to send in one request: the vendor's limit if there are no multipart uploads."""
+        """Return the largest size to send in one request; without multipart uploads, it is the vendor's limit."""
         limits = self.provider.capabilities
         if not limits.multipart:
             return limits.max_put_size
         wanted = self.config.multipart_threshold
         if wanted is None:
             wanted = limits.multipart_threshold
-            if self.config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
+            if self.config.max_bandwidth is not None:  # bodies go at full speed, so a large object needs several
                 wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
         single = min(wanted, limits.max_put_size)
         return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
 
     def _check_budget(self, size: int) -> None:
-        """Refuse a file that must go in one request whose body does not fit the memory budget.
+        """Raise an error for a file that must go in one request, but does not fit in the memory budget.
 
         Raises:
-            UnsupportedError: It does not fit, and there are no multipart uploads.
+            UnsupportedError: The file does not fit, and there are no multipart uploads.
         """
         if not self.provider.capabilities.multipart and self._memory(size) > self.config.memory_budget:
             message = (
@@ -173,15 +174,15 @@ class UploadTransfer:
             raise UnsupportedError(message, key=self.key)
 
     def _memory(self, size: int) -> int:
-        """Give the bytes that sending a body of `size` holds in memory."""
+        """Return the bytes of memory that sending a body of `size` bytes needs."""
         return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
     def _part_memory(self, size: int) -> int:
-        """Give the bytes that sending a part of `size` from a file holds in memory."""
+        """Return the bytes of memory that sending a part of `size` bytes from a file needs."""
         return self._memory(size) if self.provider.capabilities.buffers_parts else min(size, MiB)
 
     async def _put(self, body: Body) -> ObjectInfo:
-        """Send the body in one request; the caller holds its memory."""
+        """Send the body in one request; the caller has taken the memory for the body from the budget."""
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
             info, self.retries = await put_settled(
@@ -227,7 +228,7 @@ class UploadTransfer:
             meter.add(byte_range.size)
 
     async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        """Upload a stream whose first part is in `waiting`; free the memory of waiting parts at the end."""
+        """Upload a stream whose first part is in `waiting`; give back the memory of waiting parts at the end."""
         try:
             return await self._all_stream_parts(source, waiting, meter)
         finally:
@@ -255,7 +256,7 @@ class UploadTransfer:
                 raise
 
     async def _cut(self, source: Slicer, waiting: list[_StreamPart]) -> AsyncGenerator[_StreamPart, None]:
-        """Give the waiting parts, then cut the stream into more parts; the caller frees each part's memory."""
+        """Yield the waiting parts, then cut the stream into more parts; the caller gives back each part's memory."""
         number = len(waiting)
         while waiting:
             yield waiting.pop(0)
@@ -314,7 +315,7 @@ class UploadTransfer:
 
 @dataclass(frozen=True, slots=True)
 class _StreamPart:
-    """A part of a stream, and the bytes of memory that it holds."""
+    """A part of a stream, and the bytes that it has taken from the memory budget."""
 
     number: int
     data: bytes
