@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left, insort
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,7 +36,6 @@ from bucketry._core.values import (
 )
 from bucketry._providers.memory.bytes import (
     CHECKSUM,
-    CHUNK,
     Content,
     SortedObjects,
     StoredObject,
@@ -44,6 +43,7 @@ from bucketry._providers.memory.bytes import (
     join,
     take_in,
 )
+from bucketry._providers.stored.bodies import BytesBody
 from bucketry._providers.stored.listing import last_seen, take_page
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
 from bucketry._runtime.threads import in_steps, in_thread
@@ -99,7 +99,7 @@ class MemoryRequests(ObjectRequests):
         return self._vendor.capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give `memory:///key`."""
+        """Return `memory:///key`."""
         return f"memory:///{key}"
 
     async def connect(self) -> None:
@@ -115,7 +115,7 @@ class MemoryRequests(ObjectRequests):
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         stored, wanted = self._read(key, options)
-        yield _MemoryBody(stored, wanted)
+        yield BytesBody(stored.info, stored.data, wanted)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         stored, wanted = self._read(key, options)
@@ -286,41 +286,18 @@ class MemoryRequests(ObjectRequests):
     def _publish(self, key: str, content: Content, etag: str, options: WriteOptions) -> ObjectInfo:
         old = self._objects.get(key)
         judge_write(None if old is None else old.info.etag, options, key=key, where=self.locate(key))
+        properties = options.properties()
+        properties["content_type"] = options.content_type or "application/octet-stream"
+        properties["metadata"] = MappingProxyType(properties["metadata"])
         info = ObjectInfo(
             key=key,
             size=len(content.data),
             etag=etag,
             last_modified=datetime.now(UTC),
-            content_type=options.content_type or "application/octet-stream",
-            storage_class=options.storage_class,
-            metadata=MappingProxyType(dict(options.metadata)),
-            cache_control=options.cache_control,
-            content_disposition=options.content_disposition,
-            content_encoding=options.content_encoding,
-            content_language=options.content_language,
             checksums=MappingProxyType({CHECKSUM: content.crc32}),
+            **properties,
         )
         if old is None:
             insort(self._keys, key)
         self._objects[key] = StoredObject(info, content.data, dict(options.tags))
         return info
-
-
-class _MemoryBody:
-    """The open body of an object in memory."""
-
-    verified = None  # the bytes never leave this process
-
-    def __init__(self, stored: StoredObject, wanted: ByteRange) -> None:
-        self.info = stored.info
-        self._data = stored.data
-        self._wanted = wanted
-
-    async def read(self) -> bytes:
-        """Give the whole body in one piece."""
-        return self._data[self._wanted.start : self._wanted.end]
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of 1 MiB."""
-        for start in range(self._wanted.start, self._wanted.end, CHUNK):
-            yield self._data[start : min(start + CHUNK, self._wanted.end)]
