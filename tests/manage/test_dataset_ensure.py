@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider
+from bucketry._manage.datasets.methods import DatasetMethods
+from bucketry._manage.manifest import to_json
 from bucketry.errors import (
+    DiskFullError,
     IntegrityError,
     InvalidRequestError,
     LocalNotADirectoryError,
@@ -22,8 +25,10 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from bucketry.providers.provider import StorageProvider
-from bucketry.testing import Fault, embedded_s3
+from bucketry.testing import Fault, FaultyProvider, embedded_s3
 from tests.manage.dataset_bench import FILES, Bench, read_tree, write_tree
+
+T = TypeVar("T")
 
 READS = ("open_body", "fetch_range")
 
@@ -131,9 +136,8 @@ async def test_a_plain_object_that_changed_is_downloaded(bench: Bench, tmp_path:
     assert (result.downloaded, result.removed) == (("a",), ("z~",))
 
 
-async def test_a_file_becomes_a_directory_and_back(tmp_path: Path) -> None:
+async def test_a_file_becomes_a_directory_and_back(bench: Bench, tmp_path: Path) -> None:
     """A new version may have a directory where the old one had a file, and the other way round."""
-    bench = Bench()
     one = write_tree(tmp_path / "one", {"a": b"file", "b/c/d": b"deep"})
     two = write_tree(tmp_path / "two", {"a/x/y": b"deep", "b": b"file"})
     for source in (one, two, one):
@@ -363,6 +367,63 @@ async def test_calls_in_one_process_share_a_download(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(bench.ensure_dataset("d", tmp_path / "target")) for _ in range(4)]
     assert sorted(len(task.result().downloaded) for task in tasks) == [0, 0, 0, len(FILES)]
+
+
+class Overtaken(FaultyProvider):
+    """A provider where something else happens directly after the first answer."""
+
+    def __init__(self, inner: StorageProvider, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(inner)
+        self.meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Make the request, and let the other thing happen once."""
+        result = await request()
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return result
+
+
+async def test_a_call_does_not_go_back_to_an_older_version(tmp_path: Path) -> None:
+    """A call that read the manifest before another call brought in a newer version takes the newer one."""
+    source, target = write_tree(tmp_path / "source", FILES), tmp_path / "target"
+    inner = MemoryProvider()
+    other = DatasetMethods(inner)
+    await other.upload_dataset("d", source)
+
+    async def follow_a_new_version() -> None:
+        await other.upload_dataset("d", write_tree(source, {"a": b"two"}))
+        await other.ensure_dataset("d", target)
+
+    result = await DatasetMethods(Overtaken(inner, follow_a_new_version)).ensure_dataset("d", target)
+    assert result.info == await other.dataset_info("d")
+    assert read_tree(target) == read_tree(source)
+
+
+async def test_a_full_disk_is_found_before_the_download(tmp_path: Path) -> None:
+    """A dataset that does not fit on the disk is refused before the first object is read."""
+    bench = Bench()
+    file = {"path": "a", "size": 2**62, "sha256": "0" * 64, "mtime": 0, "etag": ""}
+    entries = {"name": "d", "created": "2020-01-01T00:00:00+00:00", "metadata": {}, "state": "complete"}
+    await bench.provider.put("datasets/d/.bucketry-dataset.json", to_json(entries | {"files": [file]}))
+    bench.requests()
+    with pytest.raises(
+        DiskFullError, match=r"4611686018427387904 bytes are to be downloaded, and the disk has \d+ bytes"
+    ):
+        await bench.ensure_dataset("d", tmp_path)
+    assert bench.requests() == {"open_body": 1}
+
+
+async def test_datasets_may_be_below_another_prefix(tmp_path: Path) -> None:
+    """The prefix of all datasets can be another one, or none."""
+    for root in ("data/sets", ""):
+        bench = Bench()
+        bench.datasets_root = root
+        await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+        await bench.ensure_dataset("d", tmp_path / "target")
+        assert await bench.list_datasets() == ["d"]
+        assert (await bench.dataset_info("d")).prefix == (f"{root}/d/" if root else "d/")
 
 
 async def test_a_missing_dataset_names_near_ones(tmp_path: Path) -> None:

@@ -357,6 +357,7 @@ async def test_datasets_are_listed(tmp_path: Path) -> None:
     await bench.upload_dataset("b", write_tree(tmp_path, FILES))
     await bench.provider.put("datasets/a/x/y", b"")
     await bench.provider.put("datasets/file", b"")
+    await bench.provider.put("datasets/no name/x", b"")
     bench.requests()
     assert await bench.list_datasets() == ["a", "b"]
     assert bench.requests() == {"list_page": 1}
