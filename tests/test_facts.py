@@ -17,6 +17,7 @@ from bucketry._providers.defaults import DefaultRequests
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._providers.wrapped import WrappedRequests
+from bucketry._transfer.one.transfers import ObjectTransfers
 from bucketry.errors import InvalidKeyError, NotFoundError
 from bucketry.providers import StorageProvider
 from bucketry.providers.reads import ReadMethods
@@ -32,6 +33,7 @@ BORDERS = (
     WrappedRequests,
     ReadMethods,
     StorageProvider,
+    ObjectTransfers,
     TransferManager,
 )
 
@@ -78,7 +80,7 @@ def test_every_public_method_is_at_the_border(border: type) -> None:
     assert methods
     assert {
         name for name, method in methods.items() if method.__globals__["__name__"] != fills_in_facts.__module__
-    } == set(getattr(border, "FILLS_IN_FACTS", ()))  # the contract suite causes these errors
+    } == methods.keys() & set(getattr(border, "FILLS_IN_FACTS", ()))  # the contract suite causes these errors
     if border in (LocalRequests, MemoryRequests, WrappedRequests):
         requests = {name for kind in ObjectRequests.__mro__ for name in vars(kind) if not name.startswith("_")}
         defaults = set() if border is WrappedRequests else {"presign", "presign_post", "list_versions_page"}

@@ -38,7 +38,7 @@ GET = [
     "Unary.send",
     "Connection.begin",
 ]
-PART_IN_TASK = ["TransferManager.upload", "UploadTransfer.of_file", "UploadTransfer._in_parts", "run_workers"]
+PART_IN_TASK = ["ObjectTransfers.upload", "UploadTransfer.of_file", "UploadTransfer._in_parts", "run_workers"]
 PART_IN_WORKER = [
     "UploadTransfer._send_parts",
     "S3Requests.put_part",

@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from functools import partial
-from typing import ClassVar, Literal, Unpack, overload
+from typing import Literal, overload
 
 from bucketry._core.checks import check_metadata, refuse_string
-from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
-from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.provider import StrPath
-from bucketry._core.requests import ObjectRequests
-from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
-from bucketry._runtime.loop_local import LoopLocal
 from bucketry._runtime.threads import in_thread
-from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, collected, get_many, settled
-from bucketry._transfer.one.copy import copy, copy_between
-from bucketry._transfer.one.download import DownloadTransfer
-from bucketry._transfer.one.parts import OpenUpload, adopt, start
-from bucketry._transfer.one.staging import staged_name
-from bucketry._transfer.one.upload import UploadTransfer
-from bucketry._transfer.one.write import new_token, with_token
-from bucketry._transfer.options import write_options
+from bucketry._transfer.one.download import Listed
+from bucketry._transfer.one.transfers import ObjectTransfers
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
 from bucketry._transfer.workers import fan_out, fan_out_each
-from bucketry.errors import ConfigError, InvalidRequestError, NotFoundError, StorageError
+from bucketry.errors import InvalidRequestError, NotFoundError, StorageError
 
 
 @fills_in_facts
-class TransferManager:
+class TransferManager(ObjectTransfers):
     """Transfers objects of any size, with limits on requests, memory and bandwidth that all its transfers share.
 
     Downloads are atomic (the target is the old file or the whole new one), pinned to one version and verified. Uploads
@@ -57,97 +46,6 @@ class TransferManager:
     Raises:
         ConfigError: `config.max_concurrency` is more than the provider's connections.
     """
-
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "download")
-
-    def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
-        """Store provider and configuration; no I/O."""
-        if config is not None and not isinstance(config, TransferConfig):
-            message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
-            raise ConfigError(message)
-        self.provider = provider
-        self.config = default_config(provider) if config is None else check_connections(provider, config)
-        self.policy = RetryPolicy.of(self.config)  # for bodies that break
-        self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
-
-    def _make_limits(self) -> Limits:
-        return Limits.of(self.config)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Pickle provider and configuration only."""
-        return {"provider": self.provider, "config": self.config}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """Restore provider and configuration; no slot or memory is in use."""
-        self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
-
-    async def upload(
-        self,
-        local_path: StrPath,
-        key: str,
-        *,
-        progress: ProgressCallback | None = None,
-        **write: Unpack[WriteKeywords],
-    ) -> TransferResult:
-        """Store a local file: visible whole or not at all; in parallel parts if it is larger than the threshold.
-
-        Args:
-            local_path: A regular file; it must not change meanwhile.
-            key: The object.
-            progress: Called with `Progress` about 10 times a second at most.
-            **write: Options of the write, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
-
-        Raises:
-            LocalFileError: The file is missing, a directory, or unreadable.
-            AlreadyExistsError: `if_none_match="*"` and there is an object.
-            PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition, or the file is larger than its objects.
-            IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
-
-        Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
-        """
-        with Facts(self.provider.name, "upload", key):
-            options = write_options(self.provider, key, **write)
-            return await self._upload(key, options, progress).of_file(local_path)
-
-    async def upload_stream(
-        self,
-        chunks: AsyncIterable[bytes],
-        key: str,
-        *,
-        progress: ProgressCallback | None = None,
-        **write: Unpack[WriteKeywords],
-    ) -> TransferResult:
-        """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
-
-        Cost: 1 request if it fits one part; else 1 for each part and 3 more.
-        """
-        options = write_options(self.provider, key, **write)
-        return await self._upload(key, options, progress).of_stream(chunks)
-
-    async def download(
-        self, key: str, local_path: StrPath, *, progress: ProgressCallback | None = None
-    ) -> TransferResult:
-        """Download an object to a local file; the path always has the old file or the whole new one.
-
-        Missing directories are made. A symbolic link is replaced, not followed.
-
-        Args:
-            key: The object.
-            local_path: The file to make or replace.
-            progress: Called with `Progress` about 10 times a second at most.
-
-        Raises:
-            NotFoundError: There is no such object.
-            PreconditionFailedError: The object was replaced meanwhile.
-            ChecksumMismatchError: The bytes do not match the stored checksum, also not in a second download.
-            IntegrityError: The number of bytes received differs from the object's size.
-            LocalFileError: The file cannot be written, or is a directory.
-
-        Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
-        """
-        with Facts(self.provider.name, "download", key):
-            return await self._download(key, progress).to(local_path)
 
     async def upload_many(
         self, pairs: Iterable[tuple[StrPath, str]], *, progress: ProgressCallback | None = None
@@ -330,55 +228,6 @@ class TransferManager:
             verify=self.config.verify,
         )
 
-    async def copy(self, source: str, destination: str) -> ObjectInfo:
-        """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
-
-        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
-        """
-        return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
-
-    async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
-        """Copy an object to another provider: part by part through memory; on the server if it is the same one.
-
-        A destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice
-        the object's size.
-
-        Cost: on the server as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
-        """
-        if other_provider is self.provider and self.provider.capabilities.copy:
-            copied = await self.copy(key, destination_key)
-            return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
-        return await copy_between(
-            self.provider,
-            other_provider,
-            self._limits.get(),
-            self.config,
-            key,
-            destination_key,
-            token=new_token(),
-        )
-
-    async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> OpenUpload:
-        """Open a multipart upload, as `StorageProvider.start_upload` does.
-
-        Cost: 1 request.
-        """
-        options = with_token(write_options(self.provider, key, **write), new_token())
-        return await start(self.provider, self._limits.get(), self.config, key, options)
-
-    async def adopt_upload(self, key: str, upload_id: str) -> OpenUpload:
-        """Continue an open multipart upload, as `StorageProvider.adopt_upload` does.
-
-        Cost: none.
-        """
-        return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
-
-    async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
-        """Store a stream as `upload_stream` does, and give the new object's properties."""
-        upload = self._upload(key, options, None)
-        await upload.of_stream(chunks)
-        return upload.made
-
     async def _save(
         self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
     ) -> TransferResult | None:
@@ -390,10 +239,4 @@ class TransferManager:
             if not overwrite and await in_thread(os.path.lexists, path):
                 return None
             make_way = partial(directory.make_way, entry.key, path)
-            return await self._download(entry.key, progress).land(entry, path, make_way)
-
-    def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> UploadTransfer:
-        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, new_token(), progress)
-
-    def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
-        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, staged_name(), progress)
+            return await self._download(entry.key, progress).of_listed(Listed(entry, before_write=make_way), path)

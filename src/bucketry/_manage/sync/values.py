@@ -17,12 +17,6 @@ Compare: TypeAlias = Literal["size-mtime", "size", "checksum"]
 
 Kind: TypeAlias = Literal["upload", "download", "copy", "delete", "skip"]
 
-MTIME = "mtime"
-"""The metadata name of a source's time: seconds since 1970 with nine decimals, the name and form that rclone uses.
-
-Source: https://rclone.org/s3/#modification-times-and-hashes
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryState:

@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from bucketry._core import checksums
+from bucketry._core.checks import same_etag
 from bucketry._core.config import TransferConfig
+from bucketry._core.mtimes import mtime_of
 from bucketry._core.options import ReadOptions
 from bucketry._core.provider import StrPath
 from bucketry._core.requests import ObjectRequests
@@ -26,6 +29,39 @@ from bucketry._transfer.workers import run_workers
 from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError, PreconditionFailedError
 
 READ_MEMORY = MiB  # the buffer of a provider that writes a body to a file
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that a listing gave, and what else is to be true when its file is written.
+
+    Attributes:
+        info: The object's entry in the listing.
+        pinned: The object must still have the listing's etag.
+        keep_mtime: Give the file the time from the object's metadata, else the time when the object was stored.
+        before_write: Makes the path's directories, or refuses the path. Blocks.
+        before_publish: Called just before the file is renamed to its path; it may refuse. Blocks.
+    """
+
+    info: ObjectInfo
+    pinned: bool = False
+    keep_mtime: bool = False
+    before_write: Callable[[], None] | None = None
+    before_publish: Callable[[], None] | None = None
+
+    @property
+    def etag(self) -> str | None:
+        """The etag that the object must have; `None`: any."""
+        return self.info.etag or None if self.pinned else None
+
+    def publish(self, staged: StagedFile, info: ObjectInfo) -> None:
+        """Rename the staged file to its path. Blocks.
+
+        Args:
+            staged: The whole file.
+            info: The object's properties, with its metadata.
+        """
+        staged.publish(mtime=mtime_of(info) if self.keep_mtime else None, check=self.before_publish)
 
 
 @dataclass(slots=True)
@@ -51,7 +87,7 @@ class DownloadTransfer:
     retries: int = 0
     _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
 
-    async def to(self, local_path: StrPath, listed: ObjectInfo | None = None) -> TransferResult:
+    async def to(self, local_path: StrPath, listed: Listed | None = None) -> TransferResult:
         """Download to the path, atomically.
 
         Args:
@@ -61,8 +97,8 @@ class DownloadTransfer:
         started = time.monotonic()
         path = str(local_path) if isinstance(local_path, str) else local_path.__fspath__()
         await in_thread(check_target, path)
-        small = listed is not None and listed.size <= self._part_size
-        info = listed if listed is not None and small else await self.provider.head(self.key)
+        small = listed is not None and listed.info.size <= self._part_size
+        info = listed.info if listed is not None and small else await self._head(listed)
         plan = plan_download(info.size, self.config.part_size)
         algorithm = None if small else self._algorithm(info)
         async with StagedFile(path, info.size, name=self.staged_name, fsync=self.config.fsync) as staged:
@@ -72,59 +108,74 @@ class DownloadTransfer:
             async def attempt() -> tuple[ObjectInfo, str]:
                 meter.take_back()
                 if whole:
-                    return await self._whole(staged, info, meter)
+                    return await self._whole(staged, info, meter, listed.etag if listed is not None else None)
                 return info, await self._ranges(staged, info, plan, algorithm, meter)
 
             (got, verified), repeated = await once_more(attempt)
-            await in_thread(staged.publish)
+            if listed is not None and listed.keep_mtime and got is listed.info:  # a cut answer: no metadata came
+                got = await self._head(listed)
+            await in_thread(staged.publish if listed is None else partial(listed.publish, staged, got))
         self.retries += repeated
         meter.finish()
         return self._result(got, plan.count, verified, started)
 
-    async def land(self, listed: ObjectInfo, path: str, make_way: Callable[[], None]) -> TransferResult:
+    async def of_listed(self, listed: Listed, path: str) -> TransferResult:
         """Download a listed object; a small one goes through memory: one request, then one call in a thread.
 
         Args:
             listed: The object's entry in a listing.
             path: The file to make or replace.
-            make_way: Makes the path's directories, or refuses the path. Blocks.
         """
         started = time.monotonic()
-        if listed.size > min(SMALL, self._part_size, self.config.memory_budget):
-            await in_thread(make_way)
+        size = listed.info.size
+        if size > min(SMALL, self._part_size, self.config.memory_budget):
+            if listed.before_write is not None:
+                await in_thread(listed.before_write)
             return await self.to(path, listed)
-        meter = Meter(self.progress, self.key, listed.size)
-        options = ReadOptions(verify=self.config.verify)
+        meter = Meter(self.progress, self.key, size)
+        options = ReadOptions(verify=self.config.verify, if_match=listed.etag)
 
         async def attempt() -> tuple[ObjectInfo, str]:
             async with self.limits.slots.hold(1):
-                await self.limits.rate.wait(listed.size)
+                await self.limits.rate.wait(size)
                 async with ResumingStream(self.provider, self.key, options, policy=self._policy) as reader:
                     info = reader.info
-                    self._check_listed(listed, info.size)  # a larger body would need more memory than is held
+                    self._check_listed(listed.info, info.size)  # a larger body would need more memory than is held
                     data = await reader.read()
                     verified = reader.verified
-            self._check_listed(listed, len(data))
+            self._check_listed(listed.info, len(data))
             self.retries += reader.retries
-            return info, await self.limits.batcher.run(self._write_file, data, info, verified, path, make_way)
+            return info, await self.limits.batcher.run(self._write_file, data, info, verified, path, listed)
 
-        async with self.limits.memory.hold(listed.size):
+        async with self.limits.memory.hold(size):
             (info, verified), repeated = await once_more(attempt)
         self.retries += repeated
         meter.add(info.size)
         meter.finish()
         return self._result(info, 1 if info.size else 0, verified, started)
 
-    def _write_file(
-        self, data: bytes, info: ObjectInfo, verified: str | None, path: str, make_way: Callable[[], None]
-    ) -> str:
+    async def _head(self, listed: Listed | None) -> ObjectInfo:
+        """Return the object's properties.
+
+        Raises:
+            PreconditionFailedError: The object is pinned to its etag in the listing, and has another one.
+        """
+        info = await self.provider.head(self.key)
+        if listed is not None and listed.etag is not None and not same_etag(info.etag, listed.etag):
+            where = self.provider.locate(self.key)
+            message = f"{where}: the object was replaced since it was listed; the target file was not changed"
+            raise PreconditionFailedError(message, key=self.key)
+        return info
+
+    def _write_file(self, data: bytes, info: ObjectInfo, verified: str | None, path: str, listed: Listed) -> str:
         """Verify the bytes, unless the provider has done it, and write the file. Blocks."""
         if verified is None and (verified := self._algorithm(info)) is not None:
             self._compare(verified, info.checksums[verified], checksums.of(verified, data))
-        make_way()
+        if listed.before_write is not None:
+            listed.before_write()
         with StagedFile(path, 0, name=self.staged_name, fsync=self.config.fsync) as staged:
             FileSink(staged.fd, 0, info.size, None, path).write(data)
-            staged.publish()
+            listed.publish(staged, info)
         return verified or "length"
 
     def _result(self, info: ObjectInfo, parts: int, verified: str, started: float) -> TransferResult:
@@ -159,13 +210,15 @@ class DownloadTransfer:
             return None
         return checksums.first_usable(self.provider.capabilities.stored_checksums, info.checksums)
 
-    async def _whole(self, staged: StagedFile, info: ObjectInfo, meter: Meter) -> tuple[ObjectInfo, str]:
+    async def _whole(
+        self, staged: StagedFile, info: ObjectInfo, meter: Meter, if_match: str | None
+    ) -> tuple[ObjectInfo, str]:
         """Fetch the object in one request; the answer has the checksums to verify it with."""
         algorithm = self._algorithm(info)
         if self.config.verify and not info.checksums:  # the answer may have checksums
             algorithm = checksums.first_usable(self.provider.capabilities.stored_checksums)
         sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
-        got = await self._fetch(sink, None, info, meter)
+        got = await self._fetch(sink, None, info, meter, if_match)
         self._check_listed(info, sink.position)
         self._check_listed(info, got.size)
         stored = got.checksums.get(algorithm or "") or info.checksums.get(algorithm or "")
@@ -193,7 +246,7 @@ class DownloadTransfer:
         async def worker() -> None:
             for byte_range in ranges:
                 sink = FileSink(staged.fd, byte_range.start, byte_range.end, algorithm, staged.path)
-                await self._fetch(sink, byte_range, info, meter)
+                await self._fetch(sink, byte_range, info, meter, info.etag or None)
                 if sink.checksum is not None:
                     self._sums[byte_range.start] = (sink.checksum, byte_range.size)
 
@@ -204,9 +257,10 @@ class DownloadTransfer:
         self._compare(algorithm, info.checksums[algorithm], checksums.combine(algorithm, ordered))
         return algorithm
 
-    async def _fetch(self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter) -> ObjectInfo:
+    async def _fetch(
+        self, sink: FileSink, byte_range: ByteRange | None, info: ObjectInfo, meter: Meter, if_match: str | None
+    ) -> ObjectInfo:
         """Fetch one range into its sink; after an incomplete body, request the missing bytes."""
-        if_match = (info.etag or None) if byte_range is not None else None
         options = ReadOptions(byte_range=byte_range, if_match=if_match, verify=self.config.verify)
         retries = BodyRetries(self._policy)
         while True:
@@ -233,7 +287,9 @@ class DownloadTransfer:
                 if options.byte_range is not None and sink.position != sink.end:
                     message = f"{self.provider.locate(self.key)}: {sink.end - sink.position} bytes are missing"
                     raise IntegrityError(message, key=self.key)
-                if options.if_match is not None and got.etag != info.etag:  # the provider ignored the condition
+                if options.if_match is not None and not same_etag(
+                    got.etag, info.etag
+                ):  # the provider ignored the condition
                     message = f"{self.provider.locate(self.key)}: the object was replaced while it was downloaded"
                     raise PreconditionFailedError(message, key=self.key)
                 meter.add(0)

@@ -142,14 +142,23 @@ class StagedFile:
         """Remove the staged file if it was not published."""
         await in_thread(self._discard)
 
-    def publish(self) -> None:
-        """Rename the staged file to the target."""
+    def publish(self, *, mtime: int | None = None, check: Callable[[], None] | None = None) -> None:
+        """Rename the staged file to the target.
+
+        Args:
+            mtime: The time to set, in nanoseconds since 1970; `None`: the time of the last write.
+            check: Called just before the rename; if it raises, the target is left as it is.
+        """
         assert self._staged is not None  # noqa: S101 - callers publish inside the context
         try:
+            if mtime is not None:
+                os.utime(self.fd, ns=(mtime, mtime))
             if self._fsync:
                 os.fsync(self.fd)
             fd, self.fd = self.fd, -1
             os.close(fd)
+            if check is not None:
+                check()
             os.replace(self._staged, self.path)
             self._staged = None
             if self._fsync:
