@@ -166,7 +166,7 @@ class StagedFile:
             os.replace(self._staged, self.path)
             self._staged = None
             if self._fsync:
-                _sync_directory(os.path.dirname(self.path) or ".")
+                sync_directory(os.path.dirname(self.path) or ".")
         except OSError as exc:
             raise local_error(exc, self.path, f"publishing {self._what}") from exc
 
@@ -244,7 +244,8 @@ def check_target(path: str) -> None:
         raise LocalFileError(message, path=path)
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
+    """Flush a directory's entries to the disk. Blocks."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

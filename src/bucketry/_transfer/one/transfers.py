@@ -89,6 +89,7 @@ class ObjectTransfers:
         *,
         size: int,
         mtime: int,
+        ctime: int | None = None,
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
@@ -99,6 +100,7 @@ class ObjectTransfers:
             key: The object.
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
+            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -112,6 +114,7 @@ class ObjectTransfers:
         with Facts(self.provider.name, "upload", key):
             upload = self._upload(key, write_options(self.provider, key, **write), progress)
             upload.found = (size, mtime)
+            upload.found_ctime = ctime
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:

@@ -53,6 +53,7 @@ class UploadTransfer:
         token: The write token, the same in every retry.
         progress: The user's callback, or `None`.
         found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any.
+        found_ctime: The `st_ctime_ns` that the file must have; `None`: any.
         retries: Writes whose outcome was unknown and had to be checked.
     """
 
@@ -64,6 +65,7 @@ class UploadTransfer:
     token: str
     progress: ProgressCallback | None = None
     found: tuple[int, int] | None = None
+    found_ctime: int | None = None
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
     _made: ObjectInfo | None = None
@@ -153,9 +155,11 @@ class UploadTransfer:
         """Refuse a file that changed since it was found.
 
         Raises:
-            PreconditionFailedError: Its size or its time differs.
+            PreconditionFailedError: Its size or one of its times differs.
         """
-        if self.found is not None and self.found != (source.size, source.as_of[2]):
+        _, size, mtime, ctime = source.as_of
+        same = self.found in (None, (size, mtime)) and self.found_ctime in (None, ctime)
+        if not same:
             path = os.fspath(local_path)
             message = f"{path}: the file changed since it was found; it was not uploaded"
             raise PreconditionFailedError(message, key=self.key, path=path)
