@@ -67,7 +67,7 @@ class Moves(Protocol):
 class Uploads:
     """From a local directory to a provider."""
 
-    CHANGED = (
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (
         PreconditionFailedError,
         AlreadyExistsError,
         NotFoundError,
@@ -103,14 +103,15 @@ class Uploads:
         source = source_of(action)
         in_parts = self._transfers.goes_in_parts(source.size)
         mtime = source.mtime or 0
+        write = condition(action.target, self._provider.capabilities, in_parts=in_parts) or WriteKeywords()
+        write["metadata"] = {MTIME: mtime_text(mtime)}
         return await self._transfers.upload_found(
-            pins.path_below(self._root, action.path),
+            os.path.join(self._root, action.path),
             self._prefix + action.path,
             size=source.size,
             mtime=mtime,
             progress=progress,
-            metadata={MTIME: mtime_text(mtime)},
-            **(condition(action.target, self._provider.capabilities, in_parts=in_parts) or {}),
+            **write,
         )
 
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
@@ -121,7 +122,7 @@ class Uploads:
 class Downloads:
     """From a provider to a local directory."""
 
-    CHANGED = (PreconditionFailedError, NotFoundError)
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, NotFoundError)
 
     def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
         """Resolve the directory's real path. Blocks."""
@@ -142,7 +143,7 @@ class Downloads:
     async def look(self, action: SyncAction) -> Seen:
         """Compare the file; 1 HEAD if it may be the whole download."""
         source = source_of(action)
-        status = await in_thread(pins.status_of, pins.path_below(self._root, action.path))
+        status = await in_thread(pins.status_of, os.path.join(self._root, action.path))
         if pins.file_is(status, action.target):
             return "as_planned"
         if status is None or status.st_size != source.size:
@@ -174,7 +175,7 @@ class Downloads:
 class Copies:
     """From one provider to another, or to another prefix of the same one."""
 
-    CHANGED = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 
     def __init__(
         self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, other: StorageProvider
