@@ -46,7 +46,7 @@ def walk_to_upload(root: str) -> Walk:
     The walk skips the staged files of downloads. It also skips directories named `.bucketry`, because a local provider
     keeps its own files there.
     """
-    return Walk(root, leave_out=_is_internal)
+    return Walk(root, leave_out=is_internal)
 
 
 def _take(files: Iterator[LocalFile]) -> list[LocalFile]:
@@ -62,7 +62,8 @@ def _found(root: str, below: str) -> Iterator[LocalFile]:
             yield LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
 
 
-def _is_internal(key: str) -> bool:
+def is_internal(key: str) -> bool:
+    """Tell whether a key of a walk is that of a staged file, or of a directory named `.bucketry`."""
     start = key.rfind("/", 0, -1) + 1
     if key[start] != ".":
         return False
