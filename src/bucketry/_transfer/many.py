@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import aclosing
@@ -15,15 +17,18 @@ from bucketry._core.options import ReadOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import BatchResult, ObjectInfo, TransferResult
+from bucketry._runtime.threads import in_steps, in_thread
+from bucketry._transfer.cache.object_cache import KeptObject, ObjectCache
 from bucketry._transfer.limits import Limits, Quota
 from bucketry._transfer.one.read import once_more, read
 from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.workers import stop
-from bucketry.errors import StorageError
+from bucketry.errors import DiskFullError, NotFoundError, PreconditionFailedError, StorageError
 
 R = TypeVar("R")
 
 _END: Any = object()
+_log = logging.getLogger("bucketry")
 
 
 async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
@@ -103,6 +108,7 @@ async def get_many(
     width: int,
     raises: bool,
     verify: bool,
+    cache: ObjectCache | None = None,
 ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
     """Give `(key, bytes)` of each key; prefetch the next objects within a memory budget.
 
@@ -110,8 +116,10 @@ async def get_many(
     raised if `raises`, else the iteration gives `(key, error)`.
     """
     source = iter(keys)
-    ahead = _Prefetcher(provider, limits, policy, width, verify=verify)
+    ahead = _Prefetcher(provider, limits, policy, width, verify=verify, cache=cache)
     try:
+        if cache is not None:
+            await in_thread(cache.sweep)
         while True:
             while len(ahead.objects) < ahead.width and (key := next(source, _END)) is not _END:
                 ahead.begin(key)
@@ -156,7 +164,14 @@ class _Prefetcher:
     """
 
     def __init__(
-        self, provider: ObjectRequests, limits: Limits, policy: RetryPolicy, width: int, *, verify: bool
+        self,
+        provider: ObjectRequests,
+        limits: Limits,
+        policy: RetryPolicy,
+        width: int,
+        *,
+        verify: bool,
+        cache: ObjectCache | None,
     ) -> None:
         """Begin without objects."""
         self.width = max(1, min(width, limits.memory.limit // 2 // SMALL))
@@ -166,6 +181,8 @@ class _Prefetcher:
         self._options = ReadOptions(verify=verify)
         self._limits = limits
         self._policy = policy
+        self._cache = cache
+        self._disk_is_full = False
         self._decided = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -193,30 +210,85 @@ class _Prefetcher:
     async def _read(self, one: _Object) -> bytes:
         with Facts(self._provider.name, "get_many", one.key):
             try:
-                return await self._read_any(one)
+                if self._cache is not None:
+                    return await self._read_cached(one, self._cache)
+                _, data = await self._fetch(one, self._options)
+                return data
             finally:
                 self._decide(one)
 
-    async def _read_any(self, one: _Object) -> bytes:
-        (info, data), _ = await once_more(lambda: self._read_small(one))
-        if data is not None:
-            return data
-        # A large object is requested again when there is memory for it: no task holds a slot while it waits for memory.
-        while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
-            await self._decided.wait()
-        one.held = await self.memory.take(info.size)
-        self._decide(one)
+    async def _read_cached(self, one: _Object, cache: ObjectCache) -> bytes:
+        """Give the object's bytes from the cache if its copy is current; else fetch and keep them."""
+        url = self._provider.locate(one.key)
+        kept = await self._limits.batcher.run(cache.find, url)
+        if kept is not None and cache.is_fresh(kept):
+            data = await self._from_cache(one, cache, kept, None)
+            if data is not None:
+                return data
+        asked = time.time_ns()
+        options = self._options if kept is None else replace(self._options, if_none_match=kept.etag)
+        try:
+            (info, small), _ = await once_more(lambda: self._read_small(one, options))
+        except NotFoundError:
+            await in_thread(cache.forget, url)
+            raise
+        except PreconditionFailedError:
+            if kept is None:
+                raise
+            data = await self._from_cache(one, cache, kept, asked)
+            if data is not None:
+                return data
+            info, data = await self._fetch(one, self._options)  # another process has removed the copy
+        else:
+            data = await self._read_large(one, info) if small is None else small
+        await self._keep(cache, url, info, data, asked)
+        return data
+
+    async def _from_cache(self, one: _Object, cache: ObjectCache, kept: KeptObject, asked: int | None) -> bytes | None:
+        """Give the bytes of a copy; `None`: another process has removed it."""
+        if kept.size <= SMALL:
+            return await self._limits.batcher.run(cache.read, kept, asked)
+        await self._take_memory(one, kept.size)
+        return await in_thread(cache.read, kept, asked)
+
+    async def _keep(self, cache: ObjectCache, url: str, info: ObjectInfo, data: bytes, asked: int) -> None:
+        """Add the object to the cache if it can be kept and the disk is not full."""
+        if not cache.accepts(info.etag, len(data)):
+            return
+        try:
+            await in_steps(cache.keep(url, info.etag, data, asked))
+        except DiskFullError as error:  # the caller needs the bytes, not the copy
+            if not self._disk_is_full:
+                self._disk_is_full = True
+                _log.warning("the cache keeps no more objects: %s", error)
+
+    async def _fetch(self, one: _Object, options: ReadOptions) -> tuple[ObjectInfo, bytes]:
+        (info, data), _ = await once_more(lambda: self._read_small(one, options))
+        return info, await self._read_large(one, info) if data is None else data
+
+    async def _read_large(self, one: _Object, info: ObjectInfo) -> bytes:
+        """Request a large object again when there is memory: no task holds a slot while it waits for memory."""
+        await self._take_memory(one, info.size)
         async with self._limits.slots.hold(1):
             _, data = await read(
                 self._provider, one.key, replace(self._options, if_match=info.etag or None), policy=self._policy
             )
         return data
 
-    async def _read_small(self, one: _Object) -> tuple[ObjectInfo, bytes | None]:
+    async def _take_memory(self, one: _Object, size: int) -> None:
+        """Take memory for a large object, after the objects before it; once, also if its copy was removed meanwhile."""
+        if one.held:
+            return
+        while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):
+            await self._decided.wait()
+        one.held = await self.memory.take(size)
+        self._decide(one)
+
+    async def _read_small(self, one: _Object, options: ReadOptions) -> tuple[ObjectInfo, bytes | None]:
         """Open an object, and read it if it is small."""
         async with (
             self._limits.slots.hold(1),
-            ResumingStream(self._provider, one.key, self._options, policy=self._policy) as reader,
+            ResumingStream(self._provider, one.key, options, policy=self._policy) as reader,
         ):
             info = reader.info
             await self._limits.rate.wait(info.size)
