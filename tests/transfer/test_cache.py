@@ -68,11 +68,16 @@ class Ignoring(MemoryProvider):
     def __init__(self) -> None:
         super().__init__()
         self.open = 0
+        self.openings: list[Any] = []  # kept, so that the garbage collection does not close a forgotten body
+
+    def open_body(self, key: str, options: ReadOptions = WHOLE) -> Any:
+        """Open the body without the condition."""
+        self.openings.append(self._open_body(key, replace(options, if_none_match=None)))
+        return self.openings[-1]
 
     @asynccontextmanager
-    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
-        """Open the body without the condition."""
-        async with super().open_body(key, replace(options, if_none_match=None)) as body:
+    async def _open_body(self, key: str, options: ReadOptions) -> AsyncIterator[BodyReader]:
+        async with super().open_body(key, options) as body:
             self.open += 1
             try:
                 yield body
