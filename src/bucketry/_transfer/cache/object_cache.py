@@ -58,8 +58,8 @@ class ObjectCache:
     Copies appear whole or not at all, also if a process is killed. A copy whose length is wrong is fetched again. The
     copies never take more than `max_bytes` together: if a new one does not fit, the least recently used ones are
     removed first, until at least a tenth of `max_bytes` is free. Objects that are being fetched need space in addition.
-    Copies are removed only when one is added, so a smaller `max_bytes` takes effect then. Before some are removed, all are
-    counted: 0.8 s for 20,000 copies, during which other processes read but do not add.
+    Copies are removed only when one is added, so a smaller `max_bytes` takes effect then. Before some are removed, all
+    are counted: 0.8 s for 20,000 copies, during which other processes read but do not add.
 
     A copy belongs to the URL of its object (`provider.locate(key)`), which does not include a custom `endpoint_url`:
     for buckets of the same name at two endpoints, use two directories.
