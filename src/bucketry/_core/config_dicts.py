@@ -67,7 +67,7 @@ class WasabiConfigDict(S3FamilyConfigDict, total=False):
 class BackblazeConfigDict(S3FamilyConfigDict, total=False):
     """The entries of `BackblazeProvider`.
 
-    It needs `key_id` and `application_key`, or `anonymous`; and `endpoint_url` or `region`.
+    The provider needs `key_id` and `application_key`, or `anonymous`. It also needs `endpoint_url` or `region`.
     """
 
     key_id: str | None
@@ -91,4 +91,4 @@ class LocalConfigDict(TypedDict, total=False):
 
 
 class MemoryConfigDict(TypedDict, total=False):
-    """The entries of `MemoryProvider`: there are none."""
+    """The entries of `MemoryProvider`, which has none."""

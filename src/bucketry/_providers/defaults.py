@@ -76,15 +76,18 @@ def document(kind: type[ObjectRequests]) -> None:
 
 
 def unwritten(kind: type[DefaultRequests]) -> list[str]:
-    """Give the names of the required requests that the class does not implement."""
+    """Return the names of the required requests that the class does not implement."""
     return [name for name in _REQUIRED if getattr(kind, name) is getattr(RequiredRequests, name)]
 
 
 def unkept(kind: type[DefaultRequests], row: Capabilities) -> dict[str, list[str]]:
-    """Give the capabilities that the row promises, each with its requests that the class does not implement."""
+    """Return the capabilities that the row promises, each with its requests that the class does not implement."""
     promises = {
         "multipart": _MULTIPART if row.multipart else (),
         "copy": ("copy_object", *(("copy_part",) if row.multipart else ())) if row.copy else (),
+        "copy_between_buckets": ("copy_source", "copy_object_from", "copy_part_from")
+        if row.copy_between_buckets
+        else (),
         "presign_methods": ("presign",) if row.presign_methods else (),
         "presign_post": ("presign_post",) if row.presign_post else (),
         "max_delete_keys": ("delete_batch",) if row.max_delete_keys > 1 else (),

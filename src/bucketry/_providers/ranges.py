@@ -15,7 +15,7 @@ CHUNK = MiB  # bytes collected before each write: a switch to a worker thread co
 
 
 async def fill_sink(opening: AbstractAsyncContextManager[BodyReader], sink: RangeSink) -> ObjectInfo:
-    """Open a body, write it to the sink in worker threads, and give the facts of its object.
+    """Open a body, write it to the sink in worker threads, and return the facts of its object.
 
     If the body breaks, the bytes that arrived are written before the error is raised.
 

@@ -22,6 +22,7 @@ from bucketry._core.values import (
     ListPage,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
 )
@@ -67,7 +68,7 @@ class WrappedRequests(ObjectRequests):
         return connections
 
     def locate(self, key: str = "") -> str:
-        """Give the URL of the object, prefix included."""
+        """Return the URL of the object, prefix included."""
         return self.inner.locate(self.prefix + key)
 
     async def _ask(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
@@ -175,6 +176,26 @@ class WrappedRequests(ObjectRequests):
         return await self._ask(
             "copy_part",
             lambda: self.inner.copy_part(inside, part_number, full, byte_range, if_match=if_match),
+        )
+
+    def copy_source(self, key: str) -> ObjectSource | None:
+        return self.inner.copy_source(self._full(key))
+
+    async def copy_object_from(
+        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        target = self._full(destination)
+        return self._bare(
+            await self._ask("copy_object_from", lambda: self.inner.copy_object_from(source, target, if_match=if_match))
+        )
+
+    async def copy_part_from(
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        inside = self._upload(upload)
+        return await self._ask(
+            "copy_part_from",
+            lambda: self.inner.copy_part_from(inside, part_number, source, byte_range, if_match=if_match),
         )
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:

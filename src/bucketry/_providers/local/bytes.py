@@ -21,7 +21,7 @@ _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPN
 
 
 def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
-    """Write a request's body at the beginning of the file `fd`, in steps, and give its length.
+    """Write a request's body at the beginning of the file `fd`, in steps, and return its length.
 
     Raises:
         IntegrityError: The body is a range of a file, and the file ends early.
@@ -37,7 +37,7 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
 
 
 def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
-    """Copy a range of one file into another, in steps; give the bytes copied: fewer if the source ends early."""
+    """Copy a range of one file into another, in steps; return the bytes copied: fewer if the source ends early."""
     copied = 0
     while copied < count:
         if copied:
@@ -51,7 +51,7 @@ def copy_steps(source: int, start: int, count: int, target: int, position: int) 
 
 
 def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None, None, int]:
-    """Put the bytes `[start, end)` of a file into a sink, in steps, and give the offset reached."""
+    """Put the bytes `[start, end)` of a file into a sink, in steps, and return the offset reached."""
     reached = start
     while reached < end:
         if reached > start:

@@ -53,12 +53,12 @@ class Details:
 
     @property
     def options(self) -> WriteOptions:
-        """Give the details as options of another write."""
+        """Return the details as options of another write."""
         return WriteOptions(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def record(self) -> dict[str, object]:
-        """Give the details as a dictionary that JSON can represent."""
+        """Return the details as a dictionary that JSON can represent."""
         return asdict(replace(self, metadata=dict(self.metadata), tags=dict(self.tags)))
 
 
@@ -86,7 +86,7 @@ def update(root: LocalRoot, key: str, version: str, details: Details, staged_pat
 
 
 def load(root: LocalRoot, key: str, version: str) -> Details | None:
-    """Give the details of the file with the fingerprint `version`; `None` if none are stored."""
+    """Return the details of the file with the fingerprint `version`; `None` if none are stored."""
     path = os.path.join(_directory(root, key), f"{version}.json")
     try:
         with open(path, encoding="utf-8") as file:

@@ -39,11 +39,11 @@ class ListedObjects:
             return
 
     def __iter__(self) -> Self:
-        """Give itself: it can be iterated once."""
+        """Return itself: it can be iterated once."""
         return self
 
     def __next__(self) -> ObjectInfo:
-        """Give the next object.
+        """Return the next object.
 
         Raises:
             LocalFileError: A directory cannot be read.
@@ -65,7 +65,7 @@ class ListedObjects:
             self._walk.skip(prefix)
 
     def _is_no_object(self, key: str) -> bool:
-        """Tell whether to leave out the provider's own files, or a directory in which every key is too long."""
+        """Return whether to leave out the provider's own files, or a directory in which every key is too long."""
         if key[-1] != "/":
             return key[0] == "." and key.casefold() == OWN
         return len(key) > self._root.limits.max_key_length or key[:-1].casefold() == OWN

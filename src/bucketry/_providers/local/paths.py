@@ -26,11 +26,11 @@ class LocalRoot:
     limits: Capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give the URL of the object for messages."""
+        """Return the URL of the object for messages."""
         return f"file://{self.base}/{key}" if key else f"file://{self.base}"
 
     def own(self, *names: str) -> str:
-        """Give a path in the provider's own directory."""
+        """Return a path in the provider's own directory."""
         return os.path.join(self.base, OWN, *names)
 
     def check(self, key: str) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class LocalRoot:
         return names
 
     def path(self, key: str) -> str:
-        """Give the path of the key's file; its directory need not exist.
+        """Return the path of the key's file; its directory need not exist.
 
         Raises:
             UnsafeKeyError: See `check`; or a symbolic link in the path leads out of the base directory.
@@ -90,7 +90,7 @@ class LocalRoot:
         return fd, status
 
     def etag(self, path: str) -> str | None:
-        """Give the etag of the object at `path`, `None` if there is no object."""
+        """Return the etag of the object at `path`, `None` if there is no object."""
         try:
             status = os.stat(path)
         except OSError as error:
@@ -100,7 +100,7 @@ class LocalRoot:
         return etag_of(status) if stat.S_ISREG(status.st_mode) else None
 
     def holds(self, path: str) -> bool:
-        """Tell whether `path`, all links followed, is in the base directory and not in the provider's own directory."""
+        """Return whether `path`, all links followed, is in the base directory and not in the provider's own directory."""
         base, real = os.path.realpath(self.base), os.path.realpath(path)
         if real == base:
             return True
@@ -108,11 +108,11 @@ class LocalRoot:
         return below != real and below.split("/", 1)[0].casefold() != OWN
 
     def not_found(self, key: str) -> NotFoundError:
-        """Give the error for a key without an object."""
+        """Return the error for a key without an object."""
         return NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
 
     def error(self, exc: OSError, path: str, key: str) -> StorageError:
-        """Give the error for an operating system's error about the key's file."""
+        """Return the error for an operating system's error about the key's file."""
         problem = None
         if exc.errno in (errno.ENOTDIR, errno.EEXIST):
             problem = "a part of it before the last '/' is an object already; rename one of them"
@@ -142,10 +142,10 @@ class LocalRoot:
 
 
 def fingerprint(status: os.stat_result) -> str:
-    """Give an identifier of one version of a file: a rename keeps it, and every write changes it."""
+    """Return an identifier of one version of a file: a rename keeps it, and every write changes it."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 def etag_of(status: os.stat_result) -> str:
-    """Give the etag of a file."""
+    """Return the etag of a file."""
     return f'"{fingerprint(status)}"'

@@ -63,7 +63,7 @@ class LocalRequests(ObjectRequests):
         return self._root.limits
 
     def locate(self, key: str = "") -> str:
-        """Give `file:///base/key`."""
+        """Return `file:///base/key`."""
         return self._root.locate(key)
 
     async def connect(self) -> None:
@@ -116,7 +116,7 @@ class LocalRequests(ObjectRequests):
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """Give up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
+        """Return up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
 
         Args:
             prefix: Literal; `"bus"` matches `"bush/a"`.
@@ -316,11 +316,11 @@ class _LocalBody:
         _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
 
     async def read(self) -> bytes:
-        """Give the whole body in one piece."""
+        """Return the whole body in one piece."""
         return b"".join([chunk async for chunk in self]) if self._read is None else self._read
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of 1 MiB."""
+        """Return the bytes in chunks of 1 MiB."""
         if self._read is not None:
             if self._read:
                 yield self._read

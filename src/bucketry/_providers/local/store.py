@@ -208,7 +208,7 @@ def put_tags(root: LocalRoot, key: str, tags: Mapping[str, str]) -> Generator[No
 
 
 def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
-    """Give what is known about an object."""
+    """Return what is known about an object."""
     return ObjectInfo(
         key=key,
         size=status.st_size,
@@ -225,12 +225,12 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
 
 
 def _default_content_type(key: str) -> str:
-    """Give the content type for details without one, such as those of a file that another program wrote."""
+    """Return the content type for details without one, such as those of a file that another program wrote."""
     return content_type_of(key) or DEFAULT_CONTENT_TYPE
 
 
 def modified(status: os.stat_result) -> datetime:
-    """Give the time of a file's last change."""
+    """Return the time of a file's last change."""
     return datetime.fromtimestamp(status.st_mtime_ns // 1_000 / 1_000_000, UTC)
 
 

@@ -122,7 +122,7 @@ def abort(root: LocalRoot, upload: MultipartUpload) -> None:
 
 
 def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Part, ...]:
-    """Give the parts of an open upload whose numbers are higher than `after`.
+    """Return the parts of an open upload whose numbers are higher than `after`.
 
     Raises:
         UploadNotFoundError: The upload was completed or aborted.
@@ -140,7 +140,7 @@ def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Pa
 
 
 def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
-    """Give the open uploads of keys that begin with `prefix`, sorted by key and id; other entries are ignored.
+    """Return the open uploads of keys that begin with `prefix`, sorted by key and id; other entries are ignored.
 
     Raises:
         LocalFileError: The directory of the uploads, or a record in it, cannot be read.

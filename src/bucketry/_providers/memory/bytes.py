@@ -48,11 +48,11 @@ class SortedObjects:
         self._index = max(bisect_left(keys, prefix), bisect_right(keys, after))
 
     def __iter__(self) -> Self:
-        """Give itself: it can be iterated once."""
+        """Return itself: it can be iterated once."""
         return self
 
     def __next__(self) -> ObjectInfo:
-        """Give the next object, without metadata and content type, as listings do."""
+        """Return the next object, without metadata and content type, as listings do."""
         if self._index >= len(self._keys) or not self._keys[self._index].startswith(self._prefix):
             raise StopIteration
         info = self._objects[self._keys[self._index]].info

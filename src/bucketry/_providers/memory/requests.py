@@ -99,7 +99,7 @@ class MemoryRequests(ObjectRequests):
         return self._vendor.capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give `memory:///key`."""
+        """Return `memory:///key`."""
         return f"memory:///{key}"
 
     async def connect(self) -> None:

@@ -70,21 +70,21 @@ class S3Bucket:
         self._where = self.locate()
 
     def locate(self, key: str = "") -> str:
-        """Give `scheme://bucket/key`."""
+        """Return `scheme://bucket/key`."""
         return f"{self.vendor.scheme}://{self.name}/{key}"
 
     def error(self, kind: type[StorageError], key: str | None, operation: str, problem: str) -> StorageError:
-        """Give an error about an object, or about the bucket, with its facts."""
+        """Return an error about an object, or about the bucket, with its facts."""
         message = f"{self.locate(key or '')}: {problem}"
         return kind(message, provider=self.vendor.name, bucket=self.name, key=key, operation=operation)
 
     def refused(
         self, refusal: Refusal, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError:
-        """Give the error for an error answer; if it reports that this machine's clock is wrong, correct `clock`.
+        """Return the error for an error response; if it reports that this machine's clock is wrong, correct `clock`.
 
         Args:
-            refusal: The answer.
+            refusal: The response.
             operation: The provider's method.
             key: The object; `None` if the request is about the bucket.
             options: The options of a write; its conditions decide what a refusal means.
@@ -92,7 +92,7 @@ class S3Bucket:
         moment = seconds_of(refusal.headers.get("date"))
         fields = refusal.fields
         if moment is not None and refusal.status == _FORBIDDEN:
-            if not fields.get("Code") and self.clock.is_off(moment):  # an answer to HEAD has no body, and so no code
+            if not fields.get("Code") and self.clock.is_off(moment):  # a response to HEAD has no body, and so no code
                 refusal = replace(refusal, fields={**fields, "Code": _SKEWED})
             if refusal.fields.get("Code") == _SKEWED:
                 self.clock.set_from(moment)
@@ -111,7 +111,7 @@ class S3Bucket:
     def reading(
         self, operation: str, key: str | None, kinds: tuple[type[Exception], ...] = _MALFORMED
     ) -> Iterator[None]:
-        """Translate an exception of the code that reads an answer into an error of ours.
+        """Translate an exception of the code that reads a response into an error of ours.
 
         Args:
             operation: The provider's method.
@@ -130,12 +130,12 @@ class S3Bucket:
             raise self.unreadable(reason, operation, key) from exc
 
     def with_facts(self, error: StorageError, operation: str, key: str | None) -> StorageError:
-        """Fill in the facts that an error of a check, or of a local file, does not have yet, and give the error."""
+        """Fill in the facts that an error of a check, or of a local file, does not have yet, and return the error."""
         error.bucket = error.bucket or self.name
         return filled(error, self.vendor.name, operation, key)
 
     def unreadable(self, reason: str, operation: str, key: str | None) -> StorageError:
-        """Give the error for an answer that cannot be read."""
+        """Return the error for a response that cannot be read."""
         problem = f"the answer to {operation} cannot be read: {reason}; perhaps the endpoint is not an S3 server"
         return self.error(TransientError, key, operation, problem)
 
@@ -158,13 +158,13 @@ class S3Bucket:
                 raise self.error(InvalidRequestError, key, operation, f"{name} {value!r} is not valid Unicode")
 
     def attempts(self, operation: str, key: str | None, *, repeatable: bool = True, timed: bool = True) -> Attempts:
-        """Give the attempts of one request.
+        """Return the attempts of one request.
 
         Args:
             operation: The provider's method, for errors.
             key: The object.
-            repeatable: Whether a second try after a lost answer does the same as the first. If not, only a request
-                that the server surely refused is repeated here; after a lost answer the transfer checks the result.
+            repeatable: Whether a second try after a lost response does the same as the first. If not, only a request
+                that the server surely refused is repeated here; after a lost response the transfer checks the result.
             timed: Whether the endpoint's `total_timeout` ends each try; if not, the caller limits the time.
         """
         limit = self.endpoint.timeouts.total if timed else None
@@ -200,7 +200,7 @@ class S3Bucket:
 class Attempts:
     """`while True: async with attempts:` makes a request, and repeats it if that is safe and may help.
 
-    The block makes the request, reads its answer and returns. If the block raises an error that another attempt may
+    The block makes the request, reads its response and returns. If the block raises an error that another attempt may
     avoid, leaving the block waits and drops the error, and the loop begins the next attempt. Other errors are raised.
     """
 

@@ -24,7 +24,7 @@ class HiddenText(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Give three stars."""
+        """Return three stars."""
         return "'***'"
 
 
@@ -46,7 +46,7 @@ class ConfiguredHeaders:
 
 
 def configured_headers(config: S3FamilyConfig, vendor: Vendor, endpoint: Endpoint) -> ConfiguredHeaders:
-    """Give the headers that the configuration asks for.
+    """Return the headers that the configuration asks for.
 
     Raises:
         ConfigError: The vendor's row does not list what an entry asks for, or a customer's key would be sent over a

@@ -33,7 +33,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> Endpoint:
-    """Give the endpoint that the configuration names.
+    """Return the endpoint that the configuration names.
 
     Args:
         config: The provider's configuration.
@@ -140,7 +140,7 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Give the host's address, as IPv4 if an IPv6 address contains one; `None`: the host is a name."""
+    """Return the host's address, as IPv4 if an IPv6 address contains one; `None`: the host is a name."""
     try:
         address = ipaddress.ip_address(host.removesuffix("."))
     except ValueError:
@@ -197,7 +197,7 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
 
 
 def is_own_endpoint(config: S3FamilyConfig, vendor: Vendor) -> bool:
-    """Tell whether requests go to the vendor's own servers; also if the endpoint begins with the bucket."""
+    """Return whether requests go to the vendor's own servers; also if the endpoint begins with the bucket."""
     if config.endpoint_url is None:
         return True
     host = re.sub(r"^[a-z]+://", "", config.endpoint_url.lower()).partition("/")[0].partition(":")[0]
@@ -209,7 +209,7 @@ def _own_host(host: str, vendor: Vendor) -> re.Match[str] | None:
 
 
 def _named_by(url: str | None, vendor: Vendor) -> dict[str, str | None]:
-    """Give the region, account and jurisdiction that are in the name of a vendor's own host."""
+    """Return the region, account and jurisdiction that are in the name of a vendor's own host."""
     match = _own_host(urlsplit(url).hostname or "", vendor) if url is not None else None
     return match.groupdict() if match else {}
 
@@ -257,7 +257,7 @@ def _built_url(config: S3FamilyConfig, vendor: Vendor, region: str) -> str:
 
 
 def _standard_aws_url(vendor: Vendor, region: str) -> str | None:
-    """Give the endpoint of an AWS region; `None` if the region's host names may end differently than in the row."""
+    """Return the endpoint of an AWS region; `None` if the region's host names may end differently than in the row."""
     usual = region in vendor.regions and not region.startswith(_OTHER_PARTITIONS)
     return vendor.endpoint_template.format(region=region) if usual else None
 

@@ -1,4 +1,4 @@
-"""Translates a vendor's error answers: one table maps error codes to error classes, another maps statuses.
+"""Translates a vendor's error responses: one table maps error codes to error classes, another maps statuses.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
 https://developers.cloudflare.com/r2/api/error-codes/, https://docs.wasabi.com/docs/rest-api-introduction,
@@ -169,11 +169,11 @@ _MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # their 404 is about th
 
 
 def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[StorageError]:
-    """Give the class of error for an answer: by the vendor's row, then by code, then by status.
+    """Return the class of error for a response: by the vendor's row, then by code, then by status.
 
     Args:
-        code: From the answer's XML; `None` or digits if there was no body (HEAD).
-        status: Of the HTTP answer.
+        code: From the response's XML; `None` or digits if there was no body (HEAD).
+        status: Of the HTTP response.
         vendor: The row; its throttle codes and statuses are checked first.
     """
     if code in vendor.throttle_codes or (status in vendor.throttle_statuses and status is not None):
@@ -195,10 +195,10 @@ def refusal_error(
     creates: bool = False,
     replaces: bool = False,
 ) -> StorageError:
-    """Give the error for an error answer.
+    """Return the error for an error response.
 
     Args:
-        refusal: The answer.
+        refusal: The response.
         vendor: The row, with its throttle codes, statuses and hints.
         where: The beginning of the message, such as `"s3://bucket/key"`.
         operation: The provider's method.
@@ -250,7 +250,7 @@ def refusal_error(
 def _meaning(
     kind: type[StorageError], operation: str, *, creates: bool, replaces: bool
 ) -> tuple[type[StorageError], str]:
-    """Give a more exact class for the error of a write, and a hint for its message."""
+    """Return a more exact class for the error of a write, and a hint for its message."""
     if kind is PreconditionFailedError and creates:
         return AlreadyExistsError, "the object exists already, and was left as it is"
     if kind is NotFoundError and replaces:
@@ -261,7 +261,7 @@ def _meaning(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds to wait, from `Retry-After`: a number, or a date by the server's clock (RFC 9110 § 10.2.3)."""
+    """Return the seconds to wait, from `Retry-After`: a number, or a date by the server's clock (RFC 9110 § 10.2.3)."""
     value = headers.get("retry-after", "")
     try:
         wait = float(value)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
 from bucketry._core.optional import FetchesRanges, UploadsParts
-from bucketry._core.options import WriteOptions
-from bucketry._core.requests import ReadsObjects, WritesObjects
-from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.requests import BodyReader, ReadsObjects, WritesObjects
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, ObjectSource, Part, VersionPage
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane
@@ -73,11 +75,11 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """Delete one object."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each."""
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
@@ -86,12 +88,12 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """Copy; a HEAD of the destination gives the new object."""
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """Sign a URL; `response` holds query parameters that set headers of the answer."""
+        """Sign a URL; `response` holds query parameters that set headers of the response."""
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
         """Sign a form for a browser upload."""
@@ -135,7 +137,7 @@ class Planes:
         return chosen.plane
 
     async def data(self) -> RequestsPlane:
-        """Give the transport of all requests; the first call in an event loop chooses it."""
+        """Return the transport of all requests; the first call in an event loop chooses it."""
         if (plane := self.ready) is not None:
             return plane
         plane = (await self._wire() if self._transport == "auto" else None) or await self.control()
@@ -144,7 +146,7 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Give the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
+        """Return the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
@@ -160,7 +162,7 @@ class Planes:
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
     async def control(self) -> BotoPlane:
-        """Give aiobotocore; the first call loads it in a thread.
+        """Return aiobotocore; the first call loads it in a thread.
 
         Loading takes a second and 60 MB, and many programs never need it.
         """
@@ -174,7 +176,7 @@ class Planes:
 
 
 def _not_opened(bucket: S3Bucket, exc: WireError) -> StorageError:
-    """Give the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
+    """Return the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
     return exc.kind(f"{bucket.locate()}: {exc.problem}", provider=bucket.vendor.name, bucket=bucket.name)
 
 
@@ -183,3 +185,25 @@ def _load() -> type[BotoPlane]:
         from bucketry._providers.s3.boto.plane import BotoPlane
 
     return BotoPlane
+
+
+class OpeningBody:
+    """The context of `open_body` before a transport was chosen: entering it chooses one."""
+
+    __slots__ = ("_context", "_key", "_options", "_planes")
+
+    def __init__(self, planes: Planes, key: str, options: ReadOptions) -> None:
+        self._planes = planes
+        self._key = key
+        self._options = options
+        self._context: AbstractAsyncContextManager[BodyReader] | None = None
+
+    async def __aenter__(self) -> BodyReader:
+        plane = self._planes.ready or await self._planes.data()
+        self._context = plane.open_body(self._key, self._options)
+        return await self._context.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, trace) if self._context is not None else None

@@ -8,7 +8,7 @@ from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
 
 
 def last_seen(start_after: str | None, token: str | None) -> str:
-    """Give the name after which a page begins; a token is the last entry of the previous page."""
+    """Return the name after which a page begins; a token is the last entry of the previous page."""
     return max(start_after or "", token or "")  # the order of code points is the order of their UTF-8 bytes
 
 

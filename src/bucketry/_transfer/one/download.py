@@ -20,7 +20,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits
-from bucketry._transfer.one.read import once_more
+from bucketry._transfer.one.read import once_more, pinned_head
 from bucketry._transfer.one.staging import FileSink, StagedFile, check_target
 from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
@@ -155,17 +155,9 @@ class DownloadTransfer:
         return self._result(info, 1 if info.size else 0, verified, started)
 
     async def _head(self, listed: Listed | None) -> ObjectInfo:
-        """Return the object's properties.
-
-        Raises:
-            PreconditionFailedError: The object is pinned to its etag in the listing, and has another one.
-        """
-        info = await self.provider.head(self.key)
-        if listed is not None and listed.etag is not None and not same_etag(info.etag, listed.etag):
-            where = self.provider.locate(self.key)
-            message = f"{where}: the object was replaced since it was listed; the target file was not changed"
-            raise PreconditionFailedError(message, key=self.key)
-        return info
+        if listed is not None and listed.pinned:
+            return await pinned_head(self.provider, listed.info)
+        return await self.provider.head(self.key)
 
     def _write_file(self, data: bytes, info: ObjectInfo, verified: str | None, path: str, listed: Listed) -> str:
         """Verify the bytes, unless the provider has done it, and write the file. Blocks."""

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
+from bucketry._core.checks import same_etag
 from bucketry._core.conditions import check_start
 from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.requests import ObjectRequests
@@ -13,7 +14,7 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.one.stream import ResumingStream, no_bytes
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import ChecksumMismatchError, InvalidRangeError, UnsupportedError
+from bucketry.errors import ChecksumMismatchError, InvalidRangeError, PreconditionFailedError, UnsupportedError
 
 T = TypeVar("T")
 
@@ -63,6 +64,22 @@ async def read(
             mismatches += 1
             if mismatches > 1:
                 raise
+
+
+async def pinned_head(provider: ObjectRequests, listed: ObjectInfo) -> ObjectInfo:
+    """Return the properties of an object that still has the etag of its entry in a listing.
+
+    Raises:
+        NotFoundError: The object is gone.
+        PreconditionFailedError: The object was replaced since it was listed.
+
+    Cost: 1 request.
+    """
+    info = await provider.head(listed.key)
+    if listed.etag and not same_etag(info.etag, listed.etag):
+        message = f"{provider.locate(listed.key)}: the object was replaced since it was listed; nothing was written"
+        raise PreconditionFailedError(message, key=listed.key)
+    return info
 
 
 async def read_ranges(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Unpack
@@ -18,9 +18,10 @@ from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.limits import Limits, check_connections, default_config
 from bucketry._transfer.one.cached import cached_path
-from bucketry._transfer.one.copy import copy, copy_between
+from bucketry._transfer.one.copy import CopyOptions, copy, copy_between, copy_listed, same_server
 from bucketry._transfer.one.download import DownloadTransfer, Listed
 from bucketry._transfer.one.parts import OpenUpload, adopt, start
+from bucketry._transfer.one.read import pinned_head
 from bucketry._transfer.one.staging import staged_name
 from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.one.write import new_token, with_token
@@ -189,17 +190,63 @@ class ObjectTransfers:
         """
         return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
-    async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
-        """Copy an object to another provider: part by part through memory; on the server if it is the same one.
+    async def copy_to(
+        self,
+        other_provider: ObjectRequests,
+        key: str,
+        destination_key: str,
+        *,
+        listed: ObjectInfo | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> TransferResult:
+        """Copy an object to another provider: on the server where it can be, else part by part through memory.
 
-        A destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice
-        the object's size.
+        The server copies within one bucket (`capabilities.copy`), and between two buckets with the same endpoint,
+        credentials and options (`capabilities.copy_between_buckets`), unless there is `metadata` or a condition. A
+        destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice the
+        object's size.
 
-        Cost: on the server as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
+        Args:
+            other_provider: The destination.
+            key: The object.
+            destination_key: The key to write.
+            listed: The object's entry in a listing: exactly this version is copied; `None`: the present one.
+            metadata: User metadata to add to the source's.
+            if_none_match: `"*"`: only make the destination, never replace it.
+            if_match: Only replace exactly this version of the destination.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: The object is not the listed version, or `if_match` does not hold.
+            AlreadyExistsError: `if_none_match="*"` and there is an object.
+            UnsupportedError: The destination does not enforce the condition, or the object is too large for it.
+
+        Cost: on the server as `copy`. Through memory: up to the size of a part, 1 GET and 1 PUT, and 1 HEAD if it is
+            not `listed`; else 1 HEAD, and 2 requests for each part and 3 more. 1 more for the tags if both
+            vendors have tags. The bytes down and up.
         """
-        if other_provider is self.provider and self.provider.capabilities.copy:
-            copied = await self.copy(key, destination_key)
+        conditional = if_none_match is not None or if_match is not None
+        if not metadata and not conditional and same_server(self.provider, other_provider, key):
+            if other_provider is self.provider and listed is None:
+                copied = await self.copy(key, destination_key)
+            else:
+                info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
+                copied = await copy_listed(
+                    self.provider,
+                    other_provider,
+                    self._limits.get(),
+                    self.config,
+                    info,
+                    destination_key,
+                    token=new_token(),
+                )
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
+        options = write_options(
+            other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
+        )
+        wanted = CopyOptions(listed=listed, metadata=options.metadata, if_none_match=if_none_match, if_match=if_match)
         return await copy_between(
             self.provider,
             other_provider,
@@ -207,6 +254,7 @@ class ObjectTransfers:
             self.config,
             key,
             destination_key,
+            wanted,
             token=new_token(),
         )
 

@@ -19,7 +19,7 @@ def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | No
 
 
 def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
-    """Give the parameter with a body's checksum; none for SHA-256, which is sent as the signed payload's hash."""
+    """Return the parameter with a body's checksum; none for SHA-256, which is sent as the signed payload's hash."""
     if algorithm is None or digest is None or algorithm == "sha256":
         return {}
     return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": base64_of(digest)}

@@ -1,4 +1,4 @@
-"""The body of one answer that came through aiobotocore."""
+"""The body of one response that came through aiobotocore."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHUNK = MiB  # each chunk costs one switch to a worker thread
 
 
 class BotoBody:
-    """The body of one answer; its length is checked."""
+    """The body of one response; its length is checked."""
 
     def __init__(self, info: ObjectInfo, stream: Any, length: int, bucket: S3Bucket, slots: Slots) -> None:  # noqa: ANN401 - botocore border
         self.info = info
@@ -44,7 +44,7 @@ class BotoBody:
         return next(iter(self.info.checksums)) if compared else None
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
+        """Return all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
         chunks: list[bytes] = []
         try:
             async with aclosing(self.__aiter__()) as each:
@@ -84,6 +84,6 @@ class BotoBody:
             raise self._broken("ended", done)
 
     def _broken(self, how: str, done: int) -> StorageError:
-        """Give the error for an incomplete body: the caller can request the rest."""
+        """Return the error for an incomplete body: the caller can request the rest."""
         problem = f"the body {how} after {done} of {self._length} bytes"
         return self._bucket.error(IncompleteBodyError, self.info.key, "get", problem)

@@ -1,4 +1,4 @@
-"""Makes one request through aiobotocore: repeats it if that may help, reads its answer, translates its error."""
+"""Makes one request through aiobotocore: repeats it if that may help, reads its response, translates its error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BotoCalls:
         self._source = parameters(bucket.headers.source)
 
     async def load(self, operation: str, key: str, body: Body, algorithm: str | None) -> tuple[bytes, str | None]:
-        """Read a body into memory, and give it with its checksum."""
+        """Read a body into memory, and return it with its checksum."""
         try:
             return await in_thread(load, body, algorithm, self.bucket.locate(key))
         except StorageError as error:
@@ -66,12 +66,12 @@ class BotoCalls:
         held: AsyncExitStack | None = None,
         **params: Any,  # noqa: ANN401 - botocore border
     ) -> T:
-        """Make a request, repeat it if that is safe and may help, and give the result of `read`.
+        """Make a request, repeat it if that is safe and may help, and return the result of `read`.
 
         Args:
             operation: The provider's method, for errors.
             method: The client's method.
-            read: Reads the answer; if it fails, the request is repeated.
+            read: Reads the response; if it fails, the request is repeated.
             key: The object.
             repeatable: See `S3Bucket.attempts`.
             options: The options of a write; its conditions decide what a refusal means.
@@ -122,7 +122,7 @@ class _Sent(BytesIO):
         self._slots = slots
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Give the next bytes."""
+        """Return the next bytes."""
         self._slots.note()
         return super().read(size)
 
@@ -165,7 +165,7 @@ class _Translating:
             raise error from exc
 
     def _translated(self, exc: BaseException) -> StorageError | None:
-        """Give our error; `None`: the exception is not aiobotocore's.
+        """Return our error; `None`: the exception is not aiobotocore's.
 
         A method of its own: its local variables are gone before the error is raised.
         """

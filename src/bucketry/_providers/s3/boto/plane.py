@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bucketry._core.conditions import judge_read
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, ObjectSource, Part, body_size
 from bucketry._providers.ranges import fill_sink
 from bucketry._providers.s3.answers import (
     headers_of,
@@ -95,7 +95,7 @@ class BotoPlane(BotoListings):
                 judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
-        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
+        # If the row does not say that the server honours the headers, only the response's etag is checked; also for "*".
         sent = self.capabilities.get_if_match
         if_match, if_none_match, byte_range = options.if_match, options.if_none_match, options.byte_range
         async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
@@ -151,7 +151,7 @@ class BotoPlane(BotoListings):
             "create_multipart_upload",
             read,
             key=key,
-            # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
+            # A repeat after a lost response would open a second upload; _transfer.cleanup looks for the first.
             repeatable=False,
             options=options,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
@@ -201,7 +201,7 @@ class BotoPlane(BotoListings):
             "complete_multipart_upload",
             read,
             key=upload.key,
-            # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
+            # After a lost response a repeat fails: there is no upload any more, or the new object fails the precondition.
             repeatable=False,
             options=options,
             UploadId=upload.upload_id,
@@ -268,13 +268,13 @@ class BotoPlane(BotoListings):
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
+        """Copy, and return the version that was made; a HEAD of the destination gives the new object."""
 
         def read(answer: dict[str, Any]) -> str | None:
             required(answer.get("CopyObjectResult", {}), "ETag")
@@ -285,7 +285,7 @@ class BotoPlane(BotoListings):
             "copy_object",
             read,
             key=destination,
-            CopySource={"Bucket": self.bucket.name, "Key": source},
+            CopySource={"Bucket": source.bucket, "Key": source.key},
             CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **parameters(replacing_headers(options)),
             **self._new,
@@ -293,14 +293,14 @@ class BotoPlane(BotoListings):
         )
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
 
         def read(answer: dict[str, Any]) -> Part:
             result = answer["CopyPartResult"]
             if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
                 problem = "the server does not copy parts; it answered without an etag"
-                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+                raise self.bucket.error(UnsupportedError, source.key, "copy_part", problem)
             checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
@@ -312,7 +312,7 @@ class BotoPlane(BotoListings):
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumber=part_number,
-            CopySource={"Bucket": self.bucket.name, "Key": source},
+            CopySource={"Bucket": source.bucket, "Key": source.key},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
             CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **self._existing,

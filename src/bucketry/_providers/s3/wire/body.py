@@ -1,4 +1,4 @@
-"""The body of an answer to a GET on the data plane."""
+"""The body of a response to a GET on the data plane."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, RequestT
 
 
 class WireBody:
-    """The body of one answer, and the context in which it is open."""
+    """The body of one response, and the context in which it is open."""
 
     __slots__ = ("_calls", "_connection", "_get", "info")
 
@@ -35,7 +35,7 @@ class WireBody:
                 return self
 
     def _begin(self, head: AnswerHead) -> None:
-        """Read the answer's head."""
+        """Read the response's head."""
         self.info = self._calls.begun(self._get, head)
 
     async def __aexit__(
@@ -47,7 +47,7 @@ class WireBody:
             self._connection = None
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
+        """Return all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
         connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
@@ -60,7 +60,7 @@ class WireBody:
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes as they arrive; the checksum is compared before the last bytes are given."""
+        """Return the bytes as they arrive; the checksum is compared before the last bytes are given."""
         connection, algorithm = self._opened, self.verified
         digest = checksums.new(algorithm) if algorithm is not None else None
         timeout = BodyTimeout(self._calls.bucket, self._get.key)
@@ -82,7 +82,7 @@ class WireBody:
             yield piece
 
     def _broken(self, exc: WireError | RequestTimeoutError, connection: Connection) -> StorageError:
-        """Give the error for an incomplete body: the caller can request the rest."""
+        """Return the error for an incomplete body: the caller can request the rest."""
         if isinstance(exc, WireError):
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket

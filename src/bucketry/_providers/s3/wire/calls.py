@@ -1,4 +1,4 @@
-"""Makes one request of the data plane: repeats it if that may help, reads its answer, translates its error."""
+"""Makes one request of the data plane: repeats it if that may help, reads its response, translates its error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ERROR_BODY = 64 * KiB  # at most, of an error's XML
 
 
 class Get(NamedTuple):
-    """A read: its request, and the options with which the answer is compared."""
+    """A read: its request, and the options with which the response is compared."""
 
     call: Call
     key: str
@@ -83,14 +83,14 @@ class WireCalls:
         *,
         repeatable: bool = True,
     ) -> Call:
-        """Give a request with its own headers and those of every request."""
+        """Return a request with its own headers and those of every request."""
         every = self._headers.every
         return Call(method, path, query, {**every, **headers} if every else headers, repeatable)
 
     async def opened(
         self, operation: str, call: Call, key: str | None, begin: Callable[[AnswerHead], None] | None = None
     ) -> Connection:
-        """Make a request once; if it succeeds, give the connection, with the answer's head read and its body not.
+        """Make a request once; if it succeeds, return the connection, with the response's head read and its body not.
 
         Args:
             operation: The provider's method, for errors.
@@ -129,7 +129,7 @@ class WireCalls:
         *,
         options: WriteOptions | None = None,
     ) -> T:
-        """Make a small request, repeat it if that may help, and give the result of `read`."""
+        """Make a small request, repeat it if that may help, and return the result of `read`."""
         attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
         while True:
             async with attempts:
@@ -157,7 +157,7 @@ class WireCalls:
         options: WriteOptions | None = None,
         sent: ByteCounter | None = None,
     ) -> T:
-        """Send a body, and give the result of `read` for the answer's head and the body's checksum.
+        """Send a body, and return the result of `read` for the response's head and the body's checksum.
 
         The event loop sends a small body, a lane (a worker thread) sends a larger one.
         """
@@ -198,12 +198,12 @@ class WireCalls:
     # --- reads --------------------------------------------------------------------------------------
 
     def read_of(self, key: str, options: ReadOptions) -> Get:
-        """Give the request that reads an object, or a range of it."""
+        """Return the request that reads an object, or a range of it."""
         summed = options.byte_range is None and options.verify
         headers = dict(self._whole_headers if summed else self._read_headers)
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
-        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
+        # If the row does not say that the server honours the headers, only the response's etag is checked; also for "*".
         if self._row.get_if_match:
             if options.if_match is not None and options.if_match != "*":
                 headers["if-match"] = options.if_match
@@ -212,7 +212,7 @@ class WireCalls:
         return Get(Call("GET", self.path(key, "get"), version_query(options.version_id), headers), key, options)
 
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
-        """Check that the answer fits the request exactly, and give the object."""
+        """Check that the response fits the request exactly, and return the object."""
         try:
             expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
             expect_status(head.status, get.options.byte_range)
@@ -229,19 +229,19 @@ class WireCalls:
     # --- errors ------------------------------------------------------------------------------------
 
     def failed(self, exc: WireError, operation: str, key: str | None) -> StorageError:
-        """Give the error for a request without an answer, or with an incomplete one."""
+        """Return the error for a request without a response, or with an incomplete one."""
         return self.bucket.error(exc.kind, key, operation, f"{operation} failed: {exc.problem}")
 
     def refusal_of(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError | None:
-        """Give the error for an error answer; `None`: the request succeeded."""
+        """Return the error for an error response; `None`: the request succeeded."""
         return None if head.status in OK else self.refused(head, body, operation, key, options)
 
     def refused(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError:
-        """Give the error for an error answer."""
+        """Return the error for an error response."""
         return self.bucket.refused(Refusal(head.status, head.headers, error_fields(body)), operation, key, options)
 
     def unreadable(
@@ -253,13 +253,13 @@ class WireCalls:
         *,
         head: AnswerHead,
     ) -> StorageError:
-        """Give the error for an answer that `read` could not read."""
+        """Return the error for a response that `read` could not read."""
         if isinstance(exc, AnswerIsErrorError):  # S3 failed after it began to answer
             return self.bucket.refused(Refusal(500, head.headers, exc.fields), operation, key, options)
         return exc if isinstance(exc, StorageError) else self.bucket.unreadable(str(exc), operation, key)
 
     def path(self, key: str, operation: str) -> str:
-        """Give the encoded path of an object.
+        """Return the encoded path of an object.
 
         Raises:
             InvalidKeyError: No vendor can store this key.
@@ -276,17 +276,17 @@ class WireCalls:
 
 
 def version_query(version_id: str | None) -> str:
-    """Give the query that names a version."""
+    """Return the query that names a version."""
     return encode_query({"versionId": version_id}) if version_id is not None else ""
 
 
 def upload_query(upload: MultipartUpload, **more: str) -> str:
-    """Give the query that names an open upload."""
+    """Return the query that names an open upload."""
     return encode_query({"uploadId": upload.upload_id, **more})
 
 
 def etag_of(head: AnswerHead) -> str:
-    """Give the etag of an answer to a write.
+    """Return the etag of a response to a write.
 
     Raises:
         ValueError: It has none.
@@ -297,10 +297,10 @@ def etag_of(head: AnswerHead) -> str:
 
 
 def length_of(head: AnswerHead) -> int:
-    """Give the length of an answer's body.
+    """Return the length of a response's body.
 
     Raises:
-        ValueError: The answer does not state it.
+        ValueError: The response does not state it.
     """
     if head.length is None:
         raise ValueError("it has no Content-Length")

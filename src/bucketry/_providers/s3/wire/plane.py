@@ -16,6 +16,7 @@ from bucketry._core.values import (
     ListPage,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
     body_size,
@@ -74,7 +75,7 @@ class WirePlane(WireCalls):
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
 
         def read(head: AnswerHead, _: bytes) -> ObjectInfo:
-            if head.status != 200:  # noqa: PLR2004 - the only status of a complete answer
+            if head.status != 200:  # noqa: PLR2004 - the only status of a complete response
                 raise ValueError(f"its status is {head.status}")
             return info_of(key, head.headers, length_of(head))
 
@@ -112,7 +113,7 @@ class WirePlane(WireCalls):
                 if (refusal := self.refusal_of(head, body, "get", key)) is not None:
                     del body  # it quotes the request: error reports that show local variables must not have it
                     raise refusal
-                assert info is not None  # noqa: S101 - a good answer was accepted
+                assert info is not None  # noqa: S101 - a good response was accepted
                 return info
         raise broken
 
@@ -144,7 +145,7 @@ class WirePlane(WireCalls):
                 raise ValueError("it has no UploadId")
             return MultipartUpload(key=key, upload_id=upload_id)
 
-        # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
+        # A repeat after a lost response would open a second upload; _transfer.cleanup looks for the first.
         call = self.call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
         return await self.ask("create_multipart", call, read, key, options=options)
 
@@ -180,7 +181,7 @@ class WirePlane(WireCalls):
                 raise ValueError("it has no ETag")
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
-        # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
+        # After a lost response a repeat fails: there is no upload any more, or the new object fails the precondition.
         call = self.call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
         return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
 
@@ -288,7 +289,7 @@ class WirePlane(WireCalls):
         await self.ask("delete", call, _nothing, key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each."""
         body = deletion_request(keys)
         headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires it for this request
         call = self.call("POST", self.root or "/", "delete=", headers)
@@ -296,13 +297,13 @@ class WirePlane(WireCalls):
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
+        """Copy, and return the version that was made; a HEAD of the destination gives the new object."""
         headers = self._source(source, if_match) | {**replacing_headers(options), **self._headers.new}
 
         def read(head: AnswerHead, answer: bytes) -> str | None:
@@ -313,14 +314,14 @@ class WirePlane(WireCalls):
         return await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
 
         def read(_: AnswerHead, answer: bytes) -> Part:
             fields = answer_fields(answer, "CopyPartResult")
             if "ETag" not in fields:  # `rclone serve s3` ignores the source, and stores an empty part
                 problem = "the server does not copy parts; it answered without an etag"
-                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+                raise self.bucket.error(UnsupportedError, source.key, "copy_part", problem)
             checksum = fields.get(f"Checksum{(self._row.multipart_checksum or '').upper()}")
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=fields["ETag"], checksum=digest)
@@ -351,8 +352,8 @@ class WirePlane(WireCalls):
             raise self.failed(exc, "presign_post", key) from exc
         return {"url": f"{self.client.origin}{self.root or '/'}", "fields": {"key": key, **fields}}
 
-    def _source(self, source: str, if_match: str | None) -> dict[str, str]:
-        headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}", **self._headers.source}
+    def _source(self, source: ObjectSource, if_match: str | None) -> dict[str, str]:
+        headers = {"x-amz-copy-source": f"{source.bucket}/{encode_path(source.key)}", **self._headers.source}
         if if_match and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers

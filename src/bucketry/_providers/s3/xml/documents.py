@@ -1,10 +1,10 @@
-"""The data plane's XML: a bounded reader of S3's answers, errors and deletions; listing pages are in `listing`.
+"""The data plane's XML: a bounded reader of S3's responses, errors and deletions; listing pages are in `listing`.
 
 The reader uses the standard library's C parser: expat builds C elements, so no Python code runs for each element. It
 takes 2.6 ms for 1,000 keys in 345 KB. With Python functions as handlers expat takes 3.3 ms even if they do nothing;
 with the tree builder's methods as handlers it takes 3.5 ms.
 
-An answer is not trusted. It is read as UTF-8, whatever encoding it declares. A document type is refused, and with it
+A response is not trusted. It is read as UTF-8, whatever encoding it declares. A document type is refused, and with it
 every entity but XML's own five. Bytes, tags and attributes are counted. The tree holds only the child of the root that
 is arriving. The size of that child is limited, and so are its texts and its depth. Nothing recurses.
 """
@@ -23,7 +23,7 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 LARGEST_ANSWER = 16 * MiB  # 1,000 keys of 1,024 bytes, each byte as `&quot;` or `%22`, and other fields: 7 MiB
 LARGEST_CHILD = 64 * KiB  # an entry of a listing is 7 KiB at most
 MOST_MARKUP = 300_000  # `<` and `=` characters: enough for 10,000 entries with every field that S3 sends
-_SLICE = 32 * KiB  # so that a large piece of an answer does not become a large tree
+_SLICE = 32 * KiB  # so that a large piece of a response does not become a large tree
 _DOCUMENT_TYPE = b"<!DOCTYPE"  # no other form is valid: no space, no small letter; other encodings are refused
 _ERROR_FIELDS = ("Code", "Message", "Region", "RequestId")
 _DELETION_FIELDS = ("Key", "Code", "Message")
@@ -31,11 +31,11 @@ _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 
 
 class MalformedXMLError(ValueError):
-    """The answer is not the expected XML: it is cut short, has another root, or exceeds a limit."""
+    """The response is not the expected XML: it is cut short, has another root, or exceeds a limit."""
 
 
 class AnswerIsErrorError(ValueError):
-    """The answer is an `<Error>`: S3 sends it with status 200 if it fails after it began to answer.
+    """The response is an `<Error>`: S3 sends it with status 200 if it fails after it began to answer.
 
     Attributes:
         fields: The same as `error_fields` gives.
@@ -74,7 +74,7 @@ class XMLReader:
         self._markup = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Element]:
-        """Read the next bytes and give the children that they complete; the caller must exhaust the iterator.
+        """Read the next bytes and return the children that they complete; the caller must exhaust the iterator.
 
         Raises:
             MalformedXMLError: The bytes are not XML with one of the roots, or exceed a limit.
@@ -83,7 +83,7 @@ class XMLReader:
             yield from self._read(bytes(memoryview(data)[start : start + _SLICE]))
 
     def close(self) -> Iterator[Element]:
-        """Give the remaining children, after all bytes were fed; the caller must exhaust the iterator.
+        """Return the remaining children, after all bytes were fed; the caller must exhaust the iterator.
 
         Raises:
             MalformedXMLError: The document is not complete.
@@ -96,11 +96,11 @@ class XMLReader:
         yield from self._above[0]
 
     def texts(self, child: Element) -> Iterator[str | None]:
-        """Give the text of the element directly below `child` for each of the `fields`; `None` if it is missing."""
+        """Return the text of the element directly below `child` for each of the `fields`; `None` if it is missing."""
         return map(child.findtext, self._fields)
 
     def name(self, child: Element) -> str:
-        """Give the name of a child of the root.
+        """Return the name of a child of the root.
 
         Raises:
             MalformedXMLError: It is in another namespace. Skipping it could lose an object.
@@ -135,7 +135,7 @@ class XMLReader:
         return complete
 
     def _complete_children(self) -> list[Element]:
-        """Remove the complete children of the root from the tree, and give them: all children but the last."""
+        """Remove the complete children of the root from the tree, and return them: all children but the last."""
         if not len(self._above):
             return []
         root = self._above[0]
@@ -151,7 +151,7 @@ class XMLReader:
 
 
 def error_fields(body: bytes) -> dict[str, str]:
-    """Give the `Code`, `Message`, `Region` and `RequestId` of an `<Error>`, as far as it has them.
+    """Return the `Code`, `Message`, `Region` and `RequestId` of an `<Error>`, as far as it has them.
 
     Returns:
         An empty dictionary if the body is no `<Error>`: it is empty, cut short, or a proxy's page.
@@ -201,7 +201,7 @@ def deletions(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def deletion_request(keys: Sequence[str]) -> bytes:
-    """Give the `<Delete>` document that requests the deletion of `keys`.
+    """Return the `<Delete>` document that requests the deletion of `keys`.
 
     Args:
         keys: Keys that XML can represent: no control characters but tab, line feed and carriage return.

@@ -38,7 +38,7 @@ class EntrySweep:
         self._over = False
 
     def feed(self, data: bytes) -> tuple[Columns, bytes]:
-        """Give the entries that the next bytes complete, and the bytes that the XML reader must read."""
+        """Return the entries that the next bytes complete, and the bytes that the XML reader must read."""
         if self._over:
             return _NOTHING, data
         head = b""
@@ -62,7 +62,7 @@ class EntrySweep:
         return columns, head
 
     def close(self) -> bytes:
-        """Give the remaining bytes for the XML reader, after all bytes were fed."""
+        """Return the remaining bytes for the XML reader, after all bytes were fed."""
         return self._end(self._pending)
 
     def _end(self, rest: bytes) -> bytes:
@@ -71,7 +71,7 @@ class EntrySweep:
 
 
 def _columns(entries: bytes) -> Columns | None:
-    """Give the fields of the entries; `None`: one entry does not have the usual form."""
+    """Return the fields of the entries; `None`: one entry does not have the usual form."""
     if not entries.isascii():
         return None
     split = _ENTRY.split(entries.decode("ascii"))
