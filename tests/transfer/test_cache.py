@@ -313,6 +313,25 @@ class TestGetMany:
             assert await read_all(manager, ["k"], cache) == {"k": b"bytes"}
             assert memory.open == 0
 
+    @pytest.mark.parametrize("size", [SIZE, LARGE])
+    async def test_a_vendor_without_conditional_reads(self, bench: Bench, size: int) -> None:
+        """Where a GET would send the body in any case, a HEAD compares the etag; a changed object costs both."""
+        memory = bench.memory(get_if_match=False)
+        await memory.put("k", noise(size))
+        provider = Recording(memory)
+        manager, cache = bench.manager(provider), cache_in(bench)
+        await read_all(manager, ["k"], cache)
+        fetched = len(provider.asked)
+        assert await read_all(manager, ["k"], cache) == {"k": noise(size)}
+        assert (provider.calls["head"], len(provider.asked)) == (1, fetched)
+        await memory.put("k", noise(size, 2))
+        assert await read_all(manager, ["k"], cache) == {"k": noise(size, 2)}
+        assert (provider.calls["head"], len(provider.asked)) == (2, 2 * fetched)
+        assert set(provider.asked) == {None}
+        await memory.delete("k")
+        with pytest.raises(NotFoundError):
+            await read_all(manager, ["k"], cache)
+
     async def test_the_same_key_in_two_places(self, bench: Bench) -> None:
         """Objects are kept by URL: equal keys below two prefixes do not replace each other."""
         memory = bench.memory()

@@ -14,9 +14,10 @@ from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, Transfe
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
-from bucketry._transfer.many import BatchCollector, collected, get_many, settled
+from bucketry._transfer.many import BatchCollector, collected, settled
 from bucketry._transfer.one.download import Listed
 from bucketry._transfer.one.transfers import ObjectTransfers
+from bucketry._transfer.prefetch import get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
@@ -231,7 +232,8 @@ class TransferManager(ObjectTransfers):
             LocalFileError: The cache cannot be read or written.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one. For a current copy in the cache: 1 request
-            without a body, and none for `cache.max_age` seconds after that.
+            without a body, and none for `cache.max_age` seconds after that. A copy that is not current: 1 HEAD more if
+            not `capabilities.get_if_match`.
         """
         with Facts(self.provider.name, "get_many"):
             refuse_string(keys, self.provider.locate())
