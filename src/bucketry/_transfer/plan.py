@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.config import PART_SIZE
+from bucketry._core.config import PART_SIZE, TransferConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange
+from bucketry._transfer.limits import COPIES
 from bucketry.errors import ConfigError, UnsupportedError
 
+PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
 GROWTH_INTERVAL = 1_000  # parts of a stream of unknown length after which the part size doubles
 
 
@@ -74,6 +76,19 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
     if needed > wanted:
         wanted = min(-(-needed // MiB) * MiB, limits.max_part_size)
     return PartPlan(size, wanted)
+
+
+def single_limit(limits: Capabilities, config: TransferConfig) -> int:
+    """Return the largest size to send in one request; the vendor's limit if there are no multipart uploads."""
+    if not limits.multipart:
+        return limits.max_put_size
+    wanted = config.multipart_threshold
+    if wanted is None:
+        wanted = limits.multipart_threshold
+        if config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
+            wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, config.part_size, "").part_size)
+    single = min(wanted, limits.max_put_size)
+    return min(single, config.memory_budget // COPIES) if limits.buffers_bodies else single
 
 
 def plan_download(size: int, part_size: int | None) -> PartPlan:

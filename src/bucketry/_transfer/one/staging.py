@@ -97,7 +97,9 @@ class StagedFile:
     `async with` makes and removes the staged file in worker threads; all other methods block.
     """
 
-    def __init__(self, path: str | os.PathLike[str], size: int, *, name: str, fsync: bool) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], size: int, *, name: str, fsync: bool, what: str = "the download"
+    ) -> None:
         """Store the arguments; no I/O.
 
         Args:
@@ -105,12 +107,14 @@ class StagedFile:
             size: Bytes to preallocate; 0: none, because all bytes are in memory.
             name: The staged file's name, as `staged_name` gives it.
             fsync: Flush the file to the disk before it is renamed, and its directory afterwards.
+            what: What is written, for error messages.
         """
         self.path = os.fspath(path)
         self.fd = -1
         self._name = name
         self._size = size
         self._fsync = fsync
+        self._what = what
         self._staged: str | None = None
 
     def __enter__(self) -> Self:
@@ -162,9 +166,9 @@ class StagedFile:
             os.replace(self._staged, self.path)
             self._staged = None
             if self._fsync:
-                _sync_directory(os.path.dirname(self.path) or ".")
+                sync_directory(os.path.dirname(self.path) or ".")
         except OSError as exc:
-            raise local_error(exc, self.path, "publishing the download") from exc
+            raise local_error(exc, self.path, f"publishing {self._what}") from exc
 
     def _open(self) -> None:
         check_target(self.path)
@@ -180,7 +184,7 @@ class StagedFile:
             if self._size:
                 self._reserve()
         except OSError as exc:
-            raise local_error(exc, self.path, "staging the download") from exc
+            raise local_error(exc, self.path, f"staging {self._what}") from exc
 
     def _reserve(self) -> None:
         # A full disk is an error before the first request. On a file system without its own disk (memory, network,
@@ -240,7 +244,8 @@ def check_target(path: str) -> None:
         raise LocalFileError(message, path=path)
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
+    """Flush a directory's entries to the disk. Blocks."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

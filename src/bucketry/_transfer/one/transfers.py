@@ -26,6 +26,7 @@ from bucketry._transfer.one.staging import staged_name
 from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
+from bucketry._transfer.plan import single_limit
 from bucketry._transfer.progress import ProgressCallback
 from bucketry.errors import ConfigError
 
@@ -34,7 +35,7 @@ from bucketry.errors import ConfigError
 class ObjectTransfers:
     """The transfers of one object each; `TransferManager` adds those of many objects."""
 
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "download", "download_listed")
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "upload_found", "download", "download_listed")
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
         """Store provider and configuration; no I/O."""
@@ -85,6 +86,45 @@ class ObjectTransfers:
         with Facts(self.provider.name, "upload", key):
             options = write_options(self.provider, key, **write)
             return await self._upload(key, options, progress).of_file(local_path)
+
+    async def upload_found(
+        self,
+        local_path: StrPath,
+        key: str,
+        *,
+        size: int,
+        mtime: int,
+        ctime: int | None = None,
+        progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
+    ) -> TransferResult:
+        """Store exactly the version of a file that a walk found; the counterpart of `download_listed`.
+
+        Args:
+            local_path: A regular file.
+            key: The object.
+            size: The length in bytes that the file must have.
+            mtime: The `st_mtime_ns` that the file must have.
+            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any.
+            progress: Called with `Progress` about 10 times a second at most.
+            **write: Options of the write, see `WriteKeywords`.
+
+        Raises:
+            PreconditionFailedError: The file has another size or time, and nothing was sent; or `if_match` does not
+                hold.
+            StorageError: See `upload`.
+
+        Cost: as `upload`.
+        """
+        with Facts(self.provider.name, "upload", key):
+            upload = self._upload(key, write_options(self.provider, key, **write), progress)
+            upload.found = (size, mtime)
+            upload.found_ctime = ctime
+            return await upload.of_file(local_path)
+
+    def goes_in_parts(self, size: int) -> bool:
+        """Tell whether a file of this size is uploaded in parts."""
+        return size > single_limit(self.provider.capabilities, self.config)
 
     async def upload_stream(
         self,

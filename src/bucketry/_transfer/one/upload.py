@@ -33,13 +33,11 @@ from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.stream import SMALL
 from bucketry._transfer.one.write import CONFLICT, complete_checked, put_settled
-from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
+from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, single_limit, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out, run_workers
-from bucketry.errors import TransientError, UnsupportedError
-
-PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
+from bucketry.errors import PreconditionFailedError, TransientError, UnsupportedError
 
 
 @dataclass(slots=True)
@@ -54,6 +52,8 @@ class UploadTransfer:
         options: Metadata, headers, tags and preconditions.
         token: The write token, the same in every retry.
         progress: The user's callback, or `None`.
+        found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any.
+        found_ctime: The `st_ctime_ns` that the file must have; `None`: any.
         retries: Writes whose outcome was unknown and had to be checked.
     """
 
@@ -64,6 +64,8 @@ class UploadTransfer:
     options: WriteOptions
     token: str
     progress: ProgressCallback | None = None
+    found: tuple[int, int] | None = None
+    found_ctime: int | None = None
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
     _made: ObjectInfo | None = None
@@ -79,6 +81,7 @@ class UploadTransfer:
             opened(os.fspath(local_path), at_once, where, self.limits.batcher) as source,
         ):
             size = source.size
+            self._check_found(source, local_path)
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
             in_parts = size > self._single_limit()
@@ -146,17 +149,20 @@ class UploadTransfer:
         return RetryPolicy.of(self.config)
 
     def _single_limit(self) -> int:
-        """Give the largest size to send in one request: the vendor's limit if there are no multipart uploads."""
-        limits = self.provider.capabilities
-        if not limits.multipart:
-            return limits.max_put_size
-        wanted = self.config.multipart_threshold
-        if wanted is None:
-            wanted = limits.multipart_threshold
-            if self.config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
-                wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
-        single = min(wanted, limits.max_put_size)
-        return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
+        return single_limit(self.provider.capabilities, self.config)
+
+    def _check_found(self, source: Source, local_path: StrPath) -> None:
+        """Refuse a file that changed since it was found.
+
+        Raises:
+            PreconditionFailedError: Its size or one of its times differs.
+        """
+        _, size, mtime, ctime = source.as_of
+        same = self.found in (None, (size, mtime)) and self.found_ctime in (None, ctime)
+        if not same:
+            path = os.fspath(local_path)
+            message = f"{path}: the file changed since it was found; it was not uploaded"
+            raise PreconditionFailedError(message, key=self.key, path=path)
 
     def _check_budget(self, size: int) -> None:
         """Refuse a file that must go in one request whose body does not fit the memory budget.

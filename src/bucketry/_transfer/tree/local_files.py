@@ -66,4 +66,4 @@ def _is_internal(key: str) -> bool:
     if key[start] != ".":
         return False
     name = key[start:]
-    return name[:-1].casefold() == OWN if name[-1] == "/" else is_staged(name)
+    return is_staged(name.rstrip("/")) or name.casefold() == f"{OWN}/"
