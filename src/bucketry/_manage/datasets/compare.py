@@ -9,7 +9,7 @@ from itertools import islice
 
 from bucketry._core.os_errors import local_error
 from bucketry._manage.datasets.local_state import LocalState
-from bucketry._manage.datasets.stored import StoredDataset
+from bucketry._manage.datasets.stored import StoredDataset, directories_of
 from bucketry._manage.datasets.values import DatasetFile
 from bucketry._runtime.walk import FoundFile
 from bucketry._transfer.tree.local_files import walk_to_upload
@@ -46,7 +46,7 @@ class Comparison:
 def compare(
     root: str, wanted: StoredDataset, state: LocalState | None, *, place: str, trust: bool
 ) -> Generator[None, None, Comparison]:
-    """Compare in steps; give the comparison.
+    """Compare in steps; return the comparison.
 
     Args:
         root: The directory; it may be missing.
@@ -101,11 +101,10 @@ def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exa
     if not foreign:
         return
     files = {file.path for file in wanted.info.files}
-    directories = {path[:index] for path in files for index, letter in enumerate(path) if letter == "/"}
+    directories = {above for path in files for above in directories_of(path)}
     for entry in foreign:
         path = entry.rstrip("/")
-        above = (path[:index] for index, letter in enumerate(path) if letter == "/")
-        if path in files or path in directories or any(parent in files for parent in above):
+        if path in files or path in directories or not files.isdisjoint(directories_of(path)):
             message = f"{os.path.join(root, path)}: is in the way of a file of the dataset; move it elsewhere"
             raise InvalidRequestError(message, path=os.path.join(root, path))
 

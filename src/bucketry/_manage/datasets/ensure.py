@@ -24,6 +24,7 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import (
     ChecksumMismatchError,
+    DiskFullError,
     IntegrityError,
     LocalIsADirectoryError,
     NotFoundError,
@@ -67,9 +68,9 @@ class Ensuring:
         await in_thread(self.directory.make)
         async with FileLock(self.directory.lock) as lock:
             # Another process may have changed the directory before the lock was taken.
-            state = await in_thread(self.directory.check, self.place.name)
-            if lock.waited:
-                stored = await self._read(state)
+            now = await in_thread(self.directory.check, self.place.name)
+            if lock.waited or now != state:
+                state, stored = now, await self._read(now)
             comparison = await self._compare(stored, state)
             check_conflicts(self.directory.root, stored, comparison.foreign, exact=self.exact)
             if self._is_done(stored, state, comparison):
@@ -104,6 +105,7 @@ class Ensuring:
                 missing.append(file)
 
         await fan_out(comparison.unknown, read_file, width=os.cpu_count() or 1)
+        await in_thread(self._check_space, missing)
         width = self.place.manager.transfers.config.max_concurrency
         try:
             await fan_out(missing, self._stage, width=width)
@@ -116,6 +118,15 @@ class Ensuring:
         await in_thread(self.directory.remove_staging)
         done = replace(comparison, missing=sorted(missing, key=lambda file: file.path))
         return self._result(stored, done)
+
+    def _check_space(self, missing: list[DatasetFile]) -> None:
+        """Refuse files that do not fit on the disk, before the first of them is downloaded. Blocks."""
+        needed = sum(file.size for file in missing if not os.path.exists(self._staged(file)))
+        status = os.statvfs(self.directory.staging)
+        free = status.f_bavail * status.f_frsize
+        if needed > free:
+            message = f"{self.directory.root}: {needed} bytes are to be downloaded, and the disk has {free} bytes free"
+            raise DiskFullError(message, path=self.directory.root)
 
     def _staged(self, file: DatasetFile) -> str:
         # Named by path and content: what an interrupted call has downloaded is used by the next one.
@@ -144,7 +155,7 @@ class Ensuring:
         await in_thread(os.replace, fresh, staged)
 
     async def _explained(self, error: StorageError, stored: StoredDataset) -> StorageError:
-        """Give the error for a file that was not as the dataset says, with the reason: the dataset changed, or not."""
+        """Return the error for a file that was not as the dataset says: it says whether the dataset has changed."""
         where = f"{self.place.url}: dataset {self.place.name!r}, {error.key}"
         if not isinstance(error, PreconditionFailedError) and stored.info.has_manifest:
             try:
@@ -167,7 +178,7 @@ class Ensuring:
         return PreconditionFailedError(message, key=error.key)
 
     def _publish(self, files: list[DatasetFile], stale: list[str]) -> Generator[None, None, dict[str, tuple[int, int]]]:
-        """Remove stale files and move the staged ones to their places, in steps; give their stamps. Blocks."""
+        """Remove stale files and move the staged ones to their places, in steps; return their stamps. Blocks."""
         root = self.directory.root
         remove_stale(root, stale)
         target = DownloadDirectory(root, "")

@@ -39,7 +39,7 @@ class LocalState:
     stamps: Mapping[str, tuple[int, int]]
 
     def verified(self, place: str) -> dict[str, tuple[str, tuple[int, int]]]:
-        """Give the content and the stamp of each file by its path, for a comparison with a dataset at this URL.
+        """Return the content and the stamp of each file by its path, for a comparison with a dataset at this URL.
 
         The etags of another place are left out, because the same etag may there name other bytes.
         """
@@ -71,7 +71,7 @@ class LocalDirectory:
         self._state = os.path.join(self.own, _STATE)
 
     def check(self, name: str) -> LocalState | None:
-        """Give the state, if the directory can be used for the dataset of this name.
+        """Return the state, if the directory can be used for the dataset of this name.
 
         Raises:
             LocalNotADirectoryError: The path is a file.
@@ -138,7 +138,7 @@ class LocalDirectory:
         shutil.rmtree(self.staging, ignore_errors=True)
 
     def _read(self) -> LocalState | None:
-        """Give the state; `None`: there is none that can be used, so the files have to be read."""
+        """Return the state; `None`: there is none that can be used, so the files have to be read."""
         try:
             with open(self._state, "rb") as file:
                 entries = from_json(file.read(), self._state)

@@ -12,6 +12,7 @@ from bucketry._manage.datasets.publish import Publishing
 from bucketry._manage.datasets.stored import DatasetPlace, dataset_names
 from bucketry._manage.datasets.values import DatasetInfo, DatasetResult
 from bucketry._manage.managed import Managed, check_name
+from bucketry._transfer.listing import as_directory
 from bucketry._transfer.progress import ProgressCallback
 from bucketry.errors import InvalidRequestError
 
@@ -142,15 +143,17 @@ class DatasetMethods(Managed):
         return await self._ensuring(name, local_dir, exact=exact, trust=False, progress=progress)
 
     async def list_datasets(self) -> list[str]:
-        """Give the names of all datasets, sorted, also of those without a manifest.
+        """Return the names of all datasets, sorted, also of those without a manifest.
+
+        Directories whose names the other methods do not accept are left out.
 
         Cost: 1 request for each 1,000 datasets.
         """
         with Facts(self.provider.name, "list_datasets"):
-            return await dataset_names(self, f"{self.datasets_root}/")
+            return [name for name in await dataset_names(self, as_directory(self.datasets_root)) if _is_name(name)]
 
     async def dataset_info(self, name: str) -> DatasetInfo:
-        """Give the files of a dataset, its time and its metadata.
+        """Return the files of a dataset, its time and its metadata.
 
         Args:
             name: The dataset.
@@ -192,7 +195,7 @@ class DatasetMethods(Managed):
                 await self.provider.delete(place.manifest)
 
     def _place(self, name: str) -> DatasetPlace:
-        return DatasetPlace(self, self.datasets_root, check_name("dataset", name))
+        return DatasetPlace(self, as_directory(self.datasets_root), check_name("dataset", name))
 
     async def _ensuring(
         self, name: str, local_dir: StrPath, *, exact: bool, trust: bool, progress: ProgressCallback | None
@@ -200,4 +203,12 @@ class DatasetMethods(Managed):
         place = self._place(name)
         directory = LocalDirectory(local_dir)
         with Facts(self.provider.name, "ensure_dataset" if trust else "download_dataset"):
-            return await Ensuring(place, directory, exact, trust, progress).run()
+            return await Ensuring(place, directory, exact=exact, trust=trust, progress=progress).run()
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_name("dataset", name)
+    except InvalidRequestError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from bucketry._core.mtimes import MTIME, mtime_text
 from bucketry._core.options import WriteKeywords
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.datasets.hashing import hash_file
-from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset, check_paths, write_manifest
+from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset, check_paths, directories_of, write_manifest
 from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
 from bucketry._manage.managed import DATASET_MANIFEST
 from bucketry._manage.overlap import refuse_overlap
@@ -34,6 +34,7 @@ from bucketry.errors import (
     InvalidRequestError,
     PreconditionFailedError,
     StorageError,
+    UnsafeKeyError,
 )
 
 SHA256 = "sha256"
@@ -67,6 +68,7 @@ class Publishing:
         stored = await self.place.objects()
         if before is None:
             before = await self._put(self._info(files), None, complete=False)
+        await self._make_room(files, before.info, stored)
         info = self._info(await self._upload(files, before.info, stored))
         if before.complete and (info.files, info.metadata) == (before.info.files, before.info.metadata):
             return before.info
@@ -75,7 +77,7 @@ class Publishing:
         return info
 
     async def _walk(self) -> list[FoundFile]:
-        """Give the files to upload; refuse what cannot be a file of a dataset before anything is sent."""
+        """Return the files to upload; refuse what cannot be a file of a dataset before anything is sent."""
         entries = await in_thread(walk_to_upload, self.root)
         found: list[FoundFile] = []
         while batch := await in_thread(_take, entries):
@@ -103,16 +105,16 @@ class Publishing:
                 raise InvalidRequestError(message, path=file.path)
 
     async def _before(self) -> StoredDataset | None:
-        """Give the version that is replaced; `None`: there is no manifest."""
+        """Return the version that is replaced; `None`: there is no manifest."""
         try:
             return await self.place.read_manifest()
-        except IntegrityError:  # a manifest that was damaged or tampered with is repaired by a new one
+        except (IntegrityError, UnsafeKeyError):  # a manifest that was damaged or forged is repaired by a new one
             version = (await self.place.manager.provider.head(self.place.manifest)).etag or None
             empty = DatasetInfo(name=self.place.name, prefix=self.place.prefix, files=(), has_manifest=True)
             return StoredDataset(empty, version, complete=False)
 
     async def _hash(self, found: list[FoundFile]) -> list[DatasetFile]:
-        """Give the files with their SHA-256, in the order of their paths."""
+        """Return the files with their SHA-256, in the order of their paths."""
         files: dict[str, DatasetFile] = {}
 
         async def one(entry: FoundFile) -> None:
@@ -124,10 +126,23 @@ class Publishing:
         await fan_out(found, one, width=os.cpu_count() or 1)
         return [files[path] for path in sorted(files)]
 
+    async def _make_room(self, files: list[DatasetFile], before: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
+        """Remove old objects that are in the way of new ones, where a key cannot be both a file and a directory."""
+        if not self.place.manager.provider.capabilities.plain_paths:
+            return
+        paths = {file.path for file in files}
+        directories = {above for path in paths for above in directories_of(path)}
+        in_the_way = [
+            file.path
+            for file in before.files
+            if file.path in directories or not paths.isdisjoint(directories_of(file.path))
+        ]
+        await self._delete(in_the_way, stored)
+
     async def _upload(
         self, files: list[DatasetFile], before: DatasetInfo, stored: Mapping[str, ObjectInfo]
     ) -> list[DatasetFile]:
-        """Upload the files that are not stored yet, many at once; give all with their etags."""
+        """Upload the files that are not stored yet, many at once; return all with their etags."""
         known = {file.path: file for file in before.files}
         uploaded: dict[str, DatasetFile] = {}
 
@@ -140,17 +155,17 @@ class Publishing:
         return [uploaded[file.path] for file in files]
 
     async def _etag_if_stored(self, file: DatasetFile, known: DatasetFile | None, present: ObjectInfo) -> str | None:
-        """Give the etag of the object that has the file's bytes already; `None`: it has not."""
+        """Return the etag of the object that has the file's bytes already; `None`: it has not."""
         if present.size != file.size:
             return None
         if known is not None and known.etag and same_etag(known.etag, present.etag):
-            return present.etag if known.sha256 == file.sha256 else None
+            return known.etag if known.sha256 == file.sha256 else None
         # Not as the manifest says: of an interrupted upload, or of a copy of the bucket, where etags differ.
         head = await self.place.manager.provider.head(present.key)
         return head.etag if head.metadata.get(SHA256) == file.sha256 and head.size == file.size else None
 
     async def _send(self, file: DatasetFile, present: ObjectInfo | None) -> str:
-        """Upload one file, and give the object's etag."""
+        """Upload one file, and return the object's etag."""
         path = os.path.join(self.root, file.path)
         assert file.sha256 is not None  # noqa: S101 - every file was hashed
         assert file.mtime is not None  # noqa: S101 - as above
@@ -201,16 +216,19 @@ class Publishing:
             raise self._lost(DATASET_MANIFEST) from exc
         return StoredDataset(info, made.etag or None, complete=complete)
 
-    async def _remove(self, before: DatasetInfo, now: DatasetInfo, stored: Mapping[str, ObjectInfo]) -> None:
+    async def _remove(self, before: DatasetInfo, now: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
         """Remove the objects of the version before that the new one does not have."""
         kept = {file.path for file in now.files}
-        keys = [self.place.key(file.path) for file in before.files if file.path not in kept]
-        result = await self.place.manager.provider.delete_many(key for key in keys if key in stored)
         try:
-            result.raise_for_failures()
+            await self._delete([file.path for file in before.files if file.path not in kept], stored)
         except StorageError as error:
             error.add_note(f"{self.place.url}: the new version is published; only old objects were not all removed")
             raise
+
+    async def _delete(self, paths: Iterable[str], stored: dict[str, ObjectInfo]) -> None:
+        """Remove those of the objects that are stored."""
+        keys = [key for key in map(self.place.key, paths) if stored.pop(key, None) is not None]
+        (await self.place.manager.provider.delete_many(keys)).raise_for_failures()
 
 
 def _take(entries: Iterator[FoundFile | Unusable]) -> list[FoundFile | Unusable]:

@@ -53,11 +53,11 @@ class DatasetPlace:
 
         Args:
             manager: Has the provider and the transfers.
-            root: The prefix of all datasets, without `/` at the end; it may be empty.
+            root: The prefix of all datasets, with `/` at the end; it may be empty.
             name: The dataset.
         """
         self.manager = manager
-        self.root = f"{root}/" if root else ""
+        self.root = root
         self.name = name
         self.prefix = f"{self.root}{name}/"
         self.manifest = self.prefix + DATASET_MANIFEST
@@ -68,11 +68,11 @@ class DatasetPlace:
         return self.manager.provider.locate(self.prefix)
 
     def key(self, path: str) -> str:
-        """Give the key of a file."""
+        """Return the key of a file."""
         return self.prefix + path
 
     async def read(self) -> StoredDataset:
-        """Give the dataset, by its manifest or by a listing.
+        """Return the dataset, by its manifest or by a listing.
 
         Raises:
             NotFoundError: There is no such dataset, or its first upload has not ended.
@@ -85,7 +85,7 @@ class DatasetPlace:
         return await self.read_listing() if found is None else self.check_complete(found)
 
     async def read_again(self, known: StoredDataset) -> StoredDataset:
-        """Give the dataset, with as few requests as possible if it has not changed since it was read before.
+        """Return the dataset, with as few requests as possible if it has not changed since it was read before.
 
         Cost: 1 request if it has not changed; without a manifest 1 for each 1,000 objects.
         """
@@ -109,7 +109,7 @@ class DatasetPlace:
         return found
 
     async def read_manifest(self, other_than: str | None = None) -> StoredDataset | None:
-        """Give the dataset by its manifest; `None`: it has no manifest.
+        """Return the dataset by its manifest; `None`: it has no manifest.
 
         Raises:
             PreconditionFailedError: The manifest still has the etag `other_than`.
@@ -140,7 +140,7 @@ class DatasetPlace:
         return StoredDataset(info, version, complete=entries.text("state") == "complete")
 
     async def read_listing(self) -> StoredDataset:
-        """Give the dataset as the objects below its prefix; if there is a manifest now, by the manifest.
+        """Return the dataset as the objects below its prefix; if there is a manifest now, by the manifest.
 
         Raises:
             NotFoundError: There is no object.
@@ -164,7 +164,7 @@ class DatasetPlace:
         return StoredDataset(DatasetInfo(name=self.name, prefix=self.prefix, files=files, has_manifest=False))
 
     async def objects(self) -> dict[str, ObjectInfo]:
-        """Give the objects below the prefix by key, in the order of their keys, with the manifest.
+        """Return the objects below the prefix by key, in the order of their keys, with the manifest.
 
         Cost: 1 request for each 1,000 objects; memory for all of them.
         """
@@ -175,7 +175,7 @@ class DatasetPlace:
         check_paths(paths, self.url)
 
     async def missing(self) -> NotFoundError:
-        """Give the error for a dataset that does not exist; it names similar ones."""
+        """Return the error for a dataset that does not exist; it names similar ones."""
         message = f"{self.url}: there is no dataset {self.name!r}"
         try:
             near = get_close_matches(self.name, await dataset_names(self.manager, self.root))
@@ -187,7 +187,7 @@ class DatasetPlace:
 
 
 async def dataset_names(manager: Managed, root: str) -> list[str]:
-    """Give the names of all datasets, sorted.
+    """Return the names of all datasets, sorted.
 
     Args:
         manager: Has the provider.
@@ -199,8 +199,13 @@ async def dataset_names(manager: Managed, root: str) -> list[str]:
     return [entry.prefix[len(root) : -1] async for entry in found if isinstance(entry, CommonPrefix)]
 
 
+def directories_of(path: str) -> list[str]:
+    """Return the directories above a path, the highest first: of `"a/b/c"`, `["a", "a/b"]`."""
+    return [path[:index] for index, letter in enumerate(path) if letter == "/"]
+
+
 def write_manifest(info: DatasetInfo, *, complete: bool = True) -> bytes:
-    """Give the manifest of a dataset.
+    """Return the manifest of a dataset.
 
     Args:
         info: The dataset; it has a time.
