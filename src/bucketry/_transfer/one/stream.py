@@ -118,6 +118,7 @@ class ResumingStream:
             except InvalidRangeError as refused:
                 await self._decide_by_head(refused)
         except StorageError as error:
+            await self.close()  # the body is open if the provider ignored a condition
             filled(error, self._provider.name, "get", self._key)
             raise
         return self

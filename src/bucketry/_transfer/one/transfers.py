@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import ClassVar, Unpack
 
 from bucketry._core.config import TransferConfig
@@ -13,7 +15,9 @@ from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
+from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.limits import Limits, check_connections, default_config
+from bucketry._transfer.one.cached import cached_path
 from bucketry._transfer.one.copy import CopyOptions, copy, copy_between, copy_listed, same_server
 from bucketry._transfer.one.download import DownloadTransfer, Listed
 from bucketry._transfer.one.parts import OpenUpload, adopt, start
@@ -200,6 +204,25 @@ class ObjectTransfers:
             )
             return await self._download(listed.key, progress).of_listed(entry, path)
 
+    async def cached(self, key: str, cache: ObjectCache) -> Path:
+        """Give the path of a current copy of the object in a local cache; fetch the object if there is none.
+
+        If several tasks or processes miss the same object at the same time, one fetches it and the others wait. Do not
+        change the file. It is the most recently used one now, so it stays until other objects need its space. If it is
+        open when it is removed, it can be read to its end.
+
+        Raises:
+            NotFoundError: There is no such object; its copy is removed.
+            InvalidRequestError: The object is larger than `cache.max_bytes`.
+            UnsupportedError: The provider sends no etag for the object.
+            PreconditionFailedError: The object was replaced while it was fetched.
+            LocalFileError: The cache cannot be read or written.
+
+        Cost: 1 HEAD, and none for `cache.max_age` seconds after that. If the copy is not current, as `download_listed`
+            in addition.
+        """
+        return await cached_path(self.provider, cache, key, partial(self._staged_download, key))
+
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
 
@@ -301,3 +324,6 @@ class ObjectTransfers:
 
     def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
         return DownloadTransfer(self.provider, self.config, self._limits.get(), key, staged_name(), progress)
+
+    def _staged_download(self, key: str, name: str) -> DownloadTransfer:
+        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, name)
