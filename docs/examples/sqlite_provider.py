@@ -8,7 +8,7 @@ import json
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,14 @@ from bucketry import Capabilities, ObjectInfo, StorageError, StorageProviderFact
 from bucketry.errors import NotFoundError
 from bucketry.providers import (
     Body,
+    BytesBody,
     ListPage,
     ReadOptions,
     StorageProvider,
     WriteOptions,
     check_key,
     cut_range,
+    in_thread,
     judge_read,
     last_seen,
     read_body,
@@ -31,11 +33,12 @@ from bucketry.providers import (
 )
 
 T = TypeVar("T")
-TABLE = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, size, etag, modified, kept, data BLOB)"
-READING = "SELECT key, size, etag, modified, kept, rowid FROM objects WHERE key = ?"
+OPENING = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, size, etag, modified, rest, data BLOB); BEGIN"
+FINDING = "SELECT rowid, key, size, etag, modified, rest FROM objects WHERE key = ?"
+STORING = "REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)"
+DELETING = "DELETE FROM objects WHERE key = ?"
 LISTING = "SELECT key, size, etag, modified FROM objects WHERE key > ? AND substr(key, 1, ?) = ? ORDER BY key"
 WHOLE = ReadOptions()
-KEPT = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language", "storage_class")
 
 
 class SqliteProvider(StorageProvider):
@@ -44,9 +47,7 @@ class SqliteProvider(StorageProvider):
     name = "sqlite"
     capabilities = Capabilities(max_object_size=10**9, max_put_size=10**9, get_if_match=True)
 
-    def __init__(
-        self, config: Mapping[str, Any], *, pool: object = None, transfer: TransferConfig | None = None
-    ) -> None:
+    def __init__(self, config: dict[str, Any], *, pool: object = None, transfer: TransferConfig | None = None) -> None:
         self._path = str(config["path"])  # no I/O in a constructor
         super().__init__(transfer)
 
@@ -54,29 +55,28 @@ class SqliteProvider(StorageProvider):
         return f"sqlite://{self._path}/{key}"
 
     async def connect(self) -> None:
-        await self._run("SELECT 1")
+        await in_thread(self._run, lambda _: None)  # opens the file and makes the table
 
     async def disconnect(self) -> None:
         pass  # nothing stays open
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        return (await self._read(key, None))[0]
+        return await in_thread(self._run, lambda connection: self._find(connection, key)[1])
 
     @asynccontextmanager
-    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[SqliteBody]:
-        yield SqliteBody(*await self._read(key, options))
+    async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BytesBody]:
+        yield await in_thread(self._run, lambda connection: self._read(connection, key, options))
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         check_key(key, self.capabilities, self.locate())
-        data = await asyncio.to_thread(read_body, body, self.locate(key))
-        kept = json.dumps({name: getattr(options, name) for name in KEPT} | {"metadata": dict(options.metadata)})
-        row = (key, len(data), f'"{uuid.uuid4().hex}"', str(datetime.now(UTC)), kept)
-        await self._run("REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", *row, data)
-        return self._info(*row)
+        data = await in_thread(read_body, body, self.locate(key))
+        facts = (key, len(data), f'"{uuid.uuid4().hex}"', str(datetime.now(UTC)), json.dumps(options.properties()))
+        await in_thread(self._run, lambda connection: connection.execute(STORING, (*facts, data)))
+        return self._info(*facts)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
         check_key(remote_path, self.capabilities, self.locate())
-        await self._run("DELETE FROM objects WHERE key = ?", remote_path)
+        await in_thread(self._run, lambda connection: connection.execute(DELETING, (remote_path,)))
 
     async def list_page(
         self,
@@ -87,61 +87,38 @@ class SqliteProvider(StorageProvider):
         token: str | None = None,
     ) -> ListPage:
         after = last_seen(start_after, token)
-        found = await self._run(LISTING, after, len(prefix), prefix)
-        objects = (self._info(*row) for row in found)
-        limit = self.capabilities.max_list_keys
-        return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
 
-    def _info(self, key: str, size: int, etag: str, modified: str, kept: str = "{}") -> ObjectInfo:
-        when = datetime.fromisoformat(modified)
-        return ObjectInfo(key=key, size=size, etag=etag, last_modified=when, **json.loads(kept))
+        def page(connection: sqlite3.Connection) -> ListPage:
+            objects = (self._info(*row) for row in connection.execute(LISTING, (after, len(prefix), prefix)))
+            limit = self.capabilities.max_list_keys
+            return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
 
-    async def _read(self, key: str, options: ReadOptions | None) -> tuple[ObjectInfo, bytes]:
-        def read(connection: sqlite3.Connection) -> tuple[ObjectInfo, bytes]:
-            connection.execute("BEGIN")  # facts and bytes are of one version
-            for *facts, rowid in connection.execute(READING, (key,)):
-                info = self._info(*facts)
-                if options is None:
-                    return info, b""
-                judge_read(info, options, self.locate(key))
-                wanted = cut_range(info, options.byte_range, self.locate(key))
-                with connection.blobopen("objects", "data", rowid, readonly=True) as data:
-                    data.seek(wanted.start)
-                    return info, data.read(wanted.size)  # reads only these; substr() would load the whole object
-            raise NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
+        return await in_thread(self._run, page)
 
+    def _info(self, key: str, size: int, etag: str, when: str, rest: str = "{}") -> ObjectInfo:
+        return ObjectInfo(key=key, size=size, etag=etag, last_modified=datetime.fromisoformat(when), **json.loads(rest))
+
+    def _find(self, connection: sqlite3.Connection, key: str) -> tuple[int, ObjectInfo]:
         check_key(key, self.capabilities, self.locate())
-        return await self._connected(read)
+        for rowid, *facts in connection.execute(FINDING, (key,)):
+            return rowid, self._info(*facts)
+        raise NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
 
-    async def _run(self, statement: str, *values: object) -> list[Any]:
-        return await self._connected(lambda connection: connection.execute(statement, values).fetchall())
+    def _read(self, connection: sqlite3.Connection, key: str, options: ReadOptions) -> BytesBody:
+        rowid, info = self._find(connection, key)
+        judge_read(info, options, self.locate(key))
+        wanted = cut_range(info, options.byte_range, self.locate(key))
+        with connection.blobopen("objects", "data", rowid, readonly=True) as data:
+            data.seek(wanted.start)
+            return BytesBody(info, data.read(wanted.size))  # loads only these; substr() would load the whole object
 
-    async def _connected(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def run() -> T:
-            with closing(sqlite3.connect(self._path, timeout=60)) as connection, connection:
-                connection.execute(TABLE)
-                return work(connection)
-
+    def _run(self, request: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await asyncio.to_thread(run)
+            with closing(sqlite3.connect(self._path, timeout=60)) as connection, connection:
+                connection.executescript(OPENING)
+                return request(connection)  # in one transaction: what it reads is of one version
         except sqlite3.Error as error:
             raise StorageError(f"{self.locate()}: {error}") from error
-
-
-class SqliteBody:
-    """The open body of one read: its bytes are here already, so one chunk is enough."""
-
-    verified = None  # no checksum is stored
-
-    def __init__(self, info: ObjectInfo, data: bytes) -> None:
-        self.info, self._data = info, data
-
-    async def read(self) -> bytes:
-        return self._data
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        if self._data:
-            yield self._data
 
 
 # --8<-- [end:provider]

@@ -1,6 +1,6 @@
 """bucketry: asynchronous object storage with one interface for the buckets of five clouds and the local disk.
 
-Names are loaded on first use: `import bucketry` is cheap, and a program that uses only the local disk never loads an
+Names are loaded on first use. So `import bucketry` is fast, and a program that uses only the local disk never loads an
 S3 client.
 """
 
@@ -95,7 +95,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker would conclude that every name exists
+if not TYPE_CHECKING:  # because of `__getattr__`, a type checker would accept every name
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
         """Load the module of a public name when it is first used."""

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from bucketry._core.values import MultipartUpload as MultipartUpload
     from bucketry._core.values import Part as Part
     from bucketry._core.values import VersionPage as VersionPage
+    from bucketry._providers.stored.bodies import BytesBody as BytesBody
     from bucketry._providers.stored.listing import last_seen as last_seen
     from bucketry._providers.stored.listing import take_page as take_page
     from bucketry._runtime.file_bodies import read_body as read_body
+    from bucketry._runtime.threads import in_thread as in_thread
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
     from bucketry.providers.local import LocalProvider as LocalProvider
     from bucketry.providers.memory import MemoryProvider as MemoryProvider
@@ -52,6 +54,7 @@ _HOMES = {
     "BackblazeProvider": "providers.s3",
     "Body": "_core.values",
     "BodyReader": "_core.requests",
+    "BytesBody": "_providers.stored.bodies",
     "CloudflareR2ConfigDict": "_core.config_dicts",
     "CloudflareR2Provider": "providers.s3",
     "DigitalOceanConfigDict": "_core.config_dicts",
@@ -83,6 +86,7 @@ _HOMES = {
     "check_key": "_core.checks",
     "check_tags": "_core.checks",
     "cut_range": "_core.conditions",
+    "in_thread": "_runtime.threads",
     "judge_read": "_core.conditions",
     "judge_write": "_core.conditions",
     "last_seen": "_providers.stored.listing",
@@ -95,6 +99,7 @@ __all__ = [
     "BackblazeProvider",
     "Body",
     "BodyReader",
+    "BytesBody",
     "CloudflareR2ConfigDict",
     "CloudflareR2Provider",
     "DigitalOceanConfigDict",
@@ -126,6 +131,7 @@ __all__ = [
     "check_key",
     "check_tags",
     "cut_range",
+    "in_thread",
     "judge_read",
     "judge_write",
     "last_seen",
@@ -134,7 +140,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker would conclude that every name exists
+if not TYPE_CHECKING:  # because of `__getattr__`, a type checker would accept every name
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
         """Load the module of a public name when it is first used."""

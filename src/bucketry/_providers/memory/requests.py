@@ -1,13 +1,13 @@
-"""A dictionary as object storage: it keeps the contract of a bucket, for tests and small caches.
+"""A dictionary as object storage, with the same contract as a bucket, for tests and small caches.
 
-For one process and one event loop only. Code that changes the dictionary never awaits, so it needs no lock.
+One process and one event loop use it. Code that changes the dictionary never awaits, so it needs no lock.
 """
 
 from __future__ import annotations
 
 import secrets
 from bisect import bisect_left, insort
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,7 +36,6 @@ from bucketry._core.values import (
 )
 from bucketry._providers.memory.bytes import (
     CHECKSUM,
-    CHUNK,
     Content,
     SortedObjects,
     StoredObject,
@@ -44,6 +43,7 @@ from bucketry._providers.memory.bytes import (
     join,
     take_in,
 )
+from bucketry._providers.stored.bodies import BytesBody
 from bucketry._providers.stored.listing import last_seen, take_page
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
 from bucketry._runtime.threads import in_steps, in_thread
@@ -57,7 +57,7 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
-_HASHED_ON_LOOP = 64 * KiB  # hashing more bytes would block the loop for longer than a switch to a thread takes
+_HASHED_ON_LOOP = 64 * KiB  # hashing a larger body on the loop takes longer than a switch to a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Upload:
 
 @fills_in_facts
 class MemoryRequests(ObjectRequests):
-    """The requests of objects in memory; each instance has its own objects, at first none."""
+    """The requests of objects in memory. Each instance has its own objects, and begins without objects."""
 
     def __init__(self, config: MemoryConfig, vendor: Vendor) -> None:
         """Start without objects."""
@@ -79,7 +79,7 @@ class MemoryRequests(ObjectRequests):
         self._uploads: dict[str, _Upload] = {}
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to pickle: a copy would not share the objects.
+        """Refuse to pickle, because a copy would not share the objects.
 
         Raises:
             UnsupportedError: Always.
@@ -99,23 +99,23 @@ class MemoryRequests(ObjectRequests):
         return self._vendor.capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give `memory:///key`."""
+        """Return `memory:///key`."""
         return f"memory:///{key}"
 
     async def connect(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because there is no connection."""
 
     async def disconnect(self) -> None:
-        """Do nothing: the objects stay as long as the instance exists."""
+        """Do nothing, because the objects stay as long as the instance exists."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        del version_id  # always None: the row has no versions
+        del version_id  # always None, because the row has no versions
         return self._get(key).info
 
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         stored, wanted = self._read(key, options)
-        yield _MemoryBody(stored, wanted)
+        yield BytesBody(stored.info, stored.data, wanted)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         stored, wanted = self._read(key, options)
@@ -141,7 +141,7 @@ class MemoryRequests(ObjectRequests):
         return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        del version_id  # as above
+        del version_id  # always None, because the row has no versions
         self._check(remote_path)
         if self._objects.pop(remote_path, None) is not None:
             del self._keys[bisect_left(self._keys, remote_path)]
@@ -171,7 +171,7 @@ class MemoryRequests(ObjectRequests):
         if options is None:
             options = WriteOptions.like(stored.info, tags=stored.tags)
         elif not options.tags:
-            options = replace(options, tags=stored.tags)  # as S3: only tags replace tags
+            options = replace(options, tags=stored.tags)  # as on S3, a copy keeps the tags unless it gets new tags
         content = await self._take(stored.data, self.locate(source))
         return self._publish(destination, content, f'"{content.md5.hex()}"', options)
 
@@ -208,7 +208,7 @@ class MemoryRequests(ObjectRequests):
 
         Args:
             upload: The open upload.
-            parts: Every part, any order.
+            parts: Every part, in any order.
             options: Only the preconditions are used here.
             checksum: CRC-32 of the whole object, in hex.
 
@@ -218,7 +218,7 @@ class MemoryRequests(ObjectRequests):
             PreconditionFailedError: `if_match` does not hold.
             IntegrityError: The object's CRC-32 is not `checksum`; the upload stays open.
 
-        Cost: the parts are joined in a worker thread, so for a moment the bytes are in memory twice.
+        Cost: the parts are joined in a worker thread; meanwhile the bytes are in memory twice.
         """
         where = self.locate(upload.key)
         found = self._find(upload)
@@ -231,7 +231,7 @@ class MemoryRequests(ObjectRequests):
         whole = await in_thread(join, chosen)
         if checksum is not None and checksum.lower() != whole.crc32:
             raise IntegrityError(f"{where}: the parts have CRC-32 {whole.crc32}, not {checksum}; nothing was stored")
-        self._find(upload)  # it may have been aborted while the parts were joined
+        self._find(upload)  # raises an error if the upload was aborted while the parts were joined
         written = replace(found.options, if_none_match=options.if_none_match, if_match=options.if_match)
         info = self._publish(upload.key, whole, f'"{whole.md5.hex()}-{len(chosen)}"', written)
         del self._uploads[upload.upload_id]
@@ -286,41 +286,18 @@ class MemoryRequests(ObjectRequests):
     def _publish(self, key: str, content: Content, etag: str, options: WriteOptions) -> ObjectInfo:
         old = self._objects.get(key)
         judge_write(None if old is None else old.info.etag, options, key=key, where=self.locate(key))
+        properties = options.properties()
+        properties["content_type"] = options.content_type or "application/octet-stream"
+        properties["metadata"] = MappingProxyType(properties["metadata"])
         info = ObjectInfo(
             key=key,
             size=len(content.data),
             etag=etag,
             last_modified=datetime.now(UTC),
-            content_type=options.content_type or "application/octet-stream",
-            storage_class=options.storage_class,
-            metadata=MappingProxyType(dict(options.metadata)),
-            cache_control=options.cache_control,
-            content_disposition=options.content_disposition,
-            content_encoding=options.content_encoding,
-            content_language=options.content_language,
             checksums=MappingProxyType({CHECKSUM: content.crc32}),
+            **properties,
         )
         if old is None:
             insort(self._keys, key)
         self._objects[key] = StoredObject(info, content.data, dict(options.tags))
         return info
-
-
-class _MemoryBody:
-    """The open body of an object in memory."""
-
-    verified = None  # the bytes never leave this process
-
-    def __init__(self, stored: StoredObject, wanted: ByteRange) -> None:
-        self.info = stored.info
-        self._data = stored.data
-        self._wanted = wanted
-
-    async def read(self) -> bytes:
-        """Give the whole body in one piece."""
-        return self._data[self._wanted.start : self._wanted.end]
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of 1 MiB."""
-        for start in range(self._wanted.start, self._wanted.end, CHUNK):
-            yield self._data[start : min(start + CHUNK, self._wanted.end)]
