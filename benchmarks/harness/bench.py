@@ -201,8 +201,9 @@ def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[B
             path.chmod(0o755)  # the limit server's workers may be another user
             return path
 
-        big = 3 * max(scale.download, scale.upload, scale.tree_size)
-        yield Bench(scale, pythons, server, room(big), room(big + scale.huge + GiB), stack)
+        big = 3 * max(scale.download, scale.upload)
+        usual = max(big, 3 * scale.tree_size)  # the tree, and what is stored of it, with some room
+        yield Bench(scale, pythons, server, room(usual), room(big + scale.huge + GiB), stack)
 
 
 def clean_environment() -> dict[str, str]:
