@@ -31,7 +31,7 @@ def store(*, create_only: bool = True, **row: Any) -> MemoryProvider:
 class Models(ModelMethods):
     """The methods under test, with short waits."""
 
-    model_config = ModelConfig(claim_delay=0.001)
+    model_config = ModelConfig(collision_delay=0.001)
 
 
 def write_model(directory: Path, **files: bytes) -> Path:

@@ -3,7 +3,7 @@
 A version exists as soon as its manifest exists, and two backups may want the same name at once.
 
 **Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
-succeeds; the others take the next number, or raise `AlreadyExistsError` if the version's name was given.
+succeeds; the others wait for a short random time and take the next number, or raise `AlreadyExistsError` if the version's name was given.
 
 **Elsewhere,** a backup first claims the name:
 
@@ -80,9 +80,8 @@ async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str
         collisions[name] += 1
         if draft.version and (outcome == "exists" or collisions[name] == _ATTEMPTS_AT_A_NAME):
             raise version_exists(model, name)
-        if outcome == "claimed":
-            longest = model.config.claim_delay * 2 ** min(collisions.total() - 1, _MOST_DOUBLINGS)
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+        longest = model.config.collision_delay * 2 ** min(collisions.total() - 1, _MOST_DOUBLINGS)
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
 
 
 def version_exists(model: StoredModel, version: str) -> AlreadyExistsError:

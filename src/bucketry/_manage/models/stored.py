@@ -39,14 +39,14 @@ class ModelConfig:
         lease_duration: Seconds without a sign of life after which a prune takes a backup for dead, and may remove what
             it has uploaded. A live backup renews its lease three times in this time. 15 minutes: longer than any
             outage that the retries of a request survive, and short enough for a prune on the next day, or hour.
-        claim_delay: Where there are no create-only writes: the longest first wait in seconds after several backups
-            wanted the same version at once; it grows with each collision. 0.1: some round trips to a cloud.
+        collision_delay: The longest first wait in seconds after several backups wanted the same version at once; it
+            grows with each collision. 0.1: some round trips to a cloud.
         dead_prune: Seconds after which the record of a prune is removed. It protects backups from a prune that was
             suspended, such as on a closed laptop, and goes on later. 7 days.
     """
 
     lease_duration: float = 900.0
-    claim_delay: float = 0.1
+    collision_delay: float = 0.1
     dead_prune: float = 7 * 24 * 3600.0
 
 
