@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -173,12 +172,13 @@ async def test_two_first_uploads_exclude_each_other(tmp_path: Path, nth: int) ->
     other = write_tree(tmp_path / "other", {path: data + b"other" for path, data in FILES.items()})
 
     async def interfere() -> None:
-        with suppress(PreconditionFailedError):
-            await bench.upload_dataset("d", other)
+        await bench.upload_dataset("d", other)
 
     source = write_tree(tmp_path / "source", FILES)
     with pytest.raises(PreconditionFailedError, match="another upload of it is under way"):
         await bench.with_faults(Fault(operation="put_object", nth=nth, hook=interfere)).upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == read_tree(other)
 
 
 async def test_two_uploads_of_a_new_version(tmp_path: Path) -> None:
