@@ -1,4 +1,4 @@
-"""Uploads one local file, or one stream, to one object: plan, workers, complete, verify. Counterpart of `download`."""
+"""Uploads one local file or one stream to one object: plan, workers, complete, verify. `download` is similar."""
 
 from __future__ import annotations
 
@@ -33,13 +33,11 @@ from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.stream import SMALL
 from bucketry._transfer.one.write import CONFLICT, complete_checked, put_settled
-from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, stream_part_size
+from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, single_limit, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.sources import Slicer, Source, opened
 from bucketry._transfer.workers import fan_out, run_workers
-from bucketry.errors import TransientError, UnsupportedError
-
-PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
+from bucketry.errors import PreconditionFailedError, TransientError, UnsupportedError
 
 
 @dataclass(slots=True)
@@ -54,7 +52,9 @@ class UploadTransfer:
         options: Metadata, headers, tags and preconditions.
         token: The write token, the same in every retry.
         progress: The user's callback, or `None`.
-        retries: Writes whose outcome was unknown and had to be checked.
+        found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any.
+        found_ctime: The `st_ctime_ns` that the file must have; `None`: any.
+        retries: The number of writes whose outcome was unknown and had to be checked, and of uploads begun again.
     """
 
     provider: ObjectRequests
@@ -64,6 +64,8 @@ class UploadTransfer:
     options: WriteOptions
     token: str
     progress: ProgressCallback | None = None
+    found: tuple[int, int] | None = None
+    found_ctime: int | None = None
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
     _made: ObjectInfo | None = None
@@ -79,6 +81,7 @@ class UploadTransfer:
             opened(os.fspath(local_path), at_once, where, self.limits.batcher) as source,
         ):
             size = source.size
+            self._check_found(source, local_path)
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
             in_parts = size > self._single_limit()
@@ -100,9 +103,10 @@ class UploadTransfer:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length, with bounded memory: one request if it fits one part, else parts.
+        """Upload an iterable of unknown length: in one request if it fits in one part, else in parts.
 
-        If the provider has no multipart uploads, the whole iterable must fit one request and the memory budget.
+        The memory is bounded. If the provider has no multipart uploads, all bytes must fit in one request and in the
+        memory budget.
         """
         started = time.monotonic()
         limits = self.provider.capabilities
@@ -146,23 +150,26 @@ class UploadTransfer:
         return RetryPolicy.of(self.config)
 
     def _single_limit(self) -> int:
-        """Give the largest size to send in one request: the vendor's limit if there are no multipart uploads."""
-        limits = self.provider.capabilities
-        if not limits.multipart:
-            return limits.max_put_size
-        wanted = self.config.multipart_threshold
-        if wanted is None:
-            wanted = limits.multipart_threshold
-            if self.config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
-                wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, self.config.part_size, "").part_size)
-        single = min(wanted, limits.max_put_size)
-        return min(single, self.config.memory_budget // COPIES) if limits.buffers_bodies else single
+        return single_limit(self.provider.capabilities, self.config)
 
-    def _check_budget(self, size: int) -> None:
-        """Refuse a file that must go in one request whose body does not fit the memory budget.
+    def _check_found(self, source: Source, local_path: StrPath) -> None:
+        """Refuse a file that changed since it was found.
 
         Raises:
-            UnsupportedError: It does not fit, and there are no multipart uploads.
+            PreconditionFailedError: Its size or one of its times differs.
+        """
+        _, size, mtime, ctime = source.as_of
+        same = self.found in (None, (size, mtime)) and self.found_ctime in (None, ctime)
+        if not same:
+            path = os.fspath(local_path)
+            message = f"{path}: the file changed since it was found; it was not uploaded"
+            raise PreconditionFailedError(message, key=self.key, path=path)
+
+    def _check_budget(self, size: int) -> None:
+        """Raise an error for a file that must go in one request, but does not fit in the memory budget.
+
+        Raises:
+            UnsupportedError: The file does not fit, and there are no multipart uploads.
         """
         if not self.provider.capabilities.multipart and self._memory(size) > self.config.memory_budget:
             message = (
@@ -173,15 +180,15 @@ class UploadTransfer:
             raise UnsupportedError(message, key=self.key)
 
     def _memory(self, size: int) -> int:
-        """Give the bytes that sending a body of `size` holds in memory."""
+        """Return the bytes of memory that sending a body of `size` bytes needs."""
         return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
     def _part_memory(self, size: int) -> int:
-        """Give the bytes that sending a part of `size` from a file holds in memory."""
+        """Return the bytes of memory that sending a part of `size` bytes from a file needs."""
         return self._memory(size) if self.provider.capabilities.buffers_parts else min(size, MiB)
 
     async def _put(self, body: Body) -> ObjectInfo:
-        """Send the body in one request; the caller holds its memory."""
+        """Send the body in one request; the caller has taken the memory for the body from the budget."""
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
             info, self.retries = await put_settled(
@@ -227,7 +234,7 @@ class UploadTransfer:
             meter.add(byte_range.size)
 
     async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        """Upload a stream whose first part is in `waiting`; free the memory of waiting parts at the end."""
+        """Upload a stream whose first part is in `waiting`; give back the memory of waiting parts at the end."""
         try:
             return await self._all_stream_parts(source, waiting, meter)
         finally:
@@ -255,7 +262,7 @@ class UploadTransfer:
                 raise
 
     async def _cut(self, source: Slicer, waiting: list[_StreamPart]) -> AsyncGenerator[_StreamPart, None]:
-        """Give the waiting parts, then cut the stream into more parts; the caller frees each part's memory."""
+        """Yield the waiting parts, then cut the stream into more parts; the caller gives back each part's memory."""
         number = len(waiting)
         while waiting:
             yield waiting.pop(0)
@@ -314,7 +321,7 @@ class UploadTransfer:
 
 @dataclass(frozen=True, slots=True)
 class _StreamPart:
-    """A part of a stream, and the bytes of memory that it holds."""
+    """A part of a stream, and the bytes that it has taken from the memory budget."""
 
     number: int
     data: bytes

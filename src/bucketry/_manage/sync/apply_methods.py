@@ -1,0 +1,272 @@
+"""The methods of a StorageManager that apply plans: `apply`, `apply_each`, `sync` and `sync_to`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+
+from bucketry._core.facts import Facts
+from bucketry._core.provider import StrPath
+from bucketry._manage.sync.apply import Applier
+from bucketry._manage.sync.methods import SyncMethods
+from bucketry._manage.sync.moves import Copies, Downloads, Moves, Uploads
+from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
+from bucketry._manage.sync.results import Outcome, ReportCollector
+from bucketry._manage.sync.saved import SyncPlan
+from bucketry._manage.sync.values import Compare, Direction, SyncReport
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import as_directory
+from bucketry.errors import InvalidRequestError
+from bucketry.providers.provider import StorageProvider
+
+_log = logging.getLogger("bucketry")
+
+
+class ApplyMethods(SyncMethods):
+    """Plans of a sync, and their application."""
+
+    async def apply(
+        self,
+        plan: SyncPlan,
+        *,
+        other: StorageProvider | None = None,
+        progress: SyncProgressCallback | None = None,
+    ) -> SyncReport:
+        """Do what a plan says; an entry that changed since the plan was made is left as it is, and reported.
+
+        Transfers come first, several at once; if one fails, the others continue. Each is made only if its source and
+        its target still have the states that the plan saw. Deletions are made only after all transfers succeeded, and
+        only of entries that are still as the plan saw them. If they are withheld, the report says so.
+
+        A plan can be applied again after an interruption: what is done already is not transferred again. It is
+        recognised by the source's size and time. After the deletions in a local directory, the directories that became
+        empty because of them are removed.
+
+        Uploads keep the file's time in the metadata `mtime`, as rclone does. Downloads set the file's time.
+
+        A file is checked just before the rename that replaces it. An object is protected by a condition of the write
+        where the provider enforces it (`capabilities.put_if_match` and its neighbours). Elsewhere, and before
+        deletions, a HEAD just before compares it; a write in between by another program is then not noticed.
+
+        Args:
+            plan: From `plan_sync`, `plan_sync_to` or `SyncPlan.load`.
+            other: The target of a plan of `plan_sync_to`.
+            progress: Called with `SyncProgress` about 10 times a second at most.
+
+        Returns:
+            The counts, and every entry that was skipped, had changed or failed.
+
+        Raises:
+            InvalidRequestError: The plan was made for another provider, bucket or prefix, or deletes more than its
+                `max_delete`; nothing was changed.
+
+        Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that no condition protects
+        or that goes in parts. Memory grows only with the number of problems.
+        """
+        started = time.monotonic()
+        collector = ReportCollector(plan.summary)
+        async with aclosing(self.apply_each(plan, other=other, progress=progress)) as outcomes:
+            async for path, outcome in outcomes:
+                collector.note(path, outcome)
+        report = collector.report(time.monotonic() - started)
+        _log.info(
+            "sync: %s -> %s: %d transferred, %d deleted, %d done before, %d skipped, %d changed, %d failed%s",
+            plan.header.source,
+            plan.header.target,
+            report.transferred,
+            report.deleted,
+            report.already_done,
+            len(report.skipped),
+            len(report.changed),
+            len(report.failed),
+            ", deletions withheld" if report.deletions_withheld else "",
+        )
+        return report
+
+    def apply_each(
+        self,
+        plan: SyncPlan,
+        *,
+        other: StorageProvider | None = None,
+        progress: SyncProgressCallback | None = None,
+    ) -> AsyncGenerator[Outcome, None]:
+        """Do what `apply` does, and iterate over `(path, result or error)` as the actions finish.
+
+        Every action of the plan has exactly one outcome. `PreconditionFailedError` means that an entry changed since
+        the plan was made. If the consumer is slow, the work waits for it. Use `contextlib.aclosing` to leave the
+        iteration early: it stops the unfinished transfers, and nothing of them stays.
+
+        Args:
+            plan: See `apply`.
+            other: See `apply`.
+            progress: See `apply`.
+
+        Raises:
+            InvalidRequestError: See `apply`; raised by the call itself.
+
+        Cost: as `apply`. Memory does not grow with the number of actions.
+        """
+        with Facts(self.provider.name, "apply"):
+            self._check_plan(plan, other)
+        return self._applied(plan, other, progress)
+
+    async def sync(
+        self,
+        local_dir: StrPath,
+        prefix: str,
+        *,
+        direction: Direction = "upload",
+        delete: bool = False,
+        max_delete: int | None = None,
+        force: bool = False,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        compare: Compare = "size-mtime",
+        dry_run: bool = False,
+        progress: SyncProgressCallback | None = None,
+    ) -> SyncReport:
+        """Bring a directory and a prefix in step: `plan_sync`, then `apply`.
+
+        If it is interrupted, call it again: what is in step already is not transferred again.
+
+        Args:
+            local_dir: See `plan_sync`, as all others but the last two.
+            prefix: The prefix of the objects.
+            direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
+            delete: Remove entries that only the target has, after all transfers succeeded.
+            max_delete: More deletions than this are an error before anything changes.
+            force: Allow `delete` with an empty source.
+            include: Patterns of the entries to sync.
+            exclude: Patterns of the entries to leave out.
+            compare: How entries of equal size are compared.
+            dry_run: Only plan; the report has the plan's totals and what would be skipped.
+            progress: Called with `SyncProgress` about 10 times a second at most.
+
+        Raises:
+            StorageError: See `plan_sync` and `apply`.
+
+        Cost: as `plan_sync` and `apply`.
+        """
+        started = time.monotonic()
+        plan = await self.plan_sync(
+            local_dir,
+            prefix,
+            direction=direction,
+            delete=delete,
+            max_delete=max_delete,
+            force=force,
+            include=include,
+            exclude=exclude,
+            compare=compare,
+        )
+        return await _dry(plan, started) if dry_run else await self.apply(plan, progress=progress)
+
+    async def sync_to(
+        self,
+        other: StorageProvider,
+        source_prefix: str,
+        prefix: str,
+        *,
+        delete: bool = False,
+        max_delete: int | None = None,
+        force: bool = False,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        compare: Compare = "size-mtime",
+        dry_run: bool = False,
+        progress: SyncProgressCallback | None = None,
+    ) -> SyncReport:
+        """Bring a prefix of another provider in step with one of this: `plan_sync_to`, then `apply`.
+
+        Args:
+            other: The target.
+            source_prefix: The prefix of this provider.
+            prefix: The prefix of the other provider, which changes.
+            delete: See `sync`, as all others.
+            max_delete: See `sync`.
+            force: See `sync`.
+            include: See `sync`.
+            exclude: See `sync`.
+            compare: See `sync`.
+            dry_run: See `sync`.
+            progress: See `sync`.
+
+        Raises:
+            StorageError: See `plan_sync_to` and `apply`.
+
+        Cost: as `plan_sync_to` and `apply`.
+        """
+        started = time.monotonic()
+        plan = await self.plan_sync_to(
+            other,
+            source_prefix,
+            prefix,
+            delete=delete,
+            max_delete=max_delete,
+            force=force,
+            include=include,
+            exclude=exclude,
+            compare=compare,
+        )
+        return await _dry(plan, started) if dry_run else await self.apply(plan, other=other, progress=progress)
+
+    async def _applied(
+        self, plan: SyncPlan, other: StorageProvider | None, progress: SyncProgressCallback | None
+    ) -> AsyncGenerator[Outcome, None]:
+        moves: Moves
+        if other is not None:
+            moves = Copies(plan.header, self.provider, self.transfers, other)
+        elif plan.header.direction == "upload":
+            moves = Uploads(plan.header, self.provider, self.transfers)
+        else:
+            moves = await in_thread(Downloads, plan.header, self.provider, self.transfers)
+        meter = SyncMeter(progress, plan.summary)
+        width = self.transfers.config.max_concurrency
+        applier = Applier(plan, moves, meter, width=width, provider=self.provider.name)
+        async with aclosing(applier.outcomes()) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    def _check_plan(self, plan: SyncPlan, other: StorageProvider | None) -> None:
+        """Refuse a plan of other places, or with too many deletions.
+
+        Raises:
+            InvalidRequestError: See `apply`.
+        """
+        header = plan.header
+        if (header.direction == "copy") is (other is None):
+            message = (
+                "apply: this plan is for two providers; give the target as `other`"
+                if other is None
+                else f"apply: this plan is for one provider and {header.direction!r}; leave `other` out"
+            )
+            raise InvalidRequestError(message)
+        places = []
+        if header.direction == "upload":
+            places = [(header.target, self.provider, header.prefix)]
+        elif header.direction == "download":
+            places = [(header.source, self.provider, header.prefix)]
+        elif other is not None:
+            places = [(header.source, self.provider, header.source_prefix), (header.target, other, header.prefix)]
+        for planned, provider, prefix in places:
+            present = provider.locate(as_directory(prefix))
+            if planned != present:
+                message = f"apply: the plan was made for {planned}, and this is {present}; nothing was changed"
+                raise InvalidRequestError(message)
+        if header.max_delete is not None and plan.summary.deletions > header.max_delete:
+            message = (
+                f"apply: the plan deletes {plan.summary.deletions} entries of {header.target}, and max_delete is "
+                f"{header.max_delete}; nothing was changed"
+            )
+            raise InvalidRequestError(message)
+
+
+async def _dry(plan: SyncPlan, started: float) -> SyncReport:
+    skipped = {}
+    async with aclosing(aiter(plan)) as actions:
+        async for action in actions:
+            if action.kind == "skip":
+                skipped[action.path] = action.reason
+    return SyncReport(plan=plan.summary, dry_run=True, skipped=skipped, seconds=time.monotonic() - started)

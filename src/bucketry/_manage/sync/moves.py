@@ -1,0 +1,240 @@
+"""How each direction looks at the target of an action, transfers an entry, and deletes: uploads, downloads, copies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar, Protocol
+
+from bucketry._core.capabilities import Capabilities
+from bucketry._core.checks import same_etag
+from bucketry._core.mtimes import MTIME, mtime_text
+from bucketry._core.options import WriteKeywords
+from bucketry._core.units import MiB
+from bucketry._core.values import ObjectInfo, TransferResult
+from bucketry._manage.sync import pins
+from bucketry._manage.sync.deletions import delete_files, delete_objects
+from bucketry._manage.sync.pins import Seen
+from bucketry._manage.sync.results import Outcome
+from bucketry._manage.sync.values import EntryState, PlanHeader, SyncAction
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import as_directory
+from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.progress import ProgressCallback
+from bucketry._transfer.tree.download_directory import DownloadDirectory
+from bucketry.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    LocalFileNotFoundError,
+    LocalNotADirectoryError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
+from bucketry.providers.provider import StorageProvider
+
+LARGE = MiB  # bytes: looking at the local target first costs little beside such a download
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moves(Protocol):
+    """One direction of a sync."""
+
+    CHANGED: ClassVar[tuple[type[StorageError], ...]]
+    """The errors of a transfer whose source or target is not as the plan saw it."""
+
+    def looks_first(self, action: SyncAction) -> bool:
+        """Tell whether the target must be looked at before the transfer.
+
+        It must if the transfer itself does not refuse a changed target, or would refuse it only after many bytes.
+        """
+
+    async def look(self, action: SyncAction) -> Seen:
+        """Compare the target with its pinned state, and with the state that the action is to make."""
+
+    async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
+        """Transfer the entry, if its source and its target still have their pinned states."""
+
+    def target(self, action: SyncAction) -> str:
+        """Return the target's path or URL for messages."""
+
+    def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
+        """Delete entries of the target that still have their pinned states."""
+
+
+class Uploads:
+    """From a local directory to a provider."""
+
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (
+        PreconditionFailedError,
+        AlreadyExistsError,
+        NotFoundError,
+        LocalFileNotFoundError,
+        LocalNotADirectoryError,
+    )
+
+    def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
+        """Store the arguments; no I/O."""
+        self._root = header.source
+        self._prefix = as_directory(header.prefix)
+        self._provider = provider
+        self._transfers = transfers
+
+    def target(self, action: SyncAction) -> str:
+        """Return the object's URL."""
+        return self._provider.locate(self._prefix + action.path)
+
+    def looks_first(self, action: SyncAction) -> bool:
+        """Tell whether the row does not enforce the condition, or the file goes in parts."""
+        in_parts = self._transfers.goes_in_parts(source_of(action).size)
+        return in_parts or condition(action.target, self._provider.capabilities, in_parts=False) is None
+
+    async def look(self, action: SyncAction) -> Seen:
+        """Compare the object; 1 HEAD."""
+        info = await pins.object_at(self._provider, self._prefix + action.path)
+        if pins.object_is(info, action.target):
+            return "as_planned"
+        return "done" if pins.uploaded(info, source_of(action)) else "changed"
+
+    async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
+        """Upload the file, with its time as metadata."""
+        source = source_of(action)
+        in_parts = self._transfers.goes_in_parts(source.size)
+        mtime = source.mtime or 0
+        write = condition(action.target, self._provider.capabilities, in_parts=in_parts) or WriteKeywords()
+        write["metadata"] = {MTIME: mtime_text(mtime)}
+        return await self._transfers.upload_found(
+            os.path.join(self._root, action.path),
+            self._prefix + action.path,
+            size=source.size,
+            mtime=mtime,
+            progress=progress,
+            **write,
+        )
+
+    def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
+        """Delete objects."""
+        return delete_objects(self._provider, self._prefix, actions, width=self._transfers.config.max_concurrency)
+
+
+class Downloads:
+    """From a provider to a local directory."""
+
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, NotFoundError)
+
+    def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
+        """Resolve the directory's real path. Blocks."""
+        self._root = header.target
+        self._prefix = as_directory(header.prefix)
+        self._provider = provider
+        self._transfers = transfers
+        self._directory = DownloadDirectory(self._root, self._prefix)
+
+    def target(self, action: SyncAction) -> str:
+        """Return the file's path."""
+        return os.path.join(self._root, action.path)
+
+    def looks_first(self, action: SyncAction) -> bool:
+        """Tell whether the object is large."""
+        return source_of(action).size > LARGE
+
+    async def look(self, action: SyncAction) -> Seen:
+        """Compare the file; 1 HEAD if it may be the whole download."""
+        source = source_of(action)
+        status = await in_thread(pins.status_of, os.path.join(self._root, action.path))
+        if pins.file_is(status, action.target):
+            return "as_planned"
+        if status is None or status.st_size != source.size:
+            return "changed"
+        info = await pins.object_at(self._provider, self._prefix + action.path)
+        done = info is not None and same_etag(info.etag, source.etag or "") and pins.downloaded(status, info)
+        return "done" if done else "changed"
+
+    async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
+        """Download the object, and give the file its time."""
+        source = source_of(action)
+        key = self._prefix + action.path
+        path = self._directory.path_of(key)
+        stored = _EPOCH + timedelta(microseconds=(source.mtime or 0) // 1_000)
+        return await self._transfers.download_listed(
+            ObjectInfo(key=key, size=source.size, etag=source.etag or "", last_modified=stored),
+            path,
+            keep_mtime=True,
+            before_write=partial(self._directory.make_way, key, path),
+            before_publish=partial(pins.check_file, path, action.target),
+            progress=progress,
+        )
+
+    def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
+        """Delete files, and the directories that become empty."""
+        return delete_files(self._root, actions)
+
+
+class Copies:
+    """From one provider to another, or to another prefix of the same one."""
+
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
+
+    def __init__(
+        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, other: StorageProvider
+    ) -> None:
+        """Store the arguments; no I/O."""
+        self._source_prefix = as_directory(header.source_prefix)
+        self._prefix = as_directory(header.prefix)
+        self._provider = provider
+        self._transfers = transfers
+        self._other = other
+
+    def target(self, action: SyncAction) -> str:
+        """Return the URL of the copy."""
+        return self._other.locate(self._prefix + action.path)
+
+    def looks_first(self, action: SyncAction) -> bool:
+        """Tell that every copy needs it."""
+        return True
+
+    async def look(self, action: SyncAction) -> Seen:
+        """Compare the target's object; 1 HEAD, and another one if it may be the copy."""
+        source = source_of(action)
+        info = await pins.object_at(self._other, self._prefix + action.path)
+        if pins.object_is(info, action.target):
+            return "as_planned"
+        if info is None or info.size != source.size:
+            return "changed"
+        original = await pins.object_at(self._provider, self._source_prefix + action.path)
+        done = original is not None and same_etag(original.etag, source.etag or "") and pins.copied(info, original)
+        return "done" if done else "changed"
+
+    async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
+        """Copy the object."""
+        key = self._source_prefix + action.path
+        if not pins.object_is(await pins.object_at(self._provider, key), action.source):
+            raise pins.changed(self._provider.locate(key))
+        return await self._transfers.copy_to(self._other, key, self._prefix + action.path)
+
+    def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
+        """Delete objects of the target."""
+        return delete_objects(self._other, self._prefix, actions, width=self._transfers.config.max_concurrency)
+
+
+def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> WriteKeywords | None:
+    """Return the condition that protects a target in its pinned state; `None`: the row does not enforce it."""
+    if pin is None:
+        enforced = row.complete_if_none_match if in_parts else row.put_if_none_match
+        return {"if_none_match": "*"} if enforced else None
+    enforced = row.complete_if_match if in_parts else row.put_if_match
+    return {"if_match": pin.etag} if enforced and pin.etag else None
+
+
+def source_of(action: SyncAction) -> EntryState:
+    """Return the pinned state of an action's source.
+
+    Raises:
+        InvalidRequestError: The plan has none.
+    """
+    if action.source is None:
+        message = f"the plan's action for {action.path!r} has no state of its source; plan again"
+        raise InvalidRequestError(message)
+    return action.source
