@@ -1,4 +1,4 @@
-"""Cuts objects into parts and ranges: pure functions."""
+"""Pure functions that cut objects into parts and ranges."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class PartPlan:
         return -(-self.size // self.part_size)
 
     def ranges(self) -> Iterator[ByteRange]:
-        """Give the parts in order; together they cover `[0, size)`, each byte once."""
+        """Yield the parts in order; together they cover `[0, size)`, each byte once."""
         for start in range(0, self.size, self.part_size):
             yield ByteRange(start, min(start + self.part_size, self.size))
 
 
 def check_part_size(part_size: int | None, limits: Capabilities, where: str) -> None:
-    """Refuse a part size outside the vendor's limits; do nothing if the vendor has no multipart uploads.
+    """Raise an error for a part size outside the vendor's limits; do nothing if there are no multipart uploads.
 
     Raises:
         ConfigError: The part size is too small or too large.
@@ -53,12 +53,12 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
 
     Args:
         size: Length of the whole object in bytes.
-        limits: The vendor's row.
+        limits: The vendor's capabilities.
         part_size: Bytes of a part, from the user; increased if the object would need too many parts.
         where: The object's URL, for error messages.
 
     Raises:
-        UnsupportedError: The object is larger than the vendor stores, or accepts without multipart uploads.
+        UnsupportedError: The object is too large for the vendor, or for one request if there are no multipart uploads.
         ConfigError: `part_size` is outside the vendor's limits.
     """
     if size > limits.max_object_size:
@@ -92,15 +92,15 @@ def single_limit(limits: Capabilities, config: TransferConfig) -> int:
 
 
 def plan_download(size: int, part_size: int | None) -> PartPlan:
-    """Cut a download into ranges; vendors do not limit their size or number."""
+    """Cut a download into ranges; vendors do not limit the size or the number of ranges."""
     return PartPlan(size, part_size or PART_SIZE)
 
 
 def stream_part_size(part_number: int, limits: Capabilities, part_size: int | None) -> int:
-    """Give the length in bytes of a part of a stream of unknown length.
+    """Return the length in bytes of a part of a stream of unknown length.
 
-    It doubles every 1,000 parts, so that 10,000 parts hold more than the largest object. It does not grow if the vendor
-    needs equal parts.
+    The length doubles every 1,000 parts, so that 10,000 parts hold more than the largest object. It does not change if
+    the vendor requires equal parts.
     """
     first = part_size or max(PART_SIZE, limits.min_part_size)
     if limits.equal_part_sizes:

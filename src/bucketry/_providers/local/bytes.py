@@ -1,6 +1,7 @@
-"""Copies bytes between memory and open files in small pieces; a copy can be cancelled between two pieces.
+"""Copies bytes between memory and open files in pieces; a copy can be cancelled between two pieces.
 
-Every offset is explicit: descriptors are shared, and their own offsets never change.
+Every read and write names its offset, because several threads share a descriptor, and so the descriptor's own offset
+must not change.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from bucketry._core.values import Body, FileRange, body_size
 from bucketry._runtime.file_bodies import check_unchanged
 from bucketry.errors import IntegrityError
 
-PIECE = 64 * MiB  # about 50 ms of copying, the longest that a cancellation waits
+PIECE = 64 * MiB  # copying it takes about 50 ms, and a cancellation waits at most so long
 BLOCK = 1 * MiB  # larger reads are not faster
 _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
-    """Write a request's body at the beginning of the file `fd`, in steps, and give its length.
+    """Write a request's body at the beginning of the file `fd`, in steps, and return its length.
 
     Raises:
-        IntegrityError: The body is a range of a file, and the file ends early.
+        IntegrityError: The body is a range of a file, and the file ends early or has changed.
     """
     if isinstance(body, FileRange):
         copied = yield from copy_steps(body.fd, body.start, body.size, fd, 0)
@@ -37,7 +38,10 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
 
 
 def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
-    """Copy a range of one file into another, in steps; give the bytes copied: fewer if the source ends early."""
+    """Copy a range of one file into another, in steps, and return the number of copied bytes.
+
+    The number is less than `count` if the source ends early.
+    """
     copied = 0
     while copied < count:
         if copied:
@@ -51,7 +55,7 @@ def copy_steps(source: int, start: int, count: int, target: int, position: int) 
 
 
 def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None, None, int]:
-    """Put the bytes `[start, end)` of a file into a sink, in steps, and give the offset reached."""
+    """Write the bytes `[start, end)` of a file into a sink, in steps, and return the offset that was reached."""
     reached = start
     while reached < end:
         if reached > start:
@@ -69,7 +73,10 @@ def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None,
 
 
 def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
-    """Copy up to `count` bytes between files, in the kernel if possible; fewer only if the source ends early."""
+    """Copy `count` bytes between files, in the kernel if possible, and return the number of copied bytes.
+
+    The number is less than `count` only if the source ends early.
+    """
     copied = 0
     in_kernel = getattr(os, "copy_file_range", None)  # Linux
     while in_kernel and copied < count:
@@ -79,7 +86,7 @@ def copy_range(source: int, start: int, target: int, position: int, count: int) 
             if error.errno not in _NO_KERNEL_COPY:
                 raise
             break
-        if step == 0:  # the end of the file, or a file without a known size: the read below decides
+        if step == 0:  # the file ends here, or its size is not known; the read below shows which
             break
         copied += step
     while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):

@@ -26,9 +26,9 @@ class LocalFile:
 
 
 async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]:
-    """Give every file below `root`, in the order of the keys; directories are read in worker threads.
+    """Yield every file below `root`, in the order of the keys; directories are read in worker threads.
 
-    An entry that cannot be uploaded is given with its error, so that no file is left out silently: see `Walk`.
+    An entry that cannot be uploaded (see `Walk`) is yielded with its error, so that no file is left out silently.
 
     Raises:
         LocalFileNotFoundError: `root` does not exist.
@@ -41,9 +41,10 @@ async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]
 
 
 def walk_to_upload(root: str) -> Walk:
-    """Walk the files that `upload_tree` uploads. Blocks.
+    """Return a walk over the files that `upload_tree` uploads. Blocks.
 
-    It skips the staged files of downloads, and directories named `.bucketry`: a local provider keeps its files there.
+    The walk skips the staged files of downloads. It also skips directories named `.bucketry`, because a local provider
+    keeps its own files there.
     """
     return Walk(root, leave_out=is_internal)
 
@@ -67,4 +68,4 @@ def is_internal(key: str) -> bool:
     if key[start] != ".":
         return False
     name = key[start:]
-    return name[:-1].casefold() == OWN if name[-1] == "/" else is_staged(name)
+    return is_staged(name.rstrip("/")) or name.casefold() == f"{OWN}/"

@@ -1,0 +1,204 @@
+"""Backs up one version: finds and hashes the files, uploads the missing blobs, publishes the manifest.
+
+`leases` explains why a prune at the same time loses nothing, and `publish` why another backup at the same time does
+not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from bucketry._core import checksums
+from bucketry._core.provider import StrPath
+from bucketry._core.values import Progress
+from bucketry._manage.models.keys import sha256_of
+from bucketry._manage.models.leases import Condemned, leased, new_id, usable_blobs
+from bucketry._manage.models.local import HashedContent, LocalModelFile, changed, check_same, find_files, hash_content
+from bucketry._manage.models.publish import publish, version_exists
+from bucketry._manage.models.stored import StoredModel
+from bucketry._manage.models.tags import advance_latest
+from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._runtime.finish import finish
+from bucketry._runtime.threads import in_steps, in_thread
+from bucketry._transfer.progress import Meter, ProgressCallback
+from bucketry._transfer.workers import fan_out
+from bucketry.errors import InvalidRequestError, PreconditionFailedError, StorageError, TransientError
+
+_ATTEMPTS = 5  # each needs another prune at an unlucky moment, after the lease has expired
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup.
+
+    Attributes:
+        model: The model.
+        local_path: The file or directory.
+        version: The given name; empty: the next number.
+        metadata: The checked metadata, as JSON.
+        progress: The user's callback, or `None`.
+        backup_id: Identifies the backup.
+    """
+
+    model: StoredModel
+    local_path: StrPath
+    version: str
+    metadata: str
+    progress: ProgressCallback | None
+    backup_id: str
+
+    async def run(self) -> ModelVersion:
+        """Make the version; see `ModelMethods.backup_model`."""
+        path = os.fspath(self.local_path)
+        kind, found = await in_thread(find_files, path)
+        if self.version:
+            await self._check_free()
+        files = await self._hashed(found)
+        draft = ModelVersion(
+            name=self.model.keys.name,
+            version=self.version,
+            created=datetime.now(UTC),
+            size=sum(file.size for file in files),
+            kind=kind,
+            files=files,
+            metadata=json.loads(self.metadata),
+            backup_id=self.backup_id,
+        )
+        sources = {file.sha256: local for file, local in zip(files, found, strict=True)}
+        async with leased(self.model, self.backup_id, sources.keys()):
+            for _ in range(_ATTEMPTS):
+                usable, condemned = await usable_blobs(self.model)
+                self._check_not_condemned(condemned)
+                stored = await self._with_blobs(draft, sources, usable, condemned)
+                await in_thread(check_same, path, kind, found)
+                version = await publish(self.model, stored, condemned.versions)
+                if await self._is_whole(version):
+                    await self._advance_latest(version)
+                    return version
+        message = (
+            f"{self.model.url}: prunes have removed files of this backup again and again, because its lease had "
+            "expired; nothing was published; back the model up again"
+        )
+        raise TransientError(message)
+
+    async def _check_free(self) -> None:
+        """Refuse a name that is taken, before anything is hashed or sent.
+
+        Raises:
+            AlreadyExistsError: There is such a version.
+            InvalidRequestError: There is such a tag.
+        """
+        if await self.model.provider.exists(self.model.keys.version(self.version)):
+            raise version_exists(self.model, self.version)
+        target = await self.model.read_tag(self.version)
+        if target is not None:
+            message = f"{self.model.url}: {self.version!r} is a tag, of version {target!r}; choose another version name"
+            raise InvalidRequestError(message)
+
+    async def _hashed(self, found: list[LocalModelFile]) -> tuple[ModelFile, ...]:
+        """Hash the files, as many at once as there are processors."""
+        wanted = tuple(filter(checksums.available, self.model.provider.capabilities.stored_checksums))
+        contents: dict[str, HashedContent] = {}
+
+        async def one(file: LocalModelFile) -> None:
+            contents[file.path] = await in_steps(hash_content(file.local, wanted, file.state))
+
+        await fan_out(found, one, width=os.cpu_count() or 1)
+        return tuple(
+            ModelFile(
+                path=file.path,
+                size=file.state[1],
+                sha256=contents[file.path].sha256,
+                checksums=contents[file.path].checksums,
+                executable=file.executable,
+                blob=contents[file.path].sha256,
+            )
+            for file in found
+        )
+
+    def _check_not_condemned(self, condemned: Condemned) -> None:
+        """Refuse a given name that a prune may remove.
+
+        Raises:
+            InvalidRequestError: A prune names it.
+        """
+        if self.version in condemned.versions:
+            message = (
+                f"{self.model.url}: a prune that is under way, or was killed, may remove version {self.version!r}; "
+                "choose another version name"
+            )
+            raise InvalidRequestError(message)
+
+    async def _with_blobs(
+        self, draft: ModelVersion, sources: dict[str, LocalModelFile], usable: dict[str, int], condemned: Condemned
+    ) -> ModelVersion:
+        """Upload the blobs that are missing, and give the version with the names of its blobs."""
+        stored: dict[str, str] = {}
+        for blob, size in usable.items():
+            source = sources.get(sha256_of(blob) or "")
+            if source is not None and size == source.state[1]:
+                stored.setdefault(sha256_of(blob) or "", blob)
+        taken = condemned.blobs | usable.keys()  # a usable one that is not in `stored` has a wrong size
+        missing = {
+            sha256: f"{sha256}-{new_id()}" if sha256 in taken else sha256 for sha256 in sources if sha256 not in stored
+        }
+        await self._upload([(sources[sha256], blob) for sha256, blob in missing.items()])
+        blobs = stored | missing
+        return replace(draft, files=tuple(replace(file, blob=blobs[file.sha256]) for file in draft.files))
+
+    async def _upload(self, missing: Iterable[tuple[LocalModelFile, str]]) -> None:
+        missing = list(missing)
+        meter = Meter(self.progress, self.model.keys.name, sum(file.state[1] for file, _ in missing))
+
+        async def one(pair: tuple[LocalModelFile, str]) -> None:
+            file, blob = pair
+            _, size, mtime, ctime = file.state
+            try:
+                await self.model.transfers.upload_found(
+                    file.local,
+                    self.model.keys.blob(blob),
+                    size=size,
+                    mtime=mtime,
+                    ctime=ctime,
+                    progress=counted(meter, self.progress),
+                )
+            except PreconditionFailedError as exc:
+                raise changed(os.fspath(self.local_path), [file.path]) from exc
+
+        await fan_out(missing, one, width=self.model.transfers.config.max_concurrency)
+        meter.finish()
+
+    async def _is_whole(self, version: ModelVersion) -> bool:
+        """Check the published version for blobs that a prune removes; if there is one, withdraw the version."""
+        try:
+            usable, condemned = await usable_blobs(self.model)
+            whole = all(usable.get(file.blob) == file.size for file in version.files)
+            if whole and version.version not in condemned.versions:
+                return True
+        except BaseException:
+            await finish(partial(self._withdraw, version))
+            raise
+        await self._withdraw(version)
+        return False
+
+    async def _withdraw(self, version: ModelVersion) -> None:
+        await self.model.provider.delete(self.model.keys.version(version.version))
+
+    async def _advance_latest(self, version: ModelVersion) -> None:
+        try:
+            await advance_latest(self.model, version.version)
+        except StorageError as error:
+            error.add_note(f"version {version.version!r} was published, but 'latest' may not name it")
+            raise
+
+
+def counted(meter: Meter, callback: ProgressCallback | None) -> Callable[[Progress], None] | None:
+    """Give a callback that adds the bytes of one file to the progress of all."""
+    if callback is None:
+        return None
+    return lambda progress: meter.add(progress.increment)

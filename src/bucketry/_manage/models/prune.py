@@ -1,0 +1,127 @@
+"""Removes old versions and the blobs that no version names; `leases` explains why it removes nothing that is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from bucketry._manage.models.keys import name_in, number_of, sha256_of
+from bucketry._manage.models.leases import Condemned, Leases, PruneRecord, read_leases, stored_blobs
+from bucketry._manage.models.stored import StoredModel, in_order
+from bucketry._manage.models.values import ModelVersion, PruneReport
+from bucketry._runtime.finish import finish
+from bucketry._transfer.many import collected
+from bucketry.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """One prune.
+
+    Attributes:
+        model: The model.
+        keep: How many of the newest versions to keep.
+    """
+
+    model: StoredModel
+    keep: int
+
+    async def run(self) -> PruneReport:
+        """Remove what is not needed; see `ModelMethods.prune_models`."""
+        model = self.model
+        listed = await self._listed_versions()
+        if not listed and not await stored_blobs(model):
+            raise await model.unknown_model()
+        record = PruneRecord(model)
+        try:
+            now, dead = await record.begin()
+            versions = await model.read_versions(listed)
+            old = await self._old(versions)
+            blobs = await stored_blobs(model)
+            leases = await read_leases(model, now)
+            chosen = Condemned(
+                frozenset(one.version for one in old if one.backup_id not in leases.backups),
+                frozenset(_unused(blobs, [one for one in versions if one not in old], leases)),
+            )
+            await record.write(chosen)
+            leases = await read_leases(model, now)
+            tags = await model.read_tags()
+            present = await self._present(versions, listed)
+        except BaseException as error:
+            await finish(partial(_remove_record, record, error))
+            raise
+        removed = [
+            one
+            for one in present
+            if one in old
+            and one.version in chosen.versions
+            and one.version not in tags.values()
+            and one.backup_id not in leases.backups
+        ]
+        kept = [one for one in present if one not in removed]
+        unused = chosen.blobs & _unused(blobs, kept, leases)
+        # From here on, an error leaves the record: a request whose answer was lost may still remove something.
+        await self._delete(model.keys.version(one.version) for one in removed)
+        await self._delete(map(model.keys.blob, sorted(unused)))
+        await self._delete([*dead, *leases.expired, *await self._dead_claims(present, leases)])
+        await record.remove()
+        return PruneReport(
+            kept=tuple(one.version for one in kept),
+            removed=tuple(one.version for one in removed),
+            blobs_removed=len(unused),
+            bytes_removed=sum(blobs[blob] for blob in unused),
+            blobs_in_use=len(_unused(blobs, kept, Leases()) - unused),
+        )
+
+    async def _listed_versions(self) -> dict[str, tuple[str, datetime]]:
+        """Give the etag and the time of each manifest, by the name of its version."""
+        prefix = self.model.keys.versions
+        return {
+            name_in(entry.key, prefix): (entry.etag, entry.last_modified) for entry in await self.model.listed(prefix)
+        }
+
+    async def _present(
+        self, versions: list[ModelVersion], listed: dict[str, tuple[str, datetime]]
+    ) -> list[ModelVersion]:
+        """Give the versions that exist now; read only the manifests that are new since they were listed."""
+        now = await self._listed_versions()
+        same = {name for name, state in now.items() if state[0] and listed.get(name) == state}
+        fresh = await self.model.read_versions(now.keys() - same)
+        return in_order([*fresh, *(one for one in versions if one.version in same)])
+
+    async def _old(self, versions: list[ModelVersion]) -> list[ModelVersion]:
+        """Give the versions to remove: all but the newest, and those that a tag names."""
+        tagged = set((await self.model.read_tags()).values())
+        return [one for one in versions[: -self.keep] if one.version not in tagged]
+
+    async def _dead_claims(self, present: list[ModelVersion], leases: Leases) -> list[str]:
+        """Give the claims of backups that are not under way, except on numbers that a backup may still get."""
+        if self.model.provider.capabilities.put_if_none_match:
+            return []
+        highest = max((number_of(one.version) or 0 for one in present), default=0)
+        dead = []
+        for entry in await self.model.listed(self.model.keys.claims):
+            version, _, backup_id = entry.key.removeprefix(self.model.keys.claims).rpartition("/")
+            if backup_id not in leases.backups and (number_of(version) or 0) <= highest:
+                dead.append(entry.key)
+        return dead
+
+    async def _delete(self, keys: Iterable[str]) -> None:
+        batch = await collected(self.model.provider.delete_each(keys))
+        batch.raise_for_failures()
+
+
+def _unused(blobs: Iterable[str], versions: Iterable[ModelVersion], leases: Leases) -> set[str]:
+    """Give the blobs that neither versions nor leases name."""
+    used = {file.blob for one in versions for file in one.files}
+    return {blob for blob in blobs if blob not in used and sha256_of(blob) not in leases.sha256s}
+
+
+async def _remove_record(record: PruneRecord, error: BaseException) -> None:
+    """Remove the record of a prune that failed before it removed anything."""
+    try:
+        await record.remove()
+    except StorageError as failure:
+        error.add_note(f"the record of this prune is left, and a later prune removes it: {failure}")

@@ -1,0 +1,139 @@
+"""Makes a version visible: exactly one backup gets each name, also where there are no create-only writes.
+
+A version exists as soon as its manifest exists, and two backups may want the same name at once.
+
+**Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
+succeeds; the others take the next number, or raise `AlreadyExistsError` if the version's name was given.
+
+**Elsewhere,** a backup first claims the name:
+
+- C1. it writes the claim `claims/<version>/<backup id>`;
+- C2. it lists the claims on this version, and goes on only if its own is the only one;
+- C3. it checks that there is no such version, and goes on only then;
+- C4. it writes the manifest;
+- C5. it removes its claim, also when it does not go on.
+
+Two backups cannot both reach C4 for one version. Suppose that both were alone in C2. Then each listing missed the claim
+of the other, so each listing began before the other's claim was written, or after it was removed.
+
+- *Neither claim was removed before the other's listing.* Then A's claim was written before A's listing began, this
+  began before B's claim was written, that was before B's listing began, and this began before A's claim was written: a
+  circle in time, which is impossible.
+- *A's claim was removed before B's listing.* Then A had given up, or had written its manifest before. In the second
+  case, B sees the manifest in C3.
+
+A backup that does not go on waits for a short random time, and takes the next number. With each collision its longest
+wait grows. If a claim on a number stays, its backup was probably killed; after some attempts, the number is left out.
+So numbers may have gaps. If the version's name was given, a claim counts only as long as its backup has a live lease.
+
+That is the one place where clocks matter: a backup that is suspended between C2 and C4 for longer than its lease may
+overwrite a version that another backup published under the same given name meanwhile. Numbered versions are safe,
+because no backup ignores a claim on a number, and a prune removes such a claim only when there is a higher version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from bucketry._manage.models.keys import number_of
+from bucketry._manage.models.leases import read_leases
+from bucketry._manage.models.stored import StoredModel, manifest_of
+from bucketry._manage.models.values import ModelVersion
+from bucketry._runtime.finish import finish
+from bucketry._runtime.threads import in_thread
+from bucketry.errors import AlreadyExistsError
+
+_ATTEMPTS_AT_A_NUMBER = 8  # after so many collisions, the claim on this number is probably that of a killed backup
+_MOST_DOUBLINGS = 5  # of the longest wait: 3 s by default
+
+_Outcome = Literal["published", "exists", "claimed"]
+
+
+async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str]) -> ModelVersion:
+    """Publish a version under its name, or under the next free number if its name is empty; give it with its name.
+
+    Args:
+        model: The model.
+        draft: The version, with its blobs.
+        avoid: Versions that prunes may remove; their numbers are not used.
+
+    Raises:
+        AlreadyExistsError: There is a version of the given name.
+
+    Cost: 1 request for a given name, 3 for a number; without create-only writes 4 more. More if other backups publish
+    at the same time.
+    """
+    collisions: Counter[str] = Counter()
+    while True:
+        name = draft.version or await _next_number(model, collisions, avoid)
+        version = replace(draft, version=name, created=datetime.now(UTC))
+        outcome = await _attempt(model, version, given=bool(draft.version))
+        if outcome == "published":
+            return version
+        if outcome == "exists" and draft.version:
+            raise version_exists(model, name)
+        collisions[name] += 1
+        if outcome == "claimed":
+            longest = model.config.claim_delay * 2 ** min(collisions.total() - 1, _MOST_DOUBLINGS)
+            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+
+
+def version_exists(model: StoredModel, version: str) -> AlreadyExistsError:
+    """Give the error for a version name that is taken."""
+    key = model.keys.version(version)
+    message = (
+        f"{model.provider.locate(key)}: version {version!r} exists, and versions never change; choose another name"
+    )
+    return AlreadyExistsError(message, key=key)
+
+
+async def _next_number(model: StoredModel, collisions: Counter[str], avoid: Collection[str]) -> str:
+    """Give the name with the next number; 2 requests.
+
+    `latest` remembers the highest number, because its version may have been removed.
+    """
+    numbers = [number_of(name) or 0 for name in await model.version_names()]
+    _, highest = await model.read_latest()
+    number = max(*numbers, highest, 0) + 1
+    while collisions[f"v{number}"] >= _ATTEMPTS_AT_A_NUMBER or f"v{number}" in avoid:
+        number += 1
+    return f"v{number}"
+
+
+async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) -> _Outcome:
+    """Try to publish a version under its name."""
+    key = model.keys.version(version.version)
+    data = await in_thread(manifest_of, version)
+    if model.provider.capabilities.put_if_none_match:
+        try:
+            await model.provider.put(key, data, if_none_match="*")
+        except AlreadyExistsError:
+            return "exists"
+        return "published"
+    claim = model.keys.claims_on(version.version) + version.backup_id
+    try:
+        await model.provider.put(claim, b"")
+        if await _others_claim(model, claim, version, given=given):
+            return "claimed"
+        if await model.provider.exists(key):
+            return "exists"
+        await model.provider.put(key, data)
+        return "published"
+    finally:
+        await finish(lambda: model.provider.delete(claim))
+
+
+async def _others_claim(model: StoredModel, claim: str, version: ModelVersion, *, given: bool) -> bool:
+    """Tell whether another backup claims the version, too."""
+    claims = {entry.key: entry.last_modified for entry in await model.listed(model.keys.claims_on(version.version))}
+    now = claims.pop(claim)
+    if not claims or not given:
+        return bool(claims)
+    leases = await read_leases(model, now)
+    return any(key.rpartition("/")[2] in leases.backups for key in claims)

@@ -1,0 +1,348 @@
+"""One model at a provider: its manifests, tags and listings, read and written as values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from bucketry._core.checks import local_parts
+from bucketry._core.entries import nearest
+from bucketry._core.units import KiB
+from bucketry._core.values import CommonPrefix, ObjectInfo
+from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
+from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of, sha256_of
+from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import every_object
+from bucketry._transfer.manager import TransferManager
+from bucketry.errors import InvalidRequestError, NotFoundError, StorageError, UnsafeKeyError
+from bucketry.providers.provider import StorageProvider
+
+METADATA_LIMIT = 64 * KiB  # bytes of JSON: every listing of versions reads it
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ATTEMPTS = 3  # to follow a tag: it may move, and its old version be pruned, between two requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """The times of backups and prunes.
+
+    Attributes:
+        lease_duration: Seconds without a sign of life after which a prune takes a backup for dead, and may remove what
+            it has uploaded. A live backup renews its lease three times in this time. 15 minutes: longer than any
+            outage that the retries of a request survive, and short enough for a prune on the next day, or hour.
+        claim_delay: Where there are no create-only writes: the longest first wait in seconds after several backups
+            wanted the same version at once; it grows with each collision. 0.1: some round trips to a cloud.
+        dead_prune: Seconds after which the record of a prune is removed. It protects backups from a prune that was
+            suspended, such as on a closed laptop, and goes on later. 7 days.
+    """
+
+    lease_duration: float = 900.0
+    claim_delay: float = 0.1
+    dead_prune: float = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """One model at a provider.
+
+    Attributes:
+        provider: The provider.
+        transfers: Transfers files, with limits that all transfers share.
+        keys: The keys of the model.
+        config: The times of backups and prunes.
+    """
+
+    provider: StorageProvider
+    transfers: TransferManager
+    keys: ModelKeys
+    config: ModelConfig
+
+    @property
+    def url(self) -> str:
+        """The model's URL, for messages."""
+        return self.provider.locate(self.keys.base)
+
+    async def listed(self, prefix: str) -> list[ObjectInfo]:
+        """Give all objects below a prefix.
+
+        Cost: 1 request for each 1,000 objects.
+        """
+        async with aclosing(every_object(self.provider, prefix)) as entries:
+            return [entry async for entry in entries if isinstance(entry, ObjectInfo)]
+
+    async def names(self, prefix: str) -> list[str]:
+        """Give the names of all JSON objects directly below a prefix.
+
+        Cost: 1 request for each 1,000 objects.
+        """
+        return [name_in(entry.key, prefix) for entry in await self.listed(prefix) if entry.key.endswith(".json")]
+
+    async def version_names(self) -> list[str]:
+        """Give the names of all versions, in no useful order."""
+        return await self.names(self.keys.versions)
+
+    async def read_json(self, key: str) -> ManifestReader | None:
+        """Give a small JSON object; `None`: it does not exist.
+
+        Raises:
+            IntegrityError: It was tampered with.
+            UnsupportedError: It has a newer format.
+
+        Cost: 1 request.
+        """
+        try:
+            data = await self.provider.get(key)
+        except NotFoundError:
+            return None
+        return await in_thread(from_json, data, self.provider.locate(key))
+
+    async def read_all(self, keys: Iterable[str]) -> dict[str, ManifestReader]:
+        """Give several JSON objects by their keys; those that do not exist any more are left out.
+
+        Raises:
+            IntegrityError: One was tampered with.
+            UnsupportedError: One has a newer format.
+
+        Cost: 1 request for each object up to 1 MiB, 2 for a larger one; several at once.
+        """
+        found: dict[str, ManifestReader] = {}
+        async with aclosing(self.transfers.get_many(keys, on_error="yield")) as objects:
+            async for key, data in objects:
+                if isinstance(data, NotFoundError):
+                    continue
+                if isinstance(data, StorageError):
+                    raise data
+                found[key] = await in_thread(from_json, data, self.provider.locate(key))
+        return found
+
+    # --- versions ------------------------------------------------------------------------------------
+
+    async def read_version(self, version: str) -> ModelVersion | None:
+        """Give a version by its own name; `None`: there is none.
+
+        Raises:
+            IntegrityError: The manifest was tampered with.
+            UnsupportedError: It has a newer format.
+
+        Cost: 1 request.
+        """
+        entries = await self.read_json(self.keys.version(version))
+        return None if entries is None else await in_thread(version_from, entries, self.keys.name, version)
+
+    async def read_versions(self, names: Iterable[str]) -> list[ModelVersion]:
+        """Give several versions, oldest first; those that do not exist any more are left out."""
+        keys = {self.keys.version(name): name for name in names}
+        found = await self.read_all(keys)
+        return in_order(
+            [await in_thread(version_from, entries, self.keys.name, keys[key]) for key, entries in found.items()]
+        )
+
+    async def find(self, version: str) -> ModelVersion:
+        """Give a version by its own name or by a tag.
+
+        Raises:
+            NotFoundError: There is no such version, tag or model; the message names the nearest.
+
+        Cost: 1 request; 3 for a tag, 2 for `latest`.
+        """
+        for _ in range(_ATTEMPTS):
+            found = None if version == LATEST else await self.read_version(version)
+            if found is not None:
+                return found
+            target = await self.read_tag(version)
+            if target is None:
+                break
+            found = await self.read_version(target)
+            if found is not None:
+                return found
+        raise await self.unknown(version)
+
+    async def unknown(self, version: str) -> NotFoundError:
+        """Give the error for a version, tag or model that does not exist."""
+        versions = await self.version_names()
+        if not versions:
+            return await self.unknown_model()
+        known = (*versions, *await self.names(self.keys.tags))
+        message = f"{self.url}: there is no version or tag {version!r}; {nearest(version, known)}"
+        return NotFoundError(message, key=self.keys.version(version))
+
+    async def unknown_model(self) -> NotFoundError:
+        """Give the error for a model that has no version."""
+        known = tuple(name for name in await model_names(self.provider, self.keys.root) if name != self.keys.name)
+        message = f"{self.url}: there is no version of a model {self.keys.name!r}; {nearest(self.keys.name, known)}"
+        return NotFoundError(message, key=self.keys.base)
+
+    # --- tags ----------------------------------------------------------------------------------------
+
+    async def read_tag(self, tag: str) -> str | None:
+        """Give the version that a tag names; `None`: there is no such tag.
+
+        Cost: 1 request.
+        """
+        entries = await self.read_json(self.keys.tag(tag))
+        return None if entries is None else entries.text("version")
+
+    async def read_latest(self) -> tuple[str, int]:
+        """Give the version that `latest` names, and the highest number that a version has had; `("", 0)`: none.
+
+        Cost: 1 request.
+        """
+        entries = await self.read_json(self.keys.tag(LATEST))
+        return ("", 0) if entries is None else (entries.text("version"), entries.number("number"))
+
+    async def read_tags(self) -> dict[str, str]:
+        """Give the version that each tag names, `latest` included."""
+        names = {self.keys.tag(name): name for name in await self.names(self.keys.tags)}
+        return {names[key]: entries.text("version") for key, entries in (await self.read_all(names)).items()}
+
+
+async def model_names(provider: StorageProvider, root: str) -> list[str]:
+    """Give the names of everything directly below the root of the models.
+
+    Cost: 1 request for each 1,000 names.
+    """
+    prefix = models_prefix(root)
+    async with aclosing(every_object(provider, prefix, delimiter="/")) as entries:
+        return [
+            entry.prefix.removeprefix(prefix).removesuffix("/")
+            async for entry in entries
+            if isinstance(entry, CommonPrefix)
+        ]
+
+
+def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
+    """Sort versions, oldest first: by the time of their publication, and numbered ones always by their number.
+
+    A numbered version counts as made no earlier than the numbered one before it, because the clocks of two machines may
+    differ.
+    """
+    versions = list(versions)
+    numbered = sorted(
+        ((number, one) for one in versions if (number := number_of(one.version)) is not None), key=lambda pair: pair[0]
+    )
+    times = {one.version: one.created for one in versions}
+    latest = None
+    for _, one in numbered:
+        latest = one.created if latest is None else max(latest, one.created)
+        times[one.version] = latest
+    return sorted(versions, key=lambda one: (times[one.version], number_of(one.version) or 0, one.version))
+
+
+def metadata_text(metadata: Mapping[str, Any] | None) -> str:
+    """Check the metadata of a version, and give it as JSON.
+
+    It is stored as a text, because the digest of a manifest is made of texts and whole numbers only.
+
+    Raises:
+        InvalidRequestError: It is not a mapping from texts to JSON values, or is too large.
+    """
+    if metadata is None:
+        return "{}"
+    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
+        message = f"metadata must map texts to JSON values, and is {metadata!r:.80}"
+        raise InvalidRequestError(message)
+    try:
+        text = json.dumps(dict(metadata), allow_nan=False)
+        same = json.loads(text) == metadata
+    except (TypeError, ValueError, RecursionError) as exc:
+        message = f"metadata: {exc}; give only texts, numbers, booleans, None, lists and dictionaries of these"
+        raise InvalidRequestError(message) from exc
+    if not same:
+        message = "metadata: the names in dictionaries must be texts, and lists must be lists, as in JSON"
+        raise InvalidRequestError(message)
+    if len(text) > METADATA_LIMIT:
+        message = f"metadata has {len(text)} bytes as JSON, and {METADATA_LIMIT} is the limit; store it as a file"
+        raise InvalidRequestError(message)
+    return text
+
+
+def manifest_of(version: ModelVersion) -> bytes:
+    """Give the manifest of a version."""
+    files: list[Json] = [
+        {
+            "path": file.path,
+            "size": file.size,
+            "sha256": file.sha256,
+            "checksums": dict(file.checksums),
+            "executable": int(file.executable),
+            "blob": file.blob,
+        }
+        for file in version.files
+    ]
+    return to_json(
+        {
+            "name": version.name,
+            "version": version.version,
+            "created": format_time(version.created),
+            "kind": version.kind,
+            "metadata": json.dumps(version.metadata, allow_nan=False),
+            "backup_id": version.backup_id,
+            "files": files,
+        }
+    )
+
+
+def version_from(entries: ManifestReader, name: str, version: str) -> ModelVersion:
+    """Read a manifest. Blocks if it has many files.
+
+    Args:
+        entries: The manifest.
+        name: The model that it must name.
+        version: The version that it must name.
+
+    Raises:
+        IntegrityError: It does not fit, or is for another model or version.
+    """
+    for entry, wanted in (("name", name), ("version", version)):
+        if entries.text(entry) != wanted:
+            entries.refuse(entry, f"is not {wanted!r}: it is the manifest of something else, or was copied")
+    kind = entries.text("kind")
+    if kind not in ("file", "directory"):
+        entries.refuse("kind", "must be 'file' or 'directory'")
+    files = tuple(_file_from(file) for file in entries.each("files"))
+    if len({file.path for file in files}) < len(files) or not files or (kind == "file" and len(files) > 1):
+        entries.refuse("files", "must name each file once, and at least one; of a model of one file only that")
+    return ModelVersion(
+        name=name,
+        version=version,
+        created=entries.time("created"),
+        size=sum(file.size for file in files),
+        kind=cast("Literal['file', 'directory']", kind),
+        files=files,
+        metadata=_metadata_from(entries),
+        backup_id=entries.text("backup_id"),
+    )
+
+
+def _file_from(entries: ManifestReader) -> ModelFile:
+    path, sha256, blob = entries.text("path"), entries.text("sha256"), entries.text("blob")
+    try:
+        local_parts(path)
+    except UnsafeKeyError as error:
+        entries.refuse("path", f"is not safe: {error.message}")
+    if not _SHA256.fullmatch(sha256) or sha256_of(blob) != sha256:
+        entries.refuse("blob", "must begin with the file's SHA-256 in hex")
+    return ModelFile(
+        path=path,
+        size=entries.number("size"),
+        sha256=sha256,
+        checksums=entries.texts("checksums"),
+        executable=bool(entries.number("executable")),
+        blob=blob,
+    )
+
+
+def _metadata_from(entries: ManifestReader) -> dict[str, Any]:
+    try:
+        metadata = json.loads(entries.text("metadata"))
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        entries.refuse("metadata", "must be a JSON object as a text")
+    return metadata

@@ -1,0 +1,200 @@
+"""Replaces a local file or directory as a whole by a restored one. Blocks: for worker threads.
+
+The new content is made in a staging directory next to the target: `.bucketry-<16 hex digits>.part`, with the content in
+`new/` and, for a moment, the old target in `old/`. Uploads and syncs leave such a directory out.
+
+A file replaces the target in one step. A directory needs two: the old target is renamed into the staging directory, and
+then the new one is renamed to the target. Between these two renames there is nothing at the target. If the process is
+killed there, the next restore to this target first puts the old one back.
+
+The process locks its staging directory, and the kernel releases the lock when the process ends. So a later restore
+knows which staging directories are left over from killed processes, and removes those for its own target.
+
+Several restores to one target at once each put a whole version there; the last one stays.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from contextlib import suppress
+
+from bucketry._core.checks import OWN
+from bucketry._core.os_errors import check_path, local_error
+from bucketry._manage.models.values import ModelKind
+from bucketry._transfer.one.staging import is_staged, make_directories, staged_name, sync_directory
+from bucketry.errors import LocalFileError, LocalIsADirectoryError, LocalNotADirectoryError
+
+_OCCUPIED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
+_ATTEMPTS = 100  # each one more needs another restore to the same target between two renames
+
+
+class StagedModel:
+    """The new content of a target, which replaces the target when it is complete.
+
+    Attributes:
+        target: The absolute path of the target.
+        new: Where the new content is made: a file or a directory.
+    """
+
+    def __init__(self, path: str, kind: ModelKind, *, fsync: bool) -> None:
+        """Store the arguments; no I/O.
+
+        Args:
+            path: The target.
+            kind: Whether it becomes a file or a directory.
+            fsync: Flush the renames to the disk.
+        """
+        check_path(path)
+        self.target = os.path.abspath(path)
+        self._kind = kind
+        self._fsync = fsync
+        self._parent, self._name = os.path.split(self.target)
+        self._directory = os.path.join(self._parent, staged_name())
+        self.new = os.path.join(self._directory, "new", self._name)
+        self._old = os.path.join(self._directory, "old", self._name)
+        self._lock = -1
+
+    def open(self) -> None:
+        """Check the target, clean up after killed restores, and make the staging directory.
+
+        Raises:
+            LocalIsADirectoryError: The target is a directory, and the version is one file.
+            LocalNotADirectoryError: The target is a file, and the version is a directory.
+            LocalFileError: The target must not be replaced, or the staging directory cannot be made.
+        """
+        self._recover()
+        self._check()
+        try:
+            make_directories(self._parent)
+            os.mkdir(self._directory)
+            self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with suppress(OSError):  # without locks on this file system, nobody cleans up after a killed restore
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.mkdir(os.path.join(self._directory, "old"))
+            os.makedirs(self.new if self._kind == "directory" else os.path.dirname(self.new))
+        except OSError as exc:
+            raise local_error(exc, self.target, "preparing to restore the model") from exc
+
+    def publish(self) -> None:
+        """Put the new content in the place of the target."""
+        try:
+            if self._kind == "file":
+                os.replace(self.new, self.target)
+            else:
+                self._swap()
+            if self._fsync:
+                sync_directory(self._parent)
+        except OSError as exc:
+            raise local_error(exc, self.target, "replacing the target with the restored model") from exc
+
+    def discard(self) -> None:
+        """Remove the staging directory, with the new content if it was not published, and with the old target."""
+        if self._lock >= 0:
+            fd, self._lock = self._lock, -1
+            shutil.rmtree(self._directory, ignore_errors=True)
+            os.close(fd)
+        else:
+            with suppress(OSError):
+                os.rmdir(self._directory)
+
+    def _swap(self) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                os.rename(self.new, self.target)
+            except OSError as exc:
+                if exc.errno not in _OCCUPIED:
+                    raise
+            else:
+                return
+            if os.path.lexists(self._old):  # another restore has put its version there since: this one is obsolete
+                _remove(self._old)
+            with suppress(FileNotFoundError):
+                os.rename(self.target, self._old)
+            try:
+                os.rename(self.new, self.target)
+            except OSError as exc:
+                if exc.errno in _OCCUPIED:
+                    continue
+                with suppress(OSError):
+                    os.rename(self._old, self.target)
+                raise
+            return
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), self.target)
+
+    def _check(self) -> None:
+        try:
+            mode = os.lstat(self.target).st_mode
+        except OSError:
+            return  # missing or not accessible: if there is a problem, making the staging directory raises the error
+        if self._kind == "file" and stat.S_ISDIR(mode):
+            message = f"{self.target}: is a directory, and the version is one file; name the file to write"
+            raise LocalIsADirectoryError(message, path=self.target)
+        if self._kind == "directory" and stat.S_ISREG(mode):
+            message = f"{self.target}: is a file, and the version is a directory; name a directory, or remove the file"
+            raise LocalNotADirectoryError(message, path=self.target)
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            message = f"{self.target}: is neither a file nor a directory; name another target"
+            raise LocalFileError(message, path=self.target)
+        if stat.S_ISDIR(mode):
+            self._check_directory()
+
+    def _check_directory(self) -> None:
+        """Refuse to replace a directory that other things depend on."""
+        problem = None
+        if _holds_current_directory(self.target):
+            problem = "it is or contains the current directory"
+        elif os.path.ismount(self.target):
+            problem = "it is a mount point"
+        elif os.path.isdir(os.path.join(self.target, OWN)):
+            problem = f"it has a directory {OWN!r}: it is the place of a local provider or of a dataset"
+        if problem:
+            message = f"{self.target}: a restore replaces its target as a whole, and {problem}; name another directory"
+            raise LocalFileError(message, path=self.target)
+
+    def _recover(self) -> None:
+        """Put an old target back that a killed restore has moved, and remove what such restores have left."""
+        try:
+            names = [name for name in os.listdir(self._parent) if is_staged(name)]
+        except OSError:
+            return  # the parent does not exist yet, or making the staging directory raises the error
+        for name in names:
+            self._recover_from(os.path.join(self._parent, name))
+
+    def _recover_from(self, directory: str) -> None:
+        old, new = (os.path.join(directory, part, self._name) for part in ("old", "new"))
+        if not (os.path.lexists(old) or os.path.lexists(new)):
+            return  # for another target
+        try:
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.lexists(old) and not os.path.lexists(self.target):
+                os.rename(old, self.target)
+            shutil.rmtree(directory, ignore_errors=True)
+        except OSError:
+            pass  # its process lives, or this file system has no locks
+        finally:
+            os.close(fd)
+
+
+def _holds_current_directory(path: str) -> bool:
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:  # it was removed
+        return False
+    real = os.path.realpath(path)
+    return os.path.commonpath([here, real]) == real
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(path)

@@ -1,0 +1,76 @@
+"""Moves tags, `latest` included, so that none names a version that a prune removes; see `leases` for the argument.
+
+`latest` names the version whose backup ended last, but a numbered version never replaces a higher one. It is moved by
+plain writes, at every provider alike: after writing it, a backup lists the versions, and if there is a higher number,
+it writes this one. The last writer has seen every version that was published before its listing, and the backup of each
+later version writes itself. So `latest` ends at the highest number, in any order of the writes.
+"""
+
+from __future__ import annotations
+
+from bucketry._manage.manifest import to_json
+from bucketry._manage.models.keys import LATEST, number_of
+from bucketry._manage.models.leases import read_condemned
+from bucketry._manage.models.stored import StoredModel
+from bucketry.errors import NotFoundError
+
+
+async def place_tag(model: StoredModel, tag: str, version: str, *, number: int = 0) -> None:
+    """Let a tag name a version; if a prune removes the version at the same time, take the tag back.
+
+    Args:
+        model: The model.
+        tag: The tag; moved if it exists.
+        version: The version's own name.
+        number: The highest number of a version so far; for `latest`.
+
+    Raises:
+        NotFoundError: The version was removed, or is being removed.
+
+    Cost: 4 requests.
+    """
+    key = model.keys.tag(tag)
+    try:
+        before = await model.provider.get(key)
+    except NotFoundError:
+        before = None
+    data = to_json({"version": version, "number": number})
+    await model.provider.put(key, data)
+    condemned = await read_condemned(model)
+    if version not in condemned.versions and await model.provider.exists(model.keys.version(version)):
+        return
+    await _take_back(model, key, data, before)
+    message = f"{model.url}: version {version!r} is being removed by prune_models, and was not tagged {tag!r}"
+    raise NotFoundError(message, key=model.keys.version(version))
+
+
+async def _take_back(model: StoredModel, key: str, data: bytes, before: bytes | None) -> None:
+    """Give a tag its earlier content, unless somebody else has moved it since."""
+    try:
+        if await model.provider.get(key) != data:
+            return
+    except NotFoundError:
+        return
+    if before is None:
+        await model.provider.delete(key)
+    else:
+        await model.provider.put(key, before)
+
+
+async def advance_latest(model: StoredModel, version: str) -> None:
+    """Let `latest` name a version that was just published, or a higher number if there is one.
+
+    Cost: 5 requests, 6 for a number; more if other backups end at the same time.
+    """
+    number = number_of(version) or 0
+    while True:
+        current, highest = await model.read_latest()
+        if number and (number_of(current) or 0) > number:
+            return
+        await place_tag(model, LATEST, version, number=max(number, highest))
+        if not number:
+            return
+        above = max(number_of(name) or 0 for name in (version, *await model.version_names()))
+        if above <= number:
+            return
+        version, number = f"v{above}", above

@@ -1,0 +1,100 @@
+"""A lock among the processes of a machine, on a file; the kernel releases it when its owner ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from bucketry._core.os_errors import check_path, local_error
+from bucketry._runtime.threads import in_thread
+from bucketry.errors import LocalFileError
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2  # seconds between two attempts; a holder that downloads takes longer than both
+
+
+class FileLock:
+    """`async with FileLock(path):` holds an exclusive lock: one task of one process of this machine at a time.
+
+    The lock ends with the block, or with the process, however it ends: there is no stale lock. A child that was forked
+    inside the block and outlives a killed parent keeps the lock until it ends, too. The file stays, because a process
+    that deleted it would let two others lock two different files. Who waits longest does not come first.
+
+    Processes on several machines exclude each other only if the file system passes locks on to its server, as NFS does.
+
+    Source: https://man7.org/linux/man-pages/man2/flock.2.html
+
+    Attributes:
+        path: The file.
+        waited: Whether another owner had the lock when it was asked for.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Store the path; no I/O.
+
+        Args:
+            path: The file; it is made if it is missing. Its directory must exist.
+        """
+        check_path(path)
+        self.path = path
+        self.waited = False
+        self._fd = -1
+
+    async def __aenter__(self) -> Self:
+        """Wait for the lock; a cancellation ends the wait and leaves nothing open.
+
+        Raises:
+            LocalFileError: The file cannot be opened, or its file system has no locks.
+        """
+        wait = _FIRST_WAIT
+        try:
+            await in_thread(self._open)
+            # Attempts without blocking: a thread that blocks in the kernel could not be cancelled.
+            while not await in_thread(self._attempt):
+                self.waited = True
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+        except BaseException:
+            await in_thread(self._close)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release the lock."""
+        await in_thread(self._close)
+
+    def _open(self) -> None:
+        try:
+            # Writable, because NFS requires it for an exclusive lock. No link: it could lead to a file of another user.
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        except OSError as exc:
+            raise local_error(exc, self.path, "opening the lock file") from exc
+
+    def _attempt(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            if exc.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                message = f"{self.path}: this file system has no locks; choose a directory on another one"
+                raise LocalFileError(message, path=self.path) from exc
+            raise local_error(exc, self.path, "locking the file") from exc
+        return True
+
+    def _close(self) -> None:
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        try:
+            # Not by closing alone: a forked child may have a copy of the descriptor, which would keep the lock.
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        finally:
+            os.close(fd)
