@@ -238,6 +238,7 @@ class ObjectTransfers:
         *,
         listed: ObjectInfo | None = None,
         metadata: Mapping[str, str] | None = None,
+        keep_mtime: bool = False,
         if_none_match: str | None = None,
         if_match: str | None = None,
     ) -> TransferResult:
@@ -254,6 +255,8 @@ class ObjectTransfers:
             destination_key: The key to write.
             listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
             metadata: User metadata to add to the source's metadata.
+            keep_mtime: If the source has no `mtime` in its metadata, add the time when it was stored; the server does
+                not do that.
             if_none_match: `"*"`: only make the destination, never replace it.
             if_match: An etag: only replace this version of the destination.
 
@@ -286,7 +289,13 @@ class ObjectTransfers:
         options = write_options(
             other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
         )
-        wanted = CopyOptions(listed=listed, metadata=options.metadata, if_none_match=if_none_match, if_match=if_match)
+        wanted = CopyOptions(
+            listed=listed,
+            metadata=options.metadata,
+            keep_mtime=keep_mtime,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
         return await copy_between(
             self.provider,
             other_provider,
