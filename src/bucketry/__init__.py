@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from bucketry._core.values import ObjectVersion as ObjectVersion
     from bucketry._core.values import Progress as Progress
     from bucketry._core.values import TransferResult as TransferResult
+    from bucketry._manage.datasets.values import DatasetInfo as DatasetInfo
+    from bucketry._manage.datasets.values import DatasetResult as DatasetResult
+    from bucketry._manage.manager import StorageManager as StorageManager
+    from bucketry._manage.models.values import ModelVersion as ModelVersion
+    from bucketry._manage.sync.saved import SyncPlan as SyncPlan
+    from bucketry._manage.sync.values import SyncAction as SyncAction
+    from bucketry._manage.sync.values import SyncProgress as SyncProgress
+    from bucketry._manage.sync.values import SyncReport as SyncReport
     from bucketry._session.pool import SessionPool as SessionPool
+    from bucketry._transfer.cache.object_cache import ObjectCache as ObjectCache
     from bucketry._transfer.manager import TransferManager as TransferManager
     from bucketry.errors import StorageError as StorageError
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
@@ -45,10 +54,14 @@ _HOMES = {
     "Capabilities": "_core.capabilities",
     "CloudflareR2Provider": "providers.s3",
     "CommonPrefix": "_core.values",
+    "DatasetInfo": "_manage.datasets.values",
+    "DatasetResult": "_manage.datasets.values",
     "DigitalOceanProvider": "providers.s3",
     "IStorageProvider": "_core.provider",
     "LocalProvider": "providers.local",
     "MemoryProvider": "providers.memory",
+    "ModelVersion": "_manage.models.values",
+    "ObjectCache": "_transfer.cache.object_cache",
     "ObjectInfo": "_core.values",
     "ObjectStream": "_core.provider",
     "ObjectVersion": "_core.values",
@@ -56,7 +69,12 @@ _HOMES = {
     "S3Provider": "providers.s3",
     "SessionPool": "_session.pool",
     "StorageError": "errors",
+    "StorageManager": "_manage.manager",
     "StorageProviderFactory": "providers.factory",
+    "SyncAction": "_manage.sync.values",
+    "SyncPlan": "_manage.sync.saved",
+    "SyncProgress": "_manage.sync.values",
+    "SyncReport": "_manage.sync.values",
     "TransferConfig": "_core.config",
     "TransferManager": "_transfer.manager",
     "TransferResult": "_core.values",
@@ -73,10 +91,14 @@ __all__ = [
     "Capabilities",
     "CloudflareR2Provider",
     "CommonPrefix",
+    "DatasetInfo",
+    "DatasetResult",
     "DigitalOceanProvider",
     "IStorageProvider",
     "LocalProvider",
     "MemoryProvider",
+    "ModelVersion",
+    "ObjectCache",
     "ObjectInfo",
     "ObjectStream",
     "ObjectVersion",
@@ -84,7 +106,12 @@ __all__ = [
     "S3Provider",
     "SessionPool",
     "StorageError",
+    "StorageManager",
     "StorageProviderFactory",
+    "SyncAction",
+    "SyncPlan",
+    "SyncProgress",
+    "SyncReport",
     "TransferConfig",
     "TransferManager",
     "TransferResult",

@@ -244,7 +244,7 @@ class LocalNotADirectoryError(LocalFileError, NotADirectoryError):
 
 
 class LocalPermissionError(LocalFileError, PermissionError):
-    """This user may not read or write the local file."""
+    """This user is not allowed to read or write the local file."""
 
     errno_value = _errno.EACCES
 

@@ -22,8 +22,8 @@ class Capabilities:
         min_part_size: Smallest part, bytes; the last part may be smaller.
         max_part_size: Largest part, bytes.
         max_parts: Parts in one upload.
-        equal_part_sizes: All parts but the last must have the same length; the last must not be longer.
-        multipart_threshold: Larger objects are uploaded in parts, bytes; used if `TransferConfig` has no threshold.
+        equal_part_sizes: All parts but the last must have the same length; the last part must not be longer.
+        multipart_threshold: Objects with more bytes are uploaded in parts, unless `TransferConfig` has a threshold.
         max_list_keys: Keys in one listing page.
         max_delete_keys: Keys in one bulk delete; 1 if there is no bulk delete.
         max_key_length: Bytes of UTF-8 in a key.
@@ -43,7 +43,7 @@ class Capabilities:
         stable_multipart_etag: HEAD returns the same etag as the completion of the multipart upload.
         copy: Server-side copy exists.
         copy_between_buckets: The server can copy an object from another bucket of the same account.
-        presign_methods: HTTP methods that `presign` can sign; empty: none.
+        presign_methods: HTTP methods for which `presign` can sign URLs; empty: none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Longest lifetime of a presigned URL, seconds.
         versions: If the bucket keeps versions, they can be listed, and read and removed by their id.
@@ -57,7 +57,7 @@ class Capabilities:
         key_normalization: The vendor changes keys to this Unicode form, such as `"NFC"`; `None`: no change.
         buffers_bodies: The whole body of a write is in memory while it is sent.
         buffers_parts: A whole part from a file is in memory while it is sent; if false, it needs at most 1 MiB.
-        plain_paths: Keys are paths of a file system: a key cannot also be a "directory" of another key.
+        plain_paths: Keys are paths of a file system, so a key cannot also be a "directory" of another key.
     """
 
     max_object_size: int = 5 * TiB

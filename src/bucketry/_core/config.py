@@ -40,13 +40,13 @@ class TransferConfig:
     Attributes:
         part_size: Bytes of a part; `None`: 8 MiB, or more if the object would have too many parts for the vendor.
         multipart_threshold: Objects with more bytes are sent in parts; `None`: `capabilities.multipart_threshold`.
-        max_concurrency: The most bodies that move at the same time, in all transfers of the manager; default: 16.
-        memory_budget: The most bytes of bodies in memory, in all transfers of the manager; default: 256 MiB.
+        max_concurrency: The largest number of bodies transferred at once, by the whole manager; default: 16.
+        memory_budget: The largest number of bytes of bodies in memory, for the whole manager; default: 256 MiB.
         max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. Each body moves at full
             speed, and the next bodies wait; `None`: no limit.
         max_attempts: How often one body is attempted before its transfer fails; default: 10.
         retry_delay: Average seconds before a body is requested again; doubles with each retry, but not above 2.5
-            seconds, or not at all if `retry_delay` is larger than that; default: 0.1.
+            seconds, or not at all if `retry_delay` is more than 2.5; default: 0.1.
         verify: Compare checksums if the provider stores or checks one; lengths are always compared.
         resume: Reserved for transfers with a journal; this version accepts only `False`.
         fsync: Flush a downloaded file to the disk before it gets its final name.
@@ -118,7 +118,7 @@ class S3FamilyConfig(S3RequestEntries):
             To limit a whole call, use `asyncio.timeout`. `None`: no limit while bytes move.
         max_attempts: The largest number of attempts for one request.
         retry_delay: Average seconds before the first retry; doubles with each further retry, but not above 2.5
-            seconds, or not at all if `retry_delay` is larger than that. The server's `Retry-After` replaces it.
+            seconds, or not at all if `retry_delay` is more than 2.5. The server's `Retry-After` replaces the delay.
         max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if larger.
         server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
             (little: no conditional writes), or `"auto"` (what the vendor of the class supports; `S3Provider` chooses

@@ -1,6 +1,6 @@
 """The configurations as typed dictionaries, so that editors complete the entries of a dictionary literal.
 
-The classes in `_core/config.py` describe and check the entries; a test compares both.
+The classes in `_core/config.py` describe and check the entries; a test compares these classes with the dictionaries.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def check_path(owner: str, name: str, value: object) -> None:
 def without_locals(function: Callable[P, T]) -> Callable[P, T]:
     """Remove the frames of a function from its `ConfigError`.
 
-    Error reports may show the local variables of frames, and those of the function hold secrets.
+    Error reports may show the local variables of a frame, and the variables of such a function contain secrets.
     """
 
     @wraps(function)
@@ -102,7 +102,7 @@ class ProviderConfig:
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, ...]]:
-        """Return the environment variables for each entry, best first; the first variable that is set is used.
+        """Return the environment variables for each entry, in the order of use: the first that is set gives the value.
 
         The variable `BUCKETRY_<ENTRY>` exists for every entry without a variable of the vendor, and for `endpoint_url`
         and `region`.

@@ -127,10 +127,10 @@ class CopiesObjects(Protocol):
 
 
 class CopiesBetweenBuckets(Protocol):
-    """One request each: copies from another bucket on the server, if `capabilities.copy_between_buckets`."""
+    """Methods that copy from another bucket on the server, if `capabilities.copy_between_buckets`."""
 
     def copy_source(self, key: str) -> ObjectSource | None:
-        """Return what another provider needs to copy the object on the server; `None`: it cannot.
+        """Return what another provider needs to copy the object on the server; `None`: no provider can do that.
 
         Cost: none.
         """
@@ -143,12 +143,12 @@ class CopiesBetweenBuckets(Protocol):
         """Copy an object of up to `capabilities.max_copy_size` bytes from another bucket, with its metadata.
 
         Args:
-            source: From the other provider's `copy_source`; its `server` is equal to that of this provider's own.
-            destination: Key to write.
+            source: From the other provider's `copy_source`; its `server` equals that of this provider's own sources.
+            destination: The key to write.
             if_match: The source's etag, to copy exactly that version.
 
         Raises:
-            UnsupportedError: The provider has no such copy.
+            UnsupportedError: The provider has no server-side copy between buckets.
 
         Cost: 1 request; no bytes pass through this machine.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
@@ -163,7 +163,7 @@ class CopiesBetweenBuckets(Protocol):
         """Make a part of an open upload from a range of an object in another bucket.
 
         Raises:
-            UnsupportedError: The provider has no such copy.
+            UnsupportedError: The provider has no server-side copy between buckets.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html

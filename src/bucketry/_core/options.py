@@ -14,9 +14,9 @@ class ReadOptions:
     """The bytes and the version of an object to read.
 
     Attributes:
-        byte_range: The bytes `[start, end)`; `None`: all of them.
-        version_id: The version; `None`: the current one.
-        if_match: An etag: read only if the object has it.
+        byte_range: The bytes `[start, end)`; `None`: all bytes.
+        version_id: The version; `None`: the current version.
+        if_match: An etag: read only if the object has this etag.
         if_none_match: An etag: read only if the object has another etag.
         verify: Request the stored checksum of the whole object, and compare it with the bytes.
     """
@@ -77,9 +77,9 @@ class WriteOptions:
         return self.if_none_match is not None or self.if_match is not None
 
     def properties(self) -> dict[str, Any]:
-        """Give what an object keeps of the options: keyword arguments of `ObjectInfo`, which JSON can represent.
+        """Return the options that an object keeps, as keyword arguments of `ObjectInfo` that JSON can represent.
 
-        Tags are not among them, because `ObjectInfo` has none.
+        Tags are left out, because `ObjectInfo` has no tags.
         """
         return {
             "metadata": dict(self.metadata),

@@ -27,8 +27,9 @@ class S3RequestEntries(ProviderConfig):
         kms_key_id: With `"aws:kms"`: the key's id, ARN or alias; `None`: AWS's own key for S3.
         bucket_key: With `"aws:kms"`: use a key of the bucket, which saves requests to KMS.
         sse_customer_key: Your own key of 32 bytes, or its base64. The server encrypts new objects with this key
-            (SSE-C). Every request for an object's bytes or properties contains the key, so objects without this key
-            cannot be read. If you lose the key, you lose the objects. A configuration with a key cannot be pickled.
+            (SSE-C). Every request for an object's bytes or properties contains the key, so objects that were not
+            encrypted with this key cannot be read. If you lose the key, you lose the objects. A configuration with a
+            key cannot be pickled.
     """
 
     request_payer: bool = False
@@ -42,7 +43,7 @@ class S3RequestEntries(ProviderConfig):
         """Pickle the configuration, unless it has a customer key, which every reader of the pickle could see.
 
         Raises:
-            UnsupportedError: There is a `sse_customer_key`.
+            UnsupportedError: The configuration has an `sse_customer_key`.
         """
         if self.sse_customer_key is not None:
             message = (

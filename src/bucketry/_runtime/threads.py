@@ -31,7 +31,7 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
 
     Cost: about 50 µs for the switch to the thread and back.
     """
-    # A future of the executor, not a task, because an event loop that ends cancels its tasks.
+    # Wait for a future of the executor, not for a task, because an event loop that ends cancels its tasks.
     future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
     cancelled = await until_done(future)
     if cancelled is not None:

@@ -53,8 +53,8 @@ class Chain:
             async with self._finding:
                 if self._found is None:
                     # The search runs in a thread with its own loop, because it reads files, and a service model for
-                    # assumed roles. After the search no task has waited for the locks of the credentials, so the
-                    # locks belong to no loop yet, and the credentials can be refreshed in this loop.
+                    # assumed roles. No task has waited for the locks of the credentials there, so the locks belong to
+                    # no loop yet, and the credentials can be refreshed in this loop.
                     self._found, frozen = await in_own_loop(partial(_find, self._session))
                     return frozen
         return await self._found.get_frozen_credentials()

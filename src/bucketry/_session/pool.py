@@ -166,7 +166,7 @@ def _check_limit(name: str, limit: object) -> None:
 class _Limit:
     """The limit of an endpoint's connections, and the largest number that a provider asked for.
 
-    `fixed`: the limit was set by `limit_connections`, so providers do not change it.
+    `fixed` is true if `limit_connections` has set the limit. Then providers do not change it.
     """
 
     now: int = 0
@@ -277,8 +277,8 @@ class _LoopState:
             await anext(self._watch)
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        # This generator closes a pool that the user did not close: asyncio.run (like uvloop and pytest-asyncio) closes
-        # every suspended asynchronous generator before it closes its loop, and then this `finally` runs.
+        # This `finally` closes a pool that the user did not close. It runs then, because asyncio.run (like uvloop and
+        # pytest-asyncio) closes every suspended asynchronous generator before it closes its loop.
         try:
             yield
         finally:

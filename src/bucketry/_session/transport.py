@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 
 class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
-    """A session that makes each request once, to the host it is for."""
+    """A session that sends each request once, and only to the host in the request's URL."""
 
     async def _get_session(self, proxy_url: str | None) -> _Direct:
         with fitting():
@@ -46,7 +46,7 @@ class _Direct:
         except ClientResponseError as exc:
             sent = exc.request_info
             exc.request_info = RequestInfo(sent.url, sent.method, CIMultiDictProxy(CIMultiDict()), sent.real_url)
-            exc.args = ()  # request_info and args held the sent headers
+            exc.args = ()  # because request_info and args contain the sent headers
             raise
         _log.debug("%s %s: %d", method, options.get("url"), answer.status)
         return answer

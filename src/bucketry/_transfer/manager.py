@@ -36,8 +36,8 @@ class TransferManager(ObjectTransfers):
 
     `config.max_bandwidth` limits the average rate of all uploads, downloads and `get_many` together. Each request's
     body is sent at full speed, and the next body waits until the average is kept. Therefore files of more than two
-    parts are transferred in parts and ranges on every provider, also on the local disk; a smaller `part_size` makes the
-    rate more even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
+    parts are uploaded in parts on every provider, also on the local disk; a smaller `part_size` makes the rate more
+    even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
     `stream`.
 
     Args:
@@ -54,7 +54,7 @@ class TransferManager(ObjectTransfers):
     ) -> BatchResult:
         """Upload `(local_path, key)` pairs, several at once; if one fails, the others continue.
 
-        Cost: as `upload`, for each.
+        Cost: as `upload`, for each pair.
         """
         return await collected(self.upload_each(pairs, progress=progress))
 
@@ -70,7 +70,7 @@ class TransferManager(ObjectTransfers):
             pairs: Read as they are needed; an endless iterable is fine.
             progress: Called with `Progress` about 10 times a second at most for each file.
 
-        Cost: as `upload`, for each. Memory does not grow with the number of pairs.
+        Cost: as `upload`, for each pair. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[StrPath, str]) -> tuple[str, TransferResult | StorageError]:
@@ -83,7 +83,7 @@ class TransferManager(ObjectTransfers):
     ) -> BatchResult:
         """Download `(key, local_path)` pairs, several at once; if one fails, the others continue.
 
-        Cost: as `download`, for each.
+        Cost: as `download`, for each pair.
         """
         return await collected(self.download_each(pairs, progress=progress))
 
@@ -99,7 +99,7 @@ class TransferManager(ObjectTransfers):
             pairs: Read as they are needed; an endless iterable is fine.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
-        Cost: as `download`, for each. Memory does not grow with the number of pairs.
+        Cost: as `download`, for each pair. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:
@@ -163,8 +163,8 @@ class TransferManager(ObjectTransfers):
         Args:
             prefix: A directory of keys: `"models"` means `"models/"`.
             local_dir: The target directory; made if it is missing.
-            overwrite: `False`: if the path of an object exists, it stays, the object is not fetched, and its key is in
-                `succeeded` without a result.
+            overwrite: `False`: if the path of an object exists, the path stays unchanged, the object is not fetched,
+                and its key is in `succeeded` without a result.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
         Raises:
@@ -220,11 +220,11 @@ class TransferManager(ObjectTransfers):
         Args:
             keys: Read as they are needed; an endless iterable is fine.
             ordered: `True`: in the order of `keys`; `False`: in the order in which the objects arrive.
-            on_error: `"raise"`: the first error ends the iteration. `"yield"`: a key that failed gives
-                `(key, error)`, and the iteration continues.
-            cache: Gives the bytes of objects whose copies are current, and keeps the others. Two processes that miss
-                the same object at the same time both fetch it. Objects without an etag, and objects larger than the
-                cache, are fetched each time. If the disk is full, a warning is logged, and the bytes are given anyway.
+            on_error: `"raise"`: the first error ends the iteration. `"yield"`: for a key that failed, `(key, error)` is
+                yielded, and the iteration continues.
+            cache: Objects with a current copy are read from this cache; copies of other objects are added. If two
+                processes need the same missing object at the same time, both fetch it. Objects without an etag, and
+                objects larger than the cache, are fetched each time. A full disk only causes a warning in the log.
 
         Raises:
             NotFoundError: A key has no object, and `on_error` is `"raise"`; its copy in the cache is removed.

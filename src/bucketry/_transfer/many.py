@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
-    """Await one item's coroutine, and give its key with the result or the error."""
+    """Await the coroutine for one item, and return the item's key with the result or the error."""
     try:
         return key, await step
     except StorageError as error:
@@ -26,7 +26,7 @@ async def settled(key: str, step: Awaitable[R]) -> tuple[str, R | StorageError]:
 
 
 class BatchCollector:
-    """Collects the outcome of each key of a batch. A key that failed once counts as failed."""
+    """Collects the outcome of each key of a batch. If a key has several outcomes, one error makes it fail."""
 
     def __init__(self) -> None:
         """Begin without outcomes."""
@@ -44,13 +44,13 @@ class BatchCollector:
             self._results[key] = outcome
 
     def result(self) -> BatchResult:
-        """Give the outcomes of all keys."""
+        """Return the outcomes of all keys."""
         done = tuple(key for key in self._succeeded if key not in self._failed)
         return BatchResult(succeeded=done, failed=self._failed, results=self._results)
 
 
 async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | StorageError | None], None]) -> BatchResult:
-    """Take all outcomes, and give them as one result."""
+    """Take all outcomes, and return them as one result."""
     collector = BatchCollector()
     async with aclosing(outcomes):
         async for key, outcome in outcomes:
@@ -61,7 +61,7 @@ async def collected(outcomes: AsyncGenerator[tuple[str, TransferResult | Storage
 async def delete_each(
     provider: ObjectRequests, keys: Iterable[str], policy: RetryPolicy
 ) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-    """Delete the keys in batches, retry keys with a transient error, and give the outcome of each key.
+    """Delete the keys in batches, retry keys with a transient error, and yield the outcome of each key.
 
     Cost: 1 request for each batch, and 1 for each retry.
     """

@@ -13,8 +13,9 @@ VENDOR = Vendor(
         multipart=True,
         max_delete_keys=1_000,
         copy=True,
-        # A status 200 does not prove that a server enforces conditions: Wasabi ignores If-None-Match, overwrites the
-        # object and answers 200. So writes with conditions are refused here, and reads compare the response's etag.
+        # A status 200 does not prove that a server enforces conditions. Wasabi, for example, ignores If-None-Match,
+        # overwrites the object and answers 200. So writes with conditions are refused here, and reads compare the
+        # response's etag.
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,

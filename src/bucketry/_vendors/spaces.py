@@ -41,7 +41,7 @@ VENDOR = Vendor(
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         copy=True,
-        copy_between_buckets=True,  # within a cluster, which has one endpoint: DigitalOcean's page on S3 compatibility
+        copy_between_buckets=True,  # if both have the same endpoint (the vendor's page on S3 compatibility)
         presign_methods=("GET", "PUT"),
         presign_post=False,  # unverified; other Ceph servers support it
         max_presign_expiry=604_800,  # unverified; this is SigV4's limit
@@ -68,7 +68,7 @@ VENDOR = Vendor(
     ),
     signing_region="{region}",
     addressing_style="path",
-    # The response is NoSuchBucket, never a redirect (seen by the project Cmdr, 2026-10).
+    # A bucket in another region gets NoSuchBucket, never a redirect (seen by the project Cmdr, 2026-10).
     wrong_region_as_missing_bucket=True,
     autodelete_days=30,  # 90 before 2026
     write_rate=(

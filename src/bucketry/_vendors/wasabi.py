@@ -13,7 +13,7 @@ VENDOR = Vendor(
     title="Wasabi",
     scheme="wasabi",
     capabilities=Capabilities(
-        # Unverified: pages mention 5 TB. A TB of 10**12 bytes is safe, because the other one, 2**40, is larger.
+        # Unverified: pages mention 5 TB. A TB of 10**12 bytes is safe, because a TB of 2**40 bytes is larger.
         max_object_size=5 * 10**12,
         max_put_size=5 * 10**9,  # unverified; 5 GB is the limit of a part
         max_copy_size=5 * 10**9,  # unverified
@@ -25,7 +25,7 @@ VENDOR = Vendor(
         max_delete_keys=1_000,  # undocumented; 1,001 keys were accepted (seen by the project Cmdr, 2026-10)
         max_key_length=1_024,
         max_metadata_size=2_048,  # unverified; this is AWS's limit
-        # PutObject, CompleteMultipartUpload and CopyObject ignore If-None-Match: they overwrite the object and answer
+        # PutObject, CompleteMultipartUpload and CopyObject ignore If-None-Match. They overwrite the object and answer
         # 200 (seen by the project Cmdr, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
@@ -33,8 +33,8 @@ VENDOR = Vendor(
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
         copy_source_if_match=False,  # the header is ignored (seen by the project Cmdr, 2026-10)
-        # crc32, because crc64nvme is uncertain: the vendor's page says that it is refused, but the project Cmdr saw
-        # that it was accepted (2026-10).
+        # crc32, because it is uncertain whether Wasabi accepts crc64nvme. The vendor's page says that it is refused,
+        # but the project Cmdr saw that it was accepted (2026-10).
         put_checksum="crc32",
         multipart_checksum="crc32",  # for each part; one for the whole object is unverified
         stored_checksums=(),

@@ -228,7 +228,7 @@ class BodyUpload:
         return self._endpoint.sign(credentials, self._host, call, payload_hash, body_size(self.body))
 
     def accept(self, _: AnswerHead) -> None:
-        """Return `None`, so that `exchange` returns the response's body, which is small."""
+        """Return `None`, so that `Lane.exchange` returns the response's body, which is small."""
 
 
 class OriginClient:

@@ -220,7 +220,7 @@ class Lane:
         return view[:got]
 
     def _call(self, call: Callable[..., int | None], *args: object) -> int:
-        """Call a function that waits for the server, and store since when it waits."""
+        """Call a function that waits for the server, and store when the wait began."""
         self._waits_since = time.monotonic()
         try:
             return call(*args) or 0

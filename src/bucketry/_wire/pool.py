@@ -161,7 +161,7 @@ class Pool(Slots):
                 return
 
     def watch(self, connection: Pooled, read_timeout: float) -> None:
-        """Begin to check a connection in use: if it is idle for longer than `read_timeout`, its request fails."""
+        """Begin to check a connection in use; its request fails if the connection is idle for over `read_timeout`."""
         self._watched[connection] = read_timeout
         if read_timeout < 4 * self._tick_every:
             self._tick_every = read_timeout / 4

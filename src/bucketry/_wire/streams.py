@@ -39,7 +39,7 @@ class Plain:
         self._socket = connected
 
     def start(self) -> None:
-        """Do nothing: a plain connection needs no preparation."""
+        """Do nothing, because a plain connection needs no preparation."""
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
         """See `Stream.receive`. The kernel fills the view in one call."""

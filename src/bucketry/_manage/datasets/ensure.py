@@ -17,6 +17,8 @@ from bucketry._manage.datasets.local_state import LocalDirectory, LocalState
 from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetResult
 from bucketry._manage.overlap import refuse_overlap
+from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
+from bucketry._manage.sync.values import PlanSummary
 from bucketry._runtime.file_lock import FileLock
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.progress import ProgressCallback
@@ -52,7 +54,7 @@ class Ensuring:
     directory: LocalDirectory
     exact: bool
     trust: bool
-    progress: ProgressCallback | None
+    progress: SyncProgressCallback | None
     _downloaded_bytes: int = 0
     _started: float = field(default_factory=time.monotonic)
 
@@ -107,12 +109,20 @@ class Ensuring:
         await fan_out(comparison.unknown, read_file, width=os.cpu_count() or 1)
         await in_thread(self._check_space, missing)
         width = self.place.manager.transfers.config.max_concurrency
+        total = sum(file.size for file in missing)
+        meter = SyncMeter(self.progress, PlanSummary(transfers=len(missing), transfer_bytes=total))
+
+        async def stage(file: DatasetFile) -> None:
+            await self._stage(file, meter.begin(file.path, file.size))
+            meter.finished(file.path)
+
         try:
-            await fan_out(missing, self._stage, width=width)
+            await fan_out(missing, stage, width=width)
         except (NotFoundError, IntegrityError, PreconditionFailedError) as error:
             if isinstance(error, ChecksumMismatchError) and not stored.info.has_manifest:
                 raise
             raise await self._explained(error, stored) from error
+        meter.close()
         stamps |= await in_steps(self._publish(missing, comparison.stale))
         await in_thread(self.directory.write, self.place.url, stored, stamps)
         await in_thread(self.directory.remove_staging)
@@ -133,7 +143,7 @@ class Ensuring:
         name = hashlib.sha256(f"{file.content}/{file.path}".encode()).hexdigest()
         return os.path.join(self.directory.staging, name)
 
-    async def _stage(self, file: DatasetFile) -> None:
+    async def _stage(self, file: DatasetFile, progress: ProgressCallback | None) -> None:
         """Download one file, and verify it; if an interrupted call did it, only verify it."""
         staged = self._staged(file)
         if await in_steps(_is_staged(staged, file)):
@@ -142,9 +152,7 @@ class Ensuring:
         etag = "" if file.sha256 is not None else file.etag
         listed = ObjectInfo(key=key, size=file.size, etag=etag, last_modified=_UNKNOWN_TIME)
         fresh = f"{staged}.new"
-        result = await self.place.manager.transfers.download_listed(
-            listed, fresh, keep_mtime=True, progress=self.progress
-        )
+        result = await self.place.manager.transfers.download_listed(listed, fresh, keep_mtime=True, progress=progress)
         self._downloaded_bytes += result.size
         if file.sha256 is not None:
             found = await in_steps(hash_file(fresh))

@@ -237,7 +237,7 @@ def check_paths(paths: Iterable[str], where: str) -> None:
     checked = []
     for path in paths:
         names = local_parts(path, where)
-        if any(name.casefold() == OWN for name in names) or is_staged(names[-1]):
+        if any(name.casefold() == OWN or is_staged(name) for name in names):
             message = f"{where}: {path!r} is a name that bucketry uses for its own files; rename the object"
             raise UnsafeKeyError(message, key=path)
         checked.append(names)

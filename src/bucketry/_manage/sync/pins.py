@@ -15,7 +15,7 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.sync.values import EntryState
-from bucketry.errors import NotFoundError, PreconditionFailedError, UnsafeKeyError
+from bucketry.errors import NotFoundError, PreconditionFailedError
 
 Seen: TypeAlias = Literal["as_planned", "done", "changed"]
 """What an action finds at its target: the pinned state, the state that the action is to make, or another one."""
@@ -114,15 +114,3 @@ def changed(where: str, cause: str = "") -> PreconditionFailedError:
     """
     message = f"{where}: {cause or 'this changed since the plan was made'}; it was left as it is, so plan again"
     return PreconditionFailedError(message)
-
-
-def path_below(root: str, path: str) -> str:
-    """Return the local path of an action.
-
-    Raises:
-        UnsafeKeyError: It would be outside the directory.
-    """
-    if "\0" in path or any(name in ("", ".", "..") for name in path.split("/")):
-        message = f"{root}: the plan has the path {path!r}, which is not below this directory"
-        raise UnsafeKeyError(message, key=path)
-    return os.path.join(root, path)

@@ -1,6 +1,7 @@
-"""Copies bytes between memory and open files in small pieces; a copy can be cancelled between two pieces.
+"""Copies bytes between memory and open files in pieces; a copy can be cancelled between two pieces.
 
-Every offset is explicit: descriptors are shared, and their own offsets never change.
+Every read and write names its offset, because several threads share a descriptor, and so the descriptor's own offset
+must not change.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
     """Write a request's body at the beginning of the file `fd`, in steps, and return its length.
 
     Raises:
-        IntegrityError: The body is a range of a file, and the file ends early.
+        IntegrityError: The body is a range of a file, and the file ends early or has changed.
     """
     if isinstance(body, FileRange):
         copied = yield from copy_steps(body.fd, body.start, body.size, fd, 0)
@@ -32,7 +33,7 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
 
 
 def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None, None, int]:
-    """Put the bytes `[start, end)` of a file into a sink, in steps, and return the offset reached."""
+    """Write the bytes `[start, end)` of a file into a sink, in steps, and return the offset that was reached."""
     reached = start
     while reached < end:
         if reached > start:

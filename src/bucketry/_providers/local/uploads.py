@@ -1,6 +1,6 @@
-"""Open multipart uploads of a local directory: each is a directory with a record and one file for each part.
+"""Multipart uploads of a local directory. An open upload is a directory with a record and one file for each part.
 
-The functions block, as those of `store` do: they run in worker threads, the generators step by step.
+The functions block, so they run in worker threads. The generators run there step by step, as those of `store` do.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def create(root: LocalRoot, key: str, options: WriteOptions) -> MultipartUpload:
 
 
 def put_part(root: LocalRoot, upload: MultipartUpload, part_number: int, body: Body) -> Generator[None, None, Part]:
-    """Store a part; it replaces an earlier one of the same number.
+    """Store a part; it replaces an earlier part of the same number.
 
     Raises:
         UploadNotFoundError: The upload was completed or aborted.
@@ -109,7 +109,7 @@ def complete(
         total = sum(part.size for part in ordered)
         with locked(root, upload.key) as lock:
             yield from acquire(lock)
-            _open_record(root, upload)  # raises if another completion was faster
+            _open_record(root, upload)  # raises an error if another completion was faster
             info = publish_locked(root, file, total, upload.key, options)
             moved = _close(root, upload)
     shutil.rmtree(moved, ignore_errors=True)
@@ -117,7 +117,7 @@ def complete(
 
 
 def abort(root: LocalRoot, upload: MultipartUpload) -> None:
-    """Delete an upload and its parts; succeeds if there is none."""
+    """Delete an upload and its parts; succeeds if there is no such upload."""
     if _UPLOAD_ID.fullmatch(upload.upload_id):
         shutil.rmtree(_close(root, upload), ignore_errors=True)
 
@@ -141,7 +141,7 @@ def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Pa
 
 
 def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
-    """Return the open uploads of keys that begin with `prefix`, sorted by key and id; other entries are ignored.
+    """Return the open uploads of keys that begin with `prefix`, sorted by key and id; other files are ignored.
 
     Raises:
         LocalFileError: The directory of the uploads, or a record in it, cannot be read.
@@ -162,7 +162,7 @@ def _listed(root: LocalRoot, upload_id: str) -> MultipartUpload | None:
         initiated = datetime.fromisoformat(record["initiated"])
         return MultipartUpload(key=str(record["key"]), upload_id=upload_id, initiated=initiated)
     except OSError as error:
-        if error.errno not in ABSENT:  # absent: just closed, or just being opened
+        if error.errno not in ABSENT:  # if the record is absent, the upload was just closed, or is being opened
             raise
     except (ValueError, LookupError, TypeError):
         pass  # not a record of this package
@@ -177,7 +177,7 @@ def _no_such_upload(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundE
 
 
 def _close(root: LocalRoot, upload: MultipartUpload) -> str:
-    """Move an upload's directory away in one step, so that no part is added while it is deleted."""
+    """Move an upload's directory in one step, so that no part is added while it is deleted; return the new path."""
     path, moved = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
     try:
         os.rename(path, moved)

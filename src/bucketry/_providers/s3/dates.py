@@ -1,4 +1,4 @@
-"""HTTP dates."""
+"""Reads HTTP dates."""
 
 from __future__ import annotations
 

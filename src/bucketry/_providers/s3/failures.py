@@ -165,16 +165,16 @@ HINTS: Mapping[str, str] = MappingProxyType(
 )
 
 _SERVER_ERRORS = range(500, 600)
-_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # their 404 is about the bucket, not about the object
+_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # here a 404 is about the bucket, not about the object
 
 
 def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[StorageError]:
-    """Return the class of error for a response: by the vendor's row, then by code, then by status.
+    """Return the error class for an error response: by the vendor's row, then by code, then by status.
 
     Args:
-        code: From the response's XML; `None` or digits if there was no body (HEAD).
-        status: Of the HTTP response.
-        vendor: The row; its throttle codes and statuses are checked first.
+        code: The code in the response's XML; `None`: the response has no body (HEAD).
+        status: The response's status.
+        vendor: The vendor's row; its throttle codes and statuses are checked first.
     """
     if code in vendor.throttle_codes or (status in vendor.throttle_statuses and status is not None):
         return ThrottledError
@@ -198,14 +198,14 @@ def refusal_error(
     """Return the error for an error response.
 
     Args:
-        refusal: The response.
-        vendor: The row, with its throttle codes, statuses and hints.
+        refusal: The error response.
+        vendor: The vendor's row, with throttle codes, statuses and hints.
         where: The beginning of the message, such as `"s3://bucket/key"`.
         operation: The provider's method.
         bucket: The bucket.
         key: The object; `None` if the request is about the bucket.
-        creates: The write has `if_none_match="*"`: a failed precondition then means that the object exists.
-        replaces: The write has `if_match`: a missing object then is a failed precondition.
+        creates: Whether the write has `if_none_match="*"`, so that a failed precondition means that the object exists.
+        replaces: Whether the write has `if_match`, so that a missing object is a failed precondition.
     """
     status, headers, fields = refusal.status, refusal.headers, refusal.fields
     code = fields.get("Code") or None

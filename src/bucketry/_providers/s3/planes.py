@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
     """The requests that both transports make; `S3Requests` has checked the arguments.
 
-    Here a missing object or upload can be an error of any request, deletes included. `operation` is the user's call,
-    for errors.
+    A method can raise an error for a missing object or upload, also a method that deletes; `S3Requests` handles these
+    errors. `operation` is the name of the user's call, for errors.
     """
 
     @property
@@ -42,7 +42,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
 
     @property
     def closed(self) -> bool:
-        """Whether the transport is closed, so that `Planes` must give another one."""
+        """Whether the transport is closed, so that `Planes` must choose a new transport."""
 
     async def head_bucket(self) -> None:
         """Make a HeadBucket request."""
@@ -63,19 +63,19 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `ListsObjects.list_page`."""
 
     async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
-        """See `S3Requests.list_versions_page`."""
+        """See `KeepsVersions.list_versions_page`."""
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `S3Requests.get_tags`."""
+        """See `KeepsTags.get_tags`."""
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `S3Requests.put_tags`."""
+        """See `KeepsTags.put_tags`."""
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete one object."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and return the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each key."""
 
     async def copy_object(
         self,
@@ -85,7 +85,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy; a HEAD of the destination gives the new object."""
+        """Copy an object, and return the version id of the copy; a HEAD returns the copy's properties."""
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
@@ -93,10 +93,10 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `CopiesObjects.copy_part`."""
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """Sign a URL; `response` holds query parameters that set headers of the response."""
+        """Return a signed URL; `response` contains query parameters that set headers of the response."""
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
-        """Sign a form for a browser upload."""
+        """Return a signed form for a browser upload."""
 
 
 class _Chosen:
@@ -111,11 +111,11 @@ class Planes:
 
     Args:
         bucket: The bucket.
-        pool: Opens connections.
+        pool: The pool that opens connections.
         transport: The transport in the configuration.
 
     Attributes:
-        capabilities: The vendor's; after a transport was chosen, changed for it.
+        capabilities: The vendor's limits and promises; when a transport was chosen, they are changed for it.
     """
 
     def __init__(self, bucket: S3Bucket, pool: SessionPool, transport: Transport) -> None:
@@ -146,7 +146,10 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Return the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
+        """Return the transport that signs URLs, which needs no request.
+
+        For a standard endpoint this is the data plane, so that aiobotocore is not loaded.
+        """
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
@@ -176,7 +179,7 @@ class Planes:
 
 
 def _not_opened(bucket: S3Bucket, exc: WireError) -> StorageError:
-    """Return the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
+    """Return the error for a transport that cannot be opened; code that knows the operation adds it."""
     return exc.kind(f"{bucket.locate()}: {exc.problem}", provider=bucket.vendor.name, bucket=bucket.name)
 
 
@@ -188,7 +191,7 @@ def _load() -> type[BotoPlane]:
 
 
 class OpeningBody:
-    """The context of `open_body` before a transport was chosen: entering it chooses one."""
+    """The context that `open_body` returns if no transport was chosen yet; entering it chooses the transport."""
 
     __slots__ = ("_context", "_key", "_options", "_planes")
 

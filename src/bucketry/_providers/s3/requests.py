@@ -49,7 +49,7 @@ PROBE_KEY = ".bucketry-connect-probe"  # connect() reads it if nothing else is a
 
 
 class S3Requests(ObjectRequests):
-    """The requests of one bucket. Holds configuration only; connections are in the pool."""
+    """The requests of one bucket. An instance has no connections, because these are in the pool."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ class S3Requests(ObjectRequests):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor's limits and promises; after a transport was chosen, changed for it."""
+        """The vendor's limits and promises; when a transport was chosen, they are changed for it."""
         return self._planes.capabilities
 
     @property
     def max_connections(self) -> int:
-        """The limit on sockets to the endpoint, and so on requests at the same time."""
+        """The limit on sockets to the endpoint, which is also the limit on requests at the same time."""
         return self._pool.max_connections or self._bucket.endpoint.max_connections
 
     def locate(self, key: str = "") -> str:
@@ -93,8 +93,8 @@ class S3Requests(ObjectRequests):
     async def connect(self) -> None:
         """Check the bucket and the credentials, with requests that read only.
 
-        The first is a HeadBucket. If it is refused, a listing follows; if that is refused, a HEAD of a key that need
-        not exist.
+        The first request is a HeadBucket. If it is refused, the next request is a listing. If the listing is refused,
+        too, the last request is a HEAD of a key, which need not exist.
 
         Cost: 1 to 3 requests.
         """
@@ -102,7 +102,7 @@ class S3Requests(ObjectRequests):
         try:
             await plane.head_bucket()
         except (AccessDeniedError, InvalidRequestError):
-            pass  # many tokens of R2 and B2 do not permit HeadBucket; responses to HEAD give no reason
+            pass  # many tokens of R2 and B2 do not permit HeadBucket; a response to HEAD has no reason
         else:
             return
         try:
@@ -190,7 +190,7 @@ class S3Requests(ObjectRequests):
         plane = await self._planes.data()
         try:
             return await plane.list_multiparts(prefix, after=after)
-        except UploadNotFoundError:  # `rclone serve s3` answers with this if there are none
+        except UploadNotFoundError:  # `rclone serve s3` answers so if there are no uploads
             return ()
 
     def _check_upload(self, operation: str, upload: MultipartUpload) -> None:
@@ -231,9 +231,9 @@ class S3Requests(ObjectRequests):
             return
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Remove up to `capabilities.max_delete_keys` objects and report on each.
+        """Remove up to `capabilities.max_delete_keys` objects, and return the result for each.
 
-        Cost: 1 request, and 1 for each key with control characters, which XML 1.0 cannot represent.
+        Cost: 1 request, and 1 for each key with control characters, because XML 1.0 cannot represent such a key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         failed: dict[str, StorageError] = {}
@@ -244,7 +244,7 @@ class S3Requests(ObjectRequests):
                 if _XML.fullmatch(key):
                     named.append(key)
                 else:
-                    await self.delete(key)  # XML 1.0 has no way to write its characters
+                    await self.delete(key)  # alone, because XML 1.0 cannot represent the key
             except StorageError as error:
                 failed[key] = error
         if named:
@@ -324,7 +324,7 @@ class S3Requests(ObjectRequests):
 
     @contextmanager
     def _about_source(self, source: ObjectSource, destination: str) -> Iterator[None]:
-        """Let errors about the source of a copy name the source: S3 answers the request for the destination."""
+        """Make errors about the source of a copy name the source, although the request is about the destination."""
         try:
             yield
         except StorageError as error:
@@ -371,7 +371,8 @@ class S3Requests(ObjectRequests):
 
     def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
-        # The user of the URL would have to send these as headers; one of them is the customer's encryption key.
+        # These entries are refused, because the user of the URL would have to send them as headers, and one of them is
+        # a secret encryption key.
         names = ["sse_customer_key", "expected_bucket_owner"]
         names += ["server_side_encryption"] if writes else []
         names += ["request_payer"] if operation == "presign_post" else []
@@ -388,7 +389,7 @@ class S3Requests(ObjectRequests):
 
 
 def _unsigned(vendor: Vendor) -> Vendor:
-    """Return the vendor's row for unsigned requests: they have no SHA-256 of the body, which is part of a signature."""
+    """Return the row for unsigned requests, without SHA-256 as checksum, because it would be part of a signature."""
     row = vendor.capabilities
     put = None if row.put_checksum == "sha256" else row.put_checksum
     part = None if row.multipart_checksum == "sha256" else row.multipart_checksum

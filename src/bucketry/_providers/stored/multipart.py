@@ -12,7 +12,7 @@ MAX_LISTED = 1_000  # parts or uploads in one response, as in S3
 
 
 def check_part_number(part_number: int, limits: Capabilities, where: str) -> None:
-    """Refuse a part number that is not 1 to the limit.
+    """Refuse a part number that is less than 1 or more than `limits.max_parts`.
 
     Raises:
         InvalidRequestError: The number is out of this range.

@@ -1,4 +1,4 @@
-"""Copies: on the server if it has copies, in parts if the object is large, through memory between servers."""
+"""Copies objects: within a provider on the server, in parts if they are large; between providers through memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
+from bucketry._core.mtimes import MTIME, mtime_of, mtime_text
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
@@ -24,7 +25,7 @@ from bucketry._transfer.workers import fan_out
 from bucketry.errors import IntegrityError, InvalidRequestError, PreconditionFailedError, UnsupportedError
 
 T = TypeVar("T")
-PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
+PART_SIZE = GiB // 4  # few and large parts, because no bytes pass through this machine
 
 
 async def copy(
@@ -61,7 +62,7 @@ async def copy(
 
 
 def same_server(provider: ObjectRequests, other: ObjectRequests, key: str) -> bool:
-    """Tell whether `other` can copy the object on the server."""
+    """Return whether `other` can copy the object on the server."""
     if other is provider:
         return provider.capabilities.copy
     if not other.capabilities.copy_between_buckets:
@@ -80,11 +81,11 @@ async def copy_listed(
     *,
     token: str,
 ) -> ObjectInfo:
-    """Copy an object on the server, within a bucket or to another one, see `copy`.
+    """Copy an object on the server, within a bucket or to another bucket; see `copy`.
 
     Args:
         provider: The source.
-        other: The destination: the same provider, or one for which `same_server` is true.
+        other: The destination: the same provider, or a provider for which `same_server` is true.
         limits: The limits shared with the manager's other transfers.
         config: The manager's configuration.
         info: The version to copy.
@@ -131,7 +132,7 @@ async def copy_listed(
 
 
 async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) -> Mapping[str, str]:
-    """Give the tags of the source if both vendors have tags, else none."""
+    """Return the tags of the source if both vendors have tags, else no tags."""
     both = provider.capabilities.tags and other.capabilities.tags
     return await provider.get_tags(source) if both else NOTHING
 
@@ -149,17 +150,19 @@ async def _check_unchanged(provider: ObjectRequests, source: str, copied: Object
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOptions:
-    """What a copy between two providers does besides copying.
+    """The options of a copy between two providers.
 
     Attributes:
-        listed: The entry of a listing: exactly this version is copied; `None`: the present one.
-        metadata: Added to the source's metadata.
+        listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
+        metadata: User metadata that is added to the source's metadata.
         if_none_match: `"*"`: only make the destination, never replace it.
-        if_match: Only replace exactly this version of the destination.
+        if_match: An etag: only replace this version of the destination.
+        keep_mtime: If the source's metadata has no `mtime`, add the time when the source was stored.
     """
 
     listed: ObjectInfo | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    keep_mtime: bool = False
     if_none_match: str | None = None
     if_match: str | None = None
 
@@ -175,9 +178,10 @@ async def copy_between(
     *,
     token: str,
 ) -> TransferResult:
-    """Copy an object to another provider through memory: part by part, each read whole before it is sent.
+    """Copy an object to another provider through memory: part by part; each part is read before it is sent.
 
-    So no task holds a connection while it waits for another one, and the part sizes fit the destination's limits.
+    So no task holds a connection while it waits for another connection, and the part sizes fit the destination's
+    limits.
 
     The copy has the source's metadata, content type and other stored headers. It has the source's tags if both vendors
     have tags, for 1 more request.
@@ -202,10 +206,10 @@ async def copy_between(
     tags = await _tags(provider, key, other)
 
     def options(source: ObjectInfo) -> WriteOptions:
-        metadata = check_metadata({**source.metadata, **wanted.metadata}, row, other.locate(destination))
+        kept = {MTIME: mtime_text(mtime_of(source))} if wanted.keep_mtime else {}
         return replace(
             WriteOptions.like(source, tags=tags),
-            metadata=metadata,
+            metadata=check_metadata({**kept, **source.metadata, **wanted.metadata}, row, other.locate(destination)),
             storage_class=None,
             if_none_match=wanted.if_none_match,
             if_match=wanted.if_match,

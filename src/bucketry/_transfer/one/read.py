@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
-    """Read, and read a second time if the checksum does not match: a transmission error rarely happens twice.
+    """Read, and read a second time if the checksum does not match, because a transmission error rarely happens twice.
 
     Returns:
         The result of the read, and the number of failed reads: 0 or 1.
@@ -37,7 +37,7 @@ async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
 async def read(
     provider: ObjectRequests, key: str, options: ReadOptions = WHOLE, *, policy: RetryPolicy
 ) -> tuple[ObjectInfo, bytes]:
-    """Give an object's bytes, or a range of them; if the checksum does not match, read them a second time.
+    """Return an object's properties and its bytes, or a range of them; if the checksum does not match, read again.
 
     Programs make millions of small reads, so this function makes few calls: it opens the body itself, and
     `ResumingStream` continues with the open body.
@@ -92,7 +92,7 @@ async def read_ranges(
     if_match: str | None,
     policy: RetryPolicy,
 ) -> list[bytes]:
-    """Give several ranges of one version of an object; ranges near each other share a request.
+    """Return several ranges of one version of an object; ranges near each other share a request.
 
     Raises:
         InvalidRangeError: A range begins at or beyond the end of an object that is not empty.
@@ -110,10 +110,10 @@ async def read_ranges(
 
     async def one(group: ByteRange) -> ObjectInfo:
         info, found[group] = await read(provider, key, ReadOptions(byte_range=group, if_match=if_match), policy=policy)
-        check_start(info, last.start, where)  # the server does not check empty ranges and those that share a request
+        check_start(info, last.start, where)  # the server checks neither empty ranges nor ranges that share a request
         return info
 
-    if if_match is None and len(groups) > 1:  # all other requests read the version of the first answer
+    if if_match is None and len(groups) > 1:  # all other requests read the version of the first response
         info = await one(groups.pop(0))
         if not info.size:
             return [b""] * len(wanted)

@@ -1,4 +1,4 @@
-"""ObjectTransfers: the transfers of one object each, with one limit of concurrency and one memory budget."""
+"""ObjectTransfers: methods that transfer one object, with one limit of concurrency and one memory budget for all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bucketry.errors import ConfigError
 
 @fills_in_facts
 class ObjectTransfers:
-    """The transfers of one object each; `TransferManager` adds those of many objects."""
+    """The methods of `TransferManager` that transfer one object; `TransferManager` adds methods for many objects."""
 
     FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "upload_found", "download", "download_listed")
 
@@ -66,7 +66,7 @@ class ObjectTransfers:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a local file: visible whole or not at all; in parallel parts if it is larger than the threshold.
+        """Store a local file; visible whole or not at all; in parallel parts if the file is larger than the threshold.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
@@ -78,7 +78,7 @@ class ObjectTransfers:
             LocalFileError: The file is missing, a directory, or unreadable.
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition, or the file is larger than its objects.
+            UnsupportedError: The provider does not enforce the condition, or does not store objects of this size.
             IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
@@ -105,7 +105,7 @@ class ObjectTransfers:
             key: The object.
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
-            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any.
+            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any time.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -123,7 +123,7 @@ class ObjectTransfers:
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:
-        """Tell whether a file of this size is uploaded in parts."""
+        """Return whether a file of this size is uploaded in parts."""
         return size > single_limit(self.provider.capabilities, self.config)
 
     async def upload_stream(
@@ -134,9 +134,9 @@ class ObjectTransfers:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
+        """Store a stream of unknown length, with bounded memory; the other arguments and the errors are as in `upload`.
 
-        Cost: 1 request if it fits one part; else 1 for each part and 3 more.
+        Cost: 1 request if the stream fits in one part; else 1 for each part and 3 more.
         """
         options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_stream(chunks)
@@ -156,7 +156,7 @@ class ObjectTransfers:
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object was replaced meanwhile.
-            ChecksumMismatchError: The bytes do not match the stored checksum, also not in a second download.
+            ChecksumMismatchError: The bytes do not match the stored checksum, not even in a second download.
             IntegrityError: The number of bytes received differs from the object's size.
             LocalFileError: The file cannot be written, or is a directory.
 
@@ -175,22 +175,22 @@ class ObjectTransfers:
         before_publish: Callable[[], None] | None = None,
         progress: ProgressCallback | None = None,
     ) -> TransferResult:
-        """Download exactly the version of an object that a listing or a HEAD gave; atomic, as `download` is.
+        """Download exactly the version of an object that a listing or a HEAD showed; atomic, as `download` is.
 
         Args:
-            listed: The object's entry; its `size` and `etag` are those that the object must have.
+            listed: The object's entry; the object must still have the same `size` and `etag`.
             path: The file to make or replace.
-            keep_mtime: Give the file the time from the object's metadata, else the time when the object was stored.
-            before_write: Called in a worker thread before anything is written, such as to make directories; if it
-                raises, nothing is written.
-            before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises, `path` is
-                left as it is.
+            keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
+            before_write: Called in a worker thread before anything is written, for example to make directories; if it
+                raises an error, nothing is written.
+            before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises an error,
+                `path` is left unchanged.
             progress: Called with `Progress` about 10 times a second at most.
 
         Raises:
             NotFoundError: The object is gone.
             PreconditionFailedError: The object was replaced since it was listed.
-            IntegrityError: Its size or its bytes are not those of the entry.
+            IntegrityError: The size or the bytes that arrived are not those of the entry.
 
         Cost: 1 request up to the size of a part; else 1 HEAD, and 1 request for each part. The object's bytes down.
         """
@@ -205,11 +205,11 @@ class ObjectTransfers:
             return await self._download(listed.key, progress).of_listed(entry, path)
 
     async def cached(self, key: str, cache: ObjectCache) -> Path:
-        """Give the path of a current copy of the object in a local cache; fetch the object if there is none.
+        """Return the path of a current copy of the object in a local cache; if there is none, fetch the object.
 
-        If several tasks or processes miss the same object at the same time, one fetches it and the others wait. Do not
-        change the file. It is the most recently used one now, so it stays until other objects need its space. If it is
-        open when it is removed, it can be read to its end.
+        If several tasks or processes need the same missing object at the same time, one of them fetches it and the
+        others wait. Do not change the file. The cache removes the file when other objects need its space. An open file
+        can be read to its end after that.
 
         Raises:
             NotFoundError: There is no such object; its copy is removed.
@@ -226,7 +226,7 @@ class ObjectTransfers:
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
 
-        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
+        Cost: 2 requests (3 on S3-compatible clouds); above the limit for one copy, 1 for each 256 MiB and 4 more.
         """
         return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
@@ -238,10 +238,11 @@ class ObjectTransfers:
         *,
         listed: ObjectInfo | None = None,
         metadata: Mapping[str, str] | None = None,
+        keep_mtime: bool = False,
         if_none_match: str | None = None,
         if_match: str | None = None,
     ) -> TransferResult:
-        """Copy an object to another provider: on the server where it can be, else part by part through memory.
+        """Copy an object to another provider: on the server if that is possible, else part by part through memory.
 
         The server copies within one bucket (`capabilities.copy`), and between two buckets with the same endpoint,
         credentials and options (`capabilities.copy_between_buckets`), unless there is `metadata` or a condition. A
@@ -252,19 +253,21 @@ class ObjectTransfers:
             other_provider: The destination.
             key: The object.
             destination_key: The key to write.
-            listed: The object's entry in a listing: exactly this version is copied; `None`: the present one.
-            metadata: User metadata to add to the source's.
+            listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
+            metadata: User metadata to add to the source's metadata.
+            keep_mtime: If the source has no `mtime` in its metadata, add the time when it was stored; the server does
+                not do that.
             if_none_match: `"*"`: only make the destination, never replace it.
-            if_match: Only replace exactly this version of the destination.
+            if_match: An etag: only replace this version of the destination.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object is not the listed version, or `if_match` does not hold.
             AlreadyExistsError: `if_none_match="*"` and there is an object.
-            UnsupportedError: The destination does not enforce the condition, or the object is too large for it.
+            UnsupportedError: The destination does not enforce the condition, or does not store objects of this size.
 
-        Cost: on the server as `copy`. Through memory: up to the size of a part, 1 GET and 1 PUT, and 1 HEAD if it is
-            not `listed`; else 1 HEAD, and 2 requests for each part and 3 more. 1 more for the tags if both
+        Cost: on the server as `copy`. Through memory: for an object of one part 1 GET and 1 PUT, and 1 HEAD without
+            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
             vendors have tags. The bytes down and up.
         """
         conditional = if_none_match is not None or if_match is not None
@@ -286,7 +289,13 @@ class ObjectTransfers:
         options = write_options(
             other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
         )
-        wanted = CopyOptions(listed=listed, metadata=options.metadata, if_none_match=if_none_match, if_match=if_match)
+        wanted = CopyOptions(
+            listed=listed,
+            metadata=options.metadata,
+            keep_mtime=keep_mtime,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
         return await copy_between(
             self.provider,
             other_provider,
@@ -314,7 +323,7 @@ class ObjectTransfers:
         return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
-        """Store a stream as `upload_stream` does, and give the new object's properties."""
+        """Store a stream as `upload_stream` does, and return the new object's properties."""
         upload = self._upload(key, options, None)
         await upload.of_stream(chunks)
         return upload.made

@@ -1,4 +1,4 @@
-"""The S3 family through aiobotocore: each method is one request. The module is loaded at first use."""
+"""The S3 family through aiobotocore: each method is one request. The module is loaded on first use."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BotoPlane(BotoListings):
 
     @property
     def closed(self) -> bool:
-        """Whether the transport is closed: never."""
+        """Whether the transport is closed. It never is, because the pool provides an open client for each request."""
         return False
 
     async def head_bucket(self) -> None:
@@ -91,14 +91,15 @@ class BotoPlane(BotoListings):
             except IntegrityError as exc:
                 raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
             info = info_of(key, headers_of(answer), size)
-            if options.conditional:  # some servers ignore the headers
+            if options.conditional:  # checked here, too, because some servers ignore the headers
                 judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
-        # If the row does not say that the server honours the headers, only the response's etag is checked; also for "*".
+        # The headers are sent only if the row says that the server enforces them, and not for "*". The response's etag
+        # is checked in all cases.
         sent = self.capabilities.get_if_match
         if_match, if_none_match, byte_range = options.if_match, options.if_none_match, options.byte_range
-        async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
+        async with AsyncExitStack() as held:  # holds the client and the slot as long as the body is open
             yield await self.send(
                 "get",
                 "get_object",
@@ -151,7 +152,8 @@ class BotoPlane(BotoListings):
             "create_multipart_upload",
             read,
             key=key,
-            # A repeat after a lost response would open a second upload; _transfer.cleanup looks for the first.
+            # Not repeated, because a repeat after a lost response would open a second upload. `_transfer.cleanup` finds
+            # and aborts an upload whose response was lost.
             repeatable=False,
             options=options,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
@@ -193,7 +195,7 @@ class BotoPlane(BotoListings):
         full = checksum is not None and self.capabilities.full_object_checksum
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
-            etag = required(answer, "ETag")  # an empty 200 means: nothing was published
+            etag = required(answer, "ETag")  # an empty response with status 200 means that nothing was published
             return written(upload.key, headers_of(answer), etag, sum(part.size for part in parts), options)
 
         return await self.send(
@@ -201,7 +203,8 @@ class BotoPlane(BotoListings):
             "complete_multipart_upload",
             read,
             key=upload.key,
-            # After a lost response a repeat fails: there is no upload any more, or the new object fails the precondition.
+            # If the response is lost, a repeated request fails, because the upload no longer exists, or because the
+            # object that the first request has made fails the precondition.
             repeatable=False,
             options=options,
             UploadId=upload.upload_id,
@@ -274,7 +277,7 @@ class BotoPlane(BotoListings):
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and return the version that was made; a HEAD of the destination gives the new object."""
+        """Copy an object, and return the version id of the copy; a HEAD returns the copy's properties."""
 
         def read(answer: dict[str, Any]) -> str | None:
             required(answer.get("CopyObjectResult", {}), "ETag")

@@ -30,11 +30,11 @@ _BOOLEANS = {"true": True, "false": False}
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _ESCAPES = re.compile("(%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+)")
 _KEY = attrgetter("key")
-_BETWEEN = "\ud800"  # joins names: neither XML nor decoded UTF-8 can contain it
+_BETWEEN = "\ud800"  # joins names, because neither XML nor decoded UTF-8 can contain it
 
 
 class CutListingError(ValueError):
-    """The page is not the last one, and its token for the next page is missing or is the token of this page."""
+    """The page is not the last page, and its token for the next page is missing or is the token of this page."""
 
     def __init__(self) -> None:
         super().__init__("the listing is truncated, but the answer has no new token for the next page")
@@ -52,16 +52,16 @@ class _Objects:
 
 
 class ListingParser:
-    """Parses a response to ListObjectsV2 as its bytes arrive. After an error it cannot be used again."""
+    """Parses a response to ListObjectsV2 as its bytes arrive. After an error the parser cannot be used again."""
 
     def __init__(self) -> None:
         self._sweep = EntrySweep()
         self._reader = XMLReader("ListBucketResult", "Error", fields=_OBJECT_FIELDS)
         self._fields: dict[str, str] = {}
         self._objects: list[ObjectInfo] = []
-        self._keys: list[str] = []  # of the objects, as sent
+        self._keys: list[str] = []  # the keys of the objects, as they were sent
         self._common: list[CommonPrefix] = []
-        self._prefixes: list[str] = []  # of the common prefixes, as sent
+        self._prefixes: list[str] = []  # the common prefixes, as they were sent
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Parse the next bytes of the response.
@@ -85,7 +85,7 @@ class ListingParser:
 
         Raises:
             AnswerIsErrorError: The response is an `<Error>`.
-            CutListingError: The page is truncated, and has no token for the next page or the token of this page.
+            CutListingError: The page is truncated, and its token for the next page is missing or is that of this page.
             ValueError: The response is not complete, or does not state whether there are more pages.
         """
         self._take(self._reader.feed(self._sweep.close()))
@@ -156,7 +156,7 @@ class ListingParser:
 
 
 def _name(entry: ObjectInfo | CommonPrefix) -> str:
-    """Return the sort key of an entry: the order of code points is the order of their UTF-8 bytes."""
+    """Return the name that an entry is sorted by; the order of code points is the order of their UTF-8 bytes."""
     return entry.key if isinstance(entry, ObjectInfo) else entry.prefix
 
 

@@ -23,13 +23,13 @@ _PAGE_FIELDS = frozenset({"EncodingType", "IsTruncated", "NextKeyMarker", "NextV
 
 
 def versions(body: bytes) -> tuple[list[ObjectVersion], dict[str, str]]:
-    """Return the versions and delete markers of a `<ListVersionsResult>` in their order there, and the page's own fields.
+    """Return the versions and delete markers of a `<ListVersionsResult>`, in its order, and the page's own fields.
 
     The request asks for URL-encoded names; they are decoded if the response says that they are encoded.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response is no such document, or is cut short.
     """
     reader = XMLReader("ListVersionsResult", "Error", fields=_FIELDS)
     found: list[tuple[Element, str]] = []
@@ -88,8 +88,8 @@ def tags(body: bytes) -> dict[str, str]:
     """Return the tags of a `<Tagging>` document.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response is no such document, or is cut short.
     """
     reader = XMLReader("Tagging", "Error")
     found: dict[str, str] = {}
