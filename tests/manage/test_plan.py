@@ -289,6 +289,7 @@ async def test_a_target_that_normalizes_keys_gets_each_name_once(root: Path) -> 
     plan = await manager.plan_sync(root, "", delete=True)
     assert lines(plan) == [("skip", DECOMPOSED, skips(plan)[DECOMPOSED])]
     assert repr(COMPOSED) in skips(plan)[DECOMPOSED]
+    assert skips(await manager.plan_sync(root, "", compare="size")).keys() == {DECOMPOSED}
 
 
 async def test_a_copy_to_a_target_that_normalizes_keys_lists_the_source_twice(memory: MemoryProvider) -> None:

@@ -17,9 +17,10 @@ class RequestCounter:
     """Counts what the actions of a plan cost.
 
     An upload is 1 request, or 1 for each part and 3 more; a download is 1, or 1 for each part and 1 more. A copy is 5,
-    or 2 for each part and 6 more; on the server it is 5, or for a large object 1 for each 256 MiB and 6 more. A HEAD
-    comes before an upload that goes in parts, or whose target no condition protects, and before each deletion of an
-    object. Deletions share requests, as `capabilities.max_delete_keys` allows.
+    or 2 for each part and 6 more, and 1 for the tags if both providers have them; on the server it is 5, or for a large
+    object 1 for each 256 MiB and 6 more. A HEAD comes before an upload that goes in parts, or whose target no condition
+    protects, and before each deletion of an object. Deletions share requests, as `capabilities.max_delete_keys` allows.
+    A copy may need fewer than counted here.
 
     Args:
         direction: The plan's.
@@ -64,4 +65,5 @@ class RequestCounter:
             return 1 if condition(action.target, row, in_parts=False) is not None else 2
         if self._target is self._transfers.provider and row.copy:
             return 5 if size <= row.max_copy_size else -(-size // _LARGE_COPY_PART) + 6
-        return 5 if parts <= 1 or not row.multipart else 2 * parts + _OPEN_AND_CLOSE + 3
+        tags = 1 if row.tags and self._transfers.provider.capabilities.tags else 0
+        return tags + (5 if parts <= 1 or not row.multipart else 2 * parts + _OPEN_AND_CLOSE + 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from bucketry._core.checks import check_key, local_parts
 from bucketry._core.provider import StrPath
 from bucketry._manage.sync.compare import Comparer, Place, state_of
 from bucketry._manage.sync.costs import RequestCounter
-from bucketry._manage.sync.entries import Batches, Entry, Found, in_form, local_entries, provider_entries
+from bucketry._manage.sync.entries import BATCH, Batches, Entry, Found, in_form, local_entries, provider_entries
 from bucketry._manage.sync.filters import Filter
 from bucketry._manage.sync.merge import FilesAbove, Pair, Protected, merged
 from bucketry._manage.sync.saved import PlanWriter, SyncPlan
@@ -61,6 +62,7 @@ async def make_plan(request: PlanRequest, path: StrPath | None) -> SyncPlan:
         planner = _Planner(request, found, writer)
         async for pairs in batches:
             await planner.decide(pairs)
+            await asyncio.sleep(0)  # a listing in memory never waits, and other tasks must run
         await planner.settle()
         planner.check_source()
         return await writer.finish(PlanSummary(unchanged=planner.unchanged, requests=planner.requests.total))
@@ -143,12 +145,15 @@ class _Planner:
 
     async def settle(self) -> None:
         """Compare the pairs that wait, and write all decisions."""
-        await fan_out(self._open, self._compare, width=self._request.transfers.config.max_concurrency)
-        self._open = []
-        for action in self._waiting:
+        if self._open:
+            await fan_out(self._open, self._compare, width=self._request.transfers.config.max_concurrency)
+            self._open = []
+        for number, action in enumerate(self._waiting, 1):
             if isinstance(action, SyncAction):
                 self.requests.add(action)
                 await self._writer.add(action)
+            if not number % BATCH:
+                await asyncio.sleep(0)  # as above
         self._waiting = []
 
     def check_source(self) -> None:

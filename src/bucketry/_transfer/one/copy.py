@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
+from bucketry._core.mtimes import MTIME, mtime_of, mtime_text
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
@@ -156,10 +157,12 @@ class CopyOptions:
         metadata: User metadata that is added to the source's metadata.
         if_none_match: `"*"`: only make the destination, never replace it.
         if_match: An etag: only replace this version of the destination.
+        keep_mtime: If the source's metadata has no `mtime`, add the time when the source was stored.
     """
 
     listed: ObjectInfo | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    keep_mtime: bool = False
     if_none_match: str | None = None
     if_match: str | None = None
 
@@ -203,10 +206,10 @@ async def copy_between(
     tags = await _tags(provider, key, other)
 
     def options(source: ObjectInfo) -> WriteOptions:
-        metadata = check_metadata({**source.metadata, **wanted.metadata}, row, other.locate(destination))
+        kept = {MTIME: mtime_text(mtime_of(source))} if wanted.keep_mtime else {}
         return replace(
             WriteOptions.like(source, tags=tags),
-            metadata=metadata,
+            metadata=check_metadata({**kept, **source.metadata, **wanted.metadata}, row, other.locate(destination)),
             storage_class=None,
             if_none_match=wanted.if_none_match,
             if_match=wanted.if_match,

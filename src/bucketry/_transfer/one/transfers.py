@@ -105,7 +105,7 @@ class ObjectTransfers:
             key: The object.
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
-            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any.
+            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any time.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -123,7 +123,7 @@ class ObjectTransfers:
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:
-        """Tell whether a file of this size is uploaded in parts."""
+        """Return whether a file of this size is uploaded in parts."""
         return size > single_limit(self.provider.capabilities, self.config)
 
     async def upload_stream(
@@ -205,11 +205,11 @@ class ObjectTransfers:
             return await self._download(listed.key, progress).of_listed(entry, path)
 
     async def cached(self, key: str, cache: ObjectCache) -> Path:
-        """Give the path of a current copy of the object in a local cache; fetch the object if there is none.
+        """Return the path of a current copy of the object in a local cache; if there is none, fetch the object.
 
-        If several tasks or processes miss the same object at the same time, one fetches it and the others wait. Do not
-        change the file. It is the most recently used one now, so it stays until other objects need its space. If it is
-        open when it is removed, it can be read to its end.
+        If several tasks or processes need the same missing object at the same time, one of them fetches it and the
+        others wait. Do not change the file. The cache removes the file when other objects need its space. An open file
+        can be read to its end after that.
 
         Raises:
             NotFoundError: There is no such object; its copy is removed.
@@ -238,6 +238,7 @@ class ObjectTransfers:
         *,
         listed: ObjectInfo | None = None,
         metadata: Mapping[str, str] | None = None,
+        keep_mtime: bool = False,
         if_none_match: str | None = None,
         if_match: str | None = None,
     ) -> TransferResult:
@@ -254,6 +255,8 @@ class ObjectTransfers:
             destination_key: The key to write.
             listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
             metadata: User metadata to add to the source's metadata.
+            keep_mtime: If the source has no `mtime` in its metadata, add the time when it was stored; the server does
+                not do that.
             if_none_match: `"*"`: only make the destination, never replace it.
             if_match: An etag: only replace this version of the destination.
 
@@ -286,7 +289,13 @@ class ObjectTransfers:
         options = write_options(
             other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
         )
-        wanted = CopyOptions(listed=listed, metadata=options.metadata, if_none_match=if_none_match, if_match=if_match)
+        wanted = CopyOptions(
+            listed=listed,
+            metadata=options.metadata,
+            keep_mtime=keep_mtime,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
         return await copy_between(
             self.provider,
             other_provider,
