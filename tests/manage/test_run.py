@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bucketry import LocalProvider, MemoryProvider, S3Provider, TransferConfig
+from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageManager, TransferConfig
 from bucketry._manage.run.methods import RunMethods
 from bucketry._manage.run.snapshot import Snapshot
 from bucketry._manage.run.training import TrainingRun
@@ -191,6 +191,16 @@ class TestOnEveryProvider:
         restored = await manager.restore_checkpoint("m", tmp_path / "again")
         assert restored.step == 9
         assert (tmp_path / "again").read_bytes() == b"9"
+
+
+async def test_the_storage_manager_has_it_below_its_own_root(state: Path) -> None:
+    """`StorageManager` has the methods of runs and of the cache, and keeps checkpoints below its prefix of models."""
+    manager = StorageManager(MemoryProvider(), models="trained/here")
+    async with manager.training_run(model="m", output=state) as run:
+        await run.checkpoint(state, step=1)
+    key = f"trained/here/m/checkpoints/{run.id}/step-0000000001/state.pt"
+    assert key in await manager.provider.list_files("trained/here/m/checkpoints/")
+    assert content(await manager.cached(key, cache_dir=state.with_name("cache"), max_bytes=100)) == b"first"
 
 
 class TestArguments:
