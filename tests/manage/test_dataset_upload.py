@@ -28,6 +28,7 @@ from bucketry.errors import (
 )
 from bucketry.testing import Fault
 from tests.manage.dataset_bench import FILES, Bench, read_tree, write_tree
+from tests.manage.syncing import UNCONDITIONAL, RowOf
 
 MANIFEST = "datasets/d/.bucketry-dataset.json"
 
@@ -200,6 +201,44 @@ async def test_two_uploads_of_a_new_version(tmp_path: Path) -> None:
     await bench.upload_dataset("d", source)
     await bench.ensure_dataset("d", tmp_path / "target")
     assert read_tree(tmp_path / "target") == read_tree(source)
+
+
+async def test_without_conditions_the_last_upload_wins(tmp_path: Path) -> None:
+    """Where the vendor enforces no condition, an upload replaces what another one published meanwhile."""
+    bench = Bench(RowOf(**UNCONDITIONAL))
+    other = write_tree(tmp_path / "other", {path: data + b"other" for path, data in FILES.items()})
+
+    async def interfere() -> None:
+        await bench.upload_dataset("d", other)
+
+    source = write_tree(tmp_path / "source", FILES)
+    await bench.with_faults(Fault(operation="put_object", hook=interfere)).upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == FILES
+
+
+async def test_names_in_another_unicode_form(tmp_path: Path) -> None:
+    """Where the vendor stores keys in one Unicode form, files keep their names, and are not sent or removed for it."""
+    bench = Bench(RowOf(key_normalization="NFC"))
+    source = write_tree(tmp_path / "source", {"e\u0301": b"x"})
+    await bench.upload_dataset("d", source)
+    assert list(await bench.stored()) == ["datasets/d/\u00e9"]
+    bench.requests()
+    await bench.upload_dataset("d", source)
+    assert bench.requests() == {"open_body": 1, "list_page": 1}
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == {"e\u0301": b"x"}
+    (source / "e\u0301").rename(source / "\u00e9")
+    await bench.upload_dataset("d", source)
+    assert list(await bench.stored()) == ["datasets/d/\u00e9"]
+
+
+async def test_names_that_become_one_key_are_refused(tmp_path: Path) -> None:
+    """If the vendor changes the Unicode form of keys, two names that become one are refused before anything is sent."""
+    bench = Bench(RowOf(key_normalization="NFC"))
+    with pytest.raises(InvalidRequestError, match="are one key at this provider"):
+        await bench.upload_dataset("d", write_tree(tmp_path, {"e\u0301": b"", "\u00e9": b""}))
+    assert bench.requests() == {}
 
 
 async def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:

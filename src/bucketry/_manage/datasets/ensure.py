@@ -56,6 +56,7 @@ class Ensuring:
     trust: bool
     progress: SyncProgressCallback | None
     _downloaded_bytes: int = 0
+    _complete: frozenset[str] = frozenset()
     _started: float = field(default_factory=time.monotonic)
 
     async def run(self) -> DatasetResult:
@@ -95,7 +96,7 @@ class Ensuring:
 
     async def _bring_in_step(self, stored: StoredDataset, comparison: Comparison) -> DatasetResult:
         """Read the files that may be right, download the others, and then change the directory."""
-        await in_thread(self.directory.clean_staging)
+        self._complete = await in_thread(self.directory.clean_staging)
         stamps = dict(comparison.in_step)
         missing = list(comparison.missing)
 
@@ -131,7 +132,7 @@ class Ensuring:
 
     def _check_space(self, missing: list[DatasetFile]) -> None:
         """Refuse files that do not fit on the disk, before the first of them is downloaded. Blocks."""
-        needed = sum(file.size for file in missing if not os.path.exists(self._staged(file)))
+        needed = sum(file.size for file in missing if self._staged(file) not in self._complete)
         status = os.statvfs(self.directory.staging)
         free = status.f_bavail * status.f_frsize
         if needed > free:
@@ -146,7 +147,7 @@ class Ensuring:
     async def _stage(self, file: DatasetFile, progress: ProgressCallback | None) -> None:
         """Download one file, and verify it; if an interrupted call did it, only verify it."""
         staged = self._staged(file)
-        if await in_steps(_is_staged(staged, file)):
+        if staged in self._complete and file.content and await in_steps(_is_of(staged, file)):
             return
         key = self.place.key(file.path)
         etag = "" if file.sha256 is not None else file.etag
@@ -154,13 +155,9 @@ class Ensuring:
         fresh = f"{staged}.new"
         result = await self.place.manager.transfers.download_listed(listed, fresh, keep_mtime=True, progress=progress)
         self._downloaded_bytes += result.size
-        if file.sha256 is not None:
-            found = await in_steps(hash_file(fresh))
-            if (found.sha256, found.size) != (file.sha256, file.size):
-                await in_thread(os.unlink, fresh)
-                message = f"its SHA-256 is {found.sha256}, and the manifest says {file.sha256}"
-                raise IntegrityError(message, key=key)
-        await in_thread(os.replace, fresh, staged)
+        if not await in_steps(_moved_if_right(fresh, staged, file)):
+            message = f"the SHA-256 of its bytes is not {file.sha256}"
+            raise IntegrityError(message, key=key)
 
     async def _explained(self, error: StorageError, stored: StoredDataset) -> StorageError:
         """Return the error for a file that was not as the dataset says: it says whether the dataset has changed."""
@@ -219,11 +216,20 @@ class Ensuring:
         )
 
 
-def _is_staged(path: str, file: DatasetFile) -> Generator[None, None, bool]:
-    """Tell, in steps, whether an interrupted call has left the file complete. Blocks."""
-    if not file.content or not os.path.exists(path) or os.path.getsize(path) != file.size:
+def _is_of(path: str, file: DatasetFile) -> Generator[None, None, bool]:
+    """Tell, in steps, whether a file has the size and the SHA-256 of the dataset's; without one, the size. Blocks."""
+    if os.path.getsize(path) != file.size:
         return False
     return file.sha256 is None or (yield from hash_file(path)).sha256 == file.sha256
+
+
+def _moved_if_right(fresh: str, staged: str, file: DatasetFile) -> Generator[None, None, bool]:
+    """Rename a download, in steps, if it is the dataset's file, else remove it; tell whether it is. Blocks."""
+    if (yield from _is_of(fresh, file)):
+        os.replace(fresh, staged)
+        return True
+    os.unlink(fresh)
+    return False
 
 
 def _replace(staged: str, path: str) -> None:

@@ -29,7 +29,8 @@ class DatasetMethods(Managed):
     the new version from the moment when its manifest is published. Between the two, a reader that needs an object that
     was already replaced gets an error, never a mixture of two versions: every file is verified by the SHA-256 of one
     manifest, and the local files change only when all are verified. Files that a version only adds disturb no reader.
-    The first upload of a dataset begins with a mark, so that nobody takes its first half for a dataset.
+    The first upload of a dataset begins with a mark, so that nobody takes its first half for a dataset; this also ends
+    the use of the prefix as a dataset without a manifest.
 
     Two uploads of one dataset at once: where `capabilities.conditional_put` is true, at least one of them fails with
     `PreconditionFailedError`, and if both fail, one of them has to be repeated. Elsewhere the last manifest wins, and

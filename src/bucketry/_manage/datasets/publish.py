@@ -1,13 +1,12 @@
 """Uploads a local directory as a dataset: hash, compare with the version before, upload, publish, clean up.
 
 Objects are replaced in place, so that other programs find the files of a dataset at plain keys. What a reader sees
-meanwhile is described at `DatasetMethods.upload_dataset`.
+meanwhile is described at `DatasetMethods`.
 """
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -107,12 +106,12 @@ class Publishing:
 
     def _check_names(self, found: list[FoundFile]) -> None:
         provider = self.place.manager.provider
-        form = provider.capabilities.key_normalization
         check_paths((file.key for file in found), self.root)
-        stored: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for file in found:
-            check_key(self.place.key(file.key), provider.capabilities, provider.locate())
-            other = stored.setdefault(unicodedata.normalize(form, file.key) if form else file.key, file.key)
+            key = self.place.key(file.key)
+            check_key(key, provider.capabilities, provider.locate())
+            other = paths.setdefault(key, file.key)
             if other != file.key:
                 message = f"{self.root}: {other!r} and {file.key!r} are one key at this provider; rename one of them"
                 raise InvalidRequestError(message, path=file.path)
@@ -246,9 +245,9 @@ class Publishing:
 
     async def _remove(self, before: DatasetInfo, now: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
         """Remove the objects of the version before that the new one does not have."""
-        kept = {file.path for file in now.files}
+        kept = {self.place.key(file.path) for file in now.files}
         try:
-            await self._delete([file.path for file in before.files if file.path not in kept], stored)
+            await self._delete([file.path for file in before.files if self.place.key(file.path) not in kept], stored)
         except StorageError as error:
             error.add_note(f"{self.place.url}: the new version is published; only old objects were not all removed")
             raise

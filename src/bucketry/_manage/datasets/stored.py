@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -68,8 +69,9 @@ class DatasetPlace:
         return self.manager.provider.locate(self.prefix)
 
     def key(self, path: str) -> str:
-        """Return the key of a file."""
-        return self.prefix + path
+        """Return the key of a file, in the Unicode form in which the vendor stores and lists it."""
+        form = self.manager.provider.capabilities.key_normalization
+        return unicodedata.normalize(form, self.prefix + path) if form is not None else self.prefix + path
 
     async def read(self) -> StoredDataset:
         """Return the dataset, by its manifest or by a listing.
