@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageManager, TransferConfig
@@ -336,6 +337,21 @@ class TestEnds:
             await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert steps_of(await manager.list_checkpoints("m")) == [1]
+        assert hidden(state.parent) == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def test_a_cancelled_scope_of_anyio(self, state: Path) -> None:
+        """A scope of anyio cancels repeatedly, so the last upload stops, and nothing of it is left on this machine."""
+        manager, provider = managed(Fault(operation="put_object", nth=3, hang=True))
+        with anyio.CancelScope() as scope:
+            async with manager.training_run(model="m", output=state) as run:
+                await run.checkpoint(state, step=1)
+                await run.checkpoint(state, step=2)
+                await until(lambda: provider.calls["put_object"] == 3)
+                scope.cancel()
+                await asyncio.get_running_loop().create_future()
+        assert scope.cancelled_caught
         assert steps_of(await manager.list_checkpoints("m")) == [1]
         assert hidden(state.parent) == []
         assert asyncio.all_tasks() == {asyncio.current_task()}
