@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,7 +20,13 @@ from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._manage.sync.results import SyncResult
 from bucketry._manage.sync.saved import PlanWriter, SyncPlan
 from bucketry._manage.sync.values import EntryState, PlanHeader, PlanSummary, SyncAction, SyncProgress, SyncReport
-from bucketry.errors import AccessDeniedError, InvalidRequestError, PreconditionFailedError, StorageError
+from bucketry.errors import (
+    AccessDeniedError,
+    InvalidRequestError,
+    PreconditionFailedError,
+    StorageError,
+    UploadNotFoundError,
+)
 from bucketry.testing import Fault, FaultyProvider
 from tests.manage.syncing import LONG_AGO, PART, SMALL_PARTS, UNCONDITIONAL, RowOf, Site, actions_of, counts
 
@@ -221,6 +228,13 @@ class TestUploads:
         with pytest.raises(AccessDeniedError):
             report.raise_for_failures()
 
+    async def test_an_upload_that_another_program_aborts(self, tmp_path: Path) -> None:
+        """If the open upload vanishes, the file counts as failed, not as changed."""
+        site = Site(tmp_path, faults=(Fault(operation="complete_multipart", error=UploadNotFoundError("gone")),))
+        site.write("a", bytes(3 * PART))
+        report = await site.manager.sync(site.directory, "p")
+        assert counts(report) == (0, 0, 0, 0, 1)
+
     async def test_a_lost_answer_is_settled(self, site: Site) -> None:
         """If another writer's object is the same upload, the action counts as done, not as changed."""
         site.write("a", b"1")
@@ -391,7 +405,7 @@ class TestCopies:
         assert isinstance(report.changed["a"], PreconditionFailedError)
 
     async def test_a_small_copy_is_two_requests(self, site: Site) -> None:
-        """A new or replaced copy of one part is 1 GET and 1 PUT, and 1 for the tags; a larger one is looked for first."""
+        """A new or replaced copy of one part is 1 GET and 1 PUT; before a larger one, there is 1 HEAD."""
         other = FaultyProvider(MemoryProvider(transfer=SMALL_PARTS))
         for path, size in (("new", 1), ("replaced", 1), ("large", 2 * PART)):
             await site.inner.put(f"p/{path}", bytes(size))
@@ -544,17 +558,21 @@ class TestDeletions:
     async def test_a_file_that_changed_is_not_removed(self, site: Site) -> None:
         """A file that was edited since the plan stays, and is reported; one that is gone is done."""
         await site.inner.put("p/x", b"1")
-        for path in ("edited", "gone", "now a directory", "same"):
+        for path in ("edited", "gone", "now a directory", "parent/gone", "same", "loop"):
             site.write(path, b"1")
         plan = await site.manager.plan_sync(site.directory, "p", direction="download", delete=True)
         site.write("edited", b"2")
         (site.directory / "gone").unlink()
         (site.directory / "now a directory").unlink()
         site.write("now a directory/inside", b"3")
+        shutil.rmtree(site.directory / "parent")
+        site.write("parent", b"4")
+        (site.directory / "loop").unlink()
+        (site.directory / "loop").symlink_to("loop")
         report = await site.manager.apply(plan)
-        assert site.files() == {"x": b"1", "edited": b"2", "now a directory/inside": b"3"}
-        assert counts(report) == (1, 1, 1, 2, 0)
-        assert set(report.changed) == {"edited", "now a directory"}
+        assert site.files() == {"x": b"1", "edited": b"2", "now a directory/inside": b"3", "parent": b"4"}
+        assert counts(report) == (1, 1, 2, 3, 0)
+        assert set(report.changed) == {"edited", "now a directory", "loop"}
 
     async def test_no_file_outside_is_removed(self, site: Site) -> None:
         """If a directory was replaced by a link since the plan, the file that it leads to stays."""
