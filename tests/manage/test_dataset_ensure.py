@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider
+from bucketry._manage.datasets.local_state import LocalState
 from bucketry._manage.datasets.methods import DatasetMethods
+from bucketry._manage.datasets.stored import StoredDataset
+from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
 from bucketry._manage.manifest import to_json
 from bucketry.errors import (
     DiskFullError,
@@ -502,3 +505,12 @@ async def test_another_bucket_with_the_same_name(tmp_path: Path) -> None:
     await one.ensure_dataset("d", tmp_path / "target")
     await two.ensure_dataset("d", tmp_path / "target")
     assert read_tree(tmp_path / "target") == {"a": b"two"}
+
+
+def test_etags_of_another_place_prove_nothing() -> None:
+    """Files that are known by their etags count for their own place only, those with a SHA-256 everywhere."""
+    plain, summed = DatasetFile(path="a", size=1, etag='"1"'), DatasetFile(path="b", size=1, sha256="0" * 64)
+    info = DatasetInfo(name="d", prefix="datasets/d/", files=(plain, summed), has_manifest=False)
+    state = LocalState("s3://one/datasets/d/", StoredDataset(info), {"a": (1, 5), "b": (1, 6)})
+    assert state.verified("s3://one/datasets/d/") == {"a": ('"1"', (1, 5)), "b": ("0" * 64, (1, 6))}
+    assert state.verified("s3://two/datasets/d/") == {"b": ("0" * 64, (1, 6))}

@@ -67,8 +67,9 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
-from bucketry._manage.manifest import to_json
+from bucketry._manage.manifest import ManifestReader, to_json
 from bucketry._manage.models.keys import name_in, sha256_of
 from bucketry._manage.models.stored import StoredModel
 from bucketry._runtime.finish import finish
@@ -156,15 +157,15 @@ async def read_leases(model: StoredModel, now: datetime) -> Leases:
     Cost: 1 request for each 1,000 leases, and 1 for each lease.
     """
     written = {entry.key: entry.last_modified for entry in await model.listed(model.keys.leases)}
-    found = await model.read_all(written)
+    found = await model.read_all(written, lambda entries: (entries.number("duration"), entries.text("sha256s").split()))
     live = {
-        key: entries
-        for key, entries in found.items()
-        if now - written[key] <= timedelta(milliseconds=entries.number("duration")) + _CLOCK_STEP
+        key: sha256s
+        for key, (duration, sha256s) in found.items()
+        if now - written[key] <= timedelta(milliseconds=duration) + _CLOCK_STEP
     }
     return Leases(
         backups=frozenset(name_in(key, model.keys.leases) for key in live),
-        sha256s=frozenset(sha256 for entries in live.values() for sha256 in entries.text("sha256s").split()),
+        sha256s=frozenset(chain.from_iterable(live.values())),
         expired=tuple(key for key in found if key not in live),
     )
 
@@ -187,11 +188,16 @@ async def read_condemned(model: StoredModel) -> Condemned:
 
     Cost: 1 request, and 1 for each prune under way.
     """
-    found = await model.read_all(entry.key for entry in await model.listed(model.keys.prunes))
+    keys = [entry.key for entry in await model.listed(model.keys.prunes)]
+    found = (await model.read_all(keys, _condemned_from)).values()
     return Condemned(
-        frozenset(name for entries in found.values() for name in entries.text("versions").split()),
-        frozenset(name for entries in found.values() for name in entries.text("blobs").split()),
+        frozenset(chain.from_iterable(one.versions for one in found)),
+        frozenset(chain.from_iterable(one.blobs for one in found)),
     )
+
+
+def _condemned_from(entries: ManifestReader) -> Condemned:
+    return Condemned(frozenset(entries.text("versions").split()), frozenset(entries.text("blobs").split()))
 
 
 class PruneRecord:

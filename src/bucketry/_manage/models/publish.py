@@ -3,7 +3,8 @@
 A version exists as soon as its manifest exists, and two backups may want the same name at once.
 
 **Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
-succeeds; the others take the next number, or raise `AlreadyExistsError` if the version's name was given.
+succeeds; the others wait for a short random time and take the next number, or raise `AlreadyExistsError` if the
+version's name was given.
 
 **Elsewhere,** a backup first claims the name:
 
@@ -50,6 +51,7 @@ from bucketry._runtime.threads import in_thread
 from bucketry.errors import AlreadyExistsError
 
 _ATTEMPTS_AT_A_NUMBER = 8  # after so many collisions, the claim on this number is probably that of a killed backup
+_ATTEMPTS_AT_A_NAME = 20  # half a minute by default: a backup that is alive publishes within a second
 _MOST_DOUBLINGS = 5  # of the longest wait: 3 s by default
 
 _Outcome = Literal["published", "exists", "claimed"]
@@ -64,7 +66,7 @@ async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str
         avoid: Versions that prunes may remove; their numbers are not used.
 
     Raises:
-        AlreadyExistsError: There is a version of the given name.
+        AlreadyExistsError: There is a version of the given name, or another backup has claimed it and is still alive.
 
     Cost: 1 request for a given name, 3 for a number; without create-only writes 4 more. More if other backups publish
     at the same time.
@@ -76,12 +78,11 @@ async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str
         outcome = await _attempt(model, version, given=bool(draft.version))
         if outcome == "published":
             return version
-        if outcome == "exists" and draft.version:
-            raise version_exists(model, name)
         collisions[name] += 1
-        if outcome == "claimed":
-            longest = model.config.claim_delay * 2 ** min(collisions.total() - 1, _MOST_DOUBLINGS)
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+        if draft.version and (outcome == "exists" or collisions[name] == _ATTEMPTS_AT_A_NAME):
+            raise version_exists(model, name)
+        longest = model.config.collision_delay * 2 ** min(collisions.total() - 1, _MOST_DOUBLINGS)
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
 
 
 def version_exists(model: StoredModel, version: str) -> AlreadyExistsError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, TypeVar, cast
 
 from bucketry._core.checks import local_parts
 from bucketry._core.entries import nearest
@@ -15,16 +15,19 @@ from bucketry._core.units import KiB
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
 from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of, sha256_of
-from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import InvalidRequestError, NotFoundError, StorageError, UnsafeKeyError
+from bucketry.errors import IntegrityError, InvalidRequestError, NotFoundError, StorageError, UnsafeKeyError
 from bucketry.providers.provider import StorageProvider
+
+T = TypeVar("T")
 
 METADATA_LIMIT = 64 * KiB  # bytes of JSON: every listing of versions reads it
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_AT_ONCE = 64 * KiB  # bytes of JSON that are read in less than a millisecond
 _ATTEMPTS = 3  # to follow a tag: it may move, and its old version be pruned, between two requests
 
 
@@ -36,14 +39,14 @@ class ModelConfig:
         lease_duration: Seconds without a sign of life after which a prune takes a backup for dead, and may remove what
             it has uploaded. A live backup renews its lease three times in this time. 15 minutes: longer than any
             outage that the retries of a request survive, and short enough for a prune on the next day, or hour.
-        claim_delay: Where there are no create-only writes: the longest first wait in seconds after several backups
-            wanted the same version at once; it grows with each collision. 0.1: some round trips to a cloud.
+        collision_delay: The longest first wait in seconds after several backups wanted the same version at once; it
+            grows with each collision. 0.1: some round trips to a cloud.
         dead_prune: Seconds after which the record of a prune is removed. It protects backups from a prune that was
             suspended, such as on a closed laptop, and goes on later. 7 days.
     """
 
     lease_duration: float = 900.0
-    claim_delay: float = 0.1
+    collision_delay: float = 0.1
     dead_prune: float = 7 * 24 * 3600.0
 
 
@@ -87,8 +90,8 @@ class StoredModel:
         """Give the names of all versions, in no useful order."""
         return await self.names(self.keys.versions)
 
-    async def read_json(self, key: str) -> ManifestReader | None:
-        """Give a small JSON object; `None`: it does not exist.
+    async def read_json(self, key: str, parse: Callable[[ManifestReader], T]) -> T | None:
+        """Give a JSON object, read by `parse`; `None`: it does not exist.
 
         Raises:
             IntegrityError: It was tampered with.
@@ -100,10 +103,10 @@ class StoredModel:
             data = await self.provider.get(key)
         except NotFoundError:
             return None
-        return await in_thread(from_json, data, self.provider.locate(key))
+        return await self._parsed(key, data, parse)
 
-    async def read_all(self, keys: Iterable[str]) -> dict[str, ManifestReader]:
-        """Give several JSON objects by their keys; those that do not exist any more are left out.
+    async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
+        """Give several JSON objects by their keys, read by `parse`; those that do not exist any more are left out.
 
         Raises:
             IntegrityError: One was tampered with.
@@ -111,15 +114,22 @@ class StoredModel:
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one; several at once.
         """
-        found: dict[str, ManifestReader] = {}
+        found: dict[str, T] = {}
         async with aclosing(self.transfers.get_many(keys, on_error="yield")) as objects:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
                 if isinstance(data, StorageError):
                     raise data
-                found[key] = await in_thread(from_json, data, self.provider.locate(key))
+                found[key] = await self._parsed(key, data, parse)
         return found
+
+    async def _parsed(self, key: str, data: bytes, parse: Callable[[ManifestReader], T]) -> T:
+        """Read a manifest; a large one in a worker thread, so that the event loop goes on."""
+        where = self.provider.locate(key)
+        if len(data) <= _AT_ONCE:
+            return parse(from_json(data, where))
+        return await in_thread(lambda: parse(from_json(data, where)))
 
     # --- versions ------------------------------------------------------------------------------------
 
@@ -132,16 +142,27 @@ class StoredModel:
 
         Cost: 1 request.
         """
-        entries = await self.read_json(self.keys.version(version))
-        return None if entries is None else await in_thread(version_from, entries, self.keys.name, version)
+        key = self.keys.version(version)
+        found = await self.read_json(key, version_from)
+        return None if found is None else self._checked(key, found)
 
     async def read_versions(self, names: Iterable[str]) -> list[ModelVersion]:
         """Give several versions, oldest first; those that do not exist any more are left out."""
-        keys = {self.keys.version(name): name for name in names}
-        found = await self.read_all(keys)
-        return in_order(
-            [await in_thread(version_from, entries, self.keys.name, keys[key]) for key, entries in found.items()]
-        )
+        found = await self.read_all(map(self.keys.version, names), version_from)
+        return in_order(self._checked(key, version) for key, version in found.items())
+
+    def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
+        """Refuse a manifest that is at the key of another version.
+
+        Raises:
+            IntegrityError: It is.
+        """
+        if found.name != self.keys.name or self.keys.version(found.version) != key:
+            message = (
+                f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
+            )
+            raise IntegrityError(message, key=key)
+        return found
 
     async def find(self, version: str) -> ModelVersion:
         """Give a version by its own name or by a tag.
@@ -185,21 +206,25 @@ class StoredModel:
 
         Cost: 1 request.
         """
-        entries = await self.read_json(self.keys.tag(tag))
-        return None if entries is None else entries.text("version")
+        return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
         """Give the version that `latest` names, and the highest number that a version has had; `("", 0)`: none.
 
         Cost: 1 request.
         """
-        entries = await self.read_json(self.keys.tag(LATEST))
-        return ("", 0) if entries is None else (entries.text("version"), entries.number("number"))
+        key = self.keys.tag(LATEST)
+        found = await self.read_json(key, lambda entries: (entries.text("version"), entries.number("number")))
+        return found or ("", 0)
 
     async def read_tags(self) -> dict[str, str]:
-        """Give the version that each tag names, `latest` included."""
-        names = {self.keys.tag(name): name for name in await self.names(self.keys.tags)}
-        return {names[key]: entries.text("version") for key, entries in (await self.read_all(names)).items()}
+        """Give the version that each tag names, `latest` included.
+
+        Cost: 1 request, and 1 for each tag.
+        """
+        keys = map(self.keys.tag, await self.names(self.keys.tags))
+        found = await self.read_all(keys, lambda entries: entries.text("version"))
+        return {name_in(key, self.keys.tags): version for key, version in found.items()}
 
 
 async def model_names(provider: StorageProvider, root: str) -> list[str]:
@@ -288,20 +313,12 @@ def manifest_of(version: ModelVersion) -> bytes:
     )
 
 
-def version_from(entries: ManifestReader, name: str, version: str) -> ModelVersion:
-    """Read a manifest. Blocks if it has many files.
-
-    Args:
-        entries: The manifest.
-        name: The model that it must name.
-        version: The version that it must name.
+def version_from(entries: ManifestReader) -> ModelVersion:
+    """Read the manifest of a version.
 
     Raises:
-        IntegrityError: It does not fit, or is for another model or version.
+        IntegrityError: It is not one.
     """
-    for entry, wanted in (("name", name), ("version", version)):
-        if entries.text(entry) != wanted:
-            entries.refuse(entry, f"is not {wanted!r}: it is the manifest of something else, or was copied")
     kind = entries.text("kind")
     if kind not in ("file", "directory"):
         entries.refuse("kind", "must be 'file' or 'directory'")
@@ -309,11 +326,11 @@ def version_from(entries: ManifestReader, name: str, version: str) -> ModelVersi
     if len({file.path for file in files}) < len(files) or not files or (kind == "file" and len(files) > 1):
         entries.refuse("files", "must name each file once, and at least one; of a model of one file only that")
     return ModelVersion(
-        name=name,
-        version=version,
+        name=entries.text("name"),
+        version=entries.text("version"),
         created=entries.time("created"),
         size=sum(file.size for file in files),
-        kind=cast("Literal['file', 'directory']", kind),
+        kind=cast("ModelKind", kind),
         files=files,
         metadata=_metadata_from(entries),
         backup_id=entries.text("backup_id"),
