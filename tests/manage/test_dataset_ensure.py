@@ -310,6 +310,17 @@ async def test_a_plain_object_replaced_during_the_download(bench: Bench, tmp_pat
     assert read_tree(tmp_path / "target") == {}
 
 
+async def test_a_file_has_the_time_of_the_manifest(tmp_path: Path) -> None:
+    """A file that was touched and not sent again is downloaded with its new time."""
+    bench = Bench()
+    source = write_tree(tmp_path / "source", {"a": b"one"})
+    await bench.upload_dataset("d", source)
+    os.utime(source / "a", ns=(0, 1_600_000_000_000_000_001))
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert os.stat(tmp_path / "target" / "a").st_mtime_ns == 1_600_000_000_000_000_001
+
+
 async def test_a_failed_download_continues(tmp_path: Path) -> None:
     """Files that were complete when a download failed are verified and used, not downloaded again."""
     bench = Bench()
