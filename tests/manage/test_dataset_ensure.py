@@ -93,6 +93,14 @@ async def test_nothing_to_do_costs_one_request(bench: Bench, tmp_path: Path) -> 
     assert {path: os.stat(path).st_mtime_ns for path in (tmp_path / "target").rglob("*")} == before
 
 
+async def test_an_unchanged_manifest_is_not_sent_again(bench: Bench, tmp_path: Path) -> None:
+    """The read of a known manifest is conditional, so that the answer has no body if it has not changed."""
+    await bench.upload_dataset("d", write_tree(tmp_path, FILES))
+    place = bench._place("d")
+    known = await place.read()
+    assert await place.read_again(known) is known
+
+
 async def test_without_a_manifest_nothing_to_do_costs_one_listing(bench: Bench, tmp_path: Path) -> None:
     """A plain prefix is a dataset, too: one listing tells that nothing is to do."""
     await put_plain(bench, FILES)
