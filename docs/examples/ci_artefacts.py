@@ -12,7 +12,7 @@ from bucketry import StorageManager
 
 
 async def store(manager: StorageManager, build: Path, commit: str) -> None:
-    report = await manager.sync(build, f"artefacts/{commit}", exclude=["*.o", "/tmp/"])
+    report = await manager.sync(build, f"artefacts/{commit}", exclude=["*.o", "/scratch/"])
     report.raise_for_failures()
     print(report.transferred, "uploaded,", report.plan.unchanged, "were there already")
 
@@ -33,25 +33,36 @@ async def fetch(manager: StorageManager, commit: str, target: Path) -> None:
 
 
 # --8<-- [start:use]
+def make_build(build: Path) -> Path:
+    (build / "report").mkdir(parents=True)
+    (build / "app.whl").write_bytes(bytes(1000))
+    (build / "app.o").write_bytes(bytes(1000))
+    (build / "report" / "index.html").write_text("<h1>passed</h1>", encoding="utf-8")
+    return build
+
+
+def make_target(target: Path) -> Path:
+    target.mkdir()
+    (target / "old.whl").write_bytes(b"from another commit")
+    return target
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.rglob("*") if path.is_file())
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         # In your CI, the job's environment names the provider and has the keys.
         os.environ |= {"STORAGE_PROVIDER": "local", "LOCAL_STORAGE_PATH": str(Path(directory, "bucket"))}
         manager = StorageManager.from_env()
 
-        build = Path(directory, "build")
-        (build / "report").mkdir(parents=True)
-        (build / "app.whl").write_bytes(bytes(1000))
-        (build / "app.o").write_bytes(bytes(1000))
-        (build / "report" / "index.html").write_text("<h1>passed</h1>", encoding="utf-8")
-
+        build = make_build(Path(directory, "build"))
         await store(manager, build, "3f2a")
         await store(manager, build, "3f2a")
-        target = Path(directory, "target")
-        target.mkdir()
-        (target / "old.whl").write_bytes(b"from another commit")
+        target = make_target(Path(directory, "target"))
         await fetch(manager, "3f2a", target)
-        print(sorted(path.name for path in target.rglob("*") if path.is_file()))
+        print(names(target))
 
 
 if __name__ == "__main__":

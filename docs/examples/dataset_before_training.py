@@ -52,16 +52,18 @@ async def training(manager: StorageManager, data: Path, output: Path) -> None:
 
 
 # --8<-- [start:use]
+def make_samples(directory: Path) -> Path:
+    directory.mkdir()
+    for number in range(3):
+        (directory / f"{number}.txt").write_text(f"cat {number}\n", encoding="utf-8")
+    return directory
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        samples = Path(directory, "samples")
-        samples.mkdir()
-        for number in range(3):
-            (samples / f"{number}.txt").write_text(f"cat {number}\n", encoding="utf-8")
-
         async with LocalProvider({"base_path": Path(directory, "bucket")}) as storage:
             manager = StorageManager(storage)
-            await publish(manager, samples)
+            await publish(manager, make_samples(Path(directory, "samples")))
             await ensure(manager, Path(directory, "data"))
             await ensure(manager, Path(directory, "data"))  # in step: 1 request
             await training(manager, Path(directory, "data"), Path(directory, "output"))

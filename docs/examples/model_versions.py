@@ -38,23 +38,25 @@ async def clean_up(manager: StorageManager) -> None:
 
 
 # --8<-- [start:use]
+def train(model: Path, number: int) -> Path:
+    model.mkdir(exist_ok=True)
+    (model / "config.json").write_text("{}", encoding="utf-8")
+    (model / "weights.bin").write_bytes(bytes([number]) * 1000)
+    return model
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        model = Path(directory, "model")
-        model.mkdir()
-        (model / "config.json").write_text("{}", encoding="utf-8")
-
         async with LocalProvider({"base_path": Path(directory, "bucket")}) as storage:
             manager = StorageManager(storage)
-            for training in range(3):
-                (model / "weights.bin").write_bytes(bytes([training]) * 1000)
-                name = await back_up(manager, model)
-                if training == 0:
+            for number in range(3):
+                name = await back_up(manager, train(Path(directory, "model"), number))
+                if number == 0:
                     await manager.tag_model("cat-finder", name, "prod")
 
             await restore(manager, Path(directory, "restored"))
             print(await manager.model_tags("cat-finder"))
-            print((await manager.verify_model("cat-finder")).ok)
+            (await manager.verify_model("cat-finder")).raise_for_failures()
             await clean_up(manager)
 
 

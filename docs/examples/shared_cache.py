@@ -5,10 +5,11 @@ from __future__ import annotations
 # --8<-- [start:worker]
 import asyncio
 import multiprocessing
+import os
 import tempfile
 from pathlib import Path
 
-from bucketry import IStorageProvider, LocalProvider, ObjectCache, TransferManager
+from bucketry import IStorageProvider, LocalProvider, ObjectCache, StorageManager, TransferManager
 
 GiB = 1024**3
 
@@ -24,6 +25,16 @@ def worker(storage: IStorageProvider, keys: list[str], cache: ObjectCache) -> in
 
 
 # --8<-- [end:worker]
+
+
+# --8<-- [start:cached]
+async def size_of_cached(storage: IStorageProvider, directory: Path) -> int:
+    manager = StorageManager(storage)
+    path = await manager.cached("train/0.bin", cache_dir=directory, max_bytes=10 * GiB)
+    return await asyncio.to_thread(os.path.getsize, path)
+
+
+# --8<-- [end:cached]
 
 
 # --8<-- [start:pool]
@@ -42,6 +53,7 @@ def main() -> None:
             for epoch in range(2):
                 sizes = pool.starmap(worker, [(storage, keys[0::2], cache), (storage, keys[1::2], cache)])
                 print(epoch, sizes)
+        print(asyncio.run(size_of_cached(storage, Path(directory, "cache"))))
 
 
 if __name__ == "__main__":

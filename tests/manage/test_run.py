@@ -330,6 +330,23 @@ class TestEnds:
         assert hidden(state.parent) == []
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
+    async def test_a_failure_and_a_cancellation_afterwards(self, state: Path) -> None:
+        """A cancellation during the wait for the last upload is obeyed, and its cause is the block's own error."""
+        manager, provider = managed(Fault(operation="put_object", nth=1, hang=True))
+        bug = ValueError("bug")
+
+        async def train() -> None:
+            async with manager.training_run(model="m", output=state) as run:
+                await run.checkpoint(state, step=1)
+                raise bug
+
+        task = asyncio.create_task(train())
+        await until(lambda: provider.calls["put_object"])
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        assert raised.value.__cause__ is bug
+
     async def test_a_timeout_around_the_run(self, state: Path) -> None:
         """A timeout of the caller is a `TimeoutError`, as without the run."""
         manager, _ = managed()
@@ -457,14 +474,19 @@ class TestCheckpoints:
         assert len(await provider.list_files("models/m/checkpoints/")) == 2
         assert "the checkpoint of step 2 was not uploaded" in caplog.text
 
-    async def test_a_removal_that_fails(self, state: Path, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize("operation", ["delete", "delete_batch"])
+    async def test_a_removal_that_fails(self, state: Path, caplog: pytest.LogCaptureFixture, operation: str) -> None:
         """An old checkpoint that cannot be removed is no failure of the new one; the next one removes it."""
-        manager, _ = managed(Fault(operation="delete", nth=1, error=denied()))
+        manager, provider = managed(Fault(operation=operation, nth=1, error=denied()))
         async with manager.training_run(model="m", keep_checkpoints=1) as run:
             await run.checkpoint(state, step=1)
             await run.checkpoint(state, step=2)
+            await until(lambda: "was not removed" in caplog.text)
+            # The manifest is removed first, so that no checkpoint without files is seen.
+            assert steps_of(await manager.list_checkpoints("m")) == ([1, 2] if operation == "delete" else [2])
             await run.checkpoint(state, step=3)
         assert steps_of(await manager.list_checkpoints("m")) == [3]
+        assert len(await provider.list_files("models/m/checkpoints/")) == 2
         assert "the checkpoint of step 1 was not removed" in caplog.text
 
     async def test_an_error_of_another_kind(self, state: Path) -> None:

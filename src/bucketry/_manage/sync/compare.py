@@ -118,8 +118,8 @@ class Comparer:
         if self._compare == "size-mtime":
             same = _same_mtime(states[0], states[1], target_head)
             return Compared(*states, None if same else "mtime")
-        ours = _Content(self._source, source, source_head)
-        theirs = _Content(self._target, target, target_head)
+        ours = _ComparedSide(self._source, source, source_head)
+        theirs = _ComparedSide(self._target, target, target_head)
         same = not states[0].size or await _same_content(ours, theirs)
         return Compared(*states, None if same else "checksum")
 
@@ -132,7 +132,7 @@ def _same_mtime(source: EntryState, target: EntryState, target_head: ObjectInfo 
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
+class _ComparedSide:
     """The content of one side, whose checksum is stored or computed.
 
     Attributes:
@@ -174,7 +174,7 @@ class _Content:
         return digest.hexdigest()
 
 
-async def _same_content(source: _Content, target: _Content) -> bool:
+async def _same_content(source: _ComparedSide, target: _ComparedSide) -> bool:
     """Compare by a checksum that both sides have stored, else by one that a side has stored, else by SHA-256."""
     if source.head is not None and target.head is not None:
         for algorithm in source.head.checksums:
