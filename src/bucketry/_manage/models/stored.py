@@ -126,18 +126,24 @@ class StoredModel:
 
         Cost: 1 request.
         """
+        data = await self.read_bytes(key)
+        return None if data is None else await self._parsed(key, data, parse)
+
+    async def read_bytes(self, key: str) -> bytes | None:
+        """Give an object's bytes; `None`: it does not exist.
+
+        Cost: 1 request.
+        """
         attempt = 0
         while True:
             attempt += 1
             try:
-                data = await self.provider.get(key)
+                return await self.provider.get(key)
             except NotFoundError:
                 return None
             except PreconditionFailedError:  # the body broke, and its rest is of a newer object: a tag that was moved
                 if attempt == _ATTEMPTS:
                     raise
-            else:
-                return await self._parsed(key, data, parse)
 
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Give several JSON objects by their keys, read by `parse`; those that do not exist any more are left out.
