@@ -75,7 +75,7 @@ class ModelMethods(Managed):
             IntegrityError: A file changed meanwhile; no version was made.
             TransientError: Prunes removed files of this backup again and again; no version was made.
 
-        Cost: about 15 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
+        Cost: about 16 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
         stored yet. Each file is read twice: to hash it, and to send it. Memory as for uploads.
         """
         text = metadata_text(metadata)

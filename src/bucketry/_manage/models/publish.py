@@ -3,13 +3,13 @@
 A version exists as soon as its manifest exists, and two backups may want the same name at once.
 
 **Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
-succeeds; the others wait for a short random time and take the next number, or raise `AlreadyExistsError` if the
-version's name was given.
+succeeds. The others wait for a short random time and take the next number; or, if the version's name was given, they
+raise `AlreadyExistsError`.
 
 **Elsewhere,** a backup first claims the name:
 
 - C1. it writes the claim `claims/<version>/<backup id>`;
-- C2. it lists the claims on this version, and goes on only if its own is the only one;
+- C2. it lists the claims on this version, and goes on only if its own is listed and is the only one;
 - C3. it checks that there is no such version, and goes on only then;
 - C4. it writes the manifest;
 - C5. it removes its claim, also when it does not go on.
@@ -131,10 +131,12 @@ async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) ->
 
 
 async def _others_claim(model: StoredModel, claim: str, version: ModelVersion, *, given: bool) -> bool:
-    """Tell whether another backup claims the version, too."""
+    """Tell whether another backup claims the version, too, or the server does not list this backup's own claim."""
     claims = {entry.key: entry.last_modified for entry in await model.listed(model.keys.claims_on(version.version))}
-    now = claims.pop(claim)
-    if not claims or not given:
-        return bool(claims)
+    now = claims.pop(claim, None)
+    if now is None or (claims and not given):
+        return True
+    if not claims:
+        return False
     leases = await read_leases(model, now)
     return any(key.rpartition("/")[2] in leases.backups for key in claims)

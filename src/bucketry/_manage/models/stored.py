@@ -19,7 +19,15 @@ from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import IntegrityError, InvalidRequestError, NotFoundError, StorageError, UnsafeKeyError
+from bucketry.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    TransientError,
+    UnsafeKeyError,
+)
 from bucketry.providers.provider import StorageProvider
 
 T = TypeVar("T")
@@ -28,7 +36,7 @@ METADATA_LIMIT = 64 * KiB  # bytes of JSON: every listing of versions reads it
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 64 * KiB  # bytes of JSON that are read in less than a millisecond
-_ATTEMPTS = 3  # to follow a tag: it may move, and its old version be pruned, between two requests
+_ATTEMPTS = 5  # to follow a tag that moves while its old version is pruned, or to store an object that is listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,25 @@ class StoredModel:
         async with aclosing(every_object(self.provider, prefix)) as entries:
             return [entry async for entry in entries if isinstance(entry, ObjectInfo)]
 
+    async def put_listed(self, key: str, data: bytes) -> ObjectInfo:
+        """Store an object, and make sure that listings show it; give its entry.
+
+        A server that keeps objects as files may not list a new object if its directory was removed at the same moment,
+        because another object in it was the last one. `rclone serve s3` is such a server.
+
+        Raises:
+            TransientError: The listing does not show the object, also after several attempts.
+
+        Cost: 2 requests.
+        """
+        for _ in range(_ATTEMPTS):
+            await self.provider.put(key, data)
+            for entry in await self.listed(key):
+                if entry.key == key:
+                    return entry
+        message = f"{self.provider.locate(key)}: was stored, but the server does not list it; call the method again"
+        raise TransientError(message, key=key)
+
     async def names(self, prefix: str) -> list[str]:
         """Give the names of all JSON objects directly below a prefix.
 
@@ -99,11 +126,24 @@ class StoredModel:
 
         Cost: 1 request.
         """
-        try:
-            data = await self.provider.get(key)
-        except NotFoundError:
-            return None
-        return await self._parsed(key, data, parse)
+        data = await self.read_bytes(key)
+        return None if data is None else await self._parsed(key, data, parse)
+
+    async def read_bytes(self, key: str) -> bytes | None:
+        """Give an object's bytes; `None`: it does not exist.
+
+        Cost: 1 request.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self.provider.get(key)
+            except NotFoundError:
+                return None
+            except PreconditionFailedError:  # the body broke, and its rest is of a newer object: a tag that was moved
+                if attempt == _ATTEMPTS:
+                    raise
 
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Give several JSON objects by their keys, read by `parse`; those that do not exist any more are left out.
@@ -118,6 +158,10 @@ class StoredModel:
         async with aclosing(self.transfers.get_many(keys, on_error="yield")) as objects:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
+                    continue
+                if isinstance(data, PreconditionFailedError):  # as above
+                    again = await self.read_json(key, parse)
+                    found |= {} if again is None else {key: again}
                     continue
                 if isinstance(data, StorageError):
                     raise data

@@ -57,9 +57,10 @@ def downloaded(status: os.stat_result, info: ObjectInfo) -> bool:
 
 
 def copied(info: ObjectInfo, source: ObjectInfo) -> bool:
-    """Tell whether an object is the copy of another one: it has its time, or both have no time and one etag."""
-    if info.size != source.size:
-        return False
+    """Tell whether an object is the copy of another one of its size.
+
+    It has the other's time, or both have no time in their metadata, and have the same etag.
+    """
     if stored_mtime(info) is not None:
         return same_time(stored_mtime(info), mtime_of(source))
     return stored_mtime(source) is None and bool(info.etag) and same_etag(info.etag, source.etag)
@@ -83,13 +84,11 @@ def status_of(path: str) -> os.stat_result | None:
     """
     try:
         return os.stat(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        raise local_error(exc, path, "looking at the file") from exc
+    except OSError:
+        pass  # perhaps a link that leads nowhere
     try:
         return os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise local_error(exc, path, "looking at the file") from exc
