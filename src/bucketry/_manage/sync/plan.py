@@ -22,7 +22,9 @@ from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError, LocalFileError, NotFoundError, StorageError
 
-LOOKS = 2_000  # pairs that are compared many at once; their results wait until all have come, to stay in order
+# Pairs that are compared many at once; their results wait until all have come, to stay in order. One page of a listing:
+# the next page is requested meanwhile, and with more pairs, every second page would be waited for.
+LOOKS = 1_000
 _GONE = "it was removed while the plan was made; plan again"
 
 
