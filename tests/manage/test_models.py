@@ -15,7 +15,7 @@ import pytest
 
 from bucketry import MemoryProvider, TransferConfig
 from bucketry._core.options import WriteOptions
-from bucketry._core.values import Body, ObjectInfo, Progress
+from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
 from bucketry._manage.models.stored import METADATA_LIMIT, ModelConfig, in_order, manifest_of
 from bucketry.errors import (
@@ -27,7 +27,9 @@ from bucketry.errors import (
     LocalFileError,
     LocalFileNotFoundError,
     NotFoundError,
+    PreconditionFailedError,
     RequestTimeoutError,
+    TransientError,
     UnsupportedError,
 )
 from bucketry.testing import Fault, FaultyProvider
@@ -126,7 +128,7 @@ async def test_the_documented_requests(memory: MemoryProvider, net: Path) -> Non
         return watched.calls.total()
 
     await models.backup_model(net, "net")
-    assert await cost(models.backup_model(net, "net")) <= 15
+    assert await cost(models.backup_model(net, "net")) <= 16
     assert await cost(models.model_info("net", "v1")) == 1
     assert await cost(models.model_info("net")) == 2
     assert await cost(models.tag_model("net", "v1", "prod")) <= 7
@@ -561,3 +563,59 @@ async def test_a_lease_is_renewed(memory: MemoryProvider, net: Path) -> None:
     await Quick(watched).backup_model(net, "net")
     assert watched.leases >= 4
     assert await leftovers(memory) == []
+
+
+class LateListings(FaultyProvider):
+    """Leaves new objects of one kind out of its first listings, as a server that keeps objects as files may do."""
+
+    def __init__(self, inner: MemoryProvider, kind: str, times: int) -> None:
+        super().__init__(inner)
+        self.kind = kind
+        self.times = times
+
+    async def list_page(self, prefix: str = "", **options: Any) -> ListPage:
+        """Leave them out."""
+        page = await super().list_page(prefix, **options)
+        if self.kind not in prefix or not page.entries or not self.times:
+            return page
+        self.times -= 1
+        return ListPage(())
+
+
+@pytest.mark.parametrize("kind", ["/leases/", "/claims/", "/prunes/"])
+async def test_an_object_that_is_listed_late_counts(net: Path, kind: str) -> None:
+    """A lease, a claim or a record that the first listings do not show is written again until they do."""
+    memory = store(create_only=False)
+    late = LateListings(memory, kind, 3)
+    for version in ("v1", "v2"):
+        assert (await Models(late).backup_model(net, "net")).version == version
+    await Models(late).prune_models("net", keep=1)
+    assert late.times == 0
+    assert await leftovers(memory) == []
+    await check_whole(Models(memory))
+
+
+async def test_a_server_that_never_lists_is_an_error(memory: MemoryProvider, net: Path) -> None:
+    """If the listings never show a lease or a record, the method ends with an error, and leaves nothing."""
+    never = Models(LateListings(memory, "/leases/", 100))
+    with pytest.raises(TransientError, match="does not list it"):
+        await never.backup_model(net, "net")
+    await Models(memory).backup_model(net, "net")
+    with pytest.raises(TransientError, match="does not list it"):
+        await Models(LateListings(memory, "/prunes/", 100)).prune_models("net", keep=1)
+    assert await leftovers(memory) == []
+    assert await versions(Models(memory)) == ["v1"]
+
+
+async def test_a_tag_that_moves_while_it_is_read_is_read_again(memory: MemoryProvider, net: Path) -> None:
+    """If a body breaks because its object was replaced, the object is read again."""
+    await Models(memory).backup_model(net, "net")
+    replaced = PreconditionFailedError("replaced")
+    for nth in (1, 2):
+        fault = Fault(operation="open_body", nth=nth, error=replaced)
+        models = Models(FaultyProvider(memory, (fault,)))
+        assert (await models.model_info("net")).version == "v1"
+        assert await Models(FaultyProvider(memory, (fault,))).model_tags("net") == {"latest": "v1"}
+    always = tuple(Fault(operation="open_body", nth=nth, error=replaced) for nth in range(1, 10))
+    with pytest.raises(PreconditionFailedError):
+        await Models(FaultyProvider(memory, always)).model_info("net")

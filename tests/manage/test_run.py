@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from bucketry import LocalProvider, MemoryProvider, S3Provider, TransferConfig
+from bucketry import LocalProvider, MemoryProvider, S3Provider, StorageManager, TransferConfig
 from bucketry._manage.run.methods import RunMethods
 from bucketry._manage.run.snapshot import Snapshot
 from bucketry._manage.run.training import TrainingRun
@@ -193,6 +194,16 @@ class TestOnEveryProvider:
         assert (tmp_path / "again").read_bytes() == b"9"
 
 
+async def test_the_storage_manager_has_it_below_its_own_root(state: Path) -> None:
+    """`StorageManager` has the methods of runs and of the cache, and keeps checkpoints below its prefix of models."""
+    manager = StorageManager(MemoryProvider(), models="trained/here")
+    async with manager.training_run(model="m", output=state) as run:
+        await run.checkpoint(state, step=1)
+    key = f"trained/here/m/checkpoints/{run.id}/step-0000000001/state.pt"
+    assert key in await manager.provider.list_files("trained/here/m/checkpoints/")
+    assert content(await manager.cached(key, cache_dir=state.with_name("cache"), max_bytes=100)) == b"first"
+
+
 class TestArguments:
     """What is refused before anything is done."""
 
@@ -326,6 +337,21 @@ class TestEnds:
             await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert steps_of(await manager.list_checkpoints("m")) == [1]
+        assert hidden(state.parent) == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def test_a_cancelled_scope_of_anyio(self, state: Path) -> None:
+        """A scope of anyio cancels repeatedly, so the last upload stops, and nothing of it is left on this machine."""
+        manager, provider = managed(Fault(operation="put_object", nth=3, hang=True))
+        with anyio.CancelScope() as scope:
+            async with manager.training_run(model="m", output=state) as run:
+                await run.checkpoint(state, step=1)
+                await run.checkpoint(state, step=2)
+                await until(lambda: provider.calls["put_object"] == 3)
+                scope.cancel()
+                await asyncio.get_running_loop().create_future()
+        assert scope.cancelled_caught
         assert steps_of(await manager.list_checkpoints("m")) == [1]
         assert hidden(state.parent) == []
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,4 +1,4 @@
-"""StorageManager: directories in step with a bucket, datasets, models with versions, and a local cache."""
+"""StorageManager: directories in step with a bucket, datasets, models, training runs, and a local cache."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ A prune:
 - P4. removes the remaining versions of its choice, then the remaining blobs;
 - P5. removes its record.
 
-All vendors are strongly consistent: a request that begins after a write was answered sees this write.
+All vendors are strongly consistent: a request that begins after a write was answered sees this write. After a
+lease or record is written, a listing checks that it is listed, because some small servers may not list it; see
+`put_listed`.
 
 **Why no version loses a blob.** Suppose that a version names the blob X, and that a prune removes X in P4. Then X is in
 the record that this prune wrote in P2.
@@ -104,7 +106,7 @@ async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -
         backup_id: Identifies the backup.
         sha256s: The SHA-256 of each file that the backup needs.
 
-    Cost: 2 requests, and 3 for each `lease_duration`.
+    Cost: 3 requests, and 3 for each `lease_duration`.
     """
     key = model.keys.lease(backup_id)
     duration = model.config.lease_duration
@@ -119,7 +121,7 @@ async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -
                 _logger.debug("renewing the lease of a backup failed: %s", error)
 
     try:
-        await model.provider.put(key, data)
+        await model.put_listed(key, data)
         # A plain task, because a context manager must not yield inside a task group. `finally` ends the task.
         renewing = asyncio.get_running_loop().create_task(renew())
         try:
@@ -206,6 +208,10 @@ def _condemned_from(entries: ManifestReader) -> Condemned:
     return Condemned(frozenset(entries.text("versions").split()), frozenset(entries.text("blobs").split()))
 
 
+def _record_of(condemned: Condemned) -> bytes:
+    return to_json({"versions": " ".join(sorted(condemned.versions)), "blobs": " ".join(sorted(condemned.blobs))})
+
+
 class PruneRecord:
     """The record of one prune: the versions and blobs that this prune may remove."""
 
@@ -214,26 +220,24 @@ class PruneRecord:
         self._model = model
         self._key = model.keys.prune(new_id())
 
-    async def write(self, condemned: Condemned) -> None:
-        """Write what the prune may remove, in place of what was written before.
-
-        Cost: 1 request.
-        """
-        versions, blobs = " ".join(sorted(condemned.versions)), " ".join(sorted(condemned.blobs))
-        await self._model.provider.put(self._key, to_json({"versions": versions, "blobs": blobs}))
-
     async def begin(self) -> tuple[datetime, tuple[str, ...]]:
         """Write an empty record; return the time by the provider's clock, and the keys of dead prunes' records.
 
         A prune counts as dead if its record is older than `ModelConfig.dead_prune` seconds.
 
-        Cost: 2 requests.
+        Cost: 3 requests.
         """
-        await self.write(Condemned())
-        records = {entry.key: entry.last_modified for entry in await self._model.listed(self._model.keys.prunes)}
-        now = records[self._key]
+        now = (await self._model.put_listed(self._key, _record_of(Condemned()))).last_modified
         oldest = now - timedelta(seconds=self._model.config.dead_prune)
-        return now, tuple(key for key, written in records.items() if written < oldest)
+        records = await self._model.listed(self._model.keys.prunes)
+        return now, tuple(entry.key for entry in records if entry.last_modified < oldest)
+
+    async def write(self, condemned: Condemned) -> None:
+        """Write what the prune may remove, in place of what was written before.
+
+        Cost: 1 request.
+        """
+        await self._model.provider.put(self._key, _record_of(condemned))
 
     async def remove(self) -> None:
         """Remove the record.

@@ -76,7 +76,7 @@ class ModelMethods(Managed):
             IntegrityError: A file changed during the backup; no version was made.
             TransientError: In several attempts, prunes removed objects of this backup; no version was made.
 
-        Cost: about 15 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
+        Cost: about 16 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
         stored yet. Each file is read twice: to hash it, and to send it. The memory of uploads.
         """
         text = metadata_text(metadata)

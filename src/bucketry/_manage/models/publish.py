@@ -9,7 +9,7 @@ raises `AlreadyExistsError`.
 **At other providers,** a backup first claims the name:
 
 - C1. it writes the claim `claims/<version>/<backup id>`;
-- C2. it lists the claims on this version, and goes on only if its own is the only one;
+- C2. it lists the claims on this version, and goes on only if its own claim is listed and is the only one;
 - C3. it checks that the version does not exist, and goes on only then;
 - C4. it writes the manifest;
 - C5. it removes its claim, also if it did not go on.
@@ -133,10 +133,12 @@ async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) ->
 
 
 async def _others_claim(model: StoredModel, claim: str, version: ModelVersion, *, given: bool) -> bool:
-    """Return whether another backup has a claim on the same version."""
+    """Return whether another backup has a claim on the same version, or the server does not list this claim."""
     claims = {entry.key: entry.last_modified for entry in await model.listed(model.keys.claims_on(version.version))}
-    now = claims.pop(claim)
-    if not claims or not given:
-        return bool(claims)
+    now = claims.pop(claim, None)
+    if now is None or (claims and not given):
+        return True
+    if not claims:
+        return False
     leases = await read_leases(model, now)
     return any(key.rpartition("/")[2] in leases.backups for key in claims)

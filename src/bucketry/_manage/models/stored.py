@@ -19,7 +19,15 @@ from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import IntegrityError, InvalidRequestError, NotFoundError, StorageError, UnsafeKeyError
+from bucketry.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    TransientError,
+    UnsafeKeyError,
+)
 from bucketry.providers.provider import StorageProvider
 
 T = TypeVar("T")
@@ -28,7 +36,7 @@ METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions re
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 64 * KiB  # so much JSON is parsed in less than a millisecond, so it need not be parsed in a thread
-_ATTEMPTS = 3  # to follow a tag, because between two requests the tag may move and its old version be pruned
+_ATTEMPTS = 5  # to follow a tag that moves while its old version is pruned, or to store an object that is listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,25 @@ class StoredModel:
         async with aclosing(every_object(self.provider, prefix)) as entries:
             return [entry async for entry in entries if isinstance(entry, ObjectInfo)]
 
+    async def put_listed(self, key: str, data: bytes) -> ObjectInfo:
+        """Store an object, check that a listing shows it, and return its entry in the listing.
+
+        A server that keeps objects as files, such as `rclone serve s3`, may not list a new object. This happens if the
+        server removes the directory at the same moment, because the last other object in it was deleted.
+
+        Raises:
+            TransientError: After several attempts, the listing still does not show the object.
+
+        Cost: 2 requests.
+        """
+        for _ in range(_ATTEMPTS):
+            await self.provider.put(key, data)
+            for entry in await self.listed(key):
+                if entry.key == key:
+                    return entry
+        message = f"{self.provider.locate(key)}: was stored, but the server does not list it; call the method again"
+        raise TransientError(message, key=key)
+
     async def names(self, prefix: str) -> list[str]:
         """Return the names of all JSON objects directly below a prefix.
 
@@ -100,11 +127,24 @@ class StoredModel:
 
         Cost: 1 request.
         """
-        try:
-            data = await self.provider.get(key)
-        except NotFoundError:
-            return None
-        return await self._parsed(key, data, parse)
+        data = await self.read_bytes(key)
+        return None if data is None else await self._parsed(key, data, parse)
+
+    async def read_bytes(self, key: str) -> bytes | None:
+        """Return an object's bytes; `None`: the object does not exist.
+
+        Cost: 1 request.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self.provider.get(key)
+            except NotFoundError:
+                return None
+            except PreconditionFailedError:  # the body broke off, and the object was replaced, as a tag that moves
+                if attempt == _ATTEMPTS:
+                    raise
 
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
@@ -119,6 +159,10 @@ class StoredModel:
         async with aclosing(self.transfers.get_many(keys, on_error="yield")) as objects:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
+                    continue
+                if isinstance(data, PreconditionFailedError):  # as above
+                    again = await self.read_json(key, parse)
+                    found |= {} if again is None else {key: again}
                     continue
                 if isinstance(data, StorageError):
                     raise data

@@ -31,10 +31,7 @@ async def place_tag(model: StoredModel, tag: str, version: str, *, number: int =
     Cost: 4 requests.
     """
     key = model.keys.tag(tag)
-    try:
-        before = await model.provider.get(key)
-    except NotFoundError:
-        before = None
+    before = await model.read_bytes(key)
     data = to_json({"version": version, "number": number})
     await model.provider.put(key, data)
     condemned = await read_condemned(model)
@@ -47,10 +44,7 @@ async def place_tag(model: StoredModel, tag: str, version: str, *, number: int =
 
 async def _take_back(model: StoredModel, key: str, data: bytes, before: bytes | None) -> None:
     """Write back the earlier content of a tag, unless another call has moved the tag since."""
-    try:
-        if await model.provider.get(key) != data:
-            return
-    except NotFoundError:
+    if await model.read_bytes(key) != data:
         return
     if before is None:
         await model.provider.delete(key)

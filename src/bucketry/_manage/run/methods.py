@@ -49,7 +49,8 @@ class RunMethods(DatasetMethods, ModelMethods):
         - Before the block: `ensure_dataset(dataset, local_dir)`; if it fails, the block does not run.
         - In the block: `run.checkpoint(path, step=…)` uploads checkpoints in the background.
         - After the block, in any case: the upload of the last checkpoint is awaited. A second cancellation, such as a
-          second Ctrl-C, stops this upload, and leaves the checkpoints before it.
+          second Ctrl-C, stops this upload, and leaves the checkpoints before it. (A cancelled scope of anyio cancels
+          repeatedly.)
         - After success: `backup_model(output, model, metadata=metadata)`; the version is `run.version` then.
         - After an error, a cancellation or `KeyboardInterrupt`: no backup; the checkpoints stay; the error is raised
           unchanged. If the last upload failed, too, a note of the error says so.

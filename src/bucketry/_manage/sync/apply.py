@@ -54,7 +54,7 @@ class Applier:
                 yield path, outcome
 
     async def _ordered(self) -> AsyncGenerator[Outcome, None]:
-        """Make the transfers, delete entries that block transfers, make these transfers, and make all other deletions."""
+        """Make the transfers, delete entries that block transfers, make these transfers, make all other deletions."""
         blocked = Blocked()
         async with aclosing(self._transfers(self._actions(_is_transfer))) as outcomes:
             async for path, outcome in outcomes:

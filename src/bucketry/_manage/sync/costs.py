@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from bucketry._core.requests import ObjectRequests
-from bucketry._core.units import MiB
 from bucketry._manage.sync.moves import condition
 from bucketry._manage.sync.values import Direction, SyncAction
 from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.one.copy import PART_SIZE as SERVER_PART_SIZE
+from bucketry._transfer.one.copy import same_server
 from bucketry._transfer.plan import plan_download, plan_upload
 
-_OPEN_AND_CLOSE = 3  # of a multipart upload: create, complete, HEAD
-_LARGE_COPY_PART = 256 * MiB  # as `StorageProvider.copy` documents it
+_HEAD = 1
+_OPEN_AND_CLOSE = 2  # of a multipart upload
 
 
 class RequestCounter:
     """Counts what the actions of a plan cost.
 
-    An upload is 1 request, or 1 for each part and 3 more; a download is 1, or 1 for each part and 1 more. A copy is 5,
-    or 2 for each part and 6 more, and 1 for the tags if both providers have them; on the server it is 5, or for a large
-    object 1 for each 256 MiB and 6 more. A HEAD comes before an upload that goes in parts, or whose target no condition
-    protects, and before each deletion of an object. Deletions share requests, as `capabilities.max_delete_keys` allows.
-    A copy may need fewer than counted here.
+    An upload is 1 request, or 1 for each part and 3 more; a download is 1, or 1 for each part and 1 more. A copy is 2,
+    or 2 for each part and 3 more; on the server it is 2, or for a large object 1 for each part and 3 more; the tags
+    are 1 more if both providers have them, but for a small copy on the server. A HEAD comes before an upload or a copy
+    that goes in parts, or whose target no condition protects (none protects that of a copy on the server), and before
+    each deletion of an object. Deletions share requests, as `capabilities.max_delete_keys` allows.
 
     Args:
         direction: The plan's.
@@ -53,17 +54,26 @@ class RequestCounter:
 
     def _of_transfer(self, action: SyncAction) -> int:
         size = action.source.size if action.source is not None else 0
-        config = self._transfers.config
         if self._target is None:
-            parts = plan_download(size, config.part_size).count
+            parts = plan_download(size, self._transfers.config.part_size).count
             return parts + 1 if parts > 1 else 1
+        if self._direction == "copy":
+            return self._of_copy(action, size, self._target)
         row = self._target.capabilities
-        parts = plan_upload(size, row, config.part_size, "").count
-        if self._direction == "upload":
-            if self._transfers.goes_in_parts(size):
-                return parts + _OPEN_AND_CLOSE + 1
-            return 1 if condition(action.target, row, in_parts=False) is not None else 2
-        if self._target is self._transfers.provider and row.copy:
-            return 5 if size <= row.max_copy_size else -(-size // _LARGE_COPY_PART) + 6
-        tags = 1 if row.tags and self._transfers.provider.capabilities.tags else 0
-        return tags + (5 if parts <= 1 or not row.multipart else 2 * parts + _OPEN_AND_CLOSE + 3)
+        if self._transfers.goes_in_parts(size):
+            parts = plan_upload(size, row, self._transfers.config.part_size, "").count
+            return _HEAD + _OPEN_AND_CLOSE + parts + _HEAD
+        return 1 if condition(action.target, row, in_parts=False) is not None else _HEAD + 1
+
+    def _of_copy(self, action: SyncAction, size: int, target: ObjectRequests) -> int:
+        row, source = target.capabilities, self._transfers.provider
+        tags = 1 if row.tags and source.capabilities.tags else 0
+        if same_server(source, target, action.path):
+            if size <= row.max_copy_size:
+                return _HEAD + _HEAD + 1
+            part_size = max(row.min_part_size, min(SERVER_PART_SIZE, row.max_part_size))
+            return _HEAD + _HEAD + _OPEN_AND_CLOSE + plan_upload(size, row, part_size, "").count + tags
+        parts = plan_upload(size, row, self._transfers.config.part_size, "").count
+        if parts > 1 and row.multipart:
+            return _HEAD + _HEAD + _OPEN_AND_CLOSE + 2 * parts + tags
+        return (0 if condition(action.target, row, in_parts=False) is not None else _HEAD) + 2 + tags

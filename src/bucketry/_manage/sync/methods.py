@@ -12,6 +12,7 @@ from bucketry._core.facts import fills_in_facts
 from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
 from bucketry._manage.managed import Managed
+from bucketry._manage.overlap import refuse_overlap
 from bucketry._manage.sync.compare import Place
 from bucketry._manage.sync.filters import Filter
 from bucketry._manage.sync.plan import PlanRequest, make_plan
@@ -100,7 +101,7 @@ class SyncMethods(Managed):
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         remote = _remote(self.provider, prefix)
         root = _absolute(local_dir)
-        await in_thread(_refuse_overlap_with, root, remote)
+        await in_thread(refuse_overlap, remote.url, root)
         local = Place(root, root=root)
         source, target = (local, remote) if direction == "upload" else (remote, local)
         if direction == "upload":
@@ -166,7 +167,7 @@ class SyncMethods(Managed):
         filters = Filter(include, exclude)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         source, target = _remote(self.provider, source_prefix), _remote(other, prefix)
-        await in_thread(_refuse_overlap, source, target)
+        await in_thread(_refuse_overlapping, source, target)
         check_part_size(self.transfers.config.part_size, other.capabilities, target.url)
         header = PlanHeader(
             direction="copy",
@@ -232,19 +233,7 @@ def _remote(provider: StorageProvider, prefix: str) -> Place:
     return Place(provider.locate(below), provider, below)
 
 
-def _refuse_overlap_with(root: str, remote: Place) -> None:
-    """Refuse a directory that is, contains, or is below the place of a provider's files. Blocks.
-
-    Raises:
-        InvalidRequestError: They overlap.
-    """
-    if remote.url.startswith(_FILE):
-        place = os.path.realpath(remote.url.removeprefix(_FILE))
-        if _overlap(os.path.realpath(root), place):
-            raise InvalidRequestError(f"{root} and {remote.url} overlap; a sync must not write into its own source")
-
-
-def _refuse_overlap(source: Place, target: Place) -> None:
+def _refuse_overlapping(source: Place, target: Place) -> None:
     """Refuse two prefixes of which one is below the other. Blocks.
 
     Raises:

@@ -27,7 +27,6 @@ from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     AlreadyExistsError,
-    InvalidRequestError,
     LocalFileNotFoundError,
     LocalNotADirectoryError,
     NotFoundError,
@@ -270,12 +269,6 @@ def _listed(key: str, source: EntryState) -> ObjectInfo:
 
 
 def source_of(action: SyncAction) -> EntryState:
-    """Return the pinned state of an action's source.
-
-    Raises:
-        InvalidRequestError: The action has no state of its source.
-    """
-    if action.source is None:
-        message = f"the plan's action for {action.path!r} has no state of its source; plan again"
-        raise InvalidRequestError(message)
+    """Return the pinned state of a transfer's source."""
+    assert action.source is not None  # noqa: S101 - a plan refuses a transfer without it
     return action.source

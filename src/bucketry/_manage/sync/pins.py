@@ -58,13 +58,10 @@ def downloaded(status: os.stat_result, info: ObjectInfo) -> bool:
 
 
 def copied(info: ObjectInfo, source: ObjectInfo) -> bool:
-    """Return whether an object seems to be the copy of `source`.
+    """Return whether an object seems to be the copy of another object of its size.
 
-    Their sizes are equal, and the object has the time of the source in its metadata. If neither has a time in its
-    metadata, their etags are equal.
+    It has the time of `source` in its metadata. If neither has a time in its metadata, their etags are equal.
     """
-    if info.size != source.size:
-        return False
     if stored_mtime(info) is not None:
         return same_time(stored_mtime(info), mtime_of(source))
     return stored_mtime(source) is None and bool(info.etag) and same_etag(info.etag, source.etag)
@@ -88,13 +85,11 @@ def status_of(path: str) -> os.stat_result | None:
     """
     try:
         return os.stat(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        raise local_error(exc, path, "looking at the file") from exc
+    except OSError:
+        pass  # perhaps a link that leads nowhere
     try:
         return os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise local_error(exc, path, "looking at the file") from exc

@@ -66,10 +66,10 @@ class PlanSummary:
         deletion_bytes: The bytes of these files or objects.
         unchanged: Entries that are equal on both sides already; the plan has no action for them.
         skipped: Entries that cannot be synced.
-        requests: Requests that applying the plan makes, retries not counted: 1 for an upload or a download, or 1 for
-            each part and 3 or 1 more; 5 for a copy, or 2 for each part and 6 more; 1 HEAD for each deletion of an
-            object, and 1 request for a batch of deletions. An upload needs 1 HEAD more if it goes in parts, or if the
-            provider enforces no condition that protects its target. Copies may need fewer.
+        requests: Requests that applying the plan makes, retries not counted: 1 for an upload or a download, 2 for a
+            copy, more for one that goes in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
+            deletions. An upload or a copy needs 1 HEAD more if it goes in parts, or if no condition protects its
+            target.
     """
 
     transfers: int = 0
