@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bucketry._manage.datasets.values import DatasetResult as DatasetResult
     from bucketry._manage.manager import StorageManager as StorageManager
     from bucketry._manage.models.values import ModelVersion as ModelVersion
+    from bucketry._manage.run.training import TrainingRun as TrainingRun
+    from bucketry._manage.run.values import Checkpoint as Checkpoint
     from bucketry._manage.sync.saved import SyncPlan as SyncPlan
     from bucketry._manage.sync.values import SyncAction as SyncAction
     from bucketry._manage.sync.values import SyncProgress as SyncProgress
@@ -52,6 +54,7 @@ _HOMES = {
     "BatchResult": "_core.values",
     "ByteRange": "_core.values",
     "Capabilities": "_core.capabilities",
+    "Checkpoint": "_manage.run.values",
     "CloudflareR2Provider": "providers.s3",
     "CommonPrefix": "_core.values",
     "DatasetInfo": "_manage.datasets.values",
@@ -75,6 +78,7 @@ _HOMES = {
     "SyncPlan": "_manage.sync.saved",
     "SyncProgress": "_manage.sync.values",
     "SyncReport": "_manage.sync.values",
+    "TrainingRun": "_manage.run.training",
     "TransferConfig": "_core.config",
     "TransferManager": "_transfer.manager",
     "TransferResult": "_core.values",
@@ -89,6 +93,7 @@ __all__ = [
     "BatchResult",
     "ByteRange",
     "Capabilities",
+    "Checkpoint",
     "CloudflareR2Provider",
     "CommonPrefix",
     "DatasetInfo",
@@ -112,6 +117,7 @@ __all__ = [
     "SyncPlan",
     "SyncProgress",
     "SyncReport",
+    "TrainingRun",
     "TransferConfig",
     "TransferManager",
     "TransferResult",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,13 +15,19 @@ from typing import Literal
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider
-from bucketry._core.mtimes import mtime_text
+from bucketry._core.mtimes import mtime_text, stored_at
 from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._manage.sync.results import SyncResult
 from bucketry._manage.sync.saved import PlanWriter, SyncPlan
 from bucketry._manage.sync.values import EntryState, PlanHeader, PlanSummary, SyncAction, SyncProgress, SyncReport
-from bucketry.errors import AccessDeniedError, InvalidRequestError, PreconditionFailedError, StorageError
-from bucketry.testing import Fault
+from bucketry.errors import (
+    AccessDeniedError,
+    InvalidRequestError,
+    PreconditionFailedError,
+    StorageError,
+    UploadNotFoundError,
+)
+from bucketry.testing import Fault, FaultyProvider
 from tests.manage.syncing import LONG_AGO, PART, SMALL_PARTS, UNCONDITIONAL, RowOf, Site, actions_of, counts
 
 
@@ -221,6 +228,13 @@ class TestUploads:
         with pytest.raises(AccessDeniedError):
             report.raise_for_failures()
 
+    async def test_an_upload_that_another_program_aborts(self, tmp_path: Path) -> None:
+        """If the open upload vanishes, the file counts as failed, not as changed."""
+        site = Site(tmp_path, faults=(Fault(operation="complete_multipart", error=UploadNotFoundError("gone")),))
+        site.write("a", bytes(3 * PART))
+        report = await site.manager.sync(site.directory, "p")
+        assert counts(report) == (0, 0, 0, 0, 1)
+
     async def test_a_lost_answer_is_settled(self, site: Site) -> None:
         """If another writer's object is the same upload, the action counts as done, not as changed."""
         site.write("a", b"1")
@@ -390,6 +404,78 @@ class TestCopies:
         assert counts(report) == (0, 0, 0, 1, 0)
         assert isinstance(report.changed["a"], PreconditionFailedError)
 
+    async def test_a_small_copy_is_two_requests(self, site: Site) -> None:
+        """A new or replaced copy of one part is 1 GET and 1 PUT; before a larger one, there is 1 HEAD."""
+        other = FaultyProvider(MemoryProvider(transfer=SMALL_PARTS))
+        for path, size in (("new", 1), ("replaced", 1), ("large", 2 * PART)):
+            await site.inner.put(f"p/{path}", bytes(size))
+        await other.put("q/replaced", b"longer")
+        plan = await site.manager.plan_sync_to(other, "p", "q")
+        site.forget()
+        other.calls.clear()
+        assert counts(await site.manager.apply(plan, other=other)) == (3, 0, 0, 0, 0)
+        assert (site.provider.calls["open_body"], site.provider.calls["head"]) == (4, 1)
+        assert (other.calls["put_object"], other.calls["create_multipart"]) == (2, 1)
+        assert other.calls["head"] == 1  # before the large one
+
+    @pytest.mark.parametrize("change", ["appeared", "replaced"])
+    async def test_a_target_without_conditions(self, site: Site, change: str) -> None:
+        """Where the target enforces no condition, a HEAD before the copy finds what changed."""
+        other = FaultyProvider(RowOf(**UNCONDITIONAL))
+        await site.inner.put("p/a", b"1")
+        await site.inner.put("p/b", b"1")
+        if change == "replaced":
+            await other.put("q/a", b"before")
+        plan = await site.manager.plan_sync_to(other, "p", "q")
+        await other.put("q/a", b"theirs")
+        other.calls.clear()
+        assert counts(await site.manager.apply(plan, other=other)) == (1, 0, 0, 1, 0)
+        assert await other.get("q/a") == b"theirs"
+        assert other.calls["head"] == 2
+
+    async def test_the_time_of_a_source_without_one(self, site: Site) -> None:
+        """A copy through memory gets the time when its source was stored, if the source has none in its metadata."""
+        other = MemoryProvider(transfer=SMALL_PARTS)
+        for path, size in (("small", 1), ("large", 3 * PART)):
+            await site.inner.put(f"p/{path}", bytes(size), metadata={"own": "1"})
+        await site.manager.sync_to(other, "p", "q")
+        for path in ("small", "large"):
+            stored = mtime_text(stored_at(await site.inner.head(f"p/{path}")))
+            assert (await other.head(f"q/{path}")).metadata == {"own": "1", "mtime": stored}
+
+    async def test_within_one_provider(self, site: Site) -> None:
+        """Between two prefixes of one provider, the server copies; what changed stays."""
+        for path in ("a", "b", "c"):
+            await site.inner.put(f"p/{path}", b"1", metadata={"mtime": mtime_text(LONG_AGO)})
+        plan = await site.manager.plan_sync_to(site.provider, "p", "q")
+        await site.inner.put("q/b", b"theirs")
+        await site.inner.put("p/c", b"2")
+        site.forget()
+        report = await site.manager.apply(plan, other=site.provider)
+        assert counts(report) == (1, 0, 0, 2, 0)
+        assert set(report.changed) == {"b", "c"}
+        assert await site.objects("q/") == {"a": b"1", "b": b"theirs"}
+        assert site.calls("copy_object", "open_body", "put_object") == {
+            "copy_object": 1,
+            "open_body": 0,
+            "put_object": 0,
+        }
+
+    async def test_a_server_copy_applied_twice(self, site: Site) -> None:
+        """A copy on the server without a time in its metadata is recognised by its etag."""
+        await site.inner.put("p/a", b"1")
+        plan = await site.manager.plan_sync_to(site.provider, "p", "q")
+        assert counts(await site.manager.apply(plan, other=site.provider)) == (1, 0, 0, 0, 0)
+        assert counts(await site.manager.apply(plan, other=site.provider)) == (0, 0, 1, 0, 0)
+
+    async def test_progress(self, site: Site) -> None:
+        """The bytes of copies are in the progress."""
+        for number in range(4):
+            await site.inner.put(f"p/{number}", bytes(number * PART))
+        reports: list[SyncProgress] = []
+        await site.manager.sync_to(MemoryProvider(transfer=SMALL_PARTS), "p", "q", progress=reports.append)
+        assert (reports[-1].files, reports[-1].transferred, reports[-1].total) == (4, 6 * PART, 6 * PART)
+
     async def test_deletions(self, site: Site) -> None:
         """What only the target has is removed from the target."""
         other = MemoryProvider(transfer=SMALL_PARTS)
@@ -472,17 +558,21 @@ class TestDeletions:
     async def test_a_file_that_changed_is_not_removed(self, site: Site) -> None:
         """A file that was edited since the plan stays, and is reported; one that is gone is done."""
         await site.inner.put("p/x", b"1")
-        for path in ("edited", "gone", "now a directory", "same"):
+        for path in ("edited", "gone", "now a directory", "parent/gone", "same", "loop"):
             site.write(path, b"1")
         plan = await site.manager.plan_sync(site.directory, "p", direction="download", delete=True)
         site.write("edited", b"2")
         (site.directory / "gone").unlink()
         (site.directory / "now a directory").unlink()
         site.write("now a directory/inside", b"3")
+        shutil.rmtree(site.directory / "parent")
+        site.write("parent", b"4")
+        (site.directory / "loop").unlink()
+        (site.directory / "loop").symlink_to("loop")
         report = await site.manager.apply(plan)
-        assert site.files() == {"x": b"1", "edited": b"2", "now a directory/inside": b"3"}
-        assert counts(report) == (1, 1, 1, 2, 0)
-        assert set(report.changed) == {"edited", "now a directory"}
+        assert site.files() == {"x": b"1", "edited": b"2", "now a directory/inside": b"3", "parent": b"4"}
+        assert counts(report) == (1, 1, 2, 3, 0)
+        assert set(report.changed) == {"edited", "now a directory", "loop"}
 
     async def test_no_file_outside_is_removed(self, site: Site) -> None:
         """If a directory was replaced by a link since the plan, the file that it leads to stays."""

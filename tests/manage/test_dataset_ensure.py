@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider
+from bucketry._manage.datasets.local_state import LocalState
 from bucketry._manage.datasets.methods import DatasetMethods
+from bucketry._manage.datasets.stored import StoredDataset
+from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
 from bucketry._manage.manifest import to_json
 from bucketry.errors import (
     DiskFullError,
@@ -88,6 +91,14 @@ async def test_nothing_to_do_costs_one_request(bench: Bench, tmp_path: Path) -> 
     assert bench.requests() == {"open_body": 1}
     assert result.downloaded == ()
     assert {path: os.stat(path).st_mtime_ns for path in (tmp_path / "target").rglob("*")} == before
+
+
+async def test_an_unchanged_manifest_is_not_sent_again(bench: Bench, tmp_path: Path) -> None:
+    """The read of a known manifest is conditional, so that the answer has no body if it has not changed."""
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    place = bench._place("d")
+    known = await place.read()
+    assert await place.read_again(known) is known
 
 
 async def test_without_a_manifest_nothing_to_do_costs_one_listing(bench: Bench, tmp_path: Path) -> None:
@@ -307,6 +318,17 @@ async def test_a_plain_object_replaced_during_the_download(bench: Bench, tmp_pat
     assert read_tree(tmp_path / "target") == {}
 
 
+async def test_a_file_has_the_time_of_the_manifest(tmp_path: Path) -> None:
+    """A file that was touched and not sent again is downloaded with its new time."""
+    bench = Bench()
+    source = write_tree(tmp_path / "source", {"a": b"one"})
+    await bench.upload_dataset("d", source)
+    os.utime(source / "a", ns=(0, 1_600_000_000_000_000_001))
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert os.stat(tmp_path / "target" / "a").st_mtime_ns == 1_600_000_000_000_000_001
+
+
 async def test_a_failed_download_continues(tmp_path: Path) -> None:
     """Files that were complete when a download failed are verified and used, not downloaded again."""
     bench = Bench()
@@ -321,6 +343,18 @@ async def test_a_failed_download_continues(tmp_path: Path) -> None:
     await bench.ensure_dataset("d", tmp_path / "target")
     assert bench.requests() == {"open_body": 1 + len(FILES) - len(done)}
     assert read_tree(tmp_path / "target") == FILES
+
+
+async def test_what_a_killed_process_left_unfinished_is_removed(tmp_path: Path) -> None:
+    """The next call removes incomplete files of a killed process, also if it fails itself."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    staging = tmp_path / "target" / ".bucketry" / "staging"
+    write_tree(staging, {".bucketry-0123456789abcdef.part": b"x", f"{'0' * 64}.new": b"x"})
+    failing = bench.with_faults(Fault(operation="open_body", nth=2, error=UnsupportedError("no")))
+    with pytest.raises(UnsupportedError):
+        await failing.ensure_dataset("d", tmp_path / "target")
+    assert os.listdir(staging) == []
 
 
 async def test_a_damaged_staged_file_is_downloaded_again(tmp_path: Path) -> None:
@@ -502,3 +536,12 @@ async def test_another_bucket_with_the_same_name(tmp_path: Path) -> None:
     await one.ensure_dataset("d", tmp_path / "target")
     await two.ensure_dataset("d", tmp_path / "target")
     assert read_tree(tmp_path / "target") == {"a": b"two"}
+
+
+def test_etags_of_another_place_prove_nothing() -> None:
+    """Files that are known by their etags count for their own place only, those with a SHA-256 everywhere."""
+    plain, summed = DatasetFile(path="a", size=1, etag='"1"'), DatasetFile(path="b", size=1, sha256="0" * 64)
+    info = DatasetInfo(name="d", prefix="datasets/d/", files=(plain, summed), has_manifest=False)
+    state = LocalState("s3://one/datasets/d/", StoredDataset(info), {"a": (1, 5), "b": (1, 6)})
+    assert state.verified("s3://one/datasets/d/") == {"a": ('"1"', (1, 5)), "b": ("0" * 64, (1, 6))}
+    assert state.verified("s3://two/datasets/d/") == {"b": ("0" * 64, (1, 6))}

@@ -17,7 +17,7 @@ from bucketry.providers.provider import StorageProvider
 from bucketry.testing import embedded_s3
 from tests.manage.dataset_bench import read_tree, write_tree
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 FILES = {f"{number % 7}/{number}": str(number).encode() * 1_000 for number in range(40)} | {"large": b"l" * 9_000_000}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from bucketry import LocalProvider
 from bucketry._manage.datasets.methods import DatasetMethods
 from bucketry._manage.manifest import to_json
+from bucketry._manage.sync.values import SyncProgress
 from bucketry.errors import (
     IntegrityError,
     InvalidRequestError,
@@ -28,6 +28,7 @@ from bucketry.errors import (
 )
 from bucketry.testing import Fault
 from tests.manage.dataset_bench import FILES, Bench, read_tree, write_tree
+from tests.manage.syncing import UNCONDITIONAL, RowOf
 
 MANIFEST = "datasets/d/.bucketry-dataset.json"
 
@@ -173,12 +174,13 @@ async def test_two_first_uploads_exclude_each_other(tmp_path: Path, nth: int) ->
     other = write_tree(tmp_path / "other", {path: data + b"other" for path, data in FILES.items()})
 
     async def interfere() -> None:
-        with suppress(PreconditionFailedError):
-            await bench.upload_dataset("d", other)
+        await bench.upload_dataset("d", other)
 
     source = write_tree(tmp_path / "source", FILES)
     with pytest.raises(PreconditionFailedError, match="another upload of it is under way"):
         await bench.with_faults(Fault(operation="put_object", nth=nth, hook=interfere)).upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == read_tree(other)
 
 
 async def test_two_uploads_of_a_new_version(tmp_path: Path) -> None:
@@ -199,6 +201,44 @@ async def test_two_uploads_of_a_new_version(tmp_path: Path) -> None:
     await bench.upload_dataset("d", source)
     await bench.ensure_dataset("d", tmp_path / "target")
     assert read_tree(tmp_path / "target") == read_tree(source)
+
+
+async def test_without_conditions_the_last_upload_wins(tmp_path: Path) -> None:
+    """Where the vendor enforces no condition, an upload replaces what another one published meanwhile."""
+    bench = Bench(RowOf(**UNCONDITIONAL))
+    other = write_tree(tmp_path / "other", {path: data + b"other" for path, data in FILES.items()})
+
+    async def interfere() -> None:
+        await bench.upload_dataset("d", other)
+
+    source = write_tree(tmp_path / "source", FILES)
+    await bench.with_faults(Fault(operation="put_object", hook=interfere)).upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == FILES
+
+
+async def test_names_in_another_unicode_form(tmp_path: Path) -> None:
+    """Where the vendor stores keys in one Unicode form, files keep their names, and are not sent or removed for it."""
+    bench = Bench(RowOf(key_normalization="NFC"))
+    source = write_tree(tmp_path / "source", {"e\u0301": b"x"})
+    await bench.upload_dataset("d", source)
+    assert list(await bench.stored()) == ["datasets/d/\u00e9"]
+    bench.requests()
+    await bench.upload_dataset("d", source)
+    assert bench.requests() == {"open_body": 1, "list_page": 1}
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == {"e\u0301": b"x"}
+    (source / "e\u0301").rename(source / "\u00e9")
+    await bench.upload_dataset("d", source)
+    assert list(await bench.stored()) == ["datasets/d/\u00e9"]
+
+
+async def test_names_that_become_one_key_are_refused(tmp_path: Path) -> None:
+    """If the vendor changes the Unicode form of keys, two names that become one are refused before anything is sent."""
+    bench = Bench(RowOf(key_normalization="NFC"))
+    with pytest.raises(InvalidRequestError, match="are one key at this provider"):
+        await bench.upload_dataset("d", write_tree(tmp_path, {"e\u0301": b"", "\u00e9": b""}))
+    assert bench.requests() == {}
 
 
 async def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
@@ -312,6 +352,42 @@ async def test_unusable_entries_are_refused(tmp_path: Path) -> None:
             with pytest.raises(error):
                 await bench.upload_dataset("d", tmp_path / name)
     assert bench.requests() == {}
+
+
+async def test_patterns_select_the_files(tmp_path: Path) -> None:
+    """The dataset has the files that include patterns match, without the excluded ones, and without their errors."""
+    bench = Bench()
+    write_tree(tmp_path, FILES | {"deep/er/x.tmp": b"", "cache/x": b""})
+    (tmp_path / "cache" / "link").symlink_to(tmp_path)
+    info = await bench.upload_dataset("d", tmp_path, include=["deep/", "a", "cache"], exclude=["*.tmp", "/cache/"])
+    assert [file.path for file in info.files] == ["a", "deep/er/ü b+c%20.txt", "deep/x"]
+    await bench.upload_dataset("d", tmp_path, include=["a"])
+    assert list(await bench.stored()) == ["datasets/d/a"]
+
+
+async def test_patterns_without_a_file_are_refused(tmp_path: Path) -> None:
+    """Patterns that select nothing, or that are malformed, are clear errors without a request."""
+    bench = Bench()
+    write_tree(tmp_path, FILES)
+    with pytest.raises(InvalidRequestError, match="no file that include and exclude select"):
+        await bench.upload_dataset("d", tmp_path, include=["*.csv"])
+    with pytest.raises(InvalidRequestError, match="give a list of patterns"):
+        await bench.upload_dataset("d", tmp_path, exclude="*.csv")
+    assert bench.requests() == {}
+
+
+async def test_progress_is_of_the_whole(tmp_path: Path) -> None:
+    """Uploads and downloads report files and bytes of all that they transfer, and the last report is complete."""
+    bench = Bench()
+    total = sum(map(len, FILES.values()))
+    for call in (
+        lambda report: bench.upload_dataset("d", write_tree(tmp_path / "source", FILES), progress=report),
+        lambda report: bench.ensure_dataset("d", tmp_path / "target", progress=report),
+    ):
+        reports: list[SyncProgress] = []
+        await call(reports.append)
+        last = reports[-1]
+        assert (last.files, last.total_files, last.transferred, last.total) == (len(FILES), len(FILES), total, total)
 
 
 async def test_metadata_must_be_text(tmp_path: Path) -> None:

@@ -140,8 +140,10 @@ class TestSync:
         site = _site(tmp_path)
         site.write("a", b"1")
         await site.inner.put("p/gone", b"22")
+        (site.directory / "broken").symlink_to("nowhere")
         report = await site.manager.sync(site.directory, "p", delete=True, dry_run=True)
         assert report.dry_run
+        assert "does not exist" in report.skipped["broken"]
         assert (report.plan.transfers, report.plan.transfer_bytes) == (1, 1)
         assert (report.plan.deletions, report.plan.deletion_bytes) == (1, 2)
         assert counts(report) == (0, 0, 0, 0, 0)

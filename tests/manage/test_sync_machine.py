@@ -109,6 +109,15 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(
         direction=st.sampled_from(["upload", "download"]),
         delete=st.booleans(),
+        before=st.lists(changes, min_size=1, max_size=4),
+    )
+    def stale(self, direction: Literal["upload", "download"], delete: bool, before: list[Change]) -> None:
+        """Apply a plan after changes on both sides."""
+        self.runner.run(self._disturbed(direction, before, [], [], delete=delete))
+
+    @rule(
+        direction=st.sampled_from(["upload", "download"]),
+        delete=st.booleans(),
         before=st.lists(changes, max_size=3),
         meanwhile=st.lists(st.tuples(st.integers(1, 4), changes), max_size=2),
         failing=st.lists(failures, max_size=2, unique_by=lambda failure: (failure.operation, failure.nth)),

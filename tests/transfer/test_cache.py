@@ -213,18 +213,20 @@ class TestGetMany:
         with pytest.raises(NotFoundError):
             await read_all(manager, ["a"], cache)
 
-    async def test_the_least_recently_used_leaves_first(self, bench: Bench) -> None:
-        """A copy that was read again stays, the one that was not read for the longest time leaves."""
+    @pytest.mark.parametrize("again", ["ab", "bc", "ca"])
+    async def test_the_least_recently_used_leaves_first(self, bench: Bench, again: str) -> None:
+        """Copies that were read again stay, the one that was not read for the longest time leaves."""
         memory = await memory_of(bench, *"abcd")
         provider = Recording(memory)
         manager, cache = bench.manager(provider), cache_in(bench, 3 * SIZE, max_age=HOUR)
         await read_all(manager, "abc", cache)
-        await read_all(manager, "a", cache)
+        await read_all(manager, again, cache)
         await read_all(manager, "d", cache)
         assert len(provider.asked) == 4
-        await read_all(manager, "acd", cache)
+        await read_all(manager, again + "d", cache)
         assert len(provider.asked) == 4
-        assert await read_all(manager, "b", cache) == {"b": await memory.get("b")}
+        [oldest] = set("abc") - set(again)
+        assert await read_all(manager, oldest, cache) == {oldest: await memory.get(oldest)}
         assert len(provider.asked) == 5
 
     async def test_never_above_the_limit(self, bench: Bench) -> None:
@@ -481,6 +483,16 @@ class TestCached:
             await manager.cached("k", cache)
         assert kept(cache) == []
 
+    @pytest.mark.parametrize("damage", [b"", b"short", noise(SIZE + 1)])
+    async def test_a_copy_of_another_length(self, bench: Bench, damage: bytes) -> None:
+        """A file that was truncated or lengthened is fetched again."""
+        memory = await memory_of(bench, "k")
+        manager, cache = bench.manager(memory), cache_in(bench, max_age=HOUR)
+        path = await manager.cached("k", cache)
+        path.chmod(0o600)
+        path.write_bytes(damage)
+        assert (await manager.cached("k", cache)).read_bytes() == await memory.get("k")
+
     async def test_replaced_while_it_is_fetched(self, bench: Bench) -> None:
         """The copy is of one version: an object that is replaced meanwhile is an error, and nothing is kept."""
         memory = await memory_of(bench, "k", size=3 * PART)
@@ -541,6 +553,13 @@ def writing(directory: Path, what: str) -> Iterator[subprocess.Popen[bytes]]:
             writer.kill()
 
 
+def leave(directory: Path, *names: str) -> None:
+    """Make the files that a killed process leaves."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (directory / name).write_bytes(b"unfinished")
+
+
 class TestFiles:
     """The files of the cache, used by several processes."""
 
@@ -567,10 +586,19 @@ class TestFiles:
     async def test_a_wrong_total(self, tmp_path: Path, stored: bytes) -> None:
         """A total that is damaged or too large is counted again, and no copy leaves while there is room."""
         cache = ObjectCache(tmp_path, 1_000)
-        for name in "abc":
-            await in_steps(cache.keep(name, '"e"', b"x" * 100, 1))
+        for name, size in (("a", 310), ("b", 310), ("c", 310), ("d", 50)):
+            await in_steps(cache.keep(name, '"e"', b"x" * size, 1))
             (tmp_path / "total").write_bytes(stored)
-        assert all(cache.find(name) for name in "abc")
+        assert all(cache.find(name) for name in "abcd")
+
+    async def test_leftovers_are_removed_at_the_next_use(self, bench: Bench) -> None:
+        """`get_many` and `cached` remove the unfinished files that killed processes left, also those of other keys."""
+        manager, cache = bench.manager(await memory_of(bench, "a", "b")), cache_in(bench)
+        incoming = Path(cache.directory, "incoming")
+        for use in (read_all(manager, ["a"], cache), manager.cached("b", cache)):
+            leave(incoming, "one.bytes", "two.lock", "two.data", "two.part")
+            await use
+            assert unfinished(cache) == []
 
     async def test_other_files_are_left_alone(self, tmp_path: Path) -> None:
         """Files that are not copies are neither used nor removed."""

@@ -1,4 +1,4 @@
-"""StorageManager: directories in step with a bucket, datasets, models with versions, and a local cache."""
+"""StorageManager: directories in step with a bucket, datasets, models, training runs, and a local cache."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Self
 from bucketry._core.config import TransferConfig
 from bucketry._core.provider import IStorageProvider
 from bucketry._manage.cache_methods import CacheMethods
-from bucketry._manage.datasets.methods import DatasetMethods
 from bucketry._manage.managed import check_root
-from bucketry._manage.models.methods import ModelMethods
+from bucketry._manage.run.methods import RunMethods
 from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._session.pool import SessionPool
 from bucketry.providers.factory import storage_provider_from_env
 
 
-class StorageManager(ApplyMethods, DatasetMethods, ModelMethods, CacheMethods):
+class StorageManager(ApplyMethods, RunMethods, CacheMethods):
     """Keeps data in step before a training, and models safe after it, on any provider.
 
     It holds configuration only, so it can be pickled and used in several processes and event loops. It neither connects

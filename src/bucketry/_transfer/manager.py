@@ -222,9 +222,9 @@ class TransferManager(ObjectTransfers):
             ordered: `True`: in the order of `keys`; `False`: in the order in which the objects arrive.
             on_error: `"raise"`: the first error ends the iteration. `"yield"`: for a key that failed, `(key, error)` is
                 yielded, and the iteration continues.
-            cache: Gives the bytes of objects whose copies are current, and keeps the others. Two processes that miss
-                the same object at the same time both fetch it. Objects without an etag, and objects larger than the
-                cache, are fetched each time. If the disk is full, a warning is logged, and the bytes are given anyway.
+            cache: Objects with a current copy are read from this cache; copies of other objects are added. If two
+                processes need the same missing object at the same time, both fetch it. Objects without an etag, and
+                objects larger than the cache, are fetched each time. A full disk only causes a warning in the log.
 
         Raises:
             NotFoundError: A key has no object, and `on_error` is `"raise"`; its copy in the cache is removed.

@@ -12,7 +12,7 @@ from bucketry._core.values import ByteRange
 from bucketry._transfer.limits import COPIES
 from bucketry.errors import ConfigError, UnsupportedError
 
-PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
+PACED_PARTS = 2  # with `max_bandwidth`, an object of up to 2 part sizes goes in one request, as on clouds by default
 GROWTH_INTERVAL = 1_000  # parts of a stream of unknown length after which the part size doubles
 
 
@@ -79,13 +79,13 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
 
 
 def single_limit(limits: Capabilities, config: TransferConfig) -> int:
-    """Return the largest size to send in one request; the vendor's limit if there are no multipart uploads."""
+    """Return the largest size to send in one request; without multipart uploads, it is the vendor's limit."""
     if not limits.multipart:
         return limits.max_put_size
     wanted = config.multipart_threshold
     if wanted is None:
         wanted = limits.multipart_threshold
-        if config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
+        if config.max_bandwidth is not None:  # bodies go at full speed, so a large object needs several
             wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, config.part_size, "").part_size)
     single = min(wanted, limits.max_put_size)
     return min(single, config.memory_budget // COPIES) if limits.buffers_bodies else single

@@ -1,6 +1,6 @@
-"""Reads many objects into memory for a consumer, which gets them one by one; with a cache, those that changed.
+"""Reads many objects into memory for a consumer, which gets them one by one; a cache can save requests.
 
-`get_many` is the only function for other modules.
+Other modules use only `get_many`.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ async def get_many(
     verify: bool,
     cache: ObjectCache | None = None,
 ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
-    """Give `(key, bytes)` of each key; prefetch the next objects within a memory budget.
+    """Yield `(key, bytes)` for each key; prefetch the next objects within a memory budget.
 
     Each iteration has its own budget, so the consumer can use the same manager meanwhile. If a key fails, its error is
-    raised if `raises`, else the iteration gives `(key, error)`.
+    raised if `raises`, else `(key, error)` is yielded.
     """
     source = iter(keys)
     ahead = _Prefetcher(provider, limits, policy, width, verify=verify, cache=cache)
@@ -67,7 +67,7 @@ async def get_many(
                 yield done.key, done.task.result()
             del error
             ahead.memory.give(done.held)
-            del done  # only the consumer keeps the bytes in memory
+            del done  # from now on, only the consumer keeps the bytes in memory
     finally:
         await stop([one.task for one in ahead.objects])
 
@@ -79,8 +79,8 @@ class _Object:
     Attributes:
         key: The object's name.
         task: Reads the object.
-        held: Bytes taken from the memory for large objects.
-        decided: Whether the object has its memory, or needs none.
+        held: Bytes taken from the memory budget for large objects.
+        decided: Whether the object has its memory from this budget, or needs no memory from it.
     """
 
     key: str
@@ -92,9 +92,9 @@ class _Object:
 class _Prefetcher:
     """The objects that one iteration prefetches, in the order of their keys.
 
-    `width` limits the number of objects: each may use `SMALL` bytes while its size is unknown, together at most half of
-    the budget. Larger objects share the rest of the budget, in the order of their keys, so each waits only for objects
-    that the consumer gets before it.
+    `width` limits the number of objects, because each object may use `SMALL` bytes while its size is unknown, and all
+    objects together must not use more than half of the budget for this. Larger objects share the rest of the budget, in
+    the order of their keys. So an object waits only for objects that the consumer gets earlier.
     """
 
     def __init__(
@@ -123,15 +123,16 @@ class _Prefetcher:
     def begin(self, key: str) -> None:
         """Start to read one more object."""
         one = _Object(key)
-        # A plain task: an async generator must not yield inside a task group. The generator's `finally` ends all tasks.
+        # A plain task, because an async generator must not yield inside a task group. `get_many` ends all tasks.
         one.task = asyncio.get_running_loop().create_task(self._read(one))
         one.task.add_done_callback(lambda _: _wake(self._ended))
         self.objects.append(one)
 
     async def ended(self, *, ordered: bool) -> _Object:
-        """Wait until the first object (or any, if not `ordered`) has ended, and remove it.
+        """Wait until the task of the first object (or of any object, if not `ordered`) has ended; remove the object.
 
-        It is removed only then, so that a cancelled consumer still ends the tasks of all objects.
+        An object is removed only after its task has ended, because `get_many` ends the tasks of all objects in the
+        queue when the consumer is cancelled.
         """
         while True:
             candidates = islice(self.objects, 1) if ordered else self.objects
@@ -152,7 +153,7 @@ class _Prefetcher:
                 self._decide(one)
 
     async def _read_cached(self, one: _Object, cache: ObjectCache) -> bytes:
-        """Give the object's bytes from the cache if its copy is current; else fetch and keep them."""
+        """Return the object's bytes from the cache if the copy is current; else fetch the object and keep it."""
         url = self._provider.locate(one.key)
         kept = await self._limits.batcher.run(cache.find, url)
         if kept is not None and cache.is_fresh(kept):
@@ -182,7 +183,7 @@ class _Prefetcher:
         options = self._options
         if kept is not None and self._provider.capabilities.get_if_match:
             options = replace(options, if_none_match=kept.etag)
-        elif kept is not None:  # a GET would begin to send the body in any case
+        elif kept is not None:  # without conditions, a GET always sends the body
             async with self._limits.slots.hold(1):
                 info = await self._provider.head(one.key)
             if same_etag(info.etag, kept.etag):
@@ -195,7 +196,7 @@ class _Prefetcher:
             return None
 
     async def _from_cache(self, one: _Object, cache: ObjectCache, kept: KeptObject, asked: int | None) -> bytes | None:
-        """Give the bytes of a copy; `None`: another process has removed it."""
+        """Return the bytes of a copy; `None`: another process has removed the copy."""
         if kept.size <= SMALL:
             return await self._limits.batcher.run(cache.read, kept, asked)
         await self._take_memory(one, kept.size)
@@ -217,7 +218,7 @@ class _Prefetcher:
         return info, await self._read_large(one, info) if data is None else data
 
     async def _read_large(self, one: _Object, info: ObjectInfo) -> bytes:
-        """Request a large object again when there is memory: no task holds a slot while it waits for memory."""
+        """Request a large object again when there is memory, so that no task holds a slot while it waits for memory."""
         await self._take_memory(one, info.size)
         async with self._limits.slots.hold(1):
             _, data = await read(
@@ -226,7 +227,7 @@ class _Prefetcher:
         return data
 
     async def _take_memory(self, one: _Object, size: int) -> None:
-        """Take memory for a large object, after the objects before it; once, also if its copy was removed meanwhile."""
+        """Take memory for a large object, after the earlier objects; do nothing if the object has memory already."""
         if one.held:
             return
         while not all(other.decided for other in takewhile(lambda other: other is not one, self.objects)):

@@ -17,6 +17,8 @@ from bucketry._manage.datasets.local_state import LocalDirectory, LocalState
 from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetResult
 from bucketry._manage.overlap import refuse_overlap
+from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
+from bucketry._manage.sync.values import PlanSummary
 from bucketry._runtime.file_lock import FileLock
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.progress import ProgressCallback
@@ -52,8 +54,9 @@ class Ensuring:
     directory: LocalDirectory
     exact: bool
     trust: bool
-    progress: ProgressCallback | None
+    progress: SyncProgressCallback | None
     _downloaded_bytes: int = 0
+    _complete: frozenset[str] = frozenset()
     _started: float = field(default_factory=time.monotonic)
 
     async def run(self) -> DatasetResult:
@@ -93,7 +96,7 @@ class Ensuring:
 
     async def _bring_in_step(self, stored: StoredDataset, comparison: Comparison) -> DatasetResult:
         """Read the files that may be right, download the others, and then change the directory."""
-        await in_thread(self.directory.clean_staging)
+        self._complete = await in_thread(self.directory.clean_staging)
         stamps = dict(comparison.in_step)
         missing = list(comparison.missing)
 
@@ -107,12 +110,20 @@ class Ensuring:
         await fan_out(comparison.unknown, read_file, width=os.cpu_count() or 1)
         await in_thread(self._check_space, missing)
         width = self.place.manager.transfers.config.max_concurrency
+        total = sum(file.size for file in missing)
+        meter = SyncMeter(self.progress, PlanSummary(transfers=len(missing), transfer_bytes=total))
+
+        async def stage(file: DatasetFile) -> None:
+            await self._stage(file, meter.begin(file.path, file.size))
+            meter.finished(file.path)
+
         try:
-            await fan_out(missing, self._stage, width=width)
+            await fan_out(missing, stage, width=width)
         except (NotFoundError, IntegrityError, PreconditionFailedError) as error:
             if isinstance(error, ChecksumMismatchError) and not stored.info.has_manifest:
                 raise
             raise await self._explained(error, stored) from error
+        meter.close()
         stamps |= await in_steps(self._publish(missing, comparison.stale))
         await in_thread(self.directory.write, self.place.url, stored, stamps)
         await in_thread(self.directory.remove_staging)
@@ -121,7 +132,7 @@ class Ensuring:
 
     def _check_space(self, missing: list[DatasetFile]) -> None:
         """Refuse files that do not fit on the disk, before the first of them is downloaded. Blocks."""
-        needed = sum(file.size for file in missing if not os.path.exists(self._staged(file)))
+        needed = sum(file.size for file in missing if self._staged(file) not in self._complete)
         status = os.statvfs(self.directory.staging)
         free = status.f_bavail * status.f_frsize
         if needed > free:
@@ -133,26 +144,20 @@ class Ensuring:
         name = hashlib.sha256(f"{file.content}/{file.path}".encode()).hexdigest()
         return os.path.join(self.directory.staging, name)
 
-    async def _stage(self, file: DatasetFile) -> None:
+    async def _stage(self, file: DatasetFile, progress: ProgressCallback | None) -> None:
         """Download one file, and verify it; if an interrupted call did it, only verify it."""
         staged = self._staged(file)
-        if await in_steps(_is_staged(staged, file)):
+        if staged in self._complete and file.content and await in_steps(_is_of(staged, file)):
             return
         key = self.place.key(file.path)
         etag = "" if file.sha256 is not None else file.etag
         listed = ObjectInfo(key=key, size=file.size, etag=etag, last_modified=_UNKNOWN_TIME)
         fresh = f"{staged}.new"
-        result = await self.place.manager.transfers.download_listed(
-            listed, fresh, keep_mtime=True, progress=self.progress
-        )
+        result = await self.place.manager.transfers.download_listed(listed, fresh, keep_mtime=True, progress=progress)
         self._downloaded_bytes += result.size
-        if file.sha256 is not None:
-            found = await in_steps(hash_file(fresh))
-            if (found.sha256, found.size) != (file.sha256, file.size):
-                await in_thread(os.unlink, fresh)
-                message = f"its SHA-256 is {found.sha256}, and the manifest says {file.sha256}"
-                raise IntegrityError(message, key=key)
-        await in_thread(os.replace, fresh, staged)
+        if not await in_steps(_moved_if_right(fresh, staged, file)):
+            message = f"the SHA-256 of its bytes is not {file.sha256}"
+            raise IntegrityError(message, key=key)
 
     async def _explained(self, error: StorageError, stored: StoredDataset) -> StorageError:
         """Return the error for a file that was not as the dataset says: it says whether the dataset has changed."""
@@ -211,11 +216,20 @@ class Ensuring:
         )
 
 
-def _is_staged(path: str, file: DatasetFile) -> Generator[None, None, bool]:
-    """Tell, in steps, whether an interrupted call has left the file complete. Blocks."""
-    if not file.content or not os.path.exists(path) or os.path.getsize(path) != file.size:
+def _is_of(path: str, file: DatasetFile) -> Generator[None, None, bool]:
+    """Tell, in steps, whether a file has the size and the SHA-256 of the dataset's; without one, the size. Blocks."""
+    if os.path.getsize(path) != file.size:
         return False
     return file.sha256 is None or (yield from hash_file(path)).sha256 == file.sha256
+
+
+def _moved_if_right(fresh: str, staged: str, file: DatasetFile) -> Generator[None, None, bool]:
+    """Rename a download, in steps, if it is the dataset's file, else remove it; tell whether it is. Blocks."""
+    if (yield from _is_of(fresh, file)):
+        os.replace(fresh, staged)
+        return True
+    os.unlink(fresh)
+    return False
 
 
 def _replace(staged: str, path: str) -> None:

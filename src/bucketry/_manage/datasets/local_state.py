@@ -105,13 +105,18 @@ class LocalDirectory:
         except OSError as exc:
             raise local_error(exc, self.root, "making the directory for the dataset") from exc
 
-    def clean_staging(self) -> None:
-        """Remove what an earlier process has not finished, and keep its complete files; the caller has the lock."""
+    def clean_staging(self) -> frozenset[str]:
+        """Remove what an earlier process has not finished; return the paths of its complete files.
+
+        The caller has the lock.
+        """
         self.make()  # the process that had the lock before has removed it
         with os.scandir(self.staging) as entries:
-            unfinished = [entry.path for entry in entries if not _COMPLETE.fullmatch(entry.name)]
-        for path in unfinished:
-            os.unlink(path)
+            found = {entry.path: _COMPLETE.fullmatch(entry.name) is not None for entry in entries}
+        for path, complete in found.items():
+            if not complete:
+                os.unlink(path)
+        return frozenset(path for path, complete in found.items() if complete)
 
     def write(self, place: str, stored: StoredDataset, stamps: Mapping[str, tuple[int, int]]) -> None:
         """Replace the state."""

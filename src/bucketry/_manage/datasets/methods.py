@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bucketry._core.facts import Facts
 from bucketry._core.provider import StrPath
@@ -12,8 +12,9 @@ from bucketry._manage.datasets.publish import Publishing
 from bucketry._manage.datasets.stored import DatasetPlace, dataset_names
 from bucketry._manage.datasets.values import DatasetInfo, DatasetResult
 from bucketry._manage.managed import Managed, check_name
+from bucketry._manage.sync.filters import Filter
+from bucketry._manage.sync.progress import SyncProgressCallback
 from bucketry._transfer.listing import as_directory
-from bucketry._transfer.progress import ProgressCallback
 from bucketry.errors import InvalidRequestError
 
 
@@ -28,7 +29,8 @@ class DatasetMethods(Managed):
     the new version from the moment when its manifest is published. Between the two, a reader that needs an object that
     was already replaced gets an error, never a mixture of two versions: every file is verified by the SHA-256 of one
     manifest, and the local files change only when all are verified. Files that a version only adds disturb no reader.
-    The first upload of a dataset begins with a mark, so that nobody takes its first half for a dataset.
+    The first upload of a dataset begins with a mark, so that nobody takes its first half for a dataset; this also ends
+    the use of the prefix as a dataset without a manifest.
 
     Two uploads of one dataset at once: where `capabilities.conditional_put` is true, at least one of them fails with
     `PreconditionFailedError`, and if both fail, one of them has to be repeated. Elsewhere the last manifest wins, and
@@ -43,7 +45,9 @@ class DatasetMethods(Managed):
         local_dir: StrPath,
         *,
         metadata: Mapping[str, str] | None = None,
-        progress: ProgressCallback | None = None,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        progress: SyncProgressCallback | None = None,
     ) -> DatasetInfo:
         """Make a directory the dataset: upload what has changed, publish the manifest, remove the old version's rest.
 
@@ -55,14 +59,16 @@ class DatasetMethods(Managed):
             name: 1 to 128 letters, digits, `.`, `_` and `-`.
             local_dir: The directory; its files must not change meanwhile.
             metadata: Texts that the manifest keeps, such as a source or a licence.
-            progress: Called with `Progress` about 10 times a second at most for each file.
+            include: Patterns of the files to upload, as in a `.gitignore` file in the directory; empty: all.
+            exclude: Patterns of the files to leave out.
+            progress: Called with `SyncProgress` about 10 times a second at most.
 
         Returns:
             The new version; the present one if nothing has changed.
 
         Raises:
-            InvalidRequestError: The name or the metadata cannot be used, the directory has no file, or it is the
-                place where the provider itself keeps the dataset; nothing was sent.
+            InvalidRequestError: The name, the metadata or a pattern cannot be used, no file is selected, or the
+                directory overlaps the place where the provider itself keeps the dataset; nothing was sent.
             LocalFileError: The directory is missing, or has an entry that cannot be uploaded; nothing was sent.
             UnsafeKeyError: A file could not be downloaded under its name; nothing was sent.
             PreconditionFailedError: Another upload of this dataset is under way.
@@ -77,12 +83,13 @@ class DatasetMethods(Managed):
         if not all(isinstance(text, str) for pair in texts.items() for text in pair):
             message = f"dataset {name!r}: metadata must map texts to texts"
             raise InvalidRequestError(message)
+        filters = Filter(include, exclude)
         root = LocalDirectory(local_dir).root
         with Facts(self.provider.name, "upload_dataset"):
-            return await Publishing(place, root, texts, progress).run()
+            return await Publishing(place, root, filters, texts, progress).run()
 
     async def ensure_dataset(
-        self, name: str, local_dir: StrPath, *, exact: bool = False, progress: ProgressCallback | None = None
+        self, name: str, local_dir: StrPath, *, exact: bool = False, progress: SyncProgressCallback | None = None
     ) -> DatasetResult:
         """Bring a directory in step with a dataset, verified; quick if it is in step already.
 
@@ -102,7 +109,7 @@ class DatasetMethods(Managed):
             name: The dataset.
             local_dir: The directory; made if it is missing.
             exact: Other files in the directory are an error, raised before anything is changed.
-            progress: Called with `Progress` about 10 times a second at most for each object.
+            progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
             NotFoundError: There is no such dataset (the message names similar ones), its first upload has not ended,
@@ -122,7 +129,7 @@ class DatasetMethods(Managed):
         return await self._ensuring(name, local_dir, exact=exact, trust=True, progress=progress)
 
     async def download_dataset(
-        self, name: str, local_dir: StrPath, *, exact: bool = False, progress: ProgressCallback | None = None
+        self, name: str, local_dir: StrPath, *, exact: bool = False, progress: SyncProgressCallback | None = None
     ) -> DatasetResult:
         """Do the same as `ensure_dataset`, but trust no local file: each is read again, and downloaded if it differs.
 
@@ -133,7 +140,7 @@ class DatasetMethods(Managed):
             name: The dataset.
             local_dir: The directory; made if it is missing.
             exact: Other files in the directory are an error, raised before anything is changed.
-            progress: Called with `Progress` about 10 times a second at most for each object.
+            progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
             StorageError: As `ensure_dataset`.
@@ -198,7 +205,7 @@ class DatasetMethods(Managed):
         return DatasetPlace(self, as_directory(self.datasets_root), check_name("dataset", name))
 
     async def _ensuring(
-        self, name: str, local_dir: StrPath, *, exact: bool, trust: bool, progress: ProgressCallback | None
+        self, name: str, local_dir: StrPath, *, exact: bool, trust: bool, progress: SyncProgressCallback | None
     ) -> DatasetResult:
         place = self._place(name)
         directory = LocalDirectory(local_dir)

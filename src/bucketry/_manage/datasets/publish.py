@@ -1,13 +1,12 @@
 """Uploads a local directory as a dataset: hash, compare with the version before, upload, publish, clean up.
 
 Objects are replaced in place, so that other programs find the files of a dataset at plain keys. What a reader sees
-meanwhile is described at `DatasetMethods.upload_dataset`.
+meanwhile is described at `DatasetMethods`.
 """
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,10 +22,13 @@ from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset, check_
 from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
 from bucketry._manage.managed import DATASET_MANIFEST
 from bucketry._manage.overlap import refuse_overlap
+from bucketry._manage.sync.filters import Filter
+from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
+from bucketry._manage.sync.values import PlanSummary
 from bucketry._runtime.threads import in_steps, in_thread
-from bucketry._runtime.walk import FoundFile, Unusable
+from bucketry._runtime.walk import FoundFile, Unusable, Walk
 from bucketry._transfer.progress import ProgressCallback
-from bucketry._transfer.tree.local_files import walk_to_upload
+from bucketry._transfer.tree.local_files import is_internal
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import (
     AlreadyExistsError,
@@ -50,14 +52,16 @@ class Publishing:
     Attributes:
         place: The dataset.
         root: The local directory, absolute.
+        filters: Select the files.
         metadata: The user's metadata of the dataset.
         progress: The user's callback, or `None`.
     """
 
     place: DatasetPlace
     root: str
+    filters: Filter
     metadata: Mapping[str, str]
-    progress: ProgressCallback | None
+    progress: SyncProgressCallback | None
 
     async def run(self) -> DatasetInfo:
         """Upload what has changed, publish the manifest, and remove what the new version does not have."""
@@ -78,28 +82,36 @@ class Publishing:
 
     async def _walk(self) -> list[FoundFile]:
         """Return the files to upload; refuse what cannot be a file of a dataset before anything is sent."""
-        entries = await in_thread(walk_to_upload, self.root)
+        entries = await in_thread(partial(Walk, self.root, leave_out=self._is_left_out))
         found: list[FoundFile] = []
         while batch := await in_thread(_take, entries):
             for entry in batch:
+                selected = self.filters.includes(entry.key) and not self.filters.excludes(entry.key)
                 if isinstance(entry, Unusable):
-                    raise entry.error
-                if entry.key != DATASET_MANIFEST:  # of a copy that another program has made
+                    if selected or entry.key[-1:] in ("", "/"):  # an unreadable directory may have selected files
+                        raise entry.error
+                elif selected:
                     found.append(entry)
         if not found:
-            message = f"{self.root}: has no file; a dataset has at least one"
+            reason = "has no file" if self.filters.selects_all else "has no file that include and exclude select"
+            message = f"{self.root}: {reason}; a dataset has at least one"
             raise InvalidRequestError(message, path=self.root)
         await in_thread(self._check_names, found)
         return found
 
+    def _is_left_out(self, key: str) -> bool:
+        if key[-1] == "/" and self.filters.excludes(key):
+            return True
+        return is_internal(key) or key == DATASET_MANIFEST  # the manifest in a copy that another program has made
+
     def _check_names(self, found: list[FoundFile]) -> None:
         provider = self.place.manager.provider
-        form = provider.capabilities.key_normalization
         check_paths((file.key for file in found), self.root)
-        stored: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for file in found:
-            check_key(self.place.key(file.key), provider.capabilities, provider.locate())
-            other = stored.setdefault(unicodedata.normalize(form, file.key) if form else file.key, file.key)
+            key = self.place.key(file.key)
+            check_key(key, provider.capabilities, provider.locate())
+            other = paths.setdefault(key, file.key)
             if other != file.key:
                 message = f"{self.root}: {other!r} and {file.key!r} are one key at this provider; rename one of them"
                 raise InvalidRequestError(message, path=file.path)
@@ -143,16 +155,31 @@ class Publishing:
         self, files: list[DatasetFile], before: DatasetInfo, stored: Mapping[str, ObjectInfo]
     ) -> list[DatasetFile]:
         """Upload the files that are not stored yet, many at once; return all with their etags."""
+        width = self.place.manager.transfers.config.max_concurrency
         known = {file.path: file for file in before.files}
-        uploaded: dict[str, DatasetFile] = {}
+        etags: dict[str, str] = {}
+        missing: list[DatasetFile] = []
 
-        async def one(file: DatasetFile) -> None:
+        async def look(file: DatasetFile) -> None:
             present = stored.get(self.place.key(file.path))
             etag = None if present is None else await self._etag_if_stored(file, known.get(file.path), present)
-            uploaded[file.path] = replace(file, etag=await self._send(file, present) if etag is None else etag)
+            if etag is None:
+                missing.append(file)
+            else:
+                etags[file.path] = etag
 
-        await fan_out(files, one, width=self.place.manager.transfers.config.max_concurrency)
-        return [uploaded[file.path] for file in files]
+        async def send(file: DatasetFile) -> None:
+            progress = meter.begin(file.path, file.size)
+            etags[file.path] = await self._send(file, stored.get(self.place.key(file.path)), progress)
+            meter.finished(file.path)
+
+        await fan_out(files, look, width=width)
+        missing.sort(key=lambda file: file.path)
+        total = sum(file.size for file in missing)
+        meter = SyncMeter(self.progress, PlanSummary(transfers=len(missing), transfer_bytes=total))
+        await fan_out(missing, send, width=width)
+        meter.close()
+        return [replace(file, etag=etags[file.path]) for file in files]
 
     async def _etag_if_stored(self, file: DatasetFile, known: DatasetFile | None, present: ObjectInfo) -> str | None:
         """Return the etag of the object that has the file's bytes already; `None`: it has not."""
@@ -164,7 +191,7 @@ class Publishing:
         head = await self.place.manager.provider.head(present.key)
         return head.etag if head.metadata.get(SHA256) == file.sha256 and head.size == file.size else None
 
-    async def _send(self, file: DatasetFile, present: ObjectInfo | None) -> str:
+    async def _send(self, file: DatasetFile, present: ObjectInfo | None, progress: ProgressCallback | None) -> str:
         """Upload one file, and return the object's etag."""
         path = os.path.join(self.root, file.path)
         assert file.sha256 is not None  # noqa: S101 - every file was hashed
@@ -174,7 +201,7 @@ class Publishing:
             write |= {"if_none_match": "*"} if present is None else {"if_match": present.etag}
         try:
             result = await self.place.manager.transfers.upload(
-                path, self.place.key(file.path), progress=self.progress, **write
+                path, self.place.key(file.path), progress=progress, **write
             )
         except (AlreadyExistsError, PreconditionFailedError) as exc:
             raise self._lost(file.path) from exc
@@ -218,9 +245,9 @@ class Publishing:
 
     async def _remove(self, before: DatasetInfo, now: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
         """Remove the objects of the version before that the new one does not have."""
-        kept = {file.path for file in now.files}
+        kept = {self.place.key(file.path) for file in now.files}
         try:
-            await self._delete([file.path for file in before.files if file.path not in kept], stored)
+            await self._delete([file.path for file in before.files if self.place.key(file.path) not in kept], stored)
         except StorageError as error:
             error.add_note(f"{self.place.url}: the new version is published; only old objects were not all removed")
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -68,8 +69,9 @@ class DatasetPlace:
         return self.manager.provider.locate(self.prefix)
 
     def key(self, path: str) -> str:
-        """Return the key of a file."""
-        return self.prefix + path
+        """Return the key of a file, in the Unicode form in which the vendor stores and lists it."""
+        form = self.manager.provider.capabilities.key_normalization
+        return unicodedata.normalize(form, self.prefix + path) if form is not None else self.prefix + path
 
     async def read(self) -> StoredDataset:
         """Return the dataset, by its manifest or by a listing.
@@ -237,7 +239,7 @@ def check_paths(paths: Iterable[str], where: str) -> None:
     checked = []
     for path in paths:
         names = local_parts(path, where)
-        if any(name.casefold() == OWN for name in names) or is_staged(names[-1]):
+        if any(name.casefold() == OWN or is_staged(name) for name in names):
             message = f"{where}: {path!r} is a name that bucketry uses for its own files; rename the object"
             raise UnsafeKeyError(message, key=path)
         checked.append(names)

@@ -1,13 +1,13 @@
-"""One model at a provider: its manifests, tags and listings, read and written as values."""
+"""One model at a provider: reads its manifests, tags and listings, and converts manifests to values and back."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, TypeVar, cast
 
 from bucketry._core.checks import local_parts
 from bucketry._core.entries import nearest
@@ -15,17 +15,28 @@ from bucketry._core.units import KiB
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
 from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of, sha256_of
-from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import InvalidRequestError, NotFoundError, StorageError, UnsafeKeyError
+from bucketry.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    TransientError,
+    UnsafeKeyError,
+)
 from bucketry.providers.provider import StorageProvider
 
-METADATA_LIMIT = 64 * KiB  # bytes of JSON: every listing of versions reads it
+T = TypeVar("T")
+
+METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ATTEMPTS = 3  # to follow a tag: it may move, and its old version be pruned, between two requests
+_AT_ONCE = 64 * KiB  # so much JSON is parsed in less than a millisecond, so it need not be parsed in a thread
+_ATTEMPTS = 5  # to follow a tag that moves while its old version is pruned, or to store an object that is listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +44,18 @@ class ModelConfig:
     """The times of backups and prunes.
 
     Attributes:
-        lease_duration: Seconds without a sign of life after which a prune takes a backup for dead, and may remove what
-            it has uploaded. A live backup renews its lease three times in this time. 15 minutes: longer than any
-            outage that the retries of a request survive, and short enough for a prune on the next day, or hour.
-        claim_delay: Where there are no create-only writes: the longest first wait in seconds after several backups
-            wanted the same version at once; it grows with each collision. 0.1: some round trips to a cloud.
-        dead_prune: Seconds after which the record of a prune is removed. It protects backups from a prune that was
-            suspended, such as on a closed laptop, and goes on later. 7 days.
+        lease_duration: Seconds after the last renewal of its lease when a prune treats a backup as killed, and may
+            remove what the backup has uploaded. A running backup renews its lease three times in this time. 15 minutes,
+            because that is longer than any outage that the retries of a request survive, and short enough that a prune
+            in the next hour removes what a killed backup has left.
+        collision_delay: The longest first wait in seconds after several backups wanted the same version at once; this
+            limit grows with each collision. 0.1, because that is several round trips to a cloud.
+        dead_prune: Seconds after which a later prune removes the record of a killed prune. Until then, the record
+            protects backups from a prune that was suspended, such as on a closed laptop, and goes on later. 7 days.
     """
 
     lease_duration: float = 900.0
-    claim_delay: float = 0.1
+    collision_delay: float = 0.1
     dead_prune: float = 7 * 24 * 3600.0
 
 
@@ -69,85 +81,139 @@ class StoredModel:
         return self.provider.locate(self.keys.base)
 
     async def listed(self, prefix: str) -> list[ObjectInfo]:
-        """Give all objects below a prefix.
+        """Return all objects below a prefix.
 
         Cost: 1 request for each 1,000 objects.
         """
         async with aclosing(every_object(self.provider, prefix)) as entries:
             return [entry async for entry in entries if isinstance(entry, ObjectInfo)]
 
+    async def put_listed(self, key: str, data: bytes) -> ObjectInfo:
+        """Store an object, check that a listing shows it, and return its entry in the listing.
+
+        A server that keeps objects as files, such as `rclone serve s3`, may not list a new object. This happens if the
+        server removes the directory at the same moment, because the last other object in it was deleted.
+
+        Raises:
+            TransientError: After several attempts, the listing still does not show the object.
+
+        Cost: 2 requests.
+        """
+        for _ in range(_ATTEMPTS):
+            await self.provider.put(key, data)
+            for entry in await self.listed(key):
+                if entry.key == key:
+                    return entry
+        message = f"{self.provider.locate(key)}: was stored, but the server does not list it; call the method again"
+        raise TransientError(message, key=key)
+
     async def names(self, prefix: str) -> list[str]:
-        """Give the names of all JSON objects directly below a prefix.
+        """Return the names of all JSON objects directly below a prefix.
 
         Cost: 1 request for each 1,000 objects.
         """
         return [name_in(entry.key, prefix) for entry in await self.listed(prefix) if entry.key.endswith(".json")]
 
     async def version_names(self) -> list[str]:
-        """Give the names of all versions, in no useful order."""
+        """Return the names of all versions, in no useful order."""
         return await self.names(self.keys.versions)
 
-    async def read_json(self, key: str) -> ManifestReader | None:
-        """Give a small JSON object; `None`: it does not exist.
+    async def read_json(self, key: str, parse: Callable[[ManifestReader], T]) -> T | None:
+        """Read a JSON object, and return what `parse` returns for it; `None`: the object does not exist.
 
         Raises:
-            IntegrityError: It was tampered with.
-            UnsupportedError: It has a newer format.
+            IntegrityError: The object was changed by another program, or is damaged.
+            UnsupportedError: The object has a newer format.
 
         Cost: 1 request.
         """
-        try:
-            data = await self.provider.get(key)
-        except NotFoundError:
-            return None
-        return await in_thread(from_json, data, self.provider.locate(key))
+        data = await self.read_bytes(key)
+        return None if data is None else await self._parsed(key, data, parse)
 
-    async def read_all(self, keys: Iterable[str]) -> dict[str, ManifestReader]:
-        """Give several JSON objects by their keys; those that do not exist any more are left out.
+    async def read_bytes(self, key: str) -> bytes | None:
+        """Return an object's bytes; `None`: the object does not exist.
+
+        Cost: 1 request.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self.provider.get(key)
+            except NotFoundError:
+                return None
+            except PreconditionFailedError:  # the body broke off, and the object was replaced, as a tag that moves
+                if attempt == _ATTEMPTS:
+                    raise
+
+    async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
+        """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
 
         Raises:
-            IntegrityError: One was tampered with.
-            UnsupportedError: One has a newer format.
+            IntegrityError: An object was changed by another program, or is damaged.
+            UnsupportedError: An object has a newer format.
 
-        Cost: 1 request for each object up to 1 MiB, 2 for a larger one; several at once.
+        Cost: 1 request for each object up to 1 MiB, 2 for a larger object; several objects are read at once.
         """
-        found: dict[str, ManifestReader] = {}
+        found: dict[str, T] = {}
         async with aclosing(self.transfers.get_many(keys, on_error="yield")) as objects:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
+                if isinstance(data, PreconditionFailedError):  # as above
+                    again = await self.read_json(key, parse)
+                    found |= {} if again is None else {key: again}
+                    continue
                 if isinstance(data, StorageError):
                     raise data
-                found[key] = await in_thread(from_json, data, self.provider.locate(key))
+                found[key] = await self._parsed(key, data, parse)
         return found
+
+    async def _parsed(self, key: str, data: bytes, parse: Callable[[ManifestReader], T]) -> T:
+        """Parse a manifest; a large manifest is parsed in a worker thread, so that the event loop is not blocked."""
+        where = self.provider.locate(key)
+        if len(data) <= _AT_ONCE:
+            return parse(from_json(data, where))
+        return await in_thread(lambda: parse(from_json(data, where)))
 
     # --- versions ------------------------------------------------------------------------------------
 
     async def read_version(self, version: str) -> ModelVersion | None:
-        """Give a version by its own name; `None`: there is none.
+        """Return the version with this name, which is not a tag; `None`: there is no such version.
 
         Raises:
-            IntegrityError: The manifest was tampered with.
-            UnsupportedError: It has a newer format.
+            IntegrityError: The manifest was changed by another program, or is damaged.
+            UnsupportedError: The manifest has a newer format.
 
         Cost: 1 request.
         """
-        entries = await self.read_json(self.keys.version(version))
-        return None if entries is None else await in_thread(version_from, entries, self.keys.name, version)
+        key = self.keys.version(version)
+        found = await self.read_json(key, version_from)
+        return None if found is None else self._checked(key, found)
 
     async def read_versions(self, names: Iterable[str]) -> list[ModelVersion]:
-        """Give several versions, oldest first; those that do not exist any more are left out."""
-        keys = {self.keys.version(name): name for name in names}
-        found = await self.read_all(keys)
-        return in_order(
-            [await in_thread(version_from, entries, self.keys.name, keys[key]) for key, entries in found.items()]
-        )
+        """Return several versions, oldest first; versions that no longer exist are left out."""
+        found = await self.read_all(map(self.keys.version, names), version_from)
+        return in_order(self._checked(key, version) for key, version in found.items())
 
-    async def find(self, version: str) -> ModelVersion:
-        """Give a version by its own name or by a tag.
+    def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
+        """Refuse a manifest that is at the key of another version.
 
         Raises:
-            NotFoundError: There is no such version, tag or model; the message names the nearest.
+            IntegrityError: The manifest is at the key of another version.
+        """
+        if found.name != self.keys.name or self.keys.version(found.version) != key:
+            message = (
+                f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
+            )
+            raise IntegrityError(message, key=key)
+        return found
+
+    async def find(self, version: str) -> ModelVersion:
+        """Return the version with this name or this tag.
+
+        Raises:
+            NotFoundError: There is no such version, tag or model; the message suggests similar names.
 
         Cost: 1 request; 3 for a tag, 2 for `latest`.
         """
@@ -164,7 +230,7 @@ class StoredModel:
         raise await self.unknown(version)
 
     async def unknown(self, version: str) -> NotFoundError:
-        """Give the error for a version, tag or model that does not exist."""
+        """Return the error for a version, tag or model that does not exist."""
         versions = await self.version_names()
         if not versions:
             return await self.unknown_model()
@@ -173,7 +239,7 @@ class StoredModel:
         return NotFoundError(message, key=self.keys.version(version))
 
     async def unknown_model(self) -> NotFoundError:
-        """Give the error for a model that has no version."""
+        """Return the error for a model that has no version."""
         known = tuple(name for name in await model_names(self.provider, self.keys.root) if name != self.keys.name)
         message = f"{self.url}: there is no version of a model {self.keys.name!r}; {nearest(self.keys.name, known)}"
         return NotFoundError(message, key=self.keys.base)
@@ -181,29 +247,35 @@ class StoredModel:
     # --- tags ----------------------------------------------------------------------------------------
 
     async def read_tag(self, tag: str) -> str | None:
-        """Give the version that a tag names; `None`: there is no such tag.
+        """Return the version that a tag names; `None`: there is no such tag.
 
         Cost: 1 request.
         """
-        entries = await self.read_json(self.keys.tag(tag))
-        return None if entries is None else entries.text("version")
+        return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
-        """Give the version that `latest` names, and the highest number that a version has had; `("", 0)`: none.
+        """Return the version that `latest` names, and the highest number of any version, even if it was removed.
+
+        If there is no `latest`, `("", 0)` is returned.
 
         Cost: 1 request.
         """
-        entries = await self.read_json(self.keys.tag(LATEST))
-        return ("", 0) if entries is None else (entries.text("version"), entries.number("number"))
+        key = self.keys.tag(LATEST)
+        found = await self.read_json(key, lambda entries: (entries.text("version"), entries.number("number")))
+        return found or ("", 0)
 
     async def read_tags(self) -> dict[str, str]:
-        """Give the version that each tag names, `latest` included."""
-        names = {self.keys.tag(name): name for name in await self.names(self.keys.tags)}
-        return {names[key]: entries.text("version") for key, entries in (await self.read_all(names)).items()}
+        """Return the version that each tag names, `latest` included.
+
+        Cost: 1 request, and 1 for each tag.
+        """
+        keys = map(self.keys.tag, await self.names(self.keys.tags))
+        found = await self.read_all(keys, lambda entries: entries.text("version"))
+        return {name_in(key, self.keys.tags): version for key, version in found.items()}
 
 
 async def model_names(provider: StorageProvider, root: str) -> list[str]:
-    """Give the names of everything directly below the root of the models.
+    """Return the names of everything directly below the root of the models.
 
     Cost: 1 request for each 1,000 names.
     """
@@ -217,10 +289,10 @@ async def model_names(provider: StorageProvider, root: str) -> list[str]:
 
 
 def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
-    """Sort versions, oldest first: by the time of their publication, and numbered ones always by their number.
+    """Return the versions, oldest first: by the time of their publication, but numbered versions by their number.
 
-    A numbered version counts as made no earlier than the numbered one before it, because the clocks of two machines may
-    differ.
+    The clocks of two machines can differ, so a numbered version may have an earlier time than the version with the
+    number before. Then both count as published at the later time.
     """
     versions = list(versions)
     numbered = sorted(
@@ -235,12 +307,12 @@ def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
 
 
 def metadata_text(metadata: Mapping[str, Any] | None) -> str:
-    """Check the metadata of a version, and give it as JSON.
+    """Check the metadata of a version, and return it as JSON.
 
-    It is stored as a text, because the digest of a manifest is made of texts and whole numbers only.
+    The manifest has this JSON as one text, because a manifest must not have fractions.
 
     Raises:
-        InvalidRequestError: It is not a mapping from texts to JSON values, or is too large.
+        InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
     """
     if metadata is None:
         return "{}"
@@ -263,7 +335,7 @@ def metadata_text(metadata: Mapping[str, Any] | None) -> str:
 
 
 def manifest_of(version: ModelVersion) -> bytes:
-    """Give the manifest of a version."""
+    """Return the manifest of a version."""
     files: list[Json] = [
         {
             "path": file.path,
@@ -288,20 +360,12 @@ def manifest_of(version: ModelVersion) -> bytes:
     )
 
 
-def version_from(entries: ManifestReader, name: str, version: str) -> ModelVersion:
-    """Read a manifest. Blocks if it has many files.
-
-    Args:
-        entries: The manifest.
-        name: The model that it must name.
-        version: The version that it must name.
+def version_from(entries: ManifestReader) -> ModelVersion:
+    """Return the version that a manifest describes.
 
     Raises:
-        IntegrityError: It does not fit, or is for another model or version.
+        IntegrityError: This is not the manifest of a version.
     """
-    for entry, wanted in (("name", name), ("version", version)):
-        if entries.text(entry) != wanted:
-            entries.refuse(entry, f"is not {wanted!r}: it is the manifest of something else, or was copied")
     kind = entries.text("kind")
     if kind not in ("file", "directory"):
         entries.refuse("kind", "must be 'file' or 'directory'")
@@ -309,11 +373,11 @@ def version_from(entries: ManifestReader, name: str, version: str) -> ModelVersi
     if len({file.path for file in files}) < len(files) or not files or (kind == "file" and len(files) > 1):
         entries.refuse("files", "must name each file once, and at least one; of a model of one file only that")
     return ModelVersion(
-        name=name,
-        version=version,
+        name=entries.text("name"),
+        version=entries.text("version"),
         created=entries.time("created"),
         size=sum(file.size for file in files),
-        kind=cast("Literal['file', 'directory']", kind),
+        kind=cast("ModelKind", kind),
         files=files,
         metadata=_metadata_from(entries),
         backup_id=entries.text("backup_id"),

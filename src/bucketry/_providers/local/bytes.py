@@ -6,19 +6,14 @@ must not change.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Generator
 
 from bucketry._core.optional import RangeSink
-from bucketry._core.units import MiB
 from bucketry._core.values import Body, FileRange, body_size
 from bucketry._runtime.file_bodies import check_unchanged
+from bucketry._runtime.file_copies import BLOCK, PIECE, copy_range, copy_steps, write_at
 from bucketry.errors import IntegrityError
-
-PIECE = 64 * MiB  # copying it takes about 50 ms, and a cancellation waits at most so long
-BLOCK = 1 * MiB  # larger reads are not faster
-_NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
@@ -34,23 +29,6 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
         copied = yield from _write_steps(body, fd)
     if copied != body_size(body):
         raise IntegrityError(f"{where}: the source ended after {copied} of {body_size(body)} bytes; nothing was stored")
-    return copied
-
-
-def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
-    """Copy a range of one file into another, in steps, and return the number of copied bytes.
-
-    The number is less than `count` if the source ends early.
-    """
-    copied = 0
-    while copied < count:
-        if copied:
-            yield
-        wanted = min(PIECE, count - copied)
-        step = copy_range(source, start + copied, target, position + copied, wanted)
-        copied += step
-        if step < wanted:
-            break
     return copied
 
 
@@ -70,38 +48,6 @@ def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None,
         if reached < piece_end:
             break
     return reached
-
-
-def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
-    """Copy `count` bytes between files, in the kernel if possible, and return the number of copied bytes.
-
-    The number is less than `count` only if the source ends early.
-    """
-    copied = 0
-    in_kernel = getattr(os, "copy_file_range", None)  # Linux
-    while in_kernel and copied < count:
-        try:
-            step = in_kernel(source, target, count - copied, start + copied, position + copied)
-        except OSError as error:
-            if error.errno not in _NO_KERNEL_COPY:
-                raise
-            break
-        if step == 0:  # the file ends here, or its size is not known; the read below shows which
-            break
-        copied += step
-    while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):
-        write_at(target, data, position + copied)
-        copied += len(data)
-    return copied
-
-
-def write_at(fd: int, data: bytes | memoryview, position: int) -> None:
-    """Write all of `data` at `position`."""
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(fd, rest, position)
-        rest = rest[written:]
-        position += written
 
 
 def _feed(fd: int, start: int, end: int, sink: RangeSink) -> int:

@@ -24,10 +24,11 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local import store, uploads
-from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
+from bucketry._providers.local.bytes import fill_sink, write_body
 from bucketry._providers.local.listing import ListedObjects
 from bucketry._providers.local.paths import LocalRoot, etag_of
 from bucketry._providers.stored.listing import last_seen, take_page
+from bucketry._runtime.file_copies import BLOCK, copy_steps
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._runtime.walk import NameCache
 from bucketry._vendors.row import Vendor

@@ -20,11 +20,12 @@ from typing import Any
 from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part
-from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
+from bucketry._providers.local.bytes import write_body
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
 from bucketry._providers.local.store import StagedObject, acquire, locked, publish_locked, seal, staged
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
+from bucketry._runtime.file_copies import PIECE, copy_steps
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
 _RECORD = "upload.json"

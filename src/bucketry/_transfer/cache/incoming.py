@@ -1,6 +1,6 @@
-"""The files of a cache that are being written, each locked by its writer, so that others know whether it lives.
+"""The files of a cache that are being written; each is locked by its writer, which shows that the writer still runs.
 
-All functions block: run them in worker threads.
+All functions block: call them in a worker thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bucketry.errors import LocalFileError
 
 _LONGEST_PAUSE = 0.05  # seconds between two attempts to take a lock
 _BYTES = ".bytes"  # a file that is being written, locked by its writer
-_LOCK = ".lock"  # of a `Fetch`; its other files have the same name with one of the next two suffixes
+_LOCK = ".lock"  # the lock file of a `Fetch`; the other files of the `Fetch` have the suffixes below
 _PART = ".part"
 _DATA = ".data"
 
@@ -41,7 +41,7 @@ class StagedBytes:
             if try_lock(fd) and _is_at(fd, self._path):
                 self._fd = fd
             else:
-                unlock(fd)  # another process swept it before it was locked
+                unlock(fd)  # another process removed the file before it was locked
         try:
             view = memoryview(self._data)
             while view:
@@ -58,10 +58,10 @@ class StagedBytes:
 
 
 class Fetch:
-    """The right to fetch one object into a cache, which one task of all processes has at a time.
+    """The right to fetch one object into a cache; only one task of all processes has this right at a time.
 
     Attributes:
-        path: Where to download the object to.
+        path: The path to which the object is downloaded.
         staged_name: A name for the file of an unfinished download, in the same directory.
     """
 
@@ -70,7 +70,7 @@ class Fetch:
 
         Args:
             directory: The directory of files that are being written.
-            name: The object's name there.
+            name: The object's name in this directory.
         """
         self._base = os.path.join(directory, name)
         self._fd = -1
@@ -78,7 +78,7 @@ class Fetch:
         self.staged_name = name + _PART
 
     def try_begin(self) -> bool:
-        """Take the right, unless another task has it."""
+        """Take the right, unless another task has it; return whether it was taken."""
         with local_errors(self._base):
             os.makedirs(os.path.dirname(self._base), mode=0o700, exist_ok=True)
             path = self._base + _LOCK
@@ -91,7 +91,7 @@ class Fetch:
         return True
 
     def end(self) -> None:
-        """Give the right back; without it, do nothing."""
+        """Give back the right and remove the files; do nothing if the right was not taken."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             _remove_leftovers(self._base)
@@ -100,7 +100,7 @@ class Fetch:
 
 
 def sweep(directory: str) -> None:
-    """Remove the files that killed processes left."""
+    """Remove the files that killed processes left behind."""
     with local_errors(directory):
         try:
             names = os.listdir(directory)
@@ -137,7 +137,7 @@ def remove(path: str) -> None:
 
 
 def acquire(fd: int) -> Generator[None, None, None]:
-    """Take a lock in steps, so that the wait can be cancelled: a suspended process may hold the lock."""
+    """Take a lock; a generator for `in_steps`, so that the wait for another process can be cancelled."""
     pause = _LONGEST_PAUSE / 64
     while not try_lock(fd):
         time.sleep(pause)
@@ -146,7 +146,7 @@ def acquire(fd: int) -> Generator[None, None, None]:
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock of an open file, unless another open file has it; the kernel releases it if the process dies."""
+    """Take the lock of an open file; return `False` if another descriptor has the lock."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -156,14 +156,14 @@ def try_lock(fd: int) -> bool:
 
 def unlock(fd: int) -> None:
     """Close a file and release its lock, if it has one."""
-    # In this order: a forked child may have the file open too, and then closing alone would not release the lock. A
-    # file that is not locked by this descriptor is not changed by it.
+    # Closing alone would not release the lock if a forked child also has the file open. `LOCK_UN` changes nothing if
+    # this descriptor does not have the lock.
     fcntl.flock(fd, fcntl.LOCK_UN)
     os.close(fd)
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Tell whether the open file still has its name: another process may have removed it before it was locked."""
+    """Return whether the open file still has its name; another process may have removed it before it was locked."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:
@@ -172,7 +172,7 @@ def _is_at(fd: int, path: str) -> bool:
 
 @contextmanager
 def local_errors(path: str) -> Iterator[None]:
-    """Turn the operating system's errors into those of the package."""
+    """Turn the operating system's errors into the package's errors."""
     try:
         yield
     except LocalFileError:

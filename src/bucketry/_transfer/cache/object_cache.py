@@ -6,9 +6,9 @@ Files of the directory:
   SHA-256 of the object's URL. The file's access time is the time of the last use; its modification time is the time
   when the provider was last asked. So a copy is one file, and there is no index that could disagree with the files.
 - `incoming/`: files that are being written.
-- `total`: the sum of the sizes in `objects`, or more. Its lock is held while a copy is added and old ones are removed.
+- `total`: the sum of the sizes in `objects`, or more. Its lock is held while a copy is added and others removed.
 
-Readers take no lock. All functions block: run them in worker threads.
+Readers take no lock. All functions block: call them in a worker thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.provider import StrPath
 from bucketry._transfer.cache.incoming import Fetch, StagedBytes, acquire, local_errors, remove, sweep, unlock
 
-LONGEST_ETAG = 100  # bytes: in hex, with the size, it must fit a file name of 255 bytes
+LONGEST_ETAG = 100  # bytes, because the etag in hex and the size must fit in a file name of 255 bytes
 _NANOSECONDS = 1_000_000_000
 _READ_ONLY = 0o444  # a program that changes a copy by mistake gets an error
 
@@ -38,7 +38,7 @@ class KeptObject(NamedTuple):
 
     Attributes:
         path: The file.
-        etag: The version, as the provider sent it.
+        etag: The etag of the version, as the provider sent it.
         size: Length in bytes.
         checked: When the provider was last asked whether this is the current version, in nanoseconds since 1970.
         used: When the copy was last used, in nanoseconds since 1970.
@@ -55,11 +55,11 @@ class KeptObject(NamedTuple):
 class ObjectCache:
     """A local directory that keeps whole objects by URL and etag, for all processes of one user on this machine.
 
-    Copies appear whole or not at all, also if a process is killed. A copy whose length is wrong is fetched again. The
-    copies never take more than `max_bytes` together: if a new one does not fit, the least recently used ones are
-    removed first, until at least a tenth of `max_bytes` is free. Objects that are being fetched need space in addition.
-    Copies are removed only when one is added, so a smaller `max_bytes` takes effect then. Before some are removed, all
-    are counted: 0.8 s for 20,000 copies, during which other processes read but do not add.
+    Copies appear whole or not at all, also if a process is killed. A copy whose length is wrong is fetched again. All
+    copies together never have more than `max_bytes` bytes. If a new copy does not fit, the least recently used copies
+    are removed first, until at least a tenth of `max_bytes` is free. Objects that are being fetched need more space.
+    Copies are removed only when a copy is added, so a smaller `max_bytes` takes effect then. Before copies are removed,
+    all copies are counted. This takes 0.8 s for 20,000 copies; meanwhile other processes can read but not add copies.
 
     A copy belongs to the URL of its object (`provider.locate(key)`), which does not include a custom `endpoint_url`:
     for buckets of the same name at two endpoints, use two directories.
@@ -67,7 +67,7 @@ class ObjectCache:
     The value holds configuration only, so it can be pickled and used after a fork.
 
     Args:
-        directory: Only for this cache; made if it is missing, readable by this user only.
+        directory: A directory only for this cache. If it is missing, it is made, and only this user can read it.
         max_bytes: The largest sum of the copies' sizes. Larger objects are not kept.
         max_age: Seconds after a request during which a copy is used without another request, also if the object was
             replaced or deleted meanwhile. `None`: each use makes a request.
@@ -82,7 +82,7 @@ class ObjectCache:
     max_age: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the values, and make the directory's path absolute, because processes may have other directories."""
+        """Check the values; make the path absolute, because processes may have different working directories."""
         check_path("ObjectCache", "directory", self.directory)
         object.__setattr__(self, "directory", os.path.abspath(self.directory))
         if not isinstance(self.max_bytes, int) or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
@@ -93,20 +93,20 @@ class ObjectCache:
             raise wrong_entry("ObjectCache", "max_age", f"must be None or seconds of at least 0, not {age!r}")
 
     def accepts(self, etag: str, size: int) -> bool:
-        """Tell whether an object can be kept: it is not too large, and has an etag that fits a file name."""
+        """Return whether an object can be kept: it is not too large, and has an etag that fits in a file name."""
         return size <= self.max_bytes and 0 < len(etag.encode()) <= LONGEST_ETAG
 
     def is_fresh(self, kept: KeptObject) -> bool:
-        """Tell whether the copy can be used without a request; never if the clock was set to before the last one."""
+        """Return whether the copy can be used without a request; `False` if the last request is in the future."""
         return self.max_age is not None and 0 <= time.time_ns() - kept.checked < self.max_age * _NANOSECONDS
 
     def find(self, url: str, etag: str | None = None) -> KeptObject | None:
-        """Give the copy that was checked last, or the copy of one version."""
+        """Return the copy that was checked last; if `etag` is given, the copy of this version."""
         copies = [kept for kept in _copies(self._place(url)) if etag in (None, kept.etag)]
         return max(copies, key=lambda kept: kept.checked, default=None)
 
     def use(self, kept: KeptObject, asked: int | None = None) -> bool:
-        """Note that a copy is used now; `False`: another process has removed it.
+        """Store the time of this use of a copy; return `False` if another process has removed the copy.
 
         Args:
             kept: The copy.
@@ -121,7 +121,7 @@ class ObjectCache:
         return True
 
     def read(self, kept: KeptObject, asked: int | None = None) -> bytes | None:
-        """Give the bytes of a copy, and note its use; `None`: it was removed, or its length is wrong now."""
+        """Return the bytes of a copy, and store the time of use; `None`: it was removed, or has a wrong length."""
         try:
             with open(kept.path, "rb", buffering=0) as file:
                 data = file.read()
@@ -144,9 +144,9 @@ class ObjectCache:
 
         Args:
             url: The object.
-            etag: Its version, which `accepts` has accepted.
-            data: Its bytes.
-            asked: When the provider was asked for them.
+            etag: The etag of its version; `accepts` has returned `True` for it.
+            data: The object's bytes.
+            asked: When the provider was asked for the bytes.
 
         Raises:
             LocalFileError: The copy cannot be written.
@@ -155,15 +155,15 @@ class ObjectCache:
             yield from self.publish(staged, url, etag, len(data), asked)
 
     def fetch(self, url: str) -> Fetch:
-        """Give the means to download an object into the cache."""
+        """Return the `Fetch` with which an object is downloaded into the cache."""
         return Fetch(self._path("incoming"), _digits(url))
 
     def sweep(self) -> None:
-        """Remove the unfinished files that killed processes left."""
+        """Remove the unfinished files that killed processes left behind."""
         sweep(self._path("incoming"))
 
     def publish(self, staged: str, url: str, etag: str, size: int, asked: int) -> Generator[None, None, str]:
-        """Make room, and rename a staged file to its name in the cache; give its path. A generator for `in_steps`."""
+        """Make room, rename a staged file to its name in the cache, and return its path. A generator for `in_steps`."""
         target = os.path.join(self._place(url), f"{size}-{etag.encode().hex()}")
         with local_errors(target):
             lock = os.open(self._path("total"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -172,20 +172,20 @@ class ObjectCache:
                 total = _read_total(lock)
                 if total is None or total + size > self.max_bytes:
                     total = yield from self._make_room(size)
-                # Before the rename: if this process is killed between them, the total is too large, and the next scan
-                # corrects it.
+                # Written before the rename, so that the total is too large, not too small, if this process is killed
+                # in between. The next scan corrects the total.
                 os.pwrite(lock, b"%20d" % (total + size), 0)
                 os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
                 os.utime(staged, ns=(time.time_ns(), asked))
                 os.replace(staged, target)
                 with suppress(FileNotFoundError):  # another process may find that the object is deleted
-                    os.chmod(target, _READ_ONLY)  # not before: `sweep` must be able to open a staged file
+                    os.chmod(target, _READ_ONLY)  # only now, because `sweep` must be able to open staged files
             finally:
                 unlock(lock)
         return target
 
     def _make_room(self, size: int) -> Generator[None, None, int]:
-        """Count the copies, and remove the least recently used ones if there is no room; give the sum of the others."""
+        """Count the copies, and remove the least recently used ones if there is no room; return the remaining bytes."""
         copies: list[KeptObject] = []
         objects = self._path("objects")
         for shard in _names(objects):
@@ -202,12 +202,12 @@ class ObjectCache:
                 break
             remove(kept.path)
             total -= kept.size
-            with suppress(OSError):  # not empty: there is another version
+            with suppress(OSError):  # not empty, because there is another version
                 os.rmdir(os.path.dirname(kept.path))
         return total
 
     def _place(self, url: str) -> str:
-        """Give the directory of an object's copies."""
+        """Return the directory of an object's copies."""
         digits = _digits(url)
         return self._path("objects", digits[:2], digits[2:])
 
@@ -220,7 +220,7 @@ def _digits(url: str) -> str:
 
 
 def _copies(place: str) -> Iterator[KeptObject]:
-    """Give each copy in a directory; remove those whose length is wrong."""
+    """Yield each copy in a directory; remove copies whose length is wrong."""
     try:
         with os.scandir(place) as entries:
             for entry in entries:
@@ -250,7 +250,7 @@ def _names(directory: str) -> list[str]:
 
 
 def _read_total(lock: int) -> int | None:
-    """Give the stored total; `None`: the file is new or damaged, so the copies must be counted."""
+    """Return the stored total; `None`: the file is new or damaged, so the copies must be counted."""
     try:
         return int(os.pread(lock, 32, 0))
     except ValueError:

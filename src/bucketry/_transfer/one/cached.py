@@ -1,4 +1,4 @@
-"""Gives the local path of one object's copy in an `ObjectCache`; fetches the object if the copy is not current."""
+"""Returns the local path of an object's copy in an `ObjectCache`; fetches the object if the copy is not current."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bucketry._transfer.cache.object_cache import LONGEST_ETAG, ObjectCache
 from bucketry._transfer.one.download import DownloadTransfer, Listed
 from bucketry.errors import InvalidRequestError, NotFoundError, UnsupportedError
 
-_PAUSE = 0.05  # seconds between two looks whether another task has fetched the object
+_PAUSE = 0.05  # seconds between two checks whether another task has fetched the object
 
 
 async def cached_path(
     provider: ObjectRequests, cache: ObjectCache, key: str, download: Callable[[str], DownloadTransfer]
 ) -> Path:
-    """Give the path of a current copy of the object, as `TransferManager.cached` does.
+    """Return the path of a current copy of the object, as `TransferManager.cached` does.
 
     Args:
         provider: The provider of the object.
@@ -53,7 +53,7 @@ async def cached_path(
 
 
 def _current(cache: ObjectCache, url: str, info: ObjectInfo, asked: int) -> str | None:
-    """Give the path of the copy of the version in `info`, and note its use. Blocks."""
+    """Return the path of the copy of the version in `info`, and store the time of use. Blocks."""
     kept = cache.find(url, info.etag)
     return kept.path if kept is not None and cache.use(kept, asked) else None
 
@@ -75,7 +75,7 @@ def _check(info: ObjectInfo, cache: ObjectCache, url: str) -> None:
 
 @asynccontextmanager
 async def _fetching(cache: ObjectCache, url: str) -> AsyncIterator[Fetch]:
-    """Wait until no other task or process fetches the object, and keep the others waiting."""
+    """Wait until no other task or process fetches the object; other tasks and processes wait until the block ends."""
     fetch = cache.fetch(url)
     try:
         while not await in_thread(fetch.try_begin):  # noqa: ASYNC110 - the other task may be in another process

@@ -105,7 +105,7 @@ class ObjectTransfers:
             key: The object.
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
-            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any.
+            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any time.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -123,7 +123,7 @@ class ObjectTransfers:
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:
-        """Tell whether a file of this size is uploaded in parts."""
+        """Return whether a file of this size is uploaded in parts."""
         return size > single_limit(self.provider.capabilities, self.config)
 
     async def upload_stream(
@@ -205,11 +205,11 @@ class ObjectTransfers:
             return await self._download(listed.key, progress).of_listed(entry, path)
 
     async def cached(self, key: str, cache: ObjectCache) -> Path:
-        """Give the path of a current copy of the object in a local cache; fetch the object if there is none.
+        """Return the path of a current copy of the object in a local cache; if there is none, fetch the object.
 
-        If several tasks or processes miss the same object at the same time, one fetches it and the others wait. Do not
-        change the file. It is the most recently used one now, so it stays until other objects need its space. If it is
-        open when it is removed, it can be read to its end.
+        If several tasks or processes need the same missing object at the same time, one of them fetches it and the
+        others wait. Do not change the file. The cache removes the file when other objects need its space. An open file
+        can be read to its end after that.
 
         Raises:
             NotFoundError: There is no such object; its copy is removed.

@@ -52,8 +52,8 @@ class UploadTransfer:
         options: Metadata, headers, tags and preconditions.
         token: The write token, the same in every retry.
         progress: The user's callback, or `None`.
-        found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any.
-        found_ctime: The `st_ctime_ns` that the file must have; `None`: any.
+        found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any values.
+        found_ctime: The `st_ctime_ns` that the file must have; `None`: any value.
         retries: The number of writes whose outcome was unknown and had to be checked, and of uploads begun again.
     """
 
@@ -153,10 +153,10 @@ class UploadTransfer:
         return single_limit(self.provider.capabilities, self.config)
 
     def _check_found(self, source: Source, local_path: StrPath) -> None:
-        """Refuse a file that changed since it was found.
+        """Raise an error for a file that changed since it was found.
 
         Raises:
-            PreconditionFailedError: Its size or one of its times differs.
+            PreconditionFailedError: The file's size or one of its times differs.
         """
         _, size, mtime, ctime = source.as_of
         same = self.found in (None, (size, mtime)) and self.found_ctime in (None, ctime)

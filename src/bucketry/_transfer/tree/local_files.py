@@ -63,7 +63,7 @@ def _found(root: str, below: str) -> Iterator[LocalFile]:
 
 
 def is_internal(key: str) -> bool:
-    """Tell whether a key of a walk is that of a staged file, or of a directory named `.bucketry`."""
+    """Return whether a key of a walk is that of a staged file, or of a directory named `.bucketry`."""
     start = key.rfind("/", 0, -1) + 1
     if key[start] != ".":
         return False

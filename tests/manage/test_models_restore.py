@@ -1,0 +1,224 @@
+"""Restoring models: the target is replaced as a whole, and what a killed restore leaves is cleaned up."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from bucketry import LocalProvider, MemoryProvider, TransferConfig
+from bucketry.errors import (
+    IntegrityError,
+    LocalFileError,
+    LocalIsADirectoryError,
+    LocalNotADirectoryError,
+    NotFoundError,
+)
+from bucketry.testing import FaultyProvider
+from tests.manage.model_bench import AT_ONCE, Models, StopsAt, at_every_event, content, noise, write_model
+from tests.manage.model_processes import restore_and_die, start
+
+NEW = {"a": noise(3_000, 1), "d/b": noise(4_000, 2), "d/same": noise(3_000, 1)}
+OLD = {"old": b"old", "d/deep": b"old"}
+
+
+@pytest.fixture
+async def models(tmp_path: Path) -> Models:
+    """Give a store with the model `net` of a directory and the model `one` of a file."""
+    models = Models(MemoryProvider(transfer=AT_ONCE))
+    source = write_model(tmp_path / "source", a=NEW["a"], d_b=NEW["d/b"], d_same=NEW["d/same"])
+    await models.backup_model(source, "net")
+    await models.backup_model(source / "a", "one")
+    return models
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Give a directory with other files."""
+    return write_model(tmp_path / "place" / "target", old=b"old", d_deep=b"old")
+
+
+def around(target: Path) -> list[str]:
+    """Give the names next to the target."""
+    return sorted(os.listdir(target.parent))
+
+
+def names(directory: Path) -> list[str]:
+    """Give the paths of everything below a directory."""
+    return sorted(map(str, directory.rglob("*")))
+
+
+async def test_a_directory_is_replaced_as_a_whole(models: Models, target: Path) -> None:
+    """Files that the version does not have are gone, equal files are downloaded once, and nothing is left beside."""
+    watched = FaultyProvider(models.provider)
+    await Models(watched).restore_model("net", target)
+    assert content(target) == NEW
+    assert around(target) == ["target"]
+    assert watched.calls["open_body"] == 2 + 2  # `latest` and the manifest; two different files
+    await models.restore_model("net", f"{target}/")
+    assert content(target) == NEW
+
+
+async def test_a_file_is_replaced(models: Models, tmp_path: Path) -> None:
+    """A file is replaced in one step; missing parents are made; a link is replaced, and its target stays."""
+    await models.restore_model("one", tmp_path / "x/y/model.pt")
+    assert (tmp_path / "x/y/model.pt").read_bytes() == NEW["a"]
+    (tmp_path / "kept").write_bytes(b"kept")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    await models.restore_model("one", tmp_path / "link")
+    assert not (tmp_path / "link").is_symlink()
+    assert ((tmp_path / "link").read_bytes(), (tmp_path / "kept").read_bytes()) == (NEW["a"], b"kept")
+
+
+async def test_a_link_to_a_directory_is_replaced(models: Models, target: Path) -> None:
+    """A target that is a link to a directory becomes a directory; the one it led to stays."""
+    link = target.parent / "link"
+    link.symlink_to(target)
+    await models.restore_model("net", link)
+    assert not link.is_symlink()
+    assert (content(link), content(target)) == (NEW, OLD)
+
+
+async def test_the_renames_can_be_flushed(models: Models, target: Path) -> None:
+    """With `fsync`, the restored directory is the same."""
+    await Models(models.provider, transfer=TransferConfig(fsync=True)).restore_model("net", target)
+    assert content(target) == NEW
+
+
+@pytest.mark.parametrize("kind", ["file for directory", "directory for file", "pipe", "current", "above", "store"])
+async def test_a_target_that_must_stay_is_refused(
+    models: Models, target: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target of another kind, the current directory and the place of a provider are refused, and stay."""
+    name, path, error = "net", target, LocalFileError
+    match kind:
+        case "file for directory":
+            name, error = "one", LocalIsADirectoryError
+        case "directory for file":
+            path, error = target / "old", LocalNotADirectoryError
+        case "pipe":
+            path = target / "pipe"
+            os.mkfifo(path)
+        case "current":
+            monkeypatch.chdir(target)
+        case "above":
+            monkeypatch.chdir(target / "d")
+        case "store":
+            write_model(target, **{".bucketry_x": b""})
+    before = names(target)
+    with pytest.raises(error):
+        await models.restore_model(name, path)
+    assert names(target) == before
+    assert around(target) == ["target"]
+
+
+async def test_an_error_leaves_the_old_target(models: Models, target: Path) -> None:
+    """A damaged or missing blob, at any place, leaves the target as it was."""
+    memory = models.provider
+    made = await models.model_info("net")
+    for file in made.files:
+        key = f"models/net/blobs/{file.blob}"
+        data = await memory.get(key)
+        for bad in (data[:-1], data[:-1] + b"\x00", None):
+            if bad is None:
+                await memory.delete(key)
+            else:
+                await memory.put(key, bad)
+            with pytest.raises((IntegrityError, NotFoundError), match=file.blob):
+                await models.restore_model("net", target)
+            assert content(target) == OLD
+            assert around(target) == ["target"]
+        await memory.put(key, data)
+
+
+async def test_a_cancelled_restore_leaves_the_old_target(models: Models, target: Path) -> None:
+    """A restore that is cancelled at any request leaves the old target, and nothing beside it."""
+
+    async def play(at: int) -> int:
+        async def cancel() -> None:
+            task.cancel()
+            await asyncio.sleep(0)
+
+        stopping = StopsAt(models.provider, at, cancel)
+        task = asyncio.ensure_future(Models(stopping).restore_model("net", target))
+        await asyncio.wait([task])
+        assert task.cancelled() == bool(stopping.where)
+        assert content(target) == (OLD if stopping.where else NEW)
+        assert around(target) == ["target"]
+        return stopping.events
+
+    assert await at_every_event(play) > 4
+
+
+async def test_a_blob_that_is_stored_again_is_read_again(models: Models, target: Path) -> None:
+    """Another backup may store the same bytes again, with another etag: the restore takes the new object."""
+    memory = models.provider
+
+    async def again() -> None:
+        for key in await memory.list_files("models/net/blobs/"):
+            await memory.put(key, await memory.get(key), metadata={"x": "y"})
+
+    async def play(at: int) -> int:
+        stopping = StopsAt(memory, at, again)
+        await Models(stopping).restore_model("net", target)
+        assert content(target) == NEW
+        return stopping.events
+
+    assert await at_every_event(play) > 4
+
+
+async def test_two_restores_at_once_leave_one_whole_version(models: Models, target: Path) -> None:
+    """Several restores to one target: each puts a whole version there, the last one stays, and nothing is left."""
+    results = await asyncio.gather(*(models.restore_model("net", target) for _ in range(5)))
+    assert len(results) == 5
+    assert content(target) == NEW
+    assert around(target) == ["target"]
+
+
+# --- killed restores ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["download", "1", "2", "3", "never"])
+async def test_a_killed_restore_leaves_the_old_or_the_new_target(tmp_path: Path, target: Path, at: str) -> None:
+    """After SIGKILL the target is the old one or the new one; between two renames it is missing until the next call."""
+    source = write_model(tmp_path / "source", a=NEW["a"], d_b=NEW["d/b"], d_same=NEW["d/same"])
+    models = Models(LocalProvider({"base_path": tmp_path / "store"}))
+    await models.backup_model(source, "net")
+    process = start(restore_and_die, str(tmp_path / "store"), str(target), at)
+    await asyncio.to_thread(process.communicate)
+    assert process.returncode == (0 if at == "never" else -signal.SIGKILL)
+    gone = (
+        at == "3"
+    )  # the first rename finds the old target in its place, the second moves it, the third comes too late
+    assert content(target) == ({} if gone else NEW if at == "never" else OLD)
+    assert len(around(target)) == (1 if at == "never" or gone else 2)
+    # The next restore puts the old target back first, also if it fails afterwards.
+    await models.provider.delete_many(await models.provider.list_files("models/net/blobs/"))
+    with pytest.raises(NotFoundError):
+        await models.restore_model("net", target)
+    assert content(target) == (NEW if at == "never" else OLD)
+    assert around(target) == ["target"]
+
+
+async def test_the_staging_directory_of_a_living_process_is_left_alone(models: Models, target: Path) -> None:
+    """A restore removes no directory that another process has locked, and none of another target."""
+    living = target.parent / ".bucketry-0123456789abcdef.part"
+    other = target.parent / ".bucketry-fedcba9876543210.part"
+    write_model(living / "new" / "target", x=b"")
+    write_model(other / "new" / "elsewhere", x=b"")
+    fd = os.open(living, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        await models.restore_model("net", target)
+    finally:
+        os.close(fd)
+    assert around(target) == [living.name, other.name, "target"]
+    await models.restore_model("net", target)
+    assert around(target) == [other.name, "target"]
+    shutil.rmtree(other)
