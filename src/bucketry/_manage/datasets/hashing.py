@@ -30,10 +30,10 @@ class HashedFile:
 
 
 def hash_file(path: str) -> Generator[None, None, HashedFile]:
-    """Read a file in steps.
+    """Hash a file in steps, for `in_steps`, and return its SHA-256, size and mtime.
 
     Raises:
-        LocalFileError: It cannot be read.
+        LocalFileError: The file cannot be read.
     """
     digest = hashlib.sha256()
     size = 0
