@@ -219,6 +219,7 @@ def _sizes(random: Random, files: int, total: int) -> list[int]:
 
 
 def _write(random: Random, file: Path, size: int) -> None:
+    file.unlink(missing_ok=True)  # another tree may have a hard link to it
     # Making random bytes takes longer than the rest, so each MiB gets its own first bytes and the same others.
     with file.open("wb") as opened:
         for start in range(0, size, MiB):
