@@ -1,6 +1,6 @@
 """bucketry: asynchronous object storage with one interface for the buckets of five clouds and the local disk.
 
-Names are loaded on first use: `import bucketry` is cheap, and a program that uses only the local disk never loads an
+Names are loaded on first use. So `import bucketry` is fast, and a program that uses only the local disk never loads an
 S3 client.
 """
 
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from bucketry._core.values import ObjectVersion as ObjectVersion
     from bucketry._core.values import Progress as Progress
     from bucketry._core.values import TransferResult as TransferResult
+    from bucketry._manage.datasets.values import DatasetInfo as DatasetInfo
+    from bucketry._manage.datasets.values import DatasetResult as DatasetResult
+    from bucketry._manage.manager import StorageManager as StorageManager
+    from bucketry._manage.models.values import ModelVersion as ModelVersion
+    from bucketry._manage.run.training import TrainingRun as TrainingRun
+    from bucketry._manage.run.values import Checkpoint as Checkpoint
+    from bucketry._manage.sync.saved import SyncPlan as SyncPlan
+    from bucketry._manage.sync.values import SyncAction as SyncAction
+    from bucketry._manage.sync.values import SyncProgress as SyncProgress
+    from bucketry._manage.sync.values import SyncReport as SyncReport
     from bucketry._session.pool import SessionPool as SessionPool
+    from bucketry._transfer.cache.object_cache import ObjectCache as ObjectCache
     from bucketry._transfer.manager import TransferManager as TransferManager
     from bucketry.errors import StorageError as StorageError
     from bucketry.providers.factory import StorageProviderFactory as StorageProviderFactory
@@ -43,12 +54,17 @@ _HOMES = {
     "BatchResult": "_core.values",
     "ByteRange": "_core.values",
     "Capabilities": "_core.capabilities",
+    "Checkpoint": "_manage.run.values",
     "CloudflareR2Provider": "providers.s3",
     "CommonPrefix": "_core.values",
+    "DatasetInfo": "_manage.datasets.values",
+    "DatasetResult": "_manage.datasets.values",
     "DigitalOceanProvider": "providers.s3",
     "IStorageProvider": "_core.provider",
     "LocalProvider": "providers.local",
     "MemoryProvider": "providers.memory",
+    "ModelVersion": "_manage.models.values",
+    "ObjectCache": "_transfer.cache.object_cache",
     "ObjectInfo": "_core.values",
     "ObjectStream": "_core.provider",
     "ObjectVersion": "_core.values",
@@ -56,7 +72,13 @@ _HOMES = {
     "S3Provider": "providers.s3",
     "SessionPool": "_session.pool",
     "StorageError": "errors",
+    "StorageManager": "_manage.manager",
     "StorageProviderFactory": "providers.factory",
+    "SyncAction": "_manage.sync.values",
+    "SyncPlan": "_manage.sync.saved",
+    "SyncProgress": "_manage.sync.values",
+    "SyncReport": "_manage.sync.values",
+    "TrainingRun": "_manage.run.training",
     "TransferConfig": "_core.config",
     "TransferManager": "_transfer.manager",
     "TransferResult": "_core.values",
@@ -71,12 +93,17 @@ __all__ = [
     "BatchResult",
     "ByteRange",
     "Capabilities",
+    "Checkpoint",
     "CloudflareR2Provider",
     "CommonPrefix",
+    "DatasetInfo",
+    "DatasetResult",
     "DigitalOceanProvider",
     "IStorageProvider",
     "LocalProvider",
     "MemoryProvider",
+    "ModelVersion",
+    "ObjectCache",
     "ObjectInfo",
     "ObjectStream",
     "ObjectVersion",
@@ -84,7 +111,13 @@ __all__ = [
     "S3Provider",
     "SessionPool",
     "StorageError",
+    "StorageManager",
     "StorageProviderFactory",
+    "SyncAction",
+    "SyncPlan",
+    "SyncProgress",
+    "SyncReport",
+    "TrainingRun",
     "TransferConfig",
     "TransferManager",
     "TransferResult",
@@ -95,7 +128,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker would conclude that every name exists
+if not TYPE_CHECKING:  # because of `__getattr__`, a type checker would accept every name
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
         """Load the module of a public name when it is first used."""

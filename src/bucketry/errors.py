@@ -1,6 +1,6 @@
-"""All errors that the package raises, and nothing else.
+"""The error classes of the package; this module contains nothing else.
 
-The tree; the built-in class that an error also derives from is in brackets::
+The tree of classes; in brackets is the built-in class that a class also derives from::
 
     StorageError
     ├── ConfigError [ValueError]
@@ -77,17 +77,17 @@ __all__ = [
 
 
 class StorageError(Exception):
-    """The base class: catch it to catch all errors of the package.
+    """The base class of all errors of the package; `except StorageError` catches each of them.
 
     Attributes:
         provider: Name of the provider, such as `"s3"` or `"local"`.
         bucket: The bucket, if the error concerns one.
         key: The object's key, if the error concerns one.
         operation: The provider method that failed, such as `"put_part"`.
-        status: HTTP status of the answer, if there was one.
+        status: HTTP status of the response; `None` if there was no response.
         code: The vendor's error code, such as `"SlowDown"`.
         request_id: The vendor's id of the request, for a support ticket.
-        retry_after: Seconds that the vendor asked to wait, if it did.
+        retry_after: Seconds that the vendor asked to wait; `None` if it did not ask.
         path: The local path, if the error concerns one.
     """
 
@@ -121,15 +121,18 @@ class StorageError(Exception):
 
     @property
     def message(self) -> str:
-        """Says what happened, where, and what to do about it."""
+        """The text that says what happened, where, and what to do about it."""
         return str(self.args[0])
 
     def __str__(self) -> str:
-        """Give only the message; a built-in base class would add to it."""
+        """Return only the message, because a built-in base class may add text to it."""
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle message, attributes and notes, so that errors pass through process pools; a copy has its own notes."""
+        """Pickle message, attributes and notes, so that errors can pass through process pools.
+
+        The copy has its own list of notes.
+        """
         state = dict(vars(self))
         if notes := state.get("__notes__"):
             state["__notes__"] = list(notes)
@@ -153,7 +156,7 @@ class UploadNotFoundError(NotFoundError):
 
 
 class BucketNotFoundError(StorageError):
-    """The bucket does not exist, or not in this region or account."""
+    """The bucket does not exist, or it is in another region or account."""
 
 
 class AlreadyExistsError(StorageError, FileExistsError):
@@ -169,7 +172,10 @@ class AuthenticationError(StorageError, PermissionError):
 
 
 class PoolTimeoutError(StorageError, TimeoutError):
-    """No connection became free: their users, such as open streams, do not read. A longer wait does not help."""
+    """No connection became free, because the users of all connections, such as open streams, do not read.
+
+    A longer wait does not help.
+    """
 
 
 class PreconditionFailedError(StorageError):
@@ -185,7 +191,7 @@ class InvalidKeyError(StorageError, ValueError):
 
 
 class UnsafeKeyError(InvalidKeyError):
-    """The key cannot be a local path: it would leave the directory, or collide with another key."""
+    """The key cannot be a local path, because the path would be outside the directory, or that of another key."""
 
 
 class InvalidMetadataError(StorageError, ValueError):
@@ -201,7 +207,7 @@ class IntegrityError(StorageError):
 
 
 class ChecksumMismatchError(IntegrityError):
-    """The checksum of the received bytes differs from the stored one; if possible, the read was repeated once."""
+    """The checksum of the received bytes differs from the stored checksum; if possible, the read was repeated once."""
 
 
 class LocalFileError(StorageError, OSError):
@@ -238,7 +244,7 @@ class LocalNotADirectoryError(LocalFileError, NotADirectoryError):
 
 
 class LocalPermissionError(LocalFileError, PermissionError):
-    """This user may not read or write the local file."""
+    """This user is not allowed to read or write the local file."""
 
     errno_value = _errno.EACCES
 
@@ -256,11 +262,11 @@ class TransientError(StorageError):
 
 
 class ThrottledError(TransientError):
-    """The vendor asks for fewer requests; `retry_after` is the wait that it asks for, if any."""
+    """The vendor asks for fewer requests; `retry_after` has the seconds that it asks to wait, if it names them."""
 
 
 class RequestTimeoutError(TransientError, TimeoutError):
-    """The connection or the answer took longer than the timeout."""
+    """The connection or the response took longer than the timeout."""
 
 
 class ConnectionFailedError(TransientError, ConnectionError):
@@ -272,4 +278,4 @@ class UnreachableError(ConnectionFailedError):
 
 
 class IncompleteBodyError(ConnectionFailedError):
-    """The body of an answer ended early or stalled."""
+    """The body of a response ended early or stalled."""

@@ -1,7 +1,7 @@
-"""For tests of programs that use bucketry: planned faults, and an embedded S3 server.
+"""Tools for tests of programs that use bucketry: a provider with planned faults, and an embedded S3 server.
 
-For a store in memory, use `MemoryProvider` from `bucketry`. This module makes its requests fail on purpose, and runs
-a real S3 server.
+`FaultyProvider` makes requests of another provider fail on purpose. `embedded_s3` runs a real S3 server. For a store in
+memory, use `MemoryProvider` from `bucketry`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _VERSIONING = b"<VersioningConfiguration><Status>Enabled</Status></VersioningCon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A fault of one request.
+    """A fault that `FaultyProvider` causes in one request.
 
     Attributes:
         operation: The provider method, such as `"put_part"`, `"fetch_range"` or `"complete_multipart"`.
-        nth: The number of the call of that method, from 1.
-        error: The error to raise; `None`: none.
-        after: Raise after the request succeeded, as if its answer was lost.
-        hook: Awaited before the request, for example to change the object.
-        hang: Never return: wait until cancelled.
+        nth: Which call of the method has the fault; 1 is the first call.
+        error: The error to raise; `None`: no error is raised.
+        after: Raise the error after the request succeeded, as if its response was lost.
+        hook: A function that is called and awaited before the request, for example to change the object.
+        hang: Wait until the request is cancelled, and do not make it.
     """
 
     operation: str
@@ -49,14 +49,14 @@ class Fault:
 
 
 class FaultyProvider(WrappedRequests, StorageProvider):
-    """Another provider with faults; each fault happens once, at its request.
+    """Passes requests to another provider, and causes faults; each fault happens once, in its request.
 
     Args:
         inner: The provider that does the work, such as `MemoryProvider()`.
         faults: The faults, each for one request.
 
     Attributes:
-        calls: The number of started requests by method.
+        calls: The number of started requests, for each method.
         running: The number of requests under way.
         most_running: The largest number of requests that were under way at the same time.
     """
@@ -71,7 +71,7 @@ class FaultyProvider(WrappedRequests, StorageProvider):
         self.most_running = 0
 
     async def around(self, operation: str, request: Callable[[], Awaitable[_T]]) -> _T:
-        """Make a request with its faults, if it has any."""
+        """Make a request, with the faults that are planned for it."""
         self.calls[operation] += 1
         number = self.calls[operation]
         self.running += 1
@@ -100,7 +100,7 @@ class EmbeddedS3:
 
     Attributes:
         endpoint_url: The server's URL.
-        bucket: The bucket that it has.
+        bucket: The name of the server's bucket.
     """
 
     endpoint_url: str
@@ -148,14 +148,14 @@ def embedded_s3(bucket: str = "bucketry-demo", *, versioning: bool = False) -> I
         try:
             yield EmbeddedS3(url, bucket)
         finally:
-            # moto keeps its buckets until the process ends; without this, the next server would have them too.
+            # moto keeps its buckets until the process ends, so remove the bucket: the next server must not have it.
             s3_backends.bucket_accounts.pop(bucket, None)
             s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.pop(bucket, None)
 
 
 @contextmanager
 def _moto() -> Iterator[str]:
-    """Run moto's server in a thread, and give its URL."""
+    """Run moto's server in a thread, and yield its URL."""
     try:
         from moto.server import ThreadedMotoServer
     except ImportError as exc:
@@ -177,9 +177,9 @@ def _moto() -> Iterator[str]:
 
 
 class _OneServer:
-    """A WSGI application whose `Server` header is removed, because the HTTP server sends its own.
+    """Removes the `Server` header of a WSGI application, because the HTTP server sends its own `Server` header.
 
-    aiohttp refuses two such headers when it parses strictly, which it does in Python's development mode.
+    In Python's development mode, aiohttp parses strictly and refuses a response with two such headers.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from bucketry._core.options import ReadOptions, WriteOptions
-from bucketry._core.values import ByteRange, MultipartUpload
+from bucketry._core.values import ByteRange, MultipartUpload, ObjectSource
 from bucketry.errors import UnsupportedError
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import Sink
@@ -15,6 +15,7 @@ from tests.contract.conftest import Sink
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPEN = MultipartUpload(key="k", upload_id="0" * 32)
+ELSEWHERE = ObjectSource("a server", "another-bucket", "k")
 PLAIN = WriteOptions()
 TAGGED = WriteOptions(tags={"a": "1"})
 Request = Callable[[StorageProvider], Awaitable[object]]
@@ -43,6 +44,11 @@ OPTIONAL: dict[str, tuple[str, Request]] = {
     "list_multiparts": ("multipart", lambda p: p.list_multiparts("k")),
     "copy_object": ("copy", lambda p: p.copy_object("k", "to")),
     "copy_part": ("copy", lambda p: p.copy_part(OPEN, 1, "k", ByteRange(0, 1), if_match='"e"')),
+    "copy_object_from": ("copy_between_buckets", lambda p: p.copy_object_from(ELSEWHERE, "k")),
+    "copy_part_from": (
+        "copy_between_buckets",
+        lambda p: p.copy_part_from(OPEN, 1, ELSEWHERE, ByteRange(0, 1), if_match='"e"'),
+    ),
     "copy": ("copy", lambda p: p.copy("k", "to")),
     "presign": ("presign_methods", lambda p: p.presign("k")),
     "presign_post": ("presign_post", lambda p: p.presign_post("k")),

@@ -35,10 +35,14 @@ CI = ROOT / ".ci" / "run"
 
 QUICK = {
     "cancellation",
+    "ci_artefacts",
     "data_loader",
+    "dataset_before_training",
     "errors",
     "local_disk",
     "many_files",
+    "model_versions",
+    "move_bucket",
     "quickstart",
     "several_processes",
     "sqlite_provider",

@@ -18,8 +18,8 @@ import pytest
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import FileRange
 from bucketry._providers.local import store as local_store
-from bucketry._providers.local.bytes import PIECE
 from bucketry._providers.local.requests import LocalRequests
+from bucketry._runtime.file_copies import PIECE
 from bucketry.errors import (
     AlreadyExistsError,
     IntegrityError,

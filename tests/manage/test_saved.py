@@ -61,8 +61,7 @@ async def made(
     async with PlanWriter(header, path) as writer:
         for action in actions:
             await writer.add(action)
-        plan = await writer.finish(PlanSummary(unchanged=unchanged, requests=4))
-    return plan
+        return await writer.finish(PlanSummary(unchanged=unchanged, requests=4))
 
 
 def many(count: int) -> Iterable[SyncAction]:
@@ -234,10 +233,9 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
     "cut off in a line": (lambda lines: [*lines[:-1], lines[-1][:-9]], InvalidRequestError, "no JSON"),
     "a line too few": (lambda lines: [*lines[:1], *lines[2:]], IntegrityError, "removed or added"),
     "a line too many": (lambda lines: [*lines[:-1], DELETE, lines[-1]], IntegrityError, "removed or added"),
-    "out of order": (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], InvalidRequestError, "line 3"),
     "after the summary": (lambda lines: [*lines, DELETE], InvalidRequestError, "after the summary"),
     "path outside": (
-        lambda lines: [lines[0], line(kind="delete", path="../a", reason="r", target={"size": 1}), *lines[1:]],
+        lambda lines: [lines[0], line(kind="upload", path="../a", reason="r", source={"size": 1}), *lines[1:]],
         UnsafeKeyError,
         "cannot be a local path",
     ),

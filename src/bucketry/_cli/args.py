@@ -88,7 +88,7 @@ class Arguments(argparse.Namespace):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that raises an error; the standard parser prints it and exits."""
+    """A parser that raises errors; the standard parser prints errors and exits."""
 
     def error(self, message: str) -> NoReturn:
         text = f"{message}; see `{self.prog} --help`"
@@ -267,7 +267,7 @@ def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentP
 
 
 def size(text: str) -> int:
-    """Turn `8MiB`, `64MB`, `8M` (binary) or `8388608` into bytes."""
+    """Convert `8MiB`, `64MB`, `8M` (binary) or `8388608` to bytes."""
     match = _SIZE.fullmatch(text.strip().lower())
     factor = _UNITS.get(match[2]) if match else None
     if match is not None and factor is not None:
@@ -279,7 +279,7 @@ def size(text: str) -> int:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Split `NAME=VALUE`."""
+    """Split `NAME=VALUE` into name and value."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         message = f"{text!r} is not NAME=VALUE"

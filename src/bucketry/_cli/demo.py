@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PREFIX = "demo/"
-CONFIG = TransferConfig(part_size=5 * MiB, max_concurrency=8)  # S3's smallest parts: a small file has many
+CONFIG = TransferConfig(part_size=5 * MiB, max_concurrency=8)  # the smallest parts of S3, so the large file has many
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The time, files and bytes of one step."""
+    """The name of one step, its time, and the number of its files and bytes."""
 
     name: str
     seconds: float

@@ -32,5 +32,5 @@ _CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
 
 
 def exit_code(error: BaseException) -> int:
-    """Give the exit code for the error that ended the program."""
+    """Return the exit code for the error that ended the program."""
     return next((code for code, kinds in _CODES if isinstance(error, kinds)), FAILED)

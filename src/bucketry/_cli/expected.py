@@ -1,4 +1,4 @@
-"""Counts how much there is to move, for the progress display: a directory before, a prefix during the transfer."""
+"""Counts files and bytes for the progress display: of a directory before an upload, of a prefix during a download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCH = 1_000  # the thread can be stopped after each 1,000 files
 
 
 def measure(root: str) -> Generator[None, None, tuple[int, int]]:
-    """Give the bytes and the number of the files that an upload of the directory sends. Blocks: run it `in_steps`."""
+    """Return the bytes and the number of the files that an upload of the directory sends. Blocks: use `in_steps`."""
     size = files = 0
     with suppress(LocalFileError):  # the upload itself reports what cannot be read
         for number, found in enumerate(walk_to_upload(root), start=1):
@@ -38,7 +38,7 @@ async def counting(provider: IStorageProvider, prefix: str, counts: Counts | Non
         yield
         return
     counts.expect(0, 0, complete=False)
-    # A plain task, not a task group: its error must not end the download. `stop` ends the task.
+    # A plain task, not a task group, because an error of the task must not end the download. `stop` ends the task.
     task = asyncio.get_running_loop().create_task(_count(provider, prefix, counts))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Signals: the first one cancels the job, which then cleans up; the second one ends the program at once."""
+"""Handles signals: the first one cancels the job, which then cleans up; the second one ends the program at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(job: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
-    """Run a job in a new event loop; give its exit code, or 128 plus the number of the signal."""
+    """Run a job in a new event loop; return its exit code, or 128 plus the number of the signal that stopped it."""
     interrupt = _Interrupt(output)
     with interrupt.watching():
         try:
@@ -41,7 +41,8 @@ class _Interrupt:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Handle the signals while the context is open."""
-        # If the parent process ignores a signal, as `nohup` and background jobs do, it stays ignored.
+        # A signal that was ignored when the program started stays ignored, because a shell without job control ignores
+        # SIGINT for background jobs.
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
         for number in handled:

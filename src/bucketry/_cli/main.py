@@ -1,4 +1,4 @@
-"""The entry point: runs a command line and gives an exit code; an error is reported in one line."""
+"""The entry point: runs a command line and returns an exit code; an error is reported in one line."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _SIGINT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command, and give its exit code.
+    """Run one command, and return its exit code.
 
     Args:
-        argv: The words after the program's name; `None`: those of this process.
+        argv: The words after the program's name; `None`: the words with which this process was started.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for keys that the terminal cannot show
-    # Read before parsing, because an error of the parser is reported in this form, too.
+    # Set before parsing, because an error of the parser is reported in this form, too.
     output = Output(as_json="--json" in words, debug="--debug" in words)
     try:
         code = _run(words, output)
@@ -56,7 +56,7 @@ def _run(words: Sequence[str], output: Output) -> int:
     if arguments.debug:
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
-    # Imported here, because only some commands need asyncio and the modules of one verb.
+    # Imported only now, so that `--help` and usage errors do not load asyncio, and a command loads only its modules.
     from bucketry._cli.interrupt import run
 
     if arguments.command == "demo":
@@ -75,7 +75,7 @@ def _run(words: Sequence[str], output: Output) -> int:
 
 
 def _verb(command: str) -> Verb:
-    """Import the module of one verb, and give its function."""
+    """Import the module of one verb, and return the verb's function."""
     if command in {"upload", "download"}:
         from bucketry._cli.transfers import download, upload
 
@@ -86,7 +86,7 @@ def _verb(command: str) -> Verb:
 
 
 def _flush_stdout() -> None:
-    """Print the buffered output; on an error drop it, because the interpreter would fail on it at exit."""
+    """Print the buffered output. On an error, discard it, because the interpreter would fail to print it at exit."""
     try:
         sys.stdout.flush()
     except OSError:

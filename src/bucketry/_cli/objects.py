@@ -81,7 +81,7 @@ async def info(provider: IStorageProvider, arguments: Arguments, output: Output)
 async def delete(provider: IStorageProvider, arguments: Arguments, output: Output) -> int:
     """Delete the keys, or all keys with the prefix, and report.
 
-    A server gives the same answer whether the object existed or not. So the number of deleted objects is known only
+    A server sends the same response whether the object existed or not. So the number of deleted objects is known only
     for listed keys, or with `--strict`, which checks each key first.
     """
     keys = list(dict.fromkeys(arguments.keys))
@@ -125,7 +125,7 @@ async def cat(provider: IStorageProvider, arguments: Arguments, output: Output) 
 
 
 async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResult:
-    """Check each key, several at once; give the keys without an object, and those whose check failed."""
+    """Check each key, several at once; return the keys without an object, and the keys whose check failed."""
     failed: dict[str, StorageError] = {}
 
     async def one(key: str) -> None:
@@ -139,7 +139,7 @@ async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResul
 
 
 async def _deleted(provider: IStorageProvider, keys: Sequence[str], prefix: str | None) -> AsyncIterator[BatchResult]:
-    """Delete the keys, or all keys with the prefix: in batches, because all of them may not fit in memory."""
+    """Delete the keys, or all keys with the prefix, in batches, because there may be more keys than fit in memory."""
     waiting = list(keys)
     if prefix is not None:
         async with aclosing(_listed_keys(provider, prefix)) as found:

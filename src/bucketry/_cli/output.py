@@ -22,7 +22,7 @@ _STEP = 1024
 class Output:
     """The output of a command.
 
-    Args:
+    Attributes:
         as_json: Print JSON on both streams.
         debug: Show tracebacks.
         verb: The command's verb; empty before the command line is parsed.
@@ -31,7 +31,7 @@ class Output:
     def __init__(self, *, as_json: bool, debug: bool) -> None:
         self.as_json = as_json
         self.debug = debug
-        self.verb = ""  # until the arguments are read
+        self.verb = ""  # until the command line is parsed
 
     def line(self, text: str) -> None:
         """Print a line of the result."""
@@ -77,17 +77,17 @@ class Output:
 
 
 def error_text(error: BaseException) -> str:
-    """Give an error's message in one line."""
+    """Return an error's message in one line."""
     return printable(str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}")
 
 
 def printable(text: str) -> str:
-    """Escape line breaks and control characters."""
+    """Return the text with line breaks and control characters escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def error_facts(error: BaseException) -> dict[str, object]:
-    """Give an error's attributes for JSON output."""
+    """Return an error's attributes for JSON output."""
     found = {name: getattr(error, name, None) for name in _FACTS}
     return {
         "type": type(error).__name__,
@@ -99,18 +99,18 @@ def error_facts(error: BaseException) -> dict[str, object]:
 
 
 def shown(key: str) -> str:
-    """Give a key for the terminal; a key with control characters or outer blanks is quoted."""
+    """Return a key for the terminal; a key with control characters or outer blanks is quoted."""
     plain = key.isprintable() and key == key.strip() and key and not key.startswith('"')
     return key if plain else json.dumps(key)
 
 
 def shown_time(moment: datetime) -> str:
-    """Give a time in UTC."""
+    """Return the text of a time in UTC."""
     return f"{moment:%Y-%m-%d %H:%M:%S}Z"
 
 
 def shown_size(size: float) -> str:
-    """Give a size in the unit that keeps it below 1,024."""
+    """Return the text of a size, in a unit that keeps the number below 1,024."""
     for unit in _UNITS:
         if size < _STEP or unit == _UNITS[-1]:
             break
@@ -119,24 +119,24 @@ def shown_size(size: float) -> str:
 
 
 def shown_duration(seconds: float) -> str:
-    """Give a duration in hours, minutes and whole seconds: `1:02:03`, `0:04`."""
+    """Return the text of a duration in hours, minutes and whole seconds: `1:02:03`, `0:04`."""
     minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def shown_rate(size: int, seconds: float) -> str:
-    """Give bytes per second."""
+    """Return the text of a rate in bytes per second."""
     return f"{shown_size(size / seconds)}/s" if seconds > 0 else "–"
 
 
 def counted(number: int, word: str) -> str:
-    """Give a number of things: `1 file`, `2 files`."""
+    """Return a number with its word: `1 file`, `2 files`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _json(value: object) -> str:
-    # ASCII only: safe for every terminal encoding, and for keys that are not valid Unicode.
+    # `json.dumps` escapes all but ASCII, which is safe for every terminal and for keys that are not valid Unicode.
     return json.dumps(value, default=_plain)
 
 

@@ -44,7 +44,7 @@ def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageP
 
 
 def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:
-    """Warn a user who has configured a cloud but named no provider: the local directory is the default."""
+    """Raise an error or warn if a cloud is configured but no provider is named, because the default is `local`."""
     hint = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
         option = "--" + next(iter(entries)).replace("_", "-")
@@ -105,15 +105,16 @@ async def in_use(
 ) -> AsyncIterator[None]:
     """Check the connection at the beginning if needed, and disconnect at the end.
 
-    A failed list or get request says by itself what is wrong with the bucket or the credentials, so it needs no check.
-    A failed HEAD does not say it, and a directory's many requests would all repeat it.
+    The error of a list, get or delete request shows whether the bucket or the credentials are wrong, so a verb that
+    begins with such a request needs no check. The error of a HEAD does not show this. In a transfer of a directory,
+    each of many requests would report the same error.
     """
     try:
         if prove == "writes":
-            with suppress(AccessDeniedError):  # the check reads, and some tokens may only write
+            with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
                 await provider.connect()
         elif prove == "reads" and not provider.capabilities.plain_paths:
-            # Only for clouds: a local provider would make its missing directory, and a read should not.
+            # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
             await provider.connect()
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The progress display: only if standard error is a terminal and rich is installed."""
+"""The progress display, which is shown only if standard error is a terminal and rich is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from bucketry._cli.output import Output, shown_duration, shown_size
 from bucketry._core.values import Progress
 
-_WINDOW = 10.0  # the rate is the average of so many seconds: steady to read, and correct soon after a stall
+_WINDOW = 10.0  # the rate is the average of this number of seconds, so it is steady, and soon correct after a stall
 _STEP = 0.25  # seconds between two samples of the rate
 _TEXT_WIDTH = 75  # the largest number of letters beside the bar
 _BAR_WIDTH = 40
@@ -21,7 +21,7 @@ class Counts:
     """Counts the bytes that a transfer has moved so far, and knows their total.
 
     Args:
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class Counts:
     def report(self, step: Progress) -> None:
         """Count a progress report of a transfer."""
         if self._files is None and self._complete and step.total is not None:
-            self.expect(step.total, 1)  # one object; the first answer gives its size
+            self.expect(step.total, 1)  # a single object, whose size is in its first report
         self.moved += step.increment
         if step.transferred == step.total:
             self._whole.add(step.key)
@@ -51,7 +51,7 @@ class Counts:
             self._samples.append((now, self.moved))
 
     def text(self) -> str:
-        """Give the display's text: percent, bytes, rate, time left and files."""
+        """Return the display's text: percent, bytes, rate, time left and files."""
         more = "" if self._complete else "+"
         rate = self._rate()
         words = []
@@ -78,17 +78,17 @@ class Counts:
 
 
 def reporter(counts: Counts | None) -> Callable[[Progress], None] | None:
-    """Give the progress callback for a transfer; `None`: nothing is displayed."""
+    """Return the progress callback for a transfer; `None`: nothing is displayed."""
     return None if counts is None else counts.report
 
 
 @contextmanager
 def progress(output: Output, verb: str) -> Iterator[Counts | None]:
-    """Show the progress while the context is open; gives the counts to report to, or `None` without a display.
+    """Show the progress while the context is open; yield the counts to report to, or `None` without a display.
 
     Args:
-        output: There is no display if it prints JSON.
-        verb: Such as `"upload"`.
+        output: The command's output; if it is JSON, there is no display.
+        verb: The text before the bar, such as `"upload"`.
     """
     if output.as_json or not sys.stderr.isatty():
         yield None
@@ -105,7 +105,7 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
     counts = Counts()
 
     class Verb(ProgressColumn):
-        """The first column; before the others are drawn, it updates the bar's state."""
+        """The first column; it updates the bar's state before the other columns are drawn."""
 
         def render(self, task: Task) -> Text:
             task.completed, task.total = counts.moved, counts.size or None

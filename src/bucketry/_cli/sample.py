@@ -28,13 +28,13 @@ def make_sample(directory: str) -> None:
 
 
 def files_below(directory: str) -> dict[str, int]:
-    """Give the size of each file, by its path relative to the directory."""
+    """Return the size of each file, by the file's path relative to the directory."""
     root = Path(directory)
     return {path.relative_to(root).as_posix(): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
 def differences(one: str, other: str) -> list[str]:
-    """Give the paths of files that are missing in one directory or have different bytes."""
+    """Return the paths of files that are missing in one of the directories, or have different bytes."""
     here, there = files_below(one), files_below(other)
     return sorted(
         name

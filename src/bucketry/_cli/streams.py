@@ -16,7 +16,7 @@ _CHUNK = MiB
 
 
 async def read_stdin() -> AsyncGenerator[bytes, None]:
-    """Give the bytes of standard input as they arrive."""
+    """Yield the bytes of standard input as they arrive."""
     source = sys.stdin.fileno()
     while (chunk := await in_thread(_read, source)) != b"":
         if chunk is not None:
@@ -24,20 +24,20 @@ async def read_stdin() -> AsyncGenerator[bytes, None]:
 
 
 def _read(source: int) -> bytes | None:
-    """Read the available bytes; `None`: none arrived. Blocks for a short time."""
+    """Read the available bytes; `None`: no bytes arrived. Blocks for a short time."""
     ready, _, _ = select.select([source], [], [], _WAIT)
     return os.read(source, _CHUNK) if ready else None
 
 
 async def write_stdout(chunks: AsyncIterable[bytes]) -> int:
-    """Write all chunks, and give the number of bytes.
+    """Write all chunks, and return the number of bytes.
 
     Raises:
         BrokenPipeError: The reader has closed the pipe.
     """
     sys.stdout.flush()
     sink, total = sys.stdout.fileno(), 0
-    # A ready pipe takes PIPE_BUF bytes without blocking; a file takes any number.
+    # A ready pipe takes PIPE_BUF bytes without blocking; a file takes any number of bytes.
     piece = _CHUNK if stat.S_ISREG(os.fstat(sink).st_mode) else select.PIPE_BUF
     async for chunk in chunks:
         rest = memoryview(chunk)
@@ -48,7 +48,7 @@ async def write_stdout(chunks: AsyncIterable[bytes]) -> int:
 
 
 def _write(sink: int, data: memoryview, piece: int) -> int:
-    """Write until all bytes are written or the pipe is full; give their number. Blocks for a short time."""
+    """Write until all bytes are written or the pipe is full; return the number written. Blocks for a short time."""
     written = 0
     while written < len(data) and select.select([], [sink], [], _WAIT)[1]:
         written += os.write(sink, data[written : written + piece])

@@ -112,7 +112,7 @@ async def _download_one(
     into_directory = target != local and not local.endswith("/") and not await in_thread(os.path.isdir, target)
     exists = arguments.no_clobber and await in_thread(os.path.lexists, target)
     if into_directory or exists:
-        await provider.head(key)  # checked before the messages below: the key may be a prefix, or missing
+        await provider.head(key)  # before the messages below, because the key may be a prefix, or missing
     if exists:
         return BatchResult(succeeded=(key,))
     if into_directory:
@@ -147,7 +147,7 @@ async def _any_below(provider: IStorageProvider, prefix: str) -> bool:
 
 
 def _look_at(path: str) -> tuple[str, bool, int]:
-    """Give the last part of the path, whether it is a directory, and its size in bytes."""
+    """Return the last part of the path, whether the path is a directory, and the size in bytes."""
     try:
         found = os.stat(path)
         return os.path.basename(os.path.abspath(path)), stat.S_ISDIR(found.st_mode), found.st_size
@@ -162,7 +162,7 @@ def _check_directory(path: str) -> None:
 
 
 def _file_for(key: str, local: str) -> str:
-    """Give the path of the file for one object; in a directory, the file has the last part of the key as its name."""
+    """Return the path of the file for one object; in a directory, the file has the last part of the key as its name."""
     return os.path.join(local, key.rpartition("/")[2]) if local.endswith("/") or os.path.isdir(local) else local
 
 
@@ -186,7 +186,7 @@ def _report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult
     results = list(batch.results.values())
     size, parts = sum(one.size for one in results), sum(one.parts for one in results)
     verified = Counter(one.verified for one in results)
-    # Keys without a result were skipped, except those that end in "/": these are new directories.
+    # Keys without a result were skipped, except keys that end in "/", for which directories were made.
     skipped = sum(key not in batch.results and not key.endswith("/") for key in batch.succeeded)
     output.failures(batch)
     if output.as_json:

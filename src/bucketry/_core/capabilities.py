@@ -1,4 +1,4 @@
-"""The features and limits of a provider: the part of a vendor's row that transfer code reads."""
+"""The features and limits of a provider, which transfer code reads; `_vendors` has the values for each vendor."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from bucketry._core.units import GiB, MiB, TiB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """The limits and promises of one vendor. The defaults are those of a provider with the fewest features.
+    """The features and limits of one vendor. The defaults are those of a provider with the fewest features.
 
-    A missing feature is an error, never a silent difference: if a field is false or empty, the method that needs the
-    feature raises `UnsupportedError` before any byte is sent.
+    If a field is false or empty, the method that needs this feature raises `UnsupportedError` before any byte is sent.
 
     Attributes:
         max_object_size: Largest object, bytes.
         max_put_size: Largest object of one PUT, bytes.
         max_copy_size: Largest object of one server-side copy request, bytes.
-        multipart: Multipart uploads exist; without them every object is sent in one request.
+        multipart: Multipart uploads exist; without multipart uploads, every object is sent in one request.
         min_part_size: Smallest part, bytes; the last part may be smaller.
         max_part_size: Largest part, bytes.
         max_parts: Parts in one upload.
-        equal_part_sizes: All parts but the last must have the same length; the last must not be longer.
-        multipart_threshold: Larger objects are uploaded in parts, bytes; used if `TransferConfig` has no threshold.
+        equal_part_sizes: All parts but the last must have the same length; the last part must not be longer.
+        multipart_threshold: Objects with more bytes are uploaded in parts, unless `TransferConfig` has a threshold.
         max_list_keys: Keys in one listing page.
         max_delete_keys: Keys in one bulk delete; 1 if there is no bulk delete.
         max_key_length: Bytes of UTF-8 in a key.
         max_metadata_size: Bytes of user metadata, names and values together.
         put_if_none_match: The vendor enforces `if_none_match="*"` on a single PUT.
-        complete_if_none_match: The same when a multipart upload is completed.
+        complete_if_none_match: The vendor enforces `if_none_match="*"` when a multipart upload is completed.
         put_if_match: The vendor enforces `if_match` on a single PUT.
-        complete_if_match: The same when a multipart upload is completed.
-        get_if_match: The vendor enforces `if_match` on reads (bucketry also compares the etag of every answer).
-        copy_source_if_match: A copy can be pinned to the source's etag.
+        complete_if_match: The vendor enforces `if_match` when a multipart upload is completed.
+        get_if_match: The vendor enforces `if_match` on reads (bucketry also compares the etag of every response).
+        copy_source_if_match: The vendor refuses a copy if the source does not have the etag that the request names.
         put_checksum: The checksum that is sent with a single PUT and checked by the vendor; `"sha256"`: the body's hash
-            in the signature; `None`: none.
-        multipart_checksum: The same for each part.
+            in the signature; `None`: no checksum.
+        multipart_checksum: The checksum that is sent with each part and checked by the vendor, as in `put_checksum`.
         full_object_checksum: Completing a multipart upload sends a checksum of the whole object, combined from the
             parts' checksums.
-        stored_checksums: Algorithms that can verify reads, best first.
-        stable_multipart_etag: HEAD gives the same etag as the completion of the multipart upload.
+        stored_checksums: The algorithms of stored checksums that can verify reads, best first.
+        stable_multipart_etag: HEAD returns the same etag as the completion of the multipart upload.
         copy: Server-side copy exists.
-        presign_methods: HTTP methods that `presign` can sign; empty: none.
+        copy_between_buckets: The server can copy an object from another bucket of the same account.
+        presign_methods: HTTP methods for which `presign` can sign URLs; empty: none.
         presign_post: Browser uploads by a signed form exist.
         max_presign_expiry: Longest lifetime of a presigned URL, seconds.
         versions: If the bucket keeps versions, they can be listed, and read and removed by their id.
@@ -56,8 +56,8 @@ class Capabilities:
         soft_delete: Deleting hides the object, and its bytes are still billed.
         key_normalization: The vendor changes keys to this Unicode form, such as `"NFC"`; `None`: no change.
         buffers_bodies: The whole body of a write is in memory while it is sent.
-        buffers_parts: The same for a part from a file; if false, such a part needs a buffer of at most 1 MiB.
-        plain_paths: Keys are paths of a file system: a key cannot also be a "directory" of another key.
+        buffers_parts: A whole part from a file is in memory while it is sent; if false, it needs at most 1 MiB.
+        plain_paths: Keys are paths of a file system, so a key cannot also be a "directory" of another key.
     """
 
     max_object_size: int = 5 * TiB
@@ -85,6 +85,7 @@ class Capabilities:
     stored_checksums: tuple[str, ...] = ()
     stable_multipart_etag: bool = False
     copy: bool = False
+    copy_between_buckets: bool = False
     presign_methods: tuple[str, ...] = ()
     presign_post: bool = False
     max_presign_expiry: int = 604_800

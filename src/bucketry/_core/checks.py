@@ -17,12 +17,12 @@ from bucketry.errors import (
 )
 
 OWN = ".bucketry"
-"""The directory below a local provider's base with staged files, open uploads, metadata and locks."""
+"""The directory in a local provider's base directory for its staged files, open uploads, metadata and locks."""
 
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DRIVE = re.compile(r"[^/\\]:")  # Windows accepts any character as a drive letter
-_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # the transfer code adds the token to each write's metadata
-_MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # of an object; S3's, names and values in characters
+_TOKEN_SIZE = len(WRITE_TOKEN) + 32  # bytes of metadata that the transfer code needs for its write token
+_MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # S3's limits for one object; names and values in characters
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
 
 
@@ -56,7 +56,7 @@ def check_key(key: str, limits: Capabilities, where: str) -> None:
 
 
 def refuse_string(keys: Iterable[str], where: str) -> None:
-    """Raise an error for a `str` in place of several keys: each of its letters would be used as a key.
+    """Raise an error for a `str` in place of several keys, because each of its letters would be used as a key.
 
     Raises:
         InvalidKeyError: `keys` is a `str`.
@@ -67,7 +67,7 @@ def refuse_string(keys: Iterable[str], where: str) -> None:
 
 
 def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, where: str) -> dict[str, str]:
-    """Check that HTTP headers can carry the metadata unchanged, and give it with lower-case names.
+    """Check that HTTP headers can carry the metadata unchanged, and return the metadata with lower-case names.
 
     Raises:
         InvalidMetadataError: A name is not an HTTP token, a value is not printable ASCII or begins or ends with
@@ -107,7 +107,7 @@ def check_header(name: str, value: str | None, where: str) -> None:
     """Raise an error for a value that a request header cannot carry.
 
     Raises:
-        InvalidRequestError: It is not printable ASCII, is empty, or has outer blanks.
+        InvalidRequestError: The value is not printable ASCII, is empty, or begins or ends with a blank.
     """
     if value is None:
         return
@@ -117,10 +117,11 @@ def check_header(name: str, value: str | None, where: str) -> None:
 
 
 def check_tags(tags: Mapping[str, str], where: str) -> dict[str, str]:
-    """Refuse tags that S3 does not store, and give a copy.
+    """Raise an error for tags that S3 does not store; return a copy of the tags.
 
     Raises:
-        InvalidRequestError: There are more than 10, a name has not 1 to 128 characters, or a value has more than 256.
+        InvalidRequestError: There are more than 10 tags, a name does not have 1 to 128 characters, a value has more
+            than 256 characters, or a name or value is not a valid `str`.
     """
     if len(tags) > _MAX_TAGS:
         message = f"{where}: {len(tags)} tags; an object has {_MAX_TAGS} at most"
@@ -144,7 +145,7 @@ def check_condition(name: str, value: str | None, *, enforced: bool, where: str,
     """Raise an error for a precondition that the provider would ignore, before any byte is sent.
 
     Raises:
-        UnsupportedError: `value` is given, and the vendor's row does not say that the condition is enforced.
+        UnsupportedError: `value` is given, and `enforced` is false.
     """
     if value is not None and not enforced:
         message = (
@@ -198,7 +199,7 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
     """Raise an error for a write with a precondition that the provider does not enforce, before any byte is sent.
 
     Raises:
-        UnsupportedError: The vendor's row does not say that the condition is enforced.
+        UnsupportedError: The vendor is not known to enforce the condition.
         InvalidRequestError: `if_none_match` is something other than `"*"`, `if_match` is `"*"`, or both are given.
     """
     operation = "completing a multipart upload" if multipart else "putting an object"
@@ -218,12 +219,12 @@ def check_write(options: WriteOptions, limits: Capabilities, where: str, *, mult
 
 
 def same_etag(one: str, other: str) -> bool:
-    """Compare etags without their quotes; some vendors leave the quotes out in listings and copies."""
+    """Compare etags without their quotes, because some vendors leave the quotes out in listings and copies."""
     return one.strip('"') == other.strip('"')
 
 
 def etag_matches(etag: str, condition: str) -> bool:
-    """Tell whether a read's `if_match` or `if_none_match` names this etag; `"*"` names every etag."""
+    """Return whether a read's `if_match` or `if_none_match` names this etag; `"*"` names every etag."""
     return condition == "*" or same_etag(etag, condition)
 
 

@@ -1,8 +1,8 @@
-"""Checksums by name, in hex: for bytes, in steps, and combined from parts.
+"""Computes checksums in hex: of bytes, of a stream in steps, and of a whole object from the checksums of its parts.
 
-`zlib` computes CRC-32, `hashlib` MD5 and SHA-256. If the extra `fast` is installed, `awscrt` computes CRC-32C and
-CRC-64/NVME, and `isal` computes CRC-32: at 50 GB/s. `zlib` reaches 1 to 6 GB/s, depending on its build, and `awscrt`
-3 GB/s.
+`zlib` computes CRC-32, `hashlib` computes MD5 and SHA-256. If the extra `fast` is installed, `awscrt` computes CRC-32C
+and CRC-64/NVME, and `isal` computes CRC-32. The speeds are 50 GB/s for `isal`, 3 GB/s for `awscrt`, and 1 to 6 GB/s for
+`zlib`, depending on its build.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if _crt is not None:
 
 
 class Digest(Protocol):
-    """A running checksum."""
+    """A checksum that is computed in steps."""
 
     def update(self, data: Buffer) -> None:
         """Add the next bytes."""
 
     def hexdigest(self) -> str:
-        """Give the checksum of all bytes so far."""
+        """Return the checksum of all bytes so far."""
 
 
 class _Crc:
@@ -56,25 +56,25 @@ class _Crc:
 
 
 def available(name: str) -> bool:
-    """Tell whether this installation can compute the checksum."""
+    """Return whether this installation can compute the checksum."""
     return name in _CRCS or name in _HASHES
 
 
 def first_usable(preferred: Iterable[str], stored: Container[str] | None = None) -> str | None:
-    """Choose the checksum to verify bytes by, which is the first of the preferred that can be used.
+    """Return the name of the checksum with which to verify an object's bytes: the first in `preferred` that is usable.
 
     Args:
-        preferred: Names, best first: a row's `stored_checksums`.
-        stored: Those that are known of the object; `None`: it is not known yet which there are.
+        preferred: Names of checksums, best first, such as `capabilities.stored_checksums`.
+        stored: The names of the checksums that are stored for the object; `None`: not known yet.
 
     Returns:
-        Its name; `None`: only the length can be compared.
+        The name; `None`: no checksum is usable, so only the length can be compared.
     """
     return next((name for name in preferred if (stored is None or name in stored) and available(name)), None)
 
 
 def combinable(name: str) -> bool:
-    """Tell whether the checksums of parts can be combined into the checksum of the whole."""
+    """Return whether the checksums of parts can be combined into the checksum of the whole."""
     return name in _CRCS
 
 
@@ -86,7 +86,7 @@ def new(name: str) -> Digest:
 
 
 def of(name: str, data: Buffer) -> str:
-    """Give the checksum of bytes in memory."""
+    """Return the checksum of bytes in memory."""
     if name in _HASHES:
         return hashlib.new(name, data, usedforsecurity=False).hexdigest()
     step, width = _CRCS[name]
@@ -94,7 +94,7 @@ def of(name: str, data: Buffer) -> str:
 
 
 def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
-    """Give the checksum of the whole from the pairs (hex checksum, length in bytes) of its parts, in order.
+    """Return the checksum of the whole from the pairs (hex checksum, length in bytes) of its parts, in order.
 
     Source: Mark Adler's description of combining CRCs, https://stackoverflow.com/a/23126768
     """
@@ -130,8 +130,11 @@ def _multiply(a: int, b: int) -> int:
 
 
 def _combine_crc32(first: int, second: int, length: int) -> int:
-    """Combine two CRC-32s: append `length` zero bytes to the first, then add the second, which has `length` bytes."""
-    shift, power = 0x80000000, 0x00800000  # x**0 and x**8: one byte
+    """Return the CRC-32 of two joined byte strings, from the CRC-32 of each and the length of the second in bytes.
+
+    The first CRC is changed as if `length` zero bytes followed, and then combined with the second by XOR.
+    """
+    shift, power = 0x80000000, 0x00800000  # x**0, and x**8 for one byte
     while length:
         if length & 1:
             shift = _multiply(shift, power)

@@ -1,4 +1,4 @@
-"""Checks preconditions and ranges for the providers that store objects themselves (memory and local)."""
+"""Checks preconditions and ranges against the properties of an object."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def judge_write(etag: str | None, options: WriteOptions, *, key: str, where: str
 
 
 def cut_range(info: ObjectInfo, byte_range: ByteRange | None, where: str) -> ByteRange:
-    """Give the range that a read gets: the whole object, or the asked range cut at the object's end.
+    """Return the range to read: the whole object, or `byte_range` cut at the object's end.
 
     Raises:
-        InvalidRangeError: The range begins at or beyond the object's end; as on S3, for an empty object too.
+        InvalidRangeError: The range begins at or beyond the object's end. As on S3, an empty object has no valid range.
     """
     if byte_range is None:
         return ByteRange(0, info.size)
@@ -53,7 +53,7 @@ def cut_range(info: ObjectInfo, byte_range: ByteRange | None, where: str) -> Byt
 
 
 def check_start(info: ObjectInfo, start: int, where: str) -> None:
-    """Raise an error for a range that begins beyond the object's end; every range of an empty object is empty.
+    """Raise an error for a range that begins at or beyond the object's end; accept every range of an empty object.
 
     Raises:
         InvalidRangeError: The range begins at or beyond the end of an object that is not empty.

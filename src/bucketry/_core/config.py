@@ -1,4 +1,4 @@
-"""The configuration values: frozen, checked once at construction, with a repr without secrets."""
+"""The configuration classes: frozen dataclasses that are checked at construction, and whose repr has no secrets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
 Transport: TypeAlias = Literal["auto", "aiobotocore"]
 Server: TypeAlias = Literal["auto", "aws", "generic"]
 
-MAX_CONNECTIONS = 32  # twice the default max_concurrency: transfers never wait for other calls
-PART_SIZE = 8 * MiB  # < 10 000 parts up to 78 GiB; see docs/explanation/part-size
+MAX_CONNECTIONS = 32  # twice the default max_concurrency, so that other calls get connections during transfers
+PART_SIZE = 8 * MiB  # an object of up to 78 GiB has fewer than 10 000 parts; see docs/explanation/part-size
 MAX_CONCURRENCY = 16  # fills 10 Gbit/s with parts of 8 MiB; below every vendor's rate limit for an account
-MEMORY_BUDGET = 256 * MiB  # twice 16 parts of 8 MiB
-MIN_PART_SIZE = 1 * KiB  # small, so that tests can make many parts; the vendor's own minimum is in its row
+MEMORY_BUDGET = 256 * MiB  # 16 parts of 8 MiB, with two copies of each
+MIN_PART_SIZE = 1 * KiB  # small, so that tests can make many parts; vendors require more (`min_part_size`)
 MAX_PART_SIZE = 5 * GiB
 _LONGEST_DELAY = 60.0
 
@@ -35,18 +35,18 @@ class TransferConfig:
     """How transfers are split into parts, and how many run at once.
 
     One TransferManager uses at most `memory_budget` bytes (or one part, if an object needs larger parts) plus 1 MiB for
-    each of `max_concurrency` bodies, for any size and number of transfers.
+    each of `max_concurrency` bodies, whatever the size and number of transfers.
 
     Attributes:
-        part_size: Bytes of a part; `None`: 8 MiB, or more if the object would exceed the vendor's limit of parts.
-        multipart_threshold: Objects of at least so many bytes are sent in parts; `None`: the vendor's row decides.
-        max_concurrency: Bodies under way at once, in all transfers of the manager; 16.
-        memory_budget: Bytes of bodies in memory at once, in all transfers of the manager; 256 MiB.
-        max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. One body runs at full
-            speed, and the next ones wait; `None`: no limit.
-        max_attempts: How often one body is attempted before its transfer fails; 10.
-        retry_delay: Average seconds before a body is requested again; doubles with each retry, up to 2.5 or,
-            if that is more, up to the same value; 0.1.
+        part_size: Bytes of a part; `None`: 8 MiB, or more if the object would have too many parts for the vendor.
+        multipart_threshold: Objects with more bytes are sent in parts; `None`: `capabilities.multipart_threshold`.
+        max_concurrency: The largest number of bodies transferred at once, by the whole manager; default: 16.
+        memory_budget: The largest number of bytes of bodies in memory, for the whole manager; default: 256 MiB.
+        max_bandwidth: Average bytes per second for the bodies of all transfers of the manager. Each body moves at full
+            speed, and the next bodies wait; `None`: no limit.
+        max_attempts: How often one body is attempted before its transfer fails; default: 10.
+        retry_delay: Average seconds before a body is requested again; doubles with each retry, but not above 2.5
+            seconds, or not at all if `retry_delay` is more than 2.5; default: 0.1.
         verify: Compare checksums if the provider stores or checks one; lengths are always compared.
         resume: Reserved for transfers with a journal; this version accepts only `False`.
         fsync: Flush a downloaded file to the disk before it gets its final name.
@@ -99,32 +99,31 @@ class TransferConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3FamilyConfig(S3RequestEntries):
-    """What the S3-compatible providers share; who pays and what is encrypted is in `S3RequestEntries`.
+    """The entries that all S3-compatible providers have; those for payment and encryption are in `S3RequestEntries`.
 
     Attributes:
         bucket_name: The bucket.
         endpoint_url: Replaces the vendor's endpoint, for tests and self-hosted servers.
-        addressing_style: `"auto"` (as in the vendor's row), `"path"` or `"virtual"`.
-        transport: `"auto"` or `"aiobotocore"`.
+        addressing_style: `"auto"` (the usual style of the vendor), `"path"` or `"virtual"`.
+        transport: `"auto"` (bucketry's data plane for standard S3 endpoints, else aiobotocore) or `"aiobotocore"`.
         ca_bundle: Path of a PEM file with the certificate authorities to trust.
         allow_http: Allow `http://` for endpoints that are not on the loopback interface.
         connect_timeout: Seconds to open a connection.
         read_timeout: Seconds that a connection may be idle during a request.
-        pool_timeout: Seconds that a call waits while no connection becomes free and no byte moves on any of them. The
-            connections' users, such as open streams, then do not read. `None`: `read_timeout`.
-        total_timeout: Seconds for one request until its answer begins, and again as many for the answer's body; on the
-            data plane, a body that goes into a file (`fetch_range`, so downloads in parts) has one limit for wait,
-            answer and body together. Bytes received until then are kept, and a read requests the rest. To limit a
-            whole call, use `asyncio.timeout`.
-            `None`: no limit while bytes move.
+        pool_timeout: Seconds that a call waits while no connection becomes free and no connection moves a byte. This
+            happens if the users of the connections, such as open streams, do not read. `None`: as `read_timeout`.
+        total_timeout: Seconds for one request until its response begins, and as many again for the response's body.
+            On the data plane, a body that goes into a file (`fetch_range`, so downloads in parts) has one limit for the
+            wait, the response and the body together. Bytes received until then are kept, and a read requests the rest.
+            To limit a whole call, use `asyncio.timeout`. `None`: no limit while bytes move.
         max_attempts: The largest number of attempts for one request.
-        retry_delay: Average seconds before the first retry; doubles with each further one, up to 2.5 or, if that is
-            more, up to the same value. The server's `Retry-After` replaces it.
-        max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if it is more.
+        retry_delay: Average seconds before the first retry; doubles with each further retry, but not above 2.5
+            seconds, or not at all if `retry_delay` is more than 2.5. The server's `Retry-After` replaces the delay.
+        max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if larger.
         server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
-            (little: no conditional writes), or `"auto"` (the row of the class; `S3Provider` takes `"aws"` for AWS's own
-            hosts, else `"generic"`).
-        anonymous: Send unsigned requests, for public buckets; credentials are then not allowed.
+            (little: no conditional writes), or `"auto"` (what the vendor of the class supports; `S3Provider` chooses
+            `"aws"` for AWS's own hosts, else `"generic"`).
+        anonymous: Send unsigned requests, for public buckets; credentials are not allowed then.
     """
 
     bucket_name: str
@@ -144,13 +143,13 @@ class S3FamilyConfig(S3RequestEntries):
     anonymous: bool = False
 
     def __post_init__(self) -> None:
-        """Check types and ranges; the code that builds a URL checks the parts of its host."""
+        """Check types and ranges; the code that builds URLs checks the host name."""
         self._text("bucket_name", "endpoint_url")
         if self.endpoint_url is not None and set(self.endpoint_url) & set("@?#"):
-            # Refused here, and not shown: the text before an @ or in a query may be secret.
+            # The error does not show the URL, because the text before an @ or in a query may be secret.
             problem = "holds user info, a query or a fragment; give credentials as configuration entries"
             raise wrong_entry(self.provider, "endpoint_url", problem)
-        # An empty path would turn off the check of certificates.
+        # Checked because an empty path would turn off the check of certificates.
         if self.ca_bundle is not None:
             check_path(self.provider, "ca_bundle", self.ca_bundle)
         self._one_of("addressing_style", get_args(AddressingStyle))
@@ -184,7 +183,7 @@ class S3FamilyConfig(S3RequestEntries):
 
     @property
     def access_key(self) -> str | None:
-        """The id of the access key; `None`: the credential chain."""
+        """The id of the access key; `None`: botocore's credential chain finds the credentials, unless `anonymous`."""
         return getattr(self, "access_key_id", None)
 
     @property
@@ -207,11 +206,11 @@ class S3Config(S3FamilyConfig):
     """AWS S3, and any S3-compatible server behind `endpoint_url`.
 
     Attributes:
-        access_key_id: Given together with `secret_access_key`; without both, aiobotocore's credential chain is used.
+        access_key_id: Give it together with `secret_access_key`; without both, botocore's credential chain is used.
         secret_access_key: The secret for `access_key_id`.
-        session_token: Of temporary credentials.
-        profile: A profile of the shared AWS configuration files.
-        region: Such as `"eu-central-1"`.
+        session_token: The session token of temporary credentials.
+        profile: The name of a profile in the shared AWS configuration files.
+        region: The region, such as `"eu-central-1"`.
     """
 
     provider = "s3"
@@ -234,7 +233,7 @@ class S3Config(S3FamilyConfig):
     region: str = "us-east-1"
 
     def __post_init__(self) -> None:
-        """Check types, and that both halves of the credentials are given or none."""
+        """Check types, and that the access key id and the secret key are given together or not at all."""
         S3FamilyConfig.__post_init__(self)
         self._text("access_key_id", "secret_access_key", "session_token", "profile", "region")
         if (self.access_key_id is None) != (self.secret_access_key is None):
@@ -300,7 +299,7 @@ class BackblazeConfig(S3FamilyConfig):
     Attributes:
         key_id: The id of an application key; the account's master key does not work with the S3 API.
         application_key: The application key.
-        region: Such as `"us-west-004"`; `None`: taken from the endpoint's host.
+        region: The region, such as `"us-west-004"`; `None`: it is taken from the endpoint's host name.
     """
 
     provider = "backblaze"

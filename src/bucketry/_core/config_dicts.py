@@ -1,6 +1,6 @@
 """The configurations as typed dictionaries, so that editors complete the entries of a dictionary literal.
 
-The classes in `_core/config.py` describe and check the entries; a test compares both.
+The classes in `_core/config.py` describe and check the entries; a test compares these classes with the dictionaries.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class WasabiConfigDict(S3FamilyConfigDict, total=False):
 class BackblazeConfigDict(S3FamilyConfigDict, total=False):
     """The entries of `BackblazeProvider`.
 
-    It needs `key_id` and `application_key`, or `anonymous`; and `endpoint_url` or `region`.
+    The provider needs `key_id` and `application_key`, or `anonymous`. It also needs `endpoint_url` or `region`.
     """
 
     key_id: str | None
@@ -91,4 +91,4 @@ class LocalConfigDict(TypedDict, total=False):
 
 
 class MemoryConfigDict(TypedDict, total=False):
-    """The entries of `MemoryProvider`: there are none."""
+    """The entries of `MemoryProvider`, which has none."""

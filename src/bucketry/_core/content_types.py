@@ -1,4 +1,4 @@
-"""The media type for a key's suffix: the same on every provider and every machine."""
+"""Chooses the media type for a key by its suffix; the result is the same on every provider and every machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import lru_cache
 
 
 def content_type_of(key: str) -> str | None:
-    """Give the media type for a key, by its last suffix; `None` if Python's own table does not know the suffix.
+    """Return the media type for a key, by its last suffix; `None` if Python's own table does not have the suffix.
 
-    The result for a compressed file is `None`, because the table knows only the type of its content.
+    The result for a compressed file is `None`, because the table has only the type of the uncompressed content.
     """
     name = key[key.rfind("/") + 1 :]
     dot = name.rfind(".")
@@ -17,9 +17,9 @@ def content_type_of(key: str) -> str | None:
 
 @lru_cache(maxsize=1_024)
 def _of_suffix(suffix: str) -> str | None:
-    # Imported on first use: a program that only reads does not need it.
+    # Imported on first use, because a program that only reads objects does not need this module.
     from mimetypes import MimeTypes
 
-    # An own instance, because the module's table depends on files of the machine.
+    # A separate instance, because the module's own table also contains entries from files of this machine.
     content_type, encoding = MimeTypes(()).guess_type(f"name{suffix}")
     return content_type if encoding is None else None

@@ -20,7 +20,7 @@ _NO = ("0", "false", "no", "off")
 
 
 def wrong_entry(owner: str, name: str, problem: str) -> ConfigError:
-    """Make the error for one entry."""
+    """Return the error for one wrong configuration entry."""
     return ConfigError(f"{owner}: {name}: {problem}")
 
 
@@ -32,7 +32,10 @@ def check_path(owner: str, name: str, value: object) -> None:
 
 
 def without_locals(function: Callable[P, T]) -> Callable[P, T]:
-    """Remove the frames of a function from its `ConfigError`: error reports show locals, and these hold secrets."""
+    """Remove the frames of a function from its `ConfigError`.
+
+    Error reports may show the local variables of a frame, and the variables of such a function contain secrets.
+    """
 
     @wraps(function)
     def call(*args: P.args, **entries: P.kwargs) -> T:
@@ -47,13 +50,13 @@ def without_locals(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def with_secrets(config_class: type[C]) -> type[C]:
-    """Do the same for the constructor of a configuration class."""
+    """Apply `without_locals` to the constructor of a configuration class, and return the class."""
     config_class.__init__ = without_locals(config_class.__init__)  # type: ignore[method-assign]
     return config_class
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Give the end of an error message: the most similar known words, or all known words."""
+    """Return the end of an error message: the most similar known words, or all known words."""
     close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
@@ -62,11 +65,11 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderConfig:
-    """The base of every provider's configuration; reads a mapping or the environment once, at construction."""
+    """The base class of every provider's configuration; makes it from a mapping or from environment variables."""
 
     provider: ClassVar[str] = ""
     environment: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """The vendor's own variables for each entry; the first one that is set is used."""
+    """The vendor's own environment variables for each entry; the first variable that is set is used."""
     credentials: ClassVar[tuple[str, ...]] = ()
     """The names of the entries with credentials."""
     needs_credentials: ClassVar[bool] = True
@@ -78,7 +81,7 @@ class ProviderConfig:
         """Turn a mapping into the dataclass; an entry `provider_type` is for the factory and is ignored here.
 
         Raises:
-            ConfigError: An entry is missing, unknown or malformed; the message names it and a similar valid one.
+            ConfigError: An entry is missing, unknown or malformed; the message names the entry and a similar valid one.
         """
         if isinstance(config, cls):
             return config
@@ -99,7 +102,7 @@ class ProviderConfig:
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, ...]]:
-        """Give the variables for each entry, the vendor's own first; the first one that is set is used.
+        """Return the environment variables for each entry, in the order of use: the first that is set gives the value.
 
         The variable `BUCKETRY_<ENTRY>` exists for every entry without a variable of the vendor, and for `endpoint_url`
         and `region`.
@@ -113,7 +116,7 @@ class ProviderConfig:
 
     @classmethod
     def entries(cls, environ: Mapping[str, str]) -> dict[str, Any]:
-        """Give the entries that environment variables set; an empty variable counts as not set.
+        """Return the entries that environment variables set; an empty variable counts as not set.
 
         Raises:
             ConfigError: A variable's text is not valid for its entry; the message names the variable.
@@ -137,7 +140,7 @@ class ProviderConfig:
         Args:
             name: The entry.
             text: The text.
-            said_by: The variable, query entry or option with the text, for the message.
+            said_by: Where the text is from, for the error message: a variable, a query entry or an option.
 
         Raises:
             ConfigError: The text is not a value of that type.
@@ -159,10 +162,10 @@ class ProviderConfig:
 
     @classmethod
     def laid_over(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the entries of both; if both have an entry, the one of `upper` is used.
+        """Return the entries of both mappings; if both have an entry, the value of `upper` is used.
 
-        If `upper` has credentials, `profile` or `anonymous`, none of these entries is taken from `lower`: a token or a
-        profile from the environment belongs to the keys from the environment.
+        If `upper` has credentials, `profile` or `anonymous`, none of these entries is taken from `lower`, because a
+        token or a profile from the environment belongs to the keys from the environment.
         """
         hidden: tuple[str, ...] = ()
         if any(upper.get(name) for name in (*cls.credentials, "anonymous", "profile")):
@@ -200,7 +203,7 @@ class ProviderConfig:
         for name in names:
             value = getattr(self, name)
             if value is None and defaults[name] is None:
-                continue  # without this default, None would silently select AWS's credential chain
+                continue  # `None` is valid only for entries whose default is `None`
             if not isinstance(value, str):
                 raise wrong_entry(self.provider, name, f"must be a str, not {type(value).__name__}")
             if not value or value != value.strip() or not value.isprintable():

@@ -28,11 +28,13 @@ _OPERATIONS = {
     "list_page": "list",
     "delete_batch": "delete_many",
     "copy_object": "copy",
+    "copy_object_from": "copy",
+    "copy_part_from": "copy_part",
 }
-"""Internal methods, and the public method that their errors name; the S3 providers use the same names."""
+"""For each internal method, the public method that its errors name; the S3 providers use the same names."""
 
 _KEYS = ("key", "remote_path", "upload", "source")
-"""Parameters that can name the object; the first of them that a method has is used."""
+"""Names of parameters that can hold the key; if a method has several, the first in this list is used."""
 
 
 class _Named(Protocol):
@@ -50,7 +52,7 @@ def filled(error: E, provider: str, operation: str, key: str | None = None) -> E
 
 
 class Facts:
-    """`with Facts(provider, operation, key):` sets all three on errors that leave the block."""
+    """`with Facts(provider, operation, key):` sets these three attributes on errors that leave the block."""
 
     __slots__ = ("_key", "_operation", "_provider")
 
@@ -61,7 +63,7 @@ class Facts:
         self._key = key
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Do nothing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -74,12 +76,12 @@ class Facts:
 def fills_in_facts(cls: C, names: Container[str] | None = None) -> C:
     """Make every public coroutine method of the class, and its `open_body`, set provider, operation and key on errors.
 
-    The class has a `name`, or a `provider` with one. Methods named in `FILLS_IN_FACTS` do this themselves: a wrapper
-    costs 1 µs, which matters for a million calls.
+    The class has a `name`, or a `provider` with a `name`. Methods named in `FILLS_IN_FACTS` set the attributes
+    themselves, because a wrapper costs 1 µs, which matters for a million calls.
 
     Args:
         cls: The class.
-        names: Only these methods; `None`: all of them.
+        names: The methods to change; `None`: all public methods.
     """
     for name, method in list(vars(cls).items()):
         if name in getattr(cls, "FILLS_IN_FACTS", ()) or (names is not None and name not in names):
@@ -121,7 +123,10 @@ def _opening(method: FunctionType) -> Callable[..., AbstractAsyncContextManager[
 
 
 class _Opening:
-    """A context that sets attributes only on errors of entering it: a later error may be the caller's own."""
+    """A context manager that sets attributes on errors raised when it is entered.
+
+    Later errors are left unchanged, because they may come from the caller's own code.
+    """
 
     __slots__ = ("_key", "_opening", "_provider")
 
@@ -144,7 +149,7 @@ class _Opening:
 
 
 def _key_of(method: FunctionType) -> Callable[[tuple[Any, ...], dict[str, Any]], str | None]:
-    """Give a function that finds the key in a call's arguments."""
+    """Return a function that finds the key in a call's arguments."""
     code = getattr(method, "__wrapped__", method).__code__
     names = code.co_varnames[1 : code.co_argcount]
     name = next((name for name in _KEYS if name in names), None)

@@ -1,7 +1,7 @@
-"""The time of an object's content: kept in its metadata, because a provider sets `last_modified` itself.
+"""Stores the time of a file's last change in its object's metadata, because a provider sets `last_modified` itself.
 
-Name and form are those of rclone, so both programs understand each other's objects: seconds since 1970 with nine
-decimals. Source: https://rclone.org/s3/#modification-times-and-hashes
+The metadata name and the format (seconds since 1970 with nine decimals) are those of rclone, so that both programs
+understand each other's objects. Source: https://rclone.org/s3/#modification-times-and-hashes
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from bucketry._core.values import ObjectInfo
 
 MTIME = "mtime"
-"""The metadata name of the time."""
+"""The name of the metadata entry with the time."""
 
 _FORM = re.compile(r"(-?)(\d{1,10})(?:\.(\d{1,9})\d*)?", re.ASCII)
 _NANOSECONDS = 1_000_000_000

@@ -1,4 +1,4 @@
-"""The attributes that every protocol of the contract needs: a provider's name, its URLs and its capabilities."""
+"""The attributes that all protocols of a provider need: its name, its URLs and its capabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Names(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The limits and promises of the vendor's row."""
+        """The features and limits of the provider."""
 
     def locate(self, key: str = "") -> str:
-        """Give a URL for messages, such as `"s3://bucket/key"`; never holds a credential."""
+        """Return a URL for messages, such as `"s3://bucket/key"`; the URL never contains a credential."""

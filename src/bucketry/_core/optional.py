@@ -1,7 +1,7 @@
-"""The optional methods of a provider that make one request each; `capabilities` show which of them it has.
+"""The optional methods of a provider that make one request each; its `capabilities` show which of them it has.
 
-A provider class derives from these protocols: a method that it does not implement raises `UnsupportedError`. Only
-`fetch_range` and `delete_batch` have working defaults, in `_providers.defaults`.
+A provider class derives from these protocols. If the class does not implement a method, the method raises
+`UnsupportedError`. Only `fetch_range` and `delete_batch` have working defaults, in `_providers.defaults`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bucketry._core.values import (
     ByteRange,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
 )
@@ -25,7 +26,7 @@ from bucketry.errors import UnsupportedError
 
 
 class RangeSink(Protocol):
-    """The target of `fetch_range`: an open file, written from one position on."""
+    """The target of `fetch_range`: an open file, into which bytes are written from `position` on."""
 
     @property
     def fd(self) -> int:
@@ -33,7 +34,7 @@ class RangeSink(Protocol):
 
     @property
     def position(self) -> int:
-        """Offset of the next byte in the file."""
+        """The offset in the file at which the next byte is written."""
 
     @property
     def needs_bytes(self) -> bool:
@@ -43,22 +44,22 @@ class RangeSink(Protocol):
         """Write the next bytes. Blocks: call it in a worker thread."""
 
     def skip(self, count: int) -> None:
-        """Count `count` bytes that were written at `position` without `write`, such as by `copy_file_range`."""
+        """Increase `position` by `count` bytes that were written without `write`, such as by `copy_file_range`."""
 
 
 class FetchesRanges(Protocol):
-    """One request each: write bytes of an object to an open file. The default uses `open_body`."""
+    """The method that writes bytes of an object to an open file, with one request. The default uses `open_body`."""
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Write the object, or the range in `options`, to an open file, in a worker thread.
 
-        After an `IncompleteBodyError`, the sink's position shows how many bytes arrived; request the rest.
+        After an `IncompleteBodyError`, the sink's position shows how many bytes arrived; the caller requests the rest.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object is not the version named by `if_match`.
-            IncompleteBodyError: The body ended or stalled before its length.
-            IntegrityError: The answer has another range than the requested one.
+            IncompleteBodyError: The body ended or stalled before all its bytes arrived.
+            IntegrityError: The range in the response is not the requested range.
             LocalFileError: The file cannot be written.
 
         Cost: 1 request, the range's bytes down; about 1 MiB of memory.
@@ -67,10 +68,10 @@ class FetchesRanges(Protocol):
 
 
 class DeletesBatches(Protocol):
-    """One request for several objects, if `capabilities.max_delete_keys` is more than 1."""
+    """The method that removes several objects with one request, if `capabilities.max_delete_keys` is more than 1."""
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Remove up to `capabilities.max_delete_keys` objects, and give the outcome of each.
+        """Remove up to `capabilities.max_delete_keys` objects, and return the outcome of each.
 
         Cost: 1 request; the default of `StorageProvider`, without bulk delete, makes 1 for each key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -78,7 +79,7 @@ class DeletesBatches(Protocol):
 
 
 class CopiesObjects(Protocol):
-    """One request each: copies on the server, if `capabilities.copy`."""
+    """Methods that copy on the server, each with one request, if `capabilities.copy`."""
 
     async def copy_object(
         self,
@@ -91,11 +92,11 @@ class CopiesObjects(Protocol):
         """Copy an object of up to `capabilities.max_copy_size` bytes within the bucket, with its metadata.
 
         Args:
-            source: Key to copy.
-            destination: Key to write.
+            source: The key to copy.
+            destination: The key to write.
             if_match: The source's etag, to copy exactly that version.
-            options: Replaces metadata, content type and other headers; `None` keeps the source's. The source's tags
-                stay unless `options` has tags.
+            options: The metadata, content type and other headers of the copy; `None`: those of the source. The copy has
+                the source's tags, unless `options` has tags.
 
         Raises:
             UnsupportedError: The provider has no server-side copy.
@@ -125,11 +126,58 @@ class CopiesObjects(Protocol):
         )
 
 
+class CopiesBetweenBuckets(Protocol):
+    """Methods that copy from another bucket on the server, if `capabilities.copy_between_buckets`."""
+
+    def copy_source(self, key: str) -> ObjectSource | None:
+        """Return what another provider needs to copy the object on the server; `None`: no provider can do that.
+
+        Cost: none.
+        """
+        del key
+        return None
+
+    async def copy_object_from(
+        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        """Copy an object of up to `capabilities.max_copy_size` bytes from another bucket, with its metadata.
+
+        Args:
+            source: From the other provider's `copy_source`; its `server` equals that of this provider's own sources.
+            destination: The key to write.
+            if_match: The source's etag, to copy exactly that version.
+
+        Raises:
+            UnsupportedError: The provider has no server-side copy between buckets.
+
+        Cost: 1 request; no bytes pass through this machine.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        raise _without(
+            self, "server-side copy between buckets", "copy_between_buckets is False", "copy_object_from", destination
+        )
+
+    async def copy_part_from(
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        """Make a part of an open upload from a range of an object in another bucket.
+
+        Raises:
+            UnsupportedError: The provider has no server-side copy between buckets.
+
+        Cost: 1 request.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+        """
+        raise _without(
+            self, "server-side copy between buckets", "copy_between_buckets is False", "copy_part_from", upload.key
+        )
+
+
 class UploadsParts(Protocol):
-    """One request each: multipart uploads, if `capabilities.multipart`."""
+    """Methods for multipart uploads, each with one request, if `capabilities.multipart`."""
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
-        """Open an upload; its parts are stored, and billed, until it is completed or aborted.
+        """Open an upload; its parts are stored, and billed, until the upload is completed or aborted.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -140,7 +188,7 @@ class UploadsParts(Protocol):
         raise _without(self, "multipart uploads", "multipart is False", "create_multipart", key)
 
     async def put_part(self, upload: MultipartUpload, part_number: int, body: Body) -> Part:
-        """Store one part; parts may be put in any order, and a part replaces an earlier one of the same number.
+        """Store one part; parts may be put in any order, and a part replaces an earlier part of the same number.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -165,11 +213,11 @@ class UploadsParts(Protocol):
             upload: The open upload.
             parts: Every part, in any order.
             options: Only the preconditions are used here.
-            checksum: Hex digest of the whole object, if the row has `full_object_checksum`.
+            checksum: The checksum of the whole object, in hex, if `capabilities.full_object_checksum`.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
-            UploadNotFoundError: The upload was completed (perhaps by an earlier attempt with a lost answer) or aborted.
+            UploadNotFoundError: The upload was completed (perhaps by an attempt whose response was lost) or aborted.
             AlreadyExistsError: `if_none_match="*"` and there is an object now.
             PreconditionFailedError: `if_match` does not hold.
 
@@ -179,7 +227,7 @@ class UploadsParts(Protocol):
         raise _without(self, "multipart uploads", "multipart is False", "complete_multipart", upload.key)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Delete the upload and its parts; succeeds if the upload does not exist any more.
+        """Delete the upload and its parts; it is not an error if the upload no longer exists.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -190,11 +238,11 @@ class UploadsParts(Protocol):
         raise _without(self, "multipart uploads", "multipart is False", "abort_multipart", upload.key)
 
     async def list_parts(self, upload: MultipartUpload, *, after: int = 0) -> tuple[Part, ...]:
-        """Give the stored parts of an open upload, in order of their numbers: at most 1,000, without checksums.
+        """Return the stored parts of an open upload, in order of their numbers: at most 1,000, without checksums.
 
         Args:
             upload: The open upload.
-            after: Only give parts with a higher number.
+            after: Only return parts with a higher number.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -208,13 +256,13 @@ class UploadsParts(Protocol):
     async def list_multiparts(
         self, prefix: str = "", *, after: MultipartUpload | None = None
     ) -> tuple[MultipartUpload, ...]:
-        """Give the open uploads of keys that begin with the literal prefix, at most 1,000.
+        """Return the open uploads of keys that begin with the literal prefix, at most 1,000.
 
-        They come in UTF-8 binary order of their keys; the provider decides the order of uploads of one key.
+        The uploads are in UTF-8 binary order of their keys; the provider decides the order of uploads of one key.
 
         Args:
             prefix: Literal.
-            after: The last upload of the previous answer; only give uploads after it. It need not be open any more.
+            after: The last upload of the previous page; only return uploads after it. It may have ended since then.
 
         Raises:
             UnsupportedError: The provider has no multipart uploads.
@@ -243,7 +291,7 @@ class Presigns(Protocol):
             key: The object.
             method: One of `capabilities.presign_methods`.
             expires_in: Seconds, 1 to `capabilities.max_presign_expiry`.
-            response_content_type: The `Content-Type` of the answer to a GET, instead of the stored one.
+            response_content_type: The `Content-Type` of the response to a GET, instead of the stored type.
             response_content_disposition: The same for `Content-Disposition`, such as `'attachment; filename="a.csv"'`.
 
         Raises:
@@ -275,12 +323,12 @@ class Presigns(Protocol):
 
 
 class KeepsVersions(Protocol):
-    """One request each: the versions of objects, if `capabilities.versions`."""
+    """The method that lists the versions of objects, one page with one request, if `capabilities.versions`."""
 
     async def list_versions_page(self, prefix: str = "", *, token: str | None = None) -> VersionPage:
-        """Give up to 1,000 versions and delete markers of the objects whose keys begin with the literal prefix.
+        """Return up to 1,000 versions and delete markers of the objects whose keys begin with the literal prefix.
 
-        They come in UTF-8 binary order of their keys; the versions of one key come latest first.
+        The entries are in UTF-8 binary order of their keys; the versions of one key are sorted latest first.
 
         Args:
             prefix: Literal.
@@ -296,10 +344,10 @@ class KeepsVersions(Protocol):
 
 
 class KeepsTags(Protocol):
-    """One request each: the tags of an object, if `capabilities.tags`."""
+    """Methods for the tags of an object, each with one request, if `capabilities.tags`."""
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """Give the object's tags.
+        """Return the object's tags.
 
         Raises:
             NotFoundError: There is no such object.
@@ -320,7 +368,7 @@ class KeepsTags(Protocol):
         Raises:
             NotFoundError: There is no such object.
             UnsupportedError: The provider keeps no tags.
-            InvalidRequestError: There are too many tags, or one is too long; nothing was sent.
+            InvalidRequestError: There are too many tags, or a tag is too long; nothing was sent.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html

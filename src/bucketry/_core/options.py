@@ -14,11 +14,11 @@ class ReadOptions:
     """The bytes and the version of an object to read.
 
     Attributes:
-        byte_range: The bytes `[start, end)`; `None`: all of them.
-        version_id: The version; `None`: the current one.
-        if_match: An etag: read only if the object has it.
-        if_none_match: An etag: read only if the object has another one.
-        verify: A stored checksum of the whole object is asked for, and compared with the bytes.
+        byte_range: The bytes `[start, end)`; `None`: all bytes.
+        version_id: The version; `None`: the current version.
+        if_match: An etag: read only if the object has this etag.
+        if_none_match: An etag: read only if the object has another etag.
+        verify: Request the stored checksum of the whole object, and compare it with the bytes.
     """
 
     byte_range: ByteRange | None = None
@@ -33,7 +33,7 @@ class ReadOptions:
         return self.if_none_match is not None or self.if_match is not None
 
     def rest(self, start: int, end: int, etag: str) -> ReadOptions:
-        """Give the options to read the missing bytes `[start, end)` of the same version as the others."""
+        """Return the options to read the missing bytes `[start, end)` of the version that has `etag`."""
         return ReadOptions(byte_range=ByteRange(start, end), version_id=self.version_id, if_match=etag or None)
 
 
@@ -52,7 +52,7 @@ class WriteOptions:
         content_disposition: Whether a browser shows the object or saves it, and under which name.
         content_encoding: The encoding of the given bytes, such as `"gzip"`; they are stored unchanged.
         content_language: The language of the content.
-        storage_class: The vendor's name for it; `None`: its default.
+        storage_class: The vendor's name of the storage class; `None`: the vendor's default class.
         tags: The object's tags; at most 10.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.
@@ -77,9 +77,9 @@ class WriteOptions:
         return self.if_none_match is not None or self.if_match is not None
 
     def properties(self) -> dict[str, Any]:
-        """Give what an object keeps of the options: keyword arguments of `ObjectInfo`, which JSON can represent.
+        """Return the options that an object keeps, as keyword arguments of `ObjectInfo` that JSON can represent.
 
-        Tags are not among them, because `ObjectInfo` has none.
+        Tags are left out, because `ObjectInfo` has no tags.
         """
         return {
             "metadata": dict(self.metadata),
@@ -93,7 +93,7 @@ class WriteOptions:
 
     @classmethod
     def like(cls, info: ObjectInfo, *, tags: Mapping[str, str] = NOTHING) -> WriteOptions:
-        """Give the options for writing a copy of the object; tags are separate because `info` has none."""
+        """Return the options for writing a copy of the object; tags are separate, because `info` has no tags."""
         return cls(
             metadata=info.metadata,
             content_type=info.content_type,
@@ -116,7 +116,7 @@ class WriteKeywords(TypedDict, total=False):
         content_disposition: Whether a browser shows the object or saves it, such as `'attachment; filename="a.csv"'`.
         content_encoding: The encoding of the given bytes, such as `"gzip"`; they are stored unchanged.
         content_language: The language of the content, such as `"de"`.
-        storage_class: The vendor's name for it, such as `"STANDARD_IA"`; `None`: the vendor's default.
+        storage_class: The vendor's name of the storage class, such as `"STANDARD_IA"`; `None`: the vendor's default.
         tags: At most 10; names of 1 to 128 characters, values of up to 256. Refused if `capabilities.tags` is false.
         if_none_match: `"*"`: only create, never replace.
         if_match: An etag: only replace exactly this version.

@@ -31,7 +31,7 @@ _KINDS: dict[int, tuple[type[LocalFileError], str]] = {
 
 
 def local_error(exc: OSError, path: str | os.PathLike[str], where: str = "") -> LocalFileError:
-    """Give the error for `exc` about the local file `path`; the caller raises it `from exc`.
+    """Return the error for `exc` about the local file `path`; the caller raises it `from exc`.
 
     Args:
         exc: The operating system's error.

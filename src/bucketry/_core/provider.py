@@ -1,4 +1,4 @@
-"""`IStorageProvider`: every method of a provider, those of one request and those of several."""
+"""`IStorageProvider`: all methods of a provider, both the methods that make one request and those that make several."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ Content: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes]
 
 
 class ObjectStream(Protocol):
-    """The reader that `stream` gives: it reads one version, and resumes incomplete bodies."""
+    """The reader that `stream` returns: it reads one version, and resumes incomplete bodies."""
 
     @property
     def info(self) -> ObjectInfo:
-        """The object's properties; `size` is the whole object's, also for a range."""
+        """The object's properties; `size` is the size of the whole object, also for a range."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the bytes in chunks of at most the chunk size."""
+        """Yield the bytes in chunks of at most the chunk size."""
 
 
 class Upload(Protocol):
-    """An open multipart upload, as `start_upload` and `adopt_upload` give it.
+    """An open multipart upload, as `start_upload` and `adopt_upload` return it.
 
-    Any number of processes may put parts of one upload at once: they call `adopt_upload` with its `key` and
-    `upload_id`. Its parts are stored, and billed, until it is committed or aborted.
+    Several processes can put parts of one upload at the same time: each of them calls `adopt_upload` with the upload's
+    `key` and `upload_id`. The parts are stored, and billed, until the upload is committed or aborted.
 
-    `async with` aborts the upload if the block ends with an error or is cancelled. Otherwise the upload stays open:
-    nothing is published without `commit`, and another process can continue it.
+    `async with` aborts the upload if the block ends with an error or is cancelled. Otherwise the upload stays open, so
+    that another process can continue it. Nothing is published without `commit`.
     """
 
     @property
     def key(self) -> str:
-        """The object that the upload makes."""
+        """The key of the object that the upload makes."""
 
     @property
     def upload_id(self) -> str:
         """The provider's id of the upload; with the key, another process can continue the upload."""
 
     async def __aenter__(self) -> Self:
-        """Give the upload."""
+        """Return the upload."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -63,12 +63,13 @@ class Upload(Protocol):
         """Abort the upload if the block ends with an error or a cancellation; else leave it open."""
 
     async def put_part(self, number: int, data: bytes | bytearray | memoryview) -> Part:
-        """Store one part; parts may be put in any order, and a part replaces an earlier one of the same number.
+        """Store one part; parts may be put in any order, and a part replaces an earlier part of the same number.
 
         Args:
-            number: 1 to `capabilities.max_parts`; the object has its parts in order of their numbers, gaps are fine.
+            number: 1 to `capabilities.max_parts`. The object has its parts in order of their numbers; numbers may be
+                left out.
             data: From `capabilities.min_part_size` to `max_part_size` bytes; the last part may have fewer. If
-                `capabilities.equal_part_sizes`, all parts but the last have equal length.
+                `capabilities.equal_part_sizes`, all parts but the last must have equal length.
 
         Raises:
             UploadNotFoundError: The upload was committed or aborted.
@@ -91,12 +92,13 @@ class Upload(Protocol):
     async def commit(self) -> ObjectInfo:
         """Publish the object made of the parts.
 
-        After `start_upload`, the parts are those put with this `Upload`; after `adopt_upload`, all stored parts. So if
-        several processes have put parts, the committing process adopts the upload, even if it has started it. The
-        provider checks the conditions given to `start_upload` now; an adopted upload has no conditions.
+        After `start_upload`, the object is made of the parts put with this `Upload`; after `adopt_upload`, it is made
+        of all stored parts. So if several processes have put parts, the process that commits must call `adopt_upload`,
+        even if the same process called `start_upload`. The provider checks the conditions given to `start_upload` at
+        the commit; an adopted upload has no conditions.
 
-        After `adopt_upload` the returned `metadata` is empty, because an adopted upload does not know what
-        `start_upload` was given. The object has it: use `head` to see it.
+        After `adopt_upload`, the returned `metadata` is empty, because an adopted upload does not know the metadata
+        given to `start_upload`. The stored object has this metadata: use `head` to read it.
 
         Raises:
             UploadNotFoundError: The upload was committed or aborted.
@@ -105,12 +107,12 @@ class Upload(Protocol):
             PreconditionFailedError: `if_match` does not hold.
             TransientError: The provider did not answer; if the object may have been written, a note says so.
 
-        Cost: 1 request and 1 HEAD; adopted: 1 request, 1 for each 1,000 parts, and 1 more.
+        Cost: 1 request and 1 HEAD; after `adopt_upload`: 1 request, 1 for each 1,000 parts, and 1 more.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
 
     async def abort(self) -> None:
-        """Delete the upload and its parts; succeeds if the upload does not exist any more.
+        """Delete the upload and its parts; it is not an error if the upload no longer exists.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
@@ -119,7 +121,7 @@ class Upload(Protocol):
 
 @runtime_checkable
 class IStorageProvider(ObjectRequests, Protocol):
-    """A bucket, a directory or a memory: the nine classic methods, and methods for bytes, ranges and listings."""
+    """The interface of every provider: methods for local files, objects, bytes, ranges, uploads and listings."""
 
     async def upload(
         self, local_path: StrPath, remote_path: str, metadata: Mapping[str, str] | None = None
@@ -130,16 +132,16 @@ class IStorageProvider(ObjectRequests, Protocol):
         """Download an object of any size to a local file: in parallel ranges, atomic, verified."""
 
     async def list_files(self, prefix: str | None = None) -> list[str]:
-        """Give every key that begins with the literal prefix, in UTF-8 binary order."""
+        """Return every key that begins with the literal prefix, in UTF-8 binary order."""
 
     async def exists(self, remote_path: str) -> bool:
-        """Tell whether there is such an object."""
+        """Return whether there is such an object."""
 
     async def get_file_size(self, remote_path: str) -> int:
-        """Give the object's length in bytes."""
+        """Return the object's length in bytes."""
 
     async def get_metadata(self, remote_path: str) -> dict[str, Any]:
-        """Give size, etag, last_modified, content_type, storage_class, version_id and user metadata.
+        """Return size, etag, last_modified, content_type, storage_class, version_id and user metadata.
 
         For the other headers use `head`.
         """
@@ -152,17 +154,17 @@ class IStorageProvider(ObjectRequests, Protocol):
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> bytes:
-        """Give the whole object."""
+        """Return the bytes of the whole object."""
 
     async def get_range(
         self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> bytes:
-        """Give the bytes `[start, end)`; fewer if the object ends before `end`."""
+        """Return the bytes `[start, end)`; fewer if the object ends before `end`."""
 
     async def get_ranges(
         self, key: str, ranges: Iterable[tuple[int, int]], *, coalesce: int = ..., if_match: str | None = None
     ) -> list[bytes]:
-        """Give several ranges of one version; ranges at most `coalesce` bytes apart share a request."""
+        """Return several ranges of one version; ranges at most `coalesce` bytes apart share a request."""
 
     def stream(
         self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = ...
@@ -205,10 +207,10 @@ class IStorageProvider(ObjectRequests, Protocol):
         """Iterate over the versions and delete markers of the objects whose keys begin with the literal prefix."""
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
-        """Remove any number of objects, and give the outcome of each."""
+        """Remove any number of objects, and return the outcome of each."""
 
     def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-        """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the answers arrive."""
+        """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the responses arrive."""
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy an object of any size within the bucket, on the server."""

@@ -1,4 +1,4 @@
-"""The entries of the S3 family that go with requests as headers: who pays, whose bucket it is, encryption."""
+"""The configuration entries that S3-compatible providers send as headers: payer, owner of the bucket, encryption."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ _ACCOUNT_DIGITS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3RequestEntries(ProviderConfig):
-    """What the configuration of an S3-compatible provider adds to its requests.
+    """The configuration entries that an S3-compatible provider sends with its requests.
 
     Attributes:
-        request_payer: Say with every request that whoever asks pays for it, as buckets of "requester pays" want it.
-        expected_bucket_owner: The 12 digits of the account that must own the bucket, else every request is refused.
-        server_side_encryption: Have objects encrypted: `"AES256"` (a key of S3's) or `"aws:kms"` (a key of AWS KMS).
-            `None`: as the bucket does by default.
-        kms_key_id: With `"aws:kms"`, the key's id, ARN or alias; `None`: AWS's own key for S3.
+        request_payer: State in every request that its sender pays for it; "requester pays" buckets require this.
+        expected_bucket_owner: The account (12 digits) that must own the bucket, else the server refuses all requests.
+        server_side_encryption: How the server encrypts new objects: `"AES256"` (with a key that S3 manages) or
+            `"aws:kms"` (with a key of AWS KMS). `None`: the bucket's default.
+        kms_key_id: With `"aws:kms"`: the key's id, ARN or alias; `None`: AWS's own key for S3.
         bucket_key: With `"aws:kms"`: use a key of the bucket, which saves requests to KMS.
-        sse_customer_key: 32 bytes, or their base64: objects are encrypted with them (SSE-C), and every request for an
-            object's bytes or facts carries them, so that other objects cannot be read. Whoever loses the key loses the
-            objects. A configuration that holds it cannot be pickled.
+        sse_customer_key: Your own key of 32 bytes, or its base64. The server encrypts new objects with this key
+            (SSE-C). Every request for an object's bytes or properties contains the key, so objects that were not
+            encrypted with this key cannot be read. If you lose the key, you lose the objects. A configuration with a
+            key cannot be pickled.
     """
 
     request_payer: bool = False
@@ -39,10 +40,10 @@ class S3RequestEntries(ProviderConfig):
     sse_customer_key: str | bytes | None = field(default=None, repr=False)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Pickle, unless there is a key that whoever reads the pickle could take.
+        """Pickle the configuration, unless it has a customer key, which every reader of the pickle could see.
 
         Raises:
-            UnsupportedError: There is a `sse_customer_key`.
+            UnsupportedError: The configuration has an `sse_customer_key`.
         """
         if self.sse_customer_key is not None:
             message = (
@@ -74,7 +75,7 @@ class S3RequestEntries(ProviderConfig):
                 raise wrong_entry(self.provider, name, "is for server_side_encryption='aws:kms'; give that as well")
         if self.sse_customer_key is None:
             return
-        if not self._is_customer_key():  # neither it nor what is wrong with it is shown
+        if not self._is_customer_key():  # the message does not show the key
             raise wrong_entry(self.provider, "sse_customer_key", "must be 32 bytes, or a str that is their base64")
         if self.server_side_encryption is not None:
             problem = "server_side_encryption is given too; leave one of them out"

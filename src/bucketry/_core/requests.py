@@ -1,7 +1,7 @@
 """The methods of a provider that make one request each.
 
-`RequiredRequests` are the methods that a new provider implements. The other methods have defaults, see
-`_core.optional`. `ObjectRequests` has all of them; transfer code uses no other methods of a provider.
+`RequiredRequests` has the methods that every provider implements. The optional methods have defaults, see
+`_core.optional`. `ObjectRequests` has both; transfer code calls no other methods of a provider.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol, Self
 
 from bucketry._core.names import Names
 from bucketry._core.optional import (
+    CopiesBetweenBuckets,
     CopiesObjects,
     DeletesBatches,
     FetchesRanges,
@@ -26,35 +27,35 @@ from bucketry._core.values import Body, ListPage, ObjectInfo
 
 
 class BodyReader(Protocol):
-    """The open body of one answer; read it whole or iterate over it, only once."""
+    """The open body of one response; it can be read one time, either as a whole or by iteration."""
 
     @property
     def info(self) -> ObjectInfo:
-        """The object's properties; `size` is the whole object's, also for a range."""
+        """The object's properties; `size` is the size of the whole object, also for a range."""
 
     @property
     def verified(self) -> str | None:
         """The algorithm of the stored checksum that this body compares with all its bytes, such as `"crc32"`.
 
-        `None`: it compares nothing. The comparison is made before the last byte is given, so the caller need not
-        compute the checksum again.
+        `None`: the body compares no checksum. The comparison is made before the last byte is returned, so the caller
+        need not compute the checksum again.
         """
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; faster for a small body.
+        """Return all the bytes in one piece; for a small body, this is faster than iteration.
 
-        After an `IncompleteBodyError`, iterating gives the bytes that arrived (none, if they are not known), and raises
-        the error again.
+        After an `IncompleteBodyError`, iteration yields the bytes that arrived (or none, if the reader has not kept
+        them), and raises the error again.
 
         Raises:
-            IncompleteBodyError: The body ended or stalled before its length.
+            IncompleteBodyError: The body ended or stalled before all its bytes arrived.
         """
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks.
+        """Yield the bytes in chunks.
 
         Raises:
-            IncompleteBodyError: The body ended or stalled before its length.
+            IncompleteBodyError: The body ended or stalled before all its bytes arrived.
         """
 
 
@@ -65,10 +66,10 @@ class Connects(Protocol):
         """Check that bucket (or directory) and credentials work."""
 
     async def disconnect(self) -> None:
-        """Close what the provider itself opened; a shared pool stays open."""
+        """Close the connections that the provider itself has opened; a shared pool stays open."""
 
     async def __aenter__(self) -> Self:
-        """Connect."""
+        """Connect, and return the provider."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -77,14 +78,14 @@ class Connects(Protocol):
 
 
 class ReadsObjects(Protocol):
-    """One request each: the properties and the bytes of an object."""
+    """Methods that read the properties or the bytes of an object, each with one request."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        """Give the object's properties.
+        """Return the object's properties.
 
         Args:
             key: The object.
-            version_id: The version; `None`: the current one. Given only if `capabilities.versions`.
+            version_id: The version; `None`: the current version. Only for providers with `capabilities.versions`.
 
         Raises:
             NotFoundError: There is no such object.
@@ -98,7 +99,7 @@ class ReadsObjects(Protocol):
 
         Raises:
             NotFoundError: There is no such object.
-            PreconditionFailedError: A condition does not hold; the answer's etag is compared as well.
+            PreconditionFailedError: A condition does not hold; the etag of the response is compared, too.
             InvalidRangeError: The range begins at or beyond the object's end.
 
         Cost: 1 request, the range's bytes down; about 1 MiB of memory.
@@ -107,15 +108,15 @@ class ReadsObjects(Protocol):
 
 
 class WritesObjects(Protocol):
-    """One request each: store a whole object, atomically."""
+    """The method that stores a whole object, atomically, with one request."""
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
-        """Store the object in one request: visible whole or not at all.
+        """Store the object in one request; the object becomes visible whole or not at all.
 
         Raises:
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The vendor's row does not say that the condition is enforced; nothing was sent.
+            UnsupportedError: The vendor is not known to enforce the condition; nothing was sent.
 
         Cost: 1 request, the body's bytes up; the body is in memory while it is sent.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
@@ -123,7 +124,7 @@ class WritesObjects(Protocol):
 
 
 class ListsObjects(Protocol):
-    """One request each: a page of keys."""
+    """The method that lists keys, one page with one request."""
 
     async def list_page(
         self,
@@ -133,12 +134,12 @@ class ListsObjects(Protocol):
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """Give up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
+        """Return up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
 
         Args:
             prefix: Literal; `"bus"` matches `"bush/a"`.
-            delimiter: Such as `"/"`: all keys below the same "directory" are given as one `CommonPrefix`.
-            start_after: Only give keys that sort after this one.
+            delimiter: Such as `"/"`: all keys below the same "directory" are returned as one `CommonPrefix`.
+            start_after: Only return keys that sort after this key.
             token: `next_token` of the previous page.
 
         Cost: 1 request.
@@ -147,16 +148,17 @@ class ListsObjects(Protocol):
 
 
 class DeletesObjects(Protocol):
-    """One request each: remove an object."""
+    """The method that removes an object, with one request."""
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        """Remove the object; succeeds if there is no object.
+        """Remove the object; it is not an error if there is no object.
 
         If the vendor keeps versions, deleting without a `version_id` may hide the object and keep its bytes.
 
         Args:
             remote_path: The object's key.
-            version_id: Remove this version for good; `None`: the object. Given only if `capabilities.versions`.
+            version_id: The version to remove permanently; `None`: remove the object. Only for providers with
+                `capabilities.versions`.
 
         Cost: 1 request.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
@@ -176,13 +178,14 @@ class ObjectRequests(
     FetchesRanges,
     DeletesBatches,
     CopiesObjects,
+    CopiesBetweenBuckets,
     UploadsParts,
     Presigns,
     KeepsVersions,
     KeepsTags,
     Protocol,
 ):
-    """All methods of a provider that make one request; transfer code uses no other methods of it.
+    """All methods of a provider that make one request; transfer code calls no other methods of a provider.
 
     `StorageProvider` has a default for each method that is not in `RequiredRequests`. A provider's `capabilities` show
     which optional methods it implements.

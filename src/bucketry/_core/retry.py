@@ -1,4 +1,4 @@
-"""Decides whether a failed request is retried, and after how long; it does not wait itself."""
+"""Decides whether a failed request is retried, and after which delay; the caller waits."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from typing import Protocol
 from bucketry._core.units import KiB
 from bucketry.errors import RequestTimeoutError, StorageError, ThrottledError, UnreachableError
 
-FIRST_DELAY = 0.1  # a short fault of a load balancer is over by then
-MAX_DELAY = 5.0  # so ten attempts at a server that always fails end after 13 s, on average
-MAX_ATTEMPTS = 10  # if each answer fails one time in four, one call in a million fails
-MAX_SILENT = 5  # attempts at a server that cannot be reached or does not answer: each of them takes long
-MAX_RETRY_AFTER = 60.0  # a vendor that asks for more is out of service: raise the error instead of waiting
-GOOD_PROGRESS = 64 * KiB  # a slow line receives as much in a second or two
+FIRST_DELAY = 0.1  # a short fault of a load balancer is usually over after this time
+MAX_DELAY = 5.0  # with this limit, ten attempts at a server that always fails take 13 s, on average
+MAX_ATTEMPTS = 10  # if one request in four fails, ten attempts fail for one call in a million
+MAX_SILENT = 5  # fewer attempts at a server that cannot be reached or does not answer, because each takes long
+MAX_RETRY_AFTER = 60.0  # a vendor that asks to wait longer is out of service, so the error is raised without a wait
+GOOD_PROGRESS = 64 * KiB  # a slow connection receives this number of bytes in one or two seconds
 BUDGET = 500  # tokens that retries may spend, as in botocore's standard mode
 COST = 5
 COST_OF_THROTTLING = 10
-GAIN = 5  # for each success: so one failure in four never uses up the budget, for any number of parallel requests
+GAIN = 5  # tokens for each success, so that the budget lasts for ever if only one request in four fails
 ONE_REPEAT = frozenset(
     {
-        # A new signature may solve these.
+        # A request with a new signature may succeed.
         "RequestTimeTooSkewed",
         "ExpiredToken",
-        # The body was damaged during the transfer: nothing was stored.
+        # The body was damaged during the transfer, and nothing was stored.
         "BadDigest",
         "XAmzContentChecksumMismatch",
         "XAmzContentSHA256Mismatch",
     }
 )
-"""Error codes that one immediate retry may solve, even for a write that must not be sent twice."""
+"""Error codes after which a request is retried once, without a delay.
+
+This is safe for every write, because the server has stored nothing.
+"""
 
 
 class RetryEntries(Protocol):
-    """The entries of a configuration about retries."""
+    """The configuration entries about retries."""
 
     @property
     def max_attempts(self) -> int:
@@ -48,7 +51,7 @@ class RetryEntries(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often a request is attempted, and how long the wait before each retry is; the wait has full jitter.
+    """How often a request is attempted, and the delay before each retry: a random time up to a limit ("full jitter").
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
@@ -60,12 +63,12 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, config: RetryEntries) -> RetryPolicy:
-        """Give the policy for a configuration."""
+        """Return the policy for a configuration."""
         first = config.retry_delay
         return cls(max_attempts=config.max_attempts, first_delay=first, max_delay=max(MAX_DELAY, 2 * first))
 
     def delay(self, error: StorageError, attempt: int, repeated: Collection[str | None] = ()) -> float | None:
-        """Give the seconds to wait before the next attempt, or `None` to give up.
+        """Return the seconds to wait before the next attempt; `None`: make no further attempt.
 
         Args:
             error: The error of the last attempt.
@@ -83,13 +86,13 @@ class RetryPolicy:
 
 
 class BodyRetries:
-    """Decides, for one broken body, whether the rest is requested, and after how long.
+    """Decides for an incomplete body whether the missing bytes are requested, and after which delay.
 
-    After good progress the count of attempts begins again. So a long transfer over a bad line continues, but a server
-    that sends only a few bytes each time does not keep it busy for ever.
+    After an attempt that received at least `GOOD_PROGRESS` bytes, the count of attempts begins again. So a long
+    transfer over a bad connection continues, but a transfer that receives only a few bytes in each attempt ends.
 
     Attributes:
-        count: How often the rest was requested.
+        count: How often missing bytes were requested.
     """
 
     __slots__ = ("_attempt", "_policy", "count")
@@ -101,14 +104,14 @@ class BodyRetries:
         self.count = 0
 
     def delay(self, error: StorageError, progress: int) -> float:
-        """Give the seconds to wait before the rest is requested.
+        """Return the seconds to wait before the missing bytes are requested.
 
         Args:
             error: The error that ended the body.
             progress: The bytes received in this attempt.
 
         Raises:
-            StorageError: `error`, if there is to be no further attempt.
+            StorageError: `error` itself, if no further attempt is allowed.
         """
         self._attempt = 1 if progress >= GOOD_PROGRESS else self._attempt + 1
         delay = self._policy.delay(error, self._attempt)
@@ -121,8 +124,8 @@ class BodyRetries:
 class RetryBudget:
     """Limits the retries of all requests to one endpoint, so that an outage does not cause a flood of retries.
 
-    A retry spends tokens. A request that succeeds gets the tokens of its retries back, and adds a few. So retries
-    continue for a server that fails some requests, and stop for a server that fails all.
+    A retry spends tokens. A request that succeeds adds the tokens that its retries have spent, and a few more. So the
+    retries continue if the server fails some requests, and stop if it fails all requests.
     """
 
     def __init__(self, tokens: int = BUDGET) -> None:
@@ -131,7 +134,7 @@ class RetryBudget:
         self._tokens = tokens
 
     def spend(self, error: StorageError) -> int:
-        """Spend the tokens of one retry, and give their number; 0: the budget is used up."""
+        """Spend the tokens of one retry, and return their number; 0: too few tokens are left, so do not retry."""
         cost = COST_OF_THROTTLING if isinstance(error, ThrottledError) else COST
         if cost > self._tokens:
             return 0
@@ -139,5 +142,5 @@ class RetryBudget:
         return cost
 
     def succeed(self, spent: int) -> None:
-        """Return the tokens of a successful request's retries, and add the gain of a success."""
+        """Add the tokens that a successful request has spent on retries, and the gain for its success."""
         self._tokens = min(self._limit, self._tokens + spent + GAIN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
-READ_TIMEOUT = 60.0  # a working server may be idle for so long
+READ_TIMEOUT = 60.0  # a working server may send nothing for this long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +15,8 @@ class Timeouts:
     Attributes:
         connect: From the first packet to the end of the TLS handshake.
         read: The longest time without a byte from or to the server during a request.
-        pool: The longest wait while no connection becomes free and no byte moves on any of them.
-        total: For one request until its answer begins, and again as long for the answer's body.
+        pool: The longest wait while no connection becomes free and no connection moves a byte.
+        total: For one request until its response begins, and as long again for the response's body.
     """
 
     connect: float = CONNECT_TIMEOUT

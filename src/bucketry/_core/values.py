@@ -1,8 +1,8 @@
-"""The frozen values that the package's parts exchange; no behaviour except checks, and no I/O."""
+"""The frozen values that the package's modules exchange; no behaviour except checks, and no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from bucketry.errors import InvalidRangeError, StorageError
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-WRITE_TOKEN = "bucketry-write"  # noqa: S105 - a metadata name: shows which write made an object, see _transfer.one.write
+WRITE_TOKEN = "bucketry-write"  # noqa: S105 - the metadata name of the token that shows which write made an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class ByteRange:
 
     @property
     def size(self) -> int:
-        """How many bytes the range holds."""
+        """The number of bytes in the range."""
         return self.end - self.start
 
 
 class ByteCounter:
-    """The number of a body's bytes sent in the present attempt; the sending thread counts, other threads read."""
+    """Counts the bytes of a body that the current attempt has sent; the sending thread counts, other threads read."""
 
     __slots__ = ("count",)
 
@@ -50,9 +50,9 @@ class FileRange:
     Attributes:
         fd: The open file.
         start: First byte.
-        end: One after the last byte.
-        as_of: `st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` of the file at the beginning. If they differ after
-            the range was read, nothing is published; `None`: not checked.
+        end: The position after the last byte.
+        as_of: `st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` of the file when it was opened. If they differ after
+            the range was read, nothing is published; `None`: they are not checked.
         sent: Counts the bytes as they are sent, if the provider supports it.
     """
 
@@ -64,8 +64,24 @@ class FileRange:
 
     @property
     def size(self) -> int:
-        """How many bytes the range holds."""
+        """The number of bytes in the range."""
         return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSource:
+    """An object in another bucket, as the source of a copy on the server.
+
+    Attributes:
+        server: A value that is equal for two providers if their buckets are on the same server: same endpoint,
+            credentials and options.
+        bucket: The object's bucket.
+        key: The object.
+    """
+
+    server: Hashable
+    bucket: str
+    key: str
 
 
 Body: TypeAlias = bytes | bytearray | memoryview | FileRange
@@ -73,7 +89,7 @@ Body: TypeAlias = bytes | bytearray | memoryview | FileRange
 
 
 def body_size(body: Body) -> int:
-    """Give the number of bytes that `body` sends."""
+    """Return the number of bytes in `body`."""
     if isinstance(body, FileRange):
         return body.size
     return body.nbytes if isinstance(body, memoryview) else len(body)
@@ -86,18 +102,18 @@ class ObjectInfo:
     Attributes:
         key: The object's name.
         size: Length in bytes.
-        etag: Opaque, exactly as sent, with its quotes; empty if the provider sends none.
-        last_modified: Aware, UTC.
+        etag: The etag exactly as the provider sent it, with its quotes; empty if the provider sent none.
+        last_modified: The time of the last write, with the time zone UTC.
         content_type: Media type; `None` if it was not sent (listings do not send it).
-        storage_class: The vendor's name for it; `None`: its default.
+        storage_class: The vendor's name of the storage class; `None`: the vendor's default class.
         version_id: The version that was read or written, if the bucket keeps versions.
         metadata: User metadata with lower-case names; empty in listings.
-        cache_control: How long the object may be cached, as the HTTP header; `None` in listings, like the next three.
+        cache_control: How long the object may be cached, as the HTTP header; `None` in listings, as the next three are.
         content_disposition: Whether a browser shows the object or saves it, and under which name.
-        content_encoding: The encoding of the stored bytes, such as `"gzip"`; reads give the bytes unchanged.
+        content_encoding: The encoding of the stored bytes, such as `"gzip"`; reads return the bytes as stored.
         content_language: The language of the content.
         checksums: Stored checksums of the *whole* object by algorithm (`"crc32"`, `"crc64nvme"`, …), in hex.
-        write_token: Marks the write that made the object; taken out of the metadata, for the transfer code only.
+        write_token: Identifies the write that made the object; moved here from the metadata, for transfer code only.
     """
 
     key: str
@@ -134,7 +150,7 @@ class ObjectInfo:
 
 
 class _Unfrozen:
-    """An object with the memory layout of `ObjectInfo` that is quick to fill."""
+    """A class with the memory layout of `ObjectInfo`; its attributes are set faster, because it is not frozen."""
 
     __slots__ = ObjectInfo.__slots__
 
@@ -175,7 +191,7 @@ def listed_info(
     version_id: str | None = None,
     checksums: Mapping[str, str] = NOTHING,
 ) -> ObjectInfo:
-    """Make an `ObjectInfo` for a listing, in a fifth of the constructor's time: a page has 1,000 of them."""
+    """Return an `ObjectInfo` for a listing; this takes a fifth of the constructor's time (a page has 1,000 objects)."""
     info = _Unfrozen(key, last_modified, etag, size, storage_class, content_type, version_id, checksums)
     info.__class__ = ObjectInfo  # type: ignore[assignment]  # frozen from here on
     return info  # type: ignore[return-value]  # as above
@@ -183,14 +199,14 @@ def listed_info(
 
 @dataclass(frozen=True, slots=True)
 class CommonPrefix:
-    """The entry of a listing with a delimiter that replaces all keys below `prefix`."""
+    """The entry that replaces all keys below `prefix` in a listing with a delimiter."""
 
     prefix: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a listing: entries in UTF-8 binary order, and the token of the next page."""
+    """One page of a listing: entries in UTF-8 binary order, and the token of the next page; `None`: the last page."""
 
     entries: tuple[ObjectInfo | CommonPrefix, ...]
     next_token: str | None = None
@@ -198,17 +214,17 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectVersion:
-    """One version of an object, or a delete marker, as `list_versions` gives it.
+    """One version of an object, or a delete marker, from `list_versions`.
 
     Attributes:
         key: The object's name.
         version_id: The version's id; `"null"` if the object was stored before the bucket kept versions.
         is_latest: Whether a read without `version_id` reads this version.
-        is_delete_marker: Whether it marks the object as deleted; it then has no bytes, etag or storage class.
+        is_delete_marker: Whether the entry is a delete marker, which has no bytes, etag or storage class.
         size: Length in bytes; 0 for a delete marker.
-        etag: Opaque, exactly as sent; empty for a delete marker.
-        last_modified: Aware, UTC.
-        storage_class: The vendor's name for it; `None`: its default.
+        etag: The etag exactly as the provider sent it; empty for a delete marker.
+        last_modified: The time of the write or the deletion, with the time zone UTC.
+        storage_class: The vendor's name of the storage class; `None`: the vendor's default class.
     """
 
     key: str
@@ -223,7 +239,7 @@ class ObjectVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
-    """One page of a listing of versions, and the token of the next page."""
+    """One page of a listing of versions, and the token of the next page; `None`: the last page."""
 
     entries: tuple[ObjectVersion, ...]
     next_token: str | None = None
@@ -246,7 +262,7 @@ class Part:
         part_number: 1 to the vendor's limit (10 000).
         size: Length in bytes.
         etag: Exactly as the vendor sent it.
-        checksum: In hex, by the multipart checksum algorithm of the vendor's row; `None` if the vendor keeps none.
+        checksum: The checksum in hex, by the algorithm `capabilities.multipart_checksum`; `None` if there is none.
     """
 
     part_number: int
@@ -263,7 +279,7 @@ class Progress:
         transferred: Bytes of this key transferred so far.
         total: All bytes of this key; `None` for a stream of unknown length.
         key: The object.
-        increment: Bytes since the last report of this key; negative if some must be transferred again.
+        increment: Bytes since the last report of this key; negative if bytes must be transferred again.
     """
 
     transferred: int
@@ -279,16 +295,16 @@ class TransferResult:
     Attributes:
         key: The object.
         size: Bytes transferred.
-        etag: Of the object read or written.
-        version_id: Of the object, if the bucket keeps versions.
+        etag: The etag of the object that was read or written.
+        version_id: The version of that object, if the bucket keeps versions.
         parts: Number of body requests (1 for a single request, 0 for an empty object).
         retries: The number of resumed bodies, of reads repeated because of a wrong checksum, and of writes whose
             outcome the transfer checked; retries of single requests do not count.
-        resumed_bytes: Bytes that were not transferred because an earlier, interrupted transfer had done it.
+        resumed_bytes: Reserved for transfers that continue an interrupted transfer; always 0 in this version.
         verified: How the bytes were compared: by a checksum such as `"crc32"`, `"crc64nvme"` or `"md5"` (for uploads,
             the provider compared every body with it), by `"sha256"` (the hash was part of each request's signature; a
             server that follows SigV4 checks it, some test servers do not), or by `"length"` only.
-        seconds: Wall-clock duration.
+        seconds: The duration of the transfer.
     """
 
     key: str
@@ -309,7 +325,7 @@ class BatchResult:
     Attributes:
         succeeded: The keys that succeeded.
         failed: The error of each key that failed.
-        results: The result by key, for batches of transfers.
+        results: For a batch of transfers, the result of each key that was transferred.
     """
 
     succeeded: tuple[str, ...] = ()
@@ -317,7 +333,7 @@ class BatchResult:
     results: Mapping[str, TransferResult] = field(default_factory=lambda: NOTHING)
 
     def raise_for_failures(self) -> None:
-        """Raise the first error, with a note that counts the others; do nothing if all keys succeeded."""
+        """Raise the first error, with a note that counts the other errors; do nothing if all keys succeeded."""
         if self.failed:
             first, *others = self.failed.values()
             if others:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from bucketry._core.checks import local_parts
 from bucketry._core.config import TransferConfig
+from bucketry._core.provider import IStorageProvider
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import InvalidRequestError
+from bucketry.errors import ConfigError, InvalidRequestError
 from bucketry.providers.provider import StorageProvider
 
 DATASET_MANIFEST = ".bucketry-dataset.json"
@@ -24,11 +26,14 @@ class Managed:
             both together.
 
     Raises:
-        ConfigError: `transfer.max_concurrency` is more than the provider's connections.
+        ConfigError: `provider` is no provider, or `transfer.max_concurrency` is more than its connections.
     """
 
-    def __init__(self, provider: StorageProvider, *, transfer: TransferConfig | None = None) -> None:
+    def __init__(self, provider: IStorageProvider, *, transfer: TransferConfig | None = None) -> None:
         """Store provider and configuration; no I/O."""
+        if not isinstance(provider, StorageProvider):
+            message = f"{type(self).__name__}: provider must be a StorageProvider, not {type(provider).__name__}"
+            raise ConfigError(message)
         self.provider = provider
         self.transfers = provider.transfer if transfer is None else TransferManager(provider, transfer)
 
@@ -50,3 +55,20 @@ def check_name(kind: str, name: str) -> str:
         )
         raise InvalidRequestError(message)
     return name
+
+
+def check_root(kind: str, root: str) -> str:
+    """Check the prefix of all datasets or models, and return it without a "/" at its end.
+
+    Args:
+        kind: What the prefix is for; for the message.
+        root: Such as `"team/datasets"`.
+
+    Raises:
+        InvalidRequestError: It is empty.
+        UnsafeKeyError: It is not a relative path.
+    """
+    if not isinstance(root, str) or not root.rstrip("/"):
+        message = f"{kind}={root!r}: give a prefix that is not empty, such as {kind!r}"
+        raise InvalidRequestError(message)
+    return "/".join(local_parts(root.removesuffix("/"), kind))

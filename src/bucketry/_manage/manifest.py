@@ -23,7 +23,7 @@ _DIGEST = "sha256"
 
 
 def to_json(entries: Mapping[str, Json]) -> bytes:
-    """Give the manifest of these entries: the same bytes for the same entries, in whatever order they are.
+    """Return the manifest of these entries: the same bytes for the same entries, in whatever order they are.
 
     Args:
         entries: Without `"format"` and `"sha256"`, which are added.
@@ -66,7 +66,7 @@ def from_json(data: bytes, where: str) -> ManifestReader:
 
 
 def format_time(time: datetime) -> str:
-    """Give an aware time as a manifest holds it: ISO 8601, UTC."""
+    """Return an aware time as a manifest holds it: ISO 8601, UTC."""
     return time.astimezone(UTC).isoformat()
 
 
@@ -82,19 +82,19 @@ class ManifestReader:
         self._where = where
 
     def text(self, name: str) -> str:
-        """Give a text."""
+        """Return a text."""
         value = self._entries.get(name)
         return value if isinstance(value, str) else self.refuse(name, "must be a text")
 
     def number(self, name: str) -> int:
-        """Give a whole number of 0 or more."""
+        """Return a whole number of 0 or more."""
         value = self._entries.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             self.refuse(name, "must be a whole number of 0 or more")
         return value
 
     def time(self, name: str) -> datetime:
-        """Give an aware time."""
+        """Return an aware time."""
         try:
             time = datetime.fromisoformat(self.text(name))
         except ValueError:
@@ -104,14 +104,14 @@ class ManifestReader:
         return time.astimezone(UTC)
 
     def texts(self, name: str) -> dict[str, str]:
-        """Give a mapping from texts to texts."""
+        """Return a mapping from texts to texts."""
         value = self._entries.get(name)
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             self.refuse(name, "must map texts to texts")
         return value
 
     def each(self, name: str) -> list[ManifestReader]:
-        """Give a reader for each object in a list."""
+        """Return a reader for each object in a list."""
         value = self._entries.get(name)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.refuse(name, "must be a list of objects")

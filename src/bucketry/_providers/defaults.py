@@ -34,12 +34,13 @@ _MULTIPART = (
 
 @fills_in_facts
 class DefaultRequests(ObjectRequests):
-    """The requests with a default implementation; `_core.optional` refuses the other optional requests."""
+    """The requests with a default implementation. The defaults of the other optional requests only raise an error."""
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """Put a range of the object (`None`: all of it) into an open file, off the event loop.
+        """Write a range of the object, or the whole object, into an open file, in worker threads.
 
-        After an `IncompleteBodyError` the sink's position shows how many bytes arrived; request the rest.
+        After an `IncompleteBodyError` the sink's position shows how many bytes arrived. The caller can request the rest
+        of the range.
 
         Raises:
             NotFoundError: There is no such object.
@@ -53,7 +54,7 @@ class DefaultRequests(ObjectRequests):
         return await fill_sink(self.open_body(key, options), sink)
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Remove several objects and report on each.
+        """Remove several objects, and return the result for each.
 
         Cost: 1 request for each key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -68,7 +69,7 @@ class DefaultRequests(ObjectRequests):
 
 
 def document(kind: type[ObjectRequests]) -> None:
-    """Copy the contract's docstring to each request of the class that has none, so that `help` shows it."""
+    """Copy docstrings of `ObjectRequests` to those requests of the class that have none, so that `help` shows them."""
     for name in REQUESTS:
         request = getattr(kind, name)
         if not request.__doc__:
@@ -76,15 +77,18 @@ def document(kind: type[ObjectRequests]) -> None:
 
 
 def unwritten(kind: type[DefaultRequests]) -> list[str]:
-    """Give the names of the required requests that the class does not implement."""
+    """Return the names of the required requests that the class does not implement."""
     return [name for name in _REQUIRED if getattr(kind, name) is getattr(RequiredRequests, name)]
 
 
 def unkept(kind: type[DefaultRequests], row: Capabilities) -> dict[str, list[str]]:
-    """Give the capabilities that the row promises, each with its requests that the class does not implement."""
+    """Return the capabilities that the row promises and the class lacks, each with the requests that are missing."""
     promises = {
         "multipart": _MULTIPART if row.multipart else (),
         "copy": ("copy_object", *(("copy_part",) if row.multipart else ())) if row.copy else (),
+        "copy_between_buckets": ("copy_source", "copy_object_from", "copy_part_from")
+        if row.copy_between_buckets
+        else (),
         "presign_methods": ("presign",) if row.presign_methods else (),
         "presign_post": ("presign_post",) if row.presign_post else (),
         "max_delete_keys": ("delete_batch",) if row.max_delete_keys > 1 else (),

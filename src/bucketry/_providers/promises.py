@@ -1,4 +1,4 @@
-"""Refuses, before any request of any provider, what its row does not promise: version ids, conditions, tags."""
+"""Adds checks to providers: what a row does not promise (version ids, conditions, tags) is refused before a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucketry.errors import UnsupportedError
 
 
 def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
-    """Wrap the requests of a provider's class that need a check, so that no provider can forget the check.
+    """Wrap the methods of a provider's class that need a check, so that no provider can forget the check.
 
     Args:
         kind: The provider's class.
@@ -24,7 +24,8 @@ def keep_promises(kind: type[ObjectRequests], kept: type[Any]) -> None:
     """
     for name, around in _CHECKS.items():
         owner = next(base for base in kind.__mro__ if name in vars(base))
-        # Defaults that `kept` inherits stay unwrapped: `defaults.unwritten` compares methods by identity.
+        # Do not wrap methods that `kept` inherits, because `defaults.unwritten` compares methods with `is`, so a
+        # wrapped method would count as implemented.
         if owner is kind or not (issubclass(owner, kept) or owner in kept.__mro__):
             setattr(kind, name, around(getattr(kind, name)))
 
@@ -145,7 +146,7 @@ def _list_versions_page(method: Callable[..., Awaitable[VersionPage]]) -> Callab
     @wraps(method)
     async def list_versions_page(self: ObjectRequests, prefix: str = "", *, token: str | None = None) -> VersionPage:
         if not self.capabilities.versions:
-            await KeepsVersions.list_versions_page(self, prefix)  # refuses
+            await KeepsVersions.list_versions_page(self, prefix)  # raises `UnsupportedError`
         return await method(self, prefix, token=token)
 
     return list_versions_page
@@ -187,7 +188,7 @@ def _check_tags(provider: ObjectRequests, operation: str, key: str, tags: Mappin
 def _check_options(
     provider: ObjectRequests, operation: str, key: str, options: WriteOptions, *, multipart: bool
 ) -> None:
-    if options.tags and operation != "complete_multipart":  # the tags went with the request that opened the upload
+    if options.tags and operation != "complete_multipart":  # tags were sent when the upload was opened
         _check_tags(provider, operation, key, options.tags)
     with Facts(provider.name, operation, key):
         check_write(options, provider.capabilities, provider.locate(key), multipart=multipart)

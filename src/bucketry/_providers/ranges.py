@@ -1,4 +1,4 @@
-"""Writes a body into an open file: `fetch_range` for providers without a faster one of their own."""
+"""Writes a body into an open file. Providers without a faster way of their own use this for `fetch_range`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bucketry._core.values import ObjectInfo
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import IncompleteBodyError
 
-CHUNK = MiB  # bytes collected before each write: a switch to a worker thread costs about 50 µs
+CHUNK = MiB  # so many bytes are collected before a write, because a switch to a worker thread takes about 50 µs
 
 
 async def fill_sink(opening: AbstractAsyncContextManager[BodyReader], sink: RangeSink) -> ObjectInfo:
-    """Open a body, write it to the sink in worker threads, and give the facts of its object.
+    """Open a body, write it to the sink in worker threads, and return the properties of its object.
 
     If the body breaks, the bytes that arrived are written before the error is raised.
 
@@ -33,7 +33,7 @@ async def fill_sink(opening: AbstractAsyncContextManager[BodyReader], sink: Rang
                         await in_thread(sink.write, pending)
                         pending = bytearray()
         except IncompleteBodyError:
-            await in_thread(sink.write, pending)  # so that the caller need not request them again
+            await in_thread(sink.write, pending)  # so that the caller need not request these bytes again
             raise
         await in_thread(sink.write, pending)
         return body.info

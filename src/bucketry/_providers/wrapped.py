@@ -1,4 +1,4 @@
-"""A provider that sends its requests to another provider: with a prefix, or with code around each request."""
+"""A provider that sends its requests to another provider, with a prefix or with code around each request."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bucketry._core.values import (
     ListPage,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
 )
@@ -32,11 +33,11 @@ T = TypeVar("T")
 
 @fills_in_facts
 class WrappedRequests(ObjectRequests):
-    """Sends each request to another provider: adds `prefix` to its keys, and removes it from keys in the result.
+    """Sends each request to another provider; adds `prefix` to the request's keys, and removes it from the result's.
 
     Args:
         inner: The provider that makes the requests.
-        prefix: Put before every key, unchanged; if it is empty, the keys stay the same.
+        prefix: The text that is put before every key; if it is empty, the keys stay the same.
     """
 
     def __init__(self, inner: ObjectRequests, prefix: str = "") -> None:
@@ -46,7 +47,7 @@ class WrappedRequests(ObjectRequests):
         self._named = _BareKeys(prefix)
 
     async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Make one request; the place for a subclass to do something before or after it."""
+        """Make one request. A subclass can override this method to do something before or after the request."""
         del operation
         return await request()
 
@@ -62,12 +63,12 @@ class WrappedRequests(ObjectRequests):
 
     @property
     def max_connections(self) -> int | None:
-        """The wrapped provider's limit on connections; `None`: it has no limit, or does not state one."""
+        """The wrapped provider's limit on connections; `None`: it has no limit, or does not state the limit."""
         connections: int | None = getattr(self.inner, "max_connections", None)
         return connections
 
     def locate(self, key: str = "") -> str:
-        """Give the URL of the object, prefix included."""
+        """Return the URL of the object, prefix included."""
         return self.inner.locate(self.prefix + key)
 
     async def _ask(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
@@ -99,7 +100,7 @@ class WrappedRequests(ObjectRequests):
     @asynccontextmanager
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BodyReader]:
         opening = self.inner.open_body(self._full(key), options)
-        async with AsyncExitStack() as stack:  # closes the body also if `around` fails after opening it
+        async with AsyncExitStack() as stack:  # closes the body, also if `around` fails after the body was opened
             body = await self._ask("open_body", lambda: stack.enter_async_context(opening))
             yield _Body(body, self._bare(body.info), self._named)
 
@@ -127,7 +128,7 @@ class WrappedRequests(ObjectRequests):
         entries = (
             self._bare(entry) if isinstance(entry, ObjectInfo) else CommonPrefix(entry.prefix.removeprefix(self.prefix))
             for entry in page.entries
-            if not (isinstance(entry, ObjectInfo) and entry.key == self.prefix)  # a console's mark of a directory
+            if not (isinstance(entry, ObjectInfo) and entry.key == self.prefix)  # a console's "directory"
         )
         return ListPage(tuple(entries), page.next_token) if self.prefix else page
 
@@ -140,7 +141,7 @@ class WrappedRequests(ObjectRequests):
         failed: dict[str, StorageError] = {}
         for key in keys:
             try:
-                full.append(self._full(key))  # before the prefix is added, as it would make a key of an empty one
+                full.append(self._full(key))  # the key is checked alone, because with a prefix an empty key would pass
             except StorageError as error:
                 failed[key] = error
         result = BatchResult()
@@ -175,6 +176,26 @@ class WrappedRequests(ObjectRequests):
         return await self._ask(
             "copy_part",
             lambda: self.inner.copy_part(inside, part_number, full, byte_range, if_match=if_match),
+        )
+
+    def copy_source(self, key: str) -> ObjectSource | None:
+        return self.inner.copy_source(self._full(key))
+
+    async def copy_object_from(
+        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        target = self._full(destination)
+        return self._bare(
+            await self._ask("copy_object_from", lambda: self.inner.copy_object_from(source, target, if_match=if_match))
+        )
+
+    async def copy_part_from(
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        inside = self._upload(upload)
+        return await self._ask(
+            "copy_part_from",
+            lambda: self.inner.copy_part_from(inside, part_number, source, byte_range, if_match=if_match),
         )
 
     async def create_multipart(self, key: str, options: WriteOptions) -> MultipartUpload:
@@ -298,7 +319,7 @@ class _BareKeys:
             self.bare(error)
 
     def bare(self, error: StorageError) -> StorageError:
-        """Remove the prefix from the error's key."""
+        """Remove the prefix from the error's key, and return the error."""
         if error.key is not None:
             error.key = error.key.removeprefix(self._prefix)
         return error

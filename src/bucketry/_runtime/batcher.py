@@ -13,8 +13,8 @@ from bucketry._runtime.finish import until_done
 
 BATCH_SECONDS = 0.005
 """Seconds of work in one batch before a second thread is used. For shorter work, a second busy thread or one call for
-each file costs more than it saves, because the interpreter's lock changes threads at every system call. 2,000 files
-of 16 KiB were read at 2,900 a second with 0.5 ms, at 3,600 with 3 ms, and at 4,200 without any thread. A slow disk
+each file costs more time than it saves, because threads hand over the GIL at every system call. When 2,000 files of
+16 KiB were read, the rate was 2,900 files a second with 0.5 ms, 3,600 with 3 ms, and 4,200 without threads. A slow disk
 still gets parallel requests."""
 
 T = TypeVar("T")
@@ -24,21 +24,21 @@ Args = TypeVarTuple("Args")
 class ThreadBatcher:
     """Runs small file work in worker threads, and measures how long it takes.
 
-    If the work is quick, one thread does all pieces that came while it was busy, because a call for each small file
-    would cost more than the file. If the work is slow, each piece soon gets its own thread.
+    If the work is quick, one thread does all pieces that arrived while it was busy, because calling a thread takes
+    longer than the work on a small file. If the work is slow, each piece soon gets its own thread.
     """
 
     def __init__(self, worth: float = BATCH_SECONDS) -> None:
-        """Begin without a measurement: each piece counts as `worth` seconds of work, and gets its own thread."""
+        """Begin without a measurement; until there is one, each piece counts as `worth` seconds of work."""
         self._worth = worth
         self._waiting: deque[_Piece] = deque()
         self._busy = 0
         self._expected = worth
 
     async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
-        """Run a blocking function in a worker thread; when this method returns or raises, the thread has left it.
+        """Run a blocking function in a worker thread; when this method returns or raises, the function has ended.
 
-        A piece that is cancelled before it has started is not run.
+        If the caller is cancelled before the function has started, the function is not run.
         """
         piece = _Piece(partial(function, *args))
         self._waiting.append(piece)
@@ -56,7 +56,7 @@ class ThreadBatcher:
             del piece  # breaks a reference cycle: error, traceback, this frame, piece, error
 
     def _send(self) -> None:
-        """Give the waiting pieces to a thread if none is at work, or if they are too much for one batch."""
+        """Send the waiting pieces to a thread if no thread is busy, or if the pieces are enough for a full batch."""
         while self._waiting and (not self._busy or len(self._waiting) * self._expected >= self._worth):
             count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]
@@ -79,7 +79,7 @@ class ThreadBatcher:
 
 
 class _Piece:
-    """One call, and the futures of its caller."""
+    """One function call, and the futures for which its caller waits."""
 
     __slots__ = ("call", "done", "error", "result", "thread_done")
 
@@ -88,11 +88,11 @@ class _Piece:
         self.call = call
         self.result: Any = None
         self.error: BaseException | None = None
-        self.done: asyncio.Future[Any] = loop.create_future()  # a cancellation of the caller cancels this one,
-        self.thread_done: asyncio.Future[None] = loop.create_future()  # but never this one
+        self.done: asyncio.Future[Any] = loop.create_future()  # cancelled if the caller is cancelled
+        self.thread_done: asyncio.Future[None] = loop.create_future()  # never cancelled
 
     def set_outcome(self) -> None:
-        """Give the caller the result or the error."""
+        """Pass the result or the error to the caller."""
         self.thread_done.set_result(None)
         if self.done.cancelled():
             return
@@ -103,7 +103,7 @@ class _Piece:
 
 
 def _work(batch: list[_Piece]) -> float:
-    """Do the work in the thread, and give the seconds that it took."""
+    """Make the calls of a batch, in a worker thread, and return the seconds that they took."""
     began = time.perf_counter()
     for piece in batch:
         try:

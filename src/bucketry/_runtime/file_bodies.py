@@ -1,4 +1,4 @@
-"""Reads the range of a file that a request sends. Blocks: for worker threads."""
+"""Reads the range of a file that a request sends. The functions block: call them in a worker thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bucketry.errors import IntegrityError
 
 
 def read_body(body: Body, where: str) -> bytes:
-    """Give the bytes of a request's body. Blocks where they are in a file: call it in a worker thread.
+    """Return the bytes of a request's body. If the body is in a file, this function blocks: call it in a worker thread.
 
     Args:
         body: Bytes in memory, or a range of an open file. A `bytearray` or `memoryview` is copied, `bytes` are not.
@@ -37,7 +37,7 @@ def read_body(body: Body, where: str) -> bytes:
 
 
 def read_some(body: FileRange, at: int, into: memoryview, where: str) -> int:
-    """Read some of the range's bytes, beginning at `at`, and give their number, at least 1.
+    """Read some of the range's bytes, beginning at `at`, and return their number, at least 1.
 
     Raises:
         IntegrityError: The file ends at `at`.
@@ -53,12 +53,12 @@ def read_some(body: FileRange, at: int, into: memoryview, where: str) -> int:
 
 
 def ended_early(body: FileRange, at: int, where: str) -> IntegrityError:
-    """Give the error for a file that has no byte at `at`."""
+    """Return the error for a file that has no byte at `at`."""
     return IntegrityError(f"{where}: the file ended at byte {at}, {body.end - at} bytes early; nothing was stored")
 
 
 def file_state(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Give values that change with each write to a file; a program can reset `st_mtime_ns`, but not `st_ctime_ns`."""
+    """Return values that change with each write to a file; a program can reset `st_mtime_ns`, but not `st_ctime_ns`."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -14,15 +14,15 @@ from bucketry._core.os_errors import check_path, local_error
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import LocalFileError
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2  # seconds between two attempts; a holder that downloads takes longer than both
+_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2  # seconds between two attempts; short, because a download takes longer
 
 
 class FileLock:
     """`async with FileLock(path):` holds an exclusive lock: one task of one process of this machine at a time.
 
-    The lock ends with the block, or with the process, however it ends: there is no stale lock. A child that was forked
-    inside the block and outlives a killed parent keeps the lock until it ends, too. The file stays, because a process
-    that deleted it would let two others lock two different files. Who waits longest does not come first.
+    The lock ends with the block or with the process, also if the process is killed, so there is no stale lock. A child
+    that was forked inside the block and outlives a killed parent keeps the lock until the child ends. The file stays,
+    because after its deletion two processes could lock two different files. The order of the waiting tasks is random.
 
     Processes on several machines exclude each other only if the file system passes locks on to its server, as NFS does.
 
@@ -30,7 +30,7 @@ class FileLock:
 
     Attributes:
         path: The file.
-        waited: Whether another owner had the lock when it was asked for.
+        waited: Whether another owner had the lock at the first attempt.
     """
 
     def __init__(self, path: str) -> None:
@@ -53,7 +53,7 @@ class FileLock:
         wait = _FIRST_WAIT
         try:
             await in_thread(self._open)
-            # Attempts without blocking: a thread that blocks in the kernel could not be cancelled.
+            # The attempts do not block, because a thread that blocks in the kernel could not be cancelled.
             while not await in_thread(self._attempt):
                 self.waited = True
                 await asyncio.sleep(wait)
@@ -71,7 +71,8 @@ class FileLock:
 
     def _open(self) -> None:
         try:
-            # Writable, because NFS requires it for an exclusive lock. No link: it could lead to a file of another user.
+            # Writable, because NFS requires it for an exclusive lock. Links are refused, because they could lead to a
+            # file of another user.
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as exc:
             raise local_error(exc, self.path, "opening the lock file") from exc
@@ -93,7 +94,7 @@ class FileLock:
             return
         fd, self._fd = self._fd, -1
         try:
-            # Not by closing alone: a forked child may have a copy of the descriptor, which would keep the lock.
+            # Closing is not enough, because a forked child may have a copy of the descriptor, which keeps the lock.
             with suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_UN)
         finally:

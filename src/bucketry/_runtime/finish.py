@@ -14,9 +14,9 @@ T = TypeVar("T")
 async def finish(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the step to its end; a cancellation during the step is raised afterwards.
 
-    The step must be safe to run twice: an event loop that ends cancels all its tasks, the step's own task too, and the
-    step is then run once more. An error of the step is raised, too. If there was also a cancellation, the cancellation
-    is raised with the error as a note.
+    The step must be safe to run twice. An event loop that ends cancels all its tasks, including the step's own task,
+    and this function then runs the step a second time. An error of the step is raised. If there was also a
+    cancellation, the cancellation is raised instead, with the error as a note.
     """
     task = asyncio.get_running_loop().create_task(step())
     cancelled = await until_done(task)
@@ -32,9 +32,9 @@ async def finish(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 async def until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait for a future; give the cancellation that came during the wait, or `None`."""
+    """Wait for a future; return the cancellation that came during the wait, or `None`."""
     cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):  # without it, an anyio scope would repeat the cancellation in each round
+    with anyio.CancelScope(shield=True):  # without a shield, an outer anyio scope would cancel each `wait` below
         while not future.done():
             try:
                 await asyncio.wait([future])

@@ -13,8 +13,8 @@ T = TypeVar("T")
 class LoopLocal(Generic[T]):
     """One `T` for each pair of process and running event loop, made on first use.
 
-    A value from before a fork is kept unchanged in the child: closing it there would close or unregister resources that
-    the parent still uses. The value of a closed loop is dropped.
+    After a fork, the child keeps the parent's values unchanged, because closing them would close or unregister
+    resources that the parent still uses. The value of a closed loop is dropped.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -23,7 +23,7 @@ class LoopLocal(Generic[T]):
         self._values: dict[tuple[int, int], tuple[asyncio.AbstractEventLoop, T]] = {}
 
     def get(self) -> T:
-        """Give the value of this process and the running loop; make it on first use."""
+        """Return the value of this process and the running loop; make it on first use."""
         loop = asyncio.get_running_loop()
         slot = (os.getpid(), id(loop))
         held = self._values.get(slot)
@@ -33,12 +33,12 @@ class LoopLocal(Generic[T]):
         return held[1]
 
     def peek(self) -> T | None:
-        """Give the value of this process and the running loop; `None`: there is none yet."""
+        """Return the value of this process and the running loop; `None`: there is no value yet."""
         held = self._values.get((os.getpid(), id(asyncio.get_running_loop())))
         return held[1] if held else None
 
     def pop(self) -> T | None:
-        """Remove and give the value of this process and the running loop; `None`: there is none."""
+        """Remove and return the value of this process and the running loop; `None`: there is no value."""
         held = self._values.pop((os.getpid(), id(asyncio.get_running_loop())), None)
         return held[1] if held else None
 

@@ -14,14 +14,14 @@ Args = TypeVarTuple("Args")
 
 
 async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
-    """Run a blocking function in a worker thread; when this coroutine returns or raises, the thread has left it.
+    """Run a blocking function in a worker thread; when this coroutine returns or raises, the function has ended.
 
     A cancellation is raised only after the function has ended, because until then it may use descriptors and buffers
-    that the caller is about to close. `asyncio.to_thread` does not wait for it.
+    that the caller is about to close. `asyncio.to_thread` does not wait for the function.
 
     Args:
         function: Called in a thread of the event loop's executor.
-        *args: Its arguments.
+        *args: The arguments of `function`.
 
     Returns:
         What the function returns.
@@ -31,7 +31,7 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
 
     Cost: about 50 µs for the switch to the thread and back.
     """
-    # A future of the executor, not a task: the end of the loop would cancel a task.
+    # Wait for a future of the executor, not for a task, because an event loop that ends cancels its tasks.
     future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
     cancelled = await until_done(future)
     if cancelled is not None:
@@ -41,10 +41,10 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
 
 
 async def in_steps(steps: Generator[None, None, T]) -> T:
-    """Run a generator in worker threads, one step from `yield` to `yield` at a time, and give its return value.
+    """Run a generator in worker threads, one step from `yield` to `yield` at a time, and return its return value.
 
-    It can be cancelled at each `yield`. The generator is then closed in a thread, so that its `finally` clauses have
-    run before the cancellation is raised.
+    The caller can be cancelled at each `yield`. The generator is then closed in a thread, and its `finally` clauses
+    have run before the cancellation is raised.
     """
     try:
         while (ended := await in_thread(_step, steps)) is None:

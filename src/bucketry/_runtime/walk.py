@@ -1,4 +1,4 @@
-"""Walks over a directory tree: gives its regular files in the order of their keys, beginning at any key.
+"""Walks over a directory tree: yields its regular files in the order of their keys, beginning at any key.
 
 Blocks: run a walk in a worker thread. This module does not know what the files are used for.
 """
@@ -22,9 +22,9 @@ from bucketry.errors import (
     LocalNotADirectoryError,
 )
 
-_WORTH_KEEPING = 2_000  # names: fewer are read and sorted in about the time of the rest of a page
-_KEPT = 4  # directories: the deepest ones of a walk
-_SETTLED = 1_000_000_000  # ns: two changes in the same tick of a coarse clock give the same mtime
+_WORTH_KEEPING = 2_000  # names; reading and sorting fewer takes about as long as the rest of a page of a listing
+_KEPT = 4  # directories in the cache; the one that was added first is dropped
+_SETTLED = 1_000_000_000  # ns of age, because two changes within one tick of a coarse clock give the same mtime
 
 _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
@@ -33,10 +33,10 @@ class FoundFile(NamedTuple):
     """A regular file, or a symbolic link to one.
 
     Attributes:
-        key: Its path relative to the walked directory, with "/" between the names.
-        path: Its path for the operating system.
-        status: Its status from the operating system; for a link, the status of the target.
-        is_link: Whether it is a symbolic link.
+        key: The file's path relative to the walked directory, with "/" between the names.
+        path: The file's path for the operating system.
+        status: The file's status from the operating system; for a link, the status of the target.
+        is_link: Whether the entry is a symbolic link.
     """
 
     key: str
@@ -46,12 +46,12 @@ class FoundFile(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The file's length in bytes."""
         return self.status.st_size
 
     @property
     def mtime(self) -> int:
-        """The time of its last change, in nanoseconds since 1970."""
+        """The time of the file's last change, in nanoseconds since 1970."""
         return self.status.st_mtime_ns
 
 
@@ -59,10 +59,10 @@ class Unusable(NamedTuple):
     """An entry that is neither a regular file nor a readable directory.
 
     Attributes:
-        key: As for a file; a directory's key ends in "/", and that of the walked directory is empty. Lone surrogates
-            replace bytes that are not UTF-8.
-        path: Its path for the operating system.
-        error: Why it cannot be used: `InvalidKeyError` for a name that is not UTF-8, else a `LocalFileError`.
+        key: The entry's path relative to the walked directory, with "/" at the end for a directory; empty for the
+            walked directory itself. Lone surrogates replace bytes that are not UTF-8.
+        path: The entry's path for the operating system.
+        error: Why the entry cannot be used: `InvalidKeyError` for a name that is not UTF-8, else a `LocalFileError`.
     """
 
     key: str
@@ -74,11 +74,11 @@ class Walk:
     """The regular files below a directory, in the UTF-8 binary order of their relative paths.
 
     `a!` comes before `a/1`, and `a/1` before `b`. Links to files are followed, links to directories are not.
-    Entries that cannot be used are given, too, in the same order and with their error: links to directories, broken
+    Entries that cannot be used are yielded, too, in the same order and with their error: links to directories, broken
     links, sockets, pipes, devices, unreadable directories, and files and directories whose names are not UTF-8.
 
-    The walk reads a directory only when it reaches it, and only if it may contain a requested key. It keeps only the
-    names in the directories between the root and the current file.
+    The walk reads a directory only when it reaches this directory, and only if the directory may contain a requested
+    key. It keeps only the names in the directories between the root and the current file.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Walk:
 
         Args:
             root: The directory. It may be a symbolic link.
-            prefix: Literal: only keys that begin with it.
-            after: Only keys that sort after it.
-            leave_out: Tells for each key whether it is skipped without an error. The key of a directory ends in "/";
-                everything below a skipped directory is skipped, too.
+            prefix: Literal: only keys that begin with this text.
+            after: Only keys that sort after this text.
+            leave_out: Returns whether a key is skipped without an error. The key of a directory ends in "/"; everything
+                below a skipped directory is skipped, too.
             cache: Keeps the names of large directories for the next walk.
 
         Raises:
@@ -118,11 +118,11 @@ class Walk:
         self._found = self._below(top) if self._leads_to_a_directory(top) else iter(())
 
     def __iter__(self) -> Self:
-        """Return itself: it can be iterated once."""
+        """Return the walk itself, which can be iterated one time."""
         return self
 
     def __next__(self) -> FoundFile | Unusable:
-        """Give the next file, or the next one that cannot be used."""
+        """Return the next file, or the next entry that cannot be used."""
         return next(self._found)
 
     def skip(self, prefix: str) -> None:
@@ -130,7 +130,7 @@ class Walk:
         self._skip = prefix
 
     def _leads_to_a_directory(self, top: str) -> bool:
-        """Tell whether a walk from the base would come to the directory `top`."""
+        """Return whether a walk from the root would reach the directory `top`."""
         key = ""
         for name in top.split("/")[:-1]:
             key = f"{key}{name}/"
@@ -146,7 +146,7 @@ class Walk:
         return True
 
     def _below(self, top: str) -> Iterator[FoundFile | Unusable]:
-        """Give the entries below the directory whose keys begin with `top`."""
+        """Yield the entries of the directory `top` and of all directories below it."""
         open_directories: list[Iterator[str]] = []
         try:
             open_directories.append(self._open(top))
@@ -169,7 +169,7 @@ class Walk:
                 open_directories.pop()
 
     def _open(self, top: str) -> Iterator[str]:
-        """Read a directory; give its requested keys: files, and directories that may contain some."""
+        """Read a directory; return its requested keys: files, and directories that may contain requested files."""
         names = self._names(self._base + top)
         return self._candidates(top, names)
 
@@ -187,16 +187,16 @@ class Walk:
                 yield key
 
     def _first(self, top: str, names: list[str]) -> int:
-        """Give the index of the first name that `after` and `prefix` do not exclude."""
+        """Return the index of the first name that `after` and `prefix` do not exclude."""
         first = 0
         for bound in (self._after, self._prefix):
             if bound.startswith(top):
-                # A directory sorts by its name and a slash: "a/" and all below it come after "a" and "a!".
+                # A directory sorts by its name and a slash: "a/" and all keys below it come after "a" and "a!".
                 first = max(first, bisect_left(names, bound[len(top) :].partition("/")[0]))
         return first
 
     def _entry_for(self, key: str) -> FoundFile | Unusable:
-        """Give the file, or the error, for a name that is not a directory."""
+        """Return the file, or the error, for a key that is not a directory."""
         path = self._base + key
         try:
             status = os.lstat(path)
@@ -223,9 +223,9 @@ class _Listed:
 
 
 class NameCache:
-    """The sorted names of the large directories that were read last, valid while those directories do not change.
+    """The sorted names of the large directories that were read last, valid while the directories do not change.
 
-    Without it, each page of a directory with a million files would read all names again.
+    Without this cache, each page of a listing of a directory with a million files would read all names again.
     """
 
     def __init__(self) -> None:
@@ -237,7 +237,7 @@ class NameCache:
         return NameCache, ()
 
     def names(self, path: str) -> list[str]:
-        """Give the same as `read_names`, from memory if the directory has not changed."""
+        """Return the same names as `read_names`, from memory if the directory has not changed."""
         status = os.stat(path)
         identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
         kept = self._kept.get(path)
@@ -254,7 +254,7 @@ class NameCache:
 
 
 def read_names(path: str) -> list[str]:
-    """Give the sorted names in a directory, as in keys: names of directories end in "/". Blocks."""
+    """Return the sorted names in a directory, as in keys: names of directories end in "/". Blocks."""
     with os.scandir(path) as entries:
         names = [f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries]
     names.sort()  # text sorts by code points, in the same order as its UTF-8 bytes

@@ -16,7 +16,7 @@ class Authorities:
     """The file with the certificate authorities to trust.
 
     Attributes:
-        path: Of the file; `None`: the system's authorities.
+        path: The file's path; `None`: the system's authorities.
         set_by: The setting that names the file, for messages.
     """
 
@@ -24,7 +24,7 @@ class Authorities:
     set_by: str
 
     def context(self) -> ssl.SSLContext:
-        """Make a context that trusts these authorities. Blocks.
+        """Return a TLS context that trusts these authorities. Blocks.
 
         Raises:
             WireError: The file cannot be read.
@@ -38,11 +38,11 @@ class Authorities:
 def authorities(
     endpoint: Endpoint, environment: Environment, profile: str | None = None, configured: str | None = None
 ) -> Authorities:
-    """Give the authorities for an endpoint: from the provider's setting, else AWS's variable, else AWS's profile.
+    """Return the authorities for an endpoint: from the provider's setting, else AWS's variable, else AWS's profile.
 
     Args:
-        endpoint: Its `ca_bundle` is the provider's setting.
-        environment: Has AWS's variable.
+        endpoint: The endpoint; its `ca_bundle` is the provider's setting.
+        environment: The environment, for the variable `AWS_CA_BUNDLE`.
         profile: A profile of AWS's configuration file.
         configured: The `ca_bundle` of that profile.
     """

@@ -1,4 +1,4 @@
-"""Translates botocore's exceptions into ours; no other module knows botocore's exceptions."""
+"""Translates exceptions of botocore, aiobotocore and aiohttp into errors of this package."""
 
 from __future__ import annotations
 
@@ -109,17 +109,17 @@ EXCEPTIONS: dict[type[BaseException], type[StorageError]] = {
     boto.ProxyConnectionError: UnreachableError,
     boto.ConnectionClosedError: ConnectionFailedError,
     boto.HTTPClientError: ConnectionFailedError,
-    boto.SSLError: ConfigError,  # an untrusted or wrong certificate stays wrong: a retry does not help
+    boto.SSLError: ConfigError,  # a retry does not help, because a wrong or untrusted certificate stays wrong
     boto.ChecksumError: IntegrityError,
     boto.FlexibleChecksumError: IntegrityError,
-    ResponseParserError: TransientError,  # the answer is not XML: a proxy's page, or an incomplete answer
+    ResponseParserError: TransientError,  # the response is not XML; it is a proxy's page, or it is incomplete
     aiohttp.ClientPayloadError: IncompleteBodyError,
     aiohttp.ClientSSLError: ConfigError,
     aiohttp.ClientError: ConnectionFailedError,
     asyncio.TimeoutError: RequestTimeoutError,
     OSError: ConnectionFailedError,
 }
-"""Our error class for each exception class; the most specific class of an exception is used."""
+"""The error class of this package for each exception class; the most specific class of an exception is used."""
 
 _HINTS: dict[type[BaseException], str] = {
     boto.NoCredentialsError: (
@@ -139,11 +139,11 @@ BORDER = (
     asyncio.TimeoutError,
     OSError,
 )
-"""Everything that a call through aiobotocore can raise, except a cancellation."""
+"""The exceptions that a call through aiobotocore can raise, except a cancellation."""
 
 
 def exception_class(exc: BaseException) -> type[StorageError]:
-    """Give our error class for an exception that is not an answer of the server."""
+    """Return the error class of this package for an exception that does not come from an error response."""
     for kind in type(exc).__mro__:
         if kind in EXCEPTIONS:
             return EXCEPTIONS[kind]
@@ -151,8 +151,9 @@ def exception_class(exc: BaseException) -> type[StorageError]:
 
 
 def description_of(exc: BaseException) -> str:
-    """Describe an exception that is not an answer of the server, with a hint; never shows a signed URL."""
-    # For other exceptions only the class name: messages of the transport may quote a signed URL.
+    """Describe an exception that does not come from an error response, with a hint and without a signed URL."""
+    # Only the text of a `BotoCoreError` or `OSError` is shown, and only without a signature. Any other exception shows
+    # only its class name, because its text may quote a signed URL.
     detail = str(exc) if isinstance(exc, (boto.BotoCoreError, OSError)) and "Signature" not in str(exc) else ""
     hint = next((words for border, words in _HINTS.items() if isinstance(exc, border)), "")
     said = "; ".join(filter(None, (detail, hint)))
@@ -160,7 +161,7 @@ def description_of(exc: BaseException) -> str:
 
 
 def without_quotes(exc: BaseException) -> None:
-    """Remove the fields of an error answer that may quote the request, with its token; botocore's exception has all."""
+    """Remove the fields of an error response that may quote the request, which contains a token."""
     if isinstance(exc, boto.ClientError):
         fields = exc.response.get("Error", {})
         for name in fields.keys() - {"Code", "Message", "Region", "RequestId"}:
@@ -168,13 +169,13 @@ def without_quotes(exc: BaseException) -> None:
 
 
 def refusal_of(exc: BaseException) -> Refusal | None:
-    """Give the error answer that an exception holds; `None`: no answer came."""
+    """Return the error response that an exception contains; `None`: no response came."""
     if not isinstance(exc, boto.ClientError):
         return None
     answer = exc.response
     error, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
     fields = {name: str(value) for name, value in error.items()}
-    if fields.get("Code", "").isdigit():  # if there was no body, botocore puts the status there
+    if fields.get("Code", "").isdigit():  # if the response has no body, botocore stores the status as its code
         del fields["Code"]
     return Refusal(
         status=meta.get("HTTPStatusCode"),

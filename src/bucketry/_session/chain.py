@@ -20,7 +20,7 @@ from bucketry.errors import AuthenticationError
 
 
 class Chain:
-    """The credentials of one session: found once for all callers, and refreshed when they are about to expire."""
+    """The credentials of one session. They are found once for all callers, and refreshed before they expire."""
 
     def __init__(self, session: AioSession) -> None:
         """Store the session; no I/O."""
@@ -28,13 +28,13 @@ class Chain:
         self._found: Any = None
         self._latest: Any = None
         self._credentials = Credentials("", "")
-        self._finding = asyncio.Lock()  # asks a process or a metadata service once, even for many waiting callers
+        self._finding = asyncio.Lock()  # so that many waiting callers ask a process or a metadata service once
 
     async def ask(self) -> Credentials:
-        """Give the credentials.
+        """Return the credentials.
 
         Raises:
-            WireError: There are none, or they cannot be found or refreshed.
+            WireError: There are no credentials, or they cannot be found or refreshed.
         """
         outer = sys.exception()
         try:
@@ -44,7 +44,7 @@ class Chain:
             raise WireError(AuthenticationError, f"AWS gave no credentials: {exc}") from without_frames(exc, outer)
         except BotoCoreError as exc:
             raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
-        if frozen != self._latest:  # static keys come in a new tuple each time
+        if frozen != self._latest:  # compared by value, because static keys come in a new tuple each time
             self._latest, self._credentials = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
         return self._credentials
 
@@ -52,8 +52,9 @@ class Chain:
         if self._found is None:
             async with self._finding:
                 if self._found is None:
-                    # In a thread, because it reads files, and a service model for assumed roles. Afterwards no task
-                    # waits on the found credentials' locks, so these belong to no loop yet: they refresh in this one.
+                    # The search runs in a thread with its own loop, because it reads files, and a service model for
+                    # assumed roles. No task has waited for the locks of the credentials there, so the locks belong to
+                    # no loop yet, and the credentials can be refreshed in this loop.
                     self._found, frozen = await in_own_loop(partial(_find, self._session))
                     return frozen
         return await self._found.get_frozen_credentials()

@@ -1,4 +1,4 @@
-"""aiobotocore's sessions and clients: made in threads, one for each identity. Imported on first use."""
+"""aiobotocore's sessions and clients. This module is imported on first use, because it loads aiobotocore."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
 
 _UNUSUAL_S3 = ("use_accelerate_endpoint", "use_dualstack_endpoint", "payload_signing_enabled", "use_arn_region")
-_NO_FILES = {  # an endpoint with its own credentials, perhaps not AWS, must not depend on AWS settings of this machine
+# AWS settings of this machine must not change an endpoint that has its own credentials and is perhaps not AWS.
+_NO_FILES = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
@@ -49,14 +50,14 @@ class Clients:
     """The open objects of aiobotocore in one event loop: sessions by profile, clients by endpoint and settings.
 
     Args:
-        environment: The variables, except those that botocore reads itself.
+        environment: The variables for connections.
 
     Attributes:
-        users: How many callers use a client now.
+        users: The number of callers that use a client now.
     """
 
     def __init__(self, environment: Environment) -> None:
-        """Open nothing yet."""
+        """Store the environment; nothing is opened yet."""
         keep_secrets()
         self._environment = environment
         self._sessions: dict[tuple[str | None, bool], AioSession] = {}
@@ -69,11 +70,11 @@ class Clients:
 
     @asynccontextmanager
     async def client_for(self, endpoint: Endpoint, clock: Clock) -> AsyncIterator[AioBaseClient]:
-        """Give the client of an endpoint for a `with` block; it signs with the time of `clock`."""
+        """Yield the client of an endpoint for a `with` block; the client signs with the time of `clock`."""
         self.users += 1
         try:
-            # A client's settings cannot be changed. All clients of one endpoint share its slots, so that together
-            # they have no more requests under way than one client.
+            # The settings are part of the identity, because those of a client cannot be changed. All clients of one
+            # endpoint share its slots, so together they have no more requests under way than one client.
             identity = endpoint, endpoint.addressing_style, endpoint.signs_bodies, endpoint.timeouts
             client = self._clients.get(identity)
             if client is None:
@@ -86,7 +87,7 @@ class Clients:
             self.users -= 1
 
     async def facts(self, endpoint: Endpoint) -> SessionFacts:
-        """Give the settings of the AWS configuration that the data plane needs.
+        """Return the settings of the AWS configuration that the data plane needs.
 
         Raises:
             WireError: The configuration cannot be read.
@@ -100,7 +101,7 @@ class Clients:
             raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
 
     async def credentials(self, endpoint: Endpoint) -> Callable[[], Awaitable[Credentials]]:
-        """Give a function that gives the session's credentials and refreshes them before they expire."""
+        """Return a function that returns the session's credentials, and refreshes them before they expire."""
         return self._chain(await self._session(endpoint)).ask
 
     async def close(self) -> None:
@@ -126,7 +127,7 @@ class Clients:
         environment = self._environment
         trusted = authorities(endpoint, environment, facts.profile, facts.ca_bundle)
         if trusted.path is not None:
-            await in_thread(trusted.context)  # aiobotocore would report a missing file as a connection error
+            await in_thread(trusted.context)  # because aiobotocore reports a missing file as a connection error
         proxies = await in_thread(_proxies, endpoint, environment)
         if endpoint.access_key is None and not endpoint.anonymous:
             await self._chain(session).ask()  # otherwise aiobotocore would search for credentials on the event loop
@@ -136,13 +137,14 @@ class Clients:
                 self._loaded.add(id(session))
             made = _create_client(session, endpoint, facts, trusted, proxies, of_process=environment.of_process)
             client: AioBaseClient = await self._stack.enter_async_context(made)
-            # R2 and others never answer `Expect: 100-continue`; on all others it costs a round trip.
+            # `Expect: 100-continue` is not sent, because R2 and some other vendors never answer it, and with all other
+            # vendors it costs a round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
             client.meta.events.register_first("needs-retry.s3", refuse_region_redirects)
             for operation in ("DeleteObjects", "PutObjectTagging"):
                 client.meta.events.register(f"before-call.s3.{operation}", sum_by_md5)
             sign_by(client, clock)
-        keep_secrets()  # for the loggers of modules imported meanwhile
+        keep_secrets()  # again, for the loggers of modules that were imported meanwhile
         return client
 
 
@@ -154,8 +156,8 @@ class SessionFacts:
         usual: Whether requests go to AWS's standard endpoint of the region (no FIPS, dual-stack, acceleration, …).
         fips: Whether requests go to AWS's FIPS endpoints.
         dualstack: Whether requests go to AWS's endpoints for IPv6 and IPv4.
-        profile: The profile in use; `None`: the default one.
-        ca_bundle: Path of the certificate authorities to trust, if one is set.
+        profile: The profile in use; `None`: the default profile.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: not set.
     """
 
     usual: bool
@@ -167,7 +169,7 @@ class SessionFacts:
 
 def _facts(session: AioSession, environment: Environment) -> SessionFacts:
     s3 = session.get_config_variable("s3") or {}
-    file = session.get_scoped_config()  # only the file: `get_config_variable` also reads the process's environment
+    file = session.get_scoped_config()  # the file only; `get_config_variable` also reads the process's environment
     fips = _is_true(file, "use_fips_endpoint") if environment.fips is None else environment.fips
     dualstack = _is_true(file, "use_dualstack_endpoint") if environment.dualstack is None else environment.dualstack
     return SessionFacts(
@@ -187,14 +189,14 @@ def _load_session(profile: str | None, chain: bool) -> AioSession:  # noqa: FBT0
     """Build a session; blocks, because it reads the configuration files.
 
     Args:
-        profile: Of the shared AWS configuration files.
-        chain: Take credentials from the environment and those files; else, without a profile, read neither.
+        profile: A profile of the shared AWS configuration files.
+        chain: Whether to use AWS's credential chain. If not, and without a profile, the files are not read.
     """
     return AioSession(profile=profile) if chain or profile else AioSession(session_vars=_NO_FILES)
 
 
 def _load_service_model(session: AioSession) -> None:
-    """Build a client and drop it: this reads and parses the service model, 60 to 130 ms; a later client takes 3 ms."""
+    """Build a client and drop it, to load the service model. This takes 60 to 130 ms; a later client takes 3 ms."""
 
     async def build() -> None:
         async with session.create_client(
@@ -210,7 +212,7 @@ def _load_service_model(session: AioSession) -> None:
 
 
 def _proxies(endpoint: Endpoint, environment: Environment) -> dict[str, str] | None:
-    """Give the proxies for botocore; `None`: botocore finds those of the process. May block."""
+    """Return the proxies for botocore; `None`: botocore finds the proxies of the process. May block."""
     if endpoint.loopback:
         return {}  # a proxy cannot reach the loopback of this machine
     if environment.of_process:
@@ -229,7 +231,7 @@ def _create_client(
     *,
     of_process: bool,
 ) -> Any:  # noqa: ANN401 - botocore border
-    no = None if of_process else False  # None: botocore reads the process's environment
+    no = None if of_process else False  # with `None`, botocore reads the process's environment
     return session.create_client(
         "s3",
         endpoint_url=endpoint.url,
@@ -237,28 +239,29 @@ def _create_client(
         aws_access_key_id=endpoint.access_key,
         aws_secret_access_key=endpoint.secret_key,
         aws_session_token=endpoint.session_token,
-        verify=trusted.path or (None if of_process else True),  # None: as above
+        verify=trusted.path or (None if of_process else True),  # `None`: as above
         config=AioConfig(
             http_session_cls=Transport,
-            # Without this, botocore presigns with signature version 2 in old regions.
+            # "s3v4" is set, because botocore presigns with signature version 2 in old regions otherwise.
             signature_version=UNSIGNED if endpoint.anonymous else "s3v4",
-            ignore_configured_endpoint_urls=True,  # our own configuration is where endpoints are checked
-            max_pool_connections=0,  # no limit here: the endpoint's slots are the limit, which can be changed
+            ignore_configured_endpoint_urls=True,  # because only bucketry's configuration is checked
+            max_pool_connections=0,  # no limit, because the endpoint's slots limit the requests
             proxies=proxies,
             use_fips_endpoint=facts.fips or no,
             use_dualstack_endpoint=facts.dualstack or no,
             connect_timeout=endpoint.timeouts.connect,
             read_timeout=endpoint.timeouts.read,
-            # Only the provider repeats requests: it knows every vendor's throttling answers.
+            # botocore does not repeat requests, because the provider does, and knows every vendor's throttling codes.
             retries={"total_max_attempts": 1, "mode": "standard"},
-            # Checksums are sent as headers, by the vendor's row: botocore's chunked trailers fail on R2 and others.
+            # The vendor's row decides which checksum is sent, in a header. botocore would send it in a chunked trailer,
+            # which R2 and some other vendors refuse.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connector_args={"keepalive_timeout": KEEP_ALIVE},
             user_agent_extra="bucketry",
             s3={
                 "addressing_style": endpoint.addressing_style,
-                # Over https, TLS protects the body, and so does the checksum header if the server checks it.
+                # With https, bodies are signed only if the row's checksum is sha256, because TLS protects them, too.
                 "payload_signing_enabled": endpoint.signs_bodies or (endpoint.url or "").startswith("http://"),
             },
         ),

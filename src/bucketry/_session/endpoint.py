@@ -11,25 +11,27 @@ from bucketry._core.timeouts import Timeouts
 class Endpoint:
     """One endpoint, and the settings of one provider that uses it.
 
-    Two endpoints are equal if their servers, their certificate authorities and their accounts are the same. Providers
-    with equal endpoints share connections with their limit, credentials, retry budget and clock. The settings, which
-    are the last four attributes, are not compared.
+    Two endpoints are equal if their servers, certificate authorities and accounts are the same. Providers with equal
+    endpoints share connections, the limit on connections, credentials, the retry budget and the clock. The last four
+    attributes are settings of the provider, and are not compared.
 
     Attributes:
-        url: Scheme, host and port; `None`: botocore chooses it for the region (AWS).
+        url: Scheme, host and port; `None`: botocore chooses the URL for the region (AWS).
         region: The region in signatures.
         access_key: The access key's id; `None`: aiobotocore's credential chain.
         secret_key: The secret access key.
-        session_token: Of temporary credentials.
-        profile: Of the shared AWS configuration files.
-        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's.
+        session_token: The token of temporary credentials.
+        profile: A profile of the shared AWS configuration files.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's authorities.
         standard_url: The URL for the data plane's requests; `None`: only botocore can build it.
-        anonymous: Requests are not signed, and no credentials are searched.
-        loopback: The endpoint is on this machine.
+        anonymous: Whether requests are not signed, and no credentials are searched.
+        loopback: Whether the endpoint is on this machine.
         addressing_style: `"path"` or `"virtual"`.
-        signs_bodies: Signatures cover the bodies' hashes, so that the server can check that a body arrived whole.
-        timeouts: Of the provider's requests.
-        max_connections: The largest number of sockets; providers that share them use the largest of their numbers.
+        signs_bodies: Whether signatures cover the bodies' hashes, so that the server can check that a body arrived
+            whole.
+        timeouts: The timeouts of the provider's requests.
+        max_connections: The largest number of sockets. If several providers share the sockets, the largest of their
+            numbers is used.
     """
 
     url: str | None

@@ -1,4 +1,4 @@
-"""The environment variables for connections; they are given to a pool at construction and read only here."""
+"""The environment variables for connections. A pool gets them at construction, and only this module reads them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _READ = frozenset({"AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Environment variables, of this process or given by the user.
+    """Environment variables of this process, or a mapping from the user.
 
     For configuration files, the profile and the credential chain, botocore always reads the process's environment.
 
     Attributes:
-        variables: By name.
-        of_process: Whether the variables are those of this process; then the system's proxy settings are used, too.
+        variables: The values by name.
+        of_process: Whether the variables are those of this process; if so, the system's proxy settings are used, too.
     """
 
     variables: Mapping[str, str] = field(repr=False)  # may contain secrets
@@ -25,12 +25,12 @@ class Environment:
 
     @property
     def read(self) -> dict[str, str]:
-        """Those of the variables that this class reads."""
+        """The subset of `variables` that this class uses."""
         return {name: value for name, value in self.variables.items() if _is_read(name)}
 
     @property
     def ca_bundle(self) -> str | None:
-        """Path of the file with the authorities that AWS's tools trust; `None`: not set."""
+        """Path of the file with the certificate authorities that AWS's tools trust; `None`: not set."""
         return self.variables.get("AWS_CA_BUNDLE") or None
 
     @property
@@ -44,21 +44,22 @@ class Environment:
         return self._is_true("AWS_USE_DUALSTACK_ENDPOINT")
 
     def proxies(self) -> dict[str, str]:
-        """Give the proxy of each scheme, and the hosts without a proxy under `no`; may block to read system settings.
+        """Return the proxy of each scheme, and the hosts without a proxy under the key `no`.
 
-        As in `urllib.request`, lower-case names come first, and an empty variable removes the proxy.
+        It can block, because it may read system settings. As in `urllib.request`, a variable in lower case wins over
+        the same one in upper case, and an empty variable removes the proxy.
         """
         if self.of_process:
             return urllib.request.getproxies()
         named = [(name, value) for name, value in self.variables.items() if name.lower().endswith("_proxy")]
         found = {name[: -len("_proxy")].lower(): value for name, value in named if name != name.lower()}
-        if "REQUEST_METHOD" in self.variables:  # a CGI script: HTTP_PROXY may then come from a request's header
+        if "REQUEST_METHOD" in self.variables:  # in a CGI script, HTTP_PROXY may come from a request's header
             found.pop("http", None)
         found |= {name[: -len("_proxy")]: value for name, value in named if name == name.lower()}
         return {scheme: value for scheme, value in found.items() if value}
 
     def proxy(self, scheme: str, host: str) -> str | None:
-        """Give the proxy for a host; `None`: there is none. May block to read system settings."""
+        """Return the proxy for a host; `None`: there is none. It can block, because it may read system settings."""
         found = self.proxies()
         if self.of_process:
             excepted = urllib.request.proxy_bypass(host)

@@ -1,4 +1,4 @@
-"""Removes other libraries' frames from tracebacks: error reports show locals, and theirs hold signatures."""
+"""Removes other libraries' frames from tracebacks, because error reports show their local variables with signatures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ _OURS = __name__.partition(".")[0]
 
 
 def without_frames(exc: E, outer: BaseException | None = None) -> E:
-    """Cut the tracebacks of an exception, its causes and its contexts after this package's frames; return it.
+    """Remove other libraries' frames from the tracebacks of an exception, its causes and its contexts; return it.
 
     Args:
         exc: The exception of another library.
-        outer: The exception that was handled before, from `sys.exception()`; it belongs to the user and is not changed.
+        outer: The exception that was handled before, from `sys.exception()`. It is not changed, because it belongs to
+            the user.
     """
     waiting: list[BaseException | None] = [exc]
     seen: set[int] = {id(outer)}
@@ -26,9 +27,9 @@ def without_frames(exc: E, outer: BaseException | None = None) -> E:
         one.__traceback__ = _cut(one.__traceback__)
         waiting += [one.__cause__, one.__context__]
         if isinstance(one, UnicodeEncodeError):
-            one.object, one.args = "", ()  # they hold the whole text, which may be a signed request
+            one.object, one.args = "", ()  # these contain the whole text, which may be a signed request
         if type(one).__module__.startswith("botocore.") and hasattr(one, "request"):
-            one.request = None  # it has the headers
+            one.request = None  # because it contains the signed headers
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
     return exc

@@ -1,7 +1,7 @@
 """Removes secrets from the DEBUG logs of botocore and aiobotocore.
 
-Both log every step with its data: the strings to sign, signatures, session tokens, and complete answers of the
-services that give credentials. Loggers belong to the whole process, and so does the filter.
+Both libraries log every step with its data: the strings to sign, signatures, session tokens, and complete responses of
+the services that return credentials. Loggers belong to the whole process, so the filter applies to the whole process.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import re
 import traceback
 
 _LIBRARIES = ("botocore", "aiobotocore")
-_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # they log the text to sign, and whole answers
+_WHOLE = frozenset({"botocore.auth", "botocore.parsers"})  # loggers of the text to sign, and of whole responses
 _LEFT_OUT = "left out by bucketry: it may hold secrets"
 _HIDDEN = "***"
 _NAMES = r"[\w-]*(?:authorization|signature|token|secret|secret_?(?:access_?)?key|customer-?key|assertion)(?:-?\d+)?"
 _SECRET = re.compile(
-    # A pair of a dict, of JSON, of a URL, of a header or of XML.
+    # Matches a name and its value in a dict, JSON, a URL, a header or XML.
     rf"""(?ix) (?P<name> (?<![\w-]) (?:{_NAMES}) (?![\w-]) )
     (?P<between> ['"]? \s* (?: [:=,] | %3d ) \s* b? | [^<>]* > )
     (?P<value> '[^'\n]*' | "[^"\n]*" | (?<=>) [^<\n]+ | (?<![>'"]) [^\s&,;<>'"][^\n&<>'"]* )"""
@@ -24,10 +24,10 @@ _SECRET = re.compile(
 
 
 class _Filter(logging.Filter):
-    """Replaces the secrets in a record, or the whole record."""
+    """Replaces the secrets in a log record, or the whole text of the record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record, and accept it."""
+        """Remove the secrets from the record, and return `True`, so that it is logged."""
         if record.name in _WHOLE:
             record.msg, record.args, record.exc_info = _LEFT_OUT, None, None
             return True
@@ -39,7 +39,7 @@ class _Filter(logging.Filter):
 
 
 def redacted(text: str) -> str:
-    """Give a text in which the values of secret names are replaced."""
+    """Return the text with `***` for each value whose name is that of a secret."""
     return _SECRET.sub(rf"\g<name>\g<between>{_HIDDEN}", text)
 
 
@@ -47,7 +47,7 @@ _FILTER = _Filter()
 
 
 def keep_secrets() -> None:
-    """Filter every logger that the two libraries have made until now; call it again after further imports."""
+    """Filter every logger that botocore and aiobotocore have made until now; call this again after further imports."""
     for name, logger in list(logging.Logger.manager.loggerDict.items()):
         if name.partition(".")[0] in _LIBRARIES and isinstance(logger, logging.Logger):
-            logger.addFilter(_FILTER)  # does nothing if the logger has the filter
+            logger.addFilter(_FILTER)  # does nothing if the logger already has the filter

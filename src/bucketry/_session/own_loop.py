@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 async def in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in an event loop of a worker thread; when this returns or raises, the thread has left it.
+    """Run a coroutine in an event loop of a worker thread; when this returns or raises, that loop has ended.
 
-    A cancellation cancels the coroutine and kills the processes that it has started.
+    A cancellation cancels the coroutine, and kills the processes that the coroutine has started.
     """
     stop: Future[None] = Future()
     running = asyncio.get_running_loop().run_in_executor(None, _run, work, stop)
@@ -27,7 +27,7 @@ async def in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except asyncio.CancelledError:
         stop.set_result(None)
         await until_done(running)
-        running.exception()  # fetched, so that the loop does not report it as lost
+        running.exception()  # read, because asyncio logs an exception that nobody has read
         raise
     return running.result()
 
@@ -38,7 +38,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]], stop: Future[None]) -> T:
 
 async def _stoppable(work: Callable[[], Coroutine[Any, Any, T]], stop: Future[None]) -> T:
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - this is one
+    assert task is not None  # noqa: S101 - this coroutine runs in a task
     loop = asyncio.get_running_loop()
     started: list[tuple[Any, Any]] = []
 

@@ -1,4 +1,4 @@
-"""Shared by providers: connections of the data plane and clients of aiobotocore, by endpoint."""
+"""The pool that providers share: for each endpoint, connections of the data plane and clients of aiobotocore."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 
 class SessionPool:
-    """Connections for any number of providers: one set for each endpoint.
+    """Connections for any number of providers; all providers of one endpoint share its connections.
 
-    Use one pool for a whole application: `async with SessionPool() as pool: …`. Without `async with`, it opens on first
-    use, and is closed when the event loop shuts down if it is still referenced. It can be pickled (configuration only).
-    Open connections belong to one process and one event loop: after a fork, in a spawned process or in another
-    `asyncio.run`, the pool opens new ones by itself.
+    Use one pool for a whole application: `async with SessionPool() as pool: …`. Connections are opened on first use.
+    Without `async with`, a pool that is still referenced is closed when the event loop shuts down. A pool can be
+    pickled; only its configuration is. Open connections belong to one process and one event loop: after a fork, in a
+    spawned process or in another `asyncio.run`, the pool opens new connections by itself.
 
     Args:
         max_connections: The largest number of sockets for each endpoint; `None`: the largest number in the
             configurations of the endpoint's providers. Calls through aiobotocore have a separate, equal limit.
-        environ: `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the variables for proxies
-            are read from it; `None`: this process's environment. For AWS's profile, configuration files and credential
-            chain, botocore always reads the process's environment.
+        environ: The mapping with `AWS_CA_BUNDLE`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` and the
+            variables for proxies; `None`: this process's environment. For AWS's profile, configuration files and
+            credential chain, botocore always reads the process's environment.
     """
 
     def __init__(self, *, max_connections: int | None = None, environ: Mapping[str, str] | None = None) -> None:
-        """Store both; no I/O."""
+        """Store the arguments; no I/O."""
         if max_connections is not None:
             _check_limit("max_connections", max_connections)
         self.max_connections = max_connections
@@ -62,24 +62,27 @@ class SessionPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what is open in this event loop."""
+        """Close all connections of this event loop."""
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections of this event loop, those in use after their request; later calls open new ones."""
+        """Close all connections of this event loop; a connection in use is closed after its request.
+
+        Later calls open new connections.
+        """
         live = self._live.pop()
         if live is not None:
             await live.close()
 
     @asynccontextmanager
     async def client(self, endpoint: Endpoint) -> AsyncIterator[Any]:
-        """Give aiobotocore's client of an endpoint; it stays open at least until the context is left."""
+        """Yield aiobotocore's client of an endpoint; it stays open at least until the context is left."""
         async with self._live.get().client_for(self._limited(endpoint)) as client:
             yield client
 
     @asynccontextmanager
     async def request(self, endpoint: Endpoint) -> AsyncIterator[tuple[Any, Slots]]:
-        """Give aiobotocore's client and the slots for one request; one slot is taken until the context is left.
+        """Yield aiobotocore's client and the endpoint's slots; one slot is taken until the context is left.
 
         Raises:
             WireError: No slot became free, and no byte moved, for `pool_timeout` seconds.
@@ -96,11 +99,11 @@ class SessionPool:
                 slots.give_slot()
 
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
-        """Give the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
+        """Return the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
 
         Args:
             endpoint: The endpoint and the credentials.
-            host: For virtual addressing, the part before the endpoint's host (the bucket); else empty.
+            host: For virtual addressing the bucket, which is put before the endpoint's host; else empty.
 
         Raises:
             WireError: Certificates or configuration files cannot be read.
@@ -112,11 +115,11 @@ class SessionPool:
         return client.at(replace(origin, host=f"{host}.{origin.host}") if host else origin, endpoint.timeouts)
 
     def limit_connections(self, endpoint: Endpoint, limit: int) -> None:
-        """Change the limit of an endpoint's connections, in the running event loop and from now on.
+        """Change the limit of an endpoint's connections in the running event loop.
 
-        Providers that are used later do not change it. With a higher limit, waiting calls continue at once. With a
-        lower limit, requests under way are not interrupted, and surplus idle connections are closed; those of
-        aiobotocore after they were idle for 12 s.
+        Providers that are used later do not change the limit. With a higher limit, waiting calls continue at once. With
+        a lower limit, requests under way are not interrupted. Surplus idle connections are closed: those of the data
+        plane at once, those of aiobotocore when they were idle for 12 s.
 
         Args:
             endpoint: The endpoint of any provider; the limit applies to all providers that share it.
@@ -129,7 +132,7 @@ class SessionPool:
         self._live.get().limit(self._limited(endpoint), limit)
 
     def state(self, endpoint: Endpoint) -> EndpointState:
-        """Give the endpoint's clock and retry budget, which all its users in this process share."""
+        """Return the endpoint's clock and retry budget, which all providers of the endpoint in this process share."""
         return self._states.setdefault(self._limited(endpoint), EndpointState())
 
     def _limited(self, endpoint: Endpoint) -> Endpoint:
@@ -137,11 +140,11 @@ class SessionPool:
 
     @property
     def given_environ(self) -> dict[str, str] | None:
-        """Those of the given variables that are read; `None`: those of the present process are."""
+        """The variables in `environ` that are used; `None`: those of the present process are used."""
         return None if self._environ is None else Environment(self._environ, of_process=False).read
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the configuration only."""
+        """Return the configuration, which is all that is pickled."""
         return {"max_connections": self.max_connections, "environ": self.given_environ}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -149,7 +152,7 @@ class SessionPool:
         self.__init__(**state)  # type: ignore[misc]  # the state is the constructor's arguments
 
     def __repr__(self) -> str:
-        """Show the configuration."""
+        """Return a text with the configuration."""
         return f"SessionPool(max_connections={self.max_connections})"
 
 
@@ -163,7 +166,7 @@ def _check_limit(name: str, limit: object) -> None:
 class _Limit:
     """The limit of an endpoint's connections, and the largest number that a provider asked for.
 
-    `fixed`: the limit was set by `limit_connections`, so providers do not change it.
+    `fixed` is true if `limit_connections` has set the limit. Then providers do not change it.
     """
 
     now: int = 0
@@ -196,7 +199,7 @@ class _LoopState:
                 await self.close()
 
     def slots(self, endpoint: Endpoint) -> Slots:
-        """Give the slots for an endpoint's requests through aiobotocore."""
+        """Return the slots for an endpoint's requests through aiobotocore."""
         limit = self._note_limit(endpoint)
         if endpoint not in self._slots:
             self._slots[endpoint] = Slots(limit)
@@ -214,7 +217,7 @@ class _LoopState:
                 each.resize(limit)
 
     def _note_limit(self, endpoint: Endpoint) -> int:
-        """Store the number of connections that a provider asks for, and give the present limit."""
+        """Store the number of connections that a provider asks for, and return the present limit."""
         limit = self._limits[endpoint]
         if endpoint.max_connections > limit.asked:
             limit.asked = endpoint.max_connections
@@ -223,13 +226,13 @@ class _LoopState:
         return limit.now
 
     async def endpoint_client(self, endpoint: Endpoint) -> EndpointClient | None:
-        """Give the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
+        """Return the data plane's client for an endpoint; `None`: only aiobotocore can reach it."""
         self._note_limit(endpoint)
         if endpoint not in self._endpoints:
             async with self._opening:
                 if endpoint not in self._endpoints:
                     client = await self._open(endpoint)
-                    if self._closing and client is not None:  # closed meanwhile: use it for this request only
+                    if self._closing and client is not None:  # the pool was closed meanwhile
                         client.close()
                     self._endpoints[endpoint] = client
         return self._endpoints[endpoint]
@@ -274,8 +277,8 @@ class _LoopState:
             await anext(self._watch)
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        # asyncio.run (like uvloop and pytest-asyncio) closes every suspended asynchronous generator before it
-        # closes its loop. This `finally` then closes a pool that the user did not close.
+        # This `finally` closes a pool that the user did not close. It runs then, because asyncio.run (like uvloop and
+        # pytest-asyncio) closes every suspended asynchronous generator before it closes its loop.
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Decides whether the data plane may be used: it supports standard S3 endpoints only."""
+"""Decides whether the data plane may be used, because it supports standard S3 endpoints only."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ _OTHER_HOSTS = re.compile(r"(?:.*\.)?s3-(?:accelerate|fips|object-lambda|outpost
 
 
 def is_standard(endpoint: Endpoint, bucket: str) -> bool:
-    """Tell whether the data plane can send requests to this endpoint and bucket; `is_proxied` checks for proxies."""
+    """Return whether the data plane can send requests to this endpoint and bucket, if `is_proxied` is false."""
     host = urlsplit(endpoint.standard_url or "").hostname
     return host is not None and not _OTHER_BUCKETS.fullmatch(bucket) and not _OTHER_HOSTS.fullmatch(host)
 
 
 def is_proxied(endpoint: Endpoint, environment: Environment) -> bool:
-    """Tell whether the environment or the system sets a proxy for the endpoint; may block to read system settings."""
+    """Return whether the environment or the system sets a proxy for the endpoint.
+
+    It can block, because it may read system settings.
+    """
     parts = urlsplit(endpoint.standard_url or "")
     if endpoint.loopback or not parts.hostname:
         return False  # a proxy cannot reach the loopback of this machine

@@ -1,4 +1,4 @@
-"""What the users of an endpoint share in addition to connections."""
+"""The state that the providers of one endpoint share in addition to connections."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """An HTTP session for aiobotocore that follows no redirects and sends no request twice.
 
-By default, aiobotocore lets aiohttp follow redirects to any host, with bodies and security tokens. aiohttp also
-repeats idempotent requests after a lost connection; a repeated create-only PUT then finds the object of its own
-first attempt. For each of the two, a test fails if the hooks here stop working.
+By default, aiobotocore lets aiohttp follow redirects to any host, with bodies and security tokens. aiohttp also repeats
+idempotent requests after a lost connection. A repeated PUT that must only create an object then fails, because its own
+first attempt has created the object. This module prevents both. A test for each fails if the code here stops working.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 
 class Transport(AIOHTTPSession):  # type: ignore[misc]  # untyped library
-    """A session that makes each request once, to the host it is for."""
+    """A session that sends each request once, and only to the host in the request's URL."""
 
     async def _get_session(self, proxy_url: str | None) -> _Direct:
         with fitting():
@@ -46,21 +46,25 @@ class _Direct:
         except ClientResponseError as exc:
             sent = exc.request_info
             exc.request_info = RequestInfo(sent.url, sent.method, CIMultiDictProxy(CIMultiDict()), sent.real_url)
-            exc.args = ()  # request_info and args held the sent headers
+            exc.args = ()  # because request_info and args contain the sent headers
             raise
         _log.debug("%s %s: %d", method, options.get("url"), answer.status)
         return answer
 
 
 def refuse_region_redirects(request_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - a botocore event's arguments
-    """Make botocore's region redirector believe that it has redirected already: the error names the region instead."""
+    """Mark the request as redirected, so that botocore does not redirect it to another region.
+
+    The user gets an error that names the region instead.
+    """
     request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def sum_by_md5(params: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - as above
-    """Send the `Content-MD5` of a body that needs a checksum, not botocore's newer headers: not all vendors know them.
+    """Send the checksum of a body as `Content-MD5`, because not all vendors know botocore's newer checksum headers.
 
-    botocore computes its checksum after this event, if the context contains its algorithm.
+    botocore computes its own checksum after this event only if the context contains an algorithm, so the algorithm is
+    removed.
     """
     body = params["body"]
     digest = md5(body.encode() if isinstance(body, str) else body, usedforsecurity=False).digest()
@@ -75,12 +79,13 @@ _STANDARD_SIGNERS = {
     "s3v4-query": S3SigV4QueryAuth,
     "s3v4-presign-post": S3SigV4PostAuth,
 }
-_OURS = "bucketry-"  # a prefix: under it botocore finds its signers in Python, even if awscrt replaces the usual ones
+# With this prefix, the names stand for botocore's signers in Python, even if awscrt replaces those of the usual names.
+_OURS = "bucketry-"
 AUTH_TYPE_MAPS.update({_OURS + name: signer for name, signer in _STANDARD_SIGNERS.items()})
 
 
 def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore border
-    """Sign a client's requests with the endpoint's clock if that differs from this machine's."""
+    """Make a client sign its requests with the endpoint's clock, if this clock was corrected."""
 
     def choose(signature_version: str, **_: object) -> str | None:
         return _OURS + signature_version if clock.offset and signature_version in _STANDARD_SIGNERS else None
@@ -94,7 +99,7 @@ def sign_by(client: Any, clock: Clock) -> None:  # noqa: ANN401 - botocore borde
 
 
 class _Signing(dict[str, Any]):
-    """A request's context that replaces the time which botocore's signers store in it and sign with."""
+    """A request's context that replaces the time of the signature, which botocore's signers store in the context."""
 
     def __init__(self, context: dict[str, Any], clock: Clock) -> None:
         super().__init__(context)

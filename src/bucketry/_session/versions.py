@@ -1,6 +1,6 @@
-"""The supported versions of aiobotocore; all code for differences between them is here.
+"""The supported versions of aiobotocore, and the code for differences between versions.
 
-This module imports neither aiobotocore nor botocore, so that it can report a version that does not fit.
+This module imports neither aiobotocore nor botocore, so that it can report a version that does not work.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from bucketry._wire.errors import WireError
 from bucketry.errors import UnsupportedError
 
 SUPPORTED = "aiobotocore>=2.25.1,<4"
-"""As in `pyproject.toml`. The newest aioboto3, 15.5, pins the lower bound; both ends are tested."""
+"""The same range as in `pyproject.toml`. The lower bound is the version that the newest aioboto3, 15.5, requires. The
+lowest and the highest version are tested."""
 
 
 @contextmanager
 def fitting() -> Iterator[None]:
-    """Run code that depends on the installed versions; report a version that does not fit.
+    """Run a `with` block that depends on the installed versions, and report a version that does not work.
 
     Raises:
         WireError: An installed version lacks a module, a name or an argument.
@@ -40,7 +41,7 @@ def fitting() -> Iterator[None]:
 
 
 def present(module: ModuleType, *names: str) -> tuple[Any, ...]:
-    """Give the values of those names that the module has; older versions lack some of them."""
+    """Return the values of `names` in the module, without names that the module lacks, as older versions do."""
     return tuple(getattr(module, name) for name in names if hasattr(module, name))
 
 

@@ -16,7 +16,7 @@ from bucketry._runtime.finish import finish
 from bucketry._transfer.one.write import with_token
 from bucketry.errors import StorageError, ThrottledError, TransientError, UnreachableError
 
-ROUNDS = 3  # AWS documents that a part which arrives just after the abort can keep an upload open
+ROUNDS = 3  # aborts, because AWS documents that a part that arrives just after an abort can keep the upload open
 TIMEOUT = 30.0  # seconds that a cancelled caller waits at most for the abort
 _CLOCK_STEP = 1.0  # seconds: listings show times in whole seconds
 _REFUSED = 4  # the first digit of a status 4xx
@@ -31,7 +31,7 @@ async def multipart(
 ) -> AsyncIterator[tuple[MultipartUpload, WriteOptions]]:
     """Open an upload, and abort it if the block raises an error.
 
-    Gives the upload, and the options with the write token in their metadata.
+    Yields the upload, and the options with the write token in their metadata.
 
     Args:
         provider: The destination.
@@ -40,14 +40,14 @@ async def multipart(
         token: Identifies the write.
         policy: How often to try to open the upload.
 
-    Cost: 1 request to open. After a lost answer: 1 more for each retry, 1 listing to find the uploads that the lost
-    requests opened, and 1 for each upload to the same key from that time.
+    Cost: 1 request to open. After a lost response: 1 more for each retry, 1 listing to find the uploads that may have
+    been opened, and 1 for each upload to the same key from that time.
     """
     marked = with_token(options, token)
     upload = await open_multipart(provider, key, marked, policy)
     try:
         yield upload, marked
-    except BaseException:  # the workers have ended: the block waits for them
+    except BaseException:  # the workers have ended, because the block waits for them
         await abort(provider, upload)
         raise
 
@@ -72,7 +72,7 @@ async def _create(
 ) -> MultipartUpload:
     """Create a multipart upload; retry after transient errors until `given_up` is set.
 
-    If an answer was lost, abort the upload that this request may have opened.
+    If a response was lost, abort the upload that the request may have opened.
     """
     attempt = 0
     lost: list[tuple[float, float]] = []  # start and end of each failed request that may have opened an upload
@@ -104,23 +104,23 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
 
 
 def _may_have_opened(error: StorageError) -> bool:
-    """Tell whether the server may have opened the upload although the request ended with this error."""
+    """Return whether the server may have opened the upload although the request ended with this error."""
     if not isinstance(error, TransientError) or isinstance(error, _NOTHING_DONE):
         return False
     return error.status is None or error.status // 100 != _REFUSED
 
 
 async def _abort_orphans(provider: ObjectRequests, ours: MultipartUpload, ages: Sequence[tuple[float, float]]) -> None:
-    """Abort the uploads that were opened by requests with a lost answer.
+    """Abort the uploads that were opened by requests whose response was lost.
 
-    Such an upload has the same key and no parts, and by the server's clock it was opened during one of those requests.
+    Such an upload has the same key and no parts, and by the server's clock it was opened during one of these requests.
     S3 shows no metadata of open uploads, so the write token cannot identify them. If there are more such uploads than
-    lost answers, some belong to other writers, and this function aborts none of them.
+    lost responses, some belong to other writers, and this function aborts none of them.
 
     Args:
         provider: The destination.
         ours: The upload that the transfer uses.
-        ages: For each lost answer, how many seconds before `ours` its upload was opened: minimum and maximum.
+        ages: For each lost response, how many seconds before `ours` its upload was opened: minimum and maximum.
     """
     where = provider.locate(ours.key)
     try:
@@ -143,7 +143,7 @@ async def _abort_orphans(provider: ObjectRequests, ours: MultipartUpload, ages: 
 async def _opened_before(
     provider: ObjectRequests, ours: MultipartUpload, ages: Sequence[tuple[float, float]]
 ) -> list[MultipartUpload]:
-    """List the uploads to the same key that have no parts and one of these ages; servers show whole seconds."""
+    """List the uploads to the same key that have no parts, and one of these ages within 1 second."""
     listed = await provider.list_multiparts(ours.key)
     opened = {each.upload_id: each.initiated for each in listed if each.key == ours.key}
     until = opened.pop(ours.upload_id, None)

@@ -21,7 +21,7 @@ COPIES = 2  # the body in memory, and the HTTP client's own copy of it
 class Quota:
     """A limited number of units, given to callers in the order of their requests.
 
-    A request for more units than the limit gets all of them, so no request waits for ever.
+    A request for more units than the limit gets all units, so no request waits for ever.
     """
 
     def __init__(self, limit: int) -> None:
@@ -56,7 +56,7 @@ class Quota:
         return units
 
     def give(self, units: int) -> None:
-        """Give units back, and wake the callers that wait for them."""
+        """Take back units from a caller, and wake the callers that wait for units."""
         self.free += units
         self._wake()
 
@@ -69,7 +69,10 @@ class Quota:
 
 
 class _Hold:
-    """The context of `Quota.hold`; a class, because a generator's context takes as long as signing a small request."""
+    """The context manager that `Quota.hold` returns.
+
+    It is a class because `@asynccontextmanager` is slow: it takes as much time as signing a small request.
+    """
 
     __slots__ = ("_quota", "_units")
 
@@ -78,7 +81,7 @@ class _Hold:
         self._units = units
 
     def keep(self, units: int) -> None:
-        """Give back all but `units` early."""
+        """Give back all units but `units` before the context ends."""
         spare = max(0, self._units - units)
         self._units -= spare
         self._quota.give(spare)
@@ -143,7 +146,7 @@ class Limits:
 
 
 def default_config(provider: ObjectRequests) -> TransferConfig:
-    """Give the default configuration for a provider, with no more parallel requests than it has connections."""
+    """Return the default configuration, but with no more parallel requests than the provider has connections."""
     config = TransferConfig()
     connections = _connections(provider)
     if connections is None or connections >= config.max_concurrency:
@@ -155,7 +158,7 @@ def check_connections(provider: ObjectRequests, config: TransferConfig) -> Trans
     """Check the configuration, and return it.
 
     Raises:
-        ConfigError: It allows more parallel requests than the provider has connections.
+        ConfigError: The configuration allows more parallel requests than the provider has connections.
     """
     connections = _connections(provider)
     if connections is not None and connections < config.max_concurrency:

@@ -14,7 +14,7 @@ from bucketry.errors import TransientError
 
 
 def as_directory(prefix: str) -> str:
-    """Give the prefix of the keys "in" a directory: `"models"` means `"models/"`, never `"models-old"`."""
+    """Return the prefix of the keys "in" a directory: `"models/"` for `"models"`, which excludes `"models-old"`."""
     return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
@@ -46,7 +46,7 @@ async def every_object(
                 break  # a caller that only checks whether an object exists takes no second entry
             token = page.next_token
             if token is not None and token != marker:
-                # A plain task: an async generator must not yield inside a task group. `finally` ends the task.
+                # A plain task, because an async generator must not yield inside a task group. `finally` ends the task.
                 ahead = (asyncio.get_running_loop().create_task(page_from(token)),)
                 await asyncio.sleep(0)  # starts the request even if the consumer never awaits
             for entry in entries:
@@ -58,7 +58,7 @@ async def every_object(
                 raise filled(TransientError(message), provider.name, "list")
             pages += 1
             if pages & (pages - 1) == 0:
-                marker = token  # of page 1, 2, 4, 8, …: in an endless listing, one of these tokens comes again
+                marker = token  # of page 1, 2, 4, 8, …; in an endless listing, one of these tokens comes again
             await asyncio.wait(ahead)
             page = ahead[0].result()
     finally:

@@ -12,10 +12,12 @@ from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.provider import StrPath
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
+from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
-from bucketry._transfer.many import BatchCollector, collected, get_many, settled
+from bucketry._transfer.many import BatchCollector, collected, settled
 from bucketry._transfer.one.download import Listed
 from bucketry._transfer.one.transfers import ObjectTransfers
+from bucketry._transfer.prefetch import get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
@@ -34,8 +36,8 @@ class TransferManager(ObjectTransfers):
 
     `config.max_bandwidth` limits the average rate of all uploads, downloads and `get_many` together. Each request's
     body is sent at full speed, and the next body waits until the average is kept. Therefore files of more than two
-    parts are transferred in parts and ranges on every provider, also on the local disk; a smaller `part_size` makes the
-    rate more even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
+    parts are uploaded in parts on every provider, also on the local disk; a smaller `part_size` makes the rate more
+    even. `get_many` reads each object as one body. The limit does not apply to `get`, `put` of bytes and
     `stream`.
 
     Args:
@@ -52,7 +54,7 @@ class TransferManager(ObjectTransfers):
     ) -> BatchResult:
         """Upload `(local_path, key)` pairs, several at once; if one fails, the others continue.
 
-        Cost: as `upload`, for each.
+        Cost: as `upload`, for each pair.
         """
         return await collected(self.upload_each(pairs, progress=progress))
 
@@ -68,7 +70,7 @@ class TransferManager(ObjectTransfers):
             pairs: Read as they are needed; an endless iterable is fine.
             progress: Called with `Progress` about 10 times a second at most for each file.
 
-        Cost: as `upload`, for each. Memory does not grow with the number of pairs.
+        Cost: as `upload`, for each pair. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[StrPath, str]) -> tuple[str, TransferResult | StorageError]:
@@ -81,7 +83,7 @@ class TransferManager(ObjectTransfers):
     ) -> BatchResult:
         """Download `(key, local_path)` pairs, several at once; if one fails, the others continue.
 
-        Cost: as `download`, for each.
+        Cost: as `download`, for each pair.
         """
         return await collected(self.download_each(pairs, progress=progress))
 
@@ -97,7 +99,7 @@ class TransferManager(ObjectTransfers):
             pairs: Read as they are needed; an endless iterable is fine.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
-        Cost: as `download`, for each. Memory does not grow with the number of pairs.
+        Cost: as `download`, for each pair. Memory does not grow with the number of pairs.
         """
 
         async def one(pair: tuple[str, StrPath]) -> tuple[str, TransferResult | StorageError]:
@@ -161,8 +163,8 @@ class TransferManager(ObjectTransfers):
         Args:
             prefix: A directory of keys: `"models"` means `"models/"`.
             local_dir: The target directory; made if it is missing.
-            overwrite: `False`: if the path of an object exists, it stays, the object is not fetched, and its key is in
-                `succeeded` without a result.
+            overwrite: `False`: if the path of an object exists, the path stays unchanged, the object is not fetched,
+                and its key is in `succeeded` without a result.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
         Raises:
@@ -187,30 +189,51 @@ class TransferManager(ObjectTransfers):
 
     @overload
     def get_many(
-        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise"] = "raise"
+        self,
+        keys: Iterable[str],
+        *,
+        ordered: bool = True,
+        on_error: Literal["raise"] = "raise",
+        cache: ObjectCache | None = None,
     ) -> AsyncGenerator[tuple[str, bytes], None]: ...
 
     @overload
     def get_many(
-        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["yield"]
+        self,
+        keys: Iterable[str],
+        *,
+        ordered: bool = True,
+        on_error: Literal["yield"],
+        cache: ObjectCache | None = None,
     ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]: ...
 
     def get_many(
-        self, keys: Iterable[str], *, ordered: bool = True, on_error: Literal["raise", "yield"] = "raise"
+        self,
+        keys: Iterable[str],
+        *,
+        ordered: bool = True,
+        on_error: Literal["raise", "yield"] = "raise",
+        cache: ObjectCache | None = None,
     ) -> AsyncGenerator[tuple[str, bytes | StorageError], None]:
         """Iterate over `(key, bytes)`; the next objects are prefetched within a memory budget.
 
         Args:
             keys: Read as they are needed; an endless iterable is fine.
             ordered: `True`: in the order of `keys`; `False`: in the order in which the objects arrive.
-            on_error: `"raise"`: the first error ends the iteration. `"yield"`: a key that failed gives
-                `(key, error)`, and the iteration continues.
+            on_error: `"raise"`: the first error ends the iteration. `"yield"`: for a key that failed, `(key, error)` is
+                yielded, and the iteration continues.
+            cache: Objects with a current copy are read from this cache; copies of other objects are added. If two
+                processes need the same missing object at the same time, both fetch it. Objects without an etag, and
+                objects larger than the cache, are fetched each time. A full disk only causes a warning in the log.
 
         Raises:
-            NotFoundError: A key has no object, and `on_error` is `"raise"`.
+            NotFoundError: A key has no object, and `on_error` is `"raise"`; its copy in the cache is removed.
             InvalidRequestError: `on_error` is neither `"raise"` nor `"yield"`.
+            LocalFileError: The cache cannot be read or written.
 
-        Cost: 1 request for each object up to 1 MiB, 2 for a larger one.
+        Cost: 1 request for each object up to 1 MiB, 2 for a larger one. For a current copy in the cache: 1 request
+            without a body, and none for `cache.max_age` seconds after that. A copy that is not current: 1 HEAD more if
+            not `capabilities.get_if_match`.
         """
         with Facts(self.provider.name, "get_many"):
             refuse_string(keys, self.provider.locate())
@@ -226,6 +249,7 @@ class TransferManager(ObjectTransfers):
             width=self.config.max_concurrency,
             raises=on_error == "raise",
             verify=self.config.verify,
+            cache=cache,
         )
 
     async def _save(

@@ -38,7 +38,7 @@ _HEADERS: tuple[
 
 
 def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywords]) -> WriteOptions:
-    """Check the options of a write before any byte is sent.
+    """Check the keywords of a write before any byte is sent, and return them as options.
 
     Raises:
         TypeError: There is no such keyword.
@@ -46,7 +46,7 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
         InvalidMetadataError: The metadata cannot be stored.
         UnsupportedError: There are tags, and the provider keeps none.
     """
-    if not write:  # most writes, so they do not pay for the rest; the request refuses a key that is not a string
+    if not write:  # as in most writes, so nothing below is needed; the request refuses a key that is not a string
         return _only_content_type(content_type_of(key) if isinstance(key, str) else None)
     if unknown := write.keys() - _KNOWN:
         message = f"a write has no keyword {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(sorted(_KNOWN))}"
@@ -75,5 +75,5 @@ def write_options(provider: ObjectRequests, key: str, **write: Unpack[WriteKeywo
 
 @lru_cache(maxsize=256)
 def _only_content_type(content_type: str | None) -> WriteOptions:
-    """Give the options of a write that has only a content type, as most writes do."""
+    """Return the options of a write that has only a content type, as most writes do."""
     return WriteOptions(content_type=content_type)

@@ -1,4 +1,4 @@
-"""Cuts objects into parts and ranges: pure functions."""
+"""Pure functions that cut objects into parts and ranges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bucketry._core.values import ByteRange
 from bucketry._transfer.limits import COPIES
 from bucketry.errors import ConfigError, UnsupportedError
 
-PACED_PARTS = 2  # with `max_bandwidth`, an object of at most 2 part sizes is one request, as in the clouds' rows
+PACED_PARTS = 2  # with `max_bandwidth`, an object of up to 2 part sizes goes in one request, as on clouds by default
 GROWTH_INTERVAL = 1_000  # parts of a stream of unknown length after which the part size doubles
 
 
@@ -29,13 +29,13 @@ class PartPlan:
         return -(-self.size // self.part_size)
 
     def ranges(self) -> Iterator[ByteRange]:
-        """Give the parts in order; together they cover `[0, size)`, each byte once."""
+        """Yield the parts in order; together they cover `[0, size)`, each byte once."""
         for start in range(0, self.size, self.part_size):
             yield ByteRange(start, min(start + self.part_size, self.size))
 
 
 def check_part_size(part_size: int | None, limits: Capabilities, where: str) -> None:
-    """Refuse a part size outside the vendor's limits; do nothing if the vendor has no multipart uploads.
+    """Raise an error for a part size outside the vendor's limits; do nothing if there are no multipart uploads.
 
     Raises:
         ConfigError: The part size is too small or too large.
@@ -53,12 +53,12 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
 
     Args:
         size: Length of the whole object in bytes.
-        limits: The vendor's row.
+        limits: The vendor's capabilities.
         part_size: Bytes of a part, from the user; increased if the object would need too many parts.
         where: The object's URL, for error messages.
 
     Raises:
-        UnsupportedError: The object is larger than the vendor stores, or accepts without multipart uploads.
+        UnsupportedError: The object is too large for the vendor, or for one request if there are no multipart uploads.
         ConfigError: `part_size` is outside the vendor's limits.
     """
     if size > limits.max_object_size:
@@ -79,28 +79,28 @@ def plan_upload(size: int, limits: Capabilities, part_size: int | None, where: s
 
 
 def single_limit(limits: Capabilities, config: TransferConfig) -> int:
-    """Return the largest size to send in one request; the vendor's limit if there are no multipart uploads."""
+    """Return the largest size to send in one request; without multipart uploads, it is the vendor's limit."""
     if not limits.multipart:
         return limits.max_put_size
     wanted = config.multipart_threshold
     if wanted is None:
         wanted = limits.multipart_threshold
-        if config.max_bandwidth is not None:  # each body is sent at full speed: large objects need several
+        if config.max_bandwidth is not None:  # bodies go at full speed, so a large object needs several
             wanted = min(wanted, PACED_PARTS * plan_upload(0, limits, config.part_size, "").part_size)
     single = min(wanted, limits.max_put_size)
     return min(single, config.memory_budget // COPIES) if limits.buffers_bodies else single
 
 
 def plan_download(size: int, part_size: int | None) -> PartPlan:
-    """Cut a download into ranges; vendors do not limit their size or number."""
+    """Cut a download into ranges; vendors do not limit the size or the number of ranges."""
     return PartPlan(size, part_size or PART_SIZE)
 
 
 def stream_part_size(part_number: int, limits: Capabilities, part_size: int | None) -> int:
-    """Give the length in bytes of a part of a stream of unknown length.
+    """Return the length in bytes of a part of a stream of unknown length.
 
-    It doubles every 1,000 parts, so that 10,000 parts hold more than the largest object. It does not grow if the vendor
-    needs equal parts.
+    The length doubles every 1,000 parts, so that 10,000 parts hold more than the largest object. It does not change if
+    the vendor requires equal parts.
     """
     first = part_size or max(PART_SIZE, limits.min_part_size)
     if limits.equal_part_sizes:

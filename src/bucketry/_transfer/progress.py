@@ -1,4 +1,4 @@
-"""Progress reports: the total at the start, then about ten a second at most for each key, and the last one always."""
+"""Progress reports: one at the start, then about ten a second at most for each key; the end is always reported."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Meter:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin at zero, and report it."""
+        """Begin at zero, and make the first report."""
         self._clock = clock
         self._callback = callback
         self._key = key
         self._total = total
         self._done = 0
-        self._moving: dict[object, Callable[[], int]] = {}  # for each unfinished body: gives its transferred bytes
+        self._moving: dict[object, Callable[[], int]] = {}  # for each unfinished body, returns its transferred bytes
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
         self._reported = 0
@@ -41,16 +41,16 @@ class Meter:
 
     @property
     def transferred(self) -> int:
-        """Bytes transferred so far, including those of unfinished bodies."""
+        """The bytes transferred so far, including the bytes of unfinished bodies."""
         return self._done + sum(moved() for moved in self._moving.values())
 
     @property
     def _unfinished(self) -> int:
-        """Bytes transferred, but less than the total, which is only reported when the object is complete."""
+        """The bytes transferred, but less than the total, because the total is reported when the object is complete."""
         return min(self.transferred, self._total - 1) if self._total else self.transferred
 
     def count(self, count: int) -> None:
-        """Count bytes without a call of the callback, whose error could replace the error that ends a transfer."""
+        """Count bytes without calling the callback, whose error could replace the error that ends a transfer."""
         self._done += count
 
     def add(self, count: int) -> None:
@@ -66,7 +66,7 @@ class Meter:
         """Report the bytes of a body while it is transferred; `add` counts them afterwards.
 
         Args:
-            moved: Gives the number of bytes transferred so far, which another thread counts.
+            moved: Returns the number of bytes transferred so far, which another thread counts.
         """
         if self._callback is None:
             yield
@@ -80,7 +80,7 @@ class Meter:
             del self._moving[body]
 
     def take_back(self) -> None:
-        """Set the count to zero: all bytes are transferred again."""
+        """Set the count to zero, because all bytes are transferred again."""
         self._done = 0
 
     def finish(self) -> None:

@@ -32,7 +32,7 @@ class Slicer:
         return self._exhausted and not self._buffer and not self._chunk
 
     async def take(self, size: int) -> bytes:
-        """Give the next `size` bytes, fewer at the end; afterwards `ended` tells whether these were the last."""
+        """Return the next `size` bytes, fewer at the end; afterwards `ended` tells whether they were the last bytes."""
         while len(self._buffer) <= size:  # one more byte shows that this piece is not the last
             if not self._chunk and (self._exhausted or not await self._next_chunk()):
                 break
@@ -65,7 +65,7 @@ class Source:
     Attributes:
         fd: The open file; closed already if there is `data`.
         size: The file's length in bytes.
-        as_of: The file's state, as `file_state` gives it.
+        as_of: The file's state, from `file_state`.
         data: All bytes of a small file, else `None`.
     """
 
@@ -75,7 +75,7 @@ class Source:
     data: bytes | None = None
 
     def range(self, start: int, end: int, sent: ByteCounter | None = None) -> FileRange:
-        """Give a range of the file as the body of a request, which fails if the file has changed by then."""
+        """Return a range of the file as the body of a request; the request fails if the file has changed by then."""
         return FileRange(self.fd, start, end, as_of=self.as_of, sent=sent)
 
 
@@ -86,7 +86,7 @@ async def opened(path: str, at_once: int, where: str, batcher: ThreadBatcher) ->
     Raises:
         LocalFileNotFoundError: The file does not exist.
         LocalIsADirectoryError: The path is a directory.
-        LocalPermissionError: The process may not read the file.
+        LocalPermissionError: The process is not allowed to read the file.
         LocalFileError: The path is a device, a FIFO or a socket, or is empty; or the file has bytes, but size 0.
         IntegrityError: The file changed while it was read.
     """

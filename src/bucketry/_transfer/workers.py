@@ -1,4 +1,4 @@
-"""A fixed number of workers that share one iterator: each item is taken once, and not every item needs a task."""
+"""A fixed number of workers that share one iterator, so each item is taken once, and needs no task of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def run_workers(worker: Callable[[], Coroutine[Any, Any, None]], width: in
     """Run `width` workers; each takes items of one shared iterator until no item is left.
 
     An error in one worker stops the others and is raised, not wrapped in a group. If several workers fail, the first
-    error is raised, with the group as its cause: callers write `except NotFoundError`, not `except*`.
+    error is raised, with the group as its cause, so that callers write `except NotFoundError`, not `except*`.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -44,10 +44,10 @@ async def fan_out(
 async def fan_out_each(
     items: AsyncGenerator[T, None] | Iterable[T], act: Callable[[T], Awaitable[R]], *, width: int
 ) -> AsyncGenerator[R, None]:
-    """Call `act` for every item, at most `width` at once, and give each result as soon as it is ready.
+    """Call `act` for every item, at most `width` at once, and yield each result as soon as it is ready.
 
-    If the consumer is slow, at most two times `width` results wait for it, and then the work pauses. An error is
-    raised as by `fan_out`, after the results that were ready before it. The work has stopped when the iteration has
+    If the consumer is slow, the work pauses when two times `width` results are waiting. An error is
+    raised as by `fan_out`, after the earlier results. The work has stopped when the iteration has
     ended, also when the consumer leaves it early.
     """
     results: deque[R] = deque()
@@ -61,7 +61,7 @@ async def fan_out_each(
             room.clear()
             await room.wait()
 
-    # A plain task: an async generator must not yield inside a task group. `finally` ends the task.
+    # A plain task, because an async generator must not yield inside a task group. `finally` ends the task.
     work = asyncio.get_running_loop().create_task(fan_out(items, one, width=width))
     work.add_done_callback(lambda _: changed.set())
     try:

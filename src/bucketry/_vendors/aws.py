@@ -1,4 +1,4 @@
-"""AWS S3: the row of facts. For S3-compatible servers on other hosts, see `generic`."""
+"""What bucketry knows of AWS S3: limits, features, endpoints, prices. For unknown servers, see `generic`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VENDOR = Vendor(
     title="AWS S3",
     scheme="s3",
     capabilities=Capabilities(
-        # 10,000 parts of 5 GiB: the user guide says "50 TB"; until late 2025 the limit was 5 TiB.
+        # The limit is 10,000 parts of 5 GiB, which the user guide calls "50 TB". Until late 2025 it was 5 TiB.
         max_object_size=10_000 * 5 * GiB,
         max_put_size=5 * GiB,
         max_copy_size=5 * GiB,
@@ -22,34 +22,38 @@ VENDOR = Vendor(
         max_part_size=5 * GiB,
         max_parts=10_000,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 keys get MalformedXML (Cmdr's run, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys get MalformedXML (seen by the project Cmdr, 2026-10)
         max_key_length=1_024,
         max_metadata_size=2_048,
-        # All four are enforced for concurrent writes too: 412, or 409 ConditionalRequestConflict (Cmdr's run).
+        # AWS enforces these four conditions for concurrent writes, too: the second write gets 412, or 409
+        # ConditionalRequestConflict (seen by the project Cmdr, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,
         complete_if_match=True,
         get_if_match=True,
         copy_source_if_match=True,
-        # crc32: zlib computes it, the parts' values can be combined, and S3 stores it as FULL_OBJECT.
+        # crc32, because zlib computes it, the checksums of parts can be combined, and S3 stores the combined one as
+        # FULL_OBJECT, a checksum of the whole object.
         put_checksum="crc32",
         multipart_checksum="crc32",
         full_object_checksum=True,
-        # crc64nvme first: S3 computes it for every object that is sent without a checksum.
+        # crc64nvme is first, because S3 computes it for every object that is sent without a checksum.
         stored_checksums=("crc64nvme", "crc32c", "crc32"),
         stable_multipart_etag=True,
         copy=True,
+        copy_between_buckets=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
         presign_post=True,
-        max_presign_expiry=604_800,  # shorter with temporary credentials
+        max_presign_expiry=604_800,  # a URL signed with temporary credentials ends with them, if that is earlier
         versions=True,
         tags=True,
         encryption=("AES256", "aws:kms", "customer"),
         request_payer=True,
         expected_bucket_owner=True,
     ),
-    # Only for the docs: botocore chooses the endpoint, because it knows partitions, FIPS and dual stack.
+    # The data plane uses this URL in regions whose host names have this form. In all other cases botocore chooses the
+    # endpoint, because it knows partitions, FIPS and dual stack.
     endpoint_template="https://s3.{region}.amazonaws.com",
     endpoint_host=(
         r"(?:"
@@ -100,10 +104,9 @@ VENDOR = Vendor(
         "eusc-de-east-1",
     ),
     signing_region="{region}",
-    # AWS has announced the end of path style, without a date.
+    # Virtual, because AWS has announced the end of path style (without a date).
     addressing_style="virtual",
     sdk_checksum_header=True,
-    # Not with SSE-KMS or SSE-C, and not in directory buckets: the field describes unencrypted objects only.
     autodelete_days=None,
     write_rate="at least 3,500 writes and 5,500 reads a second for each partitioned prefix",
     prices=Prices(

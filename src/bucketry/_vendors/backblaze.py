@@ -1,4 +1,4 @@
-"""Backblaze B2 through its S3-compatible API: the row of facts."""
+"""What bucketry knows of Backblaze B2, used through its S3-compatible API: limits, features, endpoints, prices."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ VENDOR = Vendor(
     name="backblaze",
     title="Backblaze B2",
     scheme="b2",
-    # When a daily cap is used up, requests get 403 AccessDenied until 00:00 UTC (Cmdr's run, 2026-10).
+    # When a daily cap is used up, requests get 403 AccessDenied until 00:00 UTC (seen by the project Cmdr, 2026-10).
     denied_hint="the key may not do this, or a daily cap of the account is used up",
     capabilities=Capabilities(
         max_object_size=10 * 10**12,
         max_put_size=5 * 10**9,
-        max_copy_size=5 * 10**9,  # unverified; the limit of a plain file
+        max_copy_size=5 * 10**9,  # unverified; this is the limit of a file that is not uploaded in parts
         multipart=True,
         min_part_size=5 * MiB,  # the vendor says 5 MB; 5 MiB works on every vendor
         max_part_size=5 * 10**9,
         max_parts=10_000,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 keys get InvalidRequest (Cmdr's run, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys get InvalidRequest (seen by the project Cmdr, 2026-10)
         max_key_length=1_024,
-        # The limit is 7,000 bytes including the percent-encoded key, but 2,048 with SSE-C: the smallest is used.
+        # The limit is 7,000 bytes including the percent-encoded key, but 2,048 with SSE-C. The smaller limit is used.
         max_metadata_size=2_048,
-        # If-None-Match and If-Match get 501 NotImplemented on every write (Cmdr's run, 2026-10).
+        # Every write with If-None-Match or If-Match gets 501 NotImplemented (seen by the project Cmdr, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,
         complete_if_match=False,
         get_if_match=False,  # unverified; standard HTTP includes it
-        copy_source_if_match=True,  # 412 (Cmdr's run, 2026-10)
-        # Accepted as a header since mid-2025; a wrong value gets BadDigest (Cmdr's run, 2026-10).
+        copy_source_if_match=True,  # a wrong etag gets 412 (seen by the project Cmdr, 2026-10)
+        # B2 has accepted the header since mid-2025; a wrong value gets BadDigest (seen by the project Cmdr, 2026-10).
         put_checksum="crc32",
-        multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
-        stored_checksums=(),  # unverified: no report of a read that returns one
+        multipart_checksum="crc32",  # for each part; one for the whole object is unverified
+        stored_checksums=(),  # unverified: nobody has reported that a read returns a checksum
         stable_multipart_etag=False,  # unverified
         copy=True,
         presign_methods=("GET", "PUT"),
         presign_post=False,  # not supported
-        max_presign_expiry=604_800,  # not documented; a URL of 7 days worked (Cmdr's run, 2026-10)
+        max_presign_expiry=604_800,  # not documented; 7 days worked (seen by the project Cmdr, 2026-10)
         versions=True,
         tags=False,  # x-amz-tagging is refused
-        encryption=("AES256",),  # SSE-B2; there is no KMS, and a customer's key is unverified
+        encryption=("AES256",),  # this is SSE-B2; B2 has no KMS, and a customer's key is unverified
         soft_delete=True,  # a delete writes a hide marker; the bytes are billed until a lifecycle rule removes them
     ),
     endpoint_template="https://s3.{region}.backblazeb2.com",
     endpoint_host=r"s3\.(?P<region>[a-z0-9-]+)\.backblazeb2\.com",
-    # Collected from real endpoints, because no list of the vendor was found: unverified.
+    # Unverified: these are from real endpoints, because no list of the vendor was found.
     regions=(
         "us-west-000",
         "us-west-001",
@@ -62,9 +62,9 @@ VENDOR = Vendor(
     ),
     signing_region="{region}",
     addressing_style="path",
-    # It refused x-amz-sdk-checksum-algorithm until mid-2025: https://github.com/boto/s3transfer/issues/327
+    # B2 refused x-amz-sdk-checksum-algorithm until mid-2025: https://github.com/boto/s3transfer/issues/327
     sdk_checksum_header=False,
-    autodelete_days=None,  # by a lifecycle rule only
+    autodelete_days=None,  # only a lifecycle rule removes open uploads
     write_rate="500 requests a second for uploads and for downloads of new accounts",
     prices=Prices(
         as_of=date(2026, 10, 1),

@@ -1,4 +1,4 @@
-"""A store in this process's memory: the row of facts."""
+"""What bucketry knows of a store in the memory of this process: limits and features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cloudflare R2: the row of facts."""
+"""What bucketry knows of Cloudflare R2: limits, features, endpoints, prices."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ VENDOR = Vendor(
     name="cloudflare_r2",
     title="Cloudflare R2",
     scheme="r2",
-    # For a bucket that the token cannot see, R2 never answers NoSuchBucket (Cmdr's run, 2026-10).
+    # If the token cannot see a bucket, R2 does not answer NoSuchBucket (seen by the project Cmdr, 2026-10), so a
+    # refusal can also mean a wrong bucket name.
     denied_hint="the token may not do this, or it cannot see this bucket: check name, account and jurisdiction",
     capabilities=Capabilities(
         max_object_size=5 * TiB - 5 * GiB,  # the limits page says "4.995 TiB"
         max_put_size=5 * GiB - 5 * MiB,  # the limits page says "4.995 GiB"
-        max_copy_size=5 * GiB - 5 * MiB,  # unverified; the limit of one upload
+        max_copy_size=5 * GiB - 5 * MiB,  # unverified; this is the limit of one PUT
         multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * GiB - 5 * MiB,
         max_parts=10_000,
-        equal_part_sizes=True,  # else InvalidPart (10048), for a larger last part too (Cmdr's run, 2026-10)
+        # Unequal parts and a larger last part get InvalidPart (10048) (seen by the project Cmdr, 2026-10).
+        equal_part_sizes=True,
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # 1,001 keys are refused (Cmdr's run, 2026-10)
+        max_delete_keys=1_000,  # 1,001 keys are refused (seen by the project Cmdr, 2026-10)
         max_key_length=1_024,
         max_metadata_size=8_192,
-        # For Put and Complete; CopyObject ignores If-None-Match, and R2 has its own header for it (Cmdr's run).
+        # R2 enforces these conditions on PutObject and CompleteMultipartUpload. CopyObject ignores If-None-Match,
+        # because R2 has another header for copies (seen by the project Cmdr, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=True,
         put_if_match=True,
@@ -35,31 +38,33 @@ VENDOR = Vendor(
         get_if_match=True,
         copy_source_if_match=True,
         put_checksum="crc32",
-        # Checked for each part, but stored as COMPOSITE, which is no checksum of the whole object.
+        # R2 checks the checksum of each part. What it stores for the object is COMPOSITE: a checksum of the parts'
+        # checksums, not of the whole object.
         multipart_checksum="crc32",
         full_object_checksum=False,
-        # crc32 only if the answer's type is FULL_OBJECT, that is, after a single PUT.
+        # Only objects of a single PUT are verified with crc32. For other objects the stored crc32 is COMPOSITE.
         stored_checksums=("crc64nvme", "crc32"),
-        # Unverified: the docs say md5-of-md5s-N, but rclone found random etags.
+        # Unverified: the vendor's page describes the etag as md5-of-md5s-N, but the project rclone saw random etags.
         stable_multipart_etag=False,
         copy=True,
         presign_methods=("GET", "HEAD", "PUT", "DELETE"),
-        presign_post=False,  # not supported, by the docs
+        presign_post=False,  # the vendor's page says: not supported
         max_presign_expiry=604_800,
         versions=False,
-        tags=False,  # not implemented, by R2's page on its S3 API; nor are the next two
+        tags=False,  # the vendor's page on the S3 API says: not implemented
         encryption=("customer",),  # R2 encrypts everything; headers that ask for AES256 or KMS are not implemented
-        request_payer=False,
-        expected_bucket_owner=False,
-        key_normalization="NFC",  # an NFD key and its NFC form are the same object (docs, and Cmdr's run)
+        request_payer=False,  # as for tags
+        expected_bucket_owner=False,  # as for tags
+        # A key in form NFD and the same key in form NFC name one object (the vendor's page, and the project Cmdr).
+        key_normalization="NFC",
     ),
-    # The value for the jurisdiction includes a dot: ".eu".
+    # The text that replaces `{jurisdiction}` is empty, or begins with a dot, such as ".eu".
     endpoint_template="https://{account_id}{jurisdiction}.r2.cloudflarestorage.com",
     endpoint_host=(r"(?P<account_id>[0-9a-f]{32})(?:\.(?P<jurisdiction>eu|fedramp))?\.r2\.cloudflarestorage\.com"),
     regions=("auto",),
     signing_region="auto",
     addressing_style="path",
-    # botocore's standard retries recognise neither these codes nor a 429 without a code.
+    # R2 sends these codes, and also a 429 without a code. botocore's standard retries recognise none of these.
     throttle_codes=("TooManyRequests", "ServiceUnavailable"),
     throttle_statuses=(429,),
     autodelete_days=7,

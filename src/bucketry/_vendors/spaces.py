@@ -1,4 +1,4 @@
-"""DigitalOcean Spaces: the row of facts."""
+"""What bucketry knows of DigitalOcean Spaces: limits, features, endpoints, prices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ VENDOR = Vendor(
     title="DigitalOcean Spaces",
     scheme="spaces",
     capabilities=Capabilities(
-        # The limits page says TB and GB. Unverified whether these are binary units; decimal ones are safe.
+        # The vendor's page has limits in TB and GB. Whether it means binary units is unverified. Decimal units are
+        # smaller, so they are safe.
         max_object_size=5 * 10**12,
         max_put_size=5 * 10**9,
         max_copy_size=5 * 10**9,
@@ -24,26 +25,29 @@ VENDOR = Vendor(
         max_list_keys=1_000,
         max_delete_keys=1_000,
         max_key_length=1_024,
-        max_metadata_size=2_048,  # unverified; AWS's limit
-        # Enforced only on PutObject; CompleteMultipartUpload ignores it and answers 200 (Cmdr's run, 2026-10).
+        max_metadata_size=2_048,  # unverified; this is AWS's limit
+        # Spaces enforces If-None-Match on PutObject. CompleteMultipartUpload ignores the header and answers 200 (seen
+        # by the project Cmdr, 2026-10).
         put_if_none_match=True,
         complete_if_none_match=False,
         put_if_match=False,  # unverified
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
-        copy_source_if_match=False,  # ignored on CopyObject and UploadPartCopy (Cmdr's run, 2026-10)
-        # The signed payload hash: Spaces stores an object even if its x-amz-checksum-crc32 is wrong (Cmdr's run).
+        copy_source_if_match=False,  # CopyObject and UploadPartCopy ignore it (seen by the project Cmdr, 2026-10)
+        # sha256 is the hash of the payload, which is signed. crc32 is not used, because Spaces stores an object even if
+        # its x-amz-checksum-crc32 is wrong (seen by the project Cmdr, 2026-10).
         put_checksum="sha256",
         multipart_checksum="sha256",
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         copy=True,
+        copy_between_buckets=True,  # if both have the same endpoint (the vendor's page on S3 compatibility)
         presign_methods=("GET", "PUT"),
         presign_post=False,  # unverified; other Ceph servers support it
-        max_presign_expiry=604_800,  # unverified; SigV4's own limit
+        max_presign_expiry=604_800,  # unverified; this is SigV4's limit
         versions=True,
         tags=False,
-        encryption=("customer",),  # no SSE-S3 and no KMS, by the page on S3 compatibility
+        encryption=("customer",),  # the vendor's page on S3 compatibility excludes SSE-S3 and KMS
     ),
     endpoint_template="https://{region}.digitaloceanspaces.com",
     endpoint_host=r"(?P<region>[a-z]{3}[0-9]+)\.digitaloceanspaces\.com",
@@ -64,7 +68,8 @@ VENDOR = Vendor(
     ),
     signing_region="{region}",
     addressing_style="path",
-    wrong_region_as_missing_bucket=True,  # the answer is NoSuchBucket, never a redirect (Cmdr's run, 2026-10)
+    # A bucket in another region gets NoSuchBucket, never a redirect (seen by the project Cmdr, 2026-10).
+    wrong_region_as_missing_bucket=True,
     autodelete_days=30,  # 90 before 2026
     write_rate=(
         "1,500 requests a second for each client address; 800 a second for each bucket (older ones 500, of "

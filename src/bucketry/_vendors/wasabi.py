@@ -1,4 +1,4 @@
-"""Wasabi Hot Cloud Storage: the row of facts."""
+"""What bucketry knows of Wasabi: limits, features, endpoints, prices."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ VENDOR = Vendor(
     title="Wasabi",
     scheme="wasabi",
     capabilities=Capabilities(
-        max_object_size=5 * 10**12,  # unverified; often given as 5 TB: the smaller of the two units, 10**12 and 2**40
-        max_put_size=5 * 10**9,  # unverified; the limit of a part, 5 GB
+        # Unverified: pages mention 5 TB. A TB of 10**12 bytes is safe, because a TB of 2**40 bytes is larger.
+        max_object_size=5 * 10**12,
+        max_put_size=5 * 10**9,  # unverified; 5 GB is the limit of a part
         max_copy_size=5 * 10**9,  # unverified
         multipart=True,
         min_part_size=5 * MiB,
         max_part_size=5 * 10**9,
-        max_parts=10_000,  # unverified; AWS's limit
+        max_parts=10_000,  # unverified; this is AWS's limit
         max_list_keys=1_000,
-        max_delete_keys=1_000,  # accepted 1,001 (Cmdr's run, 2026-10); undocumented
+        max_delete_keys=1_000,  # undocumented; 1,001 keys were accepted (seen by the project Cmdr, 2026-10)
         max_key_length=1_024,
-        max_metadata_size=2_048,  # unverified; AWS's limit
-        # Put, Complete and Copy ignore If-None-Match: they overwrite and answer 200 (Cmdr's run, 2026-10).
+        max_metadata_size=2_048,  # unverified; this is AWS's limit
+        # PutObject, CompleteMultipartUpload and CopyObject ignore If-None-Match. They overwrite the object and answer
+        # 200 (seen by the project Cmdr, 2026-10).
         put_if_none_match=False,
         complete_if_none_match=False,
         put_if_match=False,  # unverified; probably ignored, because If-None-Match is ignored
         complete_if_match=False,  # unverified
         get_if_match=False,  # unverified; standard HTTP includes it
-        copy_source_if_match=False,  # ignored (Cmdr's run, 2026-10)
-        # For crc64nvme, the vendor's page says rejected, but Cmdr's run saw it accepted. crc32 is not in dispute.
+        copy_source_if_match=False,  # the header is ignored (seen by the project Cmdr, 2026-10)
+        # crc32, because it is uncertain whether Wasabi accepts crc64nvme. The vendor's page says that it is refused,
+        # but the project Cmdr saw that it was accepted (2026-10).
         put_checksum="crc32",
-        multipart_checksum="crc32",  # of each part; a combined one of the whole object is unverified
+        multipart_checksum="crc32",  # for each part; one for the whole object is unverified
         stored_checksums=(),
         stable_multipart_etag=False,  # unverified
         copy=True,
@@ -42,10 +45,10 @@ VENDOR = Vendor(
         max_presign_expiry=604_800,
         versions=True,
         tags=False,  # unverified
-        encryption=(),  # everything is encrypted at rest; a customer's key is unverified
+        encryption=(),  # Wasabi encrypts everything at rest; a customer's key is unverified
     ),
     endpoint_template="https://s3.{region}.wasabisys.com",
-    endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # no region: us-east-1
+    endpoint_host=r"s3(?:\.(?P<region>[a-z]{2}-[a-z]+-[0-9]+))?\.wasabisys\.com",  # without a region it is us-east-1
     regions=(
         "us-east-1",
         "us-east-2",
@@ -67,7 +70,7 @@ VENDOR = Vendor(
     signing_region="{region}",
     addressing_style="path",  # recommended by the vendor
     throttle_codes=("RequestRateLimitExceeded", "TemporarilyUnavailable", "Unavailable"),
-    autodelete_days=31,  # billed until then
+    autodelete_days=31,  # the parts are billed until then
     write_rate="",  # none published
     prices=Prices(
         as_of=date(2026, 10, 1),

@@ -1,7 +1,8 @@
-"""Signed requests to a standard S3 endpoint: a request is signed here and sent on the event loop or in a lane.
+"""Signs requests to a standard S3 endpoint, and sends them on the event loop or in a lane (a worker thread).
 
-All users of one endpoint in one event loop share an `EndpointClient`: slots, connections, credentials, clock. An
-`OriginClient` sends requests to one of its origins (with virtual addressing, each bucket has its own host).
+All users of one endpoint in one event loop share an `EndpointClient`, which has the slots, connections, credentials and
+clock. An `OriginClient` sends requests to one origin of the endpoint: a scheme, host and port. With virtual addressing,
+each bucket has its own origin.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _log = logging.getLogger("bucketry")
 
 USER_AGENT = "bucketry"
 KEPT_MEMORY = 4 * MiB
-"""After one block of this size was freed, glibc keeps freed memory up to this size. Otherwise it unmaps the memory of
-each body and maps it again, with a page fault for every 4 KiB: GET of 128 KiB went from 7,600 to 17,400 a second.
-https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
+"""The size of a block that is allocated and freed once, because glibc then keeps freed blocks up to this size for later
+bodies. Otherwise glibc maps new memory for each body, with a page fault for every 4 KiB. This raised GETs of 128 KiB
+from 7,600 to 17,400 a second. https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD"""
 
 _NO_TEXT = "the request cannot be sent: a header, or the session token, is not valid Unicode"
 
@@ -46,11 +47,11 @@ class Call(NamedTuple):
     """One request, before it is signed; a tuple, because many are made.
 
     Attributes:
-        method: In capitals.
-        path: Percent-encoded by `encode_path`.
-        query: Encoded by `encode_query`.
-        headers: Lower-case names; without `host` and the headers that signing adds.
-        repeatable: Sending it twice has the same effect as sending it once.
+        method: The method, in capitals.
+        path: The path, percent-encoded by `encode_path`.
+        query: The query, encoded by `encode_query`.
+        headers: The headers by lower-case name, without `host` and the headers that signing adds.
+        repeatable: Whether sending the request twice has the same effect as sending it once.
     """
 
     method: str
@@ -65,17 +66,17 @@ class EndpointClient:
 
     Args:
         region: The region in the signatures.
-        source: Credentials, or a function that gives them; `None`: requests are not signed, for public buckets.
+        source: Credentials, or a function that returns them; `None`: requests are not signed, for public buckets.
         limit: The largest number of connections; `resize` changes it.
-        tls: For `https`.
-        clock: Gives the time for signatures.
+        tls: The TLS settings for `https`; `None`: for `http`.
+        clock: The clock for the time in signatures.
 
     Attributes:
         pool: The slots and idle connections.
         secure: Whether TLS protects the bytes.
         threads: The threads that lanes run in; they end when the client is closed and its last request is done.
-        signer: Signs for the endpoint's region.
-        clock: The time to sign with.
+        signer: The signer for the endpoint's region.
+        clock: The clock for the time in signatures.
     """
 
     def __init__(
@@ -87,8 +88,8 @@ class EndpointClient:
         tls: ssl.SSLContext | None,
         clock: Clock,
     ) -> None:
-        """Open nothing yet."""
-        bytes(KEPT_MEMORY)  # made and dropped at once
+        """Store the arguments; nothing is opened yet."""
+        bytes(KEPT_MEMORY)  # allocated and freed at once, see `KEPT_MEMORY`
         self.secure = tls is not None
         self.threads = LaneThreads(limit)
         self.pool = Pool(limit, self.threads.end)
@@ -99,7 +100,7 @@ class EndpointClient:
         self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
 
     def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
-        """Give the client for an origin and these timeouts; all clients of an origin share its connections."""
+        """Return the client for an origin and these timeouts; all clients of an origin share its connections."""
         if (origin, timeouts) not in self._origins:
             self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
         return self._origins[origin, timeouts]
@@ -110,12 +111,12 @@ class EndpointClient:
         self.threads.resize(limit)
 
     async def credentials(self) -> Credentials | None:
-        """Give the credentials, refreshed if they are about to expire; `None`: requests are not signed."""
+        """Return the credentials, refreshed if they are about to expire; `None`: requests are not signed."""
         source = self._source
         return source if source is None or isinstance(source, Credentials) else await source()
 
     def sign(self, credentials: Credentials | None, host: str, call: Call, payload_hash: str, length: int) -> bytes:
-        """Give the signed head of a request with a body of `length` bytes; safe to call from any thread."""
+        """Return the signed head of a request with a body of `length` bytes; safe to call from any thread."""
         signed: dict[str, str] = {}
         try:
             signed = headers = {"host": host, **call.headers}
@@ -131,16 +132,16 @@ class EndpointClient:
             problem = exc.problem
         except UnicodeError:
             problem = _NO_TEXT
-        signed.clear()  # error reports show the locals of frames: this dict holds the token, inner frames refer to it
+        signed.clear()  # because error reports show local variables, also of inner frames, and the dict has the token
         raise WireError(InvalidRequestError, problem)
 
     def close(self, *, at_once: bool = False) -> None:
-        """Close idle connections now and the others when their requests are done; `at_once` closes all now."""
+        """Close idle connections now, and busy connections after their requests; `at_once` closes all of them now."""
         self.pool.close(at_once=at_once)
 
 
 class BodyDownload:
-    """A request with a large body in its answer; see `LaneRequest`."""
+    """A request with a large body in its response; see `LaneRequest`."""
 
     __slots__ = ("_call", "_endpoint", "_host", "accept", "body", "method", "repeatable", "sent", "where")
 
@@ -159,7 +160,7 @@ class BodyDownload:
         self._call = call
 
     def head(self, credentials: Credentials | None, _: Iterable[memoryview]) -> bytes:
-        """Sign the request."""
+        """Return the signed head of the request."""
         return self._endpoint.sign(credentials, self._host, self._call, EMPTY_SHA256, 0)
 
 
@@ -167,7 +168,7 @@ class BodyUpload:
     """A request with a large body; see `LaneRequest`.
 
     Attributes:
-        digest: The body's checksum in hex, after it was computed.
+        digest: The body's checksum in hex; `None` until `head` has computed it.
     """
 
     __slots__ = (
@@ -209,11 +210,14 @@ class BodyUpload:
         self._describe = describe
 
     def head(self, credentials: Credentials | None, slices: Iterable[memoryview]) -> bytes:
-        """Compute the body's checksums and sign the request; they are sent before the body, so a file is read twice."""
+        """Compute the body's checksums, and return the signed head with them.
+
+        The head is sent before the body, so a file with checksums is read twice.
+        """
         algorithm, call = self._algorithm, self._call
         payload = hashlib.sha256() if not self._endpoint.secure or algorithm == "sha256" else None
         checksum = payload if algorithm == "sha256" else checksums.new(algorithm) if algorithm else None
-        sums = {each for each in (payload, checksum) if each is not None}  # one hash may be both
+        sums = {each for each in (payload, checksum) if each is not None}  # one hash may have both uses
         for view in slices if sums else ():
             for each in sums:
                 each.update(view)
@@ -224,20 +228,20 @@ class BodyUpload:
         return self._endpoint.sign(credentials, self._host, call, payload_hash, body_size(self.body))
 
     def accept(self, _: AnswerHead) -> None:
-        """Keep the answer's body: it is small."""
+        """Return `None`, so that `Lane.exchange` returns the response's body, which is small."""
 
 
 class OriginClient:
     """Sends requests to one origin.
 
     Attributes:
-        endpoint: Shared with the clients of the endpoint's other origins.
+        endpoint: The endpoint's client, which all origins of the endpoint share.
         origin: Scheme, host and port of the requests.
         lanes: Makes requests with large bodies; see `download` and `upload`.
     """
 
     def __init__(self, endpoint: EndpointClient, origin: Origin, timeouts: Timeouts) -> None:
-        """Open nothing yet."""
+        """Store the arguments; nothing is opened yet."""
         self.endpoint = endpoint
         self.origin = origin
         self._host = origin.header
@@ -251,16 +255,18 @@ class OriginClient:
         return self.endpoint.pool.closed
 
     async def open(self, call: Call, body: bytes = b"", payload_hash: str | None = None) -> Connection:
-        """Make a request on the loop, and give the connection once the answer's head is read; return it with `done`.
+        """Make a request on the loop, and return the connection when the response's head was read.
+
+        The caller reads the body, and then calls `done` with the connection.
 
         Args:
             call: The request.
             body: At most `unary.MAX_BODY` bytes.
-            payload_hash: SHA-256 of the body, in hex, to be signed; `None`: over TLS the body is not signed, else it is
-                hashed here.
+            payload_hash: The body's SHA-256 in hex, which is signed; `None`: with TLS the body is not signed, and
+                without TLS this method computes the hash.
 
         Raises:
-            WireError: No answer came.
+            WireError: No response came.
         """
         if not body:
             payload_hash = EMPTY_SHA256
@@ -269,7 +275,7 @@ class OriginClient:
         pool = self.endpoint.pool
         if not pool.take_slot():
             await pool.wait_for_slot(self._longest_wait)
-        try:  # signed only now: a signature made before a long wait for a slot would be too old
+        try:  # signed after the wait for a slot, because a signature becomes invalid after some minutes
             head = self.endpoint.sign(await self.endpoint.credentials(), self._host, call, payload_hash, len(body))
         except BaseException:
             pool.give_slot()
@@ -279,19 +285,19 @@ class OriginClient:
         return connection
 
     def done(self, connection: Connection) -> None:
-        """Take a connection back."""
+        """Take back a connection that `open` returned."""
         self._unary.done(connection)
 
     async def ask(
         self, call: Call, body: bytes = b"", payload_hash: str | None = None, *, limit: int | None = None
     ) -> tuple[AnswerHead, bytes]:
-        """Make a request on the loop, and give its complete answer.
+        """Make a request on the loop, and return its complete response.
 
         Args:
             call: The request.
             body: At most `unary.MAX_BODY` bytes.
             payload_hash: As for `open`.
-            limit: The most bytes of the answer's body to take.
+            limit: The largest number of bytes of the response's body to return.
         """
         connection = await self.open(call, body, payload_hash)
         try:
@@ -300,7 +306,7 @@ class OriginClient:
             self._unary.done(connection)
 
     def download(self, call: Call, accept: Callable[[AnswerHead], Write | None]) -> BodyDownload:
-        """Make a request for `lanes.exchange`; the function that `accept` gives takes the answer's body."""
+        """Return a request for `lanes.exchange`; the function that `accept` returns gets the response's body."""
         return BodyDownload(self.endpoint, self._host, call, accept)
 
     def upload(
@@ -312,15 +318,15 @@ class OriginClient:
         where: str,
         sent: ByteCounter | None = None,
     ) -> BodyUpload:
-        """Make a request for `lanes.exchange` with a body from memory or from a file.
+        """Return a request for `lanes.exchange` with a body from memory or from a file.
 
         Args:
             call: The request, without the headers that depend on the body.
-            body: Any size.
-            algorithm: Of the checksum to send; `"sha256"` is also the signed hash; `None`: no checksum.
-            describe: Gives the headers for that checksum, which it takes in hex.
+            body: The body, of any size.
+            algorithm: The algorithm of the checksum to send; `"sha256"` is also the signed hash; `None`: no checksum.
+            describe: A function that takes the checksum in hex, and returns the headers for it.
             where: The beginning of messages about the body's file.
-            sent: Counts the body's bytes as they are sent.
+            sent: The counter of the body's bytes that were sent.
         """
         return BodyUpload(self.endpoint, self._host, call, body, where, sent or ByteCounter(), algorithm, describe)
 
@@ -330,7 +336,7 @@ class OriginClient:
         return credentials
 
     async def presign(self, call: Call, expires: int) -> str:
-        """Give a URL with which anybody may make the request for `expires` seconds; sends no request."""
+        """Return a URL with which anybody can make the request for `expires` seconds; no request is sent here."""
         endpoint, credentials = self.endpoint, await self._signing()
         headers = {"host": self._host}
         try:
@@ -339,18 +345,18 @@ class OriginClient:
             )
         except UnicodeError:
             query = None
-        if query is None:  # raised here, because the caught error holds the token
+        if query is None:  # raised after `except`, because the caught error would be its context, and has the token
             raise WireError(InvalidRequestError, _NO_TEXT)
         return f"{self.origin}{call.path}?{query}"
 
     async def sign_form(self, conditions: list[object], expires: int) -> dict[str, str]:
-        """Give the fields with which a browser may post a form for `expires` seconds, under these conditions."""
+        """Return the fields of a form that a browser may post for `expires` seconds under these conditions."""
         credentials = await self._signing()
         try:
             return self.endpoint.signer.form(credentials, self.endpoint.clock.now(), conditions, expires)
         except UnicodeError:
             pass
-        raise WireError(InvalidRequestError, _NO_TEXT)  # raised here, because the caught error holds the token
+        raise WireError(InvalidRequestError, _NO_TEXT)  # after `except`, for the same reason as in `presign`
 
     def log(self, call: Call, head: AnswerHead) -> None:
         """Log an answered request at the level DEBUG."""

@@ -1,4 +1,4 @@
-"""The time that requests are signed with."""
+"""The clock for the time in signatures."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ MAX_SKEW = 900.0  # seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/Err
 
 
 class Clock:
-    """This machine's clock, corrected after a server refused its time; all signatures for the endpoint use it."""
+    """This machine's clock, corrected by the server's clock after a server refused the time of a signature.
+
+    All signatures for an endpoint use the same `Clock`.
+    """
 
     def __init__(self) -> None:
         """Begin without a correction."""
         self.offset = 0.0
 
     def now(self) -> float:
-        """Give the seconds since 1970 to sign with."""
+        """Return the time for a signature, in seconds since 1970."""
         return time.time() + self.offset
 
     def is_off(self, server: float) -> bool:
-        """Tell whether a server with this time refuses a signature made now."""
+        """Return whether a server whose clock shows `server` refuses a signature made now."""
         return abs(self.now() - server) > MAX_SKEW
 
     def set_from(self, server: float) -> None:
-        """Sign by the server's clock from now on."""
+        """Correct this clock, so that it shows the server's time from now on."""
         self.offset = server - time.time()

@@ -1,4 +1,4 @@
-"""Opening connections: addresses, TCP and TLS settings, for both drivers."""
+"""Opens connections for the event loop (`unary`) and for worker threads (`lanes`): addresses, TCP and TLS settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 
 ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_BYTES_ACKED = 120  # in struct tcp_info of Linux, followed by the bytes received: include/uapi/linux/tcp.h
+_BYTES_ACKED = 120  # an offset in Linux's struct tcp_info, include/uapi/linux/tcp.h; the bytes received follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """Give the origin of a URL."""
+        """Return the origin of a URL."""
         parts = urlsplit(url)
         return cls(parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
 
     @property
     def secure(self) -> bool:
-        """Whether it is reached through TLS."""
+        """Whether requests to this origin use TLS."""
         return self.scheme == "https"
 
     @property
@@ -45,15 +45,15 @@ class Origin:
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        """Show it as in a URL."""
+        """Return the origin as it is written in a URL."""
         return f"{self.scheme}://{self.header}"
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Make a context that verifies certificates and host names. Blocks: it reads the authorities' file.
+    """Return a TLS context that verifies certificates and host names. Blocks, because it reads the authorities' file.
 
     Args:
-        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's.
+        ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's authorities.
 
     Raises:
         WireError: The file cannot be read.
@@ -68,7 +68,7 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 async def open_socket(origin: Origin) -> socket.socket:
-    """Connect without blocking; if the host has several addresses, they are tried in the order of RFC 8305.
+    """Return a connected socket, without blocking; several addresses of a host are tried in the order of RFC 8305.
 
     Raises:
         WireError: No address accepts a connection.
@@ -85,7 +85,7 @@ async def open_socket(origin: Origin) -> socket.socket:
 
 
 def refused(origin: Origin, exc: OSError) -> WireError:
-    """Give the error for a connection that could not be opened."""
+    """Return the error for a connection that could not be opened."""
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
         problem = (
             f"TLS with {origin} failed: {exc.reason or exc}: is it an https server, and its certificate trusted? "
@@ -96,18 +96,18 @@ def refused(origin: Origin, exc: OSError) -> WireError:
 
 
 def too_slow(origin: Origin, seconds: float) -> WireError:
-    """Give the error for a connection that took too long to open."""
+    """Return the error for a connection that took too long to open."""
     return WireError(RequestTimeoutError, f"connecting to {origin} took longer than {seconds:g} s")
 
 
 def bytes_moved(connected: socket.socket) -> int:
-    """Give a number that grows whenever the server acknowledges or sends a byte; 0 if the system has no such counter.
+    """Return a number that grows whenever the server acknowledges or sends a byte; 0 if the system has no such counter.
 
-    A thread that sends a slice or fills a buffer cannot see how far it has come. The kernel's counter shows whether a
-    slow server still moves bytes.
+    One system call can send or receive many bytes, and until the call returns, its thread does not see how many bytes
+    have moved. The kernel's counters show whether a slow server still sends or accepts bytes.
     """
     try:
         info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 16)
         return sum(struct.unpack_from("=QQ", info, _BYTES_ACKED))
-    except (AttributeError, OSError, TypeError, struct.error):  # TypeError: uvloop's sockets lack it
+    except (AttributeError, OSError, TypeError, struct.error):  # TypeError: uvloop's sockets do not support it
         return 0

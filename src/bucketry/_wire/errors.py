@@ -1,4 +1,4 @@
-"""The two ways in which a request can fail: no answer came, or the answer is an error."""
+"""The two ways in which a request can fail: no response came, or the response is an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bucketry.errors import StorageError
 
 
 class WireError(Exception):
-    """The reason why a request got no answer; the caller adds the bucket and key to the message.
+    """The reason why a request got no response; the caller adds the bucket and key to the message.
 
     Attributes:
         kind: The class of the error that the user gets.
@@ -17,7 +17,7 @@ class WireError(Exception):
     """
 
     def __init__(self, kind: type[StorageError], problem: str) -> None:
-        """Store both."""
+        """Store the class and the description."""
         super().__init__(problem)
         self.kind = kind
         self.problem = problem
@@ -25,12 +25,12 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is an error, from either transport.
+    """A response that is an error, from either transport.
 
     Attributes:
-        status: Of the HTTP answer.
-        headers: By lower-case name.
-        fields: Of its XML: `Code`, `Message`, `Region`, …; empty if there was no body (HEAD).
+        status: The response's status.
+        headers: The response's headers, by lower-case name.
+        fields: The fields of the response's XML: `Code`, `Message`, `Region`, …; empty if it has no body (HEAD).
     """
 
     status: int | None

@@ -1,8 +1,8 @@
-"""HTTP/1.1, sans-I/O: turns a request's head into bytes, and an answer's bytes into its head and body.
+"""HTTP/1.1 without I/O: turns a request's head into bytes, and a response's bytes into its head and body.
 
-There are no sockets and no waiting here, so both directions are tested as plain functions. llhttp (`httptools`)
-parses heads and chunks. This module decides where a body ends, and is stricter than RFC 9112: it refuses two
-lengths, or a length together with chunks. A redirect is an answer like any other.
+There are no sockets and no waiting here, so both directions are tested as plain functions. llhttp (`httptools`) checks
+heads and parses chunks. This module decides where a body ends, and is stricter than RFC 9112: it refuses a response
+with two lengths, or with a length and chunks. A redirect is a response like any other.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bucketry._wire.errors import WireError
 from bucketry.errors import ConnectionFailedError, InvalidRequestError
 
 MAX_HEAD = 64 * KiB  # S3's own heads are below 10 KiB, metadata included
-_USUAL_HEAD = 4 * KiB  # so many bytes are copied first to find the end of a head
+_USUAL_HEAD = 4 * KiB  # the end of a head is searched in so many bytes first, because few heads are longer
 MAX_HEADERS = 256
-MAX_INTERIM = 16  # 1xx answers before the final one; servers send one or two during a long copy
-_OVERHEAD = 16  # bytes of chunk framing allowed for each byte of body, after the first MAX_HEAD: 1-byte chunks need 5
+MAX_INTERIM = 16  # 1xx responses before the final one; servers send one or two during a long copy
+_OVERHEAD = 16  # allowed bytes of chunk framing for each byte of the body, besides MAX_HEAD; 1-byte chunks need 5
 
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
@@ -53,30 +53,31 @@ class RequestHead(bytes):
 
 
 def request_head(method: str, target: str, headers: Mapping[str, str]) -> RequestHead:
-    """Give the head of a request.
+    """Return the head of a request.
 
     Args:
-        method: In capitals.
+        method: The method, in capitals.
         target: Path and query, percent-encoded.
-        headers: By name, in upper or lower case; with `host`.
+        headers: The headers by name, in upper or lower case; `host` must be among them.
 
     Raises:
-        WireError: A part contains what HTTP does not allow there: CR, LF, NUL or another control character, a space in
-            the target, or a header name that is not a token.
+        WireError: HTTP does not allow one of the arguments: it contains CR, LF, NUL or another control character, the
+            target contains a space, or a header's name is not a token.
     """
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
     content = head.replace("\r\n", "")
-    line_ends = (len(head) - len(content)) // 2  # an extra one, or a lone CR or LF in `content`, is the caller's
+    # `line_ends` is too large if an argument contains a line end. A lone CR or LF stays in `content`.
+    line_ends = (len(head) - len(content)) // 2
     names_are_fine = line_ends == len(headers) + 2 and all(map(_is_token, headers))
-    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # the first is quick, but a bit too strict
+    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # `isprintable` is quick, but refuses more
     if not names_are_fine or not values_are_fine or method not in _METHODS or not _is_target(target):
         raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
     return RequestHead(head.encode())
 
 
 def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
-    """Name what is wrong with a head; values are not shown, because they may be secret."""
+    """Describe what is wrong with a head, without the values of headers, because they may be secret."""
     if method not in _METHODS:
         return f"the method {method!r} is not one of S3's"
     if not _is_target(target):
@@ -86,12 +87,12 @@ def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
 
 
 class AnswerHead:
-    """Status and headers of an answer.
+    """Status and headers of a response.
 
     Attributes:
-        status: Such as 206.
-        headers: By lower-case name; the values of a repeated header are joined with commas.
-        length: Of the body in bytes; `None`: the body ends with its last chunk, or with the connection.
+        status: The status, such as 206.
+        headers: The headers by lower-case name; the values of a repeated header are joined with commas.
+        length: The body's length in bytes; `None`: the body ends with its last chunk, or with the connection.
         keep_alive: Whether the server allows another request on the connection.
     """
 
@@ -105,13 +106,13 @@ class AnswerHead:
 
 
 class AnswerReader:
-    """Reads the answer to one request, in pieces of any size.
+    """Reads the response to one request, in pieces of any size.
 
     Attributes:
-        head: The final answer's head, once it is complete.
-        received: Bytes of the body so far.
+        head: The head of the final response; `None` until it is complete.
+        received: The number of bytes of the body received so far.
         done: Whether the body is complete.
-        surplus: Whether bytes came after the end of the answer.
+        surplus: Whether bytes came after the end of the response.
     """
 
     __slots__ = (
@@ -130,7 +131,7 @@ class AnswerReader:
     )
 
     def __init__(self, method: str) -> None:
-        """Begin to read the answer to a request with this method."""
+        """Begin to read the response to a request with this method."""
         self.head: AnswerHead | None = None
         self.received = 0
         self.done = False
@@ -142,11 +143,11 @@ class AnswerReader:
         self._fed = 0
         self._tail = b""
         self._body: list[bytes] = []
-        self._parser: HttpResponseParser | None = None  # for chunks, until the last one; it refers to this reader
+        self._parser: HttpResponseParser | None = None  # exists until the last chunk, because it refers to this reader
 
     @property
     def remaining(self) -> int | None:
-        """Bytes of the body still to come; `None`: unknown."""
+        """The number of bytes of the body still to come; `None`: it is not known."""
         return self._remaining
 
     @property
@@ -161,7 +162,7 @@ class AnswerReader:
         return self.done and not self.surplus and self.head is not None and self.head.keep_alive
 
     def feed(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Take the next bytes of the connection, and give those that belong to the body.
+        """Read the next bytes of the connection, and return the bytes of the body among them.
 
         Raises:
             ProtocolError: The bytes are not HTTP/1.1, or exceed the limits.
@@ -187,13 +188,13 @@ class AnswerReader:
         return data
 
     def feed_eof(self) -> bool:
-        """Note the connection's end; `False`: the answer is not complete."""
+        """Store that the connection has ended, and return whether the response is complete."""
         if self.head is not None and self._remaining is None and self._parser is None:
             self.done = True
         return self.done
 
     def _read_head(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Read heads up to the final one, and give the bytes after it."""
+        """Read heads up to that of the final response, and return the bytes after that head."""
         while True:
             start = len(self._pending)
             joined = self._pending + bytes(data[:_USUAL_HEAD])
@@ -218,12 +219,12 @@ class AnswerReader:
 
     @staticmethod
     def _check_beginning(joined: bytes) -> None:
-        """Refuse bytes that cannot be an answer at once, instead of waiting for the rest of a head."""
+        """Refuse bytes that cannot be a response now, instead of waiting for the rest of a head."""
         if not b"HTTP/1.".startswith(joined[:7]):
             raise ProtocolError("it does not begin with HTTP/1")
 
     def _parse(self, head: bytes) -> None:
-        """Let the parser check a head, then split it here: a callback for each header would cost more."""
+        """Check a head with the parser, then split it here, because a callback for each header would take longer."""
         if not _STATUS_LINE.match(head):
             raise ProtocolError(f"it begins {head[:20]!r}")
         try:
@@ -241,7 +242,7 @@ class AnswerReader:
         self._frame(status, head)
 
     def _frame(self, status: int, head: bytes) -> None:
-        """Decide where the body ends, by RFC 9112 § 6.3; refuse a head that two readers could read differently."""
+        """Decide where the body ends, by RFC 9112 § 6.3; refuse a head that two programs could read differently."""
         headers = _headers(head)
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         options = headers.get("connection", "").lower()
@@ -251,7 +252,7 @@ class AnswerReader:
             if not (length.isascii() and length.isdigit()) or len(length) > 18:  # noqa: PLR2004 - below 2**63
                 raise ProtocolError(f"its length is {length[:40]!r}")
             size = int(length)
-        # Compare the exact bytes: if the header is written in another way, the parser may understand it differently.
+        # The exact bytes are compared, because the parser may understand the header differently in any other spelling.
         if coding is not None and (size is not None or not _CHUNKED.search(head)):
             raise ProtocolError("its body is framed in a way that can be read differently")
         if not self._has_body or status in _NO_BODY:
@@ -278,7 +279,7 @@ class AnswerReader:
         if self.done:
             self._parser = None
             if not self._tail.endswith(_END) or self._tail[0] in b"\r\n":
-                self.surplus = True  # empty lines, which the parser skips
+                self.surplus = True  # such as empty lines after the body, which the parser skips
         body, self._body = self._body, []
         found = body[0] if len(body) == 1 else b"".join(body)
         self.received += len(found)
@@ -289,24 +290,24 @@ class AnswerReader:
     # --- called by the parser ----------------------------------------------------------------------
 
     def on_body(self, body: bytes) -> None:
-        """Note a piece of a chunked body."""
+        """Store a piece of a chunked body."""
         if self.done:
             self.surplus = True
         else:
             self._body.append(body)
 
     def on_message_begin(self) -> None:
-        """Note that bytes of another answer follow."""
+        """Store whether a response begins after the end of this one."""
         self.surplus = self.done
 
     def on_message_complete(self) -> None:
-        """Note the end of a chunked body."""
+        """Store that the chunked body is complete."""
         if self.head is not None:
             self.done = True
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    """Give the headers of a head that the parser has accepted."""
+    """Return the headers of a head that the parser has accepted."""
     text = head[: -len(_END)].decode("utf-8", "surrogateescape")
     if "\r\n " in text or "\r\n\t" in text:
         raise ProtocolError("it has a header of several lines")
@@ -321,7 +322,7 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 def _joined(lines: list[str]) -> dict[str, str]:
-    """Give headers when some are repeated; those that decide the body's length must not be repeated."""
+    """Return the headers if some are repeated; a header that decides the body's length must not be repeated."""
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")

@@ -1,8 +1,8 @@
-"""Large bodies in worker threads: socket → file and file → socket, past the event loop.
+"""Copies large bodies between sockets and files in worker threads; the bytes do not pass through the event loop.
 
-A lane is a blocking connection and one buffer. Its thread waits in system calls, which release the interpreter's
-lock. The loop only starts the thread. To stop it, the loop shuts the socket down, which wakes the thread at once.
-The pool checks the read timeout with the kernel's counters (`IdleTimer`).
+A lane is a blocking connection and one buffer. Its thread waits in system calls, which release the GIL. The loop only
+starts the thread. To stop the thread, the loop shuts the socket down, which ends the thread's system call at once. The
+pool checks the read timeout with the kernel's counters (`IdleTimer`).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from bucketry._wire.threads import LaneThreads
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
-MAX_ANSWER = MiB  # of a body that is kept in memory: an error's XML
+MAX_ANSWER = MiB  # after so many bytes, a body that is kept in memory, such as an error's XML, is not read further
 
 Write: TypeAlias = Callable[[memoryview], None]
 
 
 class LaneRequest(Protocol):
-    """One request of a lane."""
+    """A request that a lane can send."""
 
     @property
     def method(self) -> str:
-        """In capitals."""
+        """The method, in capitals."""
 
     @property
     def body(self) -> Body:
@@ -51,7 +51,7 @@ class LaneRequest(Protocol):
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice has the same effect as sending it once."""
+        """Whether sending the request twice has the same effect as sending it once."""
 
     @property
     def where(self) -> str:
@@ -59,28 +59,28 @@ class LaneRequest(Protocol):
 
     @property
     def sent(self) -> ByteCounter:
-        """Counts the body's bytes as they are sent."""
+        """The counter of the body's bytes that were sent."""
 
     def head(self, credentials: Credentials | None, slices: Iterable[memoryview], /) -> bytes:
-        """Give the request's head, ready to be sent; read the body's slices if checksums are needed.
+        """Return the request's head, ready to be sent; read the body's slices if the head contains checksums of them.
 
-        Runs in the lane's thread.
+        The method runs in the lane's thread.
         """
 
     @property
     def accept(self) -> Callable[[AnswerHead], Write | None]:
-        """Takes the answer's head, and gives the function that takes the body; `None`: the body is returned.
+        """A function that takes the response's head, and returns a function that gets the body's bytes.
 
-        Runs in the lane's thread.
+        If it returns `None`, `exchange` returns the body. It runs in the lane's thread.
         """
 
 
 class Lane:
-    """A blocking connection and its buffer; at most one thread uses it at a time, inside `with lane:`.
+    """A blocking connection and its buffer. At most one thread uses a lane at a time, inside `with lane:`.
 
     Attributes:
-        sent: Always true: a lane does not know whether the server has received the present request.
-        answer_started: Whether any byte of the present answer was received.
+        sent: Always true, because a lane does not know whether the server has received the present request.
+        answer_started: Whether any byte of the present response was received.
     """
 
     def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -101,7 +101,7 @@ class Lane:
         self.answer_started = False
 
     def __enter__(self) -> None:
-        """Mark the lane as used by a thread: only the thread may close the socket now."""
+        """Mark the lane as used by a thread, so that `close` does not close the socket that the thread uses."""
         self._in_use = True
 
     def __exit__(
@@ -117,7 +117,10 @@ class Lane:
         self._stream.start()
 
     def exchange(self, request: LaneRequest, credentials: Credentials | None) -> tuple[AnswerHead, bytes]:
-        """Send a request; give the answer's head, and its body unless `accept` gave a function for it. Blocks."""
+        """Send a request, and return the response's head and body. Blocks.
+
+        The returned body is empty if `accept` returned a function for it.
+        """
         self.answer_started = False
         self._reader = AnswerReader(request.method)
         head = request.head(credentials, self._slices(request))
@@ -127,7 +130,9 @@ class Lane:
         except WireError:
             if self._stopped and not self._idle_seconds:
                 raise
-            self._stopped = True  # not used again; but the server may have answered before it received the whole body
+            # The connection is not used again. But the response is read, because a server may answer before it has
+            # received the whole body.
+            self._stopped = True
         answer, rest = self._read_head()
         write = request.accept(answer)
         if write is None:
@@ -139,7 +144,7 @@ class Lane:
         return answer, b""
 
     def _slices(self, request: LaneRequest) -> Iterator[memoryview]:
-        """Give the body in slices, each valid until the next one; stops when the lane is closed."""
+        """Yield the body in slices, each valid until the next slice; raise an error when the lane is closed."""
         body = request.body
         if not isinstance(body, FileRange):
             whole = memoryview(body).cast("B")
@@ -172,7 +177,7 @@ class Lane:
                 for view in self._slices(request):
                     self._waits_since = time.monotonic()
                     self._stream.send(view)
-                    self._waits_since = None  # until the next slice is read
+                    self._waits_since = None  # reading the next slice is no wait for the server
                     sent.count += len(view)
         except StorageError:  # the body's file cannot be read
             raise
@@ -182,7 +187,7 @@ class Lane:
             self._waits_since = None
 
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
-        """Read until the head is complete; give it and the bytes of body that were received with it."""
+        """Read until the head is complete; return the head and the bytes of the body that were received with it."""
         while True:
             view = self._receive(BUFFER)
             self.answer_started = True
@@ -197,7 +202,7 @@ class Lane:
         return bytes(kept)
 
     def _next(self) -> memoryview:
-        """Give the next bytes of the body; empty: the body is complete."""
+        """Return the next bytes of the body; empty: the body is complete."""
         reader = self._reader
         while not reader.done:
             left = reader.remaining
@@ -207,7 +212,7 @@ class Lane:
         return memoryview(b"")
 
     def _receive(self, count: int, *, whole: bool = False) -> memoryview:
-        """Receive some bytes into the buffer; with `whole`, `count` bytes unless the connection ends before."""
+        """Return some received bytes; with `whole`, exactly `count` bytes unless the connection ends earlier."""
         view = self._buffer[:count]
         got = self._call(partial(self._stream.receive, view, whole=whole))
         if not got and not self._reader.feed_eof():
@@ -215,7 +220,7 @@ class Lane:
         return view[:got]
 
     def _call(self, call: Callable[..., int | None], *args: object) -> int:
-        """Call a function that waits for the server."""
+        """Call a function that waits for the server, and store when the wait began."""
         self._waits_since = time.monotonic()
         try:
             return call(*args) or 0
@@ -241,7 +246,7 @@ class Lane:
     # --- called by the pool ------------------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Tell whether the idle connection is still open and has received nothing without a request."""
+        """Return whether the idle connection is still open, and no byte was received without a request."""
         if not self._stream.clean():
             return False
         poll = select.poll()
@@ -249,45 +254,49 @@ class Lane:
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Close it. If a thread uses it, shut the socket down, which wakes the thread; the caller then closes again."""
+        """Close the connection. While a thread uses it, only shut the socket down, which wakes the thread.
+
+        After the thread has ended, the caller calls `close` again.
+        """
         self._stopped = True
         if not self._in_use:
             self._socket.close()
             return
-        with suppress(OSError):  # the server may have closed it already
+        with suppress(OSError):  # the server may have closed the connection already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def reusable(self) -> bool:
-        """Tell whether the answer is complete and the connection can be used for another request."""
+        """Return whether the response is complete and the connection can be used for another request."""
         return self._reader.reusable and not self._stopped and self._stream.clean()
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds for which the thread has waited for the server."""
+        """Return the seconds for which the thread has waited for the server while no byte moved."""
         since = self._waits_since
         if since is None:
             return 0.0
         return self._idle.seconds(since, now, limit, lambda: bytes_moved(self._socket))
 
     def moved(self) -> int:
-        """Give a number that changes when bytes move."""
+        """Return a number that changes when bytes of the present request or response move."""
         return self._reader.received + bytes_moved(self._socket)
 
     def expire(self, seconds: float) -> None:
-        """Fail the request under way."""
+        """Fail the request under way, because the connection was idle for too long."""
         self._idle_seconds = seconds
         self.close()
 
 
 class Lanes:
-    """The lanes to one origin, and the threads that run on them.
+    """The lanes to one origin, and the threads that use them.
 
     Args:
         origin: Scheme, host and port.
-        pool: Its slots.
-        tls: For `https`.
-        threads: As many as there are slots.
-        credentials: Gives the keys to sign with; called after the request got its slot, so that they are valid.
-        timeouts: For connecting, for an idle connection, and for waiting for a slot.
+        pool: The pool with the slots and the idle connections.
+        tls: The TLS settings for `https`; `None`: for `http`.
+        threads: The worker threads; there are at most as many as slots.
+        credentials: A function that returns the keys to sign with; called when the request has its slot, because keys
+            can expire during the wait.
+        timeouts: The timeouts for connecting, for an idle connection, and for waiting for a slot.
     """
 
     def __init__(
@@ -309,14 +318,14 @@ class Lanes:
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
-        """Make a request in a lane; a connection that the server closed is replaced as in `Unary.send`.
+        """Make a request in a lane. If the server has closed an idle connection, a new one replaces it; see `is_stale`.
 
-        A cancellation stops the thread at once. It is raised when the thread has left the lane, because until then the
-        thread may use descriptors and buffers that the caller is about to close.
+        A cancellation stops the thread at once. `CancelledError` is raised when the thread has left the lane, because
+        until then the thread may use descriptors and buffers that the caller is about to close.
 
         Raises:
-            WireError: No whole answer came.
-            LocalFileError: The body's file cannot be read, or `accept`'s function raised it.
+            WireError: No complete response came.
+            LocalFileError: The body's file cannot be read, or the function from `accept` raised this error.
         """
         if not self._pool.take_slot():
             await self._pool.wait_for_slot(self._timeouts.pool)

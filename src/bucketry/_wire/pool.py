@@ -1,7 +1,8 @@
 """The connections to an endpoint, and how long each may be idle.
 
-One pool serves both drivers. A slot stands for one request under way. There are never more sockets than slots, idle
-sockets included. Only the drivers know what a connection is: a protocol of the loop or a socket of a thread.
+One pool serves both kinds of connection: asyncio protocols in the event loop (`unary`) and blocking sockets in worker
+threads (`lanes`). The pool does not know the difference. A slot stands for one request under way. There are never more
+sockets than slots, idle sockets included.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bucketry.errors import ConnectionFailedError
 
 KEEP_ALIVE = 12.0  # below the 15 s after which R2 drops an idle connection
 BUFFER = 256 * KiB
-_TICK = 1.0  # at most so late is a read timeout or an idle connection noticed
+_TICK = 1.0  # seconds between two checks for read timeouts and for idle connections
 
 
 class Pooled(Protocol):
@@ -31,28 +32,32 @@ class Pooled(Protocol):
 
     @property
     def answer_started(self) -> bool:
-        """Whether any byte of the present answer was received."""
+        """Whether any byte of the present response was received."""
 
     def usable(self) -> bool:
-        """Tell whether an idle connection still seems to be open."""
+        """Return whether an idle connection still seems to be open."""
 
     def close(self) -> None:
-        """Close it at once; a request on it fails."""
+        """Close the connection at once; its request fails."""
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds for which the client has waited for the server, without a byte; `limit` is the timeout."""
+        """Return the seconds for which the client has waited for the server while no byte moved.
+
+        `limit` is the read timeout.
+        """
 
     def expire(self, seconds: float) -> None:
-        """Fail the request on it, because the connection was idle for too long."""
+        """Fail the connection's request, because the connection was idle for too long."""
 
     def moved(self) -> int:
-        """Give a number that changes when bytes of the present request or answer move."""
+        """Return a number that changes when bytes of the present request or response move."""
 
 
 def is_stale(connection: Pooled, error: WireError, *, repeatable: bool) -> bool:
-    """Tell whether a request that failed on a connection that was idle before should be sent on a new one.
+    """Return whether to send a failed request again on a new connection, because the server had closed the idle one.
 
-    A server may close an idle connection at any time. This shows only at the first write, or when no answer comes.
+    A server may close an idle connection at any time. The client notices this only at the first write, or when no
+    response comes.
 
     Args:
         connection: The connection, which was idle before this request.
@@ -67,12 +72,15 @@ class IdleTimer:
     """Measures how long a connection is idle, by the kernel's byte counters."""
 
     def __init__(self) -> None:
-        """Begin while no request waits."""
+        """Begin without a wait."""
         self._since = self._alive = 0.0
         self._count: int | None = None
 
     def seconds(self, since: float, now: float, limit: float, count: Callable[[], int]) -> float:
-        """Give the idle seconds of a wait that began at `since`; `count` is called only after half the limit."""
+        """Return for how many seconds no byte has moved in the wait that began at `since`.
+
+        `count` returns the kernel's byte counter. It is a system call, so it is called only after half the limit.
+        """
         if since != self._since:
             self._since, self._alive, self._count = since, since, None
         waited = now - self._alive
@@ -90,7 +98,7 @@ class Pool(Slots):
 
     Attributes:
         closed: Whether the pool is closed and keeps no connections.
-        buffer: The event loop's connections receive into it, one after the other.
+        buffer: The buffer into which the event loop's connections receive, one after the other.
     """
 
     def __init__(self, limit: int, drained: Callable[[], None] = lambda: None) -> None:
@@ -105,13 +113,13 @@ class Pool(Slots):
         self.closed = False
         self.buffer = memoryview(bytearray(BUFFER))
         self._idle: deque[tuple[float, object, Pooled]] = deque()  # least recently used first
-        self._watched: dict[Pooled, float] = {}  # with their read timeouts
+        self._watched: dict[Pooled, float] = {}  # the connections in use, with their read timeouts
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
         self._tick_every = _TICK
 
     def take(self, kind: object) -> Pooled | None:
-        """Give an idle connection of a kind, the last one used; `None`: there is none, and room for a new one.
+        """Return the idle connection of a kind that was used last; `None`: there is none, and the caller may open one.
 
         The caller has taken a slot. Connections of equal kinds can replace each other.
         """
@@ -122,11 +130,11 @@ class Pool(Slots):
                 if connection.usable():
                     return connection
                 connection.close()
-        self._close_surplus()  # connections of another kind
+        self._close_surplus()  # closes an idle connection of another kind if there is no room for a new connection
         return None
 
     def release(self, kind: object, connection: Pooled) -> None:
-        """Return the slot; keep the connection for the next request, unless there are more than the limit."""
+        """Return the slot, and keep the connection for the next request; if it is surplus, close it."""
         if self.closed or self.busy > self.limit:
             self.discard(connection)
             return
@@ -153,7 +161,7 @@ class Pool(Slots):
                 return
 
     def watch(self, connection: Pooled, read_timeout: float) -> None:
-        """Begin to check a connection in use: if it is idle for longer than `read_timeout`, its request fails."""
+        """Begin to check a connection in use; its request fails if the connection is idle for over `read_timeout`."""
         self._watched[connection] = read_timeout
         if read_timeout < 4 * self._tick_every:
             self._tick_every = read_timeout / 4
@@ -164,12 +172,15 @@ class Pool(Slots):
             self._ticker = self._loop.call_later(self._tick_every, self._tick)
 
     def resize(self, limit: int) -> None:
-        """Change the limit; surplus connections are closed: idle ones now, the others after their requests."""
+        """Change the limit; close surplus idle connections now, and surplus busy connections after their requests."""
         Slots.resize(self, limit)
         self._close_surplus()
 
     def close(self, *, at_once: bool) -> None:
-        """Close idle connections now and the others when their requests are done; with `at_once`, requests fail now."""
+        """Close idle connections now, and busy connections after their requests.
+
+        With `at_once`, busy connections are closed now, too, and their requests fail.
+        """
         self.closed = True
         for _, _, connection in self._idle:
             connection.close()
@@ -183,7 +194,10 @@ class Pool(Slots):
             self._drained()
 
     def give_slot(self) -> None:
-        """Return a slot; the caller that has waited longest gets it. The last slot of a closed pool calls `drained`."""
+        """Return a slot; the caller that has waited longest gets it.
+
+        The last slot of a closed pool calls `drained`.
+        """
         Slots.give_slot(self)
         if self.closed and not self.busy:
             self._drained()

@@ -1,8 +1,7 @@
 """AWS Signature Version 4 for S3: signs requests and presigned URLs.
 
-Takes text and gives text: no I/O, no clock, no knowledge of buckets. The caller chooses the headers, and all of them
-are signed. The caller gives the body's hash, not the body. Aws-chunked bodies and Signature Version 4A are not
-supported.
+This module has no I/O and no clock: it takes text and returns text. The caller chooses the headers, and all of them are
+signed. The caller passes the body's hash, not the body. Aws-chunked bodies and Signature Version 4A are not supported.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
@@ -20,7 +19,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Replaces the hash of a body that only TLS and a checksum protect."""
+"""The value instead of a body's hash if the body is protected by TLS and not by the signature."""
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The hash of an empty body."""
@@ -40,7 +39,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Second:
-    """The values shared by all signatures of the same credentials in the same second; `mac` has the day's key."""
+    """The values that all signatures with the same credentials in the same second share.
+
+    `mac` is an HMAC that has hashed the signing key of the day.
+    """
 
     second: int
     credentials: Credentials
@@ -50,9 +52,9 @@ class _Second:
 
 
 class Signer:
-    """Signs the requests of one region; the signing key is cached for (secret, day).
+    """Signs the requests of one region. The latest signing key is kept, because it is the same for a whole day.
 
-    Several threads may use it: the shared value is never changed, only replaced as a whole.
+    Several threads may use one signer, because its shared value is never changed, only replaced as a whole.
     """
 
     def __init__(self, region: str, service: str = "s3") -> None:
@@ -70,16 +72,17 @@ class Signer:
         headers: Mapping[str, str],
         payload_hash: str,
     ) -> dict[str, str]:
-        """Give the headers to send: those given, plus `x-amz-*` for date, body and token, and `authorization`.
+        """Return the headers to send: `headers`, the `x-amz-*` headers for date, body and token, and `authorization`.
 
         Args:
             credentials: The keys to sign with.
             moment: The time of signing, in seconds since 1970.
-            method: In capitals.
-            path: Encoded by `encode_path`, exactly as it is sent.
-            query: Encoded by `encode_query`, exactly as it is sent; may be empty.
-            headers: Lower-case names, with `host`; all are signed, so leave out any header that a proxy may change.
-            payload_hash: Hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
+            method: The method, in capitals.
+            path: The path, encoded by `encode_path`, exactly as it is sent.
+            query: The query, encoded by `encode_query`, exactly as it is sent; it may be empty.
+            headers: The headers by lower-case name, with `host`. All of them are signed, so leave out any header that a
+                proxy may change.
+            payload_hash: The body's SHA-256 in hex, or `UNSIGNED_PAYLOAD`.
         """
         now = self._at(credentials, moment)
         sent = {**headers, "x-amz-date": now.amz_date, "x-amz-content-sha256": payload_hash}
@@ -104,13 +107,13 @@ class Signer:
         headers: Mapping[str, str],
         expires: int,
     ) -> str:
-        """Give the complete query string of a presigned URL; anyone who has the URL may make this one request.
+        """Return the complete query string of a presigned URL; anyone who has the URL may make this one request.
 
         Args:
-            credentials: As for `headers`.
+            credentials: The keys to sign with.
             moment: The time from which the URL is valid.
             method: The method that the URL is valid for.
-            path: Of the URL, encoded.
+            path: The URL's path, encoded.
             query: Further parameters of the request, encoded; may be empty.
             headers: The request must have these headers with these values; at least `host`.
             expires: How long the URL is valid, in seconds; AWS accepts 1 to 604 800.
@@ -133,12 +136,12 @@ class Signer:
         return f"{query}&X-Amz-Signature={_signature(now, request)}"
 
     def form(self, credentials: Credentials, moment: float, conditions: list[object], expires: int) -> dict[str, str]:
-        """Give the signed fields of a form; anyone who has the form may upload with it.
+        """Return the signed fields of a form; anyone who has the form may upload with it.
 
         Args:
             credentials: The keys to sign with.
             moment: The time from which the form is valid, in seconds since 1970.
-            conditions: Of the policy; the conditions for the fields added here come in addition.
+            conditions: The policy's conditions, without those for the fields that this method adds.
             expires: How long the form is valid, in seconds.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
@@ -174,12 +177,12 @@ class Signer:
 
 
 def encode_path(path: str) -> str:
-    """Encode `/bucket/key` for S3: all characters except unreserved ones and `/`; dots and slashes are not resolved."""
+    """Percent-encode `/bucket/key`, except unreserved characters and `/`; `..` and `//` stay as they are."""
     return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/")
 
 
 def encode_query(pairs: Mapping[str, str]) -> str:
-    """Encode parameters in canonical form, sorted and each with its `=`; requests are sent in this form, too."""
+    """Encode query parameters in the form that is signed and sent: sorted, and each with a `=`."""
     return _joined(_encoded(pairs))
 
 
@@ -188,17 +191,17 @@ def _encoded(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> str:
-    # Sorted as pairs, not as text: "a=" must come before "a-b=", although "-" comes before "=".
+    # The pairs are sorted, not their texts, because "a=" must come before "a-b=", although "-" comes before "=".
     return "&".join([f"{name}={value}" for name, value in sorted(pairs)])
 
 
 def _canonical(headers: Mapping[str, str], names: Iterable[str]) -> str:
-    # As in botocore: every run of white space becomes one space, between quotes too.
+    # As in botocore, every run of white space becomes one space, also between quotes.
     return "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in names])
 
 
 def _signature(now: _Second, request: str) -> str:
-    mac = now.mac.copy()  # a copy has hashed the key already: it takes two thirds of the time of hmac.digest()
+    mac = now.mac.copy()  # a copy takes two thirds of the time of hmac.digest(), because it has hashed the key
     digest = sha256(request.encode()).hexdigest()
     mac.update(f"{_ALGORITHM}\n{now.amz_date}\n{now.scope}\n{digest}".encode())
     return mac.hexdigest()

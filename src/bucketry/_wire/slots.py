@@ -14,13 +14,13 @@ from bucketry.errors import PoolTimeoutError
 class Slots:
     """Slots for requests under way; callers get them in the order in which they asked.
 
-    A waiting caller gets an error if no slot was returned and no byte moved on any request for its longest wait: the
-    callers that have the slots then do not read, and perhaps wait for this very request. While slots are returned or
-    bytes move, the wait has no limit.
+    A waiting caller gets an error if no slot was returned, and no byte moved on any request, for its longest wait. In
+    this case the callers that have the slots do not read, perhaps because they wait for this caller. While slots are
+    returned or bytes move, the wait has no limit.
 
     Attributes:
         limit: The number of slots; `resize` changes it.
-        busy: The number of slots taken; above a lowered limit until the surplus slots are returned.
+        busy: The number of taken slots. If the limit was lowered, it can exceed the limit until slots are returned.
     """
 
     def __init__(self, limit: int, moved: Callable[[], int] = lambda: 0) -> None:
@@ -28,17 +28,17 @@ class Slots:
 
         Args:
             limit: The number of slots.
-            moved: Gives a number that changes when bytes move on a request under way.
+            moved: A function that returns a number, which changes when bytes move on a request under way.
         """
         self.limit = limit
         self.busy = 0
         self._moved = moved
         self._waiting: deque[tuple[asyncio.Future[None], float | None]] = deque()
         self._given = 0
-        self._timed: set[float] = set()  # the longest waits with a running timer; callers with equal waits share one
+        self._timed: set[float] = set()  # the longest waits with a timer, which callers with equal waits share
 
     def take_slot(self) -> bool:
-        """Take a slot if one is free and no caller waits for it; return it with `give_slot`."""
+        """Take a slot if one is free and no caller waits; return whether it was taken. `give_slot` returns the slot."""
         free = self.busy < self.limit and not self._waiting
         self.busy += free
         return free
@@ -76,7 +76,7 @@ class Slots:
         self._pass_on()
 
     def resize(self, limit: int) -> None:
-        """Change the limit: with a higher one, waiting callers get slots at once; a lower one ends no request."""
+        """Change the limit. A higher limit gives waiting callers slots at once; a lower limit ends no request."""
         self.limit = limit
         self._pass_on()
 
@@ -88,7 +88,7 @@ class Slots:
                 turn.set_result(None)
 
     def note(self) -> None:
-        """Note that bytes moved on one of the requests under way."""
+        """Store that bytes moved on a request under way."""
         self._given += 1
 
     def _progress(self) -> tuple[int, int]:

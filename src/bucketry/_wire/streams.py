@@ -1,4 +1,4 @@
-"""Sending and receiving for a lane, plain or with TLS, over one blocking socket; for worker threads."""
+"""Sends and receives a lane's bytes through one blocking socket, with or without TLS, in a worker thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from bucketry._core.units import KiB
 
-RECEIVED = 256 * KiB  # of TLS records in one call; more is not faster
+RECEIVED = 256 * KiB  # the most bytes of TLS records that one call receives; a larger number is not faster
 T = TypeVar("T")
 
 
@@ -19,27 +19,30 @@ class Stream(Protocol):
         """Prepare the connection for the first byte."""
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
-        """Receive some bytes; with `whole`, fill the view unless the connection ends before. 0: it has ended."""
+        """Receive bytes into the view, and return their number; 0: the connection has ended.
+
+        With `whole`, the view is filled unless the connection ends earlier.
+        """
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all bytes."""
 
     def clean(self) -> bool:
-        """Tell whether no bytes were received beyond those read; does not block."""
+        """Return whether all received bytes were read; this does not block."""
 
 
 class Plain:
-    """The socket itself."""
+    """A connection without TLS."""
 
     def __init__(self, connected: socket.socket) -> None:
         """Store the socket."""
         self._socket = connected
 
     def start(self) -> None:
-        """Do nothing: a plain connection needs no preparation."""
+        """Do nothing, because a plain connection needs no preparation."""
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
-        """See `Stream.receive`: the kernel fills the view in one call."""
+        """See `Stream.receive`. The kernel fills the view in one call."""
         return self._socket.recv_into(view, len(view), socket.MSG_WAITALL if whole else 0)
 
     def send(self, data: bytes | memoryview) -> None:
@@ -47,19 +50,19 @@ class Plain:
         self._socket.sendall(data)
 
     def clean(self) -> bool:
-        """See `Stream.clean`: unread bytes stay in the kernel."""
+        """See `Stream.clean`. It is always true, because unread bytes stay in the kernel."""
         return True
 
 
 class Tls:
-    """TLS through memory buffers: one system call receives many records.
+    """A connection with TLS. It uses memory buffers, so that one system call receives many TLS records.
 
-    `SSLSocket` makes two calls for each record of at most 16 KiB. For a download of 1 GiB this saves a fifth of the
-    CPU seconds.
+    `SSLSocket` makes two system calls for each record, which has at most 16 KiB. Memory buffers save a fifth of the CPU
+    time of a 1 GiB download.
     """
 
     def __init__(self, connected: socket.socket, context: ssl.SSLContext, host: str) -> None:
-        """Prepare; no I/O."""
+        """Prepare the memory buffers; no I/O."""
         self._socket = connected
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
@@ -100,11 +103,11 @@ class Tls:
         self._flush()
 
     def clean(self) -> bool:
-        """See `Stream.clean`: bytes after a body may have been received together with it."""
+        """See `Stream.clean`. One call may receive a body together with bytes after it."""
         return not (self._ended or self._incoming.pending or self._tls.pending())
 
     def _receive_records(self) -> None:
-        """Send the outgoing bytes, then receive some."""
+        """Send the outgoing TLS records, then receive TLS records."""
         self._flush()
         count = self._socket.recv_into(self._received)
         if count:

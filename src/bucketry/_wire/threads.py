@@ -1,4 +1,4 @@
-"""The threads that lanes run in: started outside the event loop; a cancelled task waits until its thread is done."""
+"""The threads that lanes run in. A cancelled task waits until the work in its thread is done."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class LaneThreads:
-    """The threads that lanes run in; as many are started as lanes were at work at the same time.
+    """The threads that lanes run in. Their number is the largest number of lanes that were in use at the same time.
 
     Args:
         limit: The largest number of threads.
@@ -29,12 +29,12 @@ class LaneThreads:
     async def run(self, work: Callable[[], T], stop: Callable[[], None]) -> T:
         """Do the work in a thread; when this method returns or raises, the thread has finished the work.
 
-        A new thread is started from another thread, not from the event loop: starting one waits until it runs, and that
-        takes milliseconds while other lanes are busy.
+        The event loop does not start a new thread itself, because `Thread.start` returns only when the thread runs, and
+        that takes milliseconds while other lanes are busy.
 
         Args:
             work: A blocking function.
-            stop: Makes the work end soon; called on a cancellation.
+            stop: A function that makes the work end soon; it is called on a cancellation.
         """
         threads = self._now = self._now or _Threads(self._limit)
         begun: list[Future[T]] = []
@@ -48,7 +48,7 @@ class LaneThreads:
                 threads.started = threads.running
                 await in_thread(_submit, threads.executor, guarded, begun)
             await asyncio.wait([_ended(begun[0])])
-        except (asyncio.CancelledError, RuntimeError):  # RuntimeError: no thread was started, but the work is queued
+        except (asyncio.CancelledError, RuntimeError):  # RuntimeError: no thread can start, but the work is queued
             stop()
             if not guard.ended.cancel():
                 await until_done(_ended(guard.ended))
@@ -60,12 +60,12 @@ class LaneThreads:
         return begun[0].result()
 
     def resize(self, limit: int) -> None:
-        """Change the limit: present threads end after their work, and later work starts new ones."""
+        """Change the limit: present threads end after their work, and later work starts new threads."""
         self._limit = limit
         self.end()
 
     def end(self) -> None:
-        """Let the threads end after their work; later work starts new ones."""
+        """Let the threads end after their work; later work starts new threads."""
         threads, self._now = self._now, None
         if threads is not None:
             threads.end_when_idle()
@@ -75,8 +75,8 @@ class _Threads:
     """Worker threads that share one limit.
 
     Attributes:
-        running: Threads that are working now.
-        started: Threads that exist.
+        running: The number of threads that work now.
+        started: The number of threads that were started.
     """
 
     def __init__(self, limit: int) -> None:
@@ -89,21 +89,22 @@ class _Threads:
 
 
 class _Guard(ContextDecorator):
-    """Lets work begin only if `ended` was not cancelled before; `ended` is done when the work is.
+    """Lets the work begin only if `ended` was not cancelled before; `ended` is done when the work is done.
 
-    As a decorator of the standard library, it adds no call of this package to the work of a part.
+    It is a `ContextDecorator`, because the standard library's wrapper adds no function of this package to the calls
+    between a public method and the sending of a part.
     """
 
     def __init__(self) -> None:
         self.ended: Future[None] = Future()
 
     def __enter__(self) -> None:
-        """Begin, unless the work was given up."""
+        """Begin, or raise `CancelledError` if `ended` was cancelled."""
         if not self.ended.set_running_or_notify_cancel():
             raise CancelledError
 
     def __exit__(self, *_: object) -> None:
-        """Note the end."""
+        """Store that the work has ended."""
         self.ended.set_result(None)
 
 
@@ -112,7 +113,7 @@ def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Fut
 
 
 def _ended(begun: Future[Any]) -> asyncio.Future[None]:
-    """Give a future of the event loop that is done when `begun` is, with a result or an error."""
+    """Return a future of the event loop that is done when `begun` is done, with a result or with an error."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     begun.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))

@@ -1,7 +1,7 @@
-"""Small requests on the event loop: an asyncio protocol for each connection, on the sans-I/O core.
+"""Sends small requests on the event loop, with one asyncio protocol for each connection. `http1` parses the bytes.
 
-`Unary.send` gives a connection once the answer's head is read. The caller reads the body from it, then returns it
-with `done`. While the caller does not read, the socket is not read either.
+`Unary.send` returns a connection when the response's head was read. The caller reads the body from the connection, and
+then returns the connection with `done`. While the caller does not read, at most about 1 MiB is read from the socket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
-MAX_BODY = 256 * KiB  # larger bodies are sent in lanes: hashing and sending them here would block the loop
+MAX_BODY = 256 * KiB  # larger bodies are sent in lanes, because hashing and sending them here would block the loop
 MAX_BUFFERED = 1 * MiB  # unread bytes of a body in memory; at this size the socket is no longer read
 _SMALL = 16 * KiB  # a request body up to this size is joined with its head, and both are written at once
 
@@ -29,10 +29,10 @@ class Request(NamedTuple):
     """A request ready to be sent; a tuple, because many are made.
 
     Attributes:
-        method: In capitals.
-        head: Ready to be sent.
-        body: In memory, at most `MAX_BODY` bytes; larger bodies are sent in lanes.
-        repeatable: Sending it twice has the same effect as sending it once.
+        method: The method, in capitals.
+        head: The head, ready to be sent.
+        body: The body, at most `MAX_BODY` bytes; larger bodies are sent in lanes.
+        repeatable: Whether sending the request twice has the same effect as sending it once.
     """
 
     method: str
@@ -42,9 +42,9 @@ class Request(NamedTuple):
 
 
 class Outbox:
-    """Small requests of one round of the event loop, written together at its end.
+    """Collects small requests during one round of the event loop, and writes all of them at its end.
 
-    Written together: the server is woken once, which saves 5–10 µs each.
+    This saves 5–10 µs for each request, because the server is woken once for all of them.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Outbox:
         self._waiting: list[tuple[Connection, bytes]] = []
 
     def add(self, connection: Connection, data: bytes) -> None:
-        """Send at the end of the round."""
+        """Write the bytes of a request at the end of the round."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append((connection, data))
@@ -68,11 +68,11 @@ class Connection(asyncio.BufferedProtocol):
     """One connection, for one request at a time.
 
     All connections of a pool receive into one buffer. `asyncio.Protocol` makes a new buffer each time, which costs
-    three page faults and 17 µs of system time for each answer.
+    three page faults and 17 µs of system time for each response.
 
     Attributes:
         sent: Whether any byte of the present request was given to the transport.
-        answer_started: Whether any byte of the present answer was received.
+        answer_started: Whether any byte of the present response was received.
     """
 
     def __init__(self, pool: Pool, origin: Origin, outbox: Outbox) -> None:
@@ -122,21 +122,21 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(data)
 
     async def answered(self) -> None:
-        """Wait for the answer's head."""
+        """Wait for the response's head."""
         reader = cast("AnswerReader", self._reader)
         while reader.head is None:
             await self._wait_for_bytes()
 
     @property
     def answer(self) -> AnswerHead:
-        """The answer's head; only once it is read."""
+        """The response's head. Use it only after `answered` has returned."""
         reader = self._reader
         assert reader is not None  # noqa: S101 - used only after `answered`
         assert reader.head is not None  # noqa: S101 - as above
         return reader.head
 
     async def piece(self) -> bytes:
-        """Wait for bytes of the body and give those that were received; empty: the body is complete."""
+        """Wait for bytes of the body, and return all that were received; empty: the body is complete."""
         reader = cast("AnswerReader", self._reader)
         while not self._pieces:
             if reader.done:
@@ -151,12 +151,13 @@ class Connection(asyncio.BufferedProtocol):
         return found
 
     async def body(self, limit: int | None = None) -> bytes:
-        """Give the rest of the body in one piece.
+        """Return the rest of the body in one piece.
 
-        If the connection breaks, `piece` first gives the bytes that were received, then raises the error again.
+        If the connection breaks, this method raises an error. After that, `piece` first returns the bytes that were
+        received, then raises the error again.
 
         Args:
-            limit: The most bytes to take; a longer body is cut there.
+            limit: The largest number of bytes to return; a longer body is cut.
         """
         if len(self._pieces) == 1 and self._reader is not None and self._reader.done:
             return self._pieces.pop()[:limit]  # the usual case: the body was received together with the head
@@ -167,12 +168,12 @@ class Connection(asyncio.BufferedProtocol):
                 pieces.append(piece)
                 size += len(piece)
         except BaseException:
-            self._pieces[:0] = pieces  # the received bytes are kept, whatever the error
+            self._pieces[:0] = pieces  # the received bytes are kept for `piece`, whatever the error is
             raise
-        return b"".join(pieces)[:limit]  # neither copies a body that came in one piece
+        return b"".join(pieces)[:limit]  # a body that came in one piece is not copied
 
     def reusable(self) -> bool:
-        """Tell whether the answer is complete and the connection can be used for another request."""
+        """Return whether the response is complete and the connection can be used for another request."""
         reader, transport = self._reader, self._transport
         return (
             reader is not None
@@ -180,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
             and self._reading
             and transport is not None
             and not transport.is_closing()
-            and not transport.get_write_buffer_size()  # the answer came before the whole request was sent
+            and not transport.get_write_buffer_size()  # the response came before the whole request was sent
         )
 
     async def _wait_for_bytes(self) -> None:
@@ -208,23 +209,23 @@ class Connection(asyncio.BufferedProtocol):
     # --- called by the pool ------------------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Tell whether it is still open."""
+        """Return whether the connection is still open."""
         return self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
-        """Close it without waiting for anything."""
+        """Close the connection without waiting for anything."""
         if self._transport is not None:
             self._transport.abort()
 
     def idle(self, now: float, limit: float) -> float:
-        """Give the seconds since the last byte while a caller waits for one, else 0."""
+        """Return the seconds since the last byte if a caller waits for bytes, else 0."""
         transport = self._transport
         if self._waiter is None or transport is None:
             return 0.0
         return self._idle.seconds(self._since, now, limit, lambda: bytes_moved(transport.get_extra_info("socket")))
 
     def moved(self) -> int:
-        """Give a number that changes when bytes move: bytes read here plus the kernel's counters."""
+        """Return a number that changes when bytes move: the bytes of the body read here plus the kernel's counters."""
         received = self._reader.received if self._reader is not None else 0
         return received + (bytes_moved(self._transport.get_extra_info("socket")) if self._transport is not None else 0)
 
@@ -246,13 +247,13 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the shared buffer; `buffer_updated` copies the bytes out before another connection receives."""
+        """Return the shared buffer; `buffer_updated` copies its bytes before another connection receives into it."""
         return self._pool.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read the received bytes, and wake the caller that waits for them."""
         reader = self._reader
-        if reader is None or reader.done or not self.sent:  # bytes without a request
+        if reader is None or reader.done or not self.sent:  # these bytes belong to no request
             self._pool.forget(self)
             self.close()
             return
@@ -274,7 +275,7 @@ class Connection(asyncio.BufferedProtocol):
             self._wake()
 
     def eof_received(self) -> None:
-        """Close the connection: one direction alone is of no use."""
+        """Return `None`, so that asyncio closes the connection, because sending alone is of no use."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the present request, or remove an idle connection from the pool."""
@@ -292,9 +293,9 @@ class Unary:
 
     Args:
         origin: Scheme, host and port.
-        pool: Its slots.
-        tls: For `https`.
-        timeouts: For connecting, and for an idle connection.
+        pool: The pool with the slots and the idle connections.
+        tls: The TLS settings for `https`; `None`: for `http`.
+        timeouts: The timeouts for connecting, and for an idle connection.
     """
 
     def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
@@ -307,14 +308,14 @@ class Unary:
         self._kind = (Connection, origin)
 
     async def send(self, request: Request) -> Connection:
-        """Send a request and wait for the head of its answer; the caller has taken a slot.
+        """Send a request and wait for the head of its response; the caller has taken a slot.
 
-        `done` returns the connection and the slot; an error does so too.
+        The caller returns the connection and its slot with `done`. After an error, this method has returned them.
 
         If the server has closed an idle connection, a new one replaces it; see `is_stale`.
 
         Raises:
-            WireError: No answer came.
+            WireError: No response came.
         """
         connection = cast("Connection | None", self._pool.take(self._kind))
         try:
@@ -337,7 +338,7 @@ class Unary:
             raise
 
     def done(self, connection: Connection) -> None:
-        """Take a connection back; keep it for the next request if its answer was read to the end."""
+        """Take back a connection, and keep it for the next request if its response was read to the end."""
         if connection.reusable():
             self._pool.release(self._kind, connection)
         else:
@@ -354,7 +355,7 @@ class Unary:
             raise refused(self._origin, exc) from exc
 
     async def _wrap_socket(self, connected: socket) -> Connection:
-        """Make a connection from a socket; from here on only the event loop may close the socket."""
+        """Return a connection that uses the socket; from now on only the event loop may close the socket."""
         host = self._origin.host if self._tls is not None else None
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: Connection(self._pool, self._origin, self._outbox),

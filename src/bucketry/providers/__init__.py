@@ -140,7 +140,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker would conclude that every name exists
+if not TYPE_CHECKING:  # because of `__getattr__`, a type checker would accept every name
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
         """Load the module of a public name when it is first used."""

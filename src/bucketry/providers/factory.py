@@ -1,4 +1,4 @@
-"""Providers by name, from the environment and by URL."""
+"""Makes providers by name, from environment variables and from URLs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _BUILTIN: dict[str, tuple[str, str, type[ProviderConfig]]] = {
     "cloudflare_r2": (_S3, "CloudflareR2Provider", CloudflareR2Config),
     "memory": ("bucketry.providers.memory", "MemoryProvider", MemoryConfig),
 }
-"""By factory name: module and class, imported on first use, and the configuration class."""
+"""For each name of the factory: the module and the class, imported on first use, and the configuration class."""
 
 
 class StorageProviderFactory:
@@ -89,7 +89,7 @@ class StorageProviderFactory:
 
     @classmethod
     def get_registered_providers(cls) -> list[str]:
-        """Give all names: the built-in ones in a fixed order, then registered ones, then those of entry points."""
+        """Return all names: the built-in names in a fixed order, then registered names, then names of entry points."""
         found = (point.name for point in entry_points(group=ENTRY_POINTS))
         return list(dict.fromkeys([*_BUILTIN, *cls._registered, *found]))
 
@@ -98,7 +98,7 @@ class StorageProviderFactory:
         """Register `provider_class(config, *, pool, transfer)` under a new name.
 
         Raises:
-            ConfigError: The name is empty, or that of a built-in provider.
+            ConfigError: The name is empty or that of a built-in provider, or `provider_class` cannot be called.
         """
         if not isinstance(name, str) or not name or name.lower() in _BUILTIN:
             message = f"register: {name!r} is {'built in' if name else 'not a name'}; choose another"
@@ -112,7 +112,11 @@ class StorageProviderFactory:
     def from_environment(
         cls, kind: str, environ: Mapping[str, str], *, pool: SessionPool | None = None
     ) -> IStorageProvider:
-        """Make a registered provider by its class method `from_environment(environ, *, pool)`, else without entries."""
+        """Make a registered provider from environment variables.
+
+        This calls the class method `from_environment(environ, *, pool)`. A class without this method is called without
+        configuration entries.
+        """
         provider_class = cls._class(kind)
         made: IStorageProvider
         if hasattr(provider_class, "from_environment"):
@@ -147,12 +151,12 @@ def storage_provider_from_env(
     """Make the provider named by the variable `STORAGE_PROVIDER` (default `local`), from the provider's variables.
 
     Args:
-        environ: The variables; `None`: this process's environment. Without `pool`, the provider's own pool reads them,
-            too; see `SessionPool`.
+        environ: The variables; `None`: this process's environment. Without `pool`, the provider's own pool reads these
+            variables, too; see `SessionPool`.
         pool: Shared sessions and connections.
 
     Raises:
-        ConfigError: The name is unknown, or a variable is missing or malformed; the message names it.
+        ConfigError: The provider's name is unknown, or a variable is missing or malformed; the message says which.
     """
     return provider_from(os.environ if environ is None else environ, {}, pool=pool)
 
@@ -166,9 +170,9 @@ def open_storage(
 ) -> IStorageProvider:
     """Make a provider from a URL: `s3://bucket/prefix`, `r2://…`, `b2://…`, `wasabi://…`, `spaces://…`, `file:///…`, `memory://…`.
 
-    With a prefix, all keys are relative to it. The query may contain configuration entries, but no secrets:
-    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. Entries missing in both URL and `config` come from the
-    provider's environment variables.
+    With a prefix, all keys are relative to the prefix. The query may contain configuration entries, but no secrets:
+    `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. Entries that are neither in the URL nor in `config`
+    come from the provider's environment variables.
 
     Args:
         url: Scheme, bucket, prefix and entries; for `file`, an absolute directory.
@@ -190,7 +194,7 @@ def provider_from(
     kind: str | None = None,
     pool: SessionPool | None = None,
 ) -> IStorageProvider:
-    """Make the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace its variables.
+    """Make the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace the provider's variables.
 
     Raises:
         ConfigError: As for `storage_provider_from_env`, or an entry is wrong or unknown for this provider.
@@ -225,7 +229,7 @@ def provider_of_url(
         if entries.get(name, value) not in (None, value):
             problem = "the URL gives one value, and another is given beside it; leave one out"
             raise wrong_entry(config_class.provider, name, problem)
-    # A file URL is complete: no variable is needed.
+    # A file URL is complete, so no variable is read.
     found = {} if url.kind == "local" else config_class.entries(environ)
     found = config_class.laid_over(config_class.laid_over(found, said), entries)
     inner = _built_in(url.kind, found, environ, pool, transfer)
@@ -251,7 +255,7 @@ def _built_in(
 
 
 def is_same_class(one: str, other: str) -> bool:
-    """Tell whether two names stand for the same built-in provider."""
+    """Return whether two names mean the same built-in provider."""
     return _BUILTIN.get(one.lower(), one)[:2] == _BUILTIN.get(other.lower(), other)[:2]
 
 

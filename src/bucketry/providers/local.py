@@ -1,4 +1,4 @@
-"""The local disk as a provider."""
+"""A provider that keeps objects as files on the local disk."""
 
 from __future__ import annotations
 

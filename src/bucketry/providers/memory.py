@@ -1,4 +1,4 @@
-"""This process's memory as a provider."""
+"""A provider that keeps objects in the memory of this process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class MemoryProvider(MemoryRequests, StorageProvider):
-    """Objects in a dictionary, for tests and examples. It cannot be pickled: its bytes stay in one process.
+    """Objects in a dictionary, for tests and examples. It cannot be pickled, because its bytes stay in one process.
 
     Args:
-        config: Has no entries.
+        config: An empty mapping, a `MemoryConfig` or `None`; there are no configuration entries.
         pool: Not used; accepted because all providers have it.
         transfer: How `upload`, `download` and streams are transferred.
     """

@@ -1,4 +1,4 @@
-"""A provider of the objects below a prefix, as `open_storage("s3://bucket/prefix")` gives it."""
+"""A provider of the objects below a prefix, as `open_storage("s3://bucket/prefix")` returns it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PrefixedProvider(WrappedRequests, StorageProvider):
     Args:
         inner: The provider that makes the requests.
         prefix: Added before every key, unchanged; usually ends in `/`.
-        transfer: The configuration of `upload`, `download` and streams; `None`: the inner provider's.
+        transfer: The configuration of `upload`, `download` and streams; `None`: that of the inner provider.
     """
 
     def __init__(self, inner: StorageProvider, prefix: str, *, transfer: TransferConfig | None = None) -> None:

@@ -1,4 +1,4 @@
-"""StorageProvider: the base of all providers, with every method that users call, built on single requests."""
+"""StorageProvider: the base class of all providers; it builds the methods for users from single requests."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from bucketry.providers.reads import ReadMethods
 class StorageProvider(ReadMethods):
     """The base class of every provider: a subclass that implements `RequiredRequests` gets all of `IStorageProvider`.
 
-    A provider's `capabilities` list its optional features, and its class implements them. A method of a feature that
-    the provider does not have raises `UnsupportedError` before anything is sent.
+    A provider's `capabilities` list its optional features, and its class implements these features. If the provider
+    does not have a feature, the feature's methods raise `UnsupportedError` before anything is sent.
 
     A provider holds configuration only. It can be pickled, and works after a fork, in a spawned process and in a second
     event loop. `connect` is optional: the first call opens the connections that it needs.
     """
 
-    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the manager does the last two
+    FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("put", "upload", "download")  # the manager fills in the last two
 
     def __init__(self, transfer: TransferConfig | None = None) -> None:
         """Store the configuration of `upload`, `download` and streams; no I/O.
@@ -66,7 +66,7 @@ class StorageProvider(ReadMethods):
     def __init_subclass__(cls) -> None:
         """Wrap the request methods of a subclass.
 
-        They refuse what the row does not promise, and their errors name the provider and the operation.
+        The wrapped methods refuse features that `capabilities` do not list, and add provider and operation to errors.
         """
         super().__init_subclass__()
         document(cls)
@@ -74,7 +74,7 @@ class StorageProvider(ReadMethods):
         keep_promises(cls, StorageProvider)
 
     async def __aenter__(self) -> Self:
-        """Connect."""
+        """Connect, and return the provider."""
         try:
             await self.connect()
         except BaseException:
@@ -92,16 +92,16 @@ class StorageProvider(ReadMethods):
         """Show the class and the URL, without credentials."""
         try:
             place = self.locate()
-        except AttributeError:  # error reports also show a provider that its constructor did not finish
+        except AttributeError:  # an error report can show a provider whose constructor failed
             place = "(not configured)"
         return f"<{type(self).__name__} {place}>"
 
-    # --- the nine classic methods (connect, disconnect and delete are requests) -----------------------
+    # --- local files and lists of keys ---------------------------------------------------------------
 
     async def upload(
         self, local_path: StrPath, remote_path: str, metadata: Mapping[str, str] | None = None
     ) -> TransferResult:
-        """Store a local file of any size, in parallel parts if it is large; visible whole or not at all.
+        """Store a local file of any size, in parallel parts if the file is large; visible whole or not at all.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
@@ -133,9 +133,9 @@ class StorageProvider(ReadMethods):
         return await self.transfer.download(remote_path, local_path)
 
     async def list_files(self, prefix: str | None = None) -> list[str]:
-        """Give every key that begins with the literal prefix, in UTF-8 binary order.
+        """Return every key that begins with the literal prefix, in UTF-8 binary order.
 
-        Cost: 1 request for each 1,000 keys; memory for all keys (`list` gives them one by one).
+        Cost: 1 request for each 1,000 keys; memory for all keys (`list` yields them one by one).
         """
         return sorted([entry.key async for entry in self.list(prefix or "")])
 
@@ -194,7 +194,7 @@ class StorageProvider(ReadMethods):
         return await self.transfer.start_upload(key, **write)
 
     async def adopt_upload(self, key: str, upload_id: str) -> Upload:
-        """Continue a multipart upload that another object or process has started.
+        """Continue a multipart upload that was started earlier, perhaps by another process.
 
         Args:
             key: The object that the upload makes.
@@ -219,7 +219,7 @@ class StorageProvider(ReadMethods):
         page: tuple[MultipartUpload, ...] = ()
         with Facts(self.name, "list_uploads"):
             while True:
-                before = set(page)  # a server that ignores the markers gives the same page for ever
+                before = set(page)  # a server that ignores the markers returns the same page for ever
                 page = await self.list_multiparts(prefix, after=page[-1] if page else None)
                 new = [upload for upload in page if upload not in before]
                 for upload in new:
@@ -246,8 +246,8 @@ class StorageProvider(ReadMethods):
 
         Args:
             prefix: Literal: `"bus"` matches `"bush/a"`.
-            delimiter: Such as `"/"`: all keys below the same "directory" are given as one `CommonPrefix`.
-            start_after: Only give keys that sort after this one.
+            delimiter: Such as `"/"`: all keys below the same "directory" are yielded as one `CommonPrefix`.
+            start_after: Only yield keys that sort after this key.
 
         Cost: 1 request for each page of 1,000 entries, the next page requested early; memory for 2 pages.
         """
@@ -256,7 +256,7 @@ class StorageProvider(ReadMethods):
     async def list_versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
         """Iterate over the versions and delete markers of the objects whose keys begin with the literal prefix.
 
-        They come in UTF-8 binary order of their keys; the versions of one key come latest first.
+        The entries are in UTF-8 binary order of their keys; the versions of one key are sorted latest first.
 
         Args:
             prefix: Literal: `"bus"` matches `"bush/a"`.
@@ -283,7 +283,7 @@ class StorageProvider(ReadMethods):
                 token = page.next_token
 
     async def delete_many(self, keys: Iterable[str]) -> BatchResult:
-        """Remove any number of objects, and give the outcome of each; a missing object counts as removed.
+        """Remove any number of objects, and return the outcome of each; a missing object counts as removed.
 
         Args:
             keys: The objects; keys given twice are removed once.
@@ -297,7 +297,7 @@ class StorageProvider(ReadMethods):
         return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
 
     def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
-        """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the answers arrive.
+        """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the responses arrive.
 
         One request deletes as many keys as the provider allows. Use `contextlib.aclosing` to leave the iteration early:
         no further request is made, but all keys of the last request are deleted.
@@ -322,7 +322,7 @@ class StorageProvider(ReadMethods):
         Exception: if `capabilities.copy_source_if_match` is `False`, and the source is replaced meanwhile, a copy in
         one request may have the new version.
 
-        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
+        Cost: 2 requests (3 on S3-compatible clouds); above the limit for one copy, 1 for each 256 MiB and 4 more.
         """
         return await self.transfer.copy(source, destination)
 

@@ -1,4 +1,4 @@
-"""The methods that read one object, built on the provider's single requests."""
+"""The methods that read one object, built from the provider's methods that make one request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReadMethods(DefaultRequests):
     transfer: TransferManager
 
     async def exists(self, remote_path: str) -> bool:
-        """Tell whether there is such an object.
+        """Return whether there is such an object.
 
         Cost: 1 request.
         """
@@ -37,7 +37,7 @@ class ReadMethods(DefaultRequests):
         return True
 
     async def get_file_size(self, remote_path: str) -> int:
-        """Give the object's length in bytes.
+        """Return the object's length in bytes.
 
         Raises:
             NotFoundError: There is no such object.
@@ -47,7 +47,7 @@ class ReadMethods(DefaultRequests):
         return (await self.head(remote_path)).size
 
     async def get_metadata(self, remote_path: str) -> dict[str, Any]:
-        """Give `size, etag, last_modified, content_type, storage_class, version_id, metadata`.
+        """Return `size, etag, last_modified, content_type, storage_class, version_id, metadata`.
 
         For the other headers, such as `cache_control`, use `head`.
 
@@ -75,18 +75,18 @@ class ReadMethods(DefaultRequests):
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> bytes:
-        """Give the whole object; an incomplete body is resumed, and a wrong checksum causes a second read.
+        """Return the bytes of the object; an incomplete body is resumed, and a wrong checksum causes a second read.
 
         Args:
             key: The object.
-            version_id: The version; `None`: the current one.
-            if_match: An etag: only read exactly this version.
-            if_none_match: An etag: only read another version than this one.
+            version_id: The version; `None`: the current version.
+            if_match: An etag: only read the version with this etag.
+            if_none_match: An etag: only read a version with another etag.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: A condition does not hold.
-            ChecksumMismatchError: The bytes do not match the stored checksum, also not in the second read.
+            ChecksumMismatchError: The bytes do not match the stored checksum, not even in the second read.
 
         Cost: 1 request, the object's bytes down and in memory.
         """
@@ -103,14 +103,14 @@ class ReadMethods(DefaultRequests):
     async def get_range(
         self, key: str, start: int, end: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> bytes:
-        """Give the bytes `[start, end)`: fewer if the object ends before `end`, none if the object is empty.
+        """Return the bytes `[start, end)`: fewer if the object ends before `end`, none if the object is empty.
 
         Args:
             key: The object.
-            start: First byte.
-            end: One after the last byte.
-            version_id: The version; `None`: the current one.
-            if_match: An etag: only read exactly this version.
+            start: The position of the first byte.
+            end: The position after the last byte.
+            version_id: The version; `None`: the current version.
+            if_match: An etag: only read the version with this etag.
 
         Raises:
             NotFoundError: There is no such object.
@@ -127,22 +127,23 @@ class ReadMethods(DefaultRequests):
     async def get_ranges(
         self, key: str, ranges: Iterable[tuple[int, int]], *, coalesce: int = MiB, if_match: str | None = None
     ) -> list[bytes]:
-        """Give several ranges `[start, end)` of one version; ranges at most `coalesce` bytes apart share a request.
+        """Return several ranges `[start, end)` of one version; ranges at most `coalesce` bytes apart share a request.
 
         Each range is cut at the object's end, or refused, as by `get_range`.
 
         Args:
             key: The object.
-            ranges: Pairs of the first byte and the one after the last byte, in any order.
+            ranges: Pairs `(start, end)`, in any order; `end` is the position after the last byte.
             coalesce: Largest gap in bytes between two ranges of one request; the bytes of the gap are read too.
-            if_match: An etag: only read exactly this version.
+            if_match: An etag: only read the version with this etag.
 
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: `if_match` does not hold, or the object was replaced meanwhile.
-            InvalidRangeError: One of the ranges is refused.
+            InvalidRangeError: A range is refused.
 
-        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down; 1 HEAD if all are empty.
+        Cost: 1 request for each group of near ranges, the bytes of ranges and gaps down; 1 HEAD if all of them are
+            empty.
         """
         width = self.transfer.config.max_concurrency
         return await read_ranges(
@@ -156,14 +157,14 @@ class ReadMethods(DefaultRequests):
 
         The stream holds a connection until the context ends. An incomplete body is resumed at its first missing byte,
         from the same version. A range is cut at the object's end, or refused, as by `get_range`. If the whole object is
-        read and the provider keeps its checksum, the checksum is compared before the last chunk is given. A wrong
+        read and the provider keeps its checksum, the checksum is compared before the last chunk is yielded. A wrong
         checksum is an error, not a second read, because the caller has the earlier chunks already. After a body was
         resumed, only the length is compared.
 
         Args:
             key: The object.
-            start: First byte.
-            end: One after the last byte; `None`: the object's end.
+            start: The position of the first byte.
+            end: The position after the last byte; `None`: the object's end.
             chunk_size: Maximum bytes of a chunk.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The providers of the five S3-compatible clouds: the same code with five rows of data."""
+"""The providers of the five S3-compatible clouds: the same code with different data from `_vendors`."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _IDENTITY_FIELDS = (
     "signing_region",
     "addressing_style",
 )
-"""The fields of a row that describe the vendor's name and endpoints, not its servers' behaviour."""
+"""The fields of a `Vendor` that describe its name and its endpoints, not the behaviour of its servers."""
 
 
 class S3FamilyProvider(S3Requests, StorageProvider):
-    """A bucket of an S3-compatible cloud; the base class of the providers, each of which sets `vendor` to its row.
+    """A bucket of an S3-compatible cloud; the base class of the providers, which set `vendor` to their cloud's data.
 
     With `anonymous=True`, requests are unsigned, for public buckets. `server` says what your own server behind
     `endpoint_url` supports: all that AWS supports (`"aws"`), or little (`"generic"`).
@@ -55,10 +55,10 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         config: A mapping with the entries of the configuration class, or an instance of it.
         pool: Shared sessions and connections; `None`: the provider makes its own pool.
         transfer: How `upload`, `download` and streams are transferred.
-        environ: For the provider's own pool, see `SessionPool`; not used if `pool` is given.
+        environ: The environment variables for the provider's own pool, see `SessionPool`; not used if `pool` is given.
 
     Raises:
-        ConfigError: An entry is missing, unknown or malformed; the message names it and a similar valid one.
+        ConfigError: An entry is missing, unknown or malformed; the message names the entry and a similar valid one.
     """
 
     config_class: ClassVar[type[S3FamilyConfig]]
@@ -78,10 +78,10 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         concurrency = (transfer or TransferConfig()).max_concurrency
         S3Requests.__init__(self, checked, self._row(checked), pool, concurrency=concurrency, environ=environ)
         StorageProvider.__init__(self, transfer)
-        self._transfer_as_given = transfer  # default values are not checked against the connections
+        self._transfer_as_given = transfer  # not the defaults, which adapt to the number of connections
 
     def _row(self, config: S3FamilyConfig) -> Vendor:
-        """Give the vendor's row; the entry `server` can change the server's features, not its name and endpoints."""
+        """Return the vendor's data; the entry `server` can change the server's features, not its name and endpoints."""
         if config.server == "auto":
             return self.vendor
         if config.server == "aws" and is_own_endpoint(config, self.vendor):
@@ -101,7 +101,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
             "transfer": self._transfer_as_given,
         }
         if self._owns_pool and (environ := self._pool.given_environ) is not None:
-            state["environ"] = environ  # only then: a subclass need not take it
+            state["environ"] = environ  # only if given, because a subclass need not have this argument
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class StorageURL:
         kind: The factory's name for the provider.
         place: The configuration entries from host and path, such as `bucket_name`.
         prefix: The prefix of all keys, with `/` at its end; empty: none.
-        query: The configuration entries of the query, as text; each at most once.
+        query: The configuration entries of the query, as text.
     """
 
     kind: str

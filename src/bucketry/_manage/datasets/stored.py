@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.one.read import read
 from bucketry._transfer.one.staging import is_staged
-from bucketry.errors import InvalidRequestError, NotFoundError, PreconditionFailedError, StorageError, UnsafeKeyError
+from bucketry.errors import NotFoundError, PreconditionFailedError, StorageError, UnsafeKeyError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -53,11 +54,11 @@ class DatasetPlace:
 
         Args:
             manager: Has the provider and the transfers.
-            root: The prefix of all datasets, without `/` at the end; it may be empty.
+            root: The prefix of all datasets, with `/` at the end; it may be empty.
             name: The dataset.
         """
         self.manager = manager
-        self.root = f"{root}/" if root else ""
+        self.root = root
         self.name = name
         self.prefix = f"{self.root}{name}/"
         self.manifest = self.prefix + DATASET_MANIFEST
@@ -68,11 +69,12 @@ class DatasetPlace:
         return self.manager.provider.locate(self.prefix)
 
     def key(self, path: str) -> str:
-        """Give the key of a file."""
-        return self.prefix + path
+        """Return the key of a file, in the Unicode form in which the vendor stores and lists it."""
+        form = self.manager.provider.capabilities.key_normalization
+        return unicodedata.normalize(form, self.prefix + path) if form is not None else self.prefix + path
 
     async def read(self) -> StoredDataset:
-        """Give the dataset, by its manifest or by a listing.
+        """Return the dataset, by its manifest or by a listing.
 
         Raises:
             NotFoundError: There is no such dataset, or its first upload has not ended.
@@ -85,7 +87,7 @@ class DatasetPlace:
         return await self.read_listing() if found is None else self.check_complete(found)
 
     async def read_again(self, known: StoredDataset) -> StoredDataset:
-        """Give the dataset, with as few requests as possible if it has not changed since it was read before.
+        """Return the dataset, with as few requests as possible if it has not changed since it was read before.
 
         Cost: 1 request if it has not changed; without a manifest 1 for each 1,000 objects.
         """
@@ -109,7 +111,7 @@ class DatasetPlace:
         return found
 
     async def read_manifest(self, other_than: str | None = None) -> StoredDataset | None:
-        """Give the dataset by its manifest; `None`: it has no manifest.
+        """Return the dataset by its manifest; `None`: it has no manifest.
 
         Raises:
             PreconditionFailedError: The manifest still has the etag `other_than`.
@@ -118,9 +120,7 @@ class DatasetPlace:
         """
         options = ReadOptions(if_none_match=other_than or None)
         try:
-            got, data = await read(
-                self.manager.provider, self.manifest, options, policy=self.manager.transfers.policy
-            )
+            got, data = await read(self.manager.provider, self.manifest, options, policy=self.manager.transfers.policy)
         except NotFoundError:
             return None
         return await in_thread(self._from_manifest, data, got.etag or None)
@@ -142,7 +142,7 @@ class DatasetPlace:
         return StoredDataset(info, version, complete=entries.text("state") == "complete")
 
     async def read_listing(self) -> StoredDataset:
-        """Give the dataset as the objects below its prefix; if there is a manifest now, by the manifest.
+        """Return the dataset as the objects below its prefix; if there is a manifest now, by the manifest.
 
         Raises:
             NotFoundError: There is no object.
@@ -156,21 +156,17 @@ class DatasetPlace:
             if found is not None:
                 return self.check_complete(found)
         files = tuple(
-            DatasetFile(
-                path=key.removeprefix(self.prefix),
-                size=entry.size,
-                etag=entry.etag or entry.last_modified.isoformat(),
-            )
+            DatasetFile(path=key.removeprefix(self.prefix), size=entry.size, etag=entry.etag)
             for key, entry in entries.items()
             if key != self.manifest and not (key.endswith("/") and not entry.size)  # consoles' marks of directories
         )
         if not files:
-            raise await self._missing()
+            raise await self.missing()
         await in_thread(self._check_paths, [file.path for file in files])
         return StoredDataset(DatasetInfo(name=self.name, prefix=self.prefix, files=files, has_manifest=False))
 
     async def objects(self) -> dict[str, ObjectInfo]:
-        """Give the objects below the prefix by key, in the order of their keys, with the manifest.
+        """Return the objects below the prefix by key, in the order of their keys, with the manifest.
 
         Cost: 1 request for each 1,000 objects; memory for all of them.
         """
@@ -180,8 +176,8 @@ class DatasetPlace:
     def _check_paths(self, paths: Iterable[str]) -> None:
         check_paths(paths, self.url)
 
-    async def _missing(self) -> NotFoundError:
-        """Give the error for a dataset that does not exist; it names similar ones."""
+    async def missing(self) -> NotFoundError:
+        """Return the error for a dataset that does not exist; it names similar ones."""
         message = f"{self.url}: there is no dataset {self.name!r}"
         try:
             near = get_close_matches(self.name, await dataset_names(self.manager, self.root))
@@ -193,7 +189,7 @@ class DatasetPlace:
 
 
 async def dataset_names(manager: Managed, root: str) -> list[str]:
-    """Give the names of all datasets, sorted.
+    """Return the names of all datasets, sorted.
 
     Args:
         manager: Has the provider.
@@ -205,14 +201,19 @@ async def dataset_names(manager: Managed, root: str) -> list[str]:
     return [entry.prefix[len(root) : -1] async for entry in found if isinstance(entry, CommonPrefix)]
 
 
+def directories_of(path: str) -> list[str]:
+    """Return the directories above a path, the highest first: of `"a/b/c"`, `["a", "a/b"]`."""
+    return [path[:index] for index, letter in enumerate(path) if letter == "/"]
+
+
 def write_manifest(info: DatasetInfo, *, complete: bool = True) -> bytes:
-    """Give the manifest of a dataset.
+    """Return the manifest of a dataset.
 
     Args:
         info: The dataset; it has a time.
         complete: `False`: only a mark that the first upload is under way.
     """
-    assert info.created is not None  # noqa: S101 - callers set it
+    assert info.created is not None  # noqa: S101 - only a listed dataset has none
     return to_json(
         {
             "name": info.name,
@@ -238,7 +239,7 @@ def check_paths(paths: Iterable[str], where: str) -> None:
     checked = []
     for path in paths:
         names = local_parts(path, where)
-        if any(name.casefold() == OWN for name in names) or is_staged(names[-1]):
+        if any(name.casefold() == OWN or is_staged(name) for name in names):
             message = f"{where}: {path!r} is a name that bucketry uses for its own files; rename the object"
             raise UnsafeKeyError(message, key=path)
         checked.append(names)

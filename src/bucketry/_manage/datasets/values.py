@@ -16,19 +16,19 @@ class DatasetFile:
         size: Length in bytes.
         sha256: The SHA-256 of its bytes, in hex; `None`: the dataset has no manifest.
         mtime: When the uploaded file was changed last, in nanoseconds since 1970; `None`: no manifest.
-        etag: The object's etag when the file was uploaded or listed, or its time if the provider has no etags.
+        etag: The object's etag when the file was uploaded or listed; empty if the provider has none.
     """
 
     path: str
     size: int
     sha256: str | None = None
     mtime: int | None = None
-    etag: str | None = None
+    etag: str = ""
 
     @property
     def content(self) -> str:
         """What names the file's bytes: its SHA-256 or, without a manifest, its etag."""
-        return self.etag or "" if self.sha256 is None else self.sha256
+        return self.etag if self.sha256 is None else self.sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class DatasetInfo:
     Attributes:
         name: Its name.
         prefix: The prefix of its objects, with `/` at the end.
-        files: Its files, in the order of their paths.
+        files: Its files, in the order of their paths; not in the `repr`, because there may be a million.
         has_manifest: Whether it has a manifest; if not, it is all that is below the prefix.
         created: When it was uploaded, by the clock of the machine that did it; aware, UTC; `None`: no manifest.
         metadata: What was given to `upload_dataset`.
@@ -46,7 +46,7 @@ class DatasetInfo:
 
     name: str
     prefix: str
-    files: tuple[DatasetFile, ...]
+    files: tuple[DatasetFile, ...] = field(repr=False)
     has_manifest: bool
     created: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

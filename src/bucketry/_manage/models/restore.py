@@ -93,7 +93,7 @@ class Restore:
             await in_thread(_copy, path, directory, file.path)
         for file in files:
             if file.executable:
-                await in_thread(_make_executable, directory.path_of(file.path) if in_directory else new)
+                await in_thread(make_executable, directory.path_of(file.path) if in_directory else new)
 
     async def _download(self, entry: ObjectInfo, path: str, make_way: Callable[[], None] | None, meter: Meter) -> None:
         """Download one blob; if another backup has stored it again meanwhile, begin again."""
@@ -151,7 +151,7 @@ def _copy(source: str, directory: DownloadDirectory, path: str) -> None:
         raise local_error(exc, target, "copying a file of the model") from exc
 
 
-def _make_executable(path: str) -> None:
+def make_executable(path: str) -> None:
     """Let everybody who may read the file execute it."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)

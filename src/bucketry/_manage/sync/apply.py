@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from bucketry._core.facts import filled
+from bucketry._manage.sync.blocked import BLOCKED, Blocked
 from bucketry._manage.sync.moves import Moves
 from bucketry._manage.sync.pins import changed
 from bucketry._manage.sync.progress import SyncMeter
@@ -38,44 +39,83 @@ class Applier:
         self._meter = meter
         self._width = width
         self._provider = provider
+        self._complete = True  # no transfer has failed, and no entry had changed
         self._continues = False  # an earlier run has done the last action seen, so probably also the next ones
 
     async def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Apply the plan; give one outcome for each action, as soon as it is known."""
-        complete = True
-        transfers = fan_out_each(self._actions(deletions=False), self._settled, width=self._width)
-        async with aclosing(transfers):
-            async for path, outcome in transfers:
-                complete = complete and not isinstance(outcome, StorageError)
-                _debug(path, outcome)
-                yield path, outcome
-        self._meter.close()
-        if not self._plan.summary.deletions:
-            return
-        deletions = self._actions(deletions=True)
-        async with aclosing(self._moves.delete(deletions) if complete else _withheld(deletions)) as outcomes:
+        async with aclosing(self._ordered()) as outcomes:
             async for path, outcome in outcomes:
-                _debug(path, outcome)
+                self._meter.finished(path)
+                self._complete = self._complete and not isinstance(outcome, StorageError)
+                if _log.isEnabledFor(logging.DEBUG):
+                    done = outcome.done if isinstance(outcome, SyncResult) else f"{type(outcome).__name__}: {outcome}"
+                    _log.debug("sync: %s: %s", path, done)
                 yield path, outcome
 
-    async def _actions(self, *, deletions: bool) -> AsyncGenerator[SyncAction, None]:
+    async def _ordered(self) -> AsyncGenerator[Outcome, None]:
+        """Transfer, delete what blocks a transfer, make these transfers, delete the rest."""
+        blocked = Blocked()
+        async with aclosing(self._transfers(self._actions(_is_transfer))) as outcomes:
+            async for path, outcome in outcomes:
+                if self._plan.summary.deletions and isinstance(outcome, BLOCKED):
+                    blocked.add(path, outcome)
+                else:
+                    yield path, outcome
+        if blocked.errors:
+            async with aclosing(self._unblocked(blocked)) as outcomes:
+                async for one in outcomes:
+                    yield one
+        self._meter.close()
+        if self._plan.summary.deletions:
+            async with aclosing(self._deletions(lambda action: not blocked.by(action))) as outcomes:
+                async for one in outcomes:
+                    yield one
+
+    async def _unblocked(self, blocked: Blocked) -> AsyncGenerator[Outcome, None]:
+        """Delete what the plan deletes anyway, if it is in the way of transfers, and then make these transfers.
+
+        The only other problem of the sync may be transfers that nothing else can make possible.
+        """
+        if self._complete:
+            async with aclosing(self._actions(_is_deletion)) as deletions:
+                async for action in deletions:
+                    blocked.by(action)
+        if not self._complete or blocked.explained != blocked.errors.keys():
+            for path, error in blocked.errors.items():
+                yield path, error
+            blocked.forget()
+            return
+        async with aclosing(self._deletions(blocked.by)) as outcomes:
+            async for one in outcomes:
+                yield one
+        again = self._actions(lambda action: action.path in blocked.errors and action.kind != "delete")
+        async with aclosing(self._transfers(again)) as outcomes:
+            async for one in outcomes:
+                yield one
+
+    def _transfers(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
+        return fan_out_each(actions, self._settled, width=self._width)
+
+    def _deletions(self, wanted: Callable[[SyncAction], bool]) -> AsyncGenerator[Outcome, None]:
+        actions = self._actions(lambda action: action.kind == "delete" and wanted(action))
+        return self._moves.delete(actions) if self._complete else _withheld(actions)
+
+    async def _actions(self, wanted: Callable[[SyncAction], bool]) -> AsyncGenerator[SyncAction, None]:
         async with aclosing(aiter(self._plan)) as actions:
             async for action in actions:
-                if (action.kind == "delete") is deletions:
+                if wanted(action):
                     yield action
 
     async def _settled(self, action: SyncAction) -> Outcome:
         """Apply one action that is no deletion."""
         if action.kind == "skip":
             return action.path, SyncResult(action=action, done="skipped")
-        watch = self._meter.begin(action.path, action.source.size if action.source is not None else 0)
-        outcome: SyncResult | StorageError
+        progress = self._meter.begin(action.path, action.source.size if action.source is not None else 0)
         try:
-            outcome = await self._transferred(action, watch.report if self._meter.wanted else None)
+            return action.path, await self._transferred(action, progress)
         except StorageError as error:
-            outcome = filled(error, self._provider, action.kind)
-        watch.finish()
-        return action.path, outcome
+            return action.path, filled(error, self._provider, action.kind)
 
     async def _transferred(self, action: SyncAction, progress: ProgressCallback | None) -> SyncResult:
         if self._continues or self._moves.looks_first(action):
@@ -99,13 +139,15 @@ class Applier:
         return SyncResult(action=action, done="transferred", transfer=transfer)
 
 
+def _is_transfer(action: SyncAction) -> bool:
+    return action.kind != "delete"
+
+
+def _is_deletion(action: SyncAction) -> bool:
+    return action.kind == "delete"
+
+
 async def _withheld(actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
     async with aclosing(actions):
         async for action in actions:
             yield action.path, SyncResult(action=action, done="withheld")
-
-
-def _debug(path: str, outcome: SyncResult | StorageError) -> None:
-    if _log.isEnabledFor(logging.DEBUG):
-        done = f"{type(outcome).__name__}: {outcome}" if isinstance(outcome, StorageError) else outcome.done
-        _log.debug("sync: %s: %s", path, done)

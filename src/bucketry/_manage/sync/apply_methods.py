@@ -243,12 +243,10 @@ class ApplyMethods(SyncMethods):
                 else f"apply: this plan is for one provider and {header.direction!r}; leave `other` out"
             )
             raise InvalidRequestError(message)
-        places = []
+        places = [(header.source, self.provider, header.prefix)]
         if header.direction == "upload":
             places = [(header.target, self.provider, header.prefix)]
-        elif header.direction == "download":
-            places = [(header.source, self.provider, header.prefix)]
-        elif other is not None:
+        if other is not None:
             places = [(header.source, self.provider, header.source_prefix), (header.target, other, header.prefix)]
         for planned, provider, prefix in places:
             present = provider.locate(as_directory(prefix))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from bucketry._core.os_errors import local_error
-from bucketry._manage.sync.pins import changed, file_is, object_at, object_is, path_below, status_of
+from bucketry._manage.sync.pins import changed, file_is, object_at, object_is, status_of
 from bucketry._manage.sync.results import Outcome, SyncResult
 from bucketry._manage.sync.values import SyncAction
 from bucketry._runtime.threads import in_thread
@@ -87,7 +87,7 @@ def _remove_files(root: str, actions: Iterable[SyncAction]) -> list[Outcome]:
     emptied: set[str] = set()
     for action in actions:
         try:
-            path = path_below(root, action.path)
+            path = os.path.join(root, action.path)  # a plan gives no path outside the directory
             done = _remove(root, path, action)
             outcomes.append((action.path, SyncResult(action=action, done="deleted" if done else "already_done")))
             emptied.add(os.path.dirname(path))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypedDict
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import same_etag
 from bucketry._core.mtimes import MTIME, mtime_text
-from bucketry._core.options import WriteKeywords
 from bucketry._core.units import MiB
-from bucketry._core.values import ObjectInfo, TransferResult
+from bucketry._core.values import ObjectInfo, Progress, TransferResult
 from bucketry._manage.sync import pins
 from bucketry._manage.sync.deletions import delete_files, delete_objects
 from bucketry._manage.sync.pins import Seen
@@ -22,11 +21,12 @@ from bucketry._manage.sync.values import EntryState, PlanHeader, SyncAction
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import as_directory
 from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.one.copy import same_server
+from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     AlreadyExistsError,
-    InvalidRequestError,
     LocalFileNotFoundError,
     LocalNotADirectoryError,
     NotFoundError,
@@ -36,7 +36,7 @@ from bucketry.errors import (
 from bucketry.providers.provider import StorageProvider
 
 LARGE = MiB  # bytes: looking at the local target first costs little beside such a download
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 class Moves(Protocol):
@@ -67,7 +67,7 @@ class Moves(Protocol):
 class Uploads:
     """From a local directory to a provider."""
 
-    CHANGED = (
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (
         PreconditionFailedError,
         AlreadyExistsError,
         NotFoundError,
@@ -104,7 +104,7 @@ class Uploads:
         in_parts = self._transfers.goes_in_parts(source.size)
         mtime = source.mtime or 0
         return await self._transfers.upload_found(
-            pins.path_below(self._root, action.path),
+            os.path.join(self._root, action.path),
             self._prefix + action.path,
             size=source.size,
             mtime=mtime,
@@ -121,7 +121,7 @@ class Uploads:
 class Downloads:
     """From a provider to a local directory."""
 
-    CHANGED = (PreconditionFailedError, NotFoundError)
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, NotFoundError)
 
     def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
         """Resolve the directory's real path. Blocks."""
@@ -142,7 +142,7 @@ class Downloads:
     async def look(self, action: SyncAction) -> Seen:
         """Compare the file; 1 HEAD if it may be the whole download."""
         source = source_of(action)
-        status = await in_thread(pins.status_of, pins.path_below(self._root, action.path))
+        status = await in_thread(pins.status_of, os.path.join(self._root, action.path))
         if pins.file_is(status, action.target):
             return "as_planned"
         if status is None or status.st_size != source.size:
@@ -156,9 +156,8 @@ class Downloads:
         source = source_of(action)
         key = self._prefix + action.path
         path = self._directory.path_of(key)
-        stored = _EPOCH + timedelta(microseconds=(source.mtime or 0) // 1_000)
         return await self._transfers.download_listed(
-            ObjectInfo(key=key, size=source.size, etag=source.etag or "", last_modified=stored),
+            _listed(key, source),
             path,
             keep_mtime=True,
             before_write=partial(self._directory.make_way, key, path),
@@ -174,7 +173,7 @@ class Downloads:
 class Copies:
     """From one provider to another, or to another prefix of the same one."""
 
-    CHANGED = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
+    CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 
     def __init__(
         self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, other: StorageProvider
@@ -191,8 +190,9 @@ class Copies:
         return self._other.locate(self._prefix + action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Tell that every copy needs it."""
-        return True
+        """Tell whether the server copies, no condition protects the target, or the object goes in parts."""
+        in_parts = self._goes_in_parts(source_of(action))
+        return in_parts or self._condition(action) is None
 
     async def look(self, action: SyncAction) -> Seen:
         """Compare the target's object; 1 HEAD, and another one if it may be the copy."""
@@ -207,18 +207,45 @@ class Copies:
         return "done" if done else "changed"
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
-        """Copy the object."""
+        """Copy the object, with its metadata; if its time is not in there, it is added, unless the server copies."""
+        source = source_of(action)
         key = self._source_prefix + action.path
-        if not pins.object_is(await pins.object_at(self._provider, key), action.source):
-            raise pins.changed(self._provider.locate(key))
-        return await self._transfers.copy_to(self._other, key, self._prefix + action.path)
+        result = await self._transfers.copy_to(
+            self._other,
+            key,
+            self._prefix + action.path,
+            listed=_listed(key, source),
+            keep_mtime=True,
+            **(self._condition(action) or {}),
+        )
+        if progress is not None:
+            progress(Progress(result.size, result.size, key, result.size))
+        return result
+
+    def _condition(self, action: SyncAction) -> Condition | None:
+        if same_server(self._provider, self._other, self._source_prefix + action.path):
+            return None  # a copy on the server takes no condition on its target
+        in_parts = self._goes_in_parts(source_of(action))
+        return condition(action.target, self._other.capabilities, in_parts=in_parts)
+
+    def _goes_in_parts(self, source: EntryState) -> bool:
+        row = self._other.capabilities
+        plan = plan_upload(source.size, row, self._transfers.config.part_size, self._other.locate())
+        return plan.count > 1 and row.multipart and bool(source.etag)
 
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete objects of the target."""
         return delete_objects(self._other, self._prefix, actions, width=self._transfers.config.max_concurrency)
 
 
-def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> WriteKeywords | None:
+class Condition(TypedDict, total=False):
+    """A condition of a write."""
+
+    if_none_match: str
+    if_match: str
+
+
+def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> Condition | None:
     """Return the condition that protects a target in its pinned state; `None`: the row does not enforce it."""
     if pin is None:
         enforced = row.complete_if_none_match if in_parts else row.put_if_none_match
@@ -227,13 +254,12 @@ def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> W
     return {"if_match": pin.etag} if enforced and pin.etag else None
 
 
-def source_of(action: SyncAction) -> EntryState:
-    """Return the pinned state of an action's source.
+def _listed(key: str, source: EntryState) -> ObjectInfo:
+    """Return the entry that a listing gives for an object with this state; its time is not used."""
+    return ObjectInfo(key=key, size=source.size, etag=source.etag or "", last_modified=_UNKNOWN)
 
-    Raises:
-        InvalidRequestError: The plan has none.
-    """
-    if action.source is None:
-        message = f"the plan's action for {action.path!r} has no state of its source; plan again"
-        raise InvalidRequestError(message)
+
+def source_of(action: SyncAction) -> EntryState:
+    """Return the pinned state of a transfer's source."""
+    assert action.source is not None  # noqa: S101 - a plan refuses a transfer without it
     return action.source

@@ -15,7 +15,7 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.sync.values import EntryState
-from bucketry.errors import NotFoundError, PreconditionFailedError, UnsafeKeyError
+from bucketry.errors import NotFoundError, PreconditionFailedError
 
 Seen: TypeAlias = Literal["as_planned", "done", "changed"]
 """What an action finds at its target: the pinned state, the state that the action is to make, or another one."""
@@ -57,9 +57,10 @@ def downloaded(status: os.stat_result, info: ObjectInfo) -> bool:
 
 
 def copied(info: ObjectInfo, source: ObjectInfo) -> bool:
-    """Tell whether an object is the copy of another one: it has its time, or both have no time and one etag."""
-    if info.size != source.size:
-        return False
+    """Tell whether an object is the copy of another one of its size.
+
+    It has the other's time, or both have no time in their metadata, and have the same etag.
+    """
     if stored_mtime(info) is not None:
         return same_time(stored_mtime(info), mtime_of(source))
     return stored_mtime(source) is None and bool(info.etag) and same_etag(info.etag, source.etag)
@@ -83,13 +84,11 @@ def status_of(path: str) -> os.stat_result | None:
     """
     try:
         return os.stat(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        raise local_error(exc, path, "looking at the file") from exc
+    except OSError:
+        pass  # perhaps a link that leads nowhere
     try:
         return os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise local_error(exc, path, "looking at the file") from exc
@@ -114,15 +113,3 @@ def changed(where: str, cause: str = "") -> PreconditionFailedError:
     """
     message = f"{where}: {cause or 'this changed since the plan was made'}; it was left as it is, so plan again"
     return PreconditionFailedError(message)
-
-
-def path_below(root: str, path: str) -> str:
-    """Return the local path of an action.
-
-    Raises:
-        UnsafeKeyError: It would be outside the directory.
-    """
-    if "\0" in path or any(name in ("", ".", "..") for name in path.split("/")):
-        message = f"{root}: the plan has the path {path!r}, which is not below this directory"
-        raise UnsafeKeyError(message, key=path)
-    return os.path.join(root, path)

@@ -160,7 +160,7 @@ def _check_kind(kind: Kind, action: SyncAction, direction: Direction, where: str
         raise _malformed(where, "a deletion needs the state of its target")
     if kind != "delete" and action.source is None:
         raise _malformed(where, "a transfer needs the state of its source")
-    if direction != "copy":
+    if (direction, kind) in {("upload", "upload"), ("download", "download"), ("download", "delete")}:
         local_parts(action.path, where)
     elif not action.path:
         raise _malformed(where, "the path is empty")

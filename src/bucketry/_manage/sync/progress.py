@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bucketry._core.values import Progress
 from bucketry._manage.sync.values import PlanSummary, SyncProgress
-from bucketry._transfer.progress import INTERVAL
+from bucketry._transfer.progress import INTERVAL, ProgressCallback
 
 SyncProgressCallback = Callable[[SyncProgress], object]
 
@@ -28,15 +28,17 @@ class SyncMeter:
         self._moved = 0
         self._settled = 0  # bytes of the plan that need no more work: of failed transfers, too
         self._unreported: str | None = None
+        self._open: dict[str, _Watch] = {}
 
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody reads the reports."""
-        return self._callback is not None
+    def begin(self, path: str, size: int) -> ProgressCallback | None:
+        """Begin to count one transfer of `size` bytes, or continue after a first attempt.
 
-    def begin(self, path: str, size: int) -> Watch:
-        """Begin to count one transfer of `size` bytes."""
-        return Watch(self, path, size)
+        Returns:
+            The callback for the transfer; `None`: nobody reads the reports.
+        """
+        if self._callback is None:
+            return None
+        return self._open.setdefault(path, _Watch(self, path, size)).report
 
     def moved(self, path: str, increment: int) -> None:
         """Count bytes of an unfinished transfer; negative if some must be transferred again."""
@@ -44,16 +46,13 @@ class SyncMeter:
         self._settled += increment
         self._report(path)
 
-    def finished(self, path: str, untransferred: int) -> None:
-        """Count a transfer as finished.
-
-        Args:
-            path: The entry.
-            untransferred: Bytes of it that were not transferred: it failed, or was there already.
-        """
-        self._files += 1
-        self._settled += untransferred
-        self._report(path)
+    def finished(self, path: str) -> None:
+        """Count a transfer as finished, whatever its outcome; a path that was not begun is ignored."""
+        watch = self._open.pop(path, None)
+        if watch is not None:
+            self._files += 1
+            self._settled += watch.untransferred
+            self._report(path)
 
     def close(self) -> None:
         """Report what was not reported yet."""
@@ -62,8 +61,7 @@ class SyncMeter:
             self._report(self._unreported)
 
     def _report(self, path: str) -> None:
-        if self._callback is None:
-            return
+        assert self._callback is not None  # noqa: S101 - without it, no transfer is begun
         now = self._clock()
         if now - self._last < INTERVAL:
             self._unreported = path
@@ -86,23 +84,16 @@ class SyncMeter:
         )
 
 
-class Watch:
+class _Watch:
     """Counts one transfer."""
 
-    __slots__ = ("_meter", "_moved", "_path", "_size")
+    __slots__ = ("_meter", "_path", "untransferred")
 
     def __init__(self, meter: SyncMeter, path: str, size: int) -> None:
-        """Begin at zero."""
         self._meter = meter
         self._path = path
-        self._size = size
-        self._moved = 0
+        self.untransferred = size
 
     def report(self, progress: Progress) -> None:
-        """Take a report of the transfer."""
-        self._moved += progress.increment
+        self.untransferred -= progress.increment
         self._meter.moved(self._path, progress.increment)
-
-    def finish(self) -> None:
-        """Count the transfer as finished, whatever its outcome."""
-        self._meter.finished(self._path, self._size - self._moved)

@@ -331,7 +331,6 @@ def _checked(content: _Content) -> tuple[PlanHeader, PlanSummary]:
     lines = content.lines()
     header = read_header(next(lines, b""), f"{content.path}, line 1")
     totals = PlanTotals()
-    last: str | None = None
     for number, line in enumerate(lines, 2):
         where = f"{content.path}, line {number}"
         read = read_line(line, header.direction, where)
@@ -340,9 +339,6 @@ def _checked(content: _Content) -> tuple[PlanHeader, PlanSummary]:
                 raise InvalidRequestError(f"{where}: there are lines after the summary; plan again")
             check_totals(totals, read, content.path)
             return header, read
-        if last is not None and read.path <= last:
-            raise InvalidRequestError(f"{where}: the paths are out of order; plan again")
-        last = read.path
         totals.add(read)
     raise IntegrityError(f"{content.path}: the plan is incomplete: it does not end with its summary; plan again")
 

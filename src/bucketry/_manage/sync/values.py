@@ -66,7 +66,10 @@ class PlanSummary:
         deletion_bytes: Their bytes.
         unchanged: Entries that are in step already; they are not in the plan.
         skipped: Entries that cannot be synced.
-        requests: Requests that applying the plan makes, about: retries are not counted.
+        requests: Requests that applying the plan makes, retries not counted: 1 for an upload or a download, 2 for a
+            copy, more for one that goes in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
+            deletions. An upload or a copy needs 1 HEAD more if it goes in parts, or if no condition protects its
+            target.
     """
 
     transfers: int = 0

@@ -1,30 +1,26 @@
-"""Copies bytes between memory and open files in small pieces; a copy can be cancelled between two pieces.
+"""Copies bytes between memory and open files in pieces; a copy can be cancelled between two pieces.
 
-Every offset is explicit: descriptors are shared, and their own offsets never change.
+Every read and write names its offset, because several threads share a descriptor, and so the descriptor's own offset
+must not change.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Generator
 
 from bucketry._core.optional import RangeSink
-from bucketry._core.units import MiB
 from bucketry._core.values import Body, FileRange, body_size
 from bucketry._runtime.file_bodies import check_unchanged
+from bucketry._runtime.file_copies import BLOCK, PIECE, copy_range, copy_steps, write_at
 from bucketry.errors import IntegrityError
-
-PIECE = 64 * MiB  # about 50 ms of copying, the longest that a cancellation waits
-BLOCK = 1 * MiB  # larger reads are not faster
-_NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
-    """Write a request's body at the beginning of the file `fd`, in steps, and give its length.
+    """Write a request's body at the beginning of the file `fd`, in steps, and return its length.
 
     Raises:
-        IntegrityError: The body is a range of a file, and the file ends early.
+        IntegrityError: The body is a range of a file, and the file ends early or has changed.
     """
     if isinstance(body, FileRange):
         copied = yield from copy_steps(body.fd, body.start, body.size, fd, 0)
@@ -36,22 +32,8 @@ def write_body(body: Body, fd: int, where: str) -> Generator[None, None, int]:
     return copied
 
 
-def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
-    """Copy a range of one file into another, in steps; give the bytes copied: fewer if the source ends early."""
-    copied = 0
-    while copied < count:
-        if copied:
-            yield
-        wanted = min(PIECE, count - copied)
-        step = copy_range(source, start + copied, target, position + copied, wanted)
-        copied += step
-        if step < wanted:
-            break
-    return copied
-
-
 def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None, None, int]:
-    """Put the bytes `[start, end)` of a file into a sink, in steps, and give the offset reached."""
+    """Write the bytes `[start, end)` of a file into a sink, in steps, and return the offset that was reached."""
     reached = start
     while reached < end:
         if reached > start:
@@ -66,35 +48,6 @@ def fill_sink(fd: int, start: int, end: int, sink: RangeSink) -> Generator[None,
         if reached < piece_end:
             break
     return reached
-
-
-def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
-    """Copy up to `count` bytes between files, in the kernel if possible; fewer only if the source ends early."""
-    copied = 0
-    in_kernel = getattr(os, "copy_file_range", None)  # Linux
-    while in_kernel and copied < count:
-        try:
-            step = in_kernel(source, target, count - copied, start + copied, position + copied)
-        except OSError as error:
-            if error.errno not in _NO_KERNEL_COPY:
-                raise
-            break
-        if step == 0:  # the end of the file, or a file without a known size: the read below decides
-            break
-        copied += step
-    while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):
-        write_at(target, data, position + copied)
-        copied += len(data)
-    return copied
-
-
-def write_at(fd: int, data: bytes | memoryview, position: int) -> None:
-    """Write all of `data` at `position`."""
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(fd, rest, position)
-        rest = rest[written:]
-        position += written
 
 
 def _feed(fd: int, start: int, end: int, sink: RangeSink) -> int:

@@ -1,4 +1,4 @@
-"""The facts of an object that its file cannot store: metadata, headers, tags, storage class. They are in a JSON file.
+"""Stores, in a JSON file, the details of an object that its file cannot store: metadata, headers, tags, storage class.
 
 The JSON file is named after the fingerprint of the object's file. It is written before the object's file is renamed to
 its key, so one rename publishes both. Files that other programs wrote or changed have no details.
@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """The options of a write that are stored."""
+    """The options of a write that are stored with the object."""
 
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     content_type: str | None = None
@@ -38,12 +38,12 @@ class Details:
 
     @classmethod
     def of(cls, options: WriteOptions) -> Details:
-        """Take the details from a write's options."""
+        """Return the details in the options of a write."""
         return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Details:
-        """Take the details from a record; a record of an older version has fewer names.
+        """Return the details in a record; a record of an older version of this package has fewer names.
 
         Raises:
             KeyError: A name that every version writes is missing.
@@ -53,12 +53,12 @@ class Details:
 
     @property
     def options(self) -> WriteOptions:
-        """Give the details as options of another write."""
+        """The details as options of another write."""
         return WriteOptions(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def record(self) -> dict[str, object]:
-        """Give the details as a dictionary that JSON can represent."""
+        """The details as a dictionary that JSON can represent."""
         return asdict(replace(self, metadata=dict(self.metadata), tags=dict(self.tags)))
 
 
@@ -77,7 +77,7 @@ def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
 
 
 def update(root: LocalRoot, key: str, version: str, details: Details, staged_path: str) -> None:
-    """Replace the details of the file with the fingerprint `version` in one step: by renaming the staged file."""
+    """Replace the details of the file with the fingerprint `version` in one step, by renaming the staged file."""
     with open(staged_path, "w", encoding="utf-8") as file:
         json.dump({"key": key, **details.record}, file)
     directory = _directory(root, key)
@@ -86,7 +86,7 @@ def update(root: LocalRoot, key: str, version: str, details: Details, staged_pat
 
 
 def load(root: LocalRoot, key: str, version: str) -> Details | None:
-    """Give the details of the file with the fingerprint `version`; `None` if none are stored."""
+    """Return the details of the file with the fingerprint `version`; `None`: no details are stored."""
     path = os.path.join(_directory(root, key), f"{version}.json")
     try:
         with open(path, encoding="utf-8") as file:
@@ -104,14 +104,14 @@ def load(root: LocalRoot, key: str, version: str) -> Details | None:
 def drop(root: LocalRoot, key: str, version: str) -> None:
     """Delete the details of one version."""
     directory = _directory(root, key)
-    with suppress(OSError):  # details that stay belong to no file; the next write deletes them
+    with suppress(OSError):  # details that remain belong to no file, and the next write deletes them
         os.unlink(os.path.join(directory, f"{version}.json"))
     with suppress(OSError):
         os.rmdir(directory)
 
 
 def drop_all_but(root: LocalRoot, key: str, version: str | None) -> None:
-    """Delete the details of every version but `version`, the one just published; `None`: delete them all."""
+    """Delete the details of all versions except `version`, which was just published; `None`: delete all details."""
     try:
         names = os.listdir(_directory(root, key))
     except OSError:

@@ -1,6 +1,6 @@
-"""The objects of a local directory in key order: a walk over its files that leaves out everything else.
+"""Lists the objects of a local directory in key order, and leaves out all files that are no objects.
 
-The walk blocks: a listing runs in a worker thread.
+A listing runs in a worker thread, because it blocks.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _log = logging.getLogger("bucketry")
 class ListedObjects:
     """The objects whose keys begin with `prefix` and sort after `after`, in UTF-8 binary order.
 
-    Symbolic links to regular files inside the base are objects; those to directories are not followed.
+    Symbolic links to regular files inside the base directory are objects; links to directories are not followed.
     """
 
     def __init__(self, root: LocalRoot, cache: NameCache, *, prefix: str, after: str) -> None:
-        """Start the walk.
+        """Begin the walk through the directory.
 
         Raises:
             LocalNotADirectoryError: The base is a file.
@@ -35,15 +35,15 @@ class ListedObjects:
         self._walk: Walk | None = None
         try:
             self._walk = Walk(root.base, prefix=prefix, after=after, leave_out=self._is_no_object, cache=cache)
-        except LocalFileNotFoundError:  # nothing was stored yet
+        except LocalFileNotFoundError:  # there is no directory, because nothing was stored yet
             return
 
     def __iter__(self) -> Self:
-        """Give itself: it can be iterated once."""
+        """Return this object, which can be iterated once."""
         return self
 
     def __next__(self) -> ObjectInfo:
-        """Give the next object.
+        """Return the next object.
 
         Raises:
             LocalFileError: A directory cannot be read.
@@ -65,7 +65,7 @@ class ListedObjects:
             self._walk.skip(prefix)
 
     def _is_no_object(self, key: str) -> bool:
-        """Tell whether to leave out the provider's own files, or a directory in which every key is too long."""
+        """Return whether to leave out a path: it is the provider's own, or a directory where every key is too long."""
         if key[-1] != "/":
             return key[0] == "." and key.casefold() == OWN
         return len(key) > self._root.limits.max_key_length or key[:-1].casefold() == OWN
@@ -83,7 +83,7 @@ class ListedObjects:
     def _report(self, found: Unusable) -> None:
         """Raise the error of a directory that cannot be read; log a warning for a name that cannot be a key.
 
-        Links to directories, pipes and files that were just removed are no objects; they are ignored.
+        Pipes, links to directories, and files that were just removed are no objects, and are ignored.
         """
         if isinstance(found.error, InvalidKeyError):
             _log.warning("%r is left out of the listing: its name is not UTF-8; rename it", found.path)

@@ -12,7 +12,7 @@ from bucketry._core.checks import OWN, check_key, local_parts
 from bucketry._core.os_errors import local_error
 from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
 
-# O_NONBLOCK: opening a named pipe must not wait for a writer. It changes nothing for regular files.
+# O_NONBLOCK is set, because opening a named pipe must not wait for a writer. It changes nothing for regular files.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _IS_A_LINK = frozenset({errno.ELOOP, errno.EMLINK})  # ELOOP on Linux and macOS, EMLINK on FreeBSD
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO})
@@ -20,21 +20,21 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO})
 
 @dataclass(frozen=True, slots=True)
 class LocalRoot:
-    """A base directory: the paths of its objects, and their names in messages."""
+    """A base directory, with the paths of its objects and the URLs that name them in messages."""
 
     base: str
     limits: Capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give the URL of the object for messages."""
+        """Return the URL of the object, or of the base directory, for messages."""
         return f"file://{self.base}/{key}" if key else f"file://{self.base}"
 
     def own(self, *names: str) -> str:
-        """Give a path in the provider's own directory."""
+        """Return a path in the provider's own directory."""
         return os.path.join(self.base, OWN, *names)
 
     def check(self, key: str) -> tuple[str, ...]:
-        """Split the key into the names of its path.
+        """Check the key, and return the names in its path.
 
         Raises:
             InvalidKeyError: No provider can store this key.
@@ -42,7 +42,7 @@ class LocalRoot:
         """
         check_key(key, self.limits, self.locate())
         names = local_parts(key, self.locate())
-        if names[0].casefold() == OWN:  # casefold: some file systems ignore case
+        if names[0].casefold() == OWN:  # casefold, because some file systems ignore case
             raise UnsafeKeyError(
                 f"{self.locate()}: key {key!r} is refused: {OWN}/ is for the provider's own files; use another name",
                 key=key,
@@ -50,7 +50,7 @@ class LocalRoot:
         return names
 
     def path(self, key: str) -> str:
-        """Give the path of the key's file; its directory need not exist.
+        """Return the path of the key's file; its directory need not exist.
 
         Raises:
             UnsafeKeyError: See `check`; or a symbolic link in the path leads out of the base directory.
@@ -61,7 +61,7 @@ class LocalRoot:
             parent = f"{parent}/{name}"
             try:
                 status = os.lstat(parent)
-            except OSError:  # a missing directory is no link; a forbidden one fails when it is used
+            except OSError:  # a missing directory is no link; a forbidden directory raises an error when it is used
                 break
             if stat.S_ISLNK(status.st_mode):
                 self._inside(os.path.join(self.base, *names[:-1]), key)
@@ -69,12 +69,12 @@ class LocalRoot:
         return os.path.join(self.base, *names)
 
     def open(self, key: str) -> tuple[int, os.stat_result]:
-        """Open the object for reading; the caller closes the descriptor.
+        """Open the object for reading, and return descriptor and status; the caller closes the descriptor.
 
         Raises:
             NotFoundError: There is no regular file.
             UnsafeKeyError: A symbolic link leads out of the base directory.
-            LocalFileError: The file may not be read.
+            LocalFileError: The file cannot be read.
         """
         path = self.path(key)
         try:
@@ -90,7 +90,7 @@ class LocalRoot:
         return fd, status
 
     def etag(self, path: str) -> str | None:
-        """Give the etag of the object at `path`, `None` if there is no object."""
+        """Return the etag of the object at `path`; `None`: there is no object."""
         try:
             status = os.stat(path)
         except OSError as error:
@@ -100,7 +100,7 @@ class LocalRoot:
         return etag_of(status) if stat.S_ISREG(status.st_mode) else None
 
     def holds(self, path: str) -> bool:
-        """Tell whether `path`, all links followed, is in the base directory and not in the provider's own directory."""
+        """Return whether `path`, with all links followed, is in the base directory, but not in the provider's own."""
         base, real = os.path.realpath(self.base), os.path.realpath(path)
         if real == base:
             return True
@@ -108,11 +108,11 @@ class LocalRoot:
         return below != real and below.split("/", 1)[0].casefold() != OWN
 
     def not_found(self, key: str) -> NotFoundError:
-        """Give the error for a key without an object."""
+        """Return the error for a key without an object."""
         return NotFoundError(f"{self.locate(key)}: there is no such object", key=key)
 
     def error(self, exc: OSError, path: str, key: str) -> StorageError:
-        """Give the error for an operating system's error about the key's file."""
+        """Return the error for an operating system's error about the key's file."""
         problem = None
         if exc.errno in (errno.ENOTDIR, errno.EEXIST):
             problem = "a part of it before the last '/' is an object already; rename one of them"
@@ -142,10 +142,10 @@ class LocalRoot:
 
 
 def fingerprint(status: os.stat_result) -> str:
-    """Give an identifier of one version of a file: a rename keeps it, and every write changes it."""
+    """Return an identifier of a file's version, which a rename keeps and every write changes."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 def etag_of(status: os.stat_result) -> str:
-    """Give the etag of a file."""
+    """Return the etag of a file."""
     return f'"{fingerprint(status)}"'

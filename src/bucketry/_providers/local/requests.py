@@ -1,7 +1,7 @@
 """A local directory as object storage: each method is one request, and its work runs in worker threads.
 
 Objects are plain files: the key is the path below the base directory. Metadata, open uploads and staged files are in
-`.bucketry/` in the base directory. Works on POSIX systems, for any number of processes at once.
+`.bucketry/` in the base directory. Any number of processes on a POSIX system can use the directory at the same time.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local import store, uploads
-from bucketry._providers.local.bytes import BLOCK, copy_steps, fill_sink, write_body
+from bucketry._providers.local.bytes import fill_sink, write_body
 from bucketry._providers.local.listing import ListedObjects
 from bucketry._providers.local.paths import LocalRoot, etag_of
 from bucketry._providers.stored.listing import last_seen, take_page
+from bucketry._runtime.file_copies import BLOCK, copy_steps
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._runtime.walk import NameCache
 from bucketry._vendors.row import Vendor
@@ -38,12 +39,12 @@ from bucketry.errors import (
     StorageError,
 )
 
-_DELETES_AT_ONCE = 100  # between two points at which the batch can be cancelled
+_DELETES_AT_ONCE = 100  # after so many deletes, the batch can be cancelled
 
 
 @fills_in_facts
 class LocalRequests(ObjectRequests):
-    """The requests of one directory. Holds configuration only; each call opens and closes its files itself."""
+    """The requests of one directory. An instance has no open files, because each call opens and closes its files."""
 
     def __init__(self, config: LocalConfig, vendor: Vendor) -> None:
         """Make the base directory's path absolute; no I/O."""
@@ -63,22 +64,22 @@ class LocalRequests(ObjectRequests):
         return self._root.limits
 
     def locate(self, key: str = "") -> str:
-        """Give `file:///base/key`."""
+        """Return `file:///base/key`."""
         return self._root.locate(key)
 
     async def connect(self) -> None:
         """Make the base directory if it does not exist, and check that it can be written to.
 
         Raises:
-            LocalFileError: It cannot be made, is no directory, or may not be written to; `path` names it.
+            LocalFileError: The directory cannot be made or written to, or is no directory; the error's `path` names it.
         """
         await in_thread(store.open_base, self._root)
 
     async def disconnect(self) -> None:
-        """Do nothing: no file is kept open."""
+        """Do nothing, because no file is kept open."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        del version_id  # always None: the row has no versions
+        del version_id  # always None, because the row has no versions
         return await in_thread(self._head, key)
 
     @asynccontextmanager
@@ -92,7 +93,7 @@ class LocalRequests(ObjectRequests):
                     await in_thread(file.close)  # waits for a read that still runs after a cancellation
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
-        """Put a range of the object into an open file; the kernel copies the bytes if the sink does not need them.
+        """Write a range of the object into an open file; the kernel copies the bytes if the sink need not see them.
 
         Raises:
             NotFoundError: There is no such object.
@@ -116,13 +117,13 @@ class LocalRequests(ObjectRequests):
         start_after: str | None = None,
         token: str | None = None,
     ) -> ListPage:
-        """Give up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
+        """Return up to `capabilities.max_list_keys` entries whose keys begin with the literal prefix.
 
         Args:
-            prefix: Literal; `"bus"` matches `"bush/a"`.
+            prefix: Literal text; `"bus"` matches `"bush/a"`.
             delimiter: Groups the keys that have the same text between the prefix and the delimiter.
-            start_after: Only keys that sort after it.
-            token: `next_token` of the previous page.
+            start_after: Only keys that sort after this key are listed.
+            token: The `next_token` of the previous page.
 
         Cost: one read of each directory that the page touches, not of the whole tree.
         """
@@ -134,7 +135,7 @@ class LocalRequests(ObjectRequests):
 
         Cost: a few system calls, in a worker thread.
         """
-        del version_id  # as above
+        del version_id  # always None, because the row has no versions
         await in_steps(store.remove(self._root, remote_path))
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
@@ -176,7 +177,7 @@ class LocalRequests(ObjectRequests):
 
         Args:
             upload: The open upload.
-            parts: Every part, any order.
+            parts: Every part, in any order.
             options: Only the preconditions are used here.
             checksum: Not compared, because a directory stores no checksums.
 
@@ -219,7 +220,7 @@ class LocalRequests(ObjectRequests):
     def _open_body(self, key: str, options: ReadOptions, opened: list[BufferedReader]) -> _LocalBody:
         fd, info, _ = store.open_object(self._root, key)
         file = os.fdopen(fd, "rb")
-        opened.append(file)  # at once, so that the caller closes it even if it is cancelled meanwhile
+        opened.append(file)  # at once, so that `open_body` closes the file even if it is cancelled meanwhile
         judge_read(info, options, self.locate(key))
         wanted = cut_range(info, options.byte_range, self.locate(key))
         file.seek(wanted.start)
@@ -261,7 +262,7 @@ class LocalRequests(ObjectRequests):
             if options is None:
                 options = replace(details.options, content_type=info.content_type)
             elif not options.tags:
-                options = replace(options, tags=details.tags)  # as S3: only tags replace tags
+                options = replace(options, tags=details.tags)  # as on S3, a copy keeps the tags unless it gets new tags
             with store.staged(self._root) as file:
                 copied = yield from copy_steps(fd, 0, info.size, file.fd, 0)
                 _check_read(fd, info, info.size - copied, self.locate(source))
@@ -311,16 +312,16 @@ class _LocalBody:
         self._read: bytes | None = None
 
     def read_now(self) -> None:
-        """Read the whole body now: for a small one, more switches to threads cost more than the read."""
+        """Read the whole body now, because switching to a thread again takes longer than reading a small body."""
         self._read = self._file.read(self._missing)
         _check_read(self._file.fileno(), self.info, self._missing - len(self._read), self._where)
 
     async def read(self) -> bytes:
-        """Give the whole body in one piece."""
+        """Return the whole body in one piece."""
         return b"".join([chunk async for chunk in self]) if self._read is None else self._read
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of 1 MiB."""
+        """Yield the bytes in chunks of 1 MiB."""
         if self._read is not None:
             if self._read:
                 yield self._read

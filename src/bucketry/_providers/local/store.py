@@ -1,7 +1,7 @@
-"""Objects of a local directory: staged, published, read and removed, each atomically for every reader.
+"""Stages, publishes, reads and removes the objects of a local directory; each change is atomic for readers.
 
-Everything here blocks and runs in worker threads. A function that can take long, or can wait, is a generator: the
-caller may close it at each `yield`, and then it leaves nothing behind.
+All functions block, so they run in worker threads. A function that can take long or can wait is a generator. The caller
+may close it at each `yield`, and then it leaves no staged file and no lock.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of, fingerpr
 from bucketry.errors import AlreadyExistsError, IntegrityError, StorageError
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
-_RETRIES = 64  # a delete or another program may interfere a few times, but not without end
-_STALE = 24 * 3_600.0  # seconds; a staged file without a write for so long is left from a killed process
-_LOCK_DIGITS = 2  # hexadecimal: 256 locks
+_RETRIES = 64  # attempts of a step that a delete or another program may disturb
+_STALE = 24 * 3_600.0  # seconds; a staged file that was not written for so long is from a killed process
+_LOCK_DIGITS = 2  # hexadecimal digits in the name of a lock, so there are 256 locks
 _LONGEST_PAUSE = 0.002  # seconds between two attempts to take the lock, which is held for about 50 µs
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
@@ -50,7 +50,7 @@ def open_base(root: LocalRoot) -> None:
     """Make the base directory and check that it can be written to; remove the staged files of killed processes.
 
     Raises:
-        LocalFileError: It cannot be made, is no directory, or may not be written to.
+        LocalFileError: The base directory cannot be made or written to, or is no directory.
     """
     try:
         for name in ("staging", "uploads", "meta"):
@@ -71,7 +71,7 @@ def open_base(root: LocalRoot) -> None:
 
 @contextmanager
 def staged(root: LocalRoot) -> Iterator[StagedObject]:
-    """Open a new file in the staging directory; at the end it is closed, and removed unless it was published.
+    """Yield a new open file in the staging directory; at the end it is closed, and removed unless it was published.
 
     Raises:
         LocalFileError: The file cannot be made or written.
@@ -96,8 +96,8 @@ def seal(file: StagedObject, size: int, where: str) -> os.stat_result:
     Raises:
         IntegrityError: The file has another length.
     """
-    # The kernel's own timestamps advance every few milliseconds. Between two advances a freed inode could be used
-    # again for a file of the same size, and two versions would have the same etag.
+    # The time is set here, because the kernel's own timestamps advance only every few milliseconds. Within this time
+    # a freed inode could be used again for a file of the same size, and two versions would have the same etag.
     now = time.time_ns()
     os.utime(file.fd, ns=(now, now))
     status = os.fstat(file.fd)
@@ -109,12 +109,12 @@ def seal(file: StagedObject, size: int, where: str) -> os.stat_result:
 def publish(
     root: LocalRoot, file: StagedObject, size: int, key: str, options: WriteOptions
 ) -> Generator[None, None, ObjectInfo]:
-    """Rename a staged file to its key if the preconditions hold: readers see the old object or the whole new one.
+    """Rename a staged file to its key if the preconditions hold; readers see the old object or the whole new object.
 
     Raises:
         AlreadyExistsError: `if_none_match="*"` and there is an object.
         PreconditionFailedError: `if_match` does not hold.
-        UnsafeKeyError: The key is a directory, or below an object.
+        UnsafeKeyError: The key's path is a directory, or is below the path of an object.
     """
     with locked(root, key) as lock:
         yield from acquire(lock)
@@ -125,7 +125,7 @@ def publish_locked(root: LocalRoot, file: StagedObject, size: int, key: str, opt
     """Do what `publish` does, for a caller that has the lock."""
     path, details = root.path(key), Details.of(options)
     if details.content_type == _default_content_type(key):
-        details = replace(details, content_type=None)  # `describe` computes it again
+        details = replace(details, content_type=None)  # not stored, because `describe` computes it again
     status = seal(file, size, root.locate(key))
     version = fingerprint(status)
     try:
@@ -149,12 +149,12 @@ def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
     """Remove an object, its details, and the directories that become empty; succeeds if there is no object.
 
     Raises:
-        LocalFileError: The file may not be removed.
+        LocalFileError: The file cannot be removed.
     """
     path = root.path(key)
     try:
         if stat.S_ISDIR(os.lstat(path).st_mode):
-            return  # no object: a directory, perhaps with other objects below it
+            return  # this is no object but a directory, perhaps with objects below it
         with locked(root, key) as lock:
             yield from acquire(lock)
             os.unlink(path)
@@ -168,7 +168,7 @@ def remove(root: LocalRoot, key: str) -> Generator[None, None, None]:
 
 
 def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
-    """Open an object and read the details of exactly this version; the caller closes the descriptor.
+    """Open an object, and read the details of exactly the version that was opened; the caller closes the descriptor.
 
     Raises:
         NotFoundError: There is no such object.
@@ -177,8 +177,9 @@ def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
         fd, status = root.open(key)
         try:
             details = stored_details.load(root, key, fingerprint(status))
-            # No details: either none were stored, or a newer version has just replaced the file and its details.
-            # A file that another program keeps writing to never has details, so the last attempt accepts that.
+            # If there are no details, either none were stored, or a newer version has just replaced the file and its
+            # details. A file that another program writes all the time never has details, so the last attempt accepts
+            # a file without details.
             last = attempt == _RETRIES - 1
             if details is not None or last or root.etag(root.path(key)) == etag_of(status):
                 details = details or Details()
@@ -208,7 +209,7 @@ def put_tags(root: LocalRoot, key: str, tags: Mapping[str, str]) -> Generator[No
 
 
 def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
-    """Give what is known about an object."""
+    """Return the properties of an object."""
     return ObjectInfo(
         key=key,
         size=status.st_size,
@@ -225,19 +226,20 @@ def describe(key: str, status: os.stat_result, details: Details) -> ObjectInfo:
 
 
 def _default_content_type(key: str) -> str:
-    """Give the content type for details without one, such as those of a file that another program wrote."""
+    """Return the content type for details without one, such as those of a file that another program wrote."""
     return content_type_of(key) or DEFAULT_CONTENT_TYPE
 
 
 def modified(status: os.stat_result) -> datetime:
-    """Give the time of a file's last change."""
+    """Return the time of a file's last change."""
     return datetime.fromtimestamp(status.st_mtime_ns // 1_000 / 1_000_000, UTC)
 
 
 @contextmanager
 def locked(root: LocalRoot, key: str) -> Iterator[int]:
     """Open the file of the lock that all processes take before they change the key; `acquire` takes the lock."""
-    # One lock for each key would need a file for each key; with a single lock, all writers would wait for each other.
+    # One lock for each key would need a file for each key. With a single lock, all writers would wait for each other.
+    # So all keys share 256 locks.
     number = hashlib.sha256(key.encode()).hexdigest()[:_LOCK_DIGITS]
     fd = _open_own(root, root.own("locks", number), 0)
     try:
@@ -247,7 +249,7 @@ def locked(root: LocalRoot, key: str) -> Iterator[int]:
 
 
 def acquire(lock: int) -> Generator[None, None, None]:
-    """Take the lock in steps, so that the wait can be cancelled: a suspended process may hold the lock."""
+    """Take the lock in steps, so that the wait can be cancelled, because a suspended process may hold the lock."""
     pause = _LONGEST_PAUSE / 16
     while True:
         try:
@@ -281,7 +283,7 @@ def _take_name(root: LocalRoot, staged_path: str, path: str, key: str, *, create
                 _create(root, staged_path, path, key)
             else:
                 os.replace(staged_path, path)
-        except FileNotFoundError:  # no directory yet, or a delete of its last object has just removed it
+        except FileNotFoundError:  # there is no directory yet, or a delete of its last object has just removed it
             if attempt == _RETRIES - 1:
                 raise
         else:
@@ -292,8 +294,8 @@ def _make_directories(directory: str) -> None:
     """Make a directory and its parents.
 
     Raises:
-        NotADirectoryError: The path of one of them is a file.
-        FileNotFoundError: A delete removed one of them meanwhile; try again.
+        NotADirectoryError: The path of one of these directories is a file.
+        FileNotFoundError: A delete removed one of these directories meanwhile; try again.
     """
     try:
         os.makedirs(directory, exist_ok=True)
@@ -318,13 +320,13 @@ def _create(root: LocalRoot, staged_path: str, path: str, key: str) -> None:
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS or os.path.lexists(path):
             raise
-        os.replace(staged_path, path)  # the lock excludes this package's other writers
+        os.replace(staged_path, path)  # safe, because the lock excludes this package's other writers
 
 
 def _prune(root: LocalRoot, directory: str) -> None:
     while directory != root.base:
         try:
             os.rmdir(directory)
-        except OSError:  # not empty, already removed, or no permission
+        except OSError:  # the directory is not empty or already removed, or there is no permission
             return
         directory = os.path.dirname(directory)

@@ -1,6 +1,6 @@
-"""Open multipart uploads of a local directory: each is a directory with a record and one file for each part.
+"""Multipart uploads of a local directory. An open upload is a directory with a record and one file for each part.
 
-The functions block, as those of `store` do: they run in worker threads, the generators step by step.
+The functions block, so they run in worker threads. The generators run there step by step, as those of `store` do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import Any
 from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part
-from bucketry._providers.local.bytes import PIECE, copy_steps, write_body
+from bucketry._providers.local.bytes import write_body
 from bucketry._providers.local.details import Details
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
 from bucketry._providers.local.store import StagedObject, acquire, locked, publish_locked, seal, staged
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
+from bucketry._runtime.file_copies import PIECE, copy_steps
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
 _RECORD = "upload.json"
@@ -49,7 +50,7 @@ def create(root: LocalRoot, key: str, options: WriteOptions) -> MultipartUpload:
 
 
 def put_part(root: LocalRoot, upload: MultipartUpload, part_number: int, body: Body) -> Generator[None, None, Part]:
-    """Store a part; it replaces an earlier one of the same number.
+    """Store a part; it replaces an earlier part of the same number.
 
     Raises:
         UploadNotFoundError: The upload was completed or aborted.
@@ -108,7 +109,7 @@ def complete(
         total = sum(part.size for part in ordered)
         with locked(root, upload.key) as lock:
             yield from acquire(lock)
-            _open_record(root, upload)  # raises if another completion was faster
+            _open_record(root, upload)  # raises an error if another completion was faster
             info = publish_locked(root, file, total, upload.key, options)
             moved = _close(root, upload)
     shutil.rmtree(moved, ignore_errors=True)
@@ -116,13 +117,13 @@ def complete(
 
 
 def abort(root: LocalRoot, upload: MultipartUpload) -> None:
-    """Delete an upload and its parts; succeeds if there is none."""
+    """Delete an upload and its parts; succeeds if there is no such upload."""
     if _UPLOAD_ID.fullmatch(upload.upload_id):
         shutil.rmtree(_close(root, upload), ignore_errors=True)
 
 
 def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Part, ...]:
-    """Give the parts of an open upload whose numbers are higher than `after`.
+    """Return the parts of an open upload whose numbers are higher than `after`.
 
     Raises:
         UploadNotFoundError: The upload was completed or aborted.
@@ -140,7 +141,7 @@ def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Pa
 
 
 def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
-    """Give the open uploads of keys that begin with `prefix`, sorted by key and id; other entries are ignored.
+    """Return the open uploads of keys that begin with `prefix`, sorted by key and id; other files are ignored.
 
     Raises:
         LocalFileError: The directory of the uploads, or a record in it, cannot be read.
@@ -161,7 +162,7 @@ def _listed(root: LocalRoot, upload_id: str) -> MultipartUpload | None:
         initiated = datetime.fromisoformat(record["initiated"])
         return MultipartUpload(key=str(record["key"]), upload_id=upload_id, initiated=initiated)
     except OSError as error:
-        if error.errno not in ABSENT:  # absent: just closed, or just being opened
+        if error.errno not in ABSENT:  # if the record is absent, the upload was just closed, or is being opened
             raise
     except (ValueError, LookupError, TypeError):
         pass  # not a record of this package
@@ -176,7 +177,7 @@ def _no_such_upload(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundE
 
 
 def _close(root: LocalRoot, upload: MultipartUpload) -> str:
-    """Move an upload's directory away in one step, so that no part is added while it is deleted."""
+    """Move an upload's directory in one step, so that no part is added while it is deleted; return the new path."""
     path, moved = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
     try:
         os.rename(path, moved)

@@ -1,4 +1,4 @@
-"""Bytes in memory: reading bodies and their digests, writing ranges, and listing objects in key order."""
+"""Reads bodies into memory with their digests, writes ranges of them, and lists objects in key order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object: what is known about it, its bytes, and its tags."""
+    """An object: its properties, its bytes, and its tags."""
 
     info: ObjectInfo
     data: bytes
@@ -48,11 +48,11 @@ class SortedObjects:
         self._index = max(bisect_left(keys, prefix), bisect_right(keys, after))
 
     def __iter__(self) -> Self:
-        """Give itself: it can be iterated once."""
+        """Return this object, which can be iterated once."""
         return self
 
     def __next__(self) -> ObjectInfo:
-        """Give the next object, without metadata and content type, as listings do."""
+        """Return the next object, without metadata and content type, as listings do."""
         if self._index >= len(self._keys) or not self._keys[self._index].startswith(self._prefix):
             raise StopIteration
         info = self._objects[self._keys[self._index]].info
@@ -68,7 +68,7 @@ class SortedObjects:
     def skip(self, prefix: str) -> None:
         """Leave out the remaining keys that begin with `prefix`."""
         start = bisect_left(self._keys, prefix)
-        # Keys with the same prefix are neighbours: a binary search finds the first key after them.
+        # A binary search finds the first key after the keys with this prefix, because these keys are neighbours.
         self._index = bisect_left(self._keys, 1, lo=start, key=lambda key: not key.startswith(prefix))
 
 

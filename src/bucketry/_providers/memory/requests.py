@@ -1,6 +1,6 @@
-"""A dictionary as object storage: it keeps the contract of a bucket, for tests and small caches.
+"""A dictionary as object storage, with the same contract as a bucket, for tests and small caches.
 
-For one process and one event loop only. Code that changes the dictionary never awaits, so it needs no lock.
+One process and one event loop use it. Code that changes the dictionary never awaits, so it needs no lock.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
-_HASHED_ON_LOOP = 64 * KiB  # hashing more bytes would block the loop for longer than a switch to a thread takes
+_HASHED_ON_LOOP = 64 * KiB  # hashing a larger body on the loop takes longer than a switch to a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Upload:
 
 @fills_in_facts
 class MemoryRequests(ObjectRequests):
-    """The requests of objects in memory; each instance has its own objects, at first none."""
+    """The requests of objects in memory. Each instance has its own objects, and begins without objects."""
 
     def __init__(self, config: MemoryConfig, vendor: Vendor) -> None:
         """Start without objects."""
@@ -79,7 +79,7 @@ class MemoryRequests(ObjectRequests):
         self._uploads: dict[str, _Upload] = {}
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to pickle: a copy would not share the objects.
+        """Refuse to pickle, because a copy would not share the objects.
 
         Raises:
             UnsupportedError: Always.
@@ -99,17 +99,17 @@ class MemoryRequests(ObjectRequests):
         return self._vendor.capabilities
 
     def locate(self, key: str = "") -> str:
-        """Give `memory:///key`."""
+        """Return `memory:///key`."""
         return f"memory:///{key}"
 
     async def connect(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because there is no connection."""
 
     async def disconnect(self) -> None:
-        """Do nothing: the objects stay as long as the instance exists."""
+        """Do nothing, because the objects stay as long as the instance exists."""
 
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
-        del version_id  # always None: the row has no versions
+        del version_id  # always None, because the row has no versions
         return self._get(key).info
 
     @asynccontextmanager
@@ -141,7 +141,7 @@ class MemoryRequests(ObjectRequests):
         return take_page(objects, prefix=prefix, delimiter=delimiter, after=after, limit=limit, skip=objects.skip)
 
     async def delete(self, remote_path: str, *, version_id: str | None = None) -> None:
-        del version_id  # as above
+        del version_id  # always None, because the row has no versions
         self._check(remote_path)
         if self._objects.pop(remote_path, None) is not None:
             del self._keys[bisect_left(self._keys, remote_path)]
@@ -171,7 +171,7 @@ class MemoryRequests(ObjectRequests):
         if options is None:
             options = WriteOptions.like(stored.info, tags=stored.tags)
         elif not options.tags:
-            options = replace(options, tags=stored.tags)  # as S3: only tags replace tags
+            options = replace(options, tags=stored.tags)  # as on S3, a copy keeps the tags unless it gets new tags
         content = await self._take(stored.data, self.locate(source))
         return self._publish(destination, content, f'"{content.md5.hex()}"', options)
 
@@ -208,7 +208,7 @@ class MemoryRequests(ObjectRequests):
 
         Args:
             upload: The open upload.
-            parts: Every part, any order.
+            parts: Every part, in any order.
             options: Only the preconditions are used here.
             checksum: CRC-32 of the whole object, in hex.
 
@@ -218,7 +218,7 @@ class MemoryRequests(ObjectRequests):
             PreconditionFailedError: `if_match` does not hold.
             IntegrityError: The object's CRC-32 is not `checksum`; the upload stays open.
 
-        Cost: the parts are joined in a worker thread, so for a moment the bytes are in memory twice.
+        Cost: the parts are joined in a worker thread; meanwhile the bytes are in memory twice.
         """
         where = self.locate(upload.key)
         found = self._find(upload)
@@ -231,7 +231,7 @@ class MemoryRequests(ObjectRequests):
         whole = await in_thread(join, chosen)
         if checksum is not None and checksum.lower() != whole.crc32:
             raise IntegrityError(f"{where}: the parts have CRC-32 {whole.crc32}, not {checksum}; nothing was stored")
-        self._find(upload)  # it may have been aborted while the parts were joined
+        self._find(upload)  # raises an error if the upload was aborted while the parts were joined
         written = replace(found.options, if_none_match=options.if_none_match, if_match=options.if_match)
         info = self._publish(upload.key, whole, f'"{whole.md5.hex()}-{len(chosen)}"', written)
         del self._uploads[upload.upload_id]

@@ -1,4 +1,4 @@
-"""Converts answers to values; pure functions. botocore's response dictionaries are read here and in `boto` only."""
+"""Converts responses to values, without I/O. botocore's response dictionaries are read here and in `boto` only."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import NotFoundError, StorageError, TransientError
 
 Deletions: TypeAlias = tuple[list[str], list[dict[str, str]]]
-"""The answer to a bulk delete: the deleted keys, and `Key`, `Code` and `Message` of each key that was not deleted."""
+"""The response to a bulk delete: the deleted keys, and `Key`, `Code` and `Message` of each key that was not deleted."""
 
 
 def required(answer: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - botocore border
-    """Give a field that every valid answer has.
+    """Return a field that every valid response has.
 
     Raises:
-        ValueError: The field is missing: the answer is a proxy's page, or cut short.
+        ValueError: The field is missing, because the response is a proxy's page or is cut short.
     """
     if answer.get(name) is None:
         raise ValueError(f"it has no {name}")
@@ -37,13 +37,13 @@ def required(answer: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - bot
 
 
 def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    """Give an answer's headers, by lower-case name."""
+    """Return a response's headers, by lower-case name."""
     headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
     return headers
 
 
 def version_page(entries: list[ObjectVersion], fields: Mapping[str, Any], token: str | None) -> VersionPage:
-    """Give a page of versions: by key in UTF-8 binary order, the latest version of a key first.
+    """Return a page of versions: by key in UTF-8 binary order, the latest version of a key first.
 
     Args:
         entries: The versions and delete markers, in any order.
@@ -51,9 +51,9 @@ def version_page(entries: list[ObjectVersion], fields: Mapping[str, Any], token:
         token: The token of the request.
 
     Raises:
-        ValueError: The page is truncated, and has no token for the next page or the token of this page.
+        ValueError: The page is truncated, and its token for the next page is missing or is the token of this page.
     """
-    # The sort is stable: equal entries stay in S3's order, the newest first.
+    # Entries that compare equal stay in S3's order, the newest first, because the sort is stable.
     entries.sort(key=lambda entry: (entry.key.encode(), not entry.is_latest, -entry.last_modified.timestamp()))
     if str(required(fields, "IsTruncated")).lower() != "true":
         return VersionPage(entries=tuple(entries))
@@ -65,15 +65,15 @@ def version_page(entries: list[ObjectVersion], fields: Mapping[str, Any], token:
 
 
 def marker_of(token: str | None) -> dict[str, str]:
-    """Give the `key-marker` and `version-id-marker` at which a listing of versions continues, if the token has them."""
+    """Return the markers in a token, at which a listing of versions continues; empty if there is no token."""
     return dict(parse_qsl(token or "", errors="strict"))
 
 
 def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
-    """Give a listing's page, its entries in UTF-8 binary order.
+    """Return a listing's page, with its entries in UTF-8 binary order.
 
     Raises:
-        ValueError: The page is truncated, and has no token for the next page or the token of this page.
+        ValueError: The page is truncated, and its token for the next page is missing or is the token of this page.
     """
     objects = [
         ObjectInfo(
@@ -95,7 +95,7 @@ def list_page(answer: Mapping[str, Any], token: str | None) -> ListPage:
 
 
 def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -> dict[str, StorageError]:
-    """Give the error of each key that a bulk delete did not delete; a missing object counts as deleted."""
+    """Return the error of each key that a bulk delete did not delete; a missing object counts as deleted."""
     deleted, errors = found
     form = bucket.vendor.capabilities.key_normalization
     asked = {unicodedata.normalize(form, key) if form else key: key for key in keys} | {key: key for key in keys}
@@ -107,12 +107,12 @@ def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -
         if issubclass(kind, NotFoundError):
             continue
         key = asked.get(entry.get("Key", ""))
-        # An error that names none of the keys may be about any of those that the answer does not mention.
+        # An error that names none of the keys can be about any key that the response does not mention.
         for about in unnamed if key is None else (key,):
             problem = f"delete was answered {code} ({entry.get('Message', '')})"
             failed[about] = bucket.error(kind, about, "delete_many", problem)
             failed[about].code = code
-    # A server may return a key in another form: if the answer has an entry for each key, names are not compared.
+    # If the response has an entry for each key, keys are not compared, because a server may change their form.
     for key in unnamed if len(deleted) + len(errors) < len(keys) else ():
         if key not in failed:
             problem = "the answer to delete does not mention this key"
@@ -121,10 +121,10 @@ def deletion_failures(found: Deletions, keys: Sequence[str], bucket: S3Bucket) -
 
 
 def utc(moment: datetime | None) -> datetime:
-    """Give a moment in UTC; the epoch if there is none.
+    """Return a moment in UTC; for `None`, return the beginning of 1970.
 
     Raises:
-        ValueError: No calendar has this moment.
+        ValueError: The moment in UTC is outside the years that `datetime` supports.
     """
     try:
         return datetime.fromtimestamp(0, UTC) if moment is None else moment.astimezone(UTC)
@@ -133,9 +133,9 @@ def utc(moment: datetime | None) -> datetime:
 
 
 def uploads_behind(listed: Iterable[MultipartUpload], after: MultipartUpload | None) -> tuple[MultipartUpload, ...]:
-    """Give the uploads of an answer that come after `after`: all of them, if the server honours the markers."""
+    """Return the uploads of a response that come after `after`. These are all, if the server supports the markers."""
     uploads = list(listed)
-    if after is not None:  # some servers ignore the markers, and answer with the first ones again
+    if after is not None:  # some servers ignore the markers, and send the first uploads again
         seen = [number for number, upload in enumerate(uploads, 1) if upload.upload_id == after.upload_id]
         uploads = [upload for upload in uploads[seen[-1] if seen else 0 :] if upload.key >= after.key]
     return tuple(uploads)

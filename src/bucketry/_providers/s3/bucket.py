@@ -1,4 +1,4 @@
-"""Shared by both transports of the S3 family: the bucket's facts, errors about it, and the retries of requests."""
+"""What both transports of the S3 family share: settings of the bucket, errors about it, and retries of requests."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class S3Bucket:
     """One bucket.
 
     Args:
-        vendor: The row, with limits and throttle codes.
+        vendor: The vendor's row, with limits and throttle codes.
         name: The bucket's name.
         endpoint: The URL, the credentials and the timeouts.
         state: The endpoint's clock and retry budget.
         retry: How often and after which waits a request is repeated.
-        headers: What the configuration adds to requests.
+        headers: The headers that the configuration adds to requests.
     """
 
     def __init__(
@@ -70,21 +70,21 @@ class S3Bucket:
         self._where = self.locate()
 
     def locate(self, key: str = "") -> str:
-        """Give `scheme://bucket/key`."""
+        """Return `scheme://bucket/key`."""
         return f"{self.vendor.scheme}://{self.name}/{key}"
 
     def error(self, kind: type[StorageError], key: str | None, operation: str, problem: str) -> StorageError:
-        """Give an error about an object, or about the bucket, with its facts."""
+        """Return an error about an object, or about the bucket, with provider, bucket, key and operation."""
         message = f"{self.locate(key or '')}: {problem}"
         return kind(message, provider=self.vendor.name, bucket=self.name, key=key, operation=operation)
 
     def refused(
         self, refusal: Refusal, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError:
-        """Give the error for an error answer; if it reports that this machine's clock is wrong, correct `clock`.
+        """Return the error for an error response; if it reports that this machine's clock is wrong, correct `clock`.
 
         Args:
-            refusal: The answer.
+            refusal: The error response.
             operation: The provider's method.
             key: The object; `None` if the request is about the bucket.
             options: The options of a write; its conditions decide what a refusal means.
@@ -92,7 +92,7 @@ class S3Bucket:
         moment = seconds_of(refusal.headers.get("date"))
         fields = refusal.fields
         if moment is not None and refusal.status == _FORBIDDEN:
-            if not fields.get("Code") and self.clock.is_off(moment):  # an answer to HEAD has no body, and so no code
+            if not fields.get("Code") and self.clock.is_off(moment):  # a response to HEAD has no body, and so no code
                 refusal = replace(refusal, fields={**fields, "Code": _SKEWED})
             if refusal.fields.get("Code") == _SKEWED:
                 self.clock.set_from(moment)
@@ -111,7 +111,7 @@ class S3Bucket:
     def reading(
         self, operation: str, key: str | None, kinds: tuple[type[Exception], ...] = _MALFORMED
     ) -> Iterator[None]:
-        """Translate an exception of the code that reads an answer into an error of ours.
+        """Translate an exception of the block, which reads a response, into an error of this package.
 
         Args:
             operation: The provider's method.
@@ -130,12 +130,12 @@ class S3Bucket:
             raise self.unreadable(reason, operation, key) from exc
 
     def with_facts(self, error: StorageError, operation: str, key: str | None) -> StorageError:
-        """Fill in the facts that an error of a check, or of a local file, does not have yet, and give the error."""
+        """Set bucket, provider, operation and key if the error does not have them yet, and return the error."""
         error.bucket = error.bucket or self.name
         return filled(error, self.vendor.name, operation, key)
 
     def unreadable(self, reason: str, operation: str, key: str | None) -> StorageError:
-        """Give the error for an answer that cannot be read."""
+        """Return the error for a response that cannot be read."""
         problem = f"the answer to {operation} cannot be read: {reason}; perhaps the endpoint is not an S3 server"
         return self.error(TransientError, key, operation, problem)
 
@@ -147,7 +147,7 @@ class S3Bucket:
             raise self.with_facts(error, operation, key if isinstance(key, str) else None) from None
 
     def check(self, operation: str, key: str | None, **texts: str | None) -> None:
-        """Refuse a key that no vendor could store, and parameters that are no `str` or not valid Unicode."""
+        """Refuse a key that no vendor could store, and parameters that are not `str` or not valid Unicode."""
         if key is not None:
             self.check_key(operation, key)
         for name, value in texts.items():
@@ -158,33 +158,34 @@ class S3Bucket:
                 raise self.error(InvalidRequestError, key, operation, f"{name} {value!r} is not valid Unicode")
 
     def attempts(self, operation: str, key: str | None, *, repeatable: bool = True, timed: bool = True) -> Attempts:
-        """Give the attempts of one request.
+        """Return the attempts of one request.
 
         Args:
             operation: The provider's method, for errors.
             key: The object.
-            repeatable: Whether a second try after a lost answer does the same as the first. If not, only a request
-                that the server surely refused is repeated here; after a lost answer the transfer checks the result.
-            timed: Whether the endpoint's `total_timeout` ends each try; if not, the caller limits the time.
+            repeatable: Whether a repeat after a lost response has the same effect as one request. If not, a request is
+                repeated here only after a few refusals (`ONE_REPEAT`), after which the server has stored nothing. After
+                a lost response the transfer checks the result.
+            timed: Whether the endpoint's `total_timeout` ends each attempt; if not, the caller limits the time.
         """
         limit = self.endpoint.timeouts.total if timed else None
         return Attempts(self, operation, key, repeatable=repeatable, limit=limit)
 
     def in_time(self, operation: str, key: str | None) -> AbstractAsyncContextManager[None]:
-        """Cancel the block after `total_timeout`, if there is one.
+        """Cancel the block after `total_timeout`, if this timeout is set.
 
         Raises:
-            RequestTimeoutError: It took longer.
+            RequestTimeoutError: The block took longer.
         """
         seconds = self.endpoint.timeouts.total
         return _NO_LIMIT if seconds is None else self.within(seconds, operation, key)
 
     @asynccontextmanager
     async def within(self, seconds: float, operation: str, key: str | None) -> AsyncIterator[None]:
-        """Cancel the block after `seconds`, the rest of `total_timeout`.
+        """Cancel the block after `seconds`, which are what is left of `total_timeout`.
 
         Raises:
-            RequestTimeoutError: It took longer.
+            RequestTimeoutError: The block took longer.
         """
         try:
             async with asyncio.timeout(seconds) as limit:
@@ -198,10 +199,10 @@ class S3Bucket:
 
 
 class Attempts:
-    """`while True: async with attempts:` makes a request, and repeats it if that is safe and may help.
+    """`while True: async with attempts:` makes a request, and repeats the request if this is safe and may help.
 
-    The block makes the request, reads its answer and returns. If the block raises an error that another attempt may
-    avoid, leaving the block waits and drops the error, and the loop begins the next attempt. Other errors are raised.
+    The block makes the request, reads its response and returns. If the block raises an error that another attempt may
+    avoid, leaving the block waits and drops the error, and the loop begins the next attempt. Any other error is raised.
     """
 
     __slots__ = (
@@ -255,11 +256,11 @@ class Attempts:
         return isinstance(error, StorageError) and await self._wait(error)
 
     async def _wait(self, error: StorageError) -> bool:
-        """Wait before the next attempt; `False`: there is none."""
+        """Wait before the next attempt, and return `True`; return `False` at once if there is no next attempt."""
         bucket = self._bucket
         bucket.with_facts(error, self._operation, self._key)
         if error.status == _FORBIDDEN and error.code is None and bucket.clock.offset != self._offset:
-            error.code = _SKEWED  # it was signed before another request's error corrected the clock
+            error.code = _SKEWED  # the request was signed before another request's error corrected the clock
         if not self._repeatable and error.code not in ONE_REPEAT:
             return False
         delay = bucket.retry.delay(error, self._count, self._repeated)
@@ -273,9 +274,9 @@ class Attempts:
 
 
 class BodyTimeout:
-    """The rest of an endpoint's `total_timeout` for one body.
+    """Limits the time of reading one body to the endpoint's `total_timeout`.
 
-    Only the time of waiting for bytes counts, not the time in which the caller uses them.
+    Only the time of waiting for bytes counts, not the time in which the caller uses the bytes.
     """
 
     __slots__ = ("_bucket", "_key", "_left")

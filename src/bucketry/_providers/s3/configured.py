@@ -19,12 +19,12 @@ _SSE = "server-side-encryption"
 
 
 class HiddenText(str):
-    """A text that its `repr` hides. Error reports show the local variables of frames by `repr`."""
+    """A text whose `repr` hides it, because error reports show local variables by their `repr`."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Give three stars."""
+        """Return three stars."""
         return "'***'"
 
 
@@ -33,10 +33,10 @@ class ConfiguredHeaders:
     """Headers by lower-case name, for each kind of request.
 
     Attributes:
-        every: For every request.
-        existing: For requests about the bytes or facts of an existing object or upload.
-        new: For requests that make an object or open an upload.
-        source: For copies, about the object that is copied.
+        every: Headers of every request.
+        existing: Headers of requests about the bytes or properties of an existing object or upload.
+        new: Headers of requests that make an object or open an upload.
+        source: Headers of copies, about the object that is copied.
     """
 
     every: Mapping[str, str]
@@ -46,11 +46,11 @@ class ConfiguredHeaders:
 
 
 def configured_headers(config: S3FamilyConfig, vendor: Vendor, endpoint: Endpoint) -> ConfiguredHeaders:
-    """Give the headers that the configuration asks for.
+    """Return the headers that the configuration asks for.
 
     Raises:
-        ConfigError: The vendor's row does not list what an entry asks for, or a customer's key would be sent over a
-            network unencrypted.
+        ConfigError: The vendor's row does not support an entry, or a customer's key would be sent over a network
+            unencrypted.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
     """
@@ -68,7 +68,7 @@ def configured_headers(config: S3FamilyConfig, vendor: Vendor, endpoint: Endpoin
         if (endpoint.url or "").startswith("http://") and not endpoint.loopback:
             problem = "plain http would send the key unencrypted; use https"
             raise ConfigError(f"{vendor.name}: sse_customer_key: {problem}")
-        key = config.customer_key or b""  # read after the checks: error reports show the locals of frames
+        key = config.customer_key or b""  # read after the checks, because error reports show local variables
         existing = _customer_headers(f"x-amz-{_SSE}", key)
         source |= _customer_headers(f"x-amz-copy-source-{_SSE}", key)
         return ConfiguredHeaders(every=every, existing=existing, new=existing, source=source)

@@ -1,4 +1,4 @@
-"""HTTP dates."""
+"""Reads HTTP dates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LENGTH = len("Wed, 21 Oct 2026 07:28:00 GMT")
 
 @lru_cache(maxsize=64)
 def http_date(text: str) -> datetime:
-    """Read an HTTP date. Results are cached, because all answers of one second have the same date.
+    """Read an HTTP date. Results are cached, because all responses of one second have the same date.
 
     A date in the usual form takes 1 µs; the standard library takes 10 µs.
 
@@ -30,7 +30,7 @@ def http_date(text: str) -> datetime:
 
 
 def seconds_of(text: str | None) -> float | None:
-    """Give an HTTP date in seconds since 1970; `None` if it is missing or cannot be read."""
+    """Return an HTTP date in seconds since 1970; `None` if it is missing or cannot be read."""
     try:
         return http_date(text).timestamp() if text else None
     except ValueError:

@@ -16,7 +16,7 @@ from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 
 _HOST_PART = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # "_" is in names of containers
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # names of containers contain "_"
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _HOST_LENGTH = 253
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -24,21 +24,21 @@ _BUCKET_ARN = re.compile(
     r"arn:aws[a-z-]*:s3[a-z0-9-]*:[a-z0-9-]*:[0-9]{12}:(?:accesspoint|outpost)[/:][A-Za-z0-9/:._-]+"
 )
 _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-# Services with instance secrets at addresses that are not link-local: EC2 over IPv6, Oracle, Alibaba.
+# At these addresses, which are not link-local, clouds also serve instance secrets: EC2 over IPv6, Oracle, Alibaba.
 _SECRET_ADDRESSES = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "192.0.0.192", "100.100.100.200")
 )
-_OTHER_PARTITIONS = ("cn-", "eusc-", "us-iso", "eu-iso")  # their host names end differently
+_OTHER_PARTITIONS = ("cn-", "eusc-", "us-iso", "eu-iso")  # their host names do not end in amazonaws.com
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def resolve(config: S3FamilyConfig, vendor: Vendor, *, concurrency: int = 1) -> Endpoint:
-    """Give the endpoint that the configuration names.
+    """Return the endpoint that the configuration names.
 
     Args:
         config: The provider's configuration.
-        vendor: Its row.
-        concurrency: Of its transfers; the default for `max_connections` is at least this number.
+        vendor: The vendor's row.
+        concurrency: The concurrency of transfers; the default for `max_connections` is at least this number.
 
     Raises:
         ConfigError: A region, account, bucket or endpoint is malformed, or plain HTTP is not allowed there.
@@ -73,8 +73,8 @@ def check_bucket(name: str, vendor: Vendor) -> None:
     """Refuse a bucket name that no vendor could have.
 
     Raises:
-        ConfigError: It is neither 3 to 63 letters, digits, dots, hyphens (and, on old servers,
-            underscores), nor an access point's ARN.
+        ConfigError: The name does not have 3 to 63 letters, digits, dots, hyphens and (on old servers) underscores, and
+            is no ARN of an access point.
     """
     if vendor.scheme == "s3" and _BUCKET_ARN.fullmatch(name) and ".." not in name:
         return
@@ -85,15 +85,15 @@ def check_bucket(name: str, vendor: Vendor) -> None:
 
 
 def check_url(url: str, *, allow_http: bool, owner: str) -> SplitResult:
-    """Refuse an endpoint that would leak or misdirect credentials.
+    """Refuse an endpoint that would leak credentials, or send them to a wrong host.
 
     Names are not resolved, so a name with a link-local address is accepted.
 
     Raises:
-        ConfigError: The URL is no http or https URL with a host; it has user info, a query or a fragment; it is
-            link-local; or it is plain HTTP, not on the loopback and not allowed.
+        ConfigError: The URL is no http or https URL with a host; it has user info, a query or a fragment; its host is a
+            link-local address; or it is plain HTTP to another machine, and `allow_http` is false.
     """
-    if "@" in url or "?" in url or "#" in url:  # the message does not show the URL: user info or a query may be secret
+    if "@" in url or "?" in url or "#" in url:  # the message does not show the URL, which may have secrets
         message = (
             f"{owner}: endpoint_url: holds user info, a query or a fragment; give https://host[:port], "
             "and credentials as configuration entries"
@@ -107,7 +107,7 @@ def check_url(url: str, *, allow_http: bool, owner: str) -> SplitResult:
 
 
 def _problem_of_url(url: str, *, allow_http: bool) -> str | None:
-    # Checked first, because urlsplit removes tabs and line ends without an error.
+    # The characters are checked first, because urlsplit removes tabs and line ends without an error.
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return "it has characters that an endpoint cannot have"
     try:
@@ -116,7 +116,8 @@ def _problem_of_url(url: str, *, allow_http: bool) -> str | None:
     except ValueError as exc:
         return f"it is not a URL: {exc}"
     bare = f"[{host}]" if host and ":" in host else host
-    # Clients read any other form differently, such as "[::1]evil.com" or "host:".
+    # Accept only `host` or `host:port`, because different clients understand other forms, such as "[::1]evil.com" or
+    # "host:", in different ways.
     is_host_and_port = parts.netloc.lower() == (bare if port is None else f"{bare}:{port}")
     if parts.scheme not in {"http", "https"} or not host or not is_host_and_port or port == 0:
         return "give it as https://host[:port]"
@@ -140,7 +141,7 @@ def _problem_of_host(host: str, *, plain: bool) -> str | None:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Give the host's address, as IPv4 if an IPv6 address contains one; `None`: the host is a name."""
+    """Return the host's address, or the IPv4 address that an IPv6 address contains; `None`: the host is a name."""
     try:
         address = ipaddress.ip_address(host.removesuffix("."))
     except ValueError:
@@ -154,7 +155,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _is_host_name(host: str) -> bool:
     labels = host.removesuffix(".").split(".")
-    # Resolvers read "2852039166", "0xa9fea9fe" and "169.254.43518" as addresses.
+    # The last label must not be a number, because resolvers read "2852039166", "0xa9fea9fe" and "169.254.43518" as
+    # addresses.
     return (
         len(host) <= _HOST_LENGTH
         and all(_HOST_LABEL.fullmatch(label) for label in labels)
@@ -185,19 +187,19 @@ def _given_url(config: S3FamilyConfig, vendor: Vendor) -> str | None:
     rest = host.removeprefix(f"{config.bucket_name.lower()}.")
     is_vendors = bool(vendor.endpoint_host)
     if is_vendors and rest != host and re.fullmatch(vendor.endpoint_host, rest):
-        # The Spaces console shows endpoints that begin with the bucket.
+        # Users get this error if they copy an endpoint from the Spaces console, which puts the bucket before the host.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds the bucket; give https://{rest}")
     if is_vendors and re.fullmatch(vendor.endpoint_host, host) and parts.path.strip("/"):
-        # The R2 console shows endpoints that end in the bucket.
+        # Users get this error if they copy an endpoint from the R2 console, which puts the bucket at the end.
         raise _fail(vendor, "endpoint_url", f"{url!r} holds a path; give https://{host}, and bucket_name")
     if parts.path.strip("/") == config.bucket_name:
         raise _fail(vendor, "endpoint_url", f"{url!r} ends in the bucket; leave it out: bucket_name already gives it")
-    # In lower case, because other code asks whether the URL begins with "http://".
+    # Scheme and host are in lower case, so that `startswith("http://")` finds every plain URL.
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
 def is_own_endpoint(config: S3FamilyConfig, vendor: Vendor) -> bool:
-    """Tell whether requests go to the vendor's own servers; also if the endpoint begins with the bucket."""
+    """Return whether requests go to the vendor's own servers. The host may begin with the bucket."""
     if config.endpoint_url is None:
         return True
     host = re.sub(r"^[a-z]+://", "", config.endpoint_url.lower()).partition("/")[0].partition(":")[0]
@@ -209,7 +211,7 @@ def _own_host(host: str, vendor: Vendor) -> re.Match[str] | None:
 
 
 def _named_by(url: str | None, vendor: Vendor) -> dict[str, str | None]:
-    """Give the region, account and jurisdiction that are in the name of a vendor's own host."""
+    """Return the region, account and jurisdiction in the name of a vendor's own host; empty for other hosts."""
     match = _own_host(urlsplit(url).hostname or "", vendor) if url is not None else None
     return match.groupdict() if match else {}
 
@@ -221,7 +223,8 @@ def _region(config: S3FamilyConfig, vendor: Vendor, url: str | None) -> str:
         return "auto"
     region: str | None = getattr(config, "region", None)
     if (host_region := named.get("region")) and region != host_region:
-        # A region that equals the default may not come from the user.
+        # If the region equals the default, perhaps the user did not give it. Then the host's region is used without an
+        # error.
         if region not in (None, *(entry.default for entry in fields(config) if entry.name == "region")):
             problem = f"{region!r} is not the endpoint's region {host_region!r}; leave it out"
             raise _fail(vendor, "region", problem)
@@ -257,7 +260,7 @@ def _built_url(config: S3FamilyConfig, vendor: Vendor, region: str) -> str:
 
 
 def _standard_aws_url(vendor: Vendor, region: str) -> str | None:
-    """Give the endpoint of an AWS region; `None` if the region's host names may end differently than in the row."""
+    """Return the endpoint of an AWS region; `None`: the region's host names may differ from the row's template."""
     usual = region in vendor.regions and not region.startswith(_OTHER_PARTITIONS)
     return vendor.endpoint_template.format(region=region) if usual else None
 
@@ -266,14 +269,15 @@ def _addressing_style(config: S3FamilyConfig, vendor: Vendor, url: str | None) -
     is_label = _DNS_BUCKET.fullmatch(config.bucket_name) is not None
     is_address = url is not None and _address(urlsplit(url).hostname or "") is not None
     if config.addressing_style == "virtual" and not is_label and not config.bucket_name.startswith("arn:"):
-        # botocore would use path style without an error.
+        # Refused, because botocore would use path style instead, without an error.
         problem = f"'virtual' needs a bucket name without dots, underscores and capitals: {config.bucket_name!r}"
         raise _fail(vendor, "addressing_style", problem)
     if config.addressing_style == "virtual" and is_address:
         raise _fail(vendor, "addressing_style", f"'virtual' needs a host with a name, and {url!r} has an address")
     if config.addressing_style != "auto":
         return config.addressing_style
-    # Certificates do not cover virtual hosts with a dot in the bucket name; self-hosted servers rarely have such hosts.
+    # A bucket name with a dot needs path style, because certificates do not cover its virtual host. Servers that are
+    # not the vendor's own get path style, because few of them have virtual hosts.
     elsewhere = url is not None and _own_host(urlsplit(url).hostname or "", vendor) is None
     return vendor.addressing_style if is_label and not is_address and not elsewhere else "path"
 

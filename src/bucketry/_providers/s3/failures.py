@@ -1,4 +1,4 @@
-"""Translates a vendor's error answers: one table maps error codes to error classes, another maps statuses.
+"""Translates a vendor's error responses: one table maps error codes to error classes, another maps statuses.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
 https://developers.cloudflare.com/r2/api/error-codes/, https://docs.wasabi.com/docs/rest-api-introduction,
@@ -165,16 +165,16 @@ HINTS: Mapping[str, str] = MappingProxyType(
 )
 
 _SERVER_ERRORS = range(500, 600)
-_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # their 404 is about the bucket, not about the object
+_MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # here a 404 is about the bucket, not about the object
 
 
 def error_class(code: str | None, status: int | None, vendor: Vendor) -> type[StorageError]:
-    """Give the class of error for an answer: by the vendor's row, then by code, then by status.
+    """Return the error class for an error response: by the vendor's row, then by code, then by status.
 
     Args:
-        code: From the answer's XML; `None` or digits if there was no body (HEAD).
-        status: Of the HTTP answer.
-        vendor: The row; its throttle codes and statuses are checked first.
+        code: The code in the response's XML; `None`: the response has no body (HEAD).
+        status: The response's status.
+        vendor: The vendor's row; its throttle codes and statuses are checked first.
     """
     if code in vendor.throttle_codes or (status in vendor.throttle_statuses and status is not None):
         return ThrottledError
@@ -195,17 +195,17 @@ def refusal_error(
     creates: bool = False,
     replaces: bool = False,
 ) -> StorageError:
-    """Give the error for an error answer.
+    """Return the error for an error response.
 
     Args:
-        refusal: The answer.
-        vendor: The row, with its throttle codes, statuses and hints.
+        refusal: The error response.
+        vendor: The vendor's row, with throttle codes, statuses and hints.
         where: The beginning of the message, such as `"s3://bucket/key"`.
         operation: The provider's method.
         bucket: The bucket.
         key: The object; `None` if the request is about the bucket.
-        creates: The write has `if_none_match="*"`: a failed precondition then means that the object exists.
-        replaces: The write has `if_match`: a missing object then is a failed precondition.
+        creates: Whether the write has `if_none_match="*"`, so that a failed precondition means that the object exists.
+        replaces: Whether the write has `if_match`, so that a missing object is a failed precondition.
     """
     status, headers, fields = refusal.status, refusal.headers, refusal.fields
     code = fields.get("Code") or None
@@ -250,7 +250,7 @@ def refusal_error(
 def _meaning(
     kind: type[StorageError], operation: str, *, creates: bool, replaces: bool
 ) -> tuple[type[StorageError], str]:
-    """Give a more exact class for the error of a write, and a hint for its message."""
+    """Return a more exact class for the error of a write, and a hint for its message."""
     if kind is PreconditionFailedError and creates:
         return AlreadyExistsError, "the object exists already, and was left as it is"
     if kind is NotFoundError and replaces:
@@ -261,7 +261,7 @@ def _meaning(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds to wait, from `Retry-After`: a number, or a date by the server's clock (RFC 9110 § 10.2.3)."""
+    """Return the seconds to wait, from `Retry-After`: a number, or a date by the server's clock (RFC 9110 § 10.2.3)."""
     value = headers.get("retry-after", "")
     try:
         wait = float(value)

@@ -21,7 +21,7 @@ _STORED_HEADERS = (
     ("content-encoding", "content_encoding"),
     ("content-language", "content_language"),
 )
-"""Headers that are stored with an object and returned unchanged, with the names of their fields in values."""
+"""Headers that are stored with an object, each with the name of its field in `ObjectInfo` and `WriteOptions`."""
 
 ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
 _ALL, _PART = 200, 206
@@ -30,20 +30,22 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def expect_object(etag: str | None, modified: object | None) -> None:
-    """Refuse an answer without ETag and without Last-Modified: every S3 server sends at least one of them.
+    """Refuse a response without ETag and Last-Modified, because every S3 server sends at least one of these headers.
 
     Raises:
-        ValueError: Both are missing: the answer is not an S3 server's, but for example a proxy's page.
+        ValueError: Both are missing, because the response does not come from an S3 server, but perhaps from a proxy.
     """
     if not etag and modified is None:
         raise ValueError("it has neither ETag nor Last-Modified")
 
 
 def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
-    """Give the object of an answer to HEAD or GET; `size` is the size of the whole object.
+    """Return the properties of an object, read from the headers of the response to a HEAD or GET.
+
+    `size` is the size of the whole object, also for a range.
 
     Raises:
-        ValueError: The answer is not an S3 server's.
+        ValueError: The response does not come from an S3 server.
     """
     etag, modified = headers.get("etag"), headers.get("last-modified")
     expect_object(etag, modified)
@@ -58,7 +60,10 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
 
 
 def written(key: str, headers: Mapping[str, str], etag: str, size: int, options: WriteOptions) -> ObjectInfo:
-    """Give the object that a write made; its time is the answer's `Date`, because the answer has no `Last-Modified`."""
+    """Return the properties of the object that a write made.
+
+    Its time is the response's `Date`, because a response to a write has no `Last-Modified`.
+    """
     try:
         moment = http_date(headers.get("date", ""))
     except ValueError:
@@ -74,13 +79,13 @@ def written(key: str, headers: Mapping[str, str], etag: str, size: int, options:
 
 
 def write_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers of a write in one request: those stored with the object, and those of its conditions."""
+    """Return the headers of a write in one request: headers that are stored with the object, and conditions."""
     headers = stored_headers(options)
     return headers | condition_headers(options) if options.conditional else headers
 
 
 def stored_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers that are stored with an object: metadata, tags, content type and others."""
+    """Return the headers that are stored with an object: metadata, tags, content type and others."""
     given = (
         ("content-type", options.content_type),
         ("cache-control", options.cache_control),
@@ -96,13 +101,13 @@ def stored_headers(options: WriteOptions) -> dict[str, str]:
 
 
 def condition_headers(options: WriteOptions) -> dict[str, str]:
-    """Give the headers of a write's conditions."""
+    """Return the headers of a write's conditions."""
     given = (("if-none-match", options.if_none_match), ("if-match", options.if_match))
     return {name: value for name, value in given if value is not None}
 
 
 def replacing_headers(options: WriteOptions | None) -> dict[str, str]:
-    """Give the headers of a copy that replace metadata of its source; `None`: the copy keeps all of them."""
+    """Return the headers that make a copy replace the metadata of its source; `None`: the copy keeps the metadata."""
     if options is None:
         return {}
     headers = {"x-amz-metadata-directive": "REPLACE", **stored_headers(options)}
@@ -110,17 +115,17 @@ def replacing_headers(options: WriteOptions | None) -> dict[str, str]:
 
 
 def is_header_checksum(algorithm: str) -> bool:
-    """Tell whether a checksum is sent in a header `x-amz-checksum-…`; SHA-256 is sent as the signed payload's hash."""
+    """Return whether a checksum is sent in a header `x-amz-checksum-…`; SHA-256 is not, because it is signed."""
     return algorithm in ALGORITHMS
 
 
 def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) -> dict[str, str]:
-    """Give the headers with a body's checksum.
+    """Return the headers with a body's checksum.
 
     Args:
-        algorithm: Its name; no header for `None`, nor for `"sha256"`, which is in the signature.
-        digest: In hex.
-        sdk: Add the header with the algorithm's name, which some servers need.
+        algorithm: The checksum's algorithm. For `None` and `"sha256"` there is no header: SHA-256 is signed instead.
+        digest: The checksum in hex.
+        sdk: Whether to add the header with the algorithm's name, which some servers need.
     """
     if algorithm is None or digest is None or algorithm == "sha256":
         return {}
@@ -132,16 +137,16 @@ def checksum_headers(algorithm: str | None, digest: str | None, *, sdk: bool) ->
 
 
 def range_header(byte_range: ByteRange) -> str:
-    """Give the value of `Range`, which names the last byte, not the one after it."""
+    """Return the value of the header `Range`, whose end is the last byte, not the byte after it."""
     return f"bytes={byte_range.start}-{byte_range.end - 1}"
 
 
 def expect_status(status: int | None, byte_range: ByteRange | None) -> None:
-    """Refuse the answer to a read if its status does not fit the request.
+    """Refuse the response to a read if its status does not fit the request.
 
     Raises:
         IntegrityError: The status is not 200 for a whole object, or not 206 for a range. A 200 for a range is accepted,
-            too: `rclone serve s3` sends it, with the right `Content-Range`.
+            too, because `rclone serve s3` sends it, with the right `Content-Range`.
     """
     if status != _ALL and (byte_range is None or status != _PART):
         asked = "the whole object" if byte_range is None else f"the range [{byte_range.start}, {byte_range.end})"
@@ -149,15 +154,15 @@ def expect_status(status: int | None, byte_range: ByteRange | None) -> None:
 
 
 def expect_range(content_range: str, length: int, byte_range: ByteRange | None) -> int:
-    """Check that the answer has the requested range, and give the size of the whole object.
+    """Check that the response has the requested range, and return the size of the whole object.
 
     Args:
-        content_range: The answer's header; empty if it has none.
-        length: The length of the answer's body.
+        content_range: The response's header `Content-Range`; empty if the response has no such header.
+        length: The length of the response's body.
         byte_range: The requested range; `None`: the whole object.
 
     Raises:
-        IntegrityError: The server ignored the range, or sent another one.
+        IntegrityError: The server ignored the range, or sent another range.
     """
     if byte_range is None:
         return length
@@ -175,7 +180,7 @@ def expect_range(content_range: str, length: int, byte_range: ByteRange | None) 
 
 
 def stored_checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Give the checksums of the whole object; not a composite one, which is computed from the parts' checksums."""
+    """Return the checksums of the whole object, but no composite checksum, which is made of the parts' checksums."""
     if headers.get("x-amz-checksum-type") == "COMPOSITE":
         return {}
     found: dict[str, str] = {}
@@ -187,12 +192,12 @@ def stored_checksums(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def base64_of(digest: str) -> str:
-    """Give hex in base64."""
+    """Convert a checksum from hex to base64."""
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def hex_of(encoded: str) -> str:
-    """Give base64 in hex; an empty text if it is not valid base64."""
+    """Convert a checksum from base64 to hex; return an empty text if it is not valid base64."""
     try:
         return base64.b64decode(encoded, validate=True).hex()
     except ValueError:
@@ -200,6 +205,6 @@ def hex_of(encoded: str) -> str:
 
 
 def version_of(headers: Mapping[str, str]) -> str | None:
-    """Give the version id; `None` if the bucket keeps no versions."""
+    """Return the version id; `None` if the bucket keeps no versions."""
     version = headers.get("x-amz-version-id")
     return None if version in (None, "", "null") else version

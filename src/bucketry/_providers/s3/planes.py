@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import Transport
 from bucketry._core.optional import FetchesRanges, UploadsParts
-from bucketry._core.options import WriteOptions
-from bucketry._core.requests import ReadsObjects, WritesObjects
-from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
+from bucketry._core.options import ReadOptions, WriteOptions
+from bucketry._core.requests import BodyReader, ReadsObjects, WritesObjects
+from bucketry._core.values import ByteRange, ListPage, MultipartUpload, ObjectInfo, ObjectSource, Part, VersionPage
 from bucketry._providers.s3.answers import Deletions
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.wire.plane import WirePlane
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Protocol):
     """The requests that both transports make; `S3Requests` has checked the arguments.
 
-    Here a missing object or upload can be an error of any request, deletes included. `operation` is the user's call,
-    for errors.
+    A method can raise an error for a missing object or upload, also a method that deletes; `S3Requests` handles these
+    errors. `operation` is the name of the user's call, for errors.
     """
 
     @property
@@ -40,7 +42,7 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
 
     @property
     def closed(self) -> bool:
-        """Whether the transport is closed, so that `Planes` must give another one."""
+        """Whether the transport is closed, so that `Planes` must choose a new transport."""
 
     async def head_bucket(self) -> None:
         """Make a HeadBucket request."""
@@ -61,40 +63,40 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
         """See `ListsObjects.list_page`."""
 
     async def list_versions_page(self, prefix: str, token: str | None) -> VersionPage:
-        """See `S3Requests.list_versions_page`."""
+        """See `KeepsVersions.list_versions_page`."""
 
     async def get_tags(self, key: str) -> dict[str, str]:
-        """See `S3Requests.get_tags`."""
+        """See `KeepsTags.get_tags`."""
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """See `S3Requests.put_tags`."""
+        """See `KeepsTags.put_tags`."""
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete one object."""
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each key."""
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy; a HEAD of the destination gives the new object."""
+        """Copy an object, and return the version id of the copy; a HEAD returns the copy's properties."""
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
         """See `CopiesObjects.copy_part`."""
 
     async def presign(self, key: str, method: str, expires_in: int, response: Mapping[str, str]) -> str:
-        """Sign a URL; `response` holds query parameters that set headers of the answer."""
+        """Return a signed URL; `response` contains query parameters that set headers of the response."""
 
     async def presign_post(self, key: str, expires_in: int, max_size: int | None) -> dict[str, Any]:
-        """Sign a form for a browser upload."""
+        """Return a signed form for a browser upload."""
 
 
 class _Chosen:
@@ -109,11 +111,11 @@ class Planes:
 
     Args:
         bucket: The bucket.
-        pool: Opens connections.
+        pool: The pool that opens connections.
         transport: The transport in the configuration.
 
     Attributes:
-        capabilities: The vendor's; after a transport was chosen, changed for it.
+        capabilities: The vendor's limits and promises; when a transport was chosen, they are changed for it.
     """
 
     def __init__(self, bucket: S3Bucket, pool: SessionPool, transport: Transport) -> None:
@@ -135,7 +137,7 @@ class Planes:
         return chosen.plane
 
     async def data(self) -> RequestsPlane:
-        """Give the transport of all requests; the first call in an event loop chooses it."""
+        """Return the transport of all requests; the first call in an event loop chooses it."""
         if (plane := self.ready) is not None:
             return plane
         plane = (await self._wire() if self._transport == "auto" else None) or await self.control()
@@ -144,7 +146,10 @@ class Planes:
         return plane
 
     async def signing(self) -> RequestsPlane:
-        """Give the transport that signs URLs, without a request; standard endpoints need no aiobotocore for it."""
+        """Return the transport that signs URLs, which needs no request.
+
+        For a standard endpoint this is the data plane, so that aiobotocore is not loaded.
+        """
         return await self._wire() or await self.control()
 
     async def _wire(self) -> WirePlane | None:
@@ -160,7 +165,7 @@ class Planes:
         return None if client is None else WirePlane(bucket, client, base if virtual else f"{base}/{bucket.name}")
 
     async def control(self) -> BotoPlane:
-        """Give aiobotocore; the first call loads it in a thread.
+        """Return aiobotocore; the first call loads it in a thread.
 
         Loading takes a second and 60 MB, and many programs never need it.
         """
@@ -174,7 +179,7 @@ class Planes:
 
 
 def _not_opened(bucket: S3Bucket, exc: WireError) -> StorageError:
-    """Give the error for a transport that cannot be opened; the caller's method is filled in where it is known."""
+    """Return the error for a transport that cannot be opened; code that knows the operation adds it."""
     return exc.kind(f"{bucket.locate()}: {exc.problem}", provider=bucket.vendor.name, bucket=bucket.name)
 
 
@@ -183,3 +188,25 @@ def _load() -> type[BotoPlane]:
         from bucketry._providers.s3.boto.plane import BotoPlane
 
     return BotoPlane
+
+
+class OpeningBody:
+    """The context that `open_body` returns if no transport was chosen yet; entering it chooses the transport."""
+
+    __slots__ = ("_context", "_key", "_options", "_planes")
+
+    def __init__(self, planes: Planes, key: str, options: ReadOptions) -> None:
+        self._planes = planes
+        self._key = key
+        self._options = options
+        self._context: AbstractAsyncContextManager[BodyReader] | None = None
+
+    async def __aenter__(self) -> BodyReader:
+        plane = self._planes.ready or await self._planes.data()
+        self._context = plane.open_body(self._key, self._options)
+        return await self._context.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, trace) if self._context is not None else None

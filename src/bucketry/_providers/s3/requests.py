@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 from bucketry._core.capabilities import Capabilities
@@ -16,12 +15,22 @@ from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy
-from bucketry._core.values import BatchResult, Body, ByteRange, ListPage, MultipartUpload, ObjectInfo, Part, VersionPage
+from bucketry._core.values import (
+    BatchResult,
+    Body,
+    ByteRange,
+    ListPage,
+    MultipartUpload,
+    ObjectInfo,
+    ObjectSource,
+    Part,
+    VersionPage,
+)
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.configured import configured_headers
 from bucketry._providers.s3.endpoint import resolve
-from bucketry._providers.s3.planes import Planes
+from bucketry._providers.s3.planes import OpeningBody, Planes
 from bucketry._session.pool import SessionPool
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
@@ -35,11 +44,12 @@ from bucketry.errors import (
 )
 
 _XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XML 1.0, § 2.2, without carriage return
+_ANY = "any-bucket"
 PROBE_KEY = ".bucketry-connect-probe"  # connect() reads it if nothing else is allowed; it is never written
 
 
 class S3Requests(ObjectRequests):
-    """The requests of one bucket. Holds configuration only; connections are in the pool."""
+    """The requests of one bucket. An instance has no connections, because these are in the pool."""
 
     def __init__(
         self,
@@ -68,23 +78,23 @@ class S3Requests(ObjectRequests):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The vendor's limits and promises; after a transport was chosen, changed for it."""
+        """The vendor's limits and promises; when a transport was chosen, they are changed for it."""
         return self._planes.capabilities
 
     @property
     def max_connections(self) -> int:
-        """The limit on sockets to the endpoint, and so on requests at the same time."""
+        """The limit on sockets to the endpoint, which is also the limit on requests at the same time."""
         return self._pool.max_connections or self._bucket.endpoint.max_connections
 
     def locate(self, key: str = "") -> str:
-        """Give `scheme://bucket/key`."""
+        """Return `scheme://bucket/key`."""
         return self._bucket.locate(key)
 
     async def connect(self) -> None:
         """Check the bucket and the credentials, with requests that read only.
 
-        The first is a HeadBucket. If it is refused, a listing follows; if that is refused, a HEAD of a key that need
-        not exist.
+        The first request is a HeadBucket. If it is refused, the next request is a listing. If the listing is refused,
+        too, the last request is a HEAD of a key, which need not exist.
 
         Cost: 1 to 3 requests.
         """
@@ -92,7 +102,7 @@ class S3Requests(ObjectRequests):
         try:
             await plane.head_bucket()
         except (AccessDeniedError, InvalidRequestError):
-            pass  # many tokens of R2 and B2 do not permit HeadBucket; answers to HEAD give no reason
+            pass  # many tokens of R2 and B2 do not permit HeadBucket; a response to HEAD has no reason
         else:
             return
         try:
@@ -123,7 +133,7 @@ class S3Requests(ObjectRequests):
             self._bucket.check("get", key, version_id=options.version_id)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
-        return _OpenBody(self._planes, key, options)
+        return OpeningBody(self._planes, key, options)
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         if options.version_id is not None:
@@ -180,7 +190,7 @@ class S3Requests(ObjectRequests):
         plane = await self._planes.data()
         try:
             return await plane.list_multiparts(prefix, after=after)
-        except UploadNotFoundError:  # `rclone serve s3` answers with this if there are none
+        except UploadNotFoundError:  # `rclone serve s3` answers so if there are no uploads
             return ()
 
     def _check_upload(self, operation: str, upload: MultipartUpload) -> None:
@@ -221,9 +231,9 @@ class S3Requests(ObjectRequests):
             return
 
     async def delete_batch(self, keys: Sequence[str]) -> BatchResult:
-        """Remove up to `capabilities.max_delete_keys` objects and report on each.
+        """Remove up to `capabilities.max_delete_keys` objects, and return the result for each.
 
-        Cost: 1 request, and 1 for each key with control characters, which XML 1.0 cannot represent.
+        Cost: 1 request, and 1 for each key with control characters, because XML 1.0 cannot represent such a key.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         failed: dict[str, StorageError] = {}
@@ -234,7 +244,7 @@ class S3Requests(ObjectRequests):
                 if _XML.fullmatch(key):
                     named.append(key)
                 else:
-                    await self.delete(key)  # XML 1.0 has no way to write its characters
+                    await self.delete(key)  # alone, because XML 1.0 cannot represent the key
             except StorageError as error:
                 failed[key] = error
         if named:
@@ -262,36 +272,66 @@ class S3Requests(ObjectRequests):
             NotFoundError: The source does not exist.
             PreconditionFailedError: The source's etag is not `if_match`.
 
-        Cost: 1 request, and a HEAD, because the answer does not contain the size.
+        Cost: 1 request, and a HEAD, because the response does not contain the size.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
-        self._bucket.check_key("copy", source)
         if options is not None and options.conditional:
             problem = "a copy has no condition on its destination here; leave if_match and if_none_match out"
             raise self._bucket.error(UnsupportedError, destination, "copy", problem)
-        plane = await self._planes.data()
-        with self._about_source(source, destination):
-            version_id = await plane.copy_object(source, destination, if_match=if_match, options=options)
-        return await plane.head(destination, version_id=version_id if self.capabilities.versions else None)
+        return await self._copy(self.copy_source(source), destination, if_match=if_match, options=options)
 
     async def copy_part(
         self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
     ) -> Part:
-        self._bucket.check_key("copy_part", source)
+        return await self._copy_part(upload, part_number, self.copy_source(source), byte_range, if_match)
+
+    def copy_source(self, key: str) -> ObjectSource:
+        # Without keys in the configuration, the pool's environment decides which credentials are used.
+        credentials = None if self._config.access_key else id(self._pool)
+        return ObjectSource((replace(self._config, bucket_name=_ANY), credentials), self._bucket.name, key)
+
+    async def copy_object_from(
+        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+    ) -> ObjectInfo:
+        if not self.capabilities.copy_between_buckets:
+            return await super().copy_object_from(source, destination)  # raises UnsupportedError
+        return await self._copy(source, destination, if_match=if_match, options=None)
+
+    async def copy_part_from(
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
+    ) -> Part:
+        if not self.capabilities.copy_between_buckets:
+            return await super().copy_part_from(upload, part_number, source, byte_range, if_match=if_match)  # raises
+        return await self._copy_part(upload, part_number, source, byte_range, if_match)
+
+    async def _copy_part(
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, if_match: str
+    ) -> Part:
+        self._bucket.check_key("copy_part", source.key)
         self._check_upload("copy_part", upload)
         plane = await self._planes.data()
         with self._about_source(source, upload.key):
             return await plane.copy_part(upload, part_number, source, byte_range, if_match=if_match)
 
+    async def _copy(
+        self, source: ObjectSource, destination: str, *, if_match: str | None, options: WriteOptions | None
+    ) -> ObjectInfo:
+        self._bucket.check_key("copy", source.key)
+        plane = await self._planes.data()
+        with self._about_source(source, destination):
+            version_id = await plane.copy_object(source, destination, if_match=if_match, options=options)
+        return await plane.head(destination, version_id=version_id if self.capabilities.versions else None)
+
     @contextmanager
-    def _about_source(self, source: str, destination: str) -> Iterator[None]:
-        """Let errors about the source of a copy name the source: S3 answers the request for the destination."""
+    def _about_source(self, source: ObjectSource, destination: str) -> Iterator[None]:
+        """Make errors about the source of a copy name the source, although the request is about the destination."""
         try:
             yield
         except StorageError as error:
             if error.code == "NoSuchKey" or isinstance(error, PreconditionFailedError):
-                error.key = source
-                error.args = (str(error).replace(self.locate(destination), self.locate(source), 1),)
+                error.key = source.key
+                where = self.locate(source.key).replace(self._bucket.name, source.bucket, 1)
+                error.args = (str(error).replace(self.locate(destination), where, 1),)
             raise
 
     # --- signed URLs -------------------------------------------------------------------------------
@@ -331,7 +371,8 @@ class S3Requests(ObjectRequests):
 
     def _check_presign(self, operation: str, key: str, expires_in: int, *, writes: bool) -> None:
         self._bucket.check_key(operation, key)
-        # The user of the URL would have to send these as headers; one of them is the customer's encryption key.
+        # These entries are refused, because the user of the URL would have to send them as headers, and one of them is
+        # a secret encryption key.
         names = ["sse_customer_key", "expected_bucket_owner"]
         names += ["server_side_encryption"] if writes else []
         names += ["request_payer"] if operation == "presign_post" else []
@@ -348,30 +389,8 @@ class S3Requests(ObjectRequests):
 
 
 def _unsigned(vendor: Vendor) -> Vendor:
-    """Give the vendor's row for unsigned requests: they have no SHA-256 of the body, which is part of a signature."""
+    """Return the row for unsigned requests, without SHA-256 as checksum, because it would be part of a signature."""
     row = vendor.capabilities
     put = None if row.put_checksum == "sha256" else row.put_checksum
     part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
     return replace(vendor, capabilities=replace(row, put_checksum=put, multipart_checksum=part))
-
-
-class _OpenBody:
-    """The context of `open_body` before a transport was chosen: entering it chooses one."""
-
-    __slots__ = ("_context", "_key", "_options", "_planes")
-
-    def __init__(self, planes: Planes, key: str, options: ReadOptions) -> None:
-        self._planes = planes
-        self._key = key
-        self._options = options
-        self._context: AbstractAsyncContextManager[BodyReader] | None = None
-
-    async def __aenter__(self) -> BodyReader:
-        plane = self._planes.ready or await self._planes.data()
-        self._context = plane.open_body(self._key, self._options)
-        return await self._context.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._context.__aexit__(kind, error, trace) if self._context is not None else None

@@ -14,14 +14,15 @@ class BytesBody:
     """The open body of a read whose bytes are already in memory: a `BodyReader` for `open_body`.
 
     Args:
-        info: The object; its `size` is the whole object's, also for a range.
+        info: The object's properties; `size` is the size of the whole object, also for a range.
         data: The bytes that were read.
-        wanted: Which of `data` to give, as `cut_range` gives it for a whole object; `None`: all of them.
+        wanted: The range of `data` to return. If `data` is the whole object, `cut_range` returns this range. `None`:
+            all bytes.
 
     Cost: nothing is copied if all of `data` is read in one piece.
     """
 
-    verified = None  # it compares nothing
+    verified = None  # this body compares no checksum
 
     def __init__(self, info: ObjectInfo, data: bytes, wanted: ByteRange | None = None) -> None:
         """Store the bytes."""
@@ -30,10 +31,10 @@ class BytesBody:
         self._wanted = ByteRange(0, len(data)) if wanted is None else wanted
 
     async def read(self) -> bytes:
-        """Give the whole body in one piece."""
+        """Return the whole body in one piece."""
         return self._data[self._wanted.start : self._wanted.end]
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of 1 MiB."""
+        """Yield the bytes in chunks of 1 MiB."""
         for start in range(self._wanted.start, self._wanted.end, CHUNK):
             yield self._data[start : min(start + CHUNK, self._wanted.end)]

@@ -8,7 +8,7 @@ from bucketry._core.values import CommonPrefix, ListPage, ObjectInfo
 
 
 def last_seen(start_after: str | None, token: str | None) -> str:
-    """Give the name after which a page begins; a token is the last entry of the previous page."""
+    """Return the name after which a page begins; a token is the last entry of the previous page."""
     return max(start_after or "", token or "")  # the order of code points is the order of their UTF-8 bytes
 
 
@@ -21,13 +21,13 @@ def take_page(
     limit: int,
     skip: Callable[[str], None] | None = None,
 ) -> ListPage:
-    """Take up to `limit` entries, and stop at the first one beyond them.
+    """Return a page of up to `limit` entries; stop at the first entry that does not fit into the page.
 
     Args:
         objects: The objects whose keys begin with `prefix` and sort after `after`, in UTF-8 binary order.
         prefix: Literal text; the delimiter is searched for after it.
         delimiter: Groups the keys that have the same text between the prefix and the delimiter.
-        after: Previous pages gave all entries, common prefixes included, up to this name.
+        after: Previous pages contained all entries up to this name, common prefixes included.
         limit: The most entries in a page.
         skip: Called with each common prefix, so that `objects` can leave out the remaining keys below it.
     """

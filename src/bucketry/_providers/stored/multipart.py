@@ -8,11 +8,11 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._core.values import MultipartUpload, Part
 from bucketry.errors import InvalidRequestError
 
-MAX_LISTED = 1_000  # parts or uploads in one answer, as in S3
+MAX_LISTED = 1_000  # parts or uploads in one response, as in S3
 
 
 def check_part_number(part_number: int, limits: Capabilities, where: str) -> None:
-    """Refuse a part number that is not 1 to the limit.
+    """Refuse a part number that is less than 1 or more than `limits.max_parts`.
 
     Raises:
         InvalidRequestError: The number is out of this range.
@@ -22,7 +22,7 @@ def check_part_number(part_number: int, limits: Capabilities, where: str) -> Non
 
 
 def in_order(parts: Sequence[Part], limits: Capabilities, where: str) -> list[Part]:
-    """Give the parts of an object in order of their numbers.
+    """Return the parts of an object in order of their numbers.
 
     Raises:
         InvalidRequestError: There are no parts, two parts have the same number, or a part before the last is too small.
@@ -45,7 +45,7 @@ def in_order(parts: Sequence[Part], limits: Capabilities, where: str) -> list[Pa
 def page_of_uploads(
     uploads: Iterable[MultipartUpload], prefix: str, after: MultipartUpload | None
 ) -> tuple[MultipartUpload, ...]:
-    """Give the first uploads that come after `after` and whose keys begin with the prefix, sorted by key and id."""
+    """Return the first uploads that come after `after` and whose keys begin with the prefix, sorted by key and id."""
     found = sorted((upload for upload in uploads if upload.key.startswith(prefix)), key=_order)
     if after is not None:
         found = [upload for upload in found if _order(upload) > _order(after)]

@@ -1,15 +1,16 @@
-"""Copies: on the server if it has copies, in parts if the object is large, through memory between servers."""
+"""Copies objects: within a provider on the server, in parts if they are large; between providers through memory."""
 
 from __future__ import annotations
 
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
+from bucketry._core.mtimes import MTIME, mtime_of, mtime_text
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
@@ -17,14 +18,14 @@ from bucketry._core.units import GiB
 from bucketry._core.values import NOTHING, ByteRange, ObjectInfo, Part, TransferResult
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
-from bucketry._transfer.one.read import read
+from bucketry._transfer.one.read import pinned_head, read
 from bucketry._transfer.one.write import complete_settled, put_settled, whole_checksum
 from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import IntegrityError, InvalidRequestError, PreconditionFailedError, UnsupportedError
 
 T = TypeVar("T")
-PART_SIZE = GiB // 4  # no bytes pass through here: few, large parts
+PART_SIZE = GiB // 4  # few and large parts, because no bytes pass through this machine
 
 
 async def copy(
@@ -57,38 +58,81 @@ async def copy(
         )
         raise UnsupportedError(message, key=source)
     info = await provider.head(source)
-    if info.size <= provider.capabilities.max_copy_size:
+    return await copy_listed(provider, provider, limits, config, info, destination, token=token)
+
+
+def same_server(provider: ObjectRequests, other: ObjectRequests, key: str) -> bool:
+    """Return whether `other` can copy the object on the server."""
+    if other is provider:
+        return provider.capabilities.copy
+    if not other.capabilities.copy_between_buckets:
+        return False
+    source, own = provider.copy_source(key), other.copy_source(key)
+    return source is not None and own is not None and source.server == own.server
+
+
+async def copy_listed(
+    provider: ObjectRequests,
+    other: ObjectRequests,
+    limits: Limits,
+    config: TransferConfig,
+    info: ObjectInfo,
+    destination: str,
+    *,
+    token: str,
+) -> ObjectInfo:
+    """Copy an object on the server, within a bucket or to another bucket; see `copy`.
+
+    Args:
+        provider: The source.
+        other: The destination: the same provider, or a provider for which `same_server` is true.
+        limits: The limits shared with the manager's other transfers.
+        config: The manager's configuration.
+        info: The version to copy.
+        destination: The key to write.
+        token: The write token.
+    """
+    source = info.key
+    where = provider.locate(source)
+    row = other.capabilities
+    foreign = None if other is provider else provider.copy_source(source)
+    if info.size <= row.max_copy_size:
         async with limits.slots.hold(1):
+            if foreign is not None:
+                return await other.copy_object_from(foreign, destination, if_match=info.etag or None)
             return await provider.copy_object(source, destination, if_match=info.etag or None)
     policy = RetryPolicy.of(config)
-    row = provider.capabilities
     if not row.multipart:
         message = (
             f"{where}: {info.size} bytes are more than the {row.max_copy_size} this provider copies in one request, "
             "and it has no multipart uploads (capabilities.multipart is False)"
         )
         raise UnsupportedError(message, key=source)
-    tags = await _tags(provider, source, provider)
+    tags = await _tags(provider, source, other)
     options = replace(WriteOptions.like(info, tags=tags), storage_class=None, part_checksums=False)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
-    async with multipart(provider, destination, options, token=token, policy=policy) as (upload, marked):
+    async with multipart(other, destination, options, token=token, policy=policy) as (upload, marked):
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
             async with limits.slots.hold(1):
-                parts.append(await provider.copy_part(upload, number, source, byte_range, if_match=info.etag))
+                if foreign is not None:
+                    part = await other.copy_part_from(upload, number, foreign, byte_range, if_match=info.etag)
+                else:
+                    part = await provider.copy_part(upload, number, source, byte_range, if_match=info.etag)
+            parts.append(part)
 
         await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
-        if not provider.capabilities.copy_source_if_match:
+        if not row.copy_source_if_match:
             await _check_unchanged(provider, source, info)
-        copied, _ = await complete_settled(provider, upload, parts, marked, checksum=None, policy=policy)
-    return copied if provider.capabilities.stable_multipart_etag else await provider.head(destination)
+        copied, _ = await complete_settled(other, upload, parts, marked, checksum=None, policy=policy)
+    return copied if row.stable_multipart_etag else await other.head(destination)
 
 
 async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) -> Mapping[str, str]:
-    """Give the tags of the source if both vendors have tags, else none."""
+    """Return the tags of the source if both vendors have tags, else no tags."""
     both = provider.capabilities.tags and other.capabilities.tags
     return await provider.get_tags(source) if both else NOTHING
 
@@ -104,6 +148,25 @@ async def _check_unchanged(provider: ObjectRequests, source: str, copied: Object
         raise PreconditionFailedError(message, key=source)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOptions:
+    """The options of a copy between two providers.
+
+    Attributes:
+        listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
+        metadata: User metadata that is added to the source's metadata.
+        if_none_match: `"*"`: only make the destination, never replace it.
+        if_match: An etag: only replace this version of the destination.
+        keep_mtime: If the source's metadata has no `mtime`, add the time when the source was stored.
+    """
+
+    listed: ObjectInfo | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    keep_mtime: bool = False
+    if_none_match: str | None = None
+    if_match: str | None = None
+
+
 async def copy_between(
     provider: ObjectRequests,
     other: ObjectRequests,
@@ -111,25 +174,26 @@ async def copy_between(
     config: TransferConfig,
     key: str,
     destination: str,
+    wanted: CopyOptions,
     *,
     token: str,
 ) -> TransferResult:
-    """Copy an object to another provider through memory: part by part, each read whole before it is sent.
+    """Copy an object to another provider through memory: part by part; each part is read before it is sent.
 
-    So no task holds a connection while it waits for another one, and the part sizes fit the destination's limits.
+    So no task holds a connection while it waits for another connection, and the part sizes fit the destination's
+    limits.
 
     The copy has the source's metadata, content type and other stored headers. It has the source's tags if both vendors
     have tags, for 1 more request.
     """
     started = time.monotonic()
     policy = RetryPolicy.of(config)
-    info = await provider.head(key)
     row = other.capabilities
+    info = wanted.listed or await provider.head(key)
     plan = plan_upload(info.size, row, config.part_size, other.locate(destination))
-    metadata = check_metadata(info.metadata, row, other.locate(destination))
-    tags = await _tags(provider, key, other)
-    options = replace(WriteOptions.like(info, tags=tags), metadata=metadata, storage_class=None)
-    parts: list[Part] = []
+    at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
+    if wanted.listed is not None and not at_once:
+        info = await pinned_head(provider, wanted.listed)  # a listing has no metadata
     if not info.etag and COPIES * info.size > config.memory_budget:
         message = f"{provider.locate(key)}: the object has no etag, so its parts may differ in version; download it"
         raise UnsupportedError(message, key=key)
@@ -139,28 +203,41 @@ async def copy_between(
             f"and {info.size} bytes are too many for memory_budget; give TransferConfig a larger one"
         )
         raise UnsupportedError(message, key=destination)
+    tags = await _tags(provider, key, other)
 
-    async def piece(byte_range: ByteRange | None, size: int, send: Callable[[bytes], Awaitable[T]]) -> T:
+    def options(source: ObjectInfo) -> WriteOptions:
+        kept = {MTIME: mtime_text(mtime_of(source))} if wanted.keep_mtime else {}
+        return replace(
+            WriteOptions.like(source, tags=tags),
+            metadata=check_metadata({**kept, **source.metadata, **wanted.metadata}, row, other.locate(destination)),
+            storage_class=None,
+            if_none_match=wanted.if_none_match,
+            if_match=wanted.if_match,
+        )
+
+    async def piece(byte_range: ByteRange | None, size: int, send: Callable[[ObjectInfo, bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
-            wanted = ReadOptions(byte_range=byte_range, if_match=info.etag or None, verify=config.verify)
-            _, data = await read(provider, key, wanted, policy=policy)
+            reading = ReadOptions(byte_range=byte_range, if_match=info.etag or None, verify=config.verify)
+            got, data = await read(provider, key, reading, policy=policy)
             if len(data) != size:
                 message = f"{provider.locate(key)}: expected {size} bytes and received {len(data)}: the object changed"
                 raise IntegrityError(message, key=key)
-            return await send(data)
+            return await send(got, data)
 
-    at_once = plan.count <= 1 or not row.multipart or not info.etag  # without an etag ranges may be of two versions
+    parts: list[Part] = []
     if at_once:
         made, retries = await piece(
-            None, info.size, lambda data: put_settled(other, destination, data, options, token=token, policy=policy)
+            None,
+            info.size,
+            lambda got, data: put_settled(other, destination, data, options(got), token=token, policy=policy),
         )
     else:
-        async with multipart(other, destination, options, token=token, policy=policy) as (upload, marked):
+        async with multipart(other, destination, options(info), token=token, policy=policy) as (upload, marked):
 
             async def one(numbered: tuple[int, ByteRange]) -> None:
                 number, byte_range = numbered
                 parts.append(
-                    await piece(byte_range, byte_range.size, lambda data: other.put_part(upload, number, data))
+                    await piece(byte_range, byte_range.size, lambda _, data: other.put_part(upload, number, data))
                 )
 
             await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))

@@ -1,4 +1,4 @@
-"""Downloads one object to one local file: HEAD, plan, workers, verify, rename. The counterpart of `upload`."""
+"""Downloads one object to one local file: HEAD, plan, workers, verify, rename. `upload` is similar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.limits import Limits
-from bucketry._transfer.one.read import once_more
+from bucketry._transfer.one.read import once_more, pinned_head
 from bucketry._transfer.one.staging import FileSink, StagedFile, check_target
 from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
@@ -33,14 +33,15 @@ READ_MEMORY = MiB  # the buffer of a provider that writes a body to a file
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object that a listing gave, and what else is to be true when its file is written.
+    """An object from a listing, and options for writing its file.
 
     Attributes:
         info: The object's entry in the listing.
-        pinned: The object must still have the listing's etag.
-        keep_mtime: Give the file the time from the object's metadata, else the time when the object was stored.
-        before_write: Makes the path's directories, or refuses the path. Blocks.
-        before_publish: Called just before the file is renamed to its path; it may refuse. Blocks.
+        pinned: The object must still have the etag from the listing.
+        keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
+        before_write: A blocking function that makes the path's directories, or raises an error for the path.
+        before_publish: A blocking function that is called just before the file is renamed to its path; an error leaves
+            the path unchanged.
     """
 
     info: ObjectInfo
@@ -51,7 +52,7 @@ class Listed:
 
     @property
     def etag(self) -> str | None:
-        """The etag that the object must have; `None`: any."""
+        """The etag that the object must have; `None`: any etag."""
         return self.info.etag or None if self.pinned else None
 
     def publish(self, staged: StagedFile, info: ObjectInfo) -> None:
@@ -75,7 +76,7 @@ class DownloadTransfer:
         key: The object.
         staged_name: The name of the staged file, which is next to the target until it is complete.
         progress: The user's callback, or `None`.
-        retries: Resumed bodies, and downloads repeated because of a wrong checksum.
+        retries: The number of resumed bodies, and of downloads repeated because of a wrong checksum.
     """
 
     provider: ObjectRequests
@@ -112,7 +113,7 @@ class DownloadTransfer:
                 return info, await self._ranges(staged, info, plan, algorithm, meter)
 
             (got, verified), repeated = await once_more(attempt)
-            if listed is not None and listed.keep_mtime and got is listed.info:  # a cut answer: no metadata came
+            if listed is not None and listed.keep_mtime and got is listed.info:  # no metadata arrived
                 got = await self._head(listed)
             await in_thread(staged.publish if listed is None else partial(listed.publish, staged, got))
         self.retries += repeated
@@ -120,7 +121,7 @@ class DownloadTransfer:
         return self._result(got, plan.count, verified, started)
 
     async def of_listed(self, listed: Listed, path: str) -> TransferResult:
-        """Download a listed object; a small one goes through memory: one request, then one call in a thread.
+        """Download a listed object; a small object goes through memory, with one request and one call in a thread.
 
         Args:
             listed: The object's entry in a listing.
@@ -155,17 +156,9 @@ class DownloadTransfer:
         return self._result(info, 1 if info.size else 0, verified, started)
 
     async def _head(self, listed: Listed | None) -> ObjectInfo:
-        """Return the object's properties.
-
-        Raises:
-            PreconditionFailedError: The object is pinned to its etag in the listing, and has another one.
-        """
-        info = await self.provider.head(self.key)
-        if listed is not None and listed.etag is not None and not same_etag(info.etag, listed.etag):
-            where = self.provider.locate(self.key)
-            message = f"{where}: the object was replaced since it was listed; the target file was not changed"
-            raise PreconditionFailedError(message, key=self.key)
-        return info
+        if listed is not None and listed.pinned:
+            return await pinned_head(self.provider, listed.info)
+        return await self.provider.head(self.key)
 
     def _write_file(self, data: bytes, info: ObjectInfo, verified: str | None, path: str, listed: Listed) -> str:
         """Verify the bytes, unless the provider has done it, and write the file. Blocks."""
@@ -205,7 +198,7 @@ class DownloadTransfer:
         return plan_download(0, self.config.part_size).part_size
 
     def _algorithm(self, info: ObjectInfo) -> str | None:
-        """Choose the stored checksum to verify with; `None`: compare the length only."""
+        """Return the algorithm of the stored checksum to verify with; `None`: compare the length only."""
         if not self.config.verify:
             return None
         return checksums.first_usable(self.provider.capabilities.stored_checksums, info.checksums)
@@ -213,9 +206,9 @@ class DownloadTransfer:
     async def _whole(
         self, staged: StagedFile, info: ObjectInfo, meter: Meter, if_match: str | None
     ) -> tuple[ObjectInfo, str]:
-        """Fetch the object in one request; the answer has the checksums to verify it with."""
+        """Fetch the object in one request; the response may have checksums to verify it with."""
         algorithm = self._algorithm(info)
-        if self.config.verify and not info.checksums:  # the answer may have checksums
+        if self.config.verify and not info.checksums:  # the response may have checksums
             algorithm = checksums.first_usable(self.provider.capabilities.stored_checksums)
         sink = FileSink(staged.fd, 0, info.size, algorithm, staged.path)
         got = await self._fetch(sink, None, info, meter, if_match)

@@ -22,7 +22,7 @@ from bucketry.errors import InvalidRequestError, TransientError, UploadNotFoundE
 
 @fills_in_facts
 class OpenUpload:
-    """One open upload; see `Upload`.
+    """One open multipart upload; implements `bucketry.Upload`.
 
     Attributes:
         provider: The provider of the upload.
@@ -42,9 +42,9 @@ class OpenUpload:
         Args:
             provider: The provider of the upload.
             limits: The limits shared with the manager's transfers.
-            config: How often to try a request.
+            config: The manager's configuration; it limits the attempts of a request.
             upload: The key and the upload id.
-            marked: The options, with the write token, if this process opened the upload; `None`: it was adopted.
+            marked: The options, with the write token, if this process opened the upload; `None`: adopted upload.
         """
         self.provider = provider
         self.upload = upload
@@ -56,7 +56,7 @@ class OpenUpload:
 
     @property
     def key(self) -> str:
-        """The object that the upload makes."""
+        """The key of the object that the upload makes."""
         return self.upload.key
 
     @property
@@ -69,7 +69,7 @@ class OpenUpload:
         return f"<Upload {self.upload_id} to {self.provider.locate(self.key)}>"
 
     async def __aenter__(self) -> Self:
-        """Give the upload."""
+        """Return the upload."""
         return self
 
     async def __aexit__(
@@ -138,7 +138,8 @@ class OpenUpload:
         if self._marked is not None:
             info, _ = await complete_checked(self.provider, self.upload, parts, self._marked, self._config)
             return info
-        # An adopted upload: no write token shows which upload made an object. But an open upload is not completed yet.
+        # An adopted upload has no write token, so a new object does not show whether this upload made it. But a retry
+        # is safe: while the upload is still open, no earlier request has completed it.
         policy = RetryPolicy.of(self._config)
         lost: TransientError | None = None
         attempt = 0
@@ -178,7 +179,7 @@ async def start(
 
 
 def adopt(provider: ObjectRequests, limits: Limits, config: TransferConfig, key: str, upload_id: str) -> OpenUpload:
-    """Continue an upload that another object or process opened.
+    """Continue a multipart upload that was opened earlier, perhaps by another process.
 
     Raises:
         InvalidRequestError: `upload_id` is not a `str`, or is empty.

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
+from bucketry._core.checks import same_etag
 from bucketry._core.conditions import check_start
 from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.requests import ObjectRequests
@@ -13,13 +14,13 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.one.stream import ResumingStream, no_bytes
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import ChecksumMismatchError, InvalidRangeError, UnsupportedError
+from bucketry.errors import ChecksumMismatchError, InvalidRangeError, PreconditionFailedError, UnsupportedError
 
 T = TypeVar("T")
 
 
 async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
-    """Read, and read a second time if the checksum does not match: a transmission error rarely happens twice.
+    """Read, and read a second time if the checksum does not match, because a transmission error rarely happens twice.
 
     Returns:
         The result of the read, and the number of failed reads: 0 or 1.
@@ -36,7 +37,7 @@ async def once_more(attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
 async def read(
     provider: ObjectRequests, key: str, options: ReadOptions = WHOLE, *, policy: RetryPolicy
 ) -> tuple[ObjectInfo, bytes]:
-    """Give an object's bytes, or a range of them; if the checksum does not match, read them a second time.
+    """Return an object's properties and its bytes, or a range of them; if the checksum does not match, read again.
 
     Programs make millions of small reads, so this function makes few calls: it opens the body itself, and
     `ResumingStream` continues with the open body.
@@ -65,6 +66,22 @@ async def read(
                 raise
 
 
+async def pinned_head(provider: ObjectRequests, listed: ObjectInfo) -> ObjectInfo:
+    """Return the properties of an object that still has the etag of its entry in a listing.
+
+    Raises:
+        NotFoundError: The object is gone.
+        PreconditionFailedError: The object was replaced since it was listed.
+
+    Cost: 1 request.
+    """
+    info = await provider.head(listed.key)
+    if listed.etag and not same_etag(info.etag, listed.etag):
+        message = f"{provider.locate(listed.key)}: the object was replaced since it was listed; nothing was written"
+        raise PreconditionFailedError(message, key=listed.key)
+    return info
+
+
 async def read_ranges(
     provider: ObjectRequests,
     key: str,
@@ -75,7 +92,7 @@ async def read_ranges(
     if_match: str | None,
     policy: RetryPolicy,
 ) -> list[bytes]:
-    """Give several ranges of one version of an object; ranges near each other share a request.
+    """Return several ranges of one version of an object; ranges near each other share a request.
 
     Raises:
         InvalidRangeError: A range begins at or beyond the end of an object that is not empty.
@@ -93,10 +110,10 @@ async def read_ranges(
 
     async def one(group: ByteRange) -> ObjectInfo:
         info, found[group] = await read(provider, key, ReadOptions(byte_range=group, if_match=if_match), policy=policy)
-        check_start(info, last.start, where)  # the server does not check empty ranges and those that share a request
+        check_start(info, last.start, where)  # the server checks neither empty ranges nor ranges that share a request
         return info
 
-    if if_match is None and len(groups) > 1:  # all other requests read the version of the first answer
+    if if_match is None and len(groups) > 1:  # all other requests read the version of the first response
         info = await one(groups.pop(0))
         if not info.size:
             return [b""] * len(wanted)

@@ -1,4 +1,4 @@
-"""The file of a download: staged next to the target, and renamed to it when it is complete."""
+"""The file of a download: it is staged next to the target, and renamed to the target's name when it is complete."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _STAGED = re.compile(rf"\.bucketry-[0-9a-f]{{{2 * _TOKEN}}}\.part")
 
 
 def staged_name() -> str:
-    """Give a unique name for a staged file."""
+    """Return a unique name for a staged file."""
     return f".bucketry-{secrets.token_hex(_TOKEN)}.part"
 
 
 def is_staged(name: str) -> bool:
-    """Tell whether a file of this name was staged by a download, which may have been killed since."""
+    """Return whether the name is that of a staged file; a download that was killed leaves such a file behind."""
     return _STAGED.fullmatch(name) is not None
 
 
 class FileSink:
-    """The range `[start, end)` of an open file, to be written from its start; more bytes are an error."""
+    """Writes the range `[start, end)` of an open file, beginning at `start`; bytes beyond `end` are an error."""
 
     def __init__(self, fd: int, start: int, end: int, algorithm: str | None, path: str) -> None:
         """Begin at `start`; compute the bytes' checksum if `algorithm` is given."""
@@ -56,11 +56,11 @@ class FileSink:
         return self._digest.hexdigest() if self._digest else None
 
     def moved_since(self, position: int) -> Callable[[], int]:
-        """Give a function that returns the number of bytes written after a position."""
+        """Return a function that returns the number of bytes written after a position."""
         return lambda: self.position - position
 
     def rewind(self) -> None:
-        """Forget all bytes and begin again."""
+        """Begin again at `start`, as if no byte was written."""
         self.position = self.start
         self._digest = checksums.new(self._algorithm) if self._algorithm else None
 
@@ -79,7 +79,7 @@ class FileSink:
             view = view[count:]
 
     def skip(self, count: int) -> None:
-        """Count bytes that the kernel copied."""
+        """Increase the position by bytes that the kernel has copied."""
         self._check(count)
         self.position += count
 
@@ -93,7 +93,7 @@ class StagedFile:
     """`with StagedFile(path, size, …) as staged:` replaces the target with a complete file, or leaves it unchanged.
 
     The staged file is made next to the target, and its space is preallocated. `publish` renames it to the target; if
-    the context ends without `publish`, it is removed. A target that is a symbolic link is replaced, not followed.
+    the context ends without `publish`, the staged file is removed. A target that is a symbolic link is replaced.
     `async with` makes and removes the staged file in worker threads; all other methods block.
     """
 
@@ -104,8 +104,8 @@ class StagedFile:
 
         Args:
             path: The target.
-            size: Bytes to preallocate; 0: none, because all bytes are in memory.
-            name: The staged file's name, as `staged_name` gives it.
+            size: Bytes to preallocate; 0: none, because the caller has all bytes in memory.
+            name: The staged file's name, from `staged_name`.
             fsync: Flush the file to the disk before it is renamed, and its directory afterwards.
             what: What is written, for error messages.
         """
@@ -151,7 +151,7 @@ class StagedFile:
 
         Args:
             mtime: The time to set, in nanoseconds since 1970; `None`: the time of the last write.
-            check: Called just before the rename; if it raises, the target is left as it is.
+            check: Called just before the rename; if it raises an error, the target is left unchanged.
         """
         assert self._staged is not None  # noqa: S101 - callers publish inside the context
         try:
@@ -187,8 +187,8 @@ class StagedFile:
             raise local_error(exc, self.path, f"staging {self._what}") from exc
 
     def _reserve(self) -> None:
-        # A full disk is an error before the first request. On a file system without its own disk (memory, network,
-        # overlay), only check the free space: allocating there writes every page or block, which delays the download.
+        # Report a full disk before the first request is sent. On a file system without its own disk (memory, network,
+        # overlay), only check the free space, because allocating there writes every page or block, which takes long.
         if os.major(os.fstat(self.fd).st_dev):
             try:
                 os.posix_fallocate(self.fd, 0, self._size)
@@ -225,7 +225,7 @@ def make_directories(path: str) -> None:
 
 
 def check_target(path: str) -> None:
-    """Refuse a target that a file cannot replace. Blocks.
+    """Raise an error for a target that a file cannot replace. Blocks.
 
     Raises:
         LocalIsADirectoryError: The path is a directory.

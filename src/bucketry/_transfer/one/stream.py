@@ -35,8 +35,8 @@ SMALL = MiB  # bodies up to this size are read in one piece; also the memory hel
 class ResumingStream:
     """`async with ResumingStream(…) as reader:` reads one version of an object; incomplete bodies are resumed.
 
-    A range is cut at the object's end. If the range or the object is empty, a HEAD replaces the GET: S3 refuses every
-    range of an empty object, and HTTP cannot express an empty range.
+    A range is cut at the object's end. For an empty range, a HEAD replaces the GET, because HTTP cannot express an
+    empty range. If the server refuses a range, a HEAD follows, because S3 refuses every range of an empty object.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class ResumingStream:
             options: The bytes and the version to read.
             policy: How often to resume after an incomplete body.
             chunk_size: Maximum bytes of a chunk.
-            opened: The first body, if the caller has opened it; the caller then does not enter the context, but calls
-                `close`.
+            opened: The first body, if the caller has opened it; such a caller does not enter the context, but calls
+                `close` at the end.
         """
         self._provider = provider
         self._key = key
@@ -78,7 +78,7 @@ class ResumingStream:
 
     @property
     def info(self) -> ObjectInfo:
-        """The properties of the object; `size` is the whole object's, also for a range.
+        """The properties of the object; `size` is the size of the whole object, also for a range.
 
         Raises:
             InvalidRequestError: The stream is not open.
@@ -94,7 +94,7 @@ class ResumingStream:
 
     @property
     def verified(self) -> str | None:
-        """The algorithm of the stored checksum that the bytes are compared with; `None`: they are not compared."""
+        """The algorithm of the stored checksum with which the bytes are compared; `None`: they are not compared."""
         return self._body.verified if self._body is not None and not self.retries else self._verified
 
     @property
@@ -118,6 +118,7 @@ class ResumingStream:
             except InvalidRangeError as refused:
                 await self._decide_by_head(refused)
         except StorageError as error:
+            await self.close()  # the body is open if the provider ignored a condition
             filled(error, self._provider.name, "get", self._key)
             raise
         return self
@@ -134,7 +135,7 @@ class ResumingStream:
         await self._release()
 
     async def read(self) -> bytes:
-        """Give all the bytes.
+        """Return all the bytes.
 
         Raises:
             ChecksumMismatchError: The bytes do not match the stored checksum.
@@ -145,7 +146,7 @@ class ResumingStream:
         wanted = self._end - self._position
         data: bytes | None = None
         if wanted <= SMALL:
-            with suppress(IncompleteBodyError):  # iterating gives the bytes that arrived, and raises the error again
+            with suppress(IncompleteBodyError):  # iteration yields the bytes that arrived, and raises the error again
                 data = await body.read()
         if data is None:
             async with aclosing(self._chunks()) as chunks:
@@ -157,10 +158,10 @@ class ResumingStream:
         return data
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes in chunks of at most the chunk size; an incomplete body is resumed at its first missing byte.
+        """Yield the bytes in chunks of at most the chunk size; an incomplete body is resumed at its first missing byte.
 
         Raises:
-            ChecksumMismatchError: The bytes do not match the stored checksum; do not use the chunks given before.
+            ChecksumMismatchError: The bytes do not match the stored checksum; do not use the earlier chunks.
             IntegrityError: More or fewer bytes arrived than the object or the range has.
             InvalidRequestError: The stream is not open, or was read already.
         """
@@ -217,7 +218,7 @@ class ResumingStream:
         return self._body
 
     def _unread_body(self) -> BodyReader:
-        """Give the open body, which can be read only once.
+        """Return the open body, and make sure that it is read one time only.
 
         Raises:
             InvalidRequestError: The stream is not open, or was read already.
@@ -281,7 +282,7 @@ class ResumingStream:
 async def no_bytes(
     provider: ObjectRequests, key: str, options: ReadOptions, refused: InvalidRangeError | None = None
 ) -> ObjectInfo:
-    """Give the object's properties for a read of no bytes: the range is empty, or it was refused for an empty object.
+    """Return the object's properties for a read without bytes: the range is empty, or the object is empty.
 
     Raises:
         NotFoundError: There is no such object.

@@ -1,8 +1,10 @@
-"""ObjectTransfers: the transfers of one object each, with one limit of concurrency and one memory budget."""
+"""ObjectTransfers: methods that transfer one object, with one limit of concurrency and one memory budget for all."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import ClassVar, Unpack
 
 from bucketry._core.config import TransferConfig
@@ -13,10 +15,13 @@ from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
+from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.limits import Limits, check_connections, default_config
-from bucketry._transfer.one.copy import copy, copy_between
+from bucketry._transfer.one.cached import cached_path
+from bucketry._transfer.one.copy import CopyOptions, copy, copy_between, copy_listed, same_server
 from bucketry._transfer.one.download import DownloadTransfer, Listed
 from bucketry._transfer.one.parts import OpenUpload, adopt, start
+from bucketry._transfer.one.read import pinned_head
 from bucketry._transfer.one.staging import staged_name
 from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.one.write import new_token, with_token
@@ -28,7 +33,7 @@ from bucketry.errors import ConfigError
 
 @fills_in_facts
 class ObjectTransfers:
-    """The transfers of one object each; `TransferManager` adds those of many objects."""
+    """The methods of `TransferManager` that transfer one object; `TransferManager` adds methods for many objects."""
 
     FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("upload", "upload_found", "download", "download_listed")
 
@@ -61,7 +66,7 @@ class ObjectTransfers:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a local file: visible whole or not at all; in parallel parts if it is larger than the threshold.
+        """Store a local file; visible whole or not at all; in parallel parts if the file is larger than the threshold.
 
         Args:
             local_path: A regular file; it must not change meanwhile.
@@ -73,7 +78,7 @@ class ObjectTransfers:
             LocalFileError: The file is missing, a directory, or unreadable.
             AlreadyExistsError: `if_none_match="*"` and there is an object.
             PreconditionFailedError: `if_match` does not hold.
-            UnsupportedError: The provider does not enforce the condition, or the file is larger than its objects.
+            UnsupportedError: The provider does not enforce the condition, or does not store objects of this size.
             IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
         Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
@@ -100,7 +105,7 @@ class ObjectTransfers:
             key: The object.
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
-            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any.
+            ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any time.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -118,7 +123,7 @@ class ObjectTransfers:
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:
-        """Tell whether a file of this size is uploaded in parts."""
+        """Return whether a file of this size is uploaded in parts."""
         return size > single_limit(self.provider.capabilities, self.config)
 
     async def upload_stream(
@@ -129,9 +134,9 @@ class ObjectTransfers:
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
-        """Store a stream of unknown length, with bounded memory; arguments and errors as for `upload`.
+        """Store a stream of unknown length, with bounded memory; the other arguments and the errors are as in `upload`.
 
-        Cost: 1 request if it fits one part; else 1 for each part and 3 more.
+        Cost: 1 request if the stream fits in one part; else 1 for each part and 3 more.
         """
         options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_stream(chunks)
@@ -151,7 +156,7 @@ class ObjectTransfers:
         Raises:
             NotFoundError: There is no such object.
             PreconditionFailedError: The object was replaced meanwhile.
-            ChecksumMismatchError: The bytes do not match the stored checksum, also not in a second download.
+            ChecksumMismatchError: The bytes do not match the stored checksum, not even in a second download.
             IntegrityError: The number of bytes received differs from the object's size.
             LocalFileError: The file cannot be written, or is a directory.
 
@@ -170,22 +175,22 @@ class ObjectTransfers:
         before_publish: Callable[[], None] | None = None,
         progress: ProgressCallback | None = None,
     ) -> TransferResult:
-        """Download exactly the version of an object that a listing or a HEAD gave; atomic, as `download` is.
+        """Download exactly the version of an object that a listing or a HEAD showed; atomic, as `download` is.
 
         Args:
-            listed: The object's entry; its `size` and `etag` are those that the object must have.
+            listed: The object's entry; the object must still have the same `size` and `etag`.
             path: The file to make or replace.
-            keep_mtime: Give the file the time from the object's metadata, else the time when the object was stored.
-            before_write: Called in a worker thread before anything is written, such as to make directories; if it
-                raises, nothing is written.
-            before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises, `path` is
-                left as it is.
+            keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
+            before_write: Called in a worker thread before anything is written, for example to make directories; if it
+                raises an error, nothing is written.
+            before_publish: Called in a worker thread just before the file is renamed to `path`; if it raises an error,
+                `path` is left unchanged.
             progress: Called with `Progress` about 10 times a second at most.
 
         Raises:
             NotFoundError: The object is gone.
             PreconditionFailedError: The object was replaced since it was listed.
-            IntegrityError: Its size or its bytes are not those of the entry.
+            IntegrityError: The size or the bytes that arrived are not those of the entry.
 
         Cost: 1 request up to the size of a part; else 1 HEAD, and 1 request for each part. The object's bytes down.
         """
@@ -199,24 +204,98 @@ class ObjectTransfers:
             )
             return await self._download(listed.key, progress).of_listed(entry, path)
 
+    async def cached(self, key: str, cache: ObjectCache) -> Path:
+        """Return the path of a current copy of the object in a local cache; if there is none, fetch the object.
+
+        If several tasks or processes need the same missing object at the same time, one of them fetches it and the
+        others wait. Do not change the file. The cache removes the file when other objects need its space. An open file
+        can be read to its end after that.
+
+        Raises:
+            NotFoundError: There is no such object; its copy is removed.
+            InvalidRequestError: The object is larger than `cache.max_bytes`.
+            UnsupportedError: The provider sends no etag for the object.
+            PreconditionFailedError: The object was replaced while it was fetched.
+            LocalFileError: The cache cannot be read or written.
+
+        Cost: 1 HEAD, and none for `cache.max_age` seconds after that. If the copy is not current, as `download_listed`
+            in addition.
+        """
+        return await cached_path(self.provider, cache, key, partial(self._staged_download, key))
+
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy an object of any size within the bucket, on the server, as `StorageProvider.copy` does.
 
-        Cost: 2 requests (3 on S3-compatible clouds); above the vendor's limit for one copy 1 for each 256 MiB and 4.
+        Cost: 2 requests (3 on S3-compatible clouds); above the limit for one copy, 1 for each 256 MiB and 4 more.
         """
         return await copy(self.provider, self._limits.get(), self.config, source, destination, token=new_token())
 
-    async def copy_to(self, other_provider: ObjectRequests, key: str, destination_key: str) -> TransferResult:
-        """Copy an object to another provider: part by part through memory; on the server if it is the same one.
+    async def copy_to(
+        self,
+        other_provider: ObjectRequests,
+        key: str,
+        destination_key: str,
+        *,
+        listed: ObjectInfo | None = None,
+        metadata: Mapping[str, str] | None = None,
+        keep_mtime: bool = False,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> TransferResult:
+        """Copy an object to another provider: on the server if that is possible, else part by part through memory.
 
-        A destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice
-        the object's size.
+        The server copies within one bucket (`capabilities.copy`), and between two buckets with the same endpoint,
+        credentials and options (`capabilities.copy_between_buckets`), unless there is `metadata` or a condition. A
+        destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice the
+        object's size.
 
-        Cost: on the server as `copy`; else 1 HEAD, and 2 requests for each part and 3 more. The bytes down and up.
+        Args:
+            other_provider: The destination.
+            key: The object.
+            destination_key: The key to write.
+            listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
+            metadata: User metadata to add to the source's metadata.
+            keep_mtime: If the source has no `mtime` in its metadata, add the time when it was stored; the server does
+                not do that.
+            if_none_match: `"*"`: only make the destination, never replace it.
+            if_match: An etag: only replace this version of the destination.
+
+        Raises:
+            NotFoundError: There is no such object.
+            PreconditionFailedError: The object is not the listed version, or `if_match` does not hold.
+            AlreadyExistsError: `if_none_match="*"` and there is an object.
+            UnsupportedError: The destination does not enforce the condition, or does not store objects of this size.
+
+        Cost: on the server as `copy`. Through memory: for an object of one part 1 GET and 1 PUT, and 1 HEAD without
+            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
+            vendors have tags. The bytes down and up.
         """
-        if other_provider is self.provider and self.provider.capabilities.copy:
-            copied = await self.copy(key, destination_key)
+        conditional = if_none_match is not None or if_match is not None
+        if not metadata and not conditional and same_server(self.provider, other_provider, key):
+            if other_provider is self.provider and listed is None:
+                copied = await self.copy(key, destination_key)
+            else:
+                info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
+                copied = await copy_listed(
+                    self.provider,
+                    other_provider,
+                    self._limits.get(),
+                    self.config,
+                    info,
+                    destination_key,
+                    token=new_token(),
+                )
             return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
+        options = write_options(
+            other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
+        )
+        wanted = CopyOptions(
+            listed=listed,
+            metadata=options.metadata,
+            keep_mtime=keep_mtime,
+            if_none_match=if_none_match,
+            if_match=if_match,
+        )
         return await copy_between(
             self.provider,
             other_provider,
@@ -224,6 +303,7 @@ class ObjectTransfers:
             self.config,
             key,
             destination_key,
+            wanted,
             token=new_token(),
         )
 
@@ -243,7 +323,7 @@ class ObjectTransfers:
         return adopt(self.provider, self._limits.get(), self.config, key, upload_id)
 
     async def put_stream(self, key: str, chunks: AsyncIterable[bytes], options: WriteOptions) -> ObjectInfo:
-        """Store a stream as `upload_stream` does, and give the new object's properties."""
+        """Store a stream as `upload_stream` does, and return the new object's properties."""
         upload = self._upload(key, options, None)
         await upload.of_stream(chunks)
         return upload.made
@@ -253,3 +333,6 @@ class ObjectTransfers:
 
     def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
         return DownloadTransfer(self.provider, self.config, self._limits.get(), key, staged_name(), progress)
+
+    def _staged_download(self, key: str, name: str) -> DownloadTransfer:
+        return DownloadTransfer(self.provider, self.config, self._limits.get(), key, name)

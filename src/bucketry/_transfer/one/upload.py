@@ -1,4 +1,4 @@
-"""Uploads one local file, or one stream, to one object: plan, workers, complete, verify. Counterpart of `download`."""
+"""Uploads one local file or one stream to one object: plan, workers, complete, verify. `download` is similar."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class UploadTransfer:
         options: Metadata, headers, tags and preconditions.
         token: The write token, the same in every retry.
         progress: The user's callback, or `None`.
-        found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any.
-        found_ctime: The `st_ctime_ns` that the file must have; `None`: any.
-        retries: Writes whose outcome was unknown and had to be checked.
+        found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any values.
+        found_ctime: The `st_ctime_ns` that the file must have; `None`: any value.
+        retries: The number of writes whose outcome was unknown and had to be checked, and of uploads begun again.
     """
 
     provider: ObjectRequests
@@ -103,9 +103,10 @@ class UploadTransfer:
         return self._result(info, plan.count if in_parts else 1, started)
 
     async def of_stream(self, chunks: AsyncIterable[bytes]) -> TransferResult:
-        """Upload an iterable of unknown length, with bounded memory: one request if it fits one part, else parts.
+        """Upload an iterable of unknown length: in one request if it fits in one part, else in parts.
 
-        If the provider has no multipart uploads, the whole iterable must fit one request and the memory budget.
+        The memory is bounded. If the provider has no multipart uploads, all bytes must fit in one request and in the
+        memory budget.
         """
         started = time.monotonic()
         limits = self.provider.capabilities
@@ -152,10 +153,10 @@ class UploadTransfer:
         return single_limit(self.provider.capabilities, self.config)
 
     def _check_found(self, source: Source, local_path: StrPath) -> None:
-        """Refuse a file that changed since it was found.
+        """Raise an error for a file that changed since it was found.
 
         Raises:
-            PreconditionFailedError: Its size or one of its times differs.
+            PreconditionFailedError: The file's size or one of its times differs.
         """
         _, size, mtime, ctime = source.as_of
         same = self.found in (None, (size, mtime)) and self.found_ctime in (None, ctime)
@@ -165,10 +166,10 @@ class UploadTransfer:
             raise PreconditionFailedError(message, key=self.key, path=path)
 
     def _check_budget(self, size: int) -> None:
-        """Refuse a file that must go in one request whose body does not fit the memory budget.
+        """Raise an error for a file that must go in one request, but does not fit in the memory budget.
 
         Raises:
-            UnsupportedError: It does not fit, and there are no multipart uploads.
+            UnsupportedError: The file does not fit, and there are no multipart uploads.
         """
         if not self.provider.capabilities.multipart and self._memory(size) > self.config.memory_budget:
             message = (
@@ -179,15 +180,15 @@ class UploadTransfer:
             raise UnsupportedError(message, key=self.key)
 
     def _memory(self, size: int) -> int:
-        """Give the bytes that sending a body of `size` holds in memory."""
+        """Return the bytes of memory that sending a body of `size` bytes needs."""
         return COPIES * size if self.provider.capabilities.buffers_bodies else min(size, MiB)
 
     def _part_memory(self, size: int) -> int:
-        """Give the bytes that sending a part of `size` from a file holds in memory."""
+        """Return the bytes of memory that sending a part of `size` bytes from a file needs."""
         return self._memory(size) if self.provider.capabilities.buffers_parts else min(size, MiB)
 
     async def _put(self, body: Body) -> ObjectInfo:
-        """Send the body in one request; the caller holds its memory."""
+        """Send the body in one request; the caller has taken the memory for the body from the budget."""
         async with self.limits.slots.hold(1):
             await self.limits.rate.wait(body_size(body))
             info, self.retries = await put_settled(
@@ -233,7 +234,7 @@ class UploadTransfer:
             meter.add(byte_range.size)
 
     async def _stream_parts(self, source: Slicer, waiting: list[_StreamPart], meter: Meter) -> ObjectInfo:
-        """Upload a stream whose first part is in `waiting`; free the memory of waiting parts at the end."""
+        """Upload a stream whose first part is in `waiting`; give back the memory of waiting parts at the end."""
         try:
             return await self._all_stream_parts(source, waiting, meter)
         finally:
@@ -261,7 +262,7 @@ class UploadTransfer:
                 raise
 
     async def _cut(self, source: Slicer, waiting: list[_StreamPart]) -> AsyncGenerator[_StreamPart, None]:
-        """Give the waiting parts, then cut the stream into more parts; the caller frees each part's memory."""
+        """Yield the waiting parts, then cut the stream into more parts; the caller gives back each part's memory."""
         number = len(waiting)
         while waiting:
             yield waiting.pop(0)
@@ -320,7 +321,7 @@ class UploadTransfer:
 
 @dataclass(frozen=True, slots=True)
 class _StreamPart:
-    """A part of a stream, and the bytes of memory that it holds."""
+    """A part of a stream, and the bytes that it has taken from the memory budget."""
 
     number: int
     data: bytes

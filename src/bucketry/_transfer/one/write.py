@@ -1,4 +1,4 @@
-"""Writes with a known outcome: if an answer is lost, a HEAD shows whether the object was written."""
+"""Writes whose outcome is known at the end: if a response is lost, a HEAD shows whether the object was written."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from bucketry.errors import (
 )
 
 CONFLICT = "ConditionalRequestConflict"
-"""The error code of a conflict with another write: AWS requires to repeat a put, and to begin a new multipart upload.
+"""The error code of a conflict with another write. AWS requires a new put, or a new multipart upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
 def new_token() -> str:
-    """Give a token for a write: 32 random hexadecimal digits."""
+    """Return a token for a write: 32 random hexadecimal digits."""
     return secrets.token_hex(16)
 
 
 def with_token(options: WriteOptions, token: str) -> WriteOptions:
-    """Add the write token to the metadata, to recognize this write among others; users do not see the token."""
+    """Return the options with the write token in their metadata; it identifies this write, and users do not see it."""
     return replace(options, metadata={**options.metadata, WRITE_TOKEN: token})
 
 
 async def put_settled(
     provider: ObjectRequests, key: str, body: Body, options: WriteOptions, *, token: str, policy: RetryPolicy
 ) -> tuple[ObjectInfo, int]:
-    """Put an object in one request; give its properties, and how often the outcome had to be checked.
+    """Put an object in one request; return its properties, and how often the outcome had to be checked.
 
-    The provider may repeat a put without conditions. It may not repeat a conditional put: if the first try succeeded,
-    the second one would fail. So a conditional put has the write token, and after a lost answer or a refusal, a HEAD
-    shows whether the object has this token.
+    The provider can repeat a put without conditions. It must not repeat a conditional put, because the second try would
+    fail if the first try succeeded. So a conditional put has the write token, and after a lost response or a refusal, a
+    HEAD shows whether the object has this token.
 
-    Cost: 1 request; for each lost answer of a conditional write 1 more, and perhaps a retry.
+    Cost: 1 request; for each lost response of a conditional write 1 more, and perhaps a retry.
     """
     if not options.conditional:
         return await provider.put_object(key, body, options), 0
@@ -68,20 +68,20 @@ async def complete_settled(
     checksum: str | None,
     policy: RetryPolicy,
 ) -> tuple[ObjectInfo, int]:
-    """Complete a multipart upload; give the object's properties, and how often the outcome had to be checked.
+    """Complete a multipart upload; return the object's properties, and how often the outcome had to be checked.
 
     Args:
         provider: The destination.
         upload: The open upload, created with `options`.
         parts: All parts.
         options: The options from `with_token`, with the preconditions.
-        checksum: The checksum of the whole object, in hex, if the vendor's row has `full_object_checksum`.
+        checksum: The checksum of the whole object, in hex, if `capabilities.full_object_checksum`.
         policy: How often to try.
 
     Raises:
-        TransientError: With the code `CONFLICT`: begin a new upload.
+        TransientError: If the code is `CONFLICT`, the caller must begin a new upload.
 
-    Cost: 1 request; for each lost answer 1 more, and perhaps a retry.
+    Cost: 1 request; for each lost response 1 more, and perhaps a retry.
     """
     return await _settle(
         lambda: provider.complete_multipart(upload, parts, options, checksum=checksum),
@@ -103,12 +103,12 @@ async def complete_checked(
 ) -> tuple[ObjectInfo, int]:
     """Complete a multipart upload, and check that the stored object has the size of the sent parts.
 
-    Arguments and errors as for `complete_settled`.
+    The arguments and the other errors are those of `complete_settled`.
 
     Raises:
         IntegrityError: The stored object has another size than the parts sent.
 
-    Cost: as `complete_settled`, and 1 HEAD if `config.verify` is true, or if completion does not give the final etag.
+    Cost: as `complete_settled`, and 1 HEAD if `config.verify` is true, or if completion does not return the final etag.
     """
     row = provider.capabilities
     whole = whole_checksum(parts, row)
@@ -119,7 +119,7 @@ async def complete_checked(
     try:
         stored = await provider.head(upload.key)
     except StorageError:
-        return info, settled  # the upload is complete: the caller may lack permission to read, or it was deleted since
+        return info, settled  # the object exists, but cannot be read: no permission, or it was deleted since
     if stored.write_token != marked.metadata[WRITE_TOKEN]:
         return info, settled  # another write has replaced the object since
     if stored.size != info.size:
@@ -148,7 +148,7 @@ async def _settle(
             try:
                 landed = await _written_object(provider, key, options, size)
             except StorageError as unseen:
-                # After a lost answer, a refusal may mean that the first try succeeded: raise the first error.
+                # If a response was lost, a refusal may mean that the first try succeeded, so raise the first error.
                 failed = lost or error
                 failed.add_note(f"it is not known whether the object was written, because the check failed: {unseen}")
                 raise failed from unseen
@@ -165,7 +165,7 @@ async def _settle(
 
 
 async def _written_object(provider: ObjectRequests, key: str, options: WriteOptions, size: int) -> ObjectInfo | None:
-    """Give the object's properties if this write made it: same token, same size."""
+    """Return the object's properties if its token and its size show that this write made it, else `None`."""
     try:
         info = await provider.head(key)
     except NotFoundError:
@@ -175,7 +175,7 @@ async def _written_object(provider: ObjectRequests, key: str, options: WriteOpti
 
 
 def whole_checksum(parts: Sequence[Part], row: Capabilities) -> str | None:
-    """Combine the parts' checksums to the whole object's, if the row has one and every part has a checksum."""
+    """Combine the parts' checksums into that of the object; `None` if the vendor has none, or a part has none."""
     name = row.multipart_checksum
     if not row.full_object_checksum or name is None:
         return None

@@ -1,4 +1,4 @@
-"""A local directory as the target of many objects: maps keys to paths, and refuses unsafe ones."""
+"""A local directory as the target of many objects: maps keys to paths, and refuses unsafe keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DownloadDirectory:
         self._folds: bool | None = None
 
     def path_of(self, key: str) -> str:
-        """Give the path for a key; no I/O.
+        """Return the path for a key; no I/O.
 
         Raises:
             UnsafeKeyError: The path would be outside the directory.
@@ -53,7 +53,7 @@ class DownloadDirectory:
         if directory in self._safe:
             return
         if directory != self._root:
-            self._make(os.path.dirname(directory), key)  # checks the parent first: it must not be a link to elsewhere
+            self._make(os.path.dirname(directory), key)  # first check that the parent is not a link to elsewhere
         try:
             os.makedirs(directory, exist_ok=True)
         except FileExistsError as exc:
@@ -76,22 +76,22 @@ class DownloadDirectory:
             self._folds = _folds_case(self._root)
         if not self._folds:
             return
-        other = self._names.setdefault(folded(key[len(self._prefix) :]), key)  # atomic: several threads do this
+        other = self._names.setdefault(folded(key[len(self._prefix) :]), key)  # atomic, as several threads do this
         if other != key:
             message = f"key {key!r} has the same file name as {other!r} on this file system, and was not written"
             raise UnsafeKeyError(message, key=key)
 
 
 def folded(name: str) -> str:
-    """Give a name in the form in which a file system without case and Unicode forms compares it."""
+    """Return the form in which a file system that ignores case and Unicode form compares a name."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _folds_case(root: str) -> bool:
-    """Tell whether names that differ only by case are one file below `root`; makes a temporary file. Blocks."""
+    """Return whether names that differ only by case are one file below `root`; make a temporary file. Blocks."""
     try:
         with tempfile.NamedTemporaryFile(dir=root, prefix=".bucketry-Case-") as probe:
             head, name = os.path.split(probe.name)
             return os.path.exists(os.path.join(head, name.swapcase()))
     except OSError:
-        return False  # the directory is not writable: the first download raises the error
+        return False  # the directory is not writable, so the first download will raise the error

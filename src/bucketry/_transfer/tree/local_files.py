@@ -26,9 +26,9 @@ class LocalFile:
 
 
 async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]:
-    """Give every file below `root`, in the order of the keys; directories are read in worker threads.
+    """Yield every file below `root`, in the order of the keys; directories are read in worker threads.
 
-    An entry that cannot be uploaded is given with its error, so that no file is left out silently: see `Walk`.
+    An entry that cannot be uploaded (see `Walk`) is yielded with its error, so that no file is left out silently.
 
     Raises:
         LocalFileNotFoundError: `root` does not exist.
@@ -41,11 +41,12 @@ async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]
 
 
 def walk_to_upload(root: str) -> Walk:
-    """Walk the files that `upload_tree` uploads. Blocks.
+    """Return a walk over the files that `upload_tree` uploads. Blocks.
 
-    It skips the staged files of downloads, and directories named `.bucketry`: a local provider keeps its files there.
+    The walk skips the staged files of downloads. It also skips directories named `.bucketry`, because a local provider
+    keeps its own files there.
     """
-    return Walk(root, leave_out=_is_internal)
+    return Walk(root, leave_out=is_internal)
 
 
 def _take(files: Iterator[LocalFile]) -> list[LocalFile]:
@@ -61,7 +62,8 @@ def _found(root: str, below: str) -> Iterator[LocalFile]:
             yield LocalFile(repr(key) if isinstance(found.error, InvalidKeyError) else key, found.path, found.error)
 
 
-def _is_internal(key: str) -> bool:
+def is_internal(key: str) -> bool:
+    """Return whether a key of a walk is that of a staged file, or of a directory named `.bucketry`."""
     start = key.rfind("/", 0, -1) + 1
     if key[start] != ".":
         return False

@@ -11,7 +11,7 @@ from bucketry._runtime.file_bodies import read_body
 
 
 def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | None]:
-    """Read a body into memory and compute its checksum. Blocks: call it in a worker thread."""
+    """Read a body into memory and compute its checksum. It blocks, so call it in a worker thread."""
     data = read_body(body, where) if isinstance(body, FileRange) else bytes(body)
     if algorithm is None or algorithm == "sha256":  # botocore computes SHA-256 itself
         return data, None
@@ -19,7 +19,7 @@ def load(body: Body, algorithm: str | None, where: str) -> tuple[bytes, str | No
 
 
 def checksum_argument(algorithm: str | None, digest: str | None) -> dict[str, Any]:
-    """Give the parameter with a body's checksum; none for SHA-256, which is sent as the signed payload's hash."""
+    """Return the parameter with a body's checksum; empty for SHA-256, because it is sent as the signed hash."""
     if algorithm is None or digest is None or algorithm == "sha256":
         return {}
     return {"ContentMD5" if algorithm == "md5" else f"Checksum{algorithm.upper()}": base64_of(digest)}

@@ -1,4 +1,4 @@
-"""The body of one answer that came through aiobotocore."""
+"""The body of one response that came through aiobotocore."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bucketry.errors import (
     StorageError,
 )
 
-CHUNK = MiB  # each chunk costs one switch to a worker thread
+CHUNK = MiB  # a download to a file writes each chunk in a worker thread, and a switch to a thread takes time
 
 
 class BotoBody:
-    """The body of one answer; its length is checked."""
+    """The body of one response; its length is checked."""
 
     def __init__(self, info: ObjectInfo, stream: Any, length: int, bucket: S3Bucket, slots: Slots) -> None:  # noqa: ANN401 - botocore border
         self.info = info
@@ -39,12 +39,15 @@ class BotoBody:
 
     @property
     def verified(self) -> str | None:
-        """The stored checksum that botocore compares the bytes with."""
+        """The algorithm of the stored checksum that botocore compares the bytes with; `None`: it compares none."""
         compared = isinstance(self._stream, StreamingChecksumBody) and len(self.info.checksums) == 1
         return next(iter(self.info.checksums)) if compared else None
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
+        """Return all bytes in one piece.
+
+        After an error, iterating yields the bytes that arrived, then raises the error again.
+        """
         chunks: list[bytes] = []
         try:
             async with aclosing(self.__aiter__()) as each:
@@ -84,6 +87,6 @@ class BotoBody:
             raise self._broken("ended", done)
 
     def _broken(self, how: str, done: int) -> StorageError:
-        """Give the error for an incomplete body: the caller can request the rest."""
+        """Return the error for an incomplete body, after which the caller can request the rest."""
         problem = f"the body {how} after {done} of {self._length} bytes"
         return self._bucket.error(IncompleteBodyError, self.info.key, "get", problem)

@@ -1,4 +1,4 @@
-"""Makes one request through aiobotocore: repeats it if that may help, reads its answer, translates its error."""
+"""Makes a request through aiobotocore, repeats it if that may help, reads the response, and translates errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bucketry.errors import StorageError
 
 T = TypeVar("T")
 _UNKNOWN_PARAMETERS = {("head_bucket", "RequestPayer"), ("delete_object_tagging", "RequestPayer")}
-"""Parameters of every request that these methods of the client do not have."""
+"""Methods of the client, each with a parameter that it does not have, although the other methods have it."""
 
 
 class BotoCalls:
@@ -33,7 +33,7 @@ class BotoCalls:
 
     Attributes:
         bucket: The bucket.
-        pool: Provides clients and slots.
+        pool: The pool with the endpoint's client and slots.
         capabilities: The vendor's limits and promises.
     """
 
@@ -48,7 +48,7 @@ class BotoCalls:
         self._source = parameters(bucket.headers.source)
 
     async def load(self, operation: str, key: str, body: Body, algorithm: str | None) -> tuple[bytes, str | None]:
-        """Read a body into memory, and give it with its checksum."""
+        """Read a body into memory, and return it with its checksum."""
         try:
             return await in_thread(load, body, algorithm, self.bucket.locate(key))
         except StorageError as error:
@@ -66,17 +66,17 @@ class BotoCalls:
         held: AsyncExitStack | None = None,
         **params: Any,  # noqa: ANN401 - botocore border
     ) -> T:
-        """Make a request, repeat it if that is safe and may help, and give the result of `read`.
+        """Make a request, repeat it if that is safe and may help, and return the result of `read`.
 
         Args:
             operation: The provider's method, for errors.
             method: The client's method.
-            read: Reads the answer; if it fails, the request is repeated.
+            read: A function that reads the response; if it raises an error, the request is repeated.
             key: The object.
             repeatable: See `S3Bucket.attempts`.
             options: The options of a write; its conditions decide what a refusal means.
-            held: If given, it closes the client, the slot and the body later, and `read` gets the slots, too.
-            params: The method's parameters; `None` leaves one out.
+            held: If given, this stack later closes the body and returns the slot, and `read` also gets the slots.
+            params: The method's parameters; a parameter that is `None` is left out.
         """
         bucket = self.bucket
         arguments = {name: value for name, value in params.items() if value is not None} | {"Bucket": bucket.name}
@@ -104,7 +104,7 @@ class BotoCalls:
                         return found
 
     async def sign(self, operation: str, method: str, key: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore border
-        """Call one of the client's methods that sign; they make no request."""
+        """Call a method of the client that signs; such a method makes no request."""
         with self._translating(operation, key):
             async with self.pool.client(self.bucket.endpoint) as client:
                 with fitting():
@@ -115,14 +115,14 @@ class BotoCalls:
 
 
 class _Sent(BytesIO):
-    """The body of one attempt; each read notes in the slots that bytes move."""
+    """The body of one attempt. Each read reports to the slots that bytes move."""
 
     def __init__(self, data: bytes, slots: Slots) -> None:
         super().__init__(data)
         self._slots = slots
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Give the next bytes."""
+        """Return the next bytes."""
         self._slots.note()
         return super().read(size)
 
@@ -134,11 +134,11 @@ def _sending(data: bytes, slots: Slots) -> Iterator[_Sent]:
         yield sent
     finally:
         with suppress(BufferError):
-            sent.close()  # reference cycles of the client would keep the bytes in memory until they are collected
+            sent.close()  # because reference cycles of the client keep the object in memory for longer
 
 
 class _Translating:
-    """Turns exceptions of aiobotocore into errors of ours, and removes the frames of other libraries from tracebacks.
+    """Turns exceptions of aiobotocore into errors of this package, and removes other libraries' frames from tracebacks.
 
     It is a class, because `contextmanager` would add the frames to the exception again.
     """
@@ -151,13 +151,13 @@ class _Translating:
         self._outer: BaseException | None = None
 
     def __enter__(self) -> None:
-        """Note the exception that is handled outside, if any."""
+        """Store the exception that is being handled outside the block, if there is one."""
         self._outer = sys.exception()
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Raise our error from the exception of aiobotocore."""
+        """Raise an error of this package from the exception of aiobotocore."""
         if exc is None:
             return
         without_frames(exc, self._outer)
@@ -165,12 +165,13 @@ class _Translating:
             raise error from exc
 
     def _translated(self, exc: BaseException) -> StorageError | None:
-        """Give our error; `None`: the exception is not aiobotocore's.
+        """Return an error of this package; `None`: the exception is not from aiobotocore.
 
-        A method of its own: its local variables are gone before the error is raised.
+        This is a separate method, so that its local variables, which error reports would show, are gone when the error
+        is raised.
         """
         bucket, key, operation = self._bucket, self._key, self._operation
-        context = exc.__context__  # aiobotocore reports an error of one of our hooks as a lost connection
+        context = exc.__context__  # aiobotocore reports an error in a hook of this package as a lost connection
         failed = exc if isinstance(exc, WireError) else context if isinstance(context, WireError) else None
         if failed is not None:
             return bucket.error(failed.kind, key, operation, f"{operation} failed: {failed.problem}")
@@ -183,4 +184,4 @@ class _Translating:
 
 
 def nothing(answer: dict[str, Any]) -> None:
-    """Read nothing: the success of the request is all that counts."""
+    """Read nothing, because only the success of the request matters."""

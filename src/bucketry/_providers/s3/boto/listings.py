@@ -69,7 +69,7 @@ class BotoListings(BotoCalls):
         await self.send("delete", "delete_object", nothing, key=key, VersionId=version_id)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent in one request, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, in one request, and return the result for each key."""
 
         def read(answer: dict[str, Any]) -> Deletions:
             deleted = [entry.get("Key", "") for entry in answer.get("Deleted", ())]

@@ -35,7 +35,7 @@ _PARAMETERS = {
 
 
 def parameters(*headers: Mapping[str, str]) -> dict[str, Any]:
-    """Give the parameters that make botocore send these headers; their names are in lower case."""
+    """Return the parameters that make botocore send these headers; the headers' names are in lower case."""
     given: dict[str, Any] = {}
     metadata: dict[str, str] = {}
     for each in headers:

@@ -1,4 +1,4 @@
-"""The S3 family through aiobotocore: each method is one request. The module is loaded at first use."""
+"""The S3 family through aiobotocore: each method is one request. The module is loaded on first use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bucketry._core.conditions import judge_read
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
-from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part, body_size
+from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, ObjectSource, Part, body_size
 from bucketry._providers.ranges import fill_sink
 from bucketry._providers.s3.answers import (
     headers_of,
@@ -53,7 +53,7 @@ class BotoPlane(BotoListings):
 
     @property
     def closed(self) -> bool:
-        """Whether the transport is closed: never."""
+        """Whether the transport is closed. It never is, because the pool provides an open client for each request."""
         return False
 
     async def head_bucket(self) -> None:
@@ -91,14 +91,15 @@ class BotoPlane(BotoListings):
             except IntegrityError as exc:
                 raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
             info = info_of(key, headers_of(answer), size)
-            if options.conditional:  # some servers ignore the headers
+            if options.conditional:  # checked here, too, because some servers ignore the headers
                 judge_read(info, options, self.bucket.locate(key))
             return BotoBody(info, answer["Body"], length, self.bucket, slots)
 
-        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
+        # The headers are sent only if the row says that the server enforces them, and not for "*". The response's etag
+        # is checked in all cases.
         sent = self.capabilities.get_if_match
         if_match, if_none_match, byte_range = options.if_match, options.if_none_match, options.byte_range
-        async with AsyncExitStack() as held:  # client and slot are held as long as the body is open
+        async with AsyncExitStack() as held:  # holds the client and the slot as long as the body is open
             yield await self.send(
                 "get",
                 "get_object",
@@ -151,7 +152,8 @@ class BotoPlane(BotoListings):
             "create_multipart_upload",
             read,
             key=key,
-            # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
+            # Not repeated, because a repeat after a lost response would open a second upload. `_transfer.cleanup` finds
+            # and aborts an upload whose response was lost.
             repeatable=False,
             options=options,
             ChecksumAlgorithm=algorithm.upper() if declared else None,
@@ -193,7 +195,7 @@ class BotoPlane(BotoListings):
         full = checksum is not None and self.capabilities.full_object_checksum
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
-            etag = required(answer, "ETag")  # an empty 200 means: nothing was published
+            etag = required(answer, "ETag")  # an empty response with status 200 means that nothing was published
             return written(upload.key, headers_of(answer), etag, sum(part.size for part in parts), options)
 
         return await self.send(
@@ -201,7 +203,8 @@ class BotoPlane(BotoListings):
             "complete_multipart_upload",
             read,
             key=upload.key,
-            # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
+            # If the response is lost, a repeated request fails, because the upload no longer exists, or because the
+            # object that the first request has made fails the precondition.
             repeatable=False,
             options=options,
             UploadId=upload.upload_id,
@@ -268,13 +271,13 @@ class BotoPlane(BotoListings):
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
+        """Copy an object, and return the version id of the copy; a HEAD returns the copy's properties."""
 
         def read(answer: dict[str, Any]) -> str | None:
             required(answer.get("CopyObjectResult", {}), "ETag")
@@ -285,7 +288,7 @@ class BotoPlane(BotoListings):
             "copy_object",
             read,
             key=destination,
-            CopySource={"Bucket": self.bucket.name, "Key": source},
+            CopySource={"Bucket": source.bucket, "Key": source.key},
             CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **parameters(replacing_headers(options)),
             **self._new,
@@ -293,14 +296,14 @@ class BotoPlane(BotoListings):
         )
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
 
         def read(answer: dict[str, Any]) -> Part:
             result = answer["CopyPartResult"]
             if "ETag" not in result:  # `rclone serve s3` ignores the source, and stores an empty part
                 problem = "the server does not copy parts; it answered without an etag"
-                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+                raise self.bucket.error(UnsupportedError, source.key, "copy_part", problem)
             checksum = result.get(f"Checksum{(self.capabilities.multipart_checksum or '').upper()}")
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=result["ETag"], checksum=digest)
@@ -312,7 +315,7 @@ class BotoPlane(BotoListings):
             key=upload.key,
             UploadId=upload.upload_id,
             PartNumber=part_number,
-            CopySource={"Bucket": self.bucket.name, "Key": source},
+            CopySource={"Bucket": source.bucket, "Key": source.key},
             CopySourceRange=f"bytes={byte_range.start}-{byte_range.end - 1}",
             CopySourceIfMatch=(if_match or None) if self.capabilities.copy_source_if_match else None,
             **self._existing,

@@ -1,4 +1,4 @@
-"""The body of an answer to a GET on the data plane."""
+"""The body of a response to a GET on the data plane."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, RequestT
 
 
 class WireBody:
-    """The body of one answer, and the context in which it is open."""
+    """The body of one response, and the context in which it is open."""
 
     __slots__ = ("_calls", "_connection", "_get", "info")
 
@@ -35,7 +35,7 @@ class WireBody:
                 return self
 
     def _begin(self, head: AnswerHead) -> None:
-        """Read the answer's head."""
+        """Read the response's head."""
         self.info = self._calls.begun(self._get, head)
 
     async def __aexit__(
@@ -47,7 +47,10 @@ class WireBody:
             self._connection = None
 
     async def read(self) -> bytes:
-        """Give all the bytes in one piece; if that fails, iterating gives the bytes that arrived, then fails."""
+        """Return all bytes in one piece.
+
+        After an error, iterating yields the bytes that arrived, then raises the error again.
+        """
         connection, bucket = self._opened, self._calls.bucket
         try:
             coming = connection.body()
@@ -60,7 +63,7 @@ class WireBody:
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes as they arrive; the checksum is compared before the last bytes are given."""
+        """Yield the bytes as they arrive; the checksum is compared before the last bytes are yielded."""
         connection, algorithm = self._opened, self.verified
         digest = checksums.new(algorithm) if algorithm is not None else None
         timeout = BodyTimeout(self._calls.bucket, self._get.key)
@@ -82,11 +85,11 @@ class WireBody:
             yield piece
 
     def _broken(self, exc: WireError | RequestTimeoutError, connection: Connection) -> StorageError:
-        """Give the error for an incomplete body: the caller can request the rest."""
+        """Return the error for an incomplete body, after which the caller can request the rest."""
         if isinstance(exc, WireError):
             return self._calls.failed(exc, "get", self._get.key)
         bucket = self._calls.bucket
-        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating fails as well
+        connection.expire(bucket.endpoint.timeouts.total or 0.0)  # so that iterating raises an error, too
         return bucket.with_facts(IncompleteBodyError(str(exc)), "get", self._get.key)
 
     @property

@@ -1,4 +1,4 @@
-"""Makes one request of the data plane: repeats it if that may help, reads its answer, translates its error."""
+"""Makes a request of the data plane, repeats it if that may help, reads the response, and translates errors."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from bucketry.errors import IntegrityError, StorageError
 T = TypeVar("T")
 
 OK = range(200, 300)
-_ERROR_BODY = 64 * KiB  # at most, of an error's XML
+_ERROR_BODY = 64 * KiB  # the most bytes of an error's XML that are read
 
 
 class Get(NamedTuple):
-    """A read: its request, and the options with which the answer is compared."""
+    """A read: its request, its key, and the options, against which the response is checked."""
 
     call: Call
     key: str
@@ -48,7 +48,7 @@ class WireCalls:
 
     Attributes:
         bucket: The bucket.
-        client: Sends requests to its host.
+        client: The client for the bucket's host.
     """
 
     def __init__(self, bucket: S3Bucket, client: OriginClient, root: str) -> None:
@@ -56,7 +56,7 @@ class WireCalls:
 
         Args:
             bucket: The bucket.
-            client: Sends requests to its host.
+            client: The client for the bucket's host.
             root: The bucket's path on that host, percent-encoded, without a slash at its end.
         """
         self.bucket = bucket
@@ -71,7 +71,7 @@ class WireCalls:
 
     @property
     def closed(self) -> bool:
-        """Whether the client is closed, so that another one is needed."""
+        """Whether the client is closed, so that a new client is needed."""
         return self.client.closed
 
     def call(
@@ -83,20 +83,20 @@ class WireCalls:
         *,
         repeatable: bool = True,
     ) -> Call:
-        """Give a request with its own headers and those of every request."""
+        """Return a request with the given headers and with the headers of every request."""
         every = self._headers.every
         return Call(method, path, query, {**every, **headers} if every else headers, repeatable)
 
     async def opened(
         self, operation: str, call: Call, key: str | None, begin: Callable[[AnswerHead], None] | None = None
     ) -> Connection:
-        """Make a request once; if it succeeds, give the connection, with the answer's head read and its body not.
+        """Make a request once. If it succeeds, return the connection, from which the body is not read yet.
 
         Args:
             operation: The provider's method, for errors.
             call: The request.
             key: The object.
-            begin: Reads the head; an exception ends the request.
+            begin: A function that reads the response's head; if it raises an exception, the request ends.
         """
         try:
             connection = await self.client.open(call)
@@ -129,7 +129,7 @@ class WireCalls:
         *,
         options: WriteOptions | None = None,
     ) -> T:
-        """Make a small request, repeat it if that may help, and give the result of `read`."""
+        """Make a small request, repeat it if that may help, and return the result of `read`."""
         attempts = self.bucket.attempts(operation, key, repeatable=call.repeatable)
         while True:
             async with attempts:
@@ -138,7 +138,7 @@ class WireCalls:
                 except WireError as exc:
                     raise self.failed(exc, operation, key) from exc
                 if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
-                    del answer  # it quotes the request: error reports that show local variables must not have it
+                    del answer  # it may quote the request, and error reports show local variables
                     raise error
                 try:
                     return read(head, answer)
@@ -157,9 +157,9 @@ class WireCalls:
         options: WriteOptions | None = None,
         sent: ByteCounter | None = None,
     ) -> T:
-        """Send a body, and give the result of `read` for the answer's head and the body's checksum.
+        """Send a body, and return the result of `read` for the response's head and the body's checksum.
 
-        The event loop sends a small body, a lane (a worker thread) sends a larger one.
+        The event loop sends a small body; a lane (a worker thread) sends a larger body.
         """
         if body_size(body) <= MAX_BODY:
             data = await self.bytes_of(body, operation, key) if isinstance(body, FileRange) else bytes(body)
@@ -188,7 +188,7 @@ class WireCalls:
                     raise self.failed(exc, operation, key) from exc
                 self.client.log(call, head)
                 if (error := self.refusal_of(head, answer, operation, key, options)) is not None:
-                    del answer  # it quotes the request: error reports that show local variables must not have it
+                    del answer  # it may quote the request, and error reports show local variables
                     raise error
                 try:
                     return read(head, upload.digest)
@@ -198,12 +198,13 @@ class WireCalls:
     # --- reads --------------------------------------------------------------------------------------
 
     def read_of(self, key: str, options: ReadOptions) -> Get:
-        """Give the request that reads an object, or a range of it."""
+        """Return the request that reads an object, or a range of it."""
         summed = options.byte_range is None and options.verify
         headers = dict(self._whole_headers if summed else self._read_headers)
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
-        # If the row does not say that the server honours the headers, only the answer's etag is checked; also for "*".
+        # The headers are sent only if the row says that the server enforces them, and not for "*". The response's etag
+        # is checked in all cases.
         if self._row.get_if_match:
             if options.if_match is not None and options.if_match != "*":
                 headers["if-match"] = options.if_match
@@ -212,7 +213,7 @@ class WireCalls:
         return Get(Call("GET", self.path(key, "get"), version_query(options.version_id), headers), key, options)
 
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
-        """Check that the answer fits the request exactly, and give the object."""
+        """Check that the response fits the request exactly, and return the object's properties."""
         try:
             expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
             expect_status(head.status, get.options.byte_range)
@@ -222,26 +223,26 @@ class WireCalls:
             raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
         except ValueError as exc:
             raise self.unreadable(exc, "get", get.key, head=head) from exc
-        if get.options.conditional:  # some servers ignore the headers
+        if get.options.conditional:  # checked here, too, because some servers ignore the headers
             judge_read(info, get.options, self.bucket.locate(get.key))
         return info
 
     # --- errors ------------------------------------------------------------------------------------
 
     def failed(self, exc: WireError, operation: str, key: str | None) -> StorageError:
-        """Give the error for a request without an answer, or with an incomplete one."""
+        """Return the error for a request without a response, or with an incomplete response."""
         return self.bucket.error(exc.kind, key, operation, f"{operation} failed: {exc.problem}")
 
     def refusal_of(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError | None:
-        """Give the error for an error answer; `None`: the request succeeded."""
+        """Return the error for an error response; `None`: the request succeeded."""
         return None if head.status in OK else self.refused(head, body, operation, key, options)
 
     def refused(
         self, head: AnswerHead, body: bytes, operation: str, key: str | None, options: WriteOptions | None = None
     ) -> StorageError:
-        """Give the error for an error answer."""
+        """Return the error for an error response."""
         return self.bucket.refused(Refusal(head.status, head.headers, error_fields(body)), operation, key, options)
 
     def unreadable(
@@ -253,13 +254,13 @@ class WireCalls:
         *,
         head: AnswerHead,
     ) -> StorageError:
-        """Give the error for an answer that `read` could not read."""
+        """Return the error for a response that `read` could not read."""
         if isinstance(exc, AnswerIsErrorError):  # S3 failed after it began to answer
             return self.bucket.refused(Refusal(500, head.headers, exc.fields), operation, key, options)
         return exc if isinstance(exc, StorageError) else self.bucket.unreadable(str(exc), operation, key)
 
     def path(self, key: str, operation: str) -> str:
-        """Give the encoded path of an object.
+        """Return the encoded path of an object.
 
         Raises:
             InvalidKeyError: No vendor can store this key.
@@ -268,7 +269,7 @@ class WireCalls:
         return f"{self.root}/{encode_path(key)}"
 
     async def bytes_of(self, body: FileRange, operation: str, key: str) -> bytes:
-        """Read a body into memory."""
+        """Read a body from a file into memory."""
         try:
             return await in_thread(read_body, body, self.bucket.locate(key))
         except StorageError as error:
@@ -276,20 +277,20 @@ class WireCalls:
 
 
 def version_query(version_id: str | None) -> str:
-    """Give the query that names a version."""
+    """Return the query that names a version."""
     return encode_query({"versionId": version_id}) if version_id is not None else ""
 
 
 def upload_query(upload: MultipartUpload, **more: str) -> str:
-    """Give the query that names an open upload."""
+    """Return the query that names an open upload."""
     return encode_query({"uploadId": upload.upload_id, **more})
 
 
 def etag_of(head: AnswerHead) -> str:
-    """Give the etag of an answer to a write.
+    """Return the etag of a response to a write.
 
     Raises:
-        ValueError: It has none.
+        ValueError: The response has no etag.
     """
     if not (etag := head.headers.get("etag")):
         raise ValueError("it has no ETag")
@@ -297,10 +298,10 @@ def etag_of(head: AnswerHead) -> str:
 
 
 def length_of(head: AnswerHead) -> int:
-    """Give the length of an answer's body.
+    """Return the length of a response's body.
 
     Raises:
-        ValueError: The answer does not state it.
+        ValueError: The response does not state the length.
     """
     if head.length is None:
         raise ValueError("it has no Content-Length")

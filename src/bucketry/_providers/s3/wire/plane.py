@@ -1,4 +1,4 @@
-"""The S3 family by the data plane: each method is one request."""
+"""The S3 family through the data plane: each method is one request."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bucketry._core.values import (
     ListPage,
     MultipartUpload,
     ObjectInfo,
+    ObjectSource,
     Part,
     VersionPage,
     body_size,
@@ -50,7 +51,7 @@ from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry.errors import IncompleteBodyError, RequestTimeoutError, UnsupportedError
 
-_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # rclone's server sends the second
+_CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # rclone's server sends the second name
 
 
 class WirePlane(WireCalls):
@@ -74,7 +75,7 @@ class WirePlane(WireCalls):
     async def head(self, key: str, *, version_id: str | None = None, operation: str = "head") -> ObjectInfo:
 
         def read(head: AnswerHead, _: bytes) -> ObjectInfo:
-            if head.status != 200:  # noqa: PLR2004 - the only status of a complete answer
+            if head.status != 200:  # noqa: PLR2004 - the only status of a complete response
                 raise ValueError(f"its status is {head.status}")
             return info_of(key, head.headers, length_of(head))
 
@@ -110,9 +111,9 @@ class WirePlane(WireCalls):
                     break  # the transfer requests the rest
                 self.client.log(get.call, head)
                 if (refusal := self.refusal_of(head, body, "get", key)) is not None:
-                    del body  # it quotes the request: error reports that show local variables must not have it
+                    del body  # it may quote the request, and error reports show local variables
                     raise refusal
-                assert info is not None  # noqa: S101 - a good answer was accepted
+                assert info is not None  # noqa: S101 - a good response was accepted
                 return info
         raise broken
 
@@ -121,7 +122,7 @@ class WirePlane(WireCalls):
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:
         headers = {**write_headers(options), **self._headers.new}
         call = self.call("PUT", self.path(key, "put"), "", headers, repeatable=not options.conditional)
-        # A file is read once, so that the bytes that were summed are the bytes that are stored.
+        # A file is read into memory once, so that the checksum is computed from the same bytes that are sent.
         data = await self.bytes_of(body, "put", key) if isinstance(body, FileRange) else body
 
         def read(head: AnswerHead, _: str | None) -> ObjectInfo:
@@ -144,7 +145,8 @@ class WirePlane(WireCalls):
                 raise ValueError("it has no UploadId")
             return MultipartUpload(key=key, upload_id=upload_id)
 
-        # A repeat after a lost answer would open a second upload; _transfer.cleanup looks for the first.
+        # Not repeated, because a repeat after a lost response would open a second upload. `_transfer.cleanup` finds and
+        # aborts an upload whose response was lost.
         call = self.call("POST", self.path(key, "create_multipart"), "uploads=", headers, repeatable=False)
         return await self.ask("create_multipart", call, read, key, options=options)
 
@@ -176,16 +178,17 @@ class WirePlane(WireCalls):
 
         def read(head: AnswerHead, answer: bytes) -> ObjectInfo:
             etag = answer_fields(answer, "CompleteMultipartUploadResult").get("ETag")
-            if not etag:  # an empty 200 means: nothing was published
+            if not etag:  # an empty response with status 200 means that nothing was published
                 raise ValueError("it has no ETag")
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
-        # After a lost answer a repeat fails: there is no upload any more, or the new object fails the precondition.
+        # If the response is lost, a repeated request fails, because the upload no longer exists, or because the object
+        # that the first request has made fails the precondition.
         call = self.call("POST", self.path(key, "complete_multipart"), upload_query(upload), headers, repeatable=False)
         return await self.ask("complete_multipart", call, read, key, completion_request(listed), options=options)
 
     async def abort_multipart(self, upload: MultipartUpload) -> None:
-        """Abort; a missing upload is an error here."""
+        """Abort an upload; a missing upload is an error here."""
         call = self.call("DELETE", self.path(upload.key, "abort_multipart"), upload_query(upload))
         await self.ask("abort_multipart", call, _nothing, upload.key)
 
@@ -194,7 +197,7 @@ class WirePlane(WireCalls):
         call = self.call("GET", self.path(upload.key, "list_parts"), query, self._headers.existing)
 
         def read(_: AnswerHead, answer: bytes) -> tuple[Part, ...]:
-            # Some servers ignore the marker.
+            # Parts up to number `after` are left out here, because some servers ignore the marker.
             return tuple(part for part in stored_parts(answer) if part.part_number > after)
 
         return await self.ask("list_parts", call, read, upload.key)
@@ -278,49 +281,50 @@ class WirePlane(WireCalls):
             await self.ask("put_tags", call, _nothing, key)
             return
         body = tags_request(tags)
-        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires it for this request
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires a checksum here
         call = self.call("PUT", self.path(key, "put_tags"), "tagging=", headers)
         await self.ask("put_tags", call, _nothing, key, body)
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Delete; a missing object may be an error here."""
+        """Delete an object; on some servers, a missing object is an error here."""
         call = self.call("DELETE", self.path(key, "delete"), version_query(version_id))
         await self.ask("delete", call, _nothing, key)
 
     async def delete_named(self, keys: Sequence[str]) -> Deletions:
-        """Delete keys that XML 1.0 can represent, and give the result for each."""
+        """Delete keys that XML 1.0 can represent, and return the result for each key."""
         body = deletion_request(keys)
-        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires it for this request
+        headers = checksum_headers("md5", checksums.of("md5", body), sdk=False)  # S3 requires a checksum here
         call = self.call("POST", self.root or "/", "delete=", headers)
         return await self.ask("delete_many", call, lambda _, answer: deletions(answer), None, body)
 
     async def copy_object(
         self,
-        source: str,
+        source: ObjectSource,
         destination: str,
         *,
         if_match: str | None = None,
         options: WriteOptions | None = None,
     ) -> str | None:
-        """Copy, and give the version that was made; a HEAD of the destination gives the new object."""
+        """Copy an object, and return the version id of the copy; a HEAD returns the copy's properties."""
         headers = self._source(source, if_match) | {**replacing_headers(options), **self._headers.new}
 
         def read(head: AnswerHead, answer: bytes) -> str | None:
-            if not answer_fields(answer, "CopyObjectResult").get("ETag"):  # an empty 200 means: nothing was copied
+            # An empty response with status 200 means that nothing was copied.
+            if not answer_fields(answer, "CopyObjectResult").get("ETag"):
                 raise ValueError("it has no ETag")
             return version_of(head.headers)
 
         return await self.ask("copy", self.call("PUT", self.path(destination, "copy"), "", headers), read, destination)
 
     async def copy_part(
-        self, upload: MultipartUpload, part_number: int, source: str, byte_range: ByteRange, *, if_match: str
+        self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
     ) -> Part:
 
         def read(_: AnswerHead, answer: bytes) -> Part:
             fields = answer_fields(answer, "CopyPartResult")
             if "ETag" not in fields:  # `rclone serve s3` ignores the source, and stores an empty part
                 problem = "the server does not copy parts; it answered without an etag"
-                raise self.bucket.error(UnsupportedError, source, "copy_part", problem)
+                raise self.bucket.error(UnsupportedError, source.key, "copy_part", problem)
             checksum = fields.get(f"Checksum{(self._row.multipart_checksum or '').upper()}")
             digest = hex_of(checksum) if checksum else None
             return Part(part_number=part_number, size=byte_range.size, etag=fields["ETag"], checksum=digest)
@@ -351,12 +355,12 @@ class WirePlane(WireCalls):
             raise self.failed(exc, "presign_post", key) from exc
         return {"url": f"{self.client.origin}{self.root or '/'}", "fields": {"key": key, **fields}}
 
-    def _source(self, source: str, if_match: str | None) -> dict[str, str]:
-        headers = {"x-amz-copy-source": f"{self.bucket.name}/{encode_path(source)}", **self._headers.source}
+    def _source(self, source: ObjectSource, if_match: str | None) -> dict[str, str]:
+        headers = {"x-amz-copy-source": f"{source.bucket}/{encode_path(source.key)}", **self._headers.source}
         if if_match and self._row.copy_source_if_match:
             headers["x-amz-copy-source-if-match"] = if_match
         return headers
 
 
 def _nothing(head: AnswerHead, answer: bytes) -> None:
-    """Read nothing: the success of the request is all that counts."""
+    """Read nothing, because only the success of the request matters."""

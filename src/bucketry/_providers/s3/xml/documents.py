@@ -1,12 +1,13 @@
-"""The data plane's XML: a bounded reader of S3's answers, errors and deletions; listing pages are in `listing`.
+"""The data plane's XML: a reader with limits, error responses, and bulk deletions. Listing pages are in `listing`.
 
-The reader uses the standard library's C parser: expat builds C elements, so no Python code runs for each element. It
-takes 2.6 ms for 1,000 keys in 345 KB. With Python functions as handlers expat takes 3.3 ms even if they do nothing;
-with the tree builder's methods as handlers it takes 3.5 ms.
+The reader uses the standard library's C parser. Expat builds C elements, so no Python code runs for each element. It
+takes 2.6 ms for 1,000 keys in 345 KB. With Python functions as handlers expat takes 3.3 ms, even if the functions do
+nothing; with the tree builder's methods as handlers it takes 3.5 ms.
 
-An answer is not trusted. It is read as UTF-8, whatever encoding it declares. A document type is refused, and with it
-every entity but XML's own five. Bytes, tags and attributes are counted. The tree holds only the child of the root that
-is arriving. The size of that child is limited, and so are its texts and its depth. Nothing recurses.
+A response is not trusted. It is read as UTF-8, whatever encoding it declares. A document type is refused, so that only
+XML's own five entities exist. The numbers of bytes, tags and attributes are limited. The tree contains only that child
+of the root that is arriving. The size of this child is limited, and so are its texts and its depth. No function calls
+itself.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 LARGEST_ANSWER = 16 * MiB  # 1,000 keys of 1,024 bytes, each byte as `&quot;` or `%22`, and other fields: 7 MiB
 LARGEST_CHILD = 64 * KiB  # an entry of a listing is 7 KiB at most
 MOST_MARKUP = 300_000  # `<` and `=` characters: enough for 10,000 entries with every field that S3 sends
-_SLICE = 32 * KiB  # so that a large piece of an answer does not become a large tree
-_DOCUMENT_TYPE = b"<!DOCTYPE"  # no other form is valid: no space, no small letter; other encodings are refused
+_SLICE = 32 * KiB  # larger pieces of a response are parsed in slices, so that the tree stays small
+_DOCUMENT_TYPE = b"<!DOCTYPE"  # the only valid form, without spaces or small letters; other encodings are refused
 _ERROR_FIELDS = ("Code", "Message", "Region", "RequestId")
 _DELETION_FIELDS = ("Key", "Code", "Message")
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, § 2.2
 
 
 class MalformedXMLError(ValueError):
-    """The answer is not the expected XML: it is cut short, has another root, or exceeds a limit."""
+    """The response is not the expected XML: it is cut short, has another root, or exceeds a limit."""
 
 
 class AnswerIsErrorError(ValueError):
-    """The answer is an `<Error>`: S3 sends it with status 200 if it fails after it began to answer.
+    """The response is an `<Error>` with status 200, which S3 sends if it fails after it began to answer.
 
     Attributes:
-        fields: The same as `error_fields` gives.
+        fields: The fields of the `<Error>`, as `error_fields` returns them.
     """
 
     def __init__(self, fields: dict[str, str]) -> None:
@@ -47,7 +48,7 @@ class AnswerIsErrorError(ValueError):
 
 
 class XMLReader:
-    """Reads a document as its bytes arrive, and gives each child of its root once, when the child is complete.
+    """Reads a document as its bytes arrive, and yields each child of the root once, when the child is complete.
 
     After an error the reader cannot be used again.
 
@@ -66,7 +67,7 @@ class XMLReader:
         self._roots = roots
         self._fields = fields
         builder = TreeBuilder()
-        self._above: Element = builder.start("", {})  # parent of the root: shows the root as soon as it begins
+        self._above: Element = builder.start("", {})  # the root's parent, in which the root appears when it begins
         self._parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314 - see the module's docstring
         self._tail = b""
         self._size = 0
@@ -74,7 +75,7 @@ class XMLReader:
         self._markup = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Element]:
-        """Read the next bytes and give the children that they complete; the caller must exhaust the iterator.
+        """Read the next bytes, and yield the children that are now complete; the caller must exhaust the iterator.
 
         Raises:
             MalformedXMLError: The bytes are not XML with one of the roots, or exceed a limit.
@@ -83,7 +84,7 @@ class XMLReader:
             yield from self._read(bytes(memoryview(data)[start : start + _SLICE]))
 
     def close(self) -> Iterator[Element]:
-        """Give the remaining children, after all bytes were fed; the caller must exhaust the iterator.
+        """Yield the remaining children, after all bytes were fed; the caller must exhaust the iterator.
 
         Raises:
             MalformedXMLError: The document is not complete.
@@ -92,18 +93,18 @@ class XMLReader:
             self._parser.close()
         except ParseError as exc:
             raise MalformedXMLError(f"the answer is not complete XML: {exc}") from exc
-        yield from self._complete_children()  # newer versions of expat parse a token later if it arrives in pieces
+        yield from self._complete_children()  # newer versions of expat parse some bytes only at the end
         yield from self._above[0]
 
     def texts(self, child: Element) -> Iterator[str | None]:
-        """Give the text of the element directly below `child` for each of the `fields`; `None` if it is missing."""
+        """Return the text of the element directly below `child` for each of the `fields`; `None` if it is missing."""
         return map(child.findtext, self._fields)
 
     def name(self, child: Element) -> str:
-        """Give the name of a child of the root.
+        """Return the name of a child of the root.
 
         Raises:
-            MalformedXMLError: It is in another namespace. Skipping it could lose an object.
+            MalformedXMLError: The child is in another namespace. It is not skipped, because an object could be lost.
         """
         name = child.tag.removeprefix(self.namespace)
         if name.startswith("{"):
@@ -114,12 +115,12 @@ class XMLReader:
         self._size += len(piece)
         if self._size > LARGEST_ANSWER:
             raise MalformedXMLError(f"the answer is longer than {LARGEST_ANSWER} bytes")
-        self._markup += piece.count(b"<") + piece.count(b"=")  # the parser keeps every new name in memory
+        self._markup += piece.count(b"<") + piece.count(b"=")  # limited, as the parser keeps new names in memory
         if self._markup > MOST_MARKUP:
             raise MalformedXMLError(f"the answer has more than {MOST_MARKUP} tags and attributes")
-        if not self.root:  # inside the root a document type is a syntax error
+        if not self.root:  # only before the root, because inside it a document type is a syntax error
             prolog = self._tail + piece
-            if b"\0" in prolog:  # UTF-16: a byte order mark or the first character would select it
+            if b"\0" in prolog:  # UTF-16, which a byte order mark or the first character would select
                 raise MalformedXMLError("the answer is not XML in UTF-8")
             if _DOCUMENT_TYPE in prolog:
                 raise MalformedXMLError("the answer has a document type, which S3 never sends")
@@ -135,7 +136,7 @@ class XMLReader:
         return complete
 
     def _complete_children(self) -> list[Element]:
-        """Remove the complete children of the root from the tree, and give them: all children but the last."""
+        """Remove the root's complete children from the tree, and return them; only the last child is not complete."""
         if not len(self._above):
             return []
         root = self._above[0]
@@ -151,10 +152,10 @@ class XMLReader:
 
 
 def error_fields(body: bytes) -> dict[str, str]:
-    """Give the `Code`, `Message`, `Region` and `RequestId` of an `<Error>`, as far as it has them.
+    """Return the `Code`, `Message`, `Region` and `RequestId` of an `<Error>`, without those that it does not have.
 
     Returns:
-        An empty dictionary if the body is no `<Error>`: it is empty, cut short, or a proxy's page.
+        The fields; an empty dictionary if the body is no `<Error>`, but empty, cut short, or a proxy's page.
     """
     reader = XMLReader("Error")
     fields: dict[str, str] = {}
@@ -167,20 +168,20 @@ def error_fields(body: bytes) -> dict[str, str]:
 
 
 def keep_error_field(fields: dict[str, str], name: str, child: Element) -> None:
-    """Add a child of an `<Error>` to `fields`, if it is one of the fields that our errors use."""
+    """Add a child of an `<Error>` to `fields`, if the errors of this package use this field."""
     if name in _ERROR_FIELDS:
         fields.setdefault(name, child.text or "")
 
 
 def deletions(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a `<DeleteResult>`; its keys are plain, because the request cannot ask for URL encoding.
+    """Read a `<DeleteResult>`; its keys are not URL-encoded, because the request cannot ask for this encoding.
 
     Returns:
         The deleted keys, and `Key`, `Code` and `Message` of each key that was not deleted; a missing text is empty.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response is no such document, or is cut short.
     """
     reader = XMLReader("DeleteResult", "Error", fields=_DELETION_FIELDS)
     deleted: list[str] = []
@@ -201,7 +202,7 @@ def deletions(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def deletion_request(keys: Sequence[str]) -> bytes:
-    """Give the `<Delete>` document that requests the deletion of `keys`.
+    """Return the `<Delete>` document that requests the deletion of `keys`.
 
     Args:
         keys: Keys that XML can represent: no control characters but tab, line feed and carriage return.
@@ -222,4 +223,4 @@ def escaped(text: str) -> str:
     if _NO_XML.search(text):
         raise ValueError(f"XML 1.0 cannot represent {text!r}")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # parsers may change unescaped ones
+    return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # because parsers may change line ends

@@ -1,6 +1,6 @@
-"""Reads a listing's entries with a regular expression, if they have the form that AWS and most others use.
+"""Reads a listing's entries with a regular expression, if they have the form that AWS and most other vendors use.
 
-In the usual form the elements have a fixed order and no blanks between them: such an entry matches one regular
+In the usual form the elements have a fixed order and no blanks between them, so such an entry matches one regular
 expression. Entries that do not match exactly go to the XML reader, and so do the bytes before and after the entries.
 The regular expression takes 0.8 ms for 1,000 entries, the XML reader 3.6 ms.
 """
@@ -17,7 +17,7 @@ Columns: TypeAlias = tuple[list[str], list[str], list[str], list[str], list[str]
 
 _FIRST, _LAST = b"<Contents>", b"</Contents>"
 _LONGEST_HEAD = 16 * KiB
-_HEAD = re.compile(  # all elements but the root are closed: the entries are directly below the root
+_HEAD = re.compile(  # all elements but the root are closed, so the entries are directly below the root
     rb"(?:<\?xml [^<>]*\?>)?\s*<ListBucketResult(?: xmlns=\"[^\"<>&]*\")?>\s*"
     rb"(?:<([A-Za-z]+)>[^<>]*</\1>\s*|<[A-Za-z]+/>\s*)*"
 )
@@ -38,7 +38,7 @@ class EntrySweep:
         self._over = False
 
     def feed(self, data: bytes) -> tuple[Columns, bytes]:
-        """Give the entries that the next bytes complete, and the bytes that the XML reader must read."""
+        """Read the next bytes; return the entries that are now complete, and the bytes for the XML reader."""
         if self._over:
             return _NOTHING, data
         head = b""
@@ -62,7 +62,7 @@ class EntrySweep:
         return columns, head
 
     def close(self) -> bytes:
-        """Give the remaining bytes for the XML reader, after all bytes were fed."""
+        """Return the remaining bytes for the XML reader, after all bytes were fed."""
         return self._end(self._pending)
 
     def _end(self, rest: bytes) -> bytes:
@@ -71,11 +71,11 @@ class EntrySweep:
 
 
 def _columns(entries: bytes) -> Columns | None:
-    """Give the fields of the entries; `None`: one entry does not have the usual form."""
+    """Return the fields of the entries; `None`: one entry does not have the usual form."""
     if not entries.isascii():
         return None
     split = _ENTRY.split(entries.decode("ascii"))
-    step = _ENTRY.groups + 1  # the list repeats: the text before a match, then its five groups
+    step = _ENTRY.groups + 1  # `split` contains, again and again, the text before a match and its five groups
     if any(split[::step]):
         return None
     keys, modified, etags, sizes, classes = (split[at::step] for at in range(1, step))

@@ -1,4 +1,4 @@
-"""The XML of multipart uploads: bodies of requests and answers."""
+"""The XML of multipart uploads: bodies of requests and responses."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PART_FIELDS = ("PartNumber", "Size", "ETag")
 
 
 def answer_fields(body: bytes, *roots: str) -> dict[str, str]:
-    """Give the texts directly below the root, by name; none for an empty answer. The root must be one of `roots`.
+    """Return the texts directly below the root, by name; empty for an empty response. `roots` are the accepted roots.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`, which S3 sends with status 200 if it fails after it began to answer.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`, which S3 sends if it fails after it began to answer.
+        MalformedXMLError: The response has another root, or is no complete XML.
     """
     text = body.lstrip()  # the server sends blanks while it is still working
     if not text:
@@ -45,7 +45,7 @@ def answer_fields(body: bytes, *roots: str) -> dict[str, str]:
 
 
 def completion_request(parts: Iterable[Mapping[str, str]]) -> bytes:
-    """Give the `<CompleteMultipartUpload>` document; `parts` are the fields of each part, sorted by part number."""
+    """Return the `<CompleteMultipartUpload>` document; `parts` are the fields of each part, sorted by part number."""
     listed = "".join(
         "<Part>" + "".join(f"<{name}>{escaped(value)}</{name}>" for name, value in part.items()) + "</Part>"
         for part in parts
@@ -54,11 +54,11 @@ def completion_request(parts: Iterable[Mapping[str, str]]) -> bytes:
 
 
 def open_uploads(body: bytes) -> list[tuple[str, str, datetime | None]]:
-    """Give the key, id and start time of each upload in a `<ListMultipartUploadsResult>`; keys are plain.
+    """Return the key, id and start time of each upload in a `<ListMultipartUploadsResult>`; keys are not URL-encoded.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response has another root, or is no complete XML.
     """
     found = []
     for key, upload_id, initiated in _texts(body, "ListMultipartUploadsResult", "Upload", _UPLOAD_FIELDS):
@@ -69,11 +69,11 @@ def open_uploads(body: bytes) -> list[tuple[str, str, datetime | None]]:
 
 
 def stored_parts(body: bytes) -> tuple[Part, ...]:
-    """Give the parts in a `<ListPartsResult>`, sorted by part number as S3 sends them; without checksums.
+    """Return the parts in a `<ListPartsResult>`, sorted by part number as S3 sends them; without checksums.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response has another root, or is no complete XML.
     """
     found = []
     for number, size, etag in _texts(body, "ListPartsResult", "Part", _PART_FIELDS, "ListPartsResponse"):
@@ -84,11 +84,11 @@ def stored_parts(body: bytes) -> tuple[Part, ...]:
 
 
 def _texts(body: bytes, root: str, name: str, fields: tuple[str, str, str], *others: str) -> list[list[str | None]]:
-    """Give the texts of `fields` of each element `name` in an answer; `others` are other names of its root.
+    """Return the texts of `fields` of each element `name` in a response; `others` are other accepted roots.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response has another root, or is no complete XML.
     """
     reader = XMLReader(root, *others, "Error", fields=fields)
     found: list[list[str | None]] = []

@@ -1,4 +1,4 @@
-"""The XML of versions and tags: bodies of requests and answers."""
+"""The XML of versions and tags: bodies of requests and responses."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PAGE_FIELDS = frozenset({"EncodingType", "IsTruncated", "NextKeyMarker", "NextV
 
 
 def versions(body: bytes) -> tuple[list[ObjectVersion], dict[str, str]]:
-    """Give the versions and delete markers of a `<ListVersionsResult>` in their order there, and the page's own fields.
+    """Return the versions and delete markers of a `<ListVersionsResult>`, in its order, and the page's own fields.
 
-    The request asks for URL-encoded names; they are decoded if the answer says that they are encoded.
+    The request asks for URL-encoded names; they are decoded if the response says that they are encoded.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response is no such document, or is cut short.
     """
     reader = XMLReader("ListVersionsResult", "Error", fields=_FIELDS)
     found: list[tuple[Element, str]] = []
@@ -73,7 +73,7 @@ def _version(reader: XMLReader, child: Element, name: str, *, encoded: bool) -> 
 
 
 def tags_request(tags: Mapping[str, str]) -> bytes:
-    """Give the `<Tagging>` document.
+    """Return the `<Tagging>` document.
 
     Raises:
         ValueError: A name or a value has a character that XML 1.0 cannot represent.
@@ -85,11 +85,11 @@ def tags_request(tags: Mapping[str, str]) -> bytes:
 
 
 def tags(body: bytes) -> dict[str, str]:
-    """Give the tags of a `<Tagging>` document.
+    """Return the tags of a `<Tagging>` document.
 
     Raises:
-        AnswerIsErrorError: It is an `<Error>`.
-        MalformedXMLError: It is anything else.
+        AnswerIsErrorError: The response is an `<Error>`.
+        MalformedXMLError: The response is no such document, or is cut short.
     """
     reader = XMLReader("Tagging", "Error")
     found: dict[str, str] = {}

@@ -1,0 +1,129 @@
+"""Compares a dataset with a local directory, and decides what is to be done. Blocks; changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from bucketry._core.os_errors import local_error
+from bucketry._manage.datasets.local_state import LocalState
+from bucketry._manage.datasets.stored import StoredDataset, directories_of
+from bucketry._manage.datasets.values import DatasetFile
+from bucketry._runtime.walk import FoundFile
+from bucketry._transfer.tree.local_files import walk_to_upload
+from bucketry.errors import InvalidKeyError, InvalidRequestError
+
+_BATCH = 1_000  # files between two points where a walk can be cancelled
+_NAMED = 5  # paths in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a directory has of a dataset.
+
+    Attributes:
+        in_step: The stamp of each file that is known to have the dataset's bytes.
+        unknown: The files that exist with the right size, and have to be read.
+        missing: The files to download.
+        stale: The paths of files of an earlier version that nobody has changed since, and this version does not have.
+        foreign: The paths of all other entries.
+    """
+
+    in_step: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unknown: list[DatasetFile] = field(default_factory=list)
+    missing: list[DatasetFile] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the directory is in step."""
+        return not (self.unknown or self.missing or self.stale)
+
+
+def compare(
+    root: str, wanted: StoredDataset, state: LocalState | None, *, place: str, trust: bool
+) -> Generator[None, None, Comparison]:
+    """Compare in steps; return the comparison.
+
+    Args:
+        root: The directory; it may be missing.
+        wanted: The dataset as it is stored.
+        state: What is known of the directory.
+        place: The URL of the dataset's prefix; etags of another place tell nothing.
+        trust: Whether a file that is as it was when it was verified need not be read again.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    unusable: list[str] = []
+    entries = walk_to_upload(root) if os.path.isdir(root) else iter(())
+    while batch := list(islice(entries, _BATCH)):
+        for entry in batch:
+            if isinstance(entry, FoundFile):
+                found[entry.key] = (entry.size, entry.mtime)
+            elif not entry.key:
+                raise entry.error  # the directory itself cannot be read
+            else:
+                unusable.append(repr(entry.key) if isinstance(entry.error, InvalidKeyError) else entry.key)
+        yield
+    verified = state.verified(place) if state is not None and trust else {}
+    result = Comparison()
+    for file in wanted.info.files:
+        stamp = found.pop(file.path, None)
+        if stamp is None or stamp[0] != file.size:
+            result.missing.append(file)
+        elif file.content and verified.get(file.path) == (file.content, stamp):
+            result.in_step[file.path] = stamp
+        elif file.sha256 is not None:
+            result.unknown.append(file)
+        else:
+            result.missing.append(file)
+    for path, stamp in found.items():
+        unchanged = state is not None and state.stamps.get(path) == stamp
+        (result.stale if unchanged else result.foreign).append(path)
+    result.foreign.extend(unusable)
+    return result
+
+
+def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exact: bool) -> None:
+    """Refuse a directory whose foreign entries are in the way of the dataset, before anything is changed.
+
+    Raises:
+        InvalidRequestError: A foreign entry has the path of a file, of a directory of one, or is below one; or `exact`
+            is asked for and there are foreign entries.
+    """
+    if exact and foreign:
+        more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
+        names = ", ".join(foreign[:_NAMED])
+        message = f"{root}: has files that are not in the dataset: {names}{more}; remove them, or leave out exact=True"
+        raise InvalidRequestError(message, path=root)
+    if not foreign:
+        return
+    files = {file.path for file in wanted.info.files}
+    directories = {above for path in files for above in directories_of(path)}
+    for entry in foreign:
+        path = entry.rstrip("/")
+        if path in files or path in directories or not files.isdisjoint(directories_of(path)):
+            message = f"{os.path.join(root, path)}: is in the way of a file of the dataset; move it elsewhere"
+            raise InvalidRequestError(message, path=os.path.join(root, path))
+
+
+def remove_stale(root: str, paths: list[str]) -> None:
+    """Remove files, and then the directories that became empty by it; the root stays."""
+    directories = set()
+    for path in paths:
+        full = os.path.join(root, path)
+        try:
+            os.unlink(full)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            raise local_error(exc, full, "removing a file of an earlier version") from exc
+        while path := os.path.dirname(path):
+            directories.add(path)
+    for path in sorted(directories, reverse=True):  # what is below comes first
+        try:
+            os.rmdir(os.path.join(root, path))
+        except OSError:
+            continue  # it has other files

@@ -1,0 +1,28 @@
+"""Refuses a local directory that overlaps the place where a provider keeps the objects it is copied to or from."""
+
+from __future__ import annotations
+
+import os
+
+from bucketry.errors import InvalidRequestError
+
+_LOCAL = "file://"
+
+
+def refuse_overlap(url: str, local_dir: str) -> None:
+    """Refuse a directory that is the place of the objects, is inside of it, or contains it. Blocks.
+
+    Args:
+        url: The URL of the objects' prefix, as `locate` gives it; only that of a local provider can overlap.
+        local_dir: The local directory.
+
+    Raises:
+        InvalidRequestError: They overlap.
+    """
+    if not url.startswith(_LOCAL):
+        return
+    place = os.path.realpath(url.removeprefix(_LOCAL))
+    real = os.path.realpath(local_dir)
+    if os.path.commonpath((place, real)) in (place, real):
+        message = f"{local_dir}: overlaps {place}, where the provider keeps these objects; choose another directory"
+        raise InvalidRequestError(message, path=local_dir)

@@ -1,0 +1,218 @@
+"""The checkpoints of one model at the provider.
+
+Below `<models root>/<model>/checkpoints/<run id>/`:
+
+- `step-<10 digits>/<path>`: the files of a checkpoint.
+- `step-<10 digits>.json`: its manifest, published last and removed first. The checkpoint exists if, and only if, this
+  object does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal, NamedTuple, cast
+
+from bucketry._core.checks import local_parts
+from bucketry._core.values import CommonPrefix, ObjectInfo
+from bucketry._manage.managed import Managed
+from bucketry._manage.manifest import Json, ManifestReader, from_json, to_json
+from bucketry._manage.models.keys import ModelKeys
+from bucketry._manage.run.values import Checkpoint, CheckpointFile
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import every_object
+from bucketry._transfer.workers import fan_out
+from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
+
+LAST_STEP = 10**10 - 1  # ten digits, so that keys sort as numbers
+_MANIFEST = re.compile(r"step-([0-9]{10})\.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class FoundCheckpoint(NamedTuple):
+    """A checkpoint in a listing; they sort from the oldest to the newest.
+
+    Attributes:
+        created: The time of its manifest.
+        step: Its step.
+        run: Its run.
+    """
+
+    created: datetime
+    step: int
+    run: str
+
+
+class StoredCheckpoints:
+    """The checkpoints of one model.
+
+    Attributes:
+        manager: Has the provider and the transfers.
+        model: The model.
+    """
+
+    def __init__(self, manager: Managed, root: str, model: str) -> None:
+        """Store the arguments; no I/O.
+
+        Args:
+            manager: Has the provider and the transfers.
+            root: The prefix of all models, without `/` at its end.
+            model: The model.
+        """
+        self.manager = manager
+        self.model = model
+        self._prefix = f"{ModelKeys(root, model).base}checkpoints/"
+
+    @property
+    def url(self) -> str:
+        """The URL of the checkpoints, for messages."""
+        return self.manager.provider.locate(self._prefix)
+
+    def files(self, run: str, step: int) -> str:
+        """Give the prefix of a checkpoint's files."""
+        return f"{self._prefix}{run}/step-{step:010}/"
+
+    def manifest(self, run: str, step: int) -> str:
+        """Give the key of a checkpoint's manifest."""
+        return f"{self._prefix}{run}/step-{step:010}.json"
+
+    async def find(self, run: str | None = None) -> list[FoundCheckpoint]:
+        """Give all complete checkpoints of one run or of all, from the oldest to the newest.
+
+        Cost: 1 request for each run, and 1 to find the runs.
+        """
+        found: list[FoundCheckpoint] = []
+
+        async def one(name: str) -> None:
+            below = f"{self._prefix}{name}/"
+            async with aclosing(every_object(self.manager.provider, below, delimiter="/")) as entries:
+                found.extend(
+                    [
+                        FoundCheckpoint(entry.last_modified, int(step[1]), name)
+                        async for entry in entries
+                        if isinstance(entry, ObjectInfo) and (step := _MANIFEST.fullmatch(entry.key[len(below) :]))
+                    ]
+                )
+
+        runs = await self._runs() if run is None else [run]
+        await fan_out(runs, one, width=self.manager.transfers.config.max_concurrency)
+        return sorted(found)
+
+    async def read(self, found: FoundCheckpoint) -> Checkpoint:
+        """Give a checkpoint by its manifest.
+
+        Raises:
+            NotFoundError: It was removed.
+            IntegrityError: The manifest was changed by other means.
+            UnsupportedError: The manifest has a newer format.
+
+        Cost: 1 request.
+        """
+        [checkpoint] = await self.read_all([found], on_missing="raise")
+        return checkpoint
+
+    async def read_all(
+        self, found: Iterable[FoundCheckpoint], *, on_missing: Literal["raise", "leave out"] = "leave out"
+    ) -> list[Checkpoint]:
+        """Give checkpoints by their manifests, in the same order; errors as for `read`.
+
+        Cost: 1 request for each; several at once.
+        """
+        keys = {self.manifest(one.run, one.step): one for one in found}
+        read: list[Checkpoint] = []
+        async with aclosing(self.manager.transfers.get_many(keys, on_error="yield")) as manifests:
+            async for key, data in manifests:
+                if isinstance(data, NotFoundError) and on_missing == "leave out":
+                    continue
+                if isinstance(data, StorageError):
+                    raise data
+                read.append(await in_thread(self._from_manifest, data, key, keys[key]))
+        return read
+
+    async def publish(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Store the manifest; all files are stored already. Give the checkpoint with the provider's time.
+
+        Cost: 1 request.
+        """
+        files: list[Json] = [
+            {"path": file.path, "size": file.size, "sha256": file.sha256, "executable": int(file.executable)}
+            for file in checkpoint.files
+        ]
+        content = to_json(
+            {
+                "model": checkpoint.model,
+                "run": checkpoint.run,
+                "step": checkpoint.step,
+                "kind": checkpoint.kind,
+                "files": files,
+            }
+        )
+        info = await self.manager.provider.put(self.manifest(checkpoint.run, checkpoint.step), content)
+        return replace(checkpoint, created=info.last_modified)
+
+    async def remove(self, run: str, step: int) -> None:
+        """Remove a checkpoint, complete or not: first its manifest, then its files.
+
+        Cost: 1 request, 1 for each 1,000 files to list them, and as `delete_many`.
+        """
+        await self.manager.provider.delete(self.manifest(run, step))
+        await self._remove_all(self.files(run, step))
+
+    async def remove_run(self, run: str) -> int:
+        """Remove all checkpoints of a run; give the number of complete ones.
+
+        Cost: 1 request for each 1,000 objects, and as `delete_many`, twice.
+        """
+        found = await self.find(run)
+        manifests = await self.manager.provider.delete_many([self.manifest(run, one.step) for one in found])
+        manifests.raise_for_failures()
+        await self._remove_all(f"{self._prefix}{run}/")
+        return len(found)
+
+    async def _remove_all(self, prefix: str) -> None:
+        keys = [entry.key async for entry in self.manager.provider.list(prefix)]
+        (await self.manager.provider.delete_many(keys)).raise_for_failures()
+
+    async def _runs(self) -> list[str]:
+        async with aclosing(every_object(self.manager.provider, self._prefix, delimiter="/")) as entries:
+            return [entry.prefix[len(self._prefix) : -1] async for entry in entries if isinstance(entry, CommonPrefix)]
+
+    def _from_manifest(self, data: bytes, key: str, found: FoundCheckpoint) -> Checkpoint:
+        entries = from_json(data, self.manager.provider.locate(key))
+        for name, given, wanted in (
+            ("model", entries.text("model"), self.model),
+            ("run", entries.text("run"), found.run),
+            ("step", entries.number("step"), found.step),
+        ):
+            if given != wanted:
+                entries.refuse(name, f"is not {wanted!r}: it is the manifest of something else, or was copied")
+        kind = entries.text("kind")
+        if kind not in ("file", "directory"):
+            entries.refuse("kind", "must be 'file' or 'directory'")
+        files = tuple(map(_file_from, entries.each("files")))
+        if not files or len({file.path for file in files}) < len(files) or (kind == "file" and len(files) > 1):
+            entries.refuse("files", "must name each file once, and at least one; of one file only that")
+        return Checkpoint(
+            model=self.model,
+            run=found.run,
+            step=found.step,
+            created=found.created,
+            kind=cast("Literal['file', 'directory']", kind),
+            files=files,
+        )
+
+
+def _file_from(entries: ManifestReader) -> CheckpointFile:
+    path, sha256 = entries.text("path"), entries.text("sha256")
+    try:
+        local_parts(path)
+    except UnsafeKeyError as error:
+        entries.refuse("path", f"is not safe: {error.message}")
+    if not _SHA256.fullmatch(sha256):
+        entries.refuse("sha256", "must be a SHA-256 in hex")
+    return CheckpointFile(
+        path=path, size=entries.number("size"), sha256=sha256, executable=bool(entries.number("executable"))
+    )

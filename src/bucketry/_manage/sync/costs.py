@@ -1,0 +1,79 @@
+"""The number of requests that applying a plan makes, retries not counted. No I/O."""
+
+from __future__ import annotations
+
+from bucketry._core.requests import ObjectRequests
+from bucketry._manage.sync.moves import condition
+from bucketry._manage.sync.values import Direction, SyncAction
+from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.one.copy import PART_SIZE as SERVER_PART_SIZE
+from bucketry._transfer.one.copy import same_server
+from bucketry._transfer.plan import plan_download, plan_upload
+
+_HEAD = 1
+_OPEN_AND_CLOSE = 2  # of a multipart upload
+
+
+class RequestCounter:
+    """Counts what the actions of a plan cost.
+
+    An upload is 1 request, or 1 for each part and 3 more; a download is 1, or 1 for each part and 1 more. A copy is 2,
+    or 2 for each part and 3 more; on the server it is 2, or for a large object 1 for each part and 3 more; the tags
+    are 1 more if both providers have them, but for a small copy on the server. A HEAD comes before an upload or a copy
+    that goes in parts, or whose target no condition protects (none protects that of a copy on the server), and before
+    each deletion of an object. Deletions share requests, as `capabilities.max_delete_keys` allows.
+
+    Args:
+        direction: The plan's.
+        transfers: The manager that applies the plan.
+        target: Of an upload or a copy: the provider that changes; `None` for a download.
+    """
+
+    def __init__(self, direction: Direction, transfers: TransferManager, target: ObjectRequests | None) -> None:
+        """Store the arguments; no I/O."""
+        self._direction = direction
+        self._transfers = transfers
+        self._target = target
+        self.transfers = 0
+        self._deletions = 0
+
+    def add(self, action: SyncAction) -> None:
+        """Count an action."""
+        if action.kind == "delete":
+            self._deletions += 1
+        elif action.kind != "skip":
+            self.transfers += self._of_transfer(action)
+
+    @property
+    def total(self) -> int:
+        """The requests of all actions."""
+        if self._target is None:
+            return self.transfers
+        batches = -(-self._deletions // max(1, self._target.capabilities.max_delete_keys))
+        return self.transfers + self._deletions + batches
+
+    def _of_transfer(self, action: SyncAction) -> int:
+        size = action.source.size if action.source is not None else 0
+        if self._target is None:
+            parts = plan_download(size, self._transfers.config.part_size).count
+            return parts + 1 if parts > 1 else 1
+        if self._direction == "copy":
+            return self._of_copy(action, size, self._target)
+        row = self._target.capabilities
+        if self._transfers.goes_in_parts(size):
+            parts = plan_upload(size, row, self._transfers.config.part_size, "").count
+            return _HEAD + _OPEN_AND_CLOSE + parts + _HEAD
+        return 1 if condition(action.target, row, in_parts=False) is not None else _HEAD + 1
+
+    def _of_copy(self, action: SyncAction, size: int, target: ObjectRequests) -> int:
+        row, source = target.capabilities, self._transfers.provider
+        tags = 1 if row.tags and source.capabilities.tags else 0
+        if same_server(source, target, action.path):
+            if size <= row.max_copy_size:
+                return _HEAD + _HEAD + 1
+            part_size = max(row.min_part_size, min(SERVER_PART_SIZE, row.max_part_size))
+            return _HEAD + _HEAD + _OPEN_AND_CLOSE + plan_upload(size, row, part_size, "").count + tags
+        parts = plan_upload(size, row, self._transfers.config.part_size, "").count
+        if parts > 1 and row.multipart:
+            return _HEAD + _HEAD + _OPEN_AND_CLOSE + 2 * parts + tags
+        return (0 if condition(action.target, row, in_parts=False) is not None else _HEAD) + 2 + tags

@@ -1,0 +1,261 @@
+"""The methods of a StorageManager that plan a sync: `plan_sync` and `plan_sync_to`."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from bucketry._core.facts import fills_in_facts
+from bucketry._core.os_errors import check_path
+from bucketry._core.provider import StrPath
+from bucketry._manage.managed import Managed
+from bucketry._manage.overlap import refuse_overlap
+from bucketry._manage.sync.compare import Place
+from bucketry._manage.sync.filters import Filter
+from bucketry._manage.sync.plan import PlanRequest, make_plan
+from bucketry._manage.sync.saved import SyncPlan
+from bucketry._manage.sync.values import Compare, Direction, PlanHeader
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import as_directory
+from bucketry._transfer.plan import check_part_size
+from bucketry.errors import InvalidRequestError
+from bucketry.providers.provider import StorageProvider
+
+_FILE = "file://"
+
+
+@fills_in_facts
+class SyncMethods(Managed):
+    """Plans of a sync."""
+
+    async def plan_sync(
+        self,
+        local_dir: StrPath,
+        prefix: str,
+        *,
+        direction: Direction = "upload",
+        delete: bool = False,
+        max_delete: int | None = None,
+        force: bool = False,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        compare: Compare = "size-mtime",
+        path: StrPath | None = None,
+    ) -> SyncPlan:
+        """Compare a directory with the objects below a prefix, and say what would bring them in step; change nothing.
+
+        An entry that only the source has, or whose size differs, is transferred. Entries of equal size are compared:
+
+        - `"size-mtime"`: by the time of the last change. Uploads keep it in the metadata `mtime`, as rclone does;
+          times that differ by less than 1 µs are equal. An object without it is in step with a file if it was stored
+          after the file's last change. As the source, such an object has the time when it was stored.
+        - `"size"`: not at all.
+        - `"checksum"`: by a stored checksum of the object and the computed one of the file. An object without a stored
+          checksum that can be computed here is read.
+
+        Ignored on both sides are: objects of size 0 whose keys end in `/` (the directories of consoles), empty
+        directories, staged files of downloads, directories named `.bucketry`, and the manifest of a dataset directly
+        below the prefix. Links to files are followed. Entries that cannot be synced are in the plan with the kind
+        `"skip"` and the reason: links to directories, sockets, unreadable directories, names that are not UTF-8, keys
+        that are no safe path, names that become the same one, and keys or sizes that the provider does not store.
+        Nothing at or below the path of what cannot be read is overwritten or deleted.
+
+        Patterns are as in a `.gitignore` file in the directory. An entry is selected if `include` is empty or
+        matches it, and `exclude` does not. What is not selected, on either side, is neither transferred nor deleted.
+
+        Args:
+            local_dir: The directory; as the target it need not exist.
+            prefix: A directory of keys: `"data"` means `"data/"`; empty: all keys.
+            direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
+            delete: Remove entries that only the target has, after all transfers succeeded.
+            max_delete: If the plan has more deletions, `apply` raises an error before it changes anything.
+            force: Allow `delete` with a source that has nothing to sync.
+            include: Patterns of the entries to sync; empty: all.
+            exclude: Patterns of the entries to leave out.
+            compare: How entries of equal size are compared.
+            path: Write the plan to this file, as `SyncPlan.save` does. `None`: the plan is in memory, or in a temporary
+                file if it is larger than 1 MiB.
+
+        Raises:
+            InvalidRequestError: An argument is wrong; the directory and the prefix overlap, because the provider is a
+                directory; `include` matches nothing; or `delete` with nothing to sync at the source.
+            NotFoundError: `include` is given, and the source has no entries at all.
+            LocalFileNotFoundError: The directory to upload does not exist.
+            LocalNotADirectoryError: It is a file.
+            IntegrityError: A listing is not sorted.
+
+        Cost: 1 request for each 1,000 objects; `"size-mtime"` and `"checksum"`: 1 HEAD for each pair of equal size,
+            `max_concurrency` at once; `"checksum"`: each such file is read, and each such object without a comparable
+            checksum. Memory does not grow with the number of entries. If the provider normalizes keys, the directory is
+            walked twice, and memory grows with the number of names that change.
+        """
+        if direction not in ("upload", "download"):
+            raise InvalidRequestError(f"direction={direction!r}: give 'upload' or 'download'")
+        filters = Filter(include, exclude)
+        _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
+        remote = _remote(self.provider, prefix)
+        root = _absolute(local_dir)
+        await in_thread(refuse_overlap, remote.url, root)
+        local = Place(root, root=root)
+        source, target = (local, remote) if direction == "upload" else (remote, local)
+        if direction == "upload":
+            check_part_size(self.transfers.config.part_size, self.provider.capabilities, remote.url)
+        header = PlanHeader(
+            direction=direction,
+            source=source.url,
+            target=target.url,
+            prefix=remote.prefix,
+            compare=compare,
+            delete=delete,
+            max_delete=max_delete,
+            include=filters.include,
+            exclude=filters.exclude,
+            created=datetime.now(UTC),
+        )
+        return await self._plan(header, source, target, filters, path, force=force)
+
+    async def plan_sync_to(
+        self,
+        other: StorageProvider,
+        source_prefix: str,
+        prefix: str,
+        *,
+        delete: bool = False,
+        max_delete: int | None = None,
+        force: bool = False,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        compare: Compare = "size-mtime",
+        path: StrPath | None = None,
+    ) -> SyncPlan:
+        """Compare the objects below a prefix with those of another provider; what differs is as for `plan_sync`.
+
+        All objects are synced, also those that a sync with a directory ignores, but for the marks of directories. Two
+        objects have the same time if their `mtime` is equal; a copy without it is in step if it was stored after the
+        time of the source. If the other provider is a directory, a key that is no safe path is skipped.
+
+        Args:
+            other: The target; it can be this provider with another prefix.
+            source_prefix: The prefix of this provider: `"data"` means `"data/"`; empty: all keys.
+            prefix: The prefix of the other provider.
+            delete: See `plan_sync`, as all others.
+            max_delete: See `plan_sync`.
+            force: See `plan_sync`.
+            include: See `plan_sync`.
+            exclude: See `plan_sync`.
+            compare: See `plan_sync`.
+            path: See `plan_sync`.
+
+        Raises:
+            InvalidRequestError: An argument is wrong; both prefixes are of the same provider and overlap; `include`
+                matches nothing; or `delete` with nothing to sync at the source.
+            NotFoundError: `include` is given, and the source has no entries at all.
+            IntegrityError: A listing is not sorted.
+
+        Cost: 1 request for each 1,000 objects of each side, of the source twice if the target normalizes keys and the
+            source does not; `"size-mtime"` and `"checksum"`: 2 HEADs for each pair of equal size; `"checksum"`: an
+            object is read if the other one has no checksum that is comparable.
+        """
+        if not isinstance(other, StorageProvider):
+            raise InvalidRequestError(f"other must be a provider, not {type(other).__name__}")
+        filters = Filter(include, exclude)
+        _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
+        source, target = _remote(self.provider, source_prefix), _remote(other, prefix)
+        await in_thread(_refuse_overlapping, source, target)
+        check_part_size(self.transfers.config.part_size, other.capabilities, target.url)
+        header = PlanHeader(
+            direction="copy",
+            source=source.url,
+            target=target.url,
+            prefix=target.prefix,
+            source_prefix=source.prefix,
+            compare=compare,
+            delete=delete,
+            max_delete=max_delete,
+            include=filters.include,
+            exclude=filters.exclude,
+            created=datetime.now(UTC),
+        )
+        return await self._plan(header, source, target, filters, path, force=force)
+
+    async def _plan(
+        self,
+        header: PlanHeader,
+        source: Place,
+        target: Place,
+        filters: Filter,
+        path: StrPath | None,
+        *,
+        force: bool,
+    ) -> SyncPlan:
+        request = PlanRequest(
+            header=header, source=source, target=target, filters=filters, force=force, transfers=self.transfers
+        )
+        return await make_plan(request, path)
+
+
+def _check(*, compare: Any, delete: Any, max_delete: Any, force: Any) -> None:  # noqa: ANN401 - to be checked
+    """Refuse wrong arguments.
+
+    Raises:
+        InvalidRequestError: See `plan_sync`.
+    """
+    if compare not in get_args(Compare):
+        raise InvalidRequestError(f"compare={compare!r}: give one of {', '.join(map(repr, get_args(Compare)))}")
+    for name, value in (("delete", delete), ("force", force)):
+        if not isinstance(value, bool):
+            raise InvalidRequestError(f"{name}={value!r}: give True or False")
+    if max_delete is not None and (not isinstance(max_delete, int) or isinstance(max_delete, bool) or max_delete < 0):
+        raise InvalidRequestError(f"max_delete={max_delete!r}: give a number of entries, or None for no limit")
+
+
+def _absolute(local_dir: StrPath) -> str:
+    """Give the absolute path of a directory: a plan may be applied in another working directory."""
+    root = os.fspath(local_dir) if isinstance(local_dir, os.PathLike) else local_dir
+    if not isinstance(root, str):
+        raise InvalidRequestError(f"local_dir={root!r}: give a str or a path of str")
+    check_path(root)
+    return os.path.abspath(root)
+
+
+def _remote(provider: StorageProvider, prefix: str) -> Place:
+    """Give the place of a prefix, as the provider stores it."""
+    if not isinstance(prefix, str):
+        raise InvalidRequestError(f"prefix={prefix!r}: give a str; '' means all keys")
+    form = provider.capabilities.key_normalization
+    below = as_directory(unicodedata.normalize(form, prefix) if form else prefix)
+    return Place(provider.locate(below), provider, below)
+
+
+def _refuse_overlapping(source: Place, target: Place) -> None:
+    """Refuse two prefixes of which one is below the other. Blocks.
+
+    Raises:
+        InvalidRequestError: They are of one provider, and overlap.
+    """
+    if source.url.startswith(_FILE) and target.url.startswith(_FILE):
+        places = [os.path.realpath(place.url.removeprefix(_FILE)) for place in (source, target)]
+    elif _innermost(source.provider) is _innermost(target.provider):
+        places = [source.url, target.url]
+    else:
+        return
+    if _overlap(*places):
+        raise InvalidRequestError(
+            f"{source.url} and {target.url} overlap; a sync must not write into its own source, so give two prefixes "
+            "of which none is below the other"
+        )
+
+
+def _overlap(one: str, other: str) -> bool:
+    one, other = as_directory(one), as_directory(other)
+    return one.startswith(other) or other.startswith(one)
+
+
+def _innermost(provider: Any) -> Any:  # noqa: ANN401 - a wrapped provider, or any other
+    """Give the provider that makes the requests."""
+    while (inner := getattr(provider, "inner", None)) is not None:
+        provider = inner
+    return provider

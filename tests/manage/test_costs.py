@@ -1,0 +1,161 @@
+"""What a plan says of its application's requests, compared with those that are made; memory of a large plan."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from bucketry import TransferConfig
+from bucketry._core.units import MiB
+from bucketry._manage.sync.apply_methods import ApplyMethods
+from bucketry._manage.sync.methods import SyncMethods
+from bucketry._manage.sync.values import Compare
+from bucketry.providers.provider import StorageProvider
+from bucketry.testing import FaultyProvider
+from tests.manage.generated import GeneratedProvider
+from tests.manage.planning import store, write
+from tests.transfer.doubles import RowOf
+
+SMALL_PARTS = TransferConfig(part_size=MiB, multipart_threshold=2 * MiB)
+LARGE = bytes(3 * MiB + 1)  # 4 parts
+
+
+async def fill(provider: StorageProvider, prefix: str) -> None:
+    """Store objects: one to replace in one request, one in parts, one to delete."""
+    await store(provider, f"{prefix}/replaced", b"12")
+    await store(provider, f"{prefix}/replaced-large", b"12")
+    for number in range(3):
+        await store(provider, f"{prefix}/gone-{number}")
+
+
+def fill_directory(root: Path) -> None:
+    """Write the files that `fill` has objects for, and new ones."""
+    for name, data in (("new", b"1"), ("replaced", b"1"), ("large", LARGE), ("replaced-large", LARGE), ("empty", b"")):
+        write(root, name, data)
+
+
+def row(*, enforced: bool) -> RowOf:
+    """Give a provider with small parts that enforces conditions or does not, and deletes two objects at once."""
+    return RowOf(
+        min_part_size=1,
+        max_delete_keys=2,
+        put_if_none_match=enforced,
+        put_if_match=enforced,
+        complete_if_none_match=enforced,
+        complete_if_match=enforced,
+    )
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+async def test_an_upload_makes_the_planned_requests(root: Path, enforced: bool) -> None:
+    """Uploads and deletions cost what the plan says, with and without conditions that the provider enforces."""
+    provider = FaultyProvider(row(enforced=enforced))
+    await fill(provider, "data")
+    fill_directory(root)
+    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    plan = await manager.plan_sync(root, "data", delete=True)
+    assert (plan.summary.transfers, plan.summary.deletions) == (5, 3)
+    provider.calls.clear()
+    (await manager.apply(plan)).raise_for_failures()
+    assert provider.calls.total() == plan.summary.requests
+
+
+async def test_a_download_makes_the_planned_requests(root: Path) -> None:
+    """Downloads cost what the plan says, and deletions of files no request."""
+    provider = FaultyProvider(row(enforced=True))
+    await fill(provider, "data")
+    await store(provider, "data/large", LARGE)
+    await store(provider, "data/empty", b"")
+    write(root, "gone")
+    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    plan = await manager.plan_sync(root, "data", direction="download", delete=True)
+    provider.calls.clear()
+    (await manager.apply(plan)).raise_for_failures()
+    assert provider.calls.total() == plan.summary.requests
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_copy_makes_the_planned_requests(same: bool, enforced: bool) -> None:
+    """Copies cost what the plan says, of both providers together, on the server and through memory."""
+    provider, other = FaultyProvider(row(enforced=enforced)), FaultyProvider(row(enforced=enforced))
+    target = provider if same else other
+    await fill(target, "target")
+    await store(target, "target/large", b"12")
+    for name, data in (("new", b"1"), ("replaced", b"1"), ("large", LARGE), ("empty", b"")):
+        await store(provider, f"source/{name}", data)
+    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    plan = await manager.plan_sync_to(target, "source", "target", delete=True)
+    provider.calls.clear()
+    other.calls.clear()
+    (await manager.apply(plan, other=target)).raise_for_failures()
+    made = provider.calls.total() + other.calls.total()
+    assert made == plan.summary.requests
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("source", "target", "actions"),
+    [
+        pytest.param(range(30_000), range(30_000), 0, id="in step"),
+        pytest.param(range(0, 20_000, 2), range(1, 20_001, 2), 20_000, id="nothing in common"),
+    ],
+)
+async def test_memory_does_not_grow_with_the_number_of_keys(source: range, target: range, actions: int) -> None:
+    """Planning needs memory for a few listing pages and 1 MiB of actions, however many there are."""
+    manager, other = SyncMethods(GeneratedProvider(source)), GeneratedProvider(target)
+    await manager.plan_sync_to(GeneratedProvider(range(5_000)), "", "", compare="size")  # imports and caches
+    gc.collect()
+    tracemalloc.start()
+    try:
+        plan = await manager.plan_sync_to(other, "", "", compare="size", delete=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert plan.summary.transfers + plan.summary.deletions == actions
+    assert peak < 12 * MiB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compare", ["size", "size-mtime"])
+async def test_other_tasks_run_while_a_plan_is_made(compare: Compare) -> None:
+    """The event loop gets back control after each few hundred entries, also if nothing has to wait."""
+    metadata = {"mtime": "1700000000.000000000"}
+    one, two = GeneratedProvider(range(4_000), metadata=metadata), GeneratedProvider(range(8_000))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    try:
+        plan = await SyncMethods(one).plan_sync_to(two, "", "", compare=compare, delete=True)
+    finally:
+        counting.cancel()
+    assert plan.summary.deletions == 4_000
+    assert turns >= 8_000 / 250
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_memory_does_not_grow_with_the_number_of_heads() -> None:
+    """Pairs that wait for a HEAD are compared before there are many of them."""
+    metadata = {"mtime": "1700000000.000000000"}
+    one, two = (GeneratedProvider(range(6_000), metadata=metadata) for _ in range(2))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        plan = await SyncMethods(one).plan_sync_to(two, "", "")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert plan.summary.unchanged == one.heads == two.heads == 6_000
+    assert peak < 12 * MiB

@@ -1,0 +1,165 @@
+"""Arguments of a plan that are wrong, and places that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bucketry import LocalProvider, MemoryProvider
+from bucketry._core.values import ListPage
+from bucketry._manage.sync.methods import SyncMethods
+from bucketry.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    LocalFileError,
+    LocalFileNotFoundError,
+    LocalNotADirectoryError,
+    NotFoundError,
+)
+from bucketry.providers.prefixed import PrefixedProvider
+from bucketry.testing import FaultyProvider
+from tests.manage.planning import lines, store, write
+
+
+class TestBadInput:
+    """Each is an error that says what is wrong; nothing is requested."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            ({"direction": "sideways"}, "'upload' or 'download'"),
+            ({"direction": "copy"}, "'upload' or 'download'"),
+            ({"compare": "color"}, "'size-mtime', 'size', 'checksum'"),
+            ({"max_delete": -1}, "max_delete=-1"),
+            ({"max_delete": True}, "max_delete=True"),
+            ({"delete": "yes"}, "delete='yes'"),
+            ({"force": 1}, "force=1"),
+            ({"include": "*.bin"}, "one pattern"),
+            ({"exclude": ["[z-a]"]}, "malformed"),
+            ({"prefix": None}, "prefix=None"),
+            ({"local_dir": b"bytes"}, "local_dir=b'bytes'"),
+            ({"local_dir": 3}, "local_dir=3"),
+        ],
+    )
+    async def test_wrong_arguments(
+        self, memory: MemoryProvider, root: Path, arguments: dict[str, Any], text: str
+    ) -> None:
+        """Wrong values are refused before anything is requested."""
+        faulty = FaultyProvider(memory)
+        given = {"local_dir": root, "prefix": "", **arguments}
+        with pytest.raises(InvalidRequestError, match=text):
+            await SyncMethods(faulty).plan_sync(**given)
+        assert not faulty.calls
+
+    async def test_wrong_arguments_of_a_copy(self, memory: MemoryProvider) -> None:
+        """A copy checks its arguments in the same way."""
+        with pytest.raises(InvalidRequestError, match="must be a provider"):
+            await SyncMethods(memory).plan_sync_to("s3://bucket", "", "")  # type: ignore[arg-type]
+        with pytest.raises(InvalidRequestError, match="compare"):
+            await SyncMethods(memory).plan_sync_to(MemoryProvider(), "", "", compare="mtime")  # type: ignore[arg-type]
+
+    async def test_a_directory_that_is_missing_or_a_file(self, memory: MemoryProvider, root: Path) -> None:
+        """A missing source is an error, a missing target is empty, and a file is neither."""
+        write(root, "file")
+        manager = SyncMethods(memory)
+        with pytest.raises(LocalFileNotFoundError):
+            await manager.plan_sync(root / "none", "")
+        await store(memory, "a")
+        assert lines(await manager.plan_sync(root / "none", "", direction="download")) == [("download", "a", "new")]
+        for direction in ("upload", "download"):
+            with pytest.raises(LocalNotADirectoryError):
+                await manager.plan_sync(root / "file", "", direction=direction)  # type: ignore[arg-type]
+        with pytest.raises(LocalFileError, match="empty"):
+            await manager.plan_sync("", "")
+
+    @pytest.mark.parametrize(("place", "prefix"), [("", ""), ("", "a"), ("a", ""), ("a", "b"), ("a/b", "")])
+    async def test_a_sync_into_the_directory_it_reads_from(self, root: Path, place: str, prefix: str) -> None:
+        """A directory and a prefix of a local provider must not overlap, also not through a link."""
+        provider = LocalProvider({"base_path": str(root / "a")})
+        (root / "link").symlink_to(root)
+        local = root / "link" / place
+        for direction in ("upload", "download"):
+            with pytest.raises(InvalidRequestError, match="overlap"):
+                await SyncMethods(provider).plan_sync(local, prefix, direction=direction)  # type: ignore[arg-type]
+
+    async def test_a_directory_beside_a_local_provider_is_fine(self, root: Path) -> None:
+        """Neighbours whose names begin alike do not overlap."""
+        write(root, "ab/x")
+        provider = LocalProvider({"base_path": str(root / "a")})
+        assert lines(await SyncMethods(provider).plan_sync(root / "ab", "")) == [("upload", "x", "new")]
+        write(root, "a/data/y")
+        plan = await SyncMethods(provider).plan_sync(root / "a" / "data-new", "data", direction="download")
+        assert lines(plan) == [("download", "y", "new")]
+
+    async def test_a_copy_into_the_prefix_it_reads_from(self, memory: MemoryProvider, root: Path) -> None:
+        """Two prefixes of one provider must not overlap, also if it is wrapped, or a second one of one directory."""
+        await store(memory, "a/x")
+        manager = SyncMethods(memory)
+        one, two = (LocalProvider({"base_path": str(root)}) for _ in range(2))
+        for source, other, prefix in (
+            ("a", memory, "a"),
+            ("a", memory, ""),
+            ("", memory, "a"),
+            ("a", PrefixedProvider(memory, "a/"), "b"),
+        ):
+            with pytest.raises(InvalidRequestError, match="overlap"):
+                await manager.plan_sync_to(other, source, prefix)
+        with pytest.raises(InvalidRequestError, match="overlap"):
+            await SyncMethods(one).plan_sync_to(two, "a", "a/b")
+        assert lines(await manager.plan_sync_to(memory, "a", "ab")) == [("copy", "x", "new")]
+        assert lines(await manager.plan_sync_to(MemoryProvider(), "a", "a")) == [("copy", "x", "new")]
+
+    async def test_delete_with_an_empty_source(self, memory: MemoryProvider, root: Path) -> None:
+        """An empty source would delete everything, so this needs `force=True`; so does one without selected entries."""
+        await store(memory, "data/a")
+        manager = SyncMethods(memory)
+        (root / "dir").mkdir()
+        (root / "link").symlink_to(root)
+        for excluded in ([], ["*.txt"]):
+            with pytest.raises(InvalidRequestError, match="force=True"):
+                await manager.plan_sync(root, "data", delete=True, exclude=excluded)
+            write(root, "b.txt")
+        assert lines(await manager.plan_sync(root, "data", exclude=["*.txt", "link"])) == []
+        plan = await manager.plan_sync(root, "data", delete=True, exclude=["*.txt", "link"], force=True)
+        assert lines(plan) == [("delete", "a", "not in source")]
+        with pytest.raises(InvalidRequestError, match="force=True"):
+            await manager.plan_sync(root, "none", direction="download", delete=True)
+        with pytest.raises(InvalidRequestError, match="force=True"):
+            await SyncMethods(MemoryProvider()).plan_sync_to(memory, "", "data", delete=True)
+
+    async def test_an_empty_source_and_an_empty_target_are_in_step(self, memory: MemoryProvider, root: Path) -> None:
+        """If there is nothing to delete, an empty source is no error."""
+        assert lines(await SyncMethods(memory).plan_sync(root, "data", delete=True)) == []
+
+    async def test_an_include_that_matches_nothing(self, memory: MemoryProvider, root: Path) -> None:
+        """It is an error, with and without delete; another one if the source has no entries at all."""
+        manager = SyncMethods(memory)
+        await store(memory, "data/a.bin")
+        for delete in (False, True):
+            with pytest.raises(NotFoundError, match="nothing at all"):
+                await manager.plan_sync(root, "data", include=["*.bin"], delete=delete)
+        write(root, "a.txt")
+        for delete in (False, True):
+            with pytest.raises(InvalidRequestError, match="matches nothing of 1 entries"):
+                await manager.plan_sync(root, "data", include=["*.bin"], delete=delete)
+        write(root, "a.bin")
+        plan = await manager.plan_sync(root, "data", include=["*.bin"], exclude=["*"])
+        assert lines(plan) == []
+
+    async def test_a_listing_out_of_order(self, root: Path) -> None:
+        """A provider whose listing is not sorted, or goes outside the prefix, is an error."""
+
+        class Unsorted(MemoryProvider):
+            async def list_page(self, prefix: str = "", **options: Any) -> ListPage:
+                page = await super().list_page("" if prefix == "x/" else prefix, **options)
+                return ListPage(page.entries[::-1], page.next_token)
+
+        unsorted = Unsorted()
+        for key in ("data/a", "data/b"):
+            await store(unsorted, key)
+        with pytest.raises(IntegrityError, match="not in UTF-8 binary order"):
+            await SyncMethods(unsorted).plan_sync(root, "data")
+        with pytest.raises(IntegrityError, match="does not begin with it"):
+            await SyncMethods(unsorted).plan_sync(root, "x")
