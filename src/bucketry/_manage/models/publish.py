@@ -3,13 +3,8 @@
 A version exists as soon as its manifest exists, and two backups may want the same name at once.
 
 **Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
-<<<<<<< HEAD
-succeeds; the others wait for a short random time and take the next number, or raise `AlreadyExistsError` if the
-version's name was given.
-=======
 succeeds. The others wait for a short random time and take the next number; or, if the version's name was given, they
 raise `AlreadyExistsError`.
->>>>>>> models
 
 **Elsewhere,** a backup first claims the name:
 
