@@ -191,6 +191,7 @@ async def test_a_name_that_a_suspended_prune_removes_is_not_given_again(tmp_path
                 made.append((await models.backup_model(scene.next, "net", version="x")).version)
             except InvalidRequestError:
                 refused.append(at)
+            await models.backup_model(scene.old[1], "net")  # `latest` does not protect `x` any more
 
         stopping = StopsAt(memory, at, meanwhile)
         await Models(stopping).prune_models("net", keep=1)
