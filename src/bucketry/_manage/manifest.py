@@ -144,5 +144,5 @@ def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _refuse(text: str) -> NoReturn:
-    message = f"the number {text[:20]} is not a whole one"  # programs write fractions differently, so digests would differ
+    message = f"the number {text[:20]} is not a whole one"  # because programs write fractions differently
     raise ValueError(message)
