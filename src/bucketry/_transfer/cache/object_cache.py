@@ -178,8 +178,8 @@ class ObjectCache:
                 os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
                 os.utime(staged, ns=(time.time_ns(), asked))
                 os.replace(staged, target)
-                with suppress(FileNotFoundError):  # another process may find that the object is deleted
-                    os.chmod(target, _READ_ONLY)  # only now, because `sweep` must be able to open staged files
+                with suppress(FileNotFoundError):  # another process may remove the copy of a deleted object
+                    os.chmod(target, _READ_ONLY)  # not earlier, because `sweep` must be able to open staged files
             finally:
                 unlock(lock)
         return target
