@@ -45,9 +45,8 @@ class ModelConfig:
 
     Attributes:
         lease_duration: Seconds after the last renewal of its lease when a prune treats a backup as killed, and may
-            remove what the backup has uploaded. A running backup renews its lease three times in this time. 15 minutes,
-            because that is longer than any outage that the retries of a request survive, and short enough that a prune
-            in the next hour removes what a killed backup has left.
+            remove its blobs. A running backup renews its lease three times in this time. 15 minutes, because retries of
+            a request do not take so long, and a prune in the next hour removes what a killed backup has left.
         collision_delay: The longest first wait in seconds after several backups wanted the same version at once; this
             limit grows with each collision. 0.1, because that is several round trips to a cloud.
         dead_prune: Seconds after which a later prune removes the record of a killed prune. Until then, the record
@@ -149,9 +148,7 @@ class StoredModel:
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
 
-        Raises:
-            IntegrityError: An object was changed by another program, or is damaged.
-            UnsupportedError: An object has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger object; several objects are read at once.
         """
@@ -160,7 +157,7 @@ class StoredModel:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
-                if isinstance(data, PreconditionFailedError):  # as above
+                if isinstance(data, PreconditionFailedError):  # a tag was moved, as in `read_bytes`
                     again = await self.read_json(key, parse)
                     found |= {} if again is None else {key: again}
                     continue
@@ -181,9 +178,7 @@ class StoredModel:
     async def read_version(self, version: str) -> ModelVersion | None:
         """Return the version with this name, which is not a tag; `None`: there is no such version.
 
-        Raises:
-            IntegrityError: The manifest was changed by another program, or is damaged.
-            UnsupportedError: The manifest has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request.
         """
@@ -197,11 +192,7 @@ class StoredModel:
         return in_order(self._checked(key, version) for key, version in found.items())
 
     def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
-        """Refuse a manifest that is at the key of another version.
-
-        Raises:
-            IntegrityError: The manifest is at the key of another version.
-        """
+        """Return the version, or raise `IntegrityError` if its manifest is at the key of another version."""
         if found.name != self.keys.name or self.keys.version(found.version) != key:
             message = (
                 f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
@@ -254,9 +245,7 @@ class StoredModel:
         return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
-        """Return the version that `latest` names, and the highest number of any version, even if it was removed.
-
-        If there is no `latest`, `("", 0)` is returned.
+        """Return the version that `latest` names, and the highest number so far; without `latest`, `("", 0)`.
 
         Cost: 1 request.
         """
@@ -307,9 +296,7 @@ def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
 
 
 def metadata_text(metadata: Mapping[str, Any] | None) -> str:
-    """Check the metadata of a version, and return it as JSON.
-
-    The manifest has this JSON as one text, because a manifest must not have fractions.
+    """Check the metadata of a version, and return it as JSON, because a manifest itself must not have fractions.
 
     Raises:
         InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
@@ -361,11 +348,7 @@ def manifest_of(version: ModelVersion) -> bytes:
 
 
 def version_from(entries: ManifestReader) -> ModelVersion:
-    """Return the version that a manifest describes.
-
-    Raises:
-        IntegrityError: This is not the manifest of a version.
-    """
+    """Return the version that a manifest describes, or raise `IntegrityError` if it is not one of a version."""
     kind = entries.text("kind")
     if kind not in ("file", "directory"):
         entries.refuse("kind", "must be 'file' or 'directory'")
