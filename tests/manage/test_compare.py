@@ -84,15 +84,16 @@ async def test_a_copy_without_a_time_is_in_step_if_it_was_stored_later(memory: M
     assert lines(await SyncMethods(memory).plan_sync_to(other, "", "")) == [("copy", "early", "mtime")]
 
 
-async def test_by_size_no_object_is_asked_for(memory: MemoryProvider, root: Path) -> None:
+@pytest.mark.parametrize("direction", ["upload", "download"])
+async def test_by_size_no_object_is_asked_for(memory: MemoryProvider, root: Path, direction: Any) -> None:
     """With `compare="size"`, entries of equal size are in step, and only listings are requested."""
     write(root, "a", b"aaaa")
     write(root, "b", b"b")
     await store(memory, "a", b"bbbb")
     await store(memory, "b", b"bb")
     faulty = FaultyProvider(memory)
-    plan = await SyncMethods(faulty).plan_sync(root, "", compare="size")
-    assert lines(plan) == [("upload", "b", "size")]
+    plan = await SyncMethods(faulty).plan_sync(root, "", direction=direction, compare="size")
+    assert lines(plan) == [(direction, "b", "size")]
     assert faulty.calls == {"list_page": 1}
 
 

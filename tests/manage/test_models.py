@@ -17,7 +17,8 @@ from bucketry import MemoryProvider, TransferConfig
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
-from bucketry._manage.models.stored import METADATA_LIMIT, ModelConfig, in_order, manifest_of
+from bucketry._manage.models.manifests import METADATA_LIMIT, in_order, manifest_of
+from bucketry._manage.models.stored import ModelConfig
 from bucketry.errors import (
     AlreadyExistsError,
     ConnectionFailedError,
@@ -452,8 +453,10 @@ async def test_what_is_unknown_names_the_nearest(memory: MemoryProvider, models:
         (models.prune_models("resne", keep=1), "resnet"),
         (models.verify_model("resnets"), "resnet"),
     ):
-        with pytest.raises(NotFoundError, match=f"did you mean '{nearest}'"):
+        with pytest.raises(NotFoundError, match=f"did you mean '{nearest}'") as caught:
             await call
+        assert caught.value.provider == "memory"
+        assert caught.value.operation is not None
     assert await memory.list_files() == before
     assert (net / "weights").exists()
 

@@ -2,9 +2,9 @@
 
 A version exists as soon as its manifest exists. Two backups may want the same name at the same time.
 
-**If the provider enforces create-only writes,** the manifest is written with one, and only one of several writers
-succeeds. Every other backup waits for a short random time and takes the next number. If the user chose the name, it
-raises `AlreadyExistsError`.
+**Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
+succeeds. The others wait for a short random time and take the next number; or, if the version's name was given, they
+raise `AlreadyExistsError`.
 
 **At other providers,** a backup first claims the name:
 
@@ -44,7 +44,8 @@ from typing import Literal
 
 from bucketry._manage.models.keys import number_of
 from bucketry._manage.models.leases import read_leases
-from bucketry._manage.models.stored import StoredModel, manifest_of
+from bucketry._manage.models.manifests import manifest_of
+from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.values import ModelVersion
 from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_thread

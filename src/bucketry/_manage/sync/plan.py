@@ -125,7 +125,6 @@ class _Planner:
     async def decide(self, pairs: Iterable[Pair]) -> None:
         """Decide about the next pairs; pairs whose content must be compared wait until there are many of them."""
         quick = self._by_size and self._files_above is None
-        protected = self._protected.paths
         for pair in pairs:
             source, target = pair
             if (
@@ -135,7 +134,6 @@ class _Planner:
                 and source.size == target.size
                 and source.problem is target.problem is None
                 and not source.twins
-                and not protected
             ):
                 self.unchanged += 1  # tested before `_decide`, because it is the most frequent outcome
             else:
