@@ -102,7 +102,7 @@ class Publishing:
     def _is_left_out(self, key: str) -> bool:
         if key[-1] == "/" and self.filters.excludes(key):
             return True
-        # Another program that copies a dataset also copies its manifest.
+        # A program that copies a dataset also copies its manifest, which is not a file of the new dataset.
         return is_internal(key) or key == DATASET_MANIFEST
 
     def _check_names(self, found: list[FoundFile]) -> None:

@@ -66,7 +66,7 @@ def metadata_text(metadata: Mapping[str, Any] | None) -> str:
 
 
 def manifest_of(version: ModelVersion) -> bytes:
-    """Give the manifest of a version."""
+    """Return the manifest of a version."""
     files: list[Json] = [
         {
             "path": file.path,
@@ -92,10 +92,10 @@ def manifest_of(version: ModelVersion) -> bytes:
 
 
 def version_from(entries: ManifestReader) -> ModelVersion:
-    """Read the manifest of a version.
+    """Return the version that a manifest describes.
 
     Raises:
-        IntegrityError: It is not one.
+        IntegrityError: This is not the manifest of a version.
     """
     kind = entries.text("kind")
     if kind not in ("file", "directory"):
