@@ -200,7 +200,7 @@ class Publishing:
         """Upload one file, and return the object's etag."""
         path = os.path.join(self.root, file.path)
         assert file.sha256 is not None  # noqa: S101 - every file was hashed
-        assert file.mtime is not None  # noqa: S101 - as above
+        assert file.mtime is not None  # noqa: S101 - every file has the time of hashing
         write: WriteKeywords = {"metadata": {MTIME: mtime_text(file.mtime), SHA256: file.sha256}}
         if self.place.manager.provider.capabilities.conditional_put:
             write |= {"if_none_match": "*"} if present is None else {"if_match": present.etag}

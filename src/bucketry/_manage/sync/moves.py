@@ -139,7 +139,7 @@ class Downloads:
         return os.path.join(self._root, action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Return whether the object is large."""
+        """Return whether the object is large; a small download itself finds a changed file soon enough."""
         return source_of(action).size > LARGE
 
     async def look(self, action: SyncAction) -> Seen:
