@@ -102,7 +102,7 @@ class Publishing:
     def _is_left_out(self, key: str) -> bool:
         if key[-1] == "/" and self.filters.excludes(key):
             return True
-        # Another program that copies a dataset also copies its manifest.
+        # A program that copies a dataset also copies its manifest, which is not a file of the new dataset.
         return is_internal(key) or key == DATASET_MANIFEST
 
     def _check_names(self, found: list[FoundFile]) -> None:
@@ -200,7 +200,7 @@ class Publishing:
         """Upload one file, and return the object's etag."""
         path = os.path.join(self.root, file.path)
         assert file.sha256 is not None  # noqa: S101 - every file was hashed
-        assert file.mtime is not None  # noqa: S101 - as above
+        assert file.mtime is not None  # noqa: S101 - every file has the time of hashing
         write: WriteKeywords = {"metadata": {MTIME: mtime_text(file.mtime), SHA256: file.sha256}}
         if self.place.manager.provider.capabilities.conditional_put:
             write |= {"if_none_match": "*"} if present is None else {"if_match": present.etag}

@@ -67,7 +67,8 @@ class Prune:
         kept = [one for one in present if one.version not in gone]
         unused = chosen.blobs & await in_thread(_unused, blobs, kept, leases)
         in_use = await in_thread(_unused, blobs, kept, Leases()) - unused
-        # From here on, an error leaves the record: a request whose answer was lost may still remove something.
+        # From here on, the record stays after an error, because a request whose response was lost may still remove an
+        # object.
         await self._delete(model.keys.version(one.version) for one in removed)
         await self._delete(map(model.keys.blob, sorted(unused)))
         await self._delete([*dead, *leases.expired, *await self._dead_claims(present, leases)])
@@ -97,7 +98,7 @@ class Prune:
         return in_order([*fresh, *(one for one in versions if one.version in same)])
 
     async def _old(self, versions: list[ModelVersion]) -> set[tuple[str, str]]:
-        """Give the identities of the versions to remove: all but the newest, and those that a tag names."""
+        """Return the identities of the versions to remove: all except the newest `keep`, and except tagged versions."""
         tagged = set((await self.model.read_tags()).values())
         return {_identity(one) for one in versions[: -self.keep] if one.version not in tagged}
 
@@ -122,7 +123,7 @@ class Prune:
 
 
 def _identity(version: ModelVersion) -> tuple[str, str]:
-    """Tell a version from a later one that got the same name."""
+    """Return values that are equal only for the same version, not for a later version with the same name."""
     return version.version, version.backup_id
 
 

@@ -2,9 +2,9 @@
 
 A version exists as soon as its manifest exists. Two backups may want the same name at the same time.
 
-**Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
-succeeds. The others wait for a short random time and take the next number; or, if the version's name was given, they
-raise `AlreadyExistsError`.
+**If the provider enforces create-only writes,** the manifest is written with one, and only one of several writers
+succeeds. Every other backup waits for a short random time and takes the next number. If the user chose the name, it
+raises `AlreadyExistsError`.
 
 **At other providers,** a backup first claims the name:
 

@@ -38,9 +38,8 @@ class ModelConfig:
 
     Attributes:
         lease_duration: Seconds after the last renewal of its lease when a prune treats a backup as killed, and may
-            remove what the backup has uploaded. A running backup renews its lease three times in this time. 15 minutes,
-            because that is longer than any outage that the retries of a request survive, and short enough that a prune
-            in the next hour removes what a killed backup has left.
+            remove its blobs. A running backup renews its lease three times in this time. 15 minutes, because retries of
+            a request do not take so long, and a prune in the next hour removes what a killed backup has left.
         collision_delay: The longest first wait in seconds after several backups wanted the same version at once; this
             limit grows with each collision. 0.1, because that is several round trips to a cloud.
         dead_prune: Seconds after which a later prune removes the record of a killed prune. Until then, the record
@@ -142,9 +141,7 @@ class StoredModel:
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
 
-        Raises:
-            IntegrityError: An object was changed by another program, or is damaged.
-            UnsupportedError: An object has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger object; several objects are read at once.
         """
@@ -153,7 +150,7 @@ class StoredModel:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
-                if isinstance(data, PreconditionFailedError):  # as above
+                if isinstance(data, PreconditionFailedError):  # a tag was moved, as in `read_bytes`
                     again = await self.read_json(key, parse)
                     found |= {} if again is None else {key: again}
                     continue
@@ -174,9 +171,7 @@ class StoredModel:
     async def read_version(self, version: str) -> ModelVersion | None:
         """Return the version with this name, which is not a tag; `None`: there is no such version.
 
-        Raises:
-            IntegrityError: The manifest was changed by another program, or is damaged.
-            UnsupportedError: The manifest has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request.
         """
@@ -190,11 +185,7 @@ class StoredModel:
         return in_order(self._checked(key, version) for key, version in found.items())
 
     def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
-        """Refuse a manifest that is at the key of another version.
-
-        Raises:
-            IntegrityError: The manifest is at the key of another version.
-        """
+        """Return the version, or raise `IntegrityError` if its manifest is at the key of another version."""
         if found.name != self.keys.name or self.keys.version(found.version) != key:
             message = (
                 f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
@@ -247,9 +238,7 @@ class StoredModel:
         return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
-        """Return the version that `latest` names, and the highest number of any version, even if it was removed.
-
-        If there is no `latest`, `("", 0)` is returned.
+        """Return the version that `latest` names, and the highest number so far; without `latest`, `("", 0)`.
 
         Cost: 1 request.
         """

@@ -48,15 +48,15 @@ class RunMethods(DatasetMethods, ModelMethods):
 
         - Before the block: `ensure_dataset(dataset, local_dir)`; if it fails, the block does not run.
         - In the block: `run.checkpoint(path, step=…)` uploads checkpoints in the background.
-        - After the block, in any case: the upload of the last checkpoint is awaited. A second cancellation, such as a
-          second Ctrl-C, stops this upload, and leaves the checkpoints before it. (A cancelled scope of anyio cancels
-          repeatedly.)
-        - After success: `backup_model(output, model, metadata=metadata)`; the version is `run.version` then.
-        - After an error, a cancellation or `KeyboardInterrupt`: no backup; the checkpoints stay; the error is raised
-          unchanged. If the last upload failed, too, a note of the error says so.
+        - After the block, also after an error: the upload of the last checkpoint is awaited. A second cancellation,
+          such as a second Ctrl-C, stops this upload; the earlier checkpoints stay. A cancelled scope of anyio cancels
+          repeatedly, so it stops this upload.
+        - After success: `backup_model(output, model, metadata=metadata)`; then `run.version` is the version.
+        - After an error, a cancellation or `KeyboardInterrupt`: there is no backup, the checkpoints stay, and the error
+          is raised unchanged. If the last upload also failed, a note of the error says so.
 
-        An upload in the background never stops the block. Its error is raised by the next `run.checkpoint`, or at the
-        end, after the model was backed up.
+        A failed upload in the background does not stop the block. The next `run.checkpoint` raises its error. If there
+        is no next checkpoint, the error is raised after the model was backed up.
 
         Each run has its own id, so runs of one model can run at once. Checkpoints of ended runs stay: see
         `delete_checkpoints`. The logger `bucketry` logs at level INFO what the run does.

@@ -73,7 +73,8 @@ class TrainingRun:
 
         Args:
             path: A file or a directory; nothing may write to it until this method returns.
-            step: The step of the training, from 0 to 9,999,999,999, and higher than that of the checkpoint before.
+            step: The step of the training, from 0 to 9,999,999,999, and higher than the step of the checkpoint
+                before.
 
         Raises:
             InvalidRequestError: The step is not valid or not higher, the run has no `model` or has ended, or the

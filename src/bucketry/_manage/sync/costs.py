@@ -1,4 +1,4 @@
-"""The number of requests that applying a plan makes, retries not counted. No I/O."""
+"""Counts the requests that applying a plan makes, without retries. No I/O."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ Files of the directory:
   SHA-256 of the object's URL. The file's access time is the time of the last use; its modification time is the time
   when the provider was last asked. So a copy is one file, and there is no index that could disagree with the files.
 - `incoming/`: files that are being written.
-- `total`: the sum of the sizes in `objects`, or more. Its lock is held while a copy is added and others removed.
+- `total`: the sum of the sizes in `objects`, or more. A process locks this file while it adds a copy and removes old
+  copies.
 
 Readers take no lock. All functions block: call them in a worker thread.
 """
