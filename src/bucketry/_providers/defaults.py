@@ -34,7 +34,10 @@ _MULTIPART = (
 
 @fills_in_facts
 class DefaultRequests(ObjectRequests):
-    """The requests with a default implementation. The defaults of the other optional requests only raise an error."""
+    """Working defaults for `fetch_range` and `delete_batch`.
+
+    By default, all other optional requests raise `UnsupportedError`.
+    """
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Write a range of the object, or the whole object, into an open file, in worker threads.

@@ -31,7 +31,8 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
 
     Cost: about 50 µs for the switch to the thread and back.
     """
-    # Wait for a future of the executor, not for a task, because an event loop that ends cancels its tasks.
+    # This waits for the executor's future, not for a task. When an event loop ends, it cancels its tasks, and a
+    # cancelled task would be done while the thread still runs.
     future = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
     cancelled = await until_done(future)
     if cancelled is not None:

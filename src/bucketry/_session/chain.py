@@ -52,9 +52,10 @@ class Chain:
         if self._found is None:
             async with self._finding:
                 if self._found is None:
-                    # The search runs in a thread with its own loop, because it reads files, and a service model for
-                    # assumed roles. No task has waited for the locks of the credentials there, so the locks belong to
-                    # no loop yet, and the credentials can be refreshed in this loop.
+                    # The search runs in a thread with its own loop, because it blocks: it reads files, and for assumed
+                    # roles also a service model. The credentials can still be refreshed in this loop, because an
+                    # asyncio lock is bound to a loop only when a task must wait for it, and in that thread no task has
+                    # waited.
                     self._found, frozen = await in_own_loop(partial(_find, self._session))
                     return frozen
         return await self._found.get_frozen_credentials()

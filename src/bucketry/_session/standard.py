@@ -1,4 +1,7 @@
-"""Decides whether the data plane may be used, because it supports standard S3 endpoints only."""
+"""Decides whether the data plane, bucketry's own transport, may be used instead of aiobotocore.
+
+The data plane supports only standard S3 endpoints, and no proxy.
+"""
 
 from __future__ import annotations
 

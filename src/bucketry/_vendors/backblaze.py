@@ -1,4 +1,7 @@
-"""What bucketry knows of Backblaze B2, used through its S3-compatible API: limits, features, endpoints, prices."""
+"""What bucketry knows of Backblaze B2, used through its S3-compatible API: limits, features, endpoints, prices.
+
+The project Cmdr is a file manager whose authors tested this vendor on a real account; see `row`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What bucketry knows of Cloudflare R2: limits, features, endpoints, prices."""
+"""What bucketry knows of Cloudflare R2: limits, features, endpoints, prices.
+
+The project Cmdr is a file manager whose authors tested this vendor on a real account; see `row`.
+"""
 
 from __future__ import annotations
 

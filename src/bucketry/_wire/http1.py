@@ -322,7 +322,11 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 def _joined(lines: list[str]) -> dict[str, str]:
-    """Return the headers if some are repeated; a header that decides the body's length must not be repeated."""
+    """Return the headers, with the values of repeated headers joined by a comma.
+
+    Raises:
+        ProtocolError: A header that decides the body's length is repeated.
+    """
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")

@@ -119,7 +119,7 @@ class Lane:
     def exchange(self, request: LaneRequest, credentials: Credentials | None) -> tuple[AnswerHead, bytes]:
         """Send a request, and return the response's head and body. Blocks.
 
-        The returned body is empty if `accept` returned a function for it.
+        If `request.accept` returns a function, this function gets the body, and the returned body is empty.
         """
         self.answer_started = False
         self._reader = AnswerReader(request.method)

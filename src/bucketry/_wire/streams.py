@@ -1,4 +1,7 @@
-"""Sends and receives a lane's bytes through one blocking socket, with or without TLS, in a worker thread."""
+"""The blocking socket of a lane (see `lanes`), with or without TLS.
+
+The methods that send or receive bytes block, so they are called in a worker thread.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ T = TypeVar("T")
 
 
 class Stream(Protocol):
-    """The connection of a lane. Its methods block."""
+    """The connection of a lane. All methods block, except `clean`."""
 
     def start(self) -> None:
         """Prepare the connection for the first byte."""

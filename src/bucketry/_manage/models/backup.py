@@ -1,7 +1,7 @@
 """Backs up one version: finds and hashes the files, uploads the missing blobs, publishes the manifest.
 
-`leases` explains why a prune at the same time loses nothing, and `publish` why another backup at the same time does
-not.
+`leases` explains why the version stays complete if a prune runs at the same time. `publish` explains why two backups at
+the same time cannot publish one version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError, PreconditionFailedError, StorageError, TransientError
 
-_ATTEMPTS = 5  # each needs another prune at an unlucky moment, after the lease has expired
+_ATTEMPTS = 5  # an attempt fails only if the lease has expired and then a prune removes a blob of this backup
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Backup:
     Attributes:
         model: The model.
         local_path: The file or directory.
-        version: The given name; empty: the next number.
+        version: The name that the user chose; empty: the next number.
         metadata: The checked metadata, as JSON.
         progress: The user's callback, or `None`.
         backup_id: Identifies the backup.
@@ -87,11 +87,11 @@ class Backup:
         raise TransientError(message)
 
     async def _check_free(self) -> None:
-        """Refuse a name that is taken, before anything is hashed or sent.
+        """Refuse a name that exists already, before any file is hashed or sent.
 
         Raises:
-            AlreadyExistsError: There is such a version.
-            InvalidRequestError: There is such a tag.
+            AlreadyExistsError: There is a version of this name.
+            InvalidRequestError: There is a tag of this name.
         """
         if await self.model.provider.exists(self.model.keys.version(self.version)):
             raise version_exists(self.model, self.version)
@@ -101,7 +101,7 @@ class Backup:
             raise InvalidRequestError(message)
 
     async def _hashed(self, found: list[LocalModelFile]) -> tuple[ModelFile, ...]:
-        """Hash the files, as many at once as there are processors."""
+        """Hash as many files at once as there are processors, and return the files with their hashes."""
         wanted = tuple(filter(checksums.available, self.model.provider.capabilities.stored_checksums))
         contents: dict[str, HashedContent] = {}
 
@@ -122,10 +122,10 @@ class Backup:
         )
 
     def _check_not_condemned(self, condemned: Condemned) -> None:
-        """Refuse a given name that a prune may remove.
+        """Refuse the name that the user chose if a prune may remove a version of this name.
 
         Raises:
-            InvalidRequestError: A prune names it.
+            InvalidRequestError: The name is in the record of a prune.
         """
         if self.version in condemned.versions:
             message = (
@@ -137,13 +137,13 @@ class Backup:
     async def _with_blobs(
         self, draft: ModelVersion, sources: dict[str, LocalModelFile], usable: dict[str, int], condemned: Condemned
     ) -> ModelVersion:
-        """Upload the blobs that are missing, and give the version with the names of its blobs."""
+        """Upload the missing blobs, and return the version with the names of its blobs."""
         stored: dict[str, str] = {}
         for blob, size in usable.items():
             source = sources.get(sha256_of(blob) or "")
             if source is not None and size == source.state[1]:
                 stored.setdefault(sha256_of(blob) or "", blob)
-        taken = condemned.blobs | usable.keys()  # a usable one that is not in `stored` has a wrong size
+        taken = condemned.blobs | usable.keys()  # a usable blob that is not in `stored` has a wrong size
         missing = {
             sha256: f"{sha256}-{new_id()}" if sha256 in taken else sha256 for sha256 in sources if sha256 not in stored
         }
@@ -174,7 +174,7 @@ class Backup:
         meter.finish()
 
     async def _is_whole(self, version: ModelVersion) -> bool:
-        """Check the published version for blobs that a prune removes; if there is one, withdraw the version."""
+        """Return whether no prune may remove the version or its blobs; if a prune may, remove the manifest."""
         try:
             usable, condemned = await usable_blobs(self.model)
             whole = all(usable.get(file.blob) == file.size for file in version.files)
@@ -198,7 +198,7 @@ class Backup:
 
 
 def counted(meter: Meter, callback: ProgressCallback | None) -> Callable[[Progress], None] | None:
-    """Give a callback that adds the bytes of one file to the progress of all."""
+    """Return a callback that adds the bytes of one file to the progress of all files."""
     if callback is None:
         return None
     return lambda progress: meter.add(progress.increment)

@@ -1,15 +1,15 @@
-"""The keys of a model, all in one place.
+"""All keys of a model, so that their names are in one place only.
 
 Below `<models root>/<model>/`:
 
 - `versions/<version>.json`: the manifest of a version. The version exists if, and only if, this object does.
-- `blobs/<sha256>`: the bytes of a file, named by their SHA-256, so that equal files are stored once. `-<random id>` is
-  added where the plain name is being removed by a prune, or has the wrong size.
-- `tags/<tag>.json`: the version that a tag names; `latest` is one of them.
-- `leases/<backup id>.json`: a backup under way, and the files that it needs.
-- `prunes/<prune id>.json`: a prune under way, and the versions and blobs that it may remove.
-- `claims/<version>/<backup id>`: a backup that wants to publish this version. Only at providers without create-only
-  writes.
+- `blobs/<sha256>`: the bytes of a file, named by their SHA-256, so that equal files are stored once. If a prune is
+  removing the blob with this name, or this blob has a wrong size, `-<random id>` is added to the name of the new blob.
+- `tags/<tag>.json`: the version that a tag names; `latest` is one of the tags.
+- `leases/<backup id>.json`: the lease of a backup under way: the files that the backup needs.
+- `prunes/<prune id>.json`: the record of a prune under way: the versions and blobs that the prune may remove.
+- `claims/<version>/<backup id>`: the claim of a backup that wants to publish this version. Claims exist only at
+  providers without create-only writes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ModelKeys:
     """The keys of one model.
 
     Attributes:
-        root: The prefix of all models, without a `/` at its end; empty: the models are at the top.
+        root: The prefix of all models, without a `/` at its end; empty: the models are at the top of the bucket.
         name: The model.
     """
 
@@ -40,7 +40,7 @@ class ModelKeys:
 
     @property
     def base(self) -> str:
-        """The prefix of everything of this model."""
+        """The prefix of all objects of this model."""
         return f"{models_prefix(self.root)}{self.name}/"
 
     @property
@@ -65,7 +65,7 @@ class ModelKeys:
 
     @property
     def prunes(self) -> str:
-        """The prefix of the prunes under way."""
+        """The prefix of the records of prunes."""
         return f"{self.base}prunes/"
 
     @property
@@ -74,57 +74,57 @@ class ModelKeys:
         return f"{self.base}claims/"
 
     def version(self, version: str) -> str:
-        """Give the key of a manifest."""
+        """Return the key of a version's manifest."""
         return f"{self.versions}{version}{JSON}"
 
     def blob(self, blob: str) -> str:
-        """Give the key of a blob."""
+        """Return the key of a blob."""
         return f"{self.blobs}{blob}"
 
     def tag(self, tag: str) -> str:
-        """Give the key of a tag."""
+        """Return the key of a tag."""
         return f"{self.tags}{tag}{JSON}"
 
     def lease(self, backup_id: str) -> str:
-        """Give the key of a lease."""
+        """Return the key of a lease."""
         return f"{self.leases}{backup_id}{JSON}"
 
     def prune(self, prune_id: str) -> str:
-        """Give the key of a prune under way."""
+        """Return the key of a prune's record."""
         return f"{self.prunes}{prune_id}{JSON}"
 
     def claims_on(self, version: str) -> str:
-        """Give the prefix of the claims on one version."""
+        """Return the prefix of the claims on one version."""
         return f"{self.claims}{version}/"
 
 
 def models_prefix(root: str) -> str:
-    """Give the prefix of all models."""
+    """Return the prefix of all models."""
     return f"{root}/" if root else ""
 
 
 def name_in(key: str, prefix: str) -> str:
-    """Give the name in a key: what is between the prefix and `.json`."""
+    """Return the part of a key between the prefix and `.json`."""
     return key.removeprefix(prefix).removesuffix(JSON)
 
 
 def number_of(version: str) -> int | None:
-    """Give the number of a version such as `v12`; `None` for other names."""
+    """Return the number in the name of a version, such as 12 for `v12`; `None`: the name has no number."""
     found = _NUMBERED.fullmatch(version)
     return int(found[1]) if found else None
 
 
 def sha256_of(blob: str) -> str | None:
-    """Give the SHA-256 in the name of a blob; `None`: it is not the name of a blob."""
+    """Return the SHA-256 in the name of a blob; `None`: this is not the name of a blob."""
     found = _BLOB.fullmatch(blob)
     return found[1] if found else None
 
 
 def check_new_version(version: str) -> None:
-    """Refuse a name for a new version that means something else.
+    """Refuse a name for a new version that has another meaning already.
 
     Raises:
-        InvalidRequestError: It is `latest`.
+        InvalidRequestError: The name is `latest`.
     """
     if version == LATEST:
         message = f"version name {version!r}: it names the newest version by itself; choose another name"
@@ -132,10 +132,10 @@ def check_new_version(version: str) -> None:
 
 
 def check_new_tag(tag: str) -> None:
-    """Refuse a name for a tag that means something else.
+    """Refuse a name for a tag that has another meaning already.
 
     Raises:
-        InvalidRequestError: It is `latest`, which moves by itself, or the name of a numbered version such as `v3`.
+        InvalidRequestError: The name is `latest`, which backups move, or could be a numbered version, such as `v3`.
     """
     if tag == LATEST:
         message = f"tag name {tag!r}: it moves by itself with each backup; choose another name, such as 'prod'"

@@ -1,7 +1,8 @@
-"""Leases of backups and records of prunes: how a prune removes nothing that a backup needs, without waiting.
+"""Leases of backups and records of prunes, so that a prune removes nothing that a backup needs, and neither waits.
 
-A backup reuses blobs that are stored already. A prune removes blobs that no version names. Both may run at once, in
-different processes and on different machines. Neither waits for the other, and neither depends on clocks to be safe.
+A backup reuses blobs that are stored already. A prune removes blobs that no version names. Both can run at the same
+time, in different processes and on different machines. Neither waits for the other, and their safety does not depend
+on clocks.
 
 **What each does, in this order.** Every step ends before the next one begins.
 
@@ -9,54 +10,60 @@ A backup:
 
 - B1. writes its *lease*: the SHA-256 of all files that it needs;
 - B2. reads the *records* of all prunes, and then lists the blobs. It uses a blob that is listed and in no record. It
-  uploads the others; if the plain name of a blob is in a record, under another name, which nothing else uses;
-- B3. writes its manifest: now the version exists;
-- B4. reads the records of all prunes, and then lists the blobs, once more. If its version or one of its blobs is in a
-  record, or a blob is missing, it withdraws the manifest and begins again at B2;
+  uploads all other blobs. If the plain name of a blob is in a record, the blob gets a new name with a random id;
+- B3. writes its manifest; from now on, the version exists;
+- B4. reads the records of all prunes again, and then lists the blobs again. If its version or one of its blobs is in a
+  record, or a blob is missing, the backup removes its manifest and begins again at B2;
 - B5. moves `latest`, and removes its lease.
 
 A prune:
 
 - P1. reads versions, tags, leases and blobs, and chooses what to remove: the old versions without a tag, and the blobs
-  that neither the other versions nor a live lease name;
+  that no other version and no live lease names;
 - P2. writes this choice as its *record*;
-- P3. reads leases, then tags, then the versions that are new, and leaves out what any of them names by now;
-- P4. removes the versions that are left, then the blobs that are left;
+- P3. reads the leases, then the tags, then the new versions, and does not remove what any of them names now;
+- P4. removes the remaining versions of its choice, then the remaining blobs;
 - P5. removes its record.
 
-All vendors are strongly consistent: a request that begins after a write was answered sees this write. A lease and a
-record are listed once after they were written, because some small servers may not list them; see `put_listed`.
+All vendors are strongly consistent: a request that begins after a write was answered sees this write. After a
+lease or record is written, a listing checks that it is listed, because some small servers may not list it; see
+`put_listed`.
 
-**Why no version loses a blob.** A version names the blob X, and a prune removes X in P4. Then X is in the record that
-this prune wrote in P2.
+**Why no version loses a blob.** Suppose that a version names the blob X, and that a prune removes X in P4. Then X is in
+the record that this prune wrote in P2.
 
-- *The backup read the records in B2 after P2.* It saw the record, and did not use X. Or the record was removed
-  already (P5); then X was removed before, the listing in B2 did not show X, and the backup uploaded it again, after
-  the removal.
+- *The backup read the records in B2 after P2.* If the backup saw the record, it did not use X. If the record was
+  removed already (P5), X was removed before the record. Then the listing in B2 did not show X, and the backup uploaded
+  X again, after the removal.
 - *The backup read the records in B2 before P2.* So its lease was written (B1) before the prune read the leases in P3.
-  If the lease was there and live, the prune left X out. If it was removed already (B5), the manifest was written
-  before, and the prune saw it, because it reads the versions after the leases: it left X out.
+  If the lease was there and live, the prune did not remove X. If the lease was removed already (B5), the manifest was
+  written before that. The prune saw the manifest, because a prune reads the versions after the leases, and did not
+  remove X.
 - *The lease had expired,* because the backup was suspended, or had no network for a long time. If the manifest was
-  written (B3) before the prune read the versions in P3, the prune left X out. Else B4 began after P2, and so the backup
-  saw the record; or it was removed already (P5), and the listing did not show X. The backup withdrew the version.
+  written (B3) before the prune read the versions in P3, the prune did not remove X. Otherwise B4 began after P2. So the
+  backup saw the record; or the record was removed already (P5), and the listing did not show X. In both cases the
+  backup removed its manifest.
 
-**Why no version is removed by mistake.** A prune removes versions by their names. A name that is in a record could
-belong to a new version by now, if another prune has removed the old one. Such a backup sees the record in B4, and does
-not keep the name: it takes another number, or raises an error if the name was given.
+**Why no version is removed by mistake.** A prune removes versions by their names. If another prune has removed the old
+version of a name in a record, a backup may have given this name to a new version. This backup sees the record in B4,
+and does not keep the name: it takes another number, or raises an error if the user chose the name.
 
-So the lease only prevents wasted work. A lease that is judged wrongly, because a clock is wrong, costs a second
-upload, never a version. A prune that is suspended between two steps, and goes on days later, removes only blobs in its
-record, and no backup has used these since. Therefore a record stays when its prune was killed; a later prune removes it
-after `ModelConfig.dead_prune` seconds.
+So the lease only prevents wasted work. If a wrong clock makes a live lease seem expired, the backup uploads blobs
+again, but no version is lost. If a prune is suspended between two steps, and goes on days later, it removes only blobs
+in its record, and no backup has used these blobs since the record was written. Therefore the record of a killed prune
+stays; a later prune removes the record after `ModelConfig.dead_prune` seconds.
 
-**Why no tag names a removed version.** `tag_model` writes the tag, and then looks for the version in the records and in
-the listing. A prune writes its record, and then reads the tags. If both run at once, at least one of them sees the
-other: the prune leaves the version out, or `tag_model` takes the tag back and raises an error. `latest` is moved in the
-same way. A version whose lease is still live is not removed, even if it has no tag yet.
+**Why no tag names a removed version.** `tag_model` writes the tag, then reads the records, and then checks that the
+version exists. A prune writes its record, and then reads the tags. If both run at once, the prune sees the tag and
+does not remove the version, or `tag_model` sees the record or the missing version, takes the tag back, and raises an
+error. `latest` is moved in the same way. While the lease of a version's backup is live, the version is not removed,
+even if it has no tag yet.
 
-**Killed processes.** A killed backup leaves no version if it was killed before B3, and a whole one after it. Its lease
-keeps its blobs until `ModelConfig.lease_duration` seconds after its last renewal; nothing waits for that. The ages of
-leases are differences between two times of the provider's clock.
+**Killed processes.** A backup that is killed before B3 leaves no version. A backup that is killed later leaves a
+version, but perhaps `latest` does not name it. This version is complete, unless the lease had expired before B3 and a
+prune removed a blob before the check in B4. The lease of a killed backup protects its blobs for
+`ModelConfig.lease_duration` seconds after the last renewal; no process waits for that. The age of a lease is computed
+from two times of the provider's clock.
 """
 
 from __future__ import annotations
@@ -77,27 +84,28 @@ from bucketry._runtime.finish import finish
 from bucketry._transfer.workers import stop
 from bucketry.errors import StorageError
 
-_RENEWALS = 3  # in the time of one lease, so that one or two may fail
+_RENEWALS = 3  # in the duration of one lease, so that the lease stays live if one renewal fails
 _CLOCK_STEP = timedelta(seconds=1)  # listings show times in whole seconds
 
 _logger = logging.getLogger("bucketry")
 
 
 def new_id() -> str:
-    """Give the id of a new backup or prune: 16 random hexadecimal digits."""
+    """Return the id of a new backup or prune: 16 random hexadecimal digits."""
     return secrets.token_hex(8)
 
 
 @asynccontextmanager
 async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -> AsyncIterator[None]:
-    """Hold a lease on the files inside the context, and renew it.
+    """While the context is open, hold a lease on the backup's files, and renew it.
 
-    A renewal that fails is logged and tried again later: without a lease, a backup is still safe.
+    A failed renewal is only logged, and tried again later. The lease is not needed for safety: it only keeps a prune
+    from removing blobs that the backup would have to upload again.
 
     Args:
         model: The model.
         backup_id: Identifies the backup.
-        sha256s: The SHA-256 of each file that it needs.
+        sha256s: The SHA-256 of each file that the backup needs.
 
     Cost: 3 requests, and 3 for each `lease_duration`.
     """
@@ -115,7 +123,7 @@ async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -
 
     try:
         await model.put_listed(key, data)
-        # A plain task: a context must not yield inside a task group. `finally` ends the task.
+        # A plain task, because a context manager must not yield inside a task group. `finally` ends the task.
         renewing = asyncio.get_running_loop().create_task(renew())
         try:
             yield
@@ -126,7 +134,7 @@ async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -
 
 
 async def _removed(model: StoredModel, key: str) -> None:
-    """Remove a lease; if that fails, it expires."""
+    """Remove a lease; if the request fails, the lease expires later."""
     try:
         await model.provider.delete(key)
     except StorageError as error:
@@ -139,8 +147,8 @@ class Leases:
 
     Attributes:
         backups: The ids of the backups whose lease is live.
-        sha256s: The SHA-256 of each file that they need.
-        expired: The keys of the leases that are not live.
+        sha256s: The SHA-256 of each file that these backups need.
+        expired: The keys of the leases that have expired.
     """
 
     backups: frozenset[str] = field(default_factory=frozenset)
@@ -149,11 +157,11 @@ class Leases:
 
 
 async def read_leases(model: StoredModel, now: datetime) -> Leases:
-    """Give the leases of the backups that are under way.
+    """Return the leases of the backups that are under way.
 
     Args:
         model: The model.
-        now: The present time by the provider's clock, or an earlier one.
+        now: The present time by the provider's clock, or an earlier time.
 
     Cost: 1 request for each 1,000 leases, and 1 for each lease.
     """
@@ -185,7 +193,7 @@ class Condemned:
 
 
 async def read_condemned(model: StoredModel) -> Condemned:
-    """Give what the records of all prunes name.
+    """Return the versions and blobs in the records of all prunes.
 
     Cost: 1 request, and 1 for each prune under way.
     """
@@ -206,7 +214,7 @@ def _record_of(condemned: Condemned) -> bytes:
 
 
 class PruneRecord:
-    """The record of one prune, which says what it may remove."""
+    """The record of one prune: the versions and blobs that this prune may remove."""
 
     def __init__(self, model: StoredModel) -> None:
         """Choose an id; no I/O."""
@@ -214,7 +222,9 @@ class PruneRecord:
         self._key = model.keys.prune(new_id())
 
     async def begin(self) -> tuple[datetime, tuple[str, ...]]:
-        """Write an empty record, and give the time by the provider's clock, and the keys of the records of dead prunes.
+        """Write an empty record; return the time by the provider's clock, and the keys of dead prunes' records.
+
+        A prune counts as dead if its record is older than `ModelConfig.dead_prune` seconds.
 
         Cost: 3 requests.
         """
@@ -224,7 +234,7 @@ class PruneRecord:
         return now, tuple(entry.key for entry in records if entry.last_modified < oldest)
 
     async def write(self, condemned: Condemned) -> None:
-        """Write what the prune may remove; replaces what was written before.
+        """Write what the prune may remove, in place of what was written before.
 
         Cost: 1 request.
         """
@@ -239,7 +249,7 @@ class PruneRecord:
 
 
 async def stored_blobs(model: StoredModel) -> dict[str, int]:
-    """Give the size of each stored blob, by its name.
+    """Return the size of each stored blob, by its name.
 
     Cost: 1 request for each 1,000 blobs.
     """
@@ -248,9 +258,9 @@ async def stored_blobs(model: StoredModel) -> dict[str, int]:
 
 
 async def usable_blobs(model: StoredModel) -> tuple[dict[str, int], Condemned]:
-    """Give the size of each blob that a new version may name, and what prunes may remove.
+    """Return the size of each blob that a new version may name, and what prunes may remove.
 
-    The order of the two reads matters: see the module.
+    The records are read before the blobs are listed; the module docstring explains why this order matters.
 
     Cost: 2 requests, 1 more for each further 1,000 blobs, and 1 for each prune under way.
     """

@@ -1,4 +1,4 @@
-"""The local files of a model: found, hashed, and compared again before the version is published."""
+"""Finds and hashes the local files of a model, and compares them again before the version is published."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry.errors import IntegrityError, InvalidRequestError, LocalFileError, UnsafeKeyError
 
 State = tuple[int, int, int, int]
-"""`st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` of a file, as `file_state` gives them."""
+"""`st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` of a file, as `file_state` returns them."""
 
 _CHUNK = MiB
-_STEP = 64  # chunks between two points where a cancellation takes effect: some 50 ms
-_TICK = 20_000_000  # ns: within one tick of a coarse clock, two changes of a file give the same time
+_STEP = 64  # chunks between two points where a cancellation takes effect; about 50 ms
+_TICK = 20_000_000  # ns; two changes of a file within one tick of the kernel's clock leave the same `st_ctime_ns`
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class HashedContent:
     """The hashes of a file.
 
     Attributes:
-        sha256: In hex.
-        checksums: Other checksums, in hex, by algorithm.
+        sha256: The SHA-256 of its bytes, in hex.
+        checksums: Other checksums of its bytes, in hex, by algorithm.
     """
 
     sha256: str
@@ -58,11 +58,11 @@ class HashedContent:
 
 
 def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
-    """Give the files of a model, in the order of their paths. Blocks.
+    """Return the files of a model, in the order of their paths. Blocks.
 
     Raises:
         LocalFileNotFoundError: There is nothing at the path.
-        LocalFileError: Something below the directory cannot be backed up; see `ModelMethods.backup_model`.
+        LocalFileError: An entry below the directory cannot be backed up; see `ModelMethods.backup_model`.
         InvalidRequestError: The directory has no file.
         UnsafeKeyError: A name cannot be restored on every system.
     """
@@ -97,7 +97,7 @@ def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
 
 
 def check_same(local_path: str, kind: ModelKind, files: Iterable[LocalModelFile]) -> None:
-    """Check that the files of a model are still the same. Blocks.
+    """Check that the files of a model have not changed since they were found. Blocks.
 
     Raises:
         IntegrityError: A file was changed, added or removed.
@@ -115,7 +115,7 @@ def check_same(local_path: str, kind: ModelKind, files: Iterable[LocalModelFile]
 
 
 def changed(local_path: str, paths: list[str]) -> IntegrityError:
-    """Give the error for files that changed during the backup."""
+    """Return the error for files that changed during the backup."""
     names = ", ".join(map(repr, paths[:3])) + (" …" if len(paths) > 3 else "")  # noqa: PLR2004 - enough to begin with
     message = f"{local_path}: {names} changed while it was backed up, and no version was made; back it up again"
     return IntegrityError(message, path=local_path)
@@ -124,19 +124,19 @@ def changed(local_path: str, paths: list[str]) -> IntegrityError:
 def hash_content(
     path: str, algorithms: tuple[str, ...], state: State | None = None
 ) -> Generator[None, None, HashedContent]:
-    """Read a file in steps, and hash it.
+    """Hash a file in steps, for `in_steps`, and return its hashes.
 
     Args:
         path: The file.
         algorithms: Checksums to compute besides SHA-256.
-        state: The state that the file must have, before and after it is read; `None`: any.
+        state: The state that the file had when it was found, and must still have after it was read; `None`: any state.
 
     Raises:
         IntegrityError: The file has another state.
-        LocalFileError: It cannot be read.
+        LocalFileError: The file cannot be read.
     """
     if state is not None and time.time_ns() - state[3] < _TICK:
-        time.sleep(_TICK / 1e9)  # from now on, a change gives the file another time
+        time.sleep(_TICK / 1e9)  # from now on, a change of the file also changes its `st_ctime_ns`
         yield
     digest = hashlib.sha256()
     sums = {name: checksums.new(name) for name in algorithms}

@@ -1,4 +1,4 @@
-"""The manifest of a version: written and read; the check of its metadata, and the order of versions. No I/O."""
+"""Converts versions to manifests and back, checks their metadata, and sorts versions. No I/O."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bucketry._manage.models.keys import number_of, sha256_of
 from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
 from bucketry.errors import InvalidRequestError, UnsafeKeyError
 
-METADATA_LIMIT = 64 * KiB  # bytes of JSON: every listing of versions reads it
+METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
-    """Sort versions, oldest first: by the time of their publication, and numbered ones always by their number.
+    """Return the versions, oldest first: by the time of their publication, but numbered versions by their number.
 
-    A numbered version counts as made no earlier than the numbered one before it, because the clocks of two machines may
-    differ.
+    The clocks of two machines can differ, so a numbered version may have an earlier time than the version with the
+    number before. Then both count as published at the later time.
     """
     versions = list(versions)
     numbered = sorted(
@@ -38,12 +38,12 @@ def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
 
 
 def metadata_text(metadata: Mapping[str, Any] | None) -> str:
-    """Check the metadata of a version, and give it as JSON.
+    """Check the metadata of a version, and return it as JSON.
 
-    It is stored as a text, because the digest of a manifest is made of texts and whole numbers only.
+    The manifest has this JSON as one text, because a manifest itself must not have fractions.
 
     Raises:
-        InvalidRequestError: It is not a mapping from texts to JSON values, or is too large.
+        InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
     """
     if metadata is None:
         return "{}"
@@ -66,7 +66,7 @@ def metadata_text(metadata: Mapping[str, Any] | None) -> str:
 
 
 def manifest_of(version: ModelVersion) -> bytes:
-    """Give the manifest of a version."""
+    """Return the manifest of a version."""
     files: list[Json] = [
         {
             "path": file.path,
@@ -92,10 +92,10 @@ def manifest_of(version: ModelVersion) -> bytes:
 
 
 def version_from(entries: ManifestReader) -> ModelVersion:
-    """Read the manifest of a version.
+    """Return the version that a manifest describes.
 
     Raises:
-        IntegrityError: It is not one.
+        IntegrityError: This is not the manifest of a version.
     """
     kind = entries.text("kind")
     if kind not in ("file", "directory"):

@@ -1,4 +1,4 @@
-"""ModelMethods: the methods of the StorageManager that back up, restore and look after models."""
+"""The methods of the StorageManager for models: back up, list, tag, verify, restore, prune."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from bucketry.errors import InvalidRequestError
 
 @fills_in_facts
 class ModelMethods(Managed):
-    """Models with versions that never change.
+    """Methods for models with versions that never change.
 
-    A model has a name, and versions: `v1`, `v2`, … or names that you give. A tag, such as `prod`, names a version and
-    can be moved. The tag `latest` moves by itself with each backup. Every method that reads takes a version or a tag; a
-    version comes before a tag of the same name.
+    A model has a name, and versions: `v1`, `v2`, … or names that you choose. A tag, such as `prod`, names a version and
+    can be moved. Each backup moves the tag `latest`. Every method that reads takes a version or a tag; if a version and
+    a tag have the same name, the version is used.
 
     Any number of processes, on any number of machines, may back up, tag, prune and restore one model at once.
 
@@ -50,36 +50,37 @@ class ModelMethods(Managed):
         metadata: Mapping[str, Any] | None = None,
         progress: ProgressCallback | None = None,
     ) -> ModelVersion:
-        """Store a file or a directory as a new version, which is visible whole or not at all.
+        """Store a file or a directory as a new version, which appears whole or not at all.
 
-        Files that an earlier version has are not sent again. `latest` names the new version afterwards; but a numbered
-        version never replaces a higher-numbered one as `latest`.
+        Files that an earlier version has are not sent again. Afterwards `latest` names the new version, unless both
+        versions are numbered and `latest` names a higher number.
 
         Symbolic links to files are followed. Links to directories, broken links, sockets, unreadable files, and names
-        that not every system allows are an error, because the version would not be whole. Empty directories are not
-        stored. Temporary files of this package and directories named `.bucketry` are left out. Of the modes of a file,
-        only "executable" is kept.
+        that not every system allows raise an error, because the version would not be complete. Empty directories are
+        not stored. Temporary files of this package and directories named `.bucketry` are left out. Of a file's
+        permissions, only whether its owner may execute it is stored.
 
-        A backup that is killed leaves no version; a later `prune_models` removes what it has uploaded.
+        If the process is killed before the version is published, there is no version, and a later `prune_models`
+        removes the objects that were uploaded.
 
         Args:
             local_path: A file or a directory.
             name: The model: letters, digits, `.`, `_` and `-`.
             version: The name of the version, not a tag; `None`: the next number, such as `v3`. Numbers may have gaps.
-            metadata: Texts to JSON values, such as `{"loss": 0.1, "tags": ["small"]}`; at most 64 KiB as JSON.
-            progress: Called with `Progress` about 10 times a second at most: the bytes of all files together, with the
-                model's name as the key. Files that are stored already do not count.
+            metadata: Maps texts to JSON values, such as `{"loss": 0.1, "tags": ["small"]}`; at most 64 KiB as JSON.
+            progress: Called with `Progress` about 10 times a second at most, for all files together, with the model's
+                name as the key. Files that are stored already do not count.
 
         Raises:
             AlreadyExistsError: The model has a version of this name.
             InvalidRequestError: A name or the metadata is not valid, or the directory has no files.
             LocalFileError: A file is missing or cannot be backed up.
             UnsafeKeyError: A file's name cannot be restored on every system.
-            IntegrityError: A file changed meanwhile; no version was made.
-            TransientError: Prunes removed files of this backup again and again; no version was made.
+            IntegrityError: A file changed during the backup; no version was made.
+            TransientError: In several attempts, prunes removed objects of this backup; no version was made.
 
         Cost: about 16 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
-        stored yet. Each file is read twice: to hash it, and to send it. Memory as for uploads.
+        stored yet. Each file is read twice: to hash it, and to send it. The memory of uploads.
         """
         text = metadata_text(metadata)
         if version is not None:
@@ -87,7 +88,7 @@ class ModelMethods(Managed):
         return await Backup(self._model(name), local_path, version or "", text, progress, new_id()).run()
 
     async def list_models(self) -> list[str]:
-        """Give the names of all models that have a version, sorted.
+        """Return the names of all models that have a version, sorted.
 
         Cost: 1 request for each 1,000 models, and 1 for each model.
         """
@@ -104,13 +105,13 @@ class ModelMethods(Managed):
         return sorted(found)
 
     async def list_model_versions(self, name: str) -> list[ModelVersion]:
-        """Give all versions of a model, oldest first.
+        """Return all versions of a model, oldest first.
 
-        Numbered versions come in the order of their numbers, others by the time of their backup.
+        Numbered versions come in the order of their numbers, versions with other names by the time of their backup.
 
         Raises:
-            NotFoundError: There is no such model; the message names the nearest.
-            IntegrityError: A manifest was tampered with.
+            NotFoundError: There is no such model; the message suggests similar names.
+            IntegrityError: A manifest was changed by another program, or is damaged.
             UnsupportedError: A manifest has a newer format.
 
         Cost: 1 request for each 1,000 versions, and 1 for each version. Memory for all manifests.
@@ -122,15 +123,15 @@ class ModelMethods(Managed):
         return versions
 
     async def model_info(self, name: str, version: str = LATEST) -> ModelVersion:
-        """Give one version of a model.
+        """Return one version of a model.
 
         Args:
             name: The model.
             version: The version or a tag.
 
         Raises:
-            NotFoundError: There is no such model, version or tag; the message names the nearest.
-            IntegrityError: The manifest was tampered with.
+            NotFoundError: There is no such model, version or tag; the message suggests similar names.
+            IntegrityError: The manifest was changed by another program, or is damaged.
             UnsupportedError: The manifest has a newer format.
 
         Cost: 1 request; 2 for `latest`, 3 for another tag.
@@ -138,7 +139,9 @@ class ModelMethods(Managed):
         return await self._model(name).find(check_name("version", version))
 
     async def tag_model(self, name: str, version: str, tag: str) -> ModelVersion:
-        """Let a tag name a version; a tag that exists is moved. A version with a tag is never pruned.
+        """Let a tag name a version; if the tag exists, it is moved. A version with a tag is never pruned.
+
+        If several callers move one tag at the same time, the last one wins.
 
         Args:
             name: The model.
@@ -152,7 +155,7 @@ class ModelMethods(Managed):
             NotFoundError: There is no such version, or a prune is removing it.
             InvalidRequestError: The tag is not a valid name, or is the name of a version.
 
-        Cost: 6 requests; the last of several callers wins.
+        Cost: 6 requests.
         """
         check_new_tag(check_name("tag", tag))
         model = self._model(name)
@@ -164,7 +167,7 @@ class ModelMethods(Managed):
         return found
 
     async def untag_model(self, name: str, tag: str) -> None:
-        """Remove a tag; its version stays until it is pruned. Succeeds if there is no such tag.
+        """Remove a tag; its version stays until a prune removes it. If there is no such tag, nothing happens.
 
         Args:
             name: The model.
@@ -179,7 +182,7 @@ class ModelMethods(Managed):
         await self.provider.delete(self._model(name).keys.tag(tag))
 
     async def model_tags(self, name: str) -> dict[str, str]:
-        """Give the version that each tag of a model names, `latest` included.
+        """Return the version that each tag of a model names, `latest` included.
 
         Cost: 1 request, and 1 for each tag.
         """
@@ -188,8 +191,8 @@ class ModelMethods(Managed):
     async def verify_model(self, name: str, version: str = LATEST) -> VerifyReport:
         """Check that every file of a version is stored undamaged.
 
-        Where the provider stores a checksum of the whole object, it is compared, and the object is not read. Other
-        objects are read and hashed, but not written to the disk.
+        If the provider stores a checksum of the whole object, this checksum is compared, and the object is not read.
+        All other objects are read and hashed, but not written to the disk.
 
         Args:
             name: The model.
@@ -198,7 +201,8 @@ class ModelMethods(Managed):
         Raises:
             NotFoundError: There is no such model, version or tag. A missing file is in the report.
 
-        Cost: as `model_info`; 1 request for each file, 2 where the provider stores checksums, but has none of this one.
+        Cost: the requests of `model_info`, and 1 for each file, or 2 if the provider stores checksums but none of this
+        file; the bytes of the files that are read.
         """
         model = self._model(name)
         return await Verification(model, await model.find(check_name("version", version))).run()
@@ -213,36 +217,36 @@ class ModelMethods(Managed):
     ) -> ModelVersion:
         """Restore a version; the target is replaced as a whole, after every byte was verified by SHA-256.
 
-        A version that was backed up from a file becomes a file, one from a directory becomes a directory. If the target
-        is a directory, all that it has is gone afterwards, also files that the version does not have. A target that is
-        a symbolic link is replaced, not followed. Until the new version is complete, the target is unchanged; after an
-        error or a cancellation, it stays so.
+        The backup of a file is restored as a file, and the backup of a directory as a directory. If the target is a
+        directory, everything in it is removed, also files that the version does not have. If the target is a symbolic
+        link, the link is replaced, not followed. The target is unchanged until the new version is complete. It also
+        stays unchanged after an error or a cancellation.
 
-        If the process is killed, the target is the old or the new one, with one exception: a directory is replaced by
-        two renames, and a process that is killed between them leaves nothing at the target. The next restore to the
-        same target first puts the old directory back.
+        If the process is killed, the target has the old or the new content, with one exception: a directory is replaced
+        by two renames, and if the process is killed between these renames, there is nothing at the target. The next
+        restore to the same target first puts the old directory back.
 
         Args:
             name: The model.
             local_path: The file or directory to make or replace. Missing parents are made.
             version: The version or a tag.
-            progress: Called with `Progress` about 10 times a second at most: the bytes of all files together, with the
-                model's name as the key.
+            progress: Called with `Progress` about 10 times a second at most, for all files together, with the model's
+                name as the key.
 
         Returns:
             The restored version.
 
         Raises:
             NotFoundError: There is no such model, version or tag, or a file of the version is missing.
-            IntegrityError: A file is damaged, or the manifest was tampered with.
+            IntegrityError: A file or the manifest is damaged, or was changed by another program.
             LocalIsADirectoryError: The target is a directory, and the version is one file.
             LocalNotADirectoryError: The target is a file, and the version is a directory.
-            LocalFileError: The target cannot be written; or it is the current directory, a mount point, or the place of
-                a local provider.
+            LocalFileError: The target cannot be written; or it is or contains the current directory, is a mount point,
+                or is the directory of a local provider or of a dataset.
             UnsafeKeyError: Two files have the same name on this file system.
 
-        Cost: as `model_info`; 1 request for each 1,000 objects of the model, and 1 for each file, or 1 for each part
-        and 1 more if it is large. The bytes down; disk space for the old and the new target.
+        Cost: the requests of `model_info`, 1 for each 1,000 objects of the model, and 1 for each file; for each large
+        file 1 for each part and 1 more. The bytes down; disk space for the old and the new target.
         """
         model = self._model(name)
         found = await model.find(check_name("version", version))
@@ -252,10 +256,10 @@ class ModelMethods(Managed):
     async def prune_models(self, name: str, *, keep: int) -> PruneReport:
         """Remove old versions of a model, and all stored files that no version names any more.
 
-        The newest `keep` versions stay, in the order of `list_model_versions`, and so does every version that a tag
-        names, `latest` included. What a backup under way needs stays, too; for that, each backup holds a lease. The
-        lease of a killed backup ends after `model_config.lease_duration` seconds, and a later prune removes what it has
-        uploaded.
+        The last `keep` versions of `list_model_versions` stay, and also every version that a tag names, `latest`
+        included. Objects that a backup under way needs stay, too, because each backup holds a lease on them. The lease
+        of a killed backup ends after `model_config.lease_duration` seconds, and a later prune removes what this backup
+        has uploaded.
 
         Args:
             name: The model.
@@ -264,7 +268,8 @@ class ModelMethods(Managed):
         Raises:
             InvalidRequestError: `keep` is less than 1.
             NotFoundError: There is no such model.
-            IntegrityError: A manifest was tampered with; nothing was removed, because nobody knows what it needs.
+            IntegrityError: A manifest was changed by another program, or is damaged; nothing was removed, because it is
+                unknown which objects this version needs.
             UnsupportedError: A manifest has a newer format; nothing was removed.
 
         Cost: about 15 requests, 1 for each version and each tag, and 1 for each 1,000 objects that are listed, and
@@ -281,7 +286,7 @@ class ModelMethods(Managed):
 
 
 def _is_name(name: str) -> bool:
-    """Tell whether a name can be that of a model; other prefixes are left out."""
+    """Return whether this can be the name of a model; `list_models` leaves other prefixes out."""
     try:
         check_name("model", name)
     except InvalidRequestError:

@@ -1,4 +1,4 @@
-"""Removes old versions and the blobs that no version names; `leases` explains why it removes nothing that is in use."""
+"""Removes old versions, and blobs that no version names; `leases` explains why nothing that is in use is removed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Prune:
     keep: int
 
     async def run(self) -> PruneReport:
-        """Remove what is not needed; see `ModelMethods.prune_models`."""
+        """Remove old versions and unused blobs; see `ModelMethods.prune_models`."""
         model = self.model
         listed = await self._listed_versions()
         if not listed and not await stored_blobs(model):
@@ -67,7 +67,8 @@ class Prune:
         kept = [one for one in present if one.version not in gone]
         unused = chosen.blobs & await in_thread(_unused, blobs, kept, leases)
         in_use = await in_thread(_unused, blobs, kept, Leases()) - unused
-        # From here on, an error leaves the record: a request whose answer was lost may still remove something.
+        # From here on, the record stays after an error, because a request whose response was lost may still remove an
+        # object.
         await self._delete(model.keys.version(one.version) for one in removed)
         await self._delete(map(model.keys.blob, sorted(unused)))
         await self._delete([*dead, *leases.expired, *await self._dead_claims(present, leases)])
@@ -81,7 +82,7 @@ class Prune:
         )
 
     async def _listed_versions(self) -> dict[str, tuple[str, datetime]]:
-        """Give the etag and the time of each manifest, by the name of its version."""
+        """Return the etag and the time of each manifest, by the name of the version."""
         prefix = self.model.keys.versions
         return {
             name_in(entry.key, prefix): (entry.etag, entry.last_modified) for entry in await self.model.listed(prefix)
@@ -90,19 +91,22 @@ class Prune:
     async def _present(
         self, versions: list[ModelVersion], listed: dict[str, tuple[str, datetime]]
     ) -> list[ModelVersion]:
-        """Give the versions that exist now; read only the manifests that are new since they were listed."""
+        """Return the versions that exist now; read only the manifests that are newer than `listed`."""
         now = await self._listed_versions()
         same = {name for name, state in now.items() if state[0] and listed.get(name) == state}
         fresh = await self.model.read_versions(now.keys() - same)
         return in_order([*fresh, *(one for one in versions if one.version in same)])
 
     async def _old(self, versions: list[ModelVersion]) -> set[tuple[str, str]]:
-        """Give the identities of the versions to remove: all but the newest, and those that a tag names."""
+        """Return the identities of the versions to remove: all except the newest `keep`, and except tagged versions."""
         tagged = set((await self.model.read_tags()).values())
         return {_identity(one) for one in versions[: -self.keep] if one.version not in tagged}
 
     async def _dead_claims(self, present: list[ModelVersion], leases: Leases) -> list[str]:
-        """Give the claims of backups that are not under way, except on numbers that a backup may still get."""
+        """Return the claims that a prune may remove.
+
+        A claim stays while its backup has a live lease, and while a backup may still get the number that it is on.
+        """
         if self.model.provider.capabilities.put_if_none_match:
             return []
         highest = max((number_of(one.version) or 0 for one in present), default=0)
@@ -119,12 +123,12 @@ class Prune:
 
 
 def _identity(version: ModelVersion) -> tuple[str, str]:
-    """Tell a version from a later one that got the same name."""
+    """Return values that are equal only for the same version, not for a later version with the same name."""
     return version.version, version.backup_id
 
 
 def _unused(blobs: Iterable[str], versions: Iterable[ModelVersion], leases: Leases) -> set[str]:
-    """Give the blobs that neither versions nor leases name."""
+    """Return the blobs that no version and no lease names."""
     used = {file.blob for one in versions for file in one.files}
     return {blob for blob in blobs if blob not in used and sha256_of(blob) not in leases.sha256s}
 

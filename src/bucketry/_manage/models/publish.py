@@ -1,35 +1,35 @@
-"""Makes a version visible: exactly one backup gets each name, also where there are no create-only writes.
+"""Makes a version visible, so that only one backup gets each name, also at providers without create-only writes.
 
-A version exists as soon as its manifest exists, and two backups may want the same name at once.
+A version exists as soon as its manifest exists. Two backups may want the same name at the same time.
 
-**Where the provider enforces create-only writes,** the manifest is written by one. Only one of several writers
-succeeds. The others wait for a short random time and take the next number; or, if the version's name was given, they
-raise `AlreadyExistsError`.
+**If the provider enforces create-only writes,** the manifest is written with one, and only one of several writers
+succeeds. Every other backup waits for a short random time and takes the next number. If the user chose the name, it
+raises `AlreadyExistsError`.
 
-**Elsewhere,** a backup first claims the name:
+**At other providers,** a backup first claims the name:
 
 - C1. it writes the claim `claims/<version>/<backup id>`;
-- C2. it lists the claims on this version, and goes on only if its own is listed and is the only one;
-- C3. it checks that there is no such version, and goes on only then;
+- C2. it lists the claims on this version, and goes on only if its own claim is listed and is the only one;
+- C3. it checks that the version does not exist, and goes on only then;
 - C4. it writes the manifest;
-- C5. it removes its claim, also when it does not go on.
+- C5. it removes its claim, also if it did not go on.
 
-Two backups cannot both reach C4 for one version. Suppose that both were alone in C2. Then each listing missed the claim
-of the other, so each listing began before the other's claim was written, or after it was removed.
+Two backups A and B cannot both reach C4 for one version. Suppose that in C2 each of them saw only its own claim. Then
+each listing began before the claim of the other backup was written, or after this claim was removed.
 
-- *Neither claim was removed before the other's listing.* Then A's claim was written before A's listing began, this
-  began before B's claim was written, that was before B's listing began, and this began before A's claim was written: a
-  circle in time, which is impossible.
-- *A's claim was removed before B's listing.* Then A had given up, or had written its manifest before. In the second
+- *No claim was removed before the listing of the other backup.* Then the order in time was: A's claim, A's listing,
+  B's claim, B's listing, and again A's claim. That is impossible, because A writes its claim only once.
+- *A's claim was removed before B's listing.* Then A had not gone on, or had written its manifest before. In the second
   case, B sees the manifest in C3.
 
-A backup that does not go on waits for a short random time, and takes the next number. With each collision its longest
-wait grows. If a claim on a number stays, its backup was probably killed; after some attempts, the number is left out.
-So numbers may have gaps. If the version's name was given, a claim counts only as long as its backup has a live lease.
+A backup that does not go on waits for a short random time, and takes the next number. Its longest wait grows with each
+collision. If a claim on a number stays, its backup was probably killed, so the number is skipped after some attempts.
+Therefore numbers may have gaps. If the user chose the name, a claim counts only while its backup has a live lease.
 
-That is the one place where clocks matter: a backup that is suspended between C2 and C4 for longer than its lease may
-overwrite a version that another backup published under the same given name meanwhile. Numbered versions are safe,
-because no backup ignores a claim on a number, and a prune removes such a claim only when there is a higher version.
+For names that users choose, this depends on clocks: if a backup is suspended between C2 and C4 for longer than its
+lease, another backup may publish a version of the same name meanwhile, and the first backup overwrites it. Numbered
+versions are safe, because no backup ignores a claim on a number, and a prune removes a claim on a number only if there
+is a version with this or a higher number.
 """
 
 from __future__ import annotations
@@ -51,26 +51,26 @@ from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import AlreadyExistsError
 
-_ATTEMPTS_AT_A_NUMBER = 8  # after so many collisions, the claim on this number is probably that of a killed backup
-_ATTEMPTS_AT_A_NAME = 20  # half a minute by default: a backup that is alive publishes within a second
-_MOST_DOUBLINGS = 5  # of the longest wait: 3 s by default
+_ATTEMPTS_AT_A_NUMBER = 8  # after so many collisions, the backup with the claim on this number was probably killed
+_ATTEMPTS_AT_A_NAME = 20  # about half a minute by default, and a running backup publishes within a second
+_MOST_DOUBLINGS = 5  # of the longest wait, which is then 3 s by default
 
 _Outcome = Literal["published", "exists", "claimed"]
 
 
 async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str]) -> ModelVersion:
-    """Publish a version under its name, or under the next free number if its name is empty; give it with its name.
+    """Publish a version under its name, or under the next free number if its name is empty, and return it.
 
     Args:
         model: The model.
-        draft: The version, with its blobs.
+        draft: The version; its blobs are stored already.
         avoid: Versions that prunes may remove; their numbers are not used.
 
     Raises:
-        AlreadyExistsError: There is a version of the given name, or another backup has claimed it and is still alive.
+        AlreadyExistsError: There is a version of the given name, or a running backup has claimed the name.
 
-    Cost: 1 request for a given name, 3 for a number; without create-only writes 4 more. More if other backups publish
-    at the same time.
+    Cost: 1 request for a given name, 3 for a number; 4 more without create-only writes; and more if other backups
+    publish at the same time.
     """
     collisions: Counter[str] = Counter()
     while True:
@@ -87,7 +87,7 @@ async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str
 
 
 def version_exists(model: StoredModel, version: str) -> AlreadyExistsError:
-    """Give the error for a version name that is taken."""
+    """Return the error for a version name that is taken."""
     key = model.keys.version(version)
     message = (
         f"{model.provider.locate(key)}: version {version!r} exists, and versions never change; choose another name"
@@ -96,9 +96,11 @@ def version_exists(model: StoredModel, version: str) -> AlreadyExistsError:
 
 
 async def _next_number(model: StoredModel, collisions: Counter[str], avoid: Collection[str]) -> str:
-    """Give the name with the next number; 2 requests.
+    """Return the name with the next number.
 
-    `latest` remembers the highest number, because its version may have been removed.
+    `latest` stores the highest number, because the version with this number may have been removed.
+
+    Cost: 2 requests.
     """
     numbers = [number_of(name) or 0 for name in await model.version_names()]
     _, highest = await model.read_latest()
@@ -109,7 +111,7 @@ async def _next_number(model: StoredModel, collisions: Counter[str], avoid: Coll
 
 
 async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) -> _Outcome:
-    """Try to publish a version under its name."""
+    """Try to publish a version under its name, and return whether it was published or why not."""
     key = model.keys.version(version.version)
     data = await in_thread(manifest_of, version)
     if model.provider.capabilities.put_if_none_match:
@@ -132,7 +134,7 @@ async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) ->
 
 
 async def _others_claim(model: StoredModel, claim: str, version: ModelVersion, *, given: bool) -> bool:
-    """Tell whether another backup claims the version, too, or the server does not list this backup's own claim."""
+    """Return whether another backup has a claim on the same version, or the server does not list this claim."""
     claims = {entry.key: entry.last_modified for entry in await model.listed(model.keys.claims_on(version.version))}
     now = claims.pop(claim, None)
     if now is None or (claims and not given):

@@ -1,4 +1,4 @@
-"""Restores one version: all files into a staging directory, every byte verified, then the target is replaced."""
+"""Restores one version: downloads all files to a staging directory, verifies every byte, and replaces the target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import IntegrityError, NotFoundError, PreconditionFailedError
 
-_ATTEMPTS = 3  # a blob that another backup stores again has another etag, and the same bytes
+_ATTEMPTS = 3  # an attempt fails if another backup stores the blob again: its bytes stay equal, but its etag changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Restore:
             meter.finish()
 
     async def _listed(self, by_blob: dict[str, list[ModelFile]]) -> dict[str, ObjectInfo]:
-        """Give the entry of each blob, and raise an error if one is missing or has another size."""
+        """Return the listed entry of each blob; raise an error if a blob is missing or has another size."""
         keys = {self.model.keys.blob(blob): blob for blob in by_blob}
         listed = {
             keys[entry.key]: entry for entry in await self.model.listed(self.model.keys.blobs) if entry.key in keys
@@ -77,7 +77,7 @@ class Restore:
     async def _restore(
         self, entry: ObjectInfo, files: list[ModelFile], new: str, directory: DownloadDirectory, meter: Meter
     ) -> None:
-        """Download one blob to all its paths, and verify it."""
+        """Download one blob, verify it, and copy it to all its paths."""
         first, *others = files
         in_directory = self.version.kind == "directory"
         path = directory.path_of(first.path) if in_directory else new
@@ -96,7 +96,7 @@ class Restore:
                 await in_thread(make_executable, directory.path_of(file.path) if in_directory else new)
 
     async def _download(self, entry: ObjectInfo, path: str, make_way: Callable[[], None] | None, meter: Meter) -> None:
-        """Download one blob; if another backup has stored it again meanwhile, begin again."""
+        """Download one blob; begin again if another backup has stored the blob again meanwhile."""
         callback = counted(meter, self.progress)
         attempt = 0
         while True:
@@ -113,7 +113,7 @@ class Restore:
 
 @asynccontextmanager
 async def staged(target: StagedModel) -> AsyncIterator[StagedModel]:
-    """Make the staging directory of a target, and remove it afterwards."""
+    """Make the staging directory of a target on entry, and remove it on exit."""
     try:
         await in_thread(target.open)
         yield target
@@ -122,7 +122,7 @@ async def staged(target: StagedModel) -> AsyncIterator[StagedModel]:
 
 
 def missing(model: StoredModel, version: ModelVersion, file: ModelFile) -> NotFoundError:
-    """Give the error for a file whose blob does not exist."""
+    """Return the error for a file whose blob does not exist."""
     key = model.keys.blob(file.blob)
     message = (
         f"{model.provider.locate(key)}: this object with {file.path!r} of version {version.version!r} is missing: the "
@@ -132,7 +132,7 @@ def missing(model: StoredModel, version: ModelVersion, file: ModelFile) -> NotFo
 
 
 def damaged(model: StoredModel, version: ModelVersion, file: ModelFile, what: str) -> IntegrityError:
-    """Give the error for a file whose bytes are not those that were backed up."""
+    """Return the error for a file whose bytes are not the bytes that were backed up."""
     key = model.keys.blob(file.blob)
     message = (
         f"{model.provider.locate(key)}: {file.path!r} of version {version.version!r} is damaged: {what}, and it was "
@@ -152,7 +152,7 @@ def _copy(source: str, directory: DownloadDirectory, path: str) -> None:
 
 
 def make_executable(path: str) -> None:
-    """Let everybody who may read the file execute it."""
+    """Let everybody who may read the file also execute it."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         os.chmod(path, mode | (mode & 0o444) >> 2)

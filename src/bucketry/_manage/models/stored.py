@@ -1,4 +1,4 @@
-"""One model at a provider: its manifests, tags and listings, read and written as values."""
+"""One model at a provider: reads its manifests, tags and listings, and converts manifests to values and back."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class ModelConfig:
     """The times of backups and prunes.
 
     Attributes:
-        lease_duration: Seconds without a sign of life after which a prune takes a backup for dead, and may remove what
-            it has uploaded. A live backup renews its lease three times in this time. 15 minutes: longer than any
-            outage that the retries of a request survive, and short enough for a prune on the next day, or hour.
-        collision_delay: The longest first wait in seconds after several backups wanted the same version at once; it
-            grows with each collision. 0.1: some round trips to a cloud.
-        dead_prune: Seconds after which the record of a prune is removed. It protects backups from a prune that was
-            suspended, such as on a closed laptop, and goes on later. 7 days.
+        lease_duration: Seconds after the last renewal of its lease when a prune treats a backup as killed, and may
+            remove its blobs. A running backup renews its lease three times in this time. 15 minutes, because retries of
+            a request do not take so long, and a prune in the next hour removes what a killed backup has left.
+        collision_delay: The longest first wait in seconds after several backups wanted the same version at once; this
+            limit grows with each collision. 0.1, because that is several round trips to a cloud.
+        dead_prune: Seconds after which a later prune removes the record of a killed prune. Until then, the record
+            protects backups from a prune that was suspended, such as on a closed laptop, and goes on later. 7 days.
     """
 
     lease_duration: float = 900.0
@@ -73,7 +73,7 @@ class StoredModel:
         return self.provider.locate(self.keys.base)
 
     async def listed(self, prefix: str) -> list[ObjectInfo]:
-        """Give all objects below a prefix.
+        """Return all objects below a prefix.
 
         Cost: 1 request for each 1,000 objects.
         """
@@ -81,13 +81,13 @@ class StoredModel:
             return [entry async for entry in entries if isinstance(entry, ObjectInfo)]
 
     async def put_listed(self, key: str, data: bytes) -> ObjectInfo:
-        """Store an object, and make sure that listings show it; give its entry.
+        """Store an object, check that a listing shows it, and return its entry in the listing.
 
-        A server that keeps objects as files may not list a new object if its directory was removed at the same moment,
-        because another object in it was the last one. `rclone serve s3` is such a server.
+        A server that keeps objects as files, such as `rclone serve s3`, may not list a new object. This happens if the
+        server removes the directory at the same moment, because the last other object in it was deleted.
 
         Raises:
-            TransientError: The listing does not show the object, also after several attempts.
+            TransientError: After several attempts, the listing still does not show the object.
 
         Cost: 2 requests.
         """
@@ -100,22 +100,22 @@ class StoredModel:
         raise TransientError(message, key=key)
 
     async def names(self, prefix: str) -> list[str]:
-        """Give the names of all JSON objects directly below a prefix.
+        """Return the names of all JSON objects directly below a prefix.
 
         Cost: 1 request for each 1,000 objects.
         """
         return [name_in(entry.key, prefix) for entry in await self.listed(prefix) if entry.key.endswith(".json")]
 
     async def version_names(self) -> list[str]:
-        """Give the names of all versions, in no useful order."""
+        """Return the names of all versions, in no useful order."""
         return await self.names(self.keys.versions)
 
     async def read_json(self, key: str, parse: Callable[[ManifestReader], T]) -> T | None:
-        """Give a JSON object, read by `parse`; `None`: it does not exist.
+        """Read a JSON object, and return what `parse` returns for it; `None`: the object does not exist.
 
         Raises:
-            IntegrityError: It was tampered with.
-            UnsupportedError: It has a newer format.
+            IntegrityError: The object was changed by another program, or is damaged.
+            UnsupportedError: The object has a newer format.
 
         Cost: 1 request.
         """
@@ -123,7 +123,7 @@ class StoredModel:
         return None if data is None else await self._parsed(key, data, parse)
 
     async def read_bytes(self, key: str) -> bytes | None:
-        """Give an object's bytes; `None`: it does not exist.
+        """Return an object's bytes; `None`: the object does not exist.
 
         Cost: 1 request.
         """
@@ -134,25 +134,23 @@ class StoredModel:
                 return await self.provider.get(key)
             except NotFoundError:
                 return None
-            except PreconditionFailedError:  # the body broke, and its rest is of a newer object: a tag that was moved
+            except PreconditionFailedError:  # the body broke off, and the object was replaced, as a tag that moves
                 if attempt == _ATTEMPTS:
                     raise
 
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
-        """Give several JSON objects by their keys, read by `parse`; those that do not exist any more are left out.
+        """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
 
-        Raises:
-            IntegrityError: One was tampered with.
-            UnsupportedError: One has a newer format.
+        `read_json` documents the errors.
 
-        Cost: 1 request for each object up to 1 MiB, 2 for a larger one; several at once.
+        Cost: 1 request for each object up to 1 MiB, 2 for a larger object; several objects are read at once.
         """
         found: dict[str, T] = {}
         async with aclosing(self.transfers.get_many(keys, on_error="yield")) as objects:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
-                if isinstance(data, PreconditionFailedError):  # as above
+                if isinstance(data, PreconditionFailedError):  # a tag was moved, as in `read_bytes`
                     again = await self.read_json(key, parse)
                     found |= {} if again is None else {key: again}
                     continue
@@ -162,7 +160,7 @@ class StoredModel:
         return found
 
     async def _parsed(self, key: str, data: bytes, parse: Callable[[ManifestReader], T]) -> T:
-        """Read a manifest; a large one in a worker thread, so that the event loop goes on."""
+        """Parse a manifest; a large manifest is parsed in a worker thread, so that the event loop is not blocked."""
         where = self.provider.locate(key)
         if len(data) <= _AT_ONCE:
             return parse(from_json(data, where))
@@ -171,11 +169,9 @@ class StoredModel:
     # --- versions ------------------------------------------------------------------------------------
 
     async def read_version(self, version: str) -> ModelVersion | None:
-        """Give a version by its own name; `None`: there is none.
+        """Return the version with this name, which is not a tag; `None`: there is no such version.
 
-        Raises:
-            IntegrityError: The manifest was tampered with.
-            UnsupportedError: It has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request.
         """
@@ -184,16 +180,12 @@ class StoredModel:
         return None if found is None else self._checked(key, found)
 
     async def read_versions(self, names: Iterable[str]) -> list[ModelVersion]:
-        """Give several versions, oldest first; those that do not exist any more are left out."""
+        """Return several versions, oldest first; versions that no longer exist are left out."""
         found = await self.read_all(map(self.keys.version, names), version_from)
         return in_order(self._checked(key, version) for key, version in found.items())
 
     def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
-        """Refuse a manifest that is at the key of another version.
-
-        Raises:
-            IntegrityError: It is.
-        """
+        """Return the version, or raise `IntegrityError` if its manifest is at the key of another version."""
         if found.name != self.keys.name or self.keys.version(found.version) != key:
             message = (
                 f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
@@ -202,10 +194,10 @@ class StoredModel:
         return found
 
     async def find(self, version: str) -> ModelVersion:
-        """Give a version by its own name or by a tag.
+        """Return the version with this name or this tag.
 
         Raises:
-            NotFoundError: There is no such version, tag or model; the message names the nearest.
+            NotFoundError: There is no such version, tag or model; the message suggests similar names.
 
         Cost: 1 request; 3 for a tag, 2 for `latest`.
         """
@@ -222,7 +214,7 @@ class StoredModel:
         raise await self.unknown(version)
 
     async def unknown(self, version: str) -> NotFoundError:
-        """Give the error for a version, tag or model that does not exist."""
+        """Return the error for a version, tag or model that does not exist."""
         versions = await self.version_names()
         if not versions:
             return await self.unknown_model()
@@ -231,7 +223,7 @@ class StoredModel:
         return NotFoundError(message, key=self.keys.version(version))
 
     async def unknown_model(self) -> NotFoundError:
-        """Give the error for a model that has no version."""
+        """Return the error for a model that has no version."""
         known = tuple(name for name in await model_names(self.provider, self.keys.root) if name != self.keys.name)
         message = f"{self.url}: there is no version of a model {self.keys.name!r}; {nearest(self.keys.name, known)}"
         return NotFoundError(message, key=self.keys.base)
@@ -239,14 +231,14 @@ class StoredModel:
     # --- tags ----------------------------------------------------------------------------------------
 
     async def read_tag(self, tag: str) -> str | None:
-        """Give the version that a tag names; `None`: there is no such tag.
+        """Return the version that a tag names; `None`: there is no such tag.
 
         Cost: 1 request.
         """
         return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
-        """Give the version that `latest` names, and the highest number that a version has had; `("", 0)`: none.
+        """Return the version that `latest` names, and the highest number so far; without `latest`, `("", 0)`.
 
         Cost: 1 request.
         """
@@ -255,7 +247,7 @@ class StoredModel:
         return found or ("", 0)
 
     async def read_tags(self) -> dict[str, str]:
-        """Give the version that each tag names, `latest` included.
+        """Return the version that each tag names, `latest` included.
 
         Cost: 1 request, and 1 for each tag.
         """
@@ -265,7 +257,7 @@ class StoredModel:
 
 
 async def model_names(provider: StorageProvider, root: str) -> list[str]:
-    """Give the names of everything directly below the root of the models.
+    """Return the names of everything directly below the root of the models.
 
     Cost: 1 request for each 1,000 names.
     """

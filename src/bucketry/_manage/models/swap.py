@@ -1,16 +1,16 @@
-"""Replaces a local file or directory as a whole by a restored one. Blocks: for worker threads.
+"""Replaces a whole local file or directory by a restored one. All methods block: call them in a worker thread.
 
-The new content is made in a staging directory next to the target: `.bucketry-<16 hex digits>.part`, with the content in
-`new/` and, for a moment, the old target in `old/`. Uploads and syncs leave such a directory out.
+The new content is written to a staging directory next to the target, `.bucketry-<16 hex digits>.part`. It has the new
+content in `new/` and, between the two renames below, the old target in `old/`. Uploads and syncs skip such directories.
 
-A file replaces the target in one step. A directory needs two: the old target is renamed into the staging directory, and
-then the new one is renamed to the target. Between these two renames there is nothing at the target. If the process is
-killed there, the next restore to this target first puts the old one back.
+A file replaces the target by one rename. A directory needs two renames: the old target is renamed into the staging
+directory, and then the new directory is renamed to the target. Between these renames there is nothing at the target. If
+the process is killed then, the next restore to this target first puts the old directory back.
 
 The process locks its staging directory, and the kernel releases the lock when the process ends. So a later restore
-knows which staging directories are left over from killed processes, and removes those for its own target.
+knows which staging directories are left over from killed processes, and removes the ones for its own target.
 
-Several restores to one target at once each put a whole version there; the last one stays.
+If several restores to one target run at once, each one replaces the whole target, and the last one stays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bucketry._transfer.one.staging import is_staged, make_directories, staged_n
 from bucketry.errors import LocalFileError, LocalIsADirectoryError, LocalNotADirectoryError
 
 _OCCUPIED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
-_ATTEMPTS = 100  # each one more needs another restore to the same target between two renames
+_ATTEMPTS = 100  # an attempt fails only if another restore replaces the same target between two renames
 
 
 class StagedModel:
@@ -37,7 +37,7 @@ class StagedModel:
 
     Attributes:
         target: The absolute path of the target.
-        new: Where the new content is made: a file or a directory.
+        new: The path of the new content, which is a file or a directory.
     """
 
     def __init__(self, path: str, kind: ModelKind, *, fsync: bool) -> None:
@@ -45,8 +45,8 @@ class StagedModel:
 
         Args:
             path: The target.
-            kind: Whether it becomes a file or a directory.
-            fsync: Flush the renames to the disk.
+            kind: Whether the target becomes a file or a directory.
+            fsync: Whether to flush the renames to the disk.
         """
         check_path(path)
         self.target = os.path.abspath(path)
@@ -80,7 +80,7 @@ class StagedModel:
             raise local_error(exc, self.target, "preparing to restore the model") from exc
 
     def publish(self) -> None:
-        """Put the new content in the place of the target."""
+        """Replace the target by the new content."""
         try:
             if self._kind == "file":
                 os.replace(self.new, self.target)
@@ -110,7 +110,9 @@ class StagedModel:
                     raise
             else:
                 return
-            if os.path.lexists(self._old):  # another restore has put its version there since: this one is obsolete
+            if os.path.lexists(self._old):
+                # An earlier attempt moved the target there. Since then, another restore has put its version at the
+                # target, so the moved version is obsolete.
                 _remove(self._old)
             with suppress(FileNotFoundError):
                 os.rename(self.target, self._old)
@@ -129,7 +131,7 @@ class StagedModel:
         try:
             mode = os.lstat(self.target).st_mode
         except OSError:
-            return  # missing or not accessible: if there is a problem, making the staging directory raises the error
+            return  # missing or not accessible; if there is a problem, an error is raised when directories are made
         if self._kind == "file" and stat.S_ISDIR(mode):
             message = f"{self.target}: is a directory, and the version is one file; name the file to write"
             raise LocalIsADirectoryError(message, path=self.target)
@@ -143,7 +145,7 @@ class StagedModel:
             self._check_directory()
 
     def _check_directory(self) -> None:
-        """Refuse to replace a directory that other things depend on."""
+        """Refuse to replace a directory that is in use: by a process, as a mount point, or by bucketry."""
         problem = None
         if _holds_current_directory(self.target):
             problem = "it is or contains the current directory"
@@ -156,18 +158,18 @@ class StagedModel:
             raise LocalFileError(message, path=self.target)
 
     def _recover(self) -> None:
-        """Put an old target back that a killed restore has moved, and remove what such restores have left."""
+        """Put back the old target if a killed restore has moved it, and remove the directories of killed restores."""
         try:
             names = [name for name in os.listdir(self._parent) if is_staged(name)]
         except OSError:
-            return  # the parent does not exist yet, or making the staging directory raises the error
+            return  # the parent does not exist yet, or an error is raised when the staging directory is made
         for name in names:
             self._recover_from(os.path.join(self._parent, name))
 
     def _recover_from(self, directory: str) -> None:
         old, new = (os.path.join(directory, part, self._name) for part in ("old", "new"))
         if not (os.path.lexists(old) or os.path.lexists(new)):
-            return  # for another target
+            return  # this staging directory is for another target
         try:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -178,7 +180,7 @@ class StagedModel:
                 os.rename(old, self.target)
             shutil.rmtree(directory, ignore_errors=True)
         except OSError:
-            pass  # its process lives, or this file system has no locks
+            pass  # the process of this restore still runs, or this file system has no locks
         finally:
             os.close(fd)
 
@@ -186,7 +188,7 @@ class StagedModel:
 def _holds_current_directory(path: str) -> bool:
     try:
         here = os.path.realpath(os.getcwd())
-    except OSError:  # it was removed
+    except OSError:  # the current directory was removed
         return False
     real = os.path.realpath(path)
     return os.path.commonpath([here, real]) == real

@@ -1,9 +1,10 @@
-"""Moves tags, `latest` included, so that none names a version that a prune removes; see `leases` for the argument.
+"""Moves tags, `latest` included, so that no tag names a version that a prune removes; `leases` explains why.
 
-`latest` names the version whose backup ended last, but a numbered version never replaces a higher one. It is moved by
-plain writes, at every provider alike: after writing it, a backup lists the versions, and if there is a higher number,
-it writes this one. The last writer has seen every version that was published before its listing, and the backup of each
-later version writes itself. So `latest` ends at the highest number, in any order of the writes.
+`latest` names the version whose backup ended last, but a numbered version never replaces a higher number. All providers
+get the same plain writes: a backup writes `latest`, then lists the versions, and if there is a higher number, writes
+`latest` again with this number. The last writer sees every version that was published before its listing, and the
+backup of each later version writes `latest` itself. So in the end `latest` names the highest number, in whatever order
+the writes arrive.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ async def place_tag(model: StoredModel, tag: str, version: str, *, number: int =
 
     Args:
         model: The model.
-        tag: The tag; moved if it exists.
-        version: The version's own name.
-        number: The highest number of a version so far; for `latest`.
+        tag: The tag; if it exists, it is moved.
+        version: The name of the version, not a tag.
+        number: The highest number of a version so far; used for `latest` only.
 
     Raises:
         NotFoundError: The version was removed, or is being removed.
@@ -42,7 +43,7 @@ async def place_tag(model: StoredModel, tag: str, version: str, *, number: int =
 
 
 async def _take_back(model: StoredModel, key: str, data: bytes, before: bytes | None) -> None:
-    """Give a tag its earlier content, unless somebody else has moved it since."""
+    """Write back the earlier content of a tag, unless another call has moved the tag since."""
     if await model.read_bytes(key) != data:
         return
     if before is None:
@@ -52,7 +53,7 @@ async def _take_back(model: StoredModel, key: str, data: bytes, before: bytes | 
 
 
 async def advance_latest(model: StoredModel, version: str) -> None:
-    """Let `latest` name a version that was just published, or a higher number if there is one.
+    """Let `latest` name a version that was just published, or the version with the highest number if that is higher.
 
     Cost: 5 requests, 6 for a number; more if other backups end at the same time.
     """

@@ -1,4 +1,4 @@
-"""What users get of a model: its versions, and the reports of pruning and verifying. No I/O."""
+"""The values of models that users get: versions, and the reports of pruning and verifying. No I/O."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ModelFile:
     """One file of a version.
 
     Attributes:
-        path: Relative to the directory, with `/` between the names; of a model that is one file, the file's name.
+        path: Relative to the directory, with `/` between the names. If the model is one file, the name of this file.
         size: Length in bytes.
         sha256: The SHA-256 of its bytes, in hex.
-        checksums: Other checksums of its bytes, in hex, by algorithm: those that the provider stores with an object.
+        checksums: Other checksums of its bytes, in hex, by algorithm: the ones that the provider stores with objects.
         executable: Whether its owner may execute it.
-        blob: The name of the object with its bytes, below `blobs/` of the model: the SHA-256, and sometimes more.
+        blob: The name of the object with its bytes, below `blobs/` of the model. It begins with the SHA-256.
     """
 
     path: str
@@ -40,13 +40,13 @@ class ModelVersion:
 
     Attributes:
         name: The model.
-        version: The version's own name, such as `"v3"`; never a tag.
-        created: When it was published, by the clock of the machine that made it; aware, UTC.
+        version: The version's name, such as `"v3"`; never a tag.
+        created: When the version was published, by the clock of the machine that made the backup; aware, UTC.
         size: The bytes of all files.
         kind: Whether the backup was of one file or of a directory.
         files: The files, in the order of their paths.
-        metadata: What `backup_model` was given.
-        backup_id: Identifies the backup that made it.
+        metadata: The `metadata` of `backup_model`.
+        backup_id: Identifies the backup that made the version.
     """
 
     name: str
@@ -66,9 +66,10 @@ class PruneReport:
     Attributes:
         kept: The versions that are left, oldest first.
         removed: The versions that were removed, oldest first.
-        blobs_removed: Objects that no version named any more, and that were removed.
-        bytes_removed: Their bytes.
-        blobs_in_use: Objects that no version names, but that a backup under way may use: a later prune removes them.
+        blobs_removed: The number of objects that were removed because no version names them any more.
+        bytes_removed: The bytes of these objects.
+        blobs_in_use: The number of objects that no version names, and that were kept, because a backup under way may
+            use them. If no version uses them, a later prune removes them.
     """
 
     kept: tuple[str, ...]
@@ -84,10 +85,10 @@ class VerifyReport:
 
     Attributes:
         version: The version.
-        by_checksum: Objects whose stored checksum was compared, without reading them.
-        by_reading: Objects that were read and hashed.
-        bytes_read: The bytes of the latter.
-        failed: The error of each file that is missing or damaged, by path; empty: the version is whole.
+        by_checksum: The number of objects that were not read, because their stored checksum was compared.
+        by_reading: The number of objects that were read and hashed.
+        bytes_read: The bytes that were read.
+        failed: The error of each file that is missing or damaged, by path; empty: no file is.
     """
 
     version: ModelVersion
@@ -97,7 +98,7 @@ class VerifyReport:
     failed: Mapping[str, StorageError] = field(default_factory=lambda: NOTHING)
 
     def raise_for_failures(self) -> None:
-        """Raise the first error, with a note that counts the others; do nothing if the version is whole."""
+        """Raise the first error, with a note that counts the other errors; do nothing if there is no error."""
         if self.failed:
             first, *others = self.failed.values()
             if others:

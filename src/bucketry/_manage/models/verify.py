@@ -1,4 +1,4 @@
-"""Verifies one version: compares stored checksums, and reads only the blobs that have none."""
+"""Verifies one version: compares stored checksums, and reads only the blobs without a stored checksum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies a plan: transfers first, each only if nothing changed meanwhile, then deletions if all have succeeded."""
+"""Applies a plan: first the transfers, then, if all succeeded, the deletions. Changed entries are left alone."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Applier:
 
     Args:
         plan: The plan.
-        moves: Its direction.
+        moves: Makes the transfers and deletions of the plan's direction.
         meter: Counts bytes and files.
-        width: Transfers at once.
+        width: The number of transfers at once.
         provider: The provider's name, for errors.
     """
 
@@ -39,11 +39,11 @@ class Applier:
         self._meter = meter
         self._width = width
         self._provider = provider
-        self._complete = True  # no transfer has failed, and no entry had changed
-        self._continues = False  # an earlier run has done the last action seen, so probably also the next ones
+        self._complete = True  # whether there was no error so far
+        self._continues = False  # whether an earlier sync has done the last action already, and so probably the next
 
     async def outcomes(self) -> AsyncGenerator[Outcome, None]:
-        """Apply the plan; give one outcome for each action, as soon as it is known."""
+        """Apply the plan, and yield the outcome of each action as soon as the action ends."""
         async with aclosing(self._ordered()) as outcomes:
             async for path, outcome in outcomes:
                 self._meter.finished(path)
@@ -54,7 +54,7 @@ class Applier:
                 yield path, outcome
 
     async def _ordered(self) -> AsyncGenerator[Outcome, None]:
-        """Transfer, delete what blocks a transfer, make these transfers, delete the rest."""
+        """Make the transfers, delete entries that block transfers, make these transfers, make all other deletions."""
         blocked = Blocked()
         async with aclosing(self._transfers(self._actions(_is_transfer))) as outcomes:
             async for path, outcome in outcomes:
@@ -73,9 +73,9 @@ class Applier:
                     yield one
 
     async def _unblocked(self, blocked: Blocked) -> AsyncGenerator[Outcome, None]:
-        """Delete what the plan deletes anyway, if it is in the way of transfers, and then make these transfers.
+        """First make the deletions that remove blocking entries, and then make the transfers that these have blocked.
 
-        The only other problem of the sync may be transfers that nothing else can make possible.
+        This is done only if the sync has no other error, and these deletions make all blocked transfers possible.
         """
         if self._complete:
             async with aclosing(self._actions(_is_deletion)) as deletions:
@@ -108,7 +108,7 @@ class Applier:
                     yield action
 
     async def _settled(self, action: SyncAction) -> Outcome:
-        """Apply one action that is no deletion."""
+        """Apply one action that is not a deletion."""
         if action.kind == "skip":
             return action.path, SyncResult(action=action, done="skipped")
         progress = self._meter.begin(action.path, action.source.size if action.source is not None else 0)

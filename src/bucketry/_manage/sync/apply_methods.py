@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 
 class ApplyMethods(SyncMethods):
-    """Plans of a sync, and their application."""
+    """Methods that apply the plan of a sync, or make and apply a plan."""
 
     async def apply(
         self,
@@ -34,36 +34,37 @@ class ApplyMethods(SyncMethods):
         other: StorageProvider | None = None,
         progress: SyncProgressCallback | None = None,
     ) -> SyncReport:
-        """Do what a plan says; an entry that changed since the plan was made is left as it is, and reported.
+        """Apply a plan; an entry that has changed since the plan was made stays as it is, and is reported.
 
-        Transfers come first, several at once; if one fails, the others continue. Each is made only if its source and
-        its target still have the states that the plan saw. Deletions are made only after all transfers succeeded, and
-        only of entries that are still as the plan saw them. If they are withheld, the report says so.
+        Transfers come first, several at once; if one fails, the other transfers continue. A transfer is made only if
+        its source and its target have not changed since the plan was made. Deletions are made only after all transfers
+        succeeded, and only of entries that have not changed. `deletions_withheld` in the report shows whether deletions
+        were not made.
 
-        A plan can be applied again after an interruption: what is done already is not transferred again. It is
-        recognised by the source's size and time. After the deletions in a local directory, the directories that became
-        empty because of them are removed.
+        A plan can be applied again after an interruption: an entry whose target has the size and time of the source
+        is not transferred again. Directories that become empty because of deletions are removed.
 
-        Uploads keep the file's time in the metadata `mtime`, as rclone does. Downloads set the file's time.
+        Uploads store the file's time in the metadata `mtime`, as rclone does. Downloads set the file's time.
 
-        A file is checked just before the rename that replaces it. An object is protected by a condition of the write
-        where the provider enforces it (`capabilities.put_if_match` and its neighbours). Elsewhere, and before
-        deletions, a HEAD just before compares it; a write in between by another program is then not noticed.
+        A file is checked just before the rename that replaces it. An object is protected by a condition of the write if
+        the provider enforces conditions (`capabilities.put_if_match` and similar fields). At other providers, and
+        before deletions, a HEAD compares the object just before; if another program writes the object after this HEAD,
+        that is not noticed.
 
         Args:
-            plan: From `plan_sync`, `plan_sync_to` or `SyncPlan.load`.
+            plan: The plan, from `plan_sync`, `plan_sync_to` or `SyncPlan.load`.
             other: The target of a plan of `plan_sync_to`.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Returns:
-            The counts, and every entry that was skipped, had changed or failed.
+            The totals, and every entry that was skipped, has changed or failed.
 
         Raises:
             InvalidRequestError: The plan was made for another provider, bucket or prefix, or deletes more than its
                 `max_delete`; nothing was changed.
 
         Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that no condition protects
-        or that goes in parts. Memory grows only with the number of problems.
+        or that is made in parts. Memory grows only with the number of problems.
         """
         started = time.monotonic()
         collector = ReportCollector(plan.summary)
@@ -92,11 +93,11 @@ class ApplyMethods(SyncMethods):
         other: StorageProvider | None = None,
         progress: SyncProgressCallback | None = None,
     ) -> AsyncGenerator[Outcome, None]:
-        """Do what `apply` does, and iterate over `(path, result or error)` as the actions finish.
+        """Apply a plan as `apply` does, and yield `(path, result or error)` as the actions finish.
 
-        Every action of the plan has exactly one outcome. `PreconditionFailedError` means that an entry changed since
-        the plan was made. If the consumer is slow, the work waits for it. Use `contextlib.aclosing` to leave the
-        iteration early: it stops the unfinished transfers, and nothing of them stays.
+        Every action of the plan has exactly one outcome. `PreconditionFailedError` means that an entry has changed
+        since the plan was made. If the consumer is slow, the transfers wait for the consumer. To leave the iteration
+        early, use `contextlib.aclosing`, which stops the unfinished transfers and removes their files and uploads.
 
         Args:
             plan: See `apply`.
@@ -104,9 +105,9 @@ class ApplyMethods(SyncMethods):
             progress: See `apply`.
 
         Raises:
-            InvalidRequestError: See `apply`; raised by the call itself.
+            InvalidRequestError: See `apply`; the call itself raises it, before the iteration.
 
-        Cost: as `apply`. Memory does not grow with the number of actions.
+        Cost: the requests of `apply`. Memory does not grow with the number of actions.
         """
         with Facts(self.provider.name, "apply"):
             self._check_plan(plan, other)
@@ -127,27 +128,27 @@ class ApplyMethods(SyncMethods):
         dry_run: bool = False,
         progress: SyncProgressCallback | None = None,
     ) -> SyncReport:
-        """Bring a directory and a prefix in step: `plan_sync`, then `apply`.
+        """Make a directory and a prefix equal: `plan_sync`, then `apply`.
 
-        If it is interrupted, call it again: what is in step already is not transferred again.
+        If the call is interrupted, call it again: entries that are equal already are not transferred again.
 
         Args:
-            local_dir: See `plan_sync`, as all others but the last two.
+            local_dir: See `plan_sync`.
             prefix: The prefix of the objects.
             direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
             delete: Remove entries that only the target has, after all transfers succeeded.
-            max_delete: More deletions than this are an error before anything changes.
-            force: Allow `delete` with an empty source.
+            max_delete: If more deletions are needed, an error is raised before anything changes.
+            force: Allow `delete` even if the source has nothing to sync.
             include: Patterns of the entries to sync.
             exclude: Patterns of the entries to leave out.
             compare: How entries of equal size are compared.
-            dry_run: Only plan; the report has the plan's totals and what would be skipped.
+            dry_run: Make only the plan; the report has its totals, and the entries that would be skipped.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
             StorageError: See `plan_sync` and `apply`.
 
-        Cost: as `plan_sync` and `apply`.
+        Cost: the requests of `plan_sync` and `apply`.
         """
         started = time.monotonic()
         plan = await self.plan_sync(
@@ -178,13 +179,13 @@ class ApplyMethods(SyncMethods):
         dry_run: bool = False,
         progress: SyncProgressCallback | None = None,
     ) -> SyncReport:
-        """Bring a prefix of another provider in step with one of this: `plan_sync_to`, then `apply`.
+        """Make a prefix of another provider equal to a prefix of this provider: `plan_sync_to`, then `apply`.
 
         Args:
             other: The target.
             source_prefix: The prefix of this provider.
             prefix: The prefix of the other provider, which changes.
-            delete: See `sync`, as all others.
+            delete: See `sync`.
             max_delete: See `sync`.
             force: See `sync`.
             include: See `sync`.
@@ -196,7 +197,7 @@ class ApplyMethods(SyncMethods):
         Raises:
             StorageError: See `plan_sync_to` and `apply`.
 
-        Cost: as `plan_sync_to` and `apply`.
+        Cost: the requests of `plan_sync_to` and `apply`.
         """
         started = time.monotonic()
         plan = await self.plan_sync_to(
@@ -230,7 +231,7 @@ class ApplyMethods(SyncMethods):
                 yield outcome
 
     def _check_plan(self, plan: SyncPlan, other: StorageProvider | None) -> None:
-        """Refuse a plan of other places, or with too many deletions.
+        """Refuse a plan that was made for other places, or that has too many deletions.
 
         Raises:
             InvalidRequestError: See `apply`.

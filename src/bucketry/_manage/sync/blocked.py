@@ -1,4 +1,4 @@
-"""Transfers that an entry of the target blocks: a file where a directory is needed, or the other way around. No I/O."""
+"""Transfers that an entry of the target blocks: it is a file instead of a directory, or the reverse. No I/O."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from bucketry._manage.sync.values import SyncAction
 from bucketry.errors import LocalIsADirectoryError, StorageError, UnsafeKeyError
 
 BLOCKED = (LocalIsADirectoryError, UnsafeKeyError)
-"""The errors of such a transfer; both have other reasons, too."""
+"""The errors of a blocked transfer; other problems can also raise them."""
 
 
 class Blocked:
-    """The blocked transfers of a sync; they are few, so they are kept in memory.
+    """The blocked transfers of a sync, kept in memory, because there are few.
 
     Attributes:
         errors: The error of each transfer, by its path.
-        explained: The paths of those that a deletion of the plan can make possible.
+        explained: The paths of the transfers that a deletion of the plan can make possible.
     """
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without blocked transfers."""
         self.errors: dict[str, StorageError] = {}
         self.explained: set[str] = set()
         self._below: defaultdict[str, set[str]] = defaultdict(set)
 
     def add(self, path: str, error: StorageError) -> None:
-        """Add a transfer."""
+        """Add a blocked transfer and its error."""
         self.errors[path] = error
         for parent in _parents(path):
             self._below[parent].add(path)
 
     def by(self, deletion: SyncAction) -> bool:
-        """Tell whether a deletion removes an entry that blocks a transfer."""
+        """Return whether a deletion removes an entry that blocks a transfer, and store which transfers it unblocks."""
         found = {parent for parent in _parents(deletion.path) if parent in self.errors}
         found |= self._below.get(deletion.path, set())
         self.explained |= found
         return bool(found)
 
     def forget(self) -> None:
-        """Forget all: no deletion removes what blocks them."""
+        """Remove all blocked transfers, because they are not tried again."""
         self.errors.clear()
         self._below.clear()
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Give the directories of a path: `a` and `a/b` for `a/b/c`."""
+    """Yield the directories above a path: `a` and `a/b` for `a/b/c`."""
     at = path.find("/")
     while at >= 0:
         yield path[:at]

@@ -1,4 +1,4 @@
-"""Compares a file or object of equal size at source and target: by the time of its content, or by its checksum."""
+"""Compares two entries of equal size, one at the source and one at the target, by their times or checksums."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from bucketry._core import checksums
-from bucketry._core.checks import same_etag
 from bucketry._core.mtimes import mtime_of, stored_at, stored_mtime
 from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
@@ -19,7 +18,7 @@ from bucketry._runtime.threads import in_steps, in_thread
 from bucketry.errors import NotFoundError
 from bucketry.providers.provider import StorageProvider
 
-READ_ALGORITHM = "sha256"  # of two contents that are both read, because no checksum is stored
+READ_ALGORITHM = "sha256"  # used if both contents must be read, because no checksum is stored
 _CHUNK = MiB
 
 
@@ -28,9 +27,9 @@ class Place:
     """One side of a sync: a directory, or a prefix of a provider.
 
     Attributes:
-        url: Its name in the plan's header.
-        provider: The provider; `None`: the place is a directory.
-        prefix: Of the objects: empty, or ends in `/`.
+        url: The URL or path in the plan's header.
+        provider: The provider; `None`: this side is a directory.
+        prefix: The prefix of the objects: empty, or with `/` at the end.
         root: The directory's absolute path.
     """
 
@@ -40,15 +39,15 @@ class Place:
     root: str = ""
 
     def key(self, entry: Entry) -> str:
-        """Give the object's key."""
+        """Return the object's key."""
         return self.prefix + (entry.name or entry.path)
 
     def file(self, entry: Entry) -> str:
-        """Give the file's path."""
+        """Return the file's path."""
         return os.path.join(self.root, entry.name or entry.path)
 
     async def head(self, entry: Entry) -> ObjectInfo | None:
-        """Ask for the object's properties; `None`: it is gone.
+        """Request the object's properties; `None`: the object no longer exists.
 
         Cost: 1 HEAD.
         """
@@ -61,12 +60,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What a comparison saw.
+    """The result of a comparison.
 
     Attributes:
-        source: The source's state; `None`: it is gone.
-        target: The target's state; `None`: it is gone.
-        reason: Why it must be transferred: as in `SyncAction`; `None`: both are in step, or the source is gone.
+        source: The state of the source's entry; `None`: it no longer exists.
+        target: The state of the target's entry; `None`: it no longer exists.
+        reason: Why the entry must be transferred, as in `SyncAction`; `None`: both sides are equal, or the source's
+            entry no longer exists.
     """
 
     source: EntryState | None
@@ -75,7 +75,7 @@ class Compared:
 
 
 def state_of(entry: Entry, head: ObjectInfo | None = None) -> EntryState:
-    """Give the state of an entry, of an object with its time if there is the answer to a HEAD."""
+    """Return the state of an entry; for an object, the state has a time only if the response to a HEAD is given."""
     if head is not None:
         return EntryState(size=head.size, mtime=mtime_of(head), etag=head.etag)
     if entry.info is not None:
@@ -84,7 +84,7 @@ def state_of(entry: Entry, head: ObjectInfo | None = None) -> EntryState:
 
 
 class Comparer:
-    """Compares entries of equal size of two places.
+    """Compares entries of equal size at two places.
 
     Args:
         source: The source.
@@ -104,8 +104,8 @@ class Comparer:
         Raises:
             LocalFileError: A file cannot be read.
 
-        Cost: 1 HEAD for each object. By checksum: a file is read, unless it is empty; an object is read only if no
-            checksum is stored that this installation can compute, or that both objects have.
+        Cost: 1 HEAD for each object. By checksum: a file is read, unless it is empty. An object is read if it is not
+            empty and has no stored checksum of the algorithm that is compared, see `_same_content`.
         """
         source_head = target_head = None
         if source.info is not None and (source_head := await self._source.head(source)) is None:
@@ -113,7 +113,7 @@ class Comparer:
         if target.info is not None and (target_head := await self._target.head(target)) is None:
             return Compared(state_of(source, source_head), None, "new")
         states = state_of(source, source_head), state_of(target, target_head)
-        if states[0].size != states[1].size:  # one was replaced since it was listed
+        if states[0].size != states[1].size:  # an entry was replaced after it was listed
             return Compared(*states, "size")
         if self._compare == "size-mtime":
             same = _same_mtime(states[0], states[1], target_head)
@@ -125,7 +125,7 @@ class Comparer:
 
 
 def _same_mtime(source: EntryState, target: EntryState, target_head: ObjectInfo | None) -> bool:
-    """Tell whether both have the same time, or the target was stored after the source's last change."""
+    """Return whether the times are equal, or a target without `mtime` was stored after the source's last change."""
     if target_head is not None and stored_mtime(target_head) is None:
         return source.mtime is not None and stored_at(target_head) >= source.mtime
     return same_time(source.mtime, target.mtime)
@@ -133,12 +133,12 @@ def _same_mtime(source: EntryState, target: EntryState, target_head: ObjectInfo 
 
 @dataclass(frozen=True, slots=True)
 class _ComparedSide:
-    """The content of one side, whose checksum is stored or computed.
+    """The entry of one side, with a checksum that is stored or computed.
 
     Attributes:
         place: The side.
-        entry: Its file or object.
-        head: Of an object, the answer to a HEAD.
+        entry: The file or object.
+        head: The response to a HEAD of the object; `None` for a file.
     """
 
     place: Place
@@ -146,36 +146,34 @@ class _ComparedSide:
     head: ObjectInfo | None
 
     def stored(self, algorithm: str) -> str | None:
-        """Give the stored checksum; `None`: there is none."""
+        """Return the stored checksum; `None`: there is none."""
         return None if self.head is None else self.head.checksums.get(algorithm)
 
     def usable(self) -> str | None:
-        """Give the best of the stored checksums that can be computed here; `None`: there is none."""
+        """Return the best algorithm that has a stored checksum and can be computed here; `None`: there is none."""
         if self.head is None or self.place.provider is None:
             return None
         return checksums.first_usable(self.place.provider.capabilities.stored_checksums, self.head.checksums)
 
     async def sum(self, algorithm: str) -> str:
-        """Give the checksum: the stored one, or the computed one."""
+        """Return the stored checksum; if there is none, read the content and compute it."""
         if (stored := self.stored(algorithm)) is not None:
             return stored
         if self.head is None:
             return await in_steps(_file_sum(self.place.file(self.entry), algorithm))
-        return await self._object_sum(self.head, algorithm)
+        return await self._object_sum(algorithm)
 
-    async def _object_sum(self, head: ObjectInfo, algorithm: str) -> str:
+    async def _object_sum(self, algorithm: str) -> str:
         assert self.place.provider is not None  # noqa: S101 - only an object has an answer to a HEAD
         digest = checksums.new(algorithm)
         async with self.place.provider.stream(self.place.key(self.entry), chunk_size=_CHUNK) as reader:
-            if not same_etag(reader.info.etag, head.etag):
-                return ""  # replaced meanwhile: it differs from what was seen, and applying the plan finds it changed
             async for chunk in reader:
                 await in_thread(digest.update, chunk)
         return digest.hexdigest()
 
 
 async def _same_content(source: _ComparedSide, target: _ComparedSide) -> bool:
-    """Compare by a checksum that both sides have stored, else by one that a side has stored, else by SHA-256."""
+    """Compare a checksum that both sides have stored, else a checksum that one side has stored, else SHA-256."""
     if source.head is not None and target.head is not None:
         for algorithm in source.head.checksums:
             if (stored := target.stored(algorithm)) is not None:
@@ -185,7 +183,7 @@ async def _same_content(source: _ComparedSide, target: _ComparedSide) -> bool:
 
 
 def _file_sum(path: str, algorithm: str) -> Generator[None, None, str]:
-    """Read a file and give its checksum; blocks between its steps."""
+    """Read a file in steps, for `in_steps`, and return its checksum."""
     digest = checksums.new(algorithm)
     try:
         with open(path, "rb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""Removes what only the target has: checks each entry's pinned state first, then removes many at once."""
+"""Removes entries that only the target has: first checks the pinned state of each, then removes many at once."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from bucketry._transfer.workers import fan_out_each
 from bucketry.errors import StorageError, UnsafeKeyError
 from bucketry.providers.provider import StorageProvider
 
-FILES = 256  # removed in one call in a thread
-OBJECTS = 1_000  # checked before the first of them is removed: those of one request on S3
+FILES = 256  # files that one call in a thread removes
+OBJECTS = 1_000  # objects that are checked before the first is removed; one request on S3 removes so many
 
 
 async def delete_objects(
     provider: StorageProvider, prefix: str, actions: AsyncGenerator[SyncAction, None], *, width: int
 ) -> AsyncGenerator[Outcome, None]:
-    """Remove objects that are still as the plan saw them.
+    """Remove objects that have not changed since the plan was made, and yield the outcome of each action.
 
     Args:
         provider: The target.
-        prefix: Of the objects' keys, before the path.
+        prefix: The beginning of the keys, before the path.
         actions: The deletions.
         width: Objects to check at once.
 
-    Cost: 1 HEAD for each object, and 1 request for each `capabilities.max_delete_keys` of them.
+    Cost: 1 HEAD for each object, and 1 request for each `capabilities.max_delete_keys` objects.
     """
 
     async def check(action: SyncAction) -> tuple[SyncAction, SyncResult | StorageError | None]:
@@ -70,11 +70,11 @@ async def _delete(provider: StorageProvider, confirmed: dict[str, SyncAction]) -
 
 
 async def delete_files(root: str, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
-    """Remove files that are still as the plan saw them, and the directories that become empty by that.
+    """Remove files that have not changed since the plan was made, and yield the outcome of each action.
 
-    The directory itself stays.
+    Directories that become empty are removed, too, except `root`.
 
-    Cost: no request; calls in threads, each for 256 files.
+    Cost: no request; 1 call in a thread for each 256 files.
     """
     async with aclosing(_chunks(actions, FILES)) as chunks:
         async for chunk in chunks:
@@ -87,7 +87,7 @@ def _remove_files(root: str, actions: Iterable[SyncAction]) -> list[Outcome]:
     emptied: set[str] = set()
     for action in actions:
         try:
-            path = os.path.join(root, action.path)  # a plan gives no path outside the directory
+            path = os.path.join(root, action.path)  # a plan has no path outside the directory
             done = _remove(root, path, action)
             outcomes.append((action.path, SyncResult(action=action, done="deleted" if done else "already_done")))
             emptied.add(os.path.dirname(path))
@@ -98,7 +98,7 @@ def _remove_files(root: str, actions: Iterable[SyncAction]) -> list[Outcome]:
 
 
 def _remove(root: str, path: str, action: SyncAction) -> bool:
-    """Remove a file; tell whether it was there."""
+    """Remove a file; return whether it existed."""
     status = status_of(path)
     if status is None:
         return False
@@ -120,12 +120,12 @@ def _remove(root: str, path: str, action: SyncAction) -> bool:
 
 
 def _remove_empty(root: str, directories: Iterable[str]) -> None:
-    """Remove directories that are empty, and then their parents, up to the root."""
+    """Remove empty directories, and their parents that become empty, but not the root."""
     for directory in directories:
         while len(directory) > len(root):
             try:
                 os.rmdir(directory)
-            except OSError:  # it is not empty, or may not be removed: it stays
+            except OSError:  # the directory is not empty, or this process must not remove it
                 break
             directory = os.path.dirname(directory)  # noqa: PLW2901 - climbs to the root
 

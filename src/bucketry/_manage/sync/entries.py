@@ -1,6 +1,6 @@
-"""The two sides of a sync as sorted streams of entries: the files below a directory, the objects below a prefix.
+"""Yields the files below a directory, or the objects below a prefix, as entries in the order of their paths.
 
-Entries come in batches, because a stream of single entries would take longer to pass on than to compare.
+Entries come in batches, because passing on each entry alone would take longer than comparing it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from bucketry._transfer.tree.local_files import is_internal
 from bucketry.errors import IntegrityError, LocalFileNotFoundError, UnsafeKeyError
 from bucketry.providers.provider import StorageProvider
 
-BATCH = 250  # entries: about 1 ms of work for each step, so that the event loop is not blocked for longer
+BATCH = 250  # entries; about 1 ms of work, so that the event loop is not blocked for longer
 _PLAIN = re.compile(r"[\w-][\w.-]{0,200}(?:/[\w-][\w.-]{0,200})*", re.ASCII)
-"""Most keys: safe as a local path at first sight, which is ten times as fast to see as all checks."""
+"""Matches most keys; a key that matches is a safe local path. This is ten times as fast as all checks."""
 
 _new = tuple.__new__  # makes an `Entry` in a third of the time of its constructor
 
@@ -39,13 +39,13 @@ class Entry(NamedTuple):
     """A file or an object of one side.
 
     Attributes:
-        path: Below the directory or the prefix, in the form in which both sides are compared.
+        path: The path below the directory or prefix, in the Unicode form in which both sides are compared.
         size: Length in bytes.
-        mtime: Of a file: the time of its last change, in nanoseconds since 1970.
-        info: Of an object: its entry in the listing.
-        problem: Why it cannot be synced; `None`: it can.
-        name: The path as it is on this side, if it differs from `path`.
-        twins: Other names of this side that become the same path.
+        mtime: The time of a file's last change, in nanoseconds since 1970; `None` for an object.
+        info: The object in the listing; `None` for a file.
+        problem: Why the entry cannot be synced; `None`: there is no problem.
+        name: The path in the Unicode form of this side, if it differs from `path`.
+        twins: Other names on this side that have the same path in the Unicode form of the target.
     """
 
     path: str
@@ -65,9 +65,9 @@ class Found:
     """Counts the entries of one side.
 
     Attributes:
-        entries: Files or objects, also those that are not selected; not those that cannot be synced.
-        included: Those of them that an include pattern matches.
-        selected: Those of them that are not excluded.
+        entries: All files or objects that can be synced, selected or not.
+        included: The entries that an include pattern matches.
+        selected: The included entries that no exclude pattern matches.
     """
 
     entries: int = 0
@@ -76,10 +76,10 @@ class Found:
 
 
 async def local_entries(root: str, filters: Filter, found: Found, *, may_be_missing: bool) -> Batches:
-    """Give the selected files below a directory; it is read in worker threads.
+    """Yield the selected files below a directory, which is read in worker threads.
 
-    Left out are staged files of downloads, directories named `.bucketry` and the manifest of a dataset. An entry that
-    cannot be synced is given with its problem, unless it is excluded.
+    Staged files of downloads, directories named `.bucketry` and the manifest of a dataset are left out. An entry that
+    cannot be synced is yielded with its problem, except in an excluded directory.
 
     Args:
         root: The directory.
@@ -89,8 +89,8 @@ async def local_entries(root: str, filters: Filter, found: Found, *, may_be_miss
 
     Raises:
         LocalFileNotFoundError: The directory does not exist.
-        LocalNotADirectoryError: It is a file.
-        LocalFileError: It cannot be read.
+        LocalNotADirectoryError: The path is a file.
+        LocalFileError: The directory cannot be read.
     """
 
     def leave_out(key: str) -> bool:
@@ -119,24 +119,25 @@ def _take(walk: Walk) -> list[Entry]:
 
 
 def _reason(unusable: Unusable) -> str:
-    """Give the error's message, with what UTF-8 cannot encode as escapes."""
+    """Return the error's message, with escapes for characters that UTF-8 cannot encode."""
     return str(unusable.error).encode("utf-8", "backslashreplace").decode()
 
 
 async def provider_entries(
     provider: StorageProvider, prefix: str, filters: Filter, found: Found, *, as_files: bool, other_is_local: bool
 ) -> Batches:
-    """Give the selected objects below a prefix.
+    """Yield the selected objects below a prefix.
 
-    Left out are the marks of directories: objects without bytes whose keys end in `/`.
+    The marks of directories are left out: empty objects whose keys end in `/`.
 
     Args:
         provider: The provider.
-        prefix: Empty, or ends in `/`.
+        prefix: Empty, or with `/` at the end.
         filters: Selects the objects.
         found: Counts the objects.
-        as_files: Whether the objects become files: a key that is no safe path is given with its problem.
-        other_is_local: Whether the other side is a directory: what `local_entries` leaves out is left out here, too.
+        as_files: Whether the objects become files; then a key that is not a safe path is yielded with its problem.
+        other_is_local: Whether the other side is a directory; then the names that `local_entries` leaves out are left
+            out here, too.
 
     Raises:
         IntegrityError: The listing has a key outside the prefix.
@@ -180,7 +181,7 @@ def _objects(infos: Iterable[ObjectInfo | CommonPrefix], prefix: str, *, as_file
 
 
 def _is_internal(path: str) -> bool:
-    """Tell whether a file of this path is left out of a walk."""
+    """Return whether `local_entries` leaves out a file of this path."""
     *directories, name = path.split("/")
     return path == DATASET_MANIFEST or is_staged(name) or any(part.casefold() == OWN for part in directories)
 
@@ -194,7 +195,7 @@ def _unsafe(path: str) -> str | None:
 
 
 def _selected(batch: list[Entry], filters: Filter, found: Found) -> list[Entry]:
-    """Remove what is not selected, and count."""
+    """Return the selected entries of a batch, and count them."""
     if filters.selects_all:
         usable = len([entry for entry in batch if entry.problem is None])
         found.entries += usable
@@ -204,7 +205,8 @@ def _selected(batch: list[Entry], filters: Filter, found: Found) -> list[Entry]:
     selected = []
     for entry in batch:
         if entry.problem is not None:
-            # A directory that cannot be read may contain included files, so only what is excluded is left out.
+            # An unreadable directory may have included files, so an entry with a problem is kept; the planner
+            # filters it.
             selected.append(entry)
             continue
         found.entries += 1
@@ -217,10 +219,11 @@ def _selected(batch: list[Entry], filters: Filter, found: Found) -> list[Entry]:
 
 
 async def in_form(form: Form, side: Callable[[Found], Batches], found: Found) -> Batches:
-    """Give the entries of a side under the names that a target gives them which normalizes names, in their order.
+    """Yield the entries of a side for a target that normalizes names, with normalized paths and sorted by them.
 
-    Names that become the same one are given as `twins` of the first of them, or of that which is in the form already.
-    The side is read twice: names that change may move to an earlier place. Memory grows with their number only.
+    If several names have the same normalized path, one entry is yielded, with the other names as `twins`. It has the
+    name that is normalized already, else the first name. The side is read twice, because a name that changes may move
+    to an earlier place. Memory grows only with the number of names that change.
 
     Args:
         form: The Unicode form of the target's names.
@@ -258,5 +261,5 @@ async def in_form(form: Form, side: Callable[[Found], Batches], found: Found) ->
 
 
 def _changes(form: Form, entry: Entry) -> bool:
-    """Tell whether the target would store an entry under another name."""
+    """Return whether the target would store the entry under another name."""
     return not entry.path.isascii() and entry.problem is None and not unicodedata.is_normalized(form, entry.path)

@@ -1,4 +1,4 @@
-"""Which entries a sync selects: patterns as in `.gitignore` files, for both sides alike."""
+"""Selects the entries of a sync by patterns as in `.gitignore` files; both sides have the same patterns."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bucketry.errors import InvalidRequestError
 
 
 class Filter:
-    """Selects the paths that an include pattern matches, or all if there is none, without those excluded.
+    """Selects the paths that an include pattern matches (or all, if there is none) and no exclude pattern matches.
 
     A pattern matches a path if git would ignore it because of a `.gitignore` file with the patterns at the top of the
-    directory: https://git-scm.com/docs/gitignore. So the last pattern that matches decides, one that begins with `!`
-    takes back what earlier ones match, and a directory that matches has everything below it match, without exception.
-    Lines that are blank or begin with `#` do nothing. In one thing it differs: `?` and `[...]` match one character,
-    where git matches one byte.
+    directory: https://git-scm.com/docs/gitignore. So the last matching pattern decides, and a pattern that begins with
+    `!` cancels earlier matches. If a directory matches, everything below it matches, without exception. Lines that are
+    blank or begin with `#` do nothing. There is one difference: `?` and `[...]` match one character, but one byte in
+    git.
     """
 
     def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
@@ -39,36 +39,36 @@ class Filter:
         return self._included is None and self._excluded is None
 
     def includes(self, path: str) -> bool:
-        """Tell whether the include patterns match; true if there is none."""
+        """Return whether an include pattern matches, or there is no include pattern."""
         return self._included is None or self._included.match(path)
 
     def excludes(self, path: str) -> bool:
-        """Tell whether the path is excluded; that of a directory ends in `/`, and then all below it is excluded."""
+        """Return whether the path is excluded; the path of a directory ends in `/`, and covers everything below it."""
         return self._excluded is not None and self._excluded.match(path)
 
 
 class _Matcher:
-    """Compiled patterns. It remembers the last directory, because paths come sorted.
+    """Compiled patterns, which first match each directory above a path, from the top, as git does.
 
-    The library decides about one name; git decides about each directory above it first, from the top.
+    The library matches only one path. The result for the last directory is kept, because paths come sorted.
     """
 
     def __init__(self, patterns: list[str]) -> None:
-        self._files = _spec([pattern for pattern in patterns if not pattern.endswith("/")])
-        self._directories = _spec([pattern.rstrip("/") for pattern in patterns])
+        self._files = _spec(patterns)
+        self._directories = _spec([pattern.rstrip("/") for pattern in patterns])  # asked about directories only
         self._directory = ""
         self._directory_matches = False
 
     def match(self, path: str) -> bool:
         if "\n" in path:
-            path = path.replace("\n", "\0")  # a pattern must treat a line end as any other character of a name
+            path = path.replace("\n", "\0")  # because regular expressions can treat a line end as special
         directory, _, name = path.rpartition("/")
         if directory != self._directory:
             self._directory, self._directory_matches = directory, self._match_any_of(directory)
         return self._directory_matches or (bool(name) and self._files.match_file(path, separators=()))
 
     def _match_any_of(self, directory: str) -> bool:
-        """Tell whether a directory or one above it matches."""
+        """Return whether this directory or a directory above it matches."""
         end = 0
         while end >= 0:
             end = directory.find("/", end + 1)
@@ -78,7 +78,7 @@ class _Matcher:
 
 
 def _spec(patterns: list[str]) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(patterns, backend="simple")  # other backends are other libraries
+    return GitIgnoreSpec.from_lines(patterns, backend="simple")  # the other backends need more libraries
 
 
 def _patterns(name: str, given: Iterable[str]) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _patterns(name: str, given: Iterable[str]) -> tuple[str, ...]:
 
 
 def _compiled(name: str, patterns: tuple[str, ...]) -> _Matcher | None:
-    """Compile patterns; `None`: there is none."""
+    """Compile patterns; `None`: there are none."""
     wanted = [pattern for pattern in patterns if not pattern.startswith("#") and pattern.strip()]
     for pattern in wanted:
         try:
@@ -102,13 +102,17 @@ def _compiled(name: str, patterns: tuple[str, ...]) -> _Matcher | None:
         except (ValueError, re.error) as exc:
             raise _bad(name, pattern) from exc
         if all(compiled.include is None for compiled in spec.patterns):
-            raise _bad(name, pattern)  # git ignores such a pattern silently
+            raise _bad(name, pattern)  # git ignores such a pattern without a message
     return _Matcher([_trimmed(pattern) for pattern in wanted]) if wanted else None
 
 
 def _trimmed(pattern: str) -> str:
-    """Remove blanks at the end, as git does, unless a backslash is before them."""
-    return pattern if pattern.endswith("\\ ") else pattern.rstrip()
+    """Remove spaces at the end, as git does, unless the pattern ends in a backslash and a space.
+
+    `a/**/` means all directories below `a`. The library would also match files with it; with `a/**/*/` it does not.
+    """
+    trimmed = pattern if pattern.endswith("\\ ") else pattern.rstrip()
+    return f"{trimmed}*/" if trimmed.endswith("**/") else trimmed
 
 
 def _bad(name: str, pattern: str) -> InvalidRequestError:

@@ -1,4 +1,4 @@
-"""Joins two sorted streams of entries, and knows which paths nothing may be done to. No I/O of its own."""
+"""Joins two sorted streams of entries, and stores which paths must not be changed. No I/O of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bucketry._manage.sync.entries import Batches, Entry
 from bucketry.errors import IntegrityError
 
 Pair: TypeAlias = tuple[Entry | None, Entry | None]
-"""The entries of one path at source and target; `None`: there is none."""
+"""The entries of one path at source and target; `None`: there is no entry on this side."""
 
 
 async def merged(source: Batches, target: Batches) -> AsyncGenerator[list[Pair], None]:
-    """Join two streams by path, in the order of the paths; each path comes once.
+    """Join two streams: yield one pair of entries for each path, in batches, in the order of the paths.
 
     Raises:
         IntegrityError: A stream is not sorted, or has a path twice.
@@ -37,7 +37,7 @@ async def merged(source: Batches, target: Batches) -> AsyncGenerator[list[Pair],
 
 
 class _Side:
-    """One stream: the batch that is joined now."""
+    """One of the two streams, and its present batch."""
 
     def __init__(self, batches: Batches, name: str) -> None:
         self.entries: list[Entry] = []
@@ -48,7 +48,7 @@ class _Side:
         self._last: str | None = None
 
     async def fill(self) -> None:
-        """Take the next batch if this one is joined."""
+        """Read the next batch if all entries of the present batch were joined."""
         while self.at == len(self.entries) and not self.ended:
             self.at = 0
             try:
@@ -59,7 +59,7 @@ class _Side:
             self._check()
 
     def take(self) -> list[Entry]:
-        """Take the rest of the batch."""
+        """Return the rest of the batch."""
         rest = self.entries[self.at :]
         self.at = len(self.entries)
         return rest
@@ -77,7 +77,7 @@ class _Side:
 
 
 def _joined(left: _Side, right: _Side) -> list[Pair]:
-    """Join two batches until one is used up."""
+    """Join the batches of both sides until one of them is used up, and return the pairs."""
     pairs: list[Pair] = []
     add = pairs.append
     ours, theirs = left.entries, right.entries
@@ -99,9 +99,9 @@ def _joined(left: _Side, right: _Side) -> list[Pair]:
 
 
 class Protected:
-    """Paths at which, and below which, nothing is changed: what is there could not be read.
+    """Paths of entries that cannot be synced; nothing at or below such a path is changed.
 
-    Paths are added, and asked about, in their order.
+    The methods must be called in the order of the paths.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Protected:
         self.paths[path.removesuffix("/")] = reason
 
     def reason(self, path: str) -> str | None:
-        """Give the reason for which a path is protected; `None`: it is not."""
+        """Return why a path is protected; `None`: the path is not protected."""
         for top, reason in list(self.paths.items()):
             below = f"{top}/"
             if path == top or path.startswith(below):
@@ -124,9 +124,9 @@ class Protected:
 
 
 class FilesAbove:
-    """The files in whose place a later path needs a directory.
+    """Finds paths below a path that is a file. A bucket can have the keys `a` and `a/b`, a file system cannot.
 
-    A bucket can have the keys `a` and `a/b`; a file system cannot. Paths are asked about in their order.
+    `add` must be called in the order of the paths.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class FilesAbove:
         self._below: list[str] = []
 
     def add(self, path: str) -> str | None:
-        """Give the file that is above a path; `None`: there is none, and the path itself is a file from now on."""
+        """Return the file above this path; `None`: there is no such file, and this path now counts as a file."""
         below = self._below
         while below and path > below[-1]:
             if path.startswith(below[-1]):

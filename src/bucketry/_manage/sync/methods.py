@@ -29,7 +29,7 @@ _FILE = "file://"
 
 @fills_in_facts
 class SyncMethods(Managed):
-    """Plans of a sync."""
+    """Methods that plan a sync."""
 
     async def plan_sync(
         self,
@@ -45,26 +45,29 @@ class SyncMethods(Managed):
         compare: Compare = "size-mtime",
         path: StrPath | None = None,
     ) -> SyncPlan:
-        """Compare a directory with the objects below a prefix, and say what would bring them in step; change nothing.
+        """Compare a directory with the objects below a prefix, and return a plan that makes them equal; change nothing.
 
         An entry that only the source has, or whose size differs, is transferred. Entries of equal size are compared:
 
-        - `"size-mtime"`: by the time of the last change. Uploads keep it in the metadata `mtime`, as rclone does;
-          times that differ by less than 1 µs are equal. An object without it is in step with a file if it was stored
-          after the file's last change. As the source, such an object has the time when it was stored.
-        - `"size"`: not at all.
-        - `"checksum"`: by a stored checksum of the object and the computed one of the file. An object without a stored
-          checksum that can be computed here is read.
+        - `"size-mtime"`: by the time of the last change. Uploads store this time in the metadata `mtime`, as rclone
+          does; times that differ by less than 1 µs are equal. A target object without `mtime` counts as equal if it
+          was stored after the last change of the file. The time of a source object without `mtime` is the time when
+          it was stored.
+        - `"size"`: entries of equal size count as equal.
+        - `"checksum"`: by a stored checksum of the object and the computed checksum of the file. The object is read if
+          it has no stored checksum that can be computed here.
 
-        Ignored on both sides are: objects of size 0 whose keys end in `/` (the directories of consoles), empty
-        directories, staged files of downloads, directories named `.bucketry`, and the manifest of a dataset directly
-        below the prefix. Links to files are followed. Entries that cannot be synced are in the plan with the kind
-        `"skip"` and the reason: links to directories, sockets, unreadable directories, names that are not UTF-8, keys
-        that are no safe path, names that become the same one, and keys or sizes that the provider does not store.
-        Nothing at or below the path of what cannot be read is overwritten or deleted.
+        These are ignored on both sides: objects of size 0 whose keys end in `/` (web consoles make them for
+        directories), empty directories, staged files of downloads, directories named `.bucketry`, and the manifest of
+        a dataset directly below the prefix. Links to files are followed. Entries that cannot be synced are in the plan
+        with the kind `"skip"` and the reason: links to directories, sockets, unreadable directories, names that are not
+        UTF-8, keys that are not a safe path, different names that the target stores under the same name, and keys or
+        sizes that the provider does not store. If an entry cannot be read, nothing at or below its path is overwritten
+        or deleted.
 
-        Patterns are as in a `.gitignore` file in the directory. An entry is selected if `include` is empty or
-        matches it, and `exclude` does not. What is not selected, on either side, is neither transferred nor deleted.
+        Patterns are as in a `.gitignore` file in the directory. An entry is selected if `include` is empty or has a
+        pattern that matches, and no pattern of `exclude` matches. Entries that are not selected are neither transferred
+        nor deleted, on either side.
 
         Args:
             local_dir: The directory; as the target it need not exist.
@@ -72,7 +75,7 @@ class SyncMethods(Managed):
             direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
             delete: Remove entries that only the target has, after all transfers succeeded.
             max_delete: If the plan has more deletions, `apply` raises an error before it changes anything.
-            force: Allow `delete` with a source that has nothing to sync.
+            force: Allow `delete` even if the source has nothing to sync.
             include: Patterns of the entries to sync; empty: all.
             exclude: Patterns of the entries to leave out.
             compare: How entries of equal size are compared.
@@ -80,11 +83,11 @@ class SyncMethods(Managed):
                 file if it is larger than 1 MiB.
 
         Raises:
-            InvalidRequestError: An argument is wrong; the directory and the prefix overlap, because the provider is a
-                directory; `include` matches nothing; or `delete` with nothing to sync at the source.
+            InvalidRequestError: An argument is wrong; the provider is a directory, and it overlaps `local_dir`;
+                `include` matches nothing; or `delete` is set, and the source has nothing to sync.
             NotFoundError: `include` is given, and the source has no entries at all.
             LocalFileNotFoundError: The directory to upload does not exist.
-            LocalNotADirectoryError: It is a file.
+            LocalNotADirectoryError: `local_dir` is a file.
             IntegrityError: A listing is not sorted.
 
         Cost: 1 request for each 1,000 objects; `"size-mtime"` and `"checksum"`: 1 HEAD for each pair of equal size,
@@ -131,17 +134,17 @@ class SyncMethods(Managed):
         compare: Compare = "size-mtime",
         path: StrPath | None = None,
     ) -> SyncPlan:
-        """Compare the objects below a prefix with those of another provider; what differs is as for `plan_sync`.
+        """Compare the objects below a prefix with the objects of another provider, and return a plan, as `plan_sync`.
 
-        All objects are synced, also those that a sync with a directory ignores, but for the marks of directories. Two
-        objects have the same time if their `mtime` is equal; a copy without it is in step if it was stored after the
-        time of the source. If the other provider is a directory, a key that is no safe path is skipped.
+        All objects are synced, except empty objects whose keys end in `/`. Two objects have the same time if their
+        `mtime` is equal; a copy without `mtime` counts as equal if it was stored after the time of the source. If the
+        other provider is a directory, a key that is not a safe path is skipped.
 
         Args:
             other: The target; it can be this provider with another prefix.
             source_prefix: The prefix of this provider: `"data"` means `"data/"`; empty: all keys.
             prefix: The prefix of the other provider.
-            delete: See `plan_sync`, as all others.
+            delete: See `plan_sync`.
             max_delete: See `plan_sync`.
             force: See `plan_sync`.
             include: See `plan_sync`.
@@ -151,13 +154,13 @@ class SyncMethods(Managed):
 
         Raises:
             InvalidRequestError: An argument is wrong; both prefixes are of the same provider and overlap; `include`
-                matches nothing; or `delete` with nothing to sync at the source.
+                matches nothing; or `delete` is set, and the source has nothing to sync.
             NotFoundError: `include` is given, and the source has no entries at all.
             IntegrityError: A listing is not sorted.
 
         Cost: 1 request for each 1,000 objects of each side, of the source twice if the target normalizes keys and the
             source does not; `"size-mtime"` and `"checksum"`: 2 HEADs for each pair of equal size; `"checksum"`: an
-            object is read if the other one has no checksum that is comparable.
+            object is read if it has no stored checksum that can be compared.
         """
         if not isinstance(other, StorageProvider):
             raise InvalidRequestError(f"other must be a provider, not {type(other).__name__}")
@@ -213,7 +216,7 @@ def _check(*, compare: Any, delete: Any, max_delete: Any, force: Any) -> None:  
 
 
 def _absolute(local_dir: StrPath) -> str:
-    """Give the absolute path of a directory: a plan may be applied in another working directory."""
+    """Return the absolute path of a directory, because a plan can be applied in another working directory."""
     root = os.fspath(local_dir) if isinstance(local_dir, os.PathLike) else local_dir
     if not isinstance(root, str):
         raise InvalidRequestError(f"local_dir={root!r}: give a str or a path of str")
@@ -222,7 +225,7 @@ def _absolute(local_dir: StrPath) -> str:
 
 
 def _remote(provider: StorageProvider, prefix: str) -> Place:
-    """Give the place of a prefix, as the provider stores it."""
+    """Return the place of a prefix, in the Unicode form in which the provider stores it."""
     if not isinstance(prefix, str):
         raise InvalidRequestError(f"prefix={prefix!r}: give a str; '' means all keys")
     form = provider.capabilities.key_normalization
@@ -255,7 +258,7 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _innermost(provider: Any) -> Any:  # noqa: ANN401 - a wrapped provider, or any other
-    """Give the provider that makes the requests."""
+    """Return the provider that makes the requests, without its wrappers."""
     while (inner := getattr(provider, "inner", None)) is not None:
         provider = inner
     return provider

@@ -1,4 +1,4 @@
-"""How each direction looks at the target of an action, transfers an entry, and deletes: uploads, downloads, copies."""
+"""Uploads, downloads and copies: how each direction checks a target, transfers an entry, and deletes entries."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from bucketry.errors import (
 )
 from bucketry.providers.provider import StorageProvider
 
-LARGE = MiB  # bytes: looking at the local target first costs little beside such a download
+LARGE = MiB  # bytes; checking the local target first takes little time compared with such a download
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 class Moves(Protocol):
-    """One direction of a sync."""
+    """The transfers and deletions of one direction of a sync."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]]
-    """The errors of a transfer whose source or target is not as the plan saw it."""
+    """The errors of a transfer whose source or target has changed since the plan was made."""
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Tell whether the target must be looked at before the transfer.
+        """Return whether the target must be checked before the transfer.
 
-        It must if the transfer itself does not refuse a changed target, or would refuse it only after many bytes.
+        That is so if the transfer itself does not refuse a changed target, or refuses it only after many bytes.
         """
 
     async def look(self, action: SyncAction) -> Seen:
-        """Compare the target with its pinned state, and with the state that the action is to make."""
+        """Compare the target with its pinned state, and with the state that the action would make."""
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
         """Transfer the entry, if its source and its target still have their pinned states."""
@@ -65,7 +65,7 @@ class Moves(Protocol):
 
 
 class Uploads:
-    """From a local directory to a provider."""
+    """The moves of a sync from a local directory to a provider."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (
         PreconditionFailedError,
@@ -87,12 +87,15 @@ class Uploads:
         return self._provider.locate(self._prefix + action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Tell whether the row does not enforce the condition, or the file goes in parts."""
+        """Return whether the provider does not enforce the condition, or the file is uploaded in parts."""
         in_parts = self._transfers.goes_in_parts(source_of(action).size)
         return in_parts or condition(action.target, self._provider.capabilities, in_parts=False) is None
 
     async def look(self, action: SyncAction) -> Seen:
-        """Compare the object; 1 HEAD."""
+        """Compare the object; see `Moves.look`.
+
+        Cost: 1 HEAD.
+        """
         info = await pins.object_at(self._provider, self._prefix + action.path)
         if pins.object_is(info, action.target):
             return "as_planned"
@@ -119,7 +122,7 @@ class Uploads:
 
 
 class Downloads:
-    """From a provider to a local directory."""
+    """The moves of a sync from a provider to a local directory."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, NotFoundError)
 
@@ -136,11 +139,14 @@ class Downloads:
         return os.path.join(self._root, action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Tell whether the object is large."""
+        """Return whether the object is large; a small download itself finds a changed file soon enough."""
         return source_of(action).size > LARGE
 
     async def look(self, action: SyncAction) -> Seen:
-        """Compare the file; 1 HEAD if it may be the whole download."""
+        """Compare the file; see `Moves.look`.
+
+        Cost: 1 HEAD if the file has changed, and has the size of the source.
+        """
         source = source_of(action)
         status = await in_thread(pins.status_of, os.path.join(self._root, action.path))
         if pins.file_is(status, action.target):
@@ -152,7 +158,7 @@ class Downloads:
         return "done" if done else "changed"
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
-        """Download the object, and give the file its time."""
+        """Download the object, and set the file's time to the object's time."""
         source = source_of(action)
         key = self._prefix + action.path
         path = self._directory.path_of(key)
@@ -171,7 +177,7 @@ class Downloads:
 
 
 class Copies:
-    """From one provider to another, or to another prefix of the same one."""
+    """The moves of a sync from one provider to another, or to another prefix of the same provider."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 
@@ -190,12 +196,15 @@ class Copies:
         return self._other.locate(self._prefix + action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Tell whether the server copies, no condition protects the target, or the object goes in parts."""
+        """Return whether the server makes the copy, no condition protects the target, or the copy is made in parts."""
         in_parts = self._goes_in_parts(source_of(action))
         return in_parts or self._condition(action) is None
 
     async def look(self, action: SyncAction) -> Seen:
-        """Compare the target's object; 1 HEAD, and another one if it may be the copy."""
+        """Compare the target's object; see `Moves.look`.
+
+        Cost: 1 HEAD, and 1 more if the object has changed, and has the size of the source.
+        """
         source = source_of(action)
         info = await pins.object_at(self._other, self._prefix + action.path)
         if pins.object_is(info, action.target):
@@ -207,7 +216,7 @@ class Copies:
         return "done" if done else "changed"
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
-        """Copy the object, with its metadata; if its time is not in there, it is added, unless the server copies."""
+        """Copy the object with its metadata; unless the server makes the copy, add a missing time to the metadata."""
         source = source_of(action)
         key = self._source_prefix + action.path
         result = await self._transfers.copy_to(
@@ -224,7 +233,7 @@ class Copies:
 
     def _condition(self, action: SyncAction) -> Condition | None:
         if same_server(self._provider, self._other, self._source_prefix + action.path):
-            return None  # a copy on the server takes no condition on its target
+            return None  # a copy that the server makes has no condition on its target
         in_parts = self._goes_in_parts(source_of(action))
         return condition(action.target, self._other.capabilities, in_parts=in_parts)
 
@@ -246,7 +255,7 @@ class Condition(TypedDict, total=False):
 
 
 def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> Condition | None:
-    """Return the condition that protects a target in its pinned state; `None`: the row does not enforce it."""
+    """Return the condition that protects a target in its pinned state; `None`: the provider does not enforce it."""
     if pin is None:
         enforced = row.complete_if_none_match if in_parts else row.put_if_none_match
         return {"if_none_match": "*"} if enforced else None
@@ -255,7 +264,7 @@ def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> C
 
 
 def _listed(key: str, source: EntryState) -> ObjectInfo:
-    """Return the entry that a listing gives for an object with this state; its time is not used."""
+    """Return an object with this state, as a listing would return it; the time is wrong, because nothing uses it."""
     return ObjectInfo(key=key, size=source.size, etag=source.etag or "", last_modified=_UNKNOWN)
 
 

@@ -1,6 +1,7 @@
-"""The pinned states of a plan, compared with the present ones: what changed since the plan was made is left alone.
+"""Compares the state of an entry with its pinned state, which is the state that the plan saw.
 
-An object's state is its size and etag, a file's state is its size and time.
+Entries that have changed since then are left alone. The state of an object is its size and etag, the state of a file is
+its size and time.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from bucketry._manage.sync.values import EntryState
 from bucketry.errors import NotFoundError, PreconditionFailedError
 
 Seen: TypeAlias = Literal["as_planned", "done", "changed"]
-"""What an action finds at its target: the pinned state, the state that the action is to make, or another one."""
+"""The state of an action's target: the pinned state, the state that the action would make, or another state."""
 
-PRECISION = 1_000  # ns: times that differ by less are equal, because some file systems and programs round them
+PRECISION = 1_000  # ns; times with a smaller difference are equal, because some file systems and programs round them
 
 
 def same_time(one: int | None, other: int | None) -> bool:
-    """Tell whether two times in nanoseconds are equal; an unknown time equals none."""
+    """Return whether two times in nanoseconds are equal; an unknown time is not equal to any time."""
     return one is not None and other is not None and abs(one - other) < PRECISION
 
 
 def object_is(info: ObjectInfo | None, pin: EntryState | None) -> bool:
-    """Tell whether an object has the pinned state; `None`: there is no object."""
+    """Return whether an object has the pinned state; `None`: there is no object."""
     if info is None or pin is None:
         return info is None and pin is None
     if info.size != pin.size or not same_etag(info.etag, pin.etag or ""):
@@ -38,28 +39,28 @@ def object_is(info: ObjectInfo | None, pin: EntryState | None) -> bool:
 
 
 def file_is(status: os.stat_result | None, pin: EntryState | None) -> bool:
-    """Tell whether a file has the pinned state; `None`: there is no file."""
+    """Return whether a file has the pinned state; `None`: there is no file."""
     if status is None or pin is None:
         return status is None and pin is None
     return stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (pin.size, pin.mtime)
 
 
 def uploaded(info: ObjectInfo | None, source: EntryState) -> bool:
-    """Tell whether an object is the upload of a file with this state."""
+    """Return whether an object seems to be the upload of a file with this state: size and time are equal."""
     return info is not None and info.size == source.size and same_time(stored_mtime(info), source.mtime)
 
 
 def downloaded(status: os.stat_result, info: ObjectInfo) -> bool:
-    """Tell whether a file is the download of an object."""
+    """Return whether a file seems to be the download of an object: size and time are equal."""
     return (
         stat.S_ISREG(status.st_mode) and status.st_size == info.size and same_time(status.st_mtime_ns, mtime_of(info))
     )
 
 
 def copied(info: ObjectInfo, source: ObjectInfo) -> bool:
-    """Tell whether an object is the copy of another one of its size.
+    """Return whether an object seems to be the copy of another object of its size.
 
-    It has the other's time, or both have no time in their metadata, and have the same etag.
+    It has the time of `source` in its metadata. If neither has a time in its metadata, their etags are equal.
     """
     if stored_mtime(info) is not None:
         return same_time(stored_mtime(info), mtime_of(source))
@@ -80,7 +81,7 @@ async def object_at(provider: ObjectRequests, key: str) -> ObjectInfo | None:
 def status_of(path: str) -> os.stat_result | None:
     """Return the status of a file, or of the target of a link; `None`: nothing is there. Blocks.
 
-    A link to a target that does not exist is something, so its own status is returned.
+    For a link whose target does not exist, the status of the link is returned.
     """
     try:
         return os.stat(path)
@@ -95,21 +96,21 @@ def status_of(path: str) -> os.stat_result | None:
 
 
 def check_file(path: str, pin: EntryState | None) -> None:
-    """Refuse a file that is not as the plan saw it. Blocks.
+    """Refuse a file that has changed since the plan was made. Blocks.
 
     Raises:
-        PreconditionFailedError: It has another size or time, appeared, or is gone.
+        PreconditionFailedError: The file has another size or time, was added, or was removed.
     """
     if not file_is(status_of(path), pin):
         raise changed(path)
 
 
 def changed(where: str, cause: str = "") -> PreconditionFailedError:
-    """Return the error for an entry that is not as the plan saw it.
+    """Return the error for an entry that has changed since the plan was made.
 
     Args:
         where: The file's path, or the object's URL.
-        cause: What was found, if it is known.
+        cause: What has changed, if it is known.
     """
     message = f"{where}: {cause or 'this changed since the plan was made'}; it was left as it is, so plan again"
     return PreconditionFailedError(message)

@@ -1,4 +1,4 @@
-"""Decides what a sync does with each path, and writes the decisions as a plan."""
+"""Decides for each path whether a sync transfers, deletes or skips the entry, and writes these actions as a plan."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError, LocalFileError, NotFoundError, StorageError
 
-LOOKS = 2_000  # pairs that are compared many at once; their results wait until all have come, to stay in order
+LOOKS = 2_000  # pairs in one round of comparisons; actions are written after the whole round, so they stay in order
 _GONE = "it was removed while the plan was made; plan again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What to plan.
+    """The arguments of `make_plan`.
 
     Attributes:
-        header: For the plan.
-        source: The side that stays.
+        header: The header of the plan.
+        source: The side that does not change.
         target: The side that changes.
-        filters: Selects the entries of both.
-        force: Whether `delete` may remove everything because the source is empty.
-        transfers: The manager that is going to apply the plan; its `max_concurrency` limits the HEADs, too.
+        filters: Selects the entries of both sides.
+        force: Whether `delete` may remove everything from the target if the source is empty.
+        transfers: The manager that is going to apply the plan; its `max_concurrency` also limits the HEADs of planning.
     """
 
     header: PlanHeader
@@ -48,11 +48,11 @@ class PlanRequest:
 
 
 async def make_plan(request: PlanRequest, path: StrPath | None) -> SyncPlan:
-    """Compare both sides, and write what is to be done.
+    """Compare both sides, and return the plan.
 
     Args:
         request: What to plan.
-        path: The plan's file; `None`: memory, then a temporary file.
+        path: The plan's file; `None`: the plan is in memory, or in a temporary file if it is large.
     """
     found = Found()
     async with (
@@ -62,7 +62,7 @@ async def make_plan(request: PlanRequest, path: StrPath | None) -> SyncPlan:
         planner = _Planner(request, found, writer)
         async for pairs in batches:
             await planner.decide(pairs)
-            await asyncio.sleep(0)  # a listing in memory never waits, and other tasks must run
+            await asyncio.sleep(0)  # other tasks must run, and a listing from memory never waits
         await planner.settle()
         planner.check_source()
         return await writer.finish(PlanSummary(unchanged=planner.unchanged, requests=planner.requests.total))
@@ -123,9 +123,8 @@ class _Planner:
         self._open: list[int] = []
 
     async def decide(self, pairs: Iterable[Pair]) -> None:
-        """Decide about the next pairs; those that must be compared first wait until there are many of them."""
+        """Decide about the next pairs; pairs whose content must be compared wait until there are many of them."""
         quick = self._by_size and self._files_above is None
-        protected = self._protected.paths
         for pair in pairs:
             source, target = pair
             if (
@@ -135,16 +134,15 @@ class _Planner:
                 and source.size == target.size
                 and source.problem is target.problem is None
                 and not source.twins
-                and not protected
             ):
-                self.unchanged += 1  # the outcome for nearly every path of a usual sync, so it takes the shortest way
+                self.unchanged += 1  # tested before `_decide`, because it is the most frequent outcome
             else:
                 self._decide(source, target)
         if not self._open or len(self._open) >= LOOKS or len(self._waiting) >= 10 * LOOKS:
             await self.settle()
 
     async def settle(self) -> None:
-        """Compare the pairs that wait, and write all decisions."""
+        """Compare the waiting pairs, and write all decided actions."""
         if self._open:
             await fan_out(self._open, self._compare, width=self._request.transfers.config.max_concurrency)
             self._open = []
@@ -153,14 +151,14 @@ class _Planner:
                 self.requests.add(action)
                 await self._writer.add(action)
             if not number % BATCH:
-                await asyncio.sleep(0)  # as above
+                await asyncio.sleep(0)  # other tasks must run
         self._waiting = []
 
     def check_source(self) -> None:
-        """Refuse an include that matches nothing.
+        """Refuse include patterns that match no entry of the source.
 
         Raises:
-            InvalidRequestError: The source has entries, and none is included.
+            InvalidRequestError: The source has entries, but no pattern matches one of them.
             NotFoundError: The source has no entries at all.
         """
         if not self._header.include or self._found.included:
@@ -200,7 +198,7 @@ class _Planner:
             self._waiting.append((source, target))
 
     def _leave(self, source: Entry | None, target: Entry | None) -> None:
-        """Leave a path alone that cannot be synced, and what is below it."""
+        """Skip a path that cannot be synced, and protect everything at and below this path from changes."""
         bad = source if source is not None and source.problem else target
         assert bad is not None  # noqa: S101 - one of them has a problem
         problem = bad.problem or ""
@@ -231,14 +229,14 @@ class _Planner:
         self._waiting.append(self._transfer_of(source.name or source.path, reason, state_of(source), state))
 
     def _transfer_of(self, path: str, reason: str, source: EntryState, target: EntryState | None) -> SyncAction:
-        """Give the action that transfers an entry, or that skips it because the target does not store such a one."""
+        """Return the action that transfers an entry, or that skips it if the target does not store such an entry."""
         problem = self._refusal(path, source.size)
         if problem is not None:
             return SyncAction(kind="skip", path=path, reason=problem, source=source, target=target)
         return SyncAction(kind=self._header.direction, path=path, reason=reason, source=source, target=target)
 
     def _refusal(self, path: str, size: int) -> str | None:
-        """Tell why the target's provider does not store an object of this name and size; `None`: it does."""
+        """Return why the target's provider does not store an object of this name and size; `None`: it stores one."""
         place = self._request.target
         if place.provider is None:
             return None
@@ -253,12 +251,12 @@ class _Planner:
         return None
 
     async def _compare(self, index: int) -> None:
-        """Compare one pair that waits, and put the decision in its place."""
+        """Compare one waiting pair, and replace it in `_waiting` by the action, or by `None` if there is no action."""
         pair = self._waiting[index]
         assert isinstance(pair, tuple)  # noqa: S101 - `_open` has the places of pairs
         source, target = pair
-        assert source is not None  # noqa: S101 - as above
-        assert target is not None  # noqa: S101 - as above
+        assert source is not None  # noqa: S101 - every pair here has both
+        assert target is not None  # noqa: S101 - every pair here has both
         path = source.name or source.path
         try:
             seen = await self._comparer.compare(source, target)

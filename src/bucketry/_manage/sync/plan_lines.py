@@ -1,6 +1,6 @@
-"""The lines of a saved plan: JSON, one value on each line. No I/O.
+"""Writes and reads the lines of a saved plan, each of which is one JSON value. No I/O.
 
-The first line is the header, the last one is the summary, and every line between them is an action.
+The first line is the header, the last line is the summary, and every line between them is an action.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TRANSFERS = frozenset({"upload", "download", "copy"})
 _TEXTS = frozenset({"source", "target", "prefix", "source_prefix"})
 _TOTALS = tuple(field.name for field in fields(PlanSummary))
 
-# ASCII: a path that is not UTF-8 contains lone surrogates, which only the escapes of JSON can store.
+# Only ASCII is written, because a path that is not UTF-8 has lone surrogates, which JSON can store only as escapes.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -31,7 +31,7 @@ class PlanTotals:
     __slots__ = ("deletion_bytes", "deletions", "skipped", "transfer_bytes", "transfers")
 
     def __init__(self) -> None:
-        """Begin at zero."""
+        """Set all counts to zero."""
         self.transfers = self.transfer_bytes = self.deletions = self.deletion_bytes = self.skipped = 0
 
     def add(self, action: SyncAction) -> None:
@@ -46,18 +46,18 @@ class PlanTotals:
             self.transfer_bytes += action.source.size if action.source is not None else 0
 
     def of(self, summary: PlanSummary) -> PlanSummary:
-        """Give the summary with these totals."""
+        """Return the summary with these totals."""
         return replace(summary, **{name: getattr(self, name) for name in self.__slots__})
 
 
 def header_line(header: PlanHeader) -> bytes:
-    """Give the first line."""
+    """Return the first line of a plan."""
     values = asdict(header) | {"created": header.created.isoformat()}
     return f"{_encode({_MARK: FORMAT, **values})}\n".encode()
 
 
 def action_line(action: SyncAction) -> bytes:
-    """Give the line of an action."""
+    """Return the line of an action."""
     line: dict[str, Any] = {"kind": action.kind, "path": action.path, "reason": action.reason}
     if action.source is not None:
         line["source"] = _state_values(action.source)
@@ -67,16 +67,16 @@ def action_line(action: SyncAction) -> bytes:
 
 
 def summary_line(summary: PlanSummary) -> bytes:
-    """Give the last line."""
+    """Return the last line of a plan."""
     return f"{_encode({_SUMMARY: asdict(summary)})}\n".encode()
 
 
 def read_header(line: bytes, where: str) -> PlanHeader:
-    """Read the first line.
+    """Return the header in the first line of a plan.
 
     Args:
         line: The line.
-        where: The beginning of messages: the file, and the line in it.
+        where: The file and the line, for the beginning of messages.
 
     Raises:
         InvalidRequestError: The line is no header.
@@ -109,11 +109,11 @@ def read_header(line: bytes, where: str) -> PlanHeader:
 
 
 def read_line(line: bytes, direction: Direction, where: str) -> SyncAction | PlanSummary:
-    """Read any line but the first.
+    """Return the action or the summary in a line, which is not the first line.
 
     Args:
         line: The line.
-        direction: The plan's; it tells which actions the plan can have, and which paths are of local files.
+        direction: The direction of the plan, which decides which actions and which paths are allowed.
         where: The beginning of messages.
 
     Raises:
@@ -140,7 +140,7 @@ def read_line(line: bytes, direction: Direction, where: str) -> SyncAction | Pla
 
 
 def check_totals(found: PlanTotals, summary: PlanSummary, where: str) -> None:
-    """Compare the actions of a plan with its summary.
+    """Check that the summary of a plan has the totals of its actions.
 
     Raises:
         IntegrityError: Lines are missing, or were added.

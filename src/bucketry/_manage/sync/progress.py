@@ -18,7 +18,7 @@ class SyncMeter:
     def __init__(
         self, callback: SyncProgressCallback | None, plan: PlanSummary, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin at zero."""
+        """Set all counts to zero."""
         self._callback = callback
         self._plan = plan
         self._clock = clock
@@ -26,7 +26,7 @@ class SyncMeter:
         self._last = float("-inf")
         self._files = 0
         self._moved = 0
-        self._settled = 0  # bytes of the plan that need no more work: of failed transfers, too
+        self._settled = 0  # bytes that were transferred, or that belong to ended transfers, also failed ones
         self._unreported: str | None = None
         self._open: dict[str, _Watch] = {}
 
@@ -34,14 +34,14 @@ class SyncMeter:
         """Begin to count one transfer of `size` bytes, or continue after a first attempt.
 
         Returns:
-            The callback for the transfer; `None`: nobody reads the reports.
+            The callback for the transfer; `None`: the user gave no callback.
         """
         if self._callback is None:
             return None
         return self._open.setdefault(path, _Watch(self, path, size)).report
 
     def moved(self, path: str, increment: int) -> None:
-        """Count bytes of an unfinished transfer; negative if some must be transferred again."""
+        """Count bytes of an unfinished transfer; `increment` is negative if bytes must be transferred again."""
         self._moved += increment
         self._settled += increment
         self._report(path)
@@ -55,7 +55,7 @@ class SyncMeter:
             self._report(path)
 
     def close(self) -> None:
-        """Report what was not reported yet."""
+        """Report the last progress, if it was not reported yet."""
         if self._unreported is not None:
             self._last = float("-inf")
             self._report(self._unreported)

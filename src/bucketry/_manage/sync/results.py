@@ -1,4 +1,4 @@
-"""The outcome of each action of a plan, and the report that counts them. No I/O."""
+"""The outcome of each action of a plan, and the report that counts the outcomes. No I/O."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class SyncResult:
     Attributes:
         action: The action of the plan.
         done: `"transferred"`; `"deleted"`; `"already_done"`: the target had the source's state already, or the entry to
-            delete was gone; `"skipped"`: see the action's reason; `"withheld"`: a deletion that was not made, because a
-            transfer did not succeed.
+            delete did not exist any more; `"skipped"`: see the action's reason; `"withheld"`: a deletion was not made,
+            because a transfer did not succeed.
         transfer: The result of a transfer; `None` if nothing was transferred.
     """
 
@@ -30,12 +30,12 @@ class SyncResult:
 
 
 Outcome: TypeAlias = tuple[str, SyncResult | StorageError]
-"""The path of an action with its result; `PreconditionFailedError`: an entry was not as the plan saw it."""
+"""The path of an action with its result or error; `PreconditionFailedError`: an entry changed after planning."""
 
 
 @dataclass(slots=True)
 class ReportCollector:
-    """Counts outcomes, and keeps those that are problems: its memory grows with their number only."""
+    """Counts outcomes, and keeps only the ones that are problems, so that memory grows only with their number."""
 
     plan: PlanSummary
     transferred: int = 0
@@ -66,7 +66,7 @@ class ReportCollector:
             self.withheld = True
 
     def report(self, seconds: float) -> SyncReport:
-        """Give the report of all outcomes so far."""
+        """Return the report of all outcomes so far."""
         return SyncReport(
             plan=self.plan,
             transferred=self.transferred,

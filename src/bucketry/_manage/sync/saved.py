@@ -1,4 +1,4 @@
-"""SyncPlan: the actions of a sync as lines, in memory while they are few, else in a file; and the writer of a plan."""
+"""SyncPlan and its writer: the actions of a sync as lines of JSON, in memory or, if they are many, in a file."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.one.staging import StagedFile, staged_name
 from bucketry.errors import IntegrityError, InvalidRequestError, UnsupportedError
 
-IN_MEMORY = MiB  # about 5,000 actions; a larger plan is in a file
+IN_MEMORY = MiB  # about 5,000 actions; a larger plan is kept in a file
 _BLOCK = 256 * KiB  # bytes that are read or written at once
-_LONGEST_LINE = MiB  # a header with many patterns; a file without line ends must not fill the memory
+_LONGEST_LINE = MiB  # enough for many patterns; limited, because a file without line ends must not fill the memory
 _BATCH = 256  # actions read in one call in a thread
 
-BANDWIDTH = 125_000_000.0  # bytes per second: 1 Gbit/s
-ROUND_TRIP = 0.03  # seconds: the first byte of an answer from a cloud in the same part of the world
+BANDWIDTH = 125_000_000.0  # bytes per second, which is 1 Gbit/s
+ROUND_TRIP = 0.03  # seconds until the first byte of a response, from a cloud on the same continent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class _Content:
     """The whole plan as bytes: in memory, or in an open file whose descriptor is used only for reading.
 
     Attributes:
-        data: The bytes, if they are in memory.
-        fd: The file, if they are not.
+        data: The bytes; empty if the plan is in a file.
+        fd: The descriptor of the file; `None`: the plan is in memory.
         size: Length in bytes.
         path: The file, for messages.
     """
@@ -55,7 +55,7 @@ class _Content:
     path: str
 
     def blocks(self) -> Iterator[bytes]:
-        """Give the bytes in order. Blocks."""
+        """Yield the bytes in order. Blocks."""
         if self.fd is None:
             yield self.data
             return
@@ -71,7 +71,7 @@ class _Content:
             yield block
 
     def lines(self) -> Iterator[bytes]:
-        """Give the lines in order, without their ends. Blocks."""
+        """Yield the lines in order, without line ends. Blocks."""
         rest = b""
         for block in self.blocks():
             *whole, rest = (rest + block).split(b"\n")
@@ -83,21 +83,21 @@ class _Content:
 
 
 class SyncPlan:
-    """What a sync is going to do: an iterable of `SyncAction` in the order of their paths, as often as wanted.
+    """The actions of a sync: iterating yields each `SyncAction`, in the order of the paths, and can be repeated.
 
-    A plan of more than 1 MiB is in a file: in the one that was named when it was made, else in a temporary one that
-    is removed with this object. So memory does not grow with the number of actions. `for action in plan` reads the
-    file on the calling thread; `async for action in plan` reads it in worker threads.
+    A plan of more than 1 MiB is kept in a file: in the file that was named when the plan was made, or in a temporary
+    file that is removed with this object. So memory does not grow with the number of actions. `for action in plan`
+    reads the file in the calling thread; `async for action in plan` reads it in worker threads.
 
-    A plan does not pickle; save it to hand it to another process.
+    A plan cannot be pickled; to use it in another process, save it and load it there.
 
     Attributes:
-        header: What the plan is for.
-        summary: Its totals.
+        header: Both sides and the options of the plan.
+        summary: The totals of the plan.
     """
 
     def __init__(self, header: PlanHeader, summary: PlanSummary, content: _Content) -> None:
-        """Take over the content; its descriptor is closed when this object is removed."""
+        """Store the arguments; the descriptor of the content is closed when this object is removed."""
         self.header = header
         self.summary = summary
         self._content = content
@@ -105,10 +105,11 @@ class SyncPlan:
             weakref.finalize(self, os.close, content.fd)
 
     def __iter__(self) -> Iterator[SyncAction]:
-        """Give the actions in the order of their paths. Blocks while it reads the file of a large plan.
+        """Yield the actions in the order of their paths. Blocks while the file of a large plan is read.
 
         Raises:
-            InvalidRequestError: The file was changed meanwhile.
+            InvalidRequestError: The file was changed, and has a malformed line.
+            IntegrityError: The file became shorter.
         """
         for number, line in enumerate(self._content.lines(), 1):
             if number > 1:
@@ -118,14 +119,14 @@ class SyncPlan:
                 yield read
 
     async def __aiter__(self) -> AsyncGenerator[SyncAction, None]:
-        """Give the actions in the order of their paths; they are read in worker threads."""
+        """Yield the actions in the order of their paths; they are read in worker threads."""
         actions = iter(self)
         while batch := await in_thread(_take, actions):
             for action in batch:
                 yield action
 
     def __repr__(self) -> str:
-        """Show direction, both sides and the totals."""
+        """Return a text with the direction, both sides and the totals."""
         totals = self.summary
         return (
             f"<SyncPlan {self.header.direction} {self.header.source} -> {self.header.target}: "
@@ -133,7 +134,7 @@ class SyncPlan:
         )
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to pickle: the actions may be in a file that is removed with this object.
+        """Refuse to pickle, because the actions may be in a file that is removed with this object.
 
         Raises:
             UnsupportedError: Always.
@@ -141,7 +142,7 @@ class SyncPlan:
         raise UnsupportedError("a SyncPlan does not pickle: save it to a file, and load it in the other process")
 
     async def save(self, path: StrPath) -> None:
-        """Write the plan to a file, as JSON Lines: the path has the old file or the whole new one.
+        """Write the plan to a file, as JSON Lines; the file is replaced only when the whole plan is written.
 
         The first line is the header, the last line is the summary, and each line between them is an action. Missing
         directories are made.
@@ -165,17 +166,17 @@ class SyncPlan:
 
     @classmethod
     async def load(cls, path: StrPath) -> Self:
-        """Read a plan that was saved; every line is checked.
+        """Read a saved plan, check every line, and return the plan.
 
         Args:
-            path: The file; a plan of more than 1 MiB keeps it open.
+            path: The file; if it has more than 1 MiB, the plan keeps it open.
 
         Raises:
             LocalFileNotFoundError: There is no such file.
             InvalidRequestError: The file is no plan, or a line is malformed.
             IntegrityError: The file is incomplete, or lines were removed or added.
             UnsafeKeyError: An action has a path outside the local directory.
-            UnsupportedError: A newer version of the package wrote it.
+            UnsupportedError: A newer version of the package wrote the plan.
 
         Cost: the file is read once, in a worker thread; about 10 µs for each action.
         """
@@ -205,18 +206,18 @@ class SyncPlan:
         round_trip: float = ROUND_TRIP,
         concurrency: int = MAX_CONCURRENCY,
     ) -> float:
-        """Give about how many seconds applying the plan takes.
+        """Return an estimate of how many seconds it takes to apply the plan.
 
-        It adds the time of the bytes and the time of the requests' round trips. In fact they overlap, so this is
-        rather too long than too short.
+        The estimate is the sum of the time for the bytes and the time for the requests' round trips. In fact the two
+        overlap, so the estimate is usually too long.
 
         Args:
             bandwidth: Bytes per second, of all transfers together.
-            round_trip: Seconds until a request is answered.
-            concurrency: Requests under way at once.
+            round_trip: Seconds until the response to a request.
+            concurrency: The number of requests at once.
 
         Raises:
-            InvalidRequestError: A value is not positive (`round_trip`: is negative).
+            InvalidRequestError: `bandwidth` or `concurrency` is not positive, or `round_trip` is negative.
         """
         if bandwidth <= 0 or concurrency < 1 or round_trip < 0:
             raise InvalidRequestError(
@@ -227,13 +228,13 @@ class SyncPlan:
 
 
 class PlanWriter:
-    """`async with PlanWriter(header, path) as writer:` makes a plan; without `finish`, nothing is left of it.
+    """`async with PlanWriter(header, path) as writer:` makes a plan; if `finish` is not called, its files are removed.
 
     Actions are added in the order of their paths.
 
     Args:
-        header: What the plan is for.
-        path: The plan's file; `None`: memory, then a temporary file.
+        header: Both sides and the options of the plan.
+        path: The plan's file; `None`: the plan is in memory, or in a temporary file if it is large.
     """
 
     def __init__(self, header: PlanHeader, path: StrPath | None = None) -> None:
@@ -251,7 +252,7 @@ class PlanWriter:
         self._written = 0
 
     async def __aenter__(self) -> Self:
-        """Make the file, if one was named."""
+        """Make the plan's file if `path` was given."""
         if self._staged is not None:
             await self._staged.__aenter__()
         return self
@@ -259,7 +260,7 @@ class PlanWriter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what `finish` did not turn into a plan."""
+        """Remove the files of a plan that `finish` did not publish."""
         if self._fd is not None:
             fd, self._fd = self._fd, None
             os.close(fd)
@@ -277,10 +278,10 @@ class PlanWriter:
             self._most = _BLOCK
 
     async def finish(self, summary: PlanSummary) -> SyncPlan:
-        """Publish the plan.
+        """Publish the plan, and return it.
 
         Args:
-            summary: What the writer does not count: `unchanged` and `requests`; the other totals are added.
+            summary: Has `unchanged` and `requests`, which the writer does not count; the other totals are added.
         """
         summary = self.totals.of(summary)
         last = summary_line(summary)
@@ -313,7 +314,7 @@ def _take(actions: Iterator[SyncAction]) -> list[SyncAction]:
 
 
 def _content_of(fd: int, path: str) -> _Content:
-    """Read a small file, or give the open file of a large one."""
+    """Return the content of a file: its bytes if it is small, else its descriptor."""
     try:
         size = os.fstat(fd).st_size
         if size > IN_MEMORY:
@@ -327,7 +328,7 @@ def _content_of(fd: int, path: str) -> _Content:
 
 
 def _checked(content: _Content) -> tuple[PlanHeader, PlanSummary]:
-    """Read every line of a plan; give its header and its summary."""
+    """Read and check every line of a plan, and return its header and its summary."""
     lines = content.lines()
     header = read_header(next(lines, b""), f"{content.path}, line 1")
     totals = PlanTotals()
@@ -344,7 +345,7 @@ def _checked(content: _Content) -> tuple[PlanHeader, PlanSummary]:
 
 
 def _temporary() -> int:
-    """Open a file without a name. Blocks."""
+    """Open a temporary file without a name, and return its descriptor. Blocks."""
     try:
         with tempfile.TemporaryFile(prefix="bucketry-plan-") as file:
             return os.dup(file.fileno())
@@ -353,7 +354,7 @@ def _temporary() -> int:
 
 
 def _write(fd: int, data: bytes, at: int, path: str) -> int:
-    """Write bytes at a position; give the position after them. Blocks."""
+    """Write bytes at a position, and return the position after them. Blocks."""
     view = memoryview(data)
     while view:
         try:

@@ -1,4 +1,4 @@
-"""The values of a sync: what a plan saw, what it is going to do, and what has been done. No I/O."""
+"""The values of a sync: the states that a plan saw, its actions and totals, and the report. No I/O."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Kind: TypeAlias = Literal["upload", "download", "copy", "delete", "skip"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryState:
-    """What a plan saw of one file or object; if it differs when the action is applied, nothing is overwritten.
+    """The state of a file or object when the plan was made; if it has changed when the action is applied, it stays.
 
     Attributes:
         size: Length in bytes.
         mtime: The time of the content in nanoseconds since 1970: of a file, the time of its last change; of an object,
-            the time in its metadata, else the time when it was stored. `None`: it was not asked for.
-        etag: Of an object, exactly as sent; `None` for a file.
+            the time in its metadata, else the time when it was stored. `None`: the plan did not need the time.
+        etag: The etag of an object, exactly as sent; `None` for a file.
     """
 
     size: int
@@ -40,12 +40,12 @@ class SyncAction:
 
     Attributes:
         kind: `"upload"`, `"download"` or `"copy"` transfers the entry, `"delete"` removes it from the target, `"skip"`
-            leaves it alone on both sides, because it cannot be synced.
-        path: The path below both directories, with `/` between the names.
-        reason: Why: `"new"`, `"size"`, `"mtime"` or `"checksum"` of a transfer; `"not in source"` of a deletion; a
-            sentence of a skip.
-        source: What the plan saw at the source; `None` for a deletion, or if it cannot be read.
-        target: What the plan saw at the target; `None` if nothing was there.
+            changes nothing on either side, because the entry cannot be synced.
+        path: The path below the directory or prefix of each side, with `/` between the names.
+        reason: Why the plan has this action: `"new"`, `"size"`, `"mtime"` or `"checksum"` for a transfer;
+            `"not in source"` for a deletion; a sentence for a skip.
+        source: The entry's state at the source; `None` for a deletion, or if the entry cannot be read.
+        target: The entry's state at the target; `None` if there was no entry.
     """
 
     kind: Kind
@@ -61,14 +61,14 @@ class PlanSummary:
 
     Attributes:
         transfers: Files or objects to transfer.
-        transfer_bytes: Their bytes.
+        transfer_bytes: The bytes of these files or objects.
         deletions: Files or objects to remove from the target.
-        deletion_bytes: Their bytes.
-        unchanged: Entries that are in step already; they are not in the plan.
+        deletion_bytes: The bytes of these files or objects.
+        unchanged: Entries that are equal on both sides already; the plan has no action for them.
         skipped: Entries that cannot be synced.
         requests: Requests that applying the plan makes, retries not counted: 1 for an upload or a download, 2 for a
-            copy, more for one that goes in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
-            deletions. An upload or a copy needs 1 HEAD more if it goes in parts, or if no condition protects its
+            copy, and more if it is made in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
+            deletions. An upload or a copy needs 1 HEAD more if it is made in parts, or if no condition protects its
             target.
     """
 
@@ -83,17 +83,18 @@ class PlanSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanHeader:
-    """What a plan is for.
+    """The two sides of a plan, and the options that it was made with.
 
     Attributes:
         direction: See `Direction`.
-        source: An absolute local directory, or the URL of the provider's prefix as `locate` gives it.
-        target: The same for the side that changes.
-        prefix: The prefix of the objects; of the source for `"download"`, else of the target.
+        source: An absolute local directory, or the URL of the provider's prefix as `locate` returns it.
+        target: The directory or URL of the side that changes.
+        prefix: The prefix of the objects: at the source for `"download"`, else at the target.
         source_prefix: For `"copy"`: the prefix at the source; else empty.
         compare: See `Compare`.
         delete: Whether entries that only the target has are removed.
-        max_delete: More deletions than this are an error before anything changes; `None`: no limit.
+        max_delete: If the plan has more deletions, `apply` raises an error before it changes anything; `None`: no
+            limit.
         include: Patterns of the entries to sync; empty: all.
         exclude: Patterns of the entries to leave out.
         created: When planning began; aware, UTC.
@@ -114,13 +115,13 @@ class PlanHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncProgress:
-    """How far a whole sync is.
+    """The progress of a whole sync.
 
     Attributes:
         path: The entry that was reported last.
-        files: Transfers that are finished.
-        total_files: All transfers of the plan.
-        transferred: Bytes transferred, including those of unfinished files.
+        files: The number of finished transfers.
+        total_files: The number of all transfers of the plan.
+        transferred: Bytes transferred, including the bytes of unfinished files.
         total: All bytes of the plan.
         rate: Bytes per second since the start.
         seconds_left: Estimate; `None` while the rate is 0.
@@ -141,14 +142,14 @@ class SyncReport:
 
     Attributes:
         plan: The totals of the plan that was applied.
-        dry_run: Whether nothing was done, because only the plan was asked for.
+        dry_run: Whether only the plan was made, and nothing was changed.
         transferred: Files or objects that were transferred.
-        transferred_bytes: Their bytes.
+        transferred_bytes: The bytes of these files or objects.
         deleted: Entries that were removed.
-        already_done: Entries of the plan whose target had the source's state already, from an interrupted sync.
+        already_done: Entries whose target had the source's state already, for example after an interrupted sync.
         skipped: The reason for each entry that cannot be synced, by path.
-        changed: The error of each entry that was not as the plan saw it; it was left as it is.
-        failed: The error of each entry that failed for another reason.
+        changed: The error of each entry that has changed since the plan was made, by path; the entry was left as it is.
+        failed: The error of each entry that failed for another reason, by path.
         deletions_withheld: Whether deletions of the plan were not made, because a transfer did not succeed.
         seconds: Duration by the wall clock.
     """
@@ -166,7 +167,7 @@ class SyncReport:
     seconds: float = 0.0
 
     def raise_for_failures(self) -> None:
-        """Raise the first error, with a note that counts the others; do nothing if there is none."""
+        """Raise the first error, with a note that counts the other errors; do nothing if there is no error."""
         errors = (*self.failed.values(), *self.changed.values())
         if errors:
             first, *others = errors

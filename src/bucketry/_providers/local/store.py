@@ -178,8 +178,9 @@ def open_object(root: LocalRoot, key: str) -> tuple[int, ObjectInfo, Details]:
         try:
             details = stored_details.load(root, key, fingerprint(status))
             # If there are no details, either none were stored, or a newer version has just replaced the file and its
-            # details. A file that another program writes all the time never has details, so the last attempt accepts
-            # a file without details.
+            # details. In the second case the path has another etag than the opened file, and the file is opened again.
+            # If another program writes the file all the time, the etag differs in every attempt, so the last attempt
+            # accepts a file without details.
             last = attempt == _RETRIES - 1
             if details is not None or last or root.etag(root.path(key)) == etag_of(status):
                 details = details or Details()

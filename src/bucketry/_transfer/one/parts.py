@@ -138,8 +138,9 @@ class OpenUpload:
         if self._marked is not None:
             info, _ = await complete_checked(self.provider, self.upload, parts, self._marked, self._config)
             return info
-        # An adopted upload has no write token, so a new object does not show whether this upload made it. But a retry
-        # is safe: while the upload is still open, no earlier request has completed it.
+        # After a lost response, the request can be sent again, because an upload that still exists was not completed by
+        # an earlier request. If the upload no longer exists, an error is raised, because nothing shows whether this
+        # upload made the object: the object of an adopted upload has no write token.
         policy = RetryPolicy.of(self._config)
         lost: TransientError | None = None
         attempt = 0

@@ -16,7 +16,7 @@ from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, RequestT
 
 
 class WireBody:
-    """The body of one response, and the context in which it is open."""
+    """The body of one response. `async with` makes the request on entry, and returns the connection on exit."""
 
     __slots__ = ("_calls", "_connection", "_get", "info")
 
