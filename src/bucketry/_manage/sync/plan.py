@@ -257,8 +257,8 @@ class _Planner:
         pair = self._waiting[index]
         assert isinstance(pair, tuple)  # noqa: S101 - `_open` has the places of pairs
         source, target = pair
-        assert source is not None  # noqa: S101 - as above
-        assert target is not None  # noqa: S101 - as above
+        assert source is not None  # noqa: S101 - every pair here has both
+        assert target is not None  # noqa: S101 - every pair here has both
         path = source.name or source.path
         try:
             seen = await self._comparer.compare(source, target)
