@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 from bucketry._core.units import GiB, KiB, MiB
+from bucketry._transfer.one.staging import is_staged
 
 NAMES = (
     " blank before",
@@ -157,11 +158,15 @@ def edit_tree(root: Path, changed: int, removed: int, renamed: int, seed: int = 
 
 
 def files_below(root: Path) -> Iterator[str]:
-    """Yield the path of every file below a directory, with `/` between the names, in no order."""
+    """Yield the path of every file below a directory, with `/` between the names, in no order.
+
+    Files that a killed download had staged are left out, as a sync leaves them out.
+    """
     top = len(str(root)) + 1
     for directory, _, names in os.walk(root):
         for name in names:
-            yield os.path.join(directory, name)[top:]
+            if not is_staged(name):
+                yield os.path.join(directory, name)[top:]
 
 
 def tree_of(root: Path) -> dict[str, Kept]:
