@@ -237,7 +237,38 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
     "path outside": (
         lambda lines: [lines[0], line(kind="upload", path="../a", reason="r", source={"size": 1}), *lines[1:]],
         UnsafeKeyError,
+        "no file below the local directory",
+    ),
+    "absolute path": (
+        lambda lines: [lines[0], line(kind="upload", path="/a", reason="r", source={"size": 1}), *lines[1:]],
+        UnsafeKeyError,
+        "no file below the local directory",
+    ),
+    "path with NUL": (
+        lambda lines: [lines[0], line(kind="upload", path="a\0", reason="r", source={"size": 1}), *lines[1:]],
+        UnsafeKeyError,
+        "no file below the local directory",
+    ),
+    "empty path": (
+        lambda lines: [lines[0], line(kind="delete", path="", reason="r", target={"size": 1}), *lines[1:]],
+        InvalidRequestError,
+        "path is empty",
+    ),
+    "download outside": (
+        lambda lines: [
+            lines[0].replace('"upload"', '"download"'),
+            line(kind="download", path="../a", reason="r", source={"size": 1}),
+        ],
+        UnsafeKeyError,
         "cannot be a local path",
+    ),
+    "deletion outside": (
+        lambda lines: [
+            lines[0].replace('"upload"', '"download"'),
+            line(kind="delete", path="a/../../b", reason="r", target={"size": 1}),
+        ],
+        UnsafeKeyError,
+        "no file below the local directory",
     ),
     "another kind": (
         lambda lines: [lines[0], line(kind="download", path="a", reason="r", source={"size": 1}), *lines[1:]],

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from bucketry._core.checks import local_parts
 from bucketry._manage.sync.values import Compare, Direction, EntryState, Kind, PlanHeader, PlanSummary, SyncAction
-from bucketry.errors import IntegrityError, InvalidRequestError, UnsupportedError
+from bucketry.errors import IntegrityError, InvalidRequestError, UnsafeKeyError, UnsupportedError
 
 FORMAT = 1
 _MARK = "bucketry-plan"
@@ -160,10 +160,22 @@ def _check_kind(kind: Kind, action: SyncAction, direction: Direction, where: str
         raise _malformed(where, "a deletion needs the state of its target")
     if kind != "delete" and action.source is None:
         raise _malformed(where, "a transfer needs the state of its source")
-    if (direction, kind) in {("upload", "upload"), ("download", "download"), ("download", "delete")}:
-        local_parts(action.path, where)
-    elif not action.path:
+    if not action.path:
         raise _malformed(where, "the path is empty")
+    if kind == "download":
+        local_parts(action.path, where)
+    elif (direction, kind) in {("upload", "upload"), ("download", "delete")}:
+        _check_inside(action.path, where)
+
+
+def _check_inside(path: str, where: str) -> None:
+    """Check the path of a file that exists: a directory can have names that a download refuses, such as `c:x`.
+
+    Raises:
+        UnsafeKeyError: The path would be outside the directory, or no file can have it.
+    """
+    if "\0" in path or any(name in ("", ".", "..") for name in path.split("/")):
+        raise UnsafeKeyError(f"{where}: path {path!r} is no file below the local directory; plan again", key=path)
 
 
 def _summary(values: dict[str, Any], where: str) -> PlanSummary:
