@@ -67,7 +67,7 @@ class SyncMethods(Managed):
 
         Patterns are as in a `.gitignore` file in the directory. An entry is selected if `include` is empty or has a
         pattern that matches, and no pattern of `exclude` matches. Entries that are not selected are neither transferred
-        nor deleted, on either side.
+        nor deleted, on either side. If the provider normalizes keys, patterns and names are compared in its form.
 
         Args:
             local_dir: The directory; as the target it need not exist.
@@ -97,7 +97,7 @@ class SyncMethods(Managed):
         """
         if direction not in ("upload", "download"):
             raise InvalidRequestError(f"direction={direction!r}: give 'upload' or 'download'")
-        filters = Filter(include, exclude)
+        filters = Filter(include, exclude, form=self.provider.capabilities.key_normalization)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         remote = _remote(self.provider, prefix)
         root = _absolute(local_dir)
@@ -164,7 +164,8 @@ class SyncMethods(Managed):
         """
         if not isinstance(other, StorageProvider):
             raise InvalidRequestError(f"other must be a provider, not {type(other).__name__}")
-        filters = Filter(include, exclude)
+        form = other.capabilities.key_normalization or self.provider.capabilities.key_normalization
+        filters = Filter(include, exclude, form=form)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         source, target = _remote(self.provider, source_prefix), _remote(other, prefix)
         await in_thread(_refuse_overlapping, source, target)
