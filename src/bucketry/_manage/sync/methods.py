@@ -245,12 +245,22 @@ def _refuse_overlapping(source: Place, target: Place) -> None:
     elif _innermost(source.provider) is _innermost(target.provider):
         places = [source.url, target.url]
     else:
-        return
+        buckets = [_in_bucket(place) for place in (source, target)]
+        if buckets[0] is None or buckets[1] is None or buckets[0][:2] != buckets[1][:2]:
+            return
+        places = [prefix for *_, prefix in buckets]
     if _overlap(*places):
         raise InvalidRequestError(
             f"{source.url} and {target.url} overlap; a sync must not write into its own source, so give two prefixes "
             "of which none is below the other"
         )
+
+
+def _in_bucket(place: Place) -> tuple[str | None, str, str] | None:
+    """Return endpoint, bucket and whole prefix of a place, whatever its credentials; `None`: it is in no bucket."""
+    name = "x"  # a key must not be empty
+    key = None if place.provider is None else place.provider.copy_source(place.prefix + name)
+    return None if key is None else (key.endpoint, key.bucket, key.key.removesuffix(name))
 
 
 def _overlap(one: str, other: str) -> bool:
