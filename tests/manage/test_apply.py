@@ -584,6 +584,20 @@ class TestDeletions:
         report = await site.manager.apply(plan)
         assert (site.directory.parent / "elsewhere/a").read_bytes() == b"1"
         assert counts(report) == (1, 0, 0, 0, 1)
+        (site.directory.parent / "elsewhere/a").unlink()
+        assert counts(await site.manager.apply(plan)) == (0, 0, 1, 0, 1)
+        assert (site.directory.parent / "elsewhere").exists()
+
+    async def test_no_directory_outside_is_removed(self, site: Site) -> None:
+        """If a directory was replaced by a link since the plan, no empty directory that it leads to is removed."""
+        await site.inner.put("p/x", b"1")
+        site.write("d/e/a", b"1")
+        plan = await site.manager.plan_sync(site.directory, "p", direction="download", delete=True)
+        (site.directory / "d").rename(site.directory.parent / "elsewhere")
+        (site.directory / "d").symlink_to(site.directory.parent / "elsewhere")
+        (site.directory / "d/e/a").unlink()
+        assert counts(await site.manager.apply(plan)) == (1, 0, 0, 0, 1)
+        assert (site.directory.parent / "elsewhere/e").exists()
 
     async def test_a_file_that_may_not_be_removed(self, site: Site) -> None:
         """A file in a directory that may not be changed is reported as failed; the others are removed."""
@@ -753,6 +767,14 @@ class TestPlans:
         with pytest.raises(InvalidRequestError, match="leave `other` out"):
             await site.manager.apply(upload, other=other)
         assert await other.list_files() == []
+
+    async def test_wrong_arguments(self, site: Site) -> None:
+        """A path in place of a plan, and a URL in place of a provider, are refused."""
+        plan = await site.manager.plan_sync_to(MemoryProvider(), "p", "q")
+        with pytest.raises(InvalidRequestError, match="plan must be a SyncPlan, not str"):
+            await site.manager.apply("plan.jsonl")  # type: ignore[arg-type]
+        with pytest.raises(InvalidRequestError, match="other must be a provider, not str"):
+            await site.manager.apply(plan, other="memory://")  # type: ignore[arg-type]
 
     async def test_too_many_deletions(self, site: Site) -> None:
         """A plan with more deletions than `max_delete` is refused before anything changes; with as many, it is not."""

@@ -229,6 +229,11 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
         InvalidRequestError,
         "header cannot be read",
     ),
+    "relative directory": (
+        lambda lines: [lines[0].replace('"source":"/', '"source":"'), *lines[1:]],
+        InvalidRequestError,
+        "no absolute path",
+    ),
     "cut off": (lambda lines: lines[:-1], IntegrityError, "incomplete"),
     "cut off in a line": (lambda lines: [*lines[:-1], lines[-1][:-9]], InvalidRequestError, "no JSON"),
     "a line too few": (lambda lines: [*lines[:1], *lines[2:]], IntegrityError, "removed or added"),
@@ -256,7 +261,7 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
     ),
     "download outside": (
         lambda lines: [
-            lines[0].replace('"upload"', '"download"'),
+            lines[0].replace('"upload"', '"download"').replace('"target":"', '"target":"/'),
             line(kind="download", path="../a", reason="r", source={"size": 1}),
         ],
         UnsafeKeyError,
@@ -264,7 +269,7 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
     ),
     "deletion outside": (
         lambda lines: [
-            lines[0].replace('"upload"', '"download"'),
+            lines[0].replace('"upload"', '"download"').replace('"target":"', '"target":"/'),
             line(kind="delete", path="a/../../b", reason="r", target={"size": 1}),
         ],
         UnsafeKeyError,

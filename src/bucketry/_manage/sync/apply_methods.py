@@ -67,8 +67,9 @@ class ApplyMethods(SyncMethods):
         or that goes in parts. Memory grows only with the number of problems.
         """
         started = time.monotonic()
+        applied = self.apply_each(plan, other=other, progress=progress)
         collector = ReportCollector(plan.summary)
-        async with aclosing(self.apply_each(plan, other=other, progress=progress)) as outcomes:
+        async with aclosing(applied) as outcomes:
             async for path, outcome in outcomes:
                 collector.note(path, outcome)
         report = collector.report(time.monotonic() - started)
@@ -236,6 +237,10 @@ class ApplyMethods(SyncMethods):
         Raises:
             InvalidRequestError: See `apply`.
         """
+        if not isinstance(plan, SyncPlan):
+            raise InvalidRequestError(f"apply: plan must be a SyncPlan, not {type(plan).__name__}")
+        if other is not None and not isinstance(other, StorageProvider):
+            raise InvalidRequestError(f"apply: other must be a provider, not {type(other).__name__}")
         header = plan.header
         if (header.direction == "copy") is (other is None):
             message = (

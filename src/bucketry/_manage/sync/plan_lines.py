@@ -6,6 +6,7 @@ The first line is the header, the last line is the summary, and every line betwe
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, get_args
@@ -105,6 +106,9 @@ def read_header(line: bytes, where: str) -> PlanHeader:
         or created.utcoffset() is None
     ):
         raise _malformed(where, "the header has a value of the wrong kind")
+    local = {"upload": header.source, "download": header.target}.get(header.direction)
+    if local is not None and not os.path.isabs(local):
+        raise _malformed(where, f"the local directory {local!r} is no absolute path")
     return header
 
 
