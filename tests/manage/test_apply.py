@@ -46,13 +46,15 @@ class Both:
         """Write to the target."""
         await self._write(files, local=self.direction == "download")
 
-    async def plan(self, *, delete: bool) -> SyncPlan:
+    async def plan(self, *, delete: bool, exclude: tuple[str, ...] = ()) -> SyncPlan:
         """Make a plan."""
-        return await self.site.manager.plan_sync(self.site.directory, "p", direction=self.direction, delete=delete)
+        return await self.site.manager.plan_sync(
+            self.site.directory, "p", direction=self.direction, delete=delete, exclude=exclude
+        )
 
-    async def sync(self, *, delete: bool) -> SyncReport:
+    async def sync(self, *, delete: bool, exclude: tuple[str, ...] = ()) -> SyncReport:
         """Sync."""
-        return await self.site.manager.sync(self.site.directory, "p", direction=self.direction, delete=delete)
+        return await self.site.manager.apply(await self.plan(delete=delete, exclude=exclude))
 
     async def both(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Give the files of the source and of the target."""
@@ -725,6 +727,28 @@ class TestBlocked:
         assert sorted(seen) == ["a", "b", "b/y", "gone"]
         assert (await both.both())[1] == {"a/x": b"old", "b/y": b"old", "gone": b"old"}
         assert progress[-1].files == 2
+
+    async def test_nothing_is_removed_for_a_directory_that_stays(self, both: Both) -> None:
+        """If a directory in the way has an excluded entry, it cannot be removed, so its other entries stay, too."""
+        await both.source({"a": b"1", "b": b"2"})
+        await both.target({"a/x": b"old", "a/y/keep": b"old", "b/y": b"old"})
+        report = await both.sync(delete=True, exclude=("keep",))
+        assert counts(report) == (0, 0, 0, 0, 2)
+        assert report.deletions_withheld
+        assert (await both.both())[1] == {"a/x": b"old", "a/y/keep": b"old", "b/y": b"old"}
+
+    @pytest.mark.parametrize("kind", ["empty directory", "link"])
+    async def test_nothing_is_removed_for_other_entries(self, site: Site, kind: str) -> None:
+        """An empty directory, or a link, in a directory in the way is no entry of the plan, and stays."""
+        await site.inner.put("p/a", b"1")
+        site.write("a/b/x", b"old")
+        if kind == "link":
+            (site.directory / "a/b/link").symlink_to(site.directory)
+        else:
+            (site.directory / "a/b/empty").mkdir()
+        report = await site.manager.sync(site.directory, "p", direction="download", delete=True, exclude=["link"])
+        assert counts(report) == (0, 0, 0, 0, 1)
+        assert (site.directory / "a/b/x").read_bytes() == b"old"
 
     async def test_an_entry_in_the_way_that_changed_stays(self, both: Both) -> None:
         """If the entry in the way changed since the plan, it stays, and the rest is withheld."""

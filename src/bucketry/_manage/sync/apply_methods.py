@@ -39,7 +39,8 @@ class ApplyMethods(SyncMethods):
         Transfers come first, several at once; if one fails, the other transfers continue. A transfer is made only if
         its source and its target have not changed since the plan was made. Deletions are made only after all transfers
         succeeded, and only of entries that have not changed. `deletions_withheld` in the report shows whether deletions
-        were not made.
+        were not made. Exception: where a transfer needs a directory in place of a file, or the reverse, and all other
+        transfers succeeded, the entries in its way are deleted before it, if the plan deletes all of them.
 
         A plan can be applied again after an interruption: an entry whose target has the size and time of the source
         is not transferred again. Directories that become empty because of deletions are removed.
