@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bucketry import MemoryProvider
+from bucketry import LocalProvider, MemoryProvider
 from bucketry._manage.sync.entries import BATCH
 from tests.manage.planning import lines, skips, store
 from tests.manage.syncing import RowOf, Site, counts
@@ -127,3 +127,14 @@ async def test_many_unsafe_keys_are_not_an_empty_source(site: Site) -> None:
     report = await site.manager.sync(site.directory, "p", direction="download", delete=True)
     assert counts(report) == (1, 1, 0, 0, 0)
     assert len(report.skipped) == BATCH + 1
+
+
+async def test_what_a_local_provider_keeps_for_itself_is_skipped(site: Site, tmp_path: Path) -> None:
+    """A key in the directory of a local provider's own files is skipped; other directories of this name are copied."""
+    local = LocalProvider({"base_path": str(tmp_path / "store")})
+    for key in (".bucketry/x", "a/.bucketry/x"):
+        await store(site.inner, key)
+    report = await site.manager.sync_to(local, "", "")
+    assert report.skipped.keys() == {".bucketry/x"}
+    assert counts(report) == (1, 0, 0, 0, 0)
+    assert report.skipped == (await site.manager.sync_to(local, "", "")).skipped

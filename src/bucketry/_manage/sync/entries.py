@@ -225,8 +225,9 @@ async def in_form(form: UnicodeForm, side: Callable[[Found], Batches], found: Fo
     """Yield the entries of a side, sorted by the paths that a target gives them if it normalizes names.
 
     If several names have the same normalized path, one entry is yielded, with the other names as `twins`. It has the
-    name that is normalized already, else the first name; if one of them has a problem, the entry has it. The side is read twice, because a name that changes may move
-    to an earlier place. Memory grows only with the number of names that change.
+    name that is normalized already, else the first name; if one of them has a problem, the entry has the problem. The
+    side is read twice, because a name that changes may move to an earlier place. Memory grows only with the number of
+    names that change.
 
     Args:
         form: The Unicode form of the target's names.

@@ -22,7 +22,9 @@ class Filter:
     git.
     """
 
-    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = (), *, form: UnicodeForm | None = None) -> None:
+    def __init__(
+        self, include: Iterable[str] = (), exclude: Iterable[str] = (), *, form: UnicodeForm | None = None
+    ) -> None:
         """Compile the patterns.
 
         Args:

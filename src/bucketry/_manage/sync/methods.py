@@ -245,10 +245,10 @@ def _refuse_overlapping(source: Place, target: Place) -> None:
     elif _innermost(source.provider) is _innermost(target.provider):
         places = [source.url, target.url]
     else:
-        buckets = [_in_bucket(place) for place in (source, target)]
-        if buckets[0] is None or buckets[1] is None or buckets[0][:2] != buckets[1][:2]:
+        one, other = _in_bucket(source), _in_bucket(target)
+        if one is None or other is None or one[0] != other[0]:
             return
-        places = [prefix for *_, prefix in buckets]
+        places = [one[1], other[1]]
     if _overlap(*places):
         raise InvalidRequestError(
             f"{source.url} and {target.url} overlap; a sync must not write into its own source, so give two prefixes "
@@ -256,11 +256,14 @@ def _refuse_overlapping(source: Place, target: Place) -> None:
         )
 
 
-def _in_bucket(place: Place) -> tuple[str | None, str, str] | None:
-    """Return endpoint, bucket and whole prefix of a place, whatever its credentials; `None`: it is in no bucket."""
+def _in_bucket(place: Place) -> tuple[object, str] | None:
+    """Return the bucket and the whole prefix of a place; `None`: it is in no bucket.
+
+    Two providers have equal buckets if endpoint and name are equal, whatever the credentials.
+    """
     name = "x"  # a key must not be empty
     key = None if place.provider is None else place.provider.copy_source(place.prefix + name)
-    return None if key is None else (key.endpoint, key.bucket, key.key.removesuffix(name))
+    return None if key is None else ((key.endpoint, key.bucket), key.key.removesuffix(name))
 
 
 def _overlap(one: str, other: str) -> bool:

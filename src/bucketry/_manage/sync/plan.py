@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from bucketry._core.checks import check_key, local_parts
+from bucketry._core.checks import OWN, check_key, local_parts
 from bucketry._core.provider import StrPath
 from bucketry._manage.sync.compare import Comparer, Place, state_of
 from bucketry._manage.sync.costs import RequestCounter
@@ -250,8 +250,8 @@ class _Planner:
         try:
             check_key(key, row, place.url)
             plan_upload(size, row, self._request.transfers.config.part_size, place.url)
-            if row.plain_paths and self._request.source.provider is None:
-                local_parts(key)
+            if row.plain_paths and local_parts(key)[0].casefold() == OWN:
+                return f"key {key!r} is the provider's own; rename it"
         except StorageError as error:
             return str(error)
         return None
