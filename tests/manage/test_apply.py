@@ -750,6 +750,23 @@ class TestBlocked:
         assert counts(report) == (0, 0, 0, 0, 1)
         assert (site.directory / "a/b/x").read_bytes() == b"old"
 
+    @pytest.mark.parametrize("kind", [MemoryProvider, LocalProvider])
+    async def test_a_source_that_became_a_directory_removes_nothing(self, tmp_path: Path, kind: type) -> None:
+        """A file to upload that is a directory now has changed, so the objects below its name stay."""
+        (tmp_path / "d").mkdir()
+        inner = LocalProvider({"base_path": str(tmp_path / "store")}) if kind is LocalProvider else MemoryProvider()
+        site = Site(tmp_path / "d", inner)
+        site.write("a", b"1")
+        site.write("b", b"2")
+        await inner.put("p/a/x", b"old")
+        plan = await site.manager.plan_sync(site.directory, "p", delete=True)
+        (site.directory / "a").unlink()
+        site.write("a/x", b"new")
+        report = await site.manager.apply(plan)
+        assert counts(report) == (1, 0, 0, 1, 0)
+        assert report.deletions_withheld
+        assert await site.objects() == {"a/x": b"old", "b": b"2"}
+
     async def test_an_entry_in_the_way_that_changed_stays(self, both: Both) -> None:
         """If the entry in the way changed since the plan, it stays, and the rest is withheld."""
         await both.source({"a/x": b"1"})

@@ -198,6 +198,14 @@ async def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) 
             await (await made(ACTIONS)).save(path)
 
 
+async def test_patterns_that_no_plan_can_hold_are_refused(tmp_path: Path) -> None:
+    """A header is one line, and the lines of a plan have a limit."""
+    for path in (None, tmp_path / "plan"):
+        with pytest.raises(InvalidRequestError, match="fewer or shorter"):
+            PlanWriter(replace(HEADER, exclude=("x" * 2**20,)), path)
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_plan_does_not_pickle() -> None:
     """A plan refuses to pickle, and says what to do."""
     plan = await made(ACTIONS)

@@ -29,6 +29,7 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     AlreadyExistsError,
     LocalFileNotFoundError,
+    LocalIsADirectoryError,
     LocalNotADirectoryError,
     NotFoundError,
     PreconditionFailedError,
@@ -76,6 +77,7 @@ class Uploads:
         AlreadyExistsError,
         NotFoundError,
         LocalFileNotFoundError,
+        LocalIsADirectoryError,
         LocalNotADirectoryError,
     )
 
