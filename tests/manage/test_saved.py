@@ -198,7 +198,7 @@ async def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) 
             await (await made(ACTIONS)).save(path)
 
 
-async def test_patterns_that_no_plan_can_hold_are_refused(tmp_path: Path) -> None:
+def test_patterns_that_no_plan_can_hold_are_refused(tmp_path: Path) -> None:
     """A header is one line, and the lines of a plan have a limit."""
     for path in (None, tmp_path / "plan"):
         with pytest.raises(InvalidRequestError, match="fewer or shorter"):
