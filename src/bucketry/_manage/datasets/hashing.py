@@ -1,4 +1,4 @@
-"""The SHA-256 of local files, in steps, so that reading a large file can be cancelled. Blocks between the steps."""
+"""Computes the SHA-256 of local files in steps, so that reading a large file can be cancelled. Each step blocks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
 
 _CHUNK = MiB
-_STEP = 64  # chunks between two points where a cancellation takes effect: some 50 ms
+_STEP = 64  # chunks between two points where a cancellation takes effect; about 50 ms
 
 
 @dataclass(frozen=True, slots=True)
 class HashedFile:
-    """The content of a file when it was read.
+    """The hash, size and time of a file.
 
     Attributes:
         sha256: The SHA-256 of its bytes, in hex.
-        size: Their number.
+        size: The number of its bytes.
         mtime: The file's `st_mtime_ns` before it was read.
     """
 

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
-from bucketry._core.checks import local_parts
 from bucketry._core.entries import nearest
 from bucketry._core.units import KiB
 from bucketry._core.values import CommonPrefix, ObjectInfo
-from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
-from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of, sha256_of
-from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
+from bucketry._manage.manifest import ManifestReader, from_json
+from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in
+from bucketry._manage.models.manifests import in_order, version_from
+from bucketry._manage.models.values import ModelVersion
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
 from bucketry.errors import (
     IntegrityError,
-    InvalidRequestError,
     NotFoundError,
     PreconditionFailedError,
     StorageError,
     TransientError,
-    UnsafeKeyError,
 )
 from bucketry.providers.provider import StorageProvider
 
 T = TypeVar("T")
 
-METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_AT_ONCE = 64 * KiB  # so much JSON is parsed in less than a millisecond, so it need not be parsed in a thread
+_AT_ONCE = 64 * KiB  # bytes of JSON that are read in less than a millisecond
 _ATTEMPTS = 5  # to follow a tag that moves while its old version is pruned, or to store an object that is listed
 
 
@@ -45,9 +38,8 @@ class ModelConfig:
 
     Attributes:
         lease_duration: Seconds after the last renewal of its lease when a prune treats a backup as killed, and may
-            remove what the backup has uploaded. A running backup renews its lease three times in this time. 15 minutes,
-            because that is longer than any outage that the retries of a request survive, and short enough that a prune
-            in the next hour removes what a killed backup has left.
+            remove its blobs. A running backup renews its lease three times in this time. 15 minutes, because retries of
+            a request do not take so long, and a prune in the next hour removes what a killed backup has left.
         collision_delay: The longest first wait in seconds after several backups wanted the same version at once; this
             limit grows with each collision. 0.1, because that is several round trips to a cloud.
         dead_prune: Seconds after which a later prune removes the record of a killed prune. Until then, the record
@@ -149,9 +141,7 @@ class StoredModel:
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
 
-        Raises:
-            IntegrityError: An object was changed by another program, or is damaged.
-            UnsupportedError: An object has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger object; several objects are read at once.
         """
@@ -160,7 +150,7 @@ class StoredModel:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
-                if isinstance(data, PreconditionFailedError):  # as above
+                if isinstance(data, PreconditionFailedError):  # a tag was moved, as in `read_bytes`
                     again = await self.read_json(key, parse)
                     found |= {} if again is None else {key: again}
                     continue
@@ -181,9 +171,7 @@ class StoredModel:
     async def read_version(self, version: str) -> ModelVersion | None:
         """Return the version with this name, which is not a tag; `None`: there is no such version.
 
-        Raises:
-            IntegrityError: The manifest was changed by another program, or is damaged.
-            UnsupportedError: The manifest has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request.
         """
@@ -197,11 +185,7 @@ class StoredModel:
         return in_order(self._checked(key, version) for key, version in found.items())
 
     def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
-        """Refuse a manifest that is at the key of another version.
-
-        Raises:
-            IntegrityError: The manifest is at the key of another version.
-        """
+        """Return the version, or raise `IntegrityError` if its manifest is at the key of another version."""
         if found.name != self.keys.name or self.keys.version(found.version) != key:
             message = (
                 f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
@@ -254,9 +238,7 @@ class StoredModel:
         return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
-        """Return the version that `latest` names, and the highest number of any version, even if it was removed.
-
-        If there is no `latest`, `("", 0)` is returned.
+        """Return the version that `latest` names, and the highest number so far; without `latest`, `("", 0)`.
 
         Cost: 1 request.
         """
@@ -286,127 +268,3 @@ async def model_names(provider: StorageProvider, root: str) -> list[str]:
             async for entry in entries
             if isinstance(entry, CommonPrefix)
         ]
-
-
-def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
-    """Return the versions, oldest first: by the time of their publication, but numbered versions by their number.
-
-    The clocks of two machines can differ, so a numbered version may have an earlier time than the version with the
-    number before. Then both count as published at the later time.
-    """
-    versions = list(versions)
-    numbered = sorted(
-        ((number, one) for one in versions if (number := number_of(one.version)) is not None), key=lambda pair: pair[0]
-    )
-    times = {one.version: one.created for one in versions}
-    latest = None
-    for _, one in numbered:
-        latest = one.created if latest is None else max(latest, one.created)
-        times[one.version] = latest
-    return sorted(versions, key=lambda one: (times[one.version], number_of(one.version) or 0, one.version))
-
-
-def metadata_text(metadata: Mapping[str, Any] | None) -> str:
-    """Check the metadata of a version, and return it as JSON.
-
-    The manifest has this JSON as one text, because a manifest must not have fractions.
-
-    Raises:
-        InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
-    """
-    if metadata is None:
-        return "{}"
-    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
-        message = f"metadata must map texts to JSON values, and is {metadata!r:.80}"
-        raise InvalidRequestError(message)
-    try:
-        text = json.dumps(dict(metadata), allow_nan=False)
-        same = json.loads(text) == metadata
-    except (TypeError, ValueError, RecursionError) as exc:
-        message = f"metadata: {exc}; give only texts, numbers, booleans, None, lists and dictionaries of these"
-        raise InvalidRequestError(message) from exc
-    if not same:
-        message = "metadata: the names in dictionaries must be texts, and lists must be lists, as in JSON"
-        raise InvalidRequestError(message)
-    if len(text) > METADATA_LIMIT:
-        message = f"metadata has {len(text)} bytes as JSON, and {METADATA_LIMIT} is the limit; store it as a file"
-        raise InvalidRequestError(message)
-    return text
-
-
-def manifest_of(version: ModelVersion) -> bytes:
-    """Return the manifest of a version."""
-    files: list[Json] = [
-        {
-            "path": file.path,
-            "size": file.size,
-            "sha256": file.sha256,
-            "checksums": dict(file.checksums),
-            "executable": int(file.executable),
-            "blob": file.blob,
-        }
-        for file in version.files
-    ]
-    return to_json(
-        {
-            "name": version.name,
-            "version": version.version,
-            "created": format_time(version.created),
-            "kind": version.kind,
-            "metadata": json.dumps(version.metadata, allow_nan=False),
-            "backup_id": version.backup_id,
-            "files": files,
-        }
-    )
-
-
-def version_from(entries: ManifestReader) -> ModelVersion:
-    """Return the version that a manifest describes.
-
-    Raises:
-        IntegrityError: This is not the manifest of a version.
-    """
-    kind = entries.text("kind")
-    if kind not in ("file", "directory"):
-        entries.refuse("kind", "must be 'file' or 'directory'")
-    files = tuple(_file_from(file) for file in entries.each("files"))
-    if len({file.path for file in files}) < len(files) or not files or (kind == "file" and len(files) > 1):
-        entries.refuse("files", "must name each file once, and at least one; of a model of one file only that")
-    return ModelVersion(
-        name=entries.text("name"),
-        version=entries.text("version"),
-        created=entries.time("created"),
-        size=sum(file.size for file in files),
-        kind=cast("ModelKind", kind),
-        files=files,
-        metadata=_metadata_from(entries),
-        backup_id=entries.text("backup_id"),
-    )
-
-
-def _file_from(entries: ManifestReader) -> ModelFile:
-    path, sha256, blob = entries.text("path"), entries.text("sha256"), entries.text("blob")
-    try:
-        local_parts(path)
-    except UnsafeKeyError as error:
-        entries.refuse("path", f"is not safe: {error.message}")
-    if not _SHA256.fullmatch(sha256) or sha256_of(blob) != sha256:
-        entries.refuse("blob", "must begin with the file's SHA-256 in hex")
-    return ModelFile(
-        path=path,
-        size=entries.number("size"),
-        sha256=sha256,
-        checksums=entries.texts("checksums"),
-        executable=bool(entries.number("executable")),
-        blob=blob,
-    )
-
-
-def _metadata_from(entries: ManifestReader) -> dict[str, Any]:
-    try:
-        metadata = json.loads(entries.text("metadata"))
-    except (ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        entries.refuse("metadata", "must be a JSON object as a text")
-    return metadata

@@ -1,8 +1,8 @@
-"""A local copy of a checkpoint: while it is uploaded, the training may already write the next one.
+"""Copies a checkpoint on the local disk, so that the training can write the next one while the copy is uploaded.
 
 The copy is next to the original, on the same disk, in a directory `.bucketry-<16 hex digits>.part`, which uploads and
-syncs leave out. The process locks this directory, and the kernel releases the lock when the process ends. So the next
-snapshot in the same place knows which directories were left by killed processes, and removes them. All functions block.
+syncs skip. The process locks this directory, and the kernel releases the lock when the process ends. So the next
+snapshot in the same place knows which directories killed processes have left, and removes them. All functions block.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from bucketry._runtime.file_copies import copy_steps
 from bucketry._transfer.one.staging import is_staged, staged_name
 from bucketry.errors import IntegrityError
 
-_COPY = "checkpoint"  # the directory of the copied files, which also tells snapshots from other staged directories
+_COPY = "checkpoint"  # the directory of the copied files; other staged directories have no directory of this name
 
 
 class Snapshot:
     """A copy of a file or a directory.
 
     Attributes:
-        kind: Whether it is one file or a directory.
-        files: The copied files; `local` is the path of the copy.
+        kind: Whether the checkpoint is one file or a directory.
+        files: The copied files; in each, `local` is the path of the copy.
     """
 
     def __init__(self, path: str) -> None:
@@ -43,10 +43,10 @@ class Snapshot:
         self.files: list[LocalModelFile] = []
 
     def take(self) -> Generator[None, None, None]:
-        """Copy all files; a generator for `in_steps`. After an error, `discard` removes what was copied.
+        """Copy all files; a generator for `in_steps`. After an error, the caller must call `discard`.
 
         Raises:
-            LocalFileError: A file is missing, cannot be read, or the copy cannot be written.
+            LocalFileError: A file is missing or cannot be read, or the copy cannot be written.
             InvalidRequestError: The directory has no file.
             UnsafeKeyError: A name cannot be restored on every system.
             IntegrityError: A file changed while it was copied.
@@ -56,7 +56,7 @@ class Snapshot:
         try:
             os.mkdir(self._directory)
             self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            with suppress(OSError):  # without locks on this file system, nobody removes what a killed process leaves
+            with suppress(OSError):  # if this file system has no locks, the files of a killed process stay
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for file in found:
                 copy = os.path.join(self._directory, _COPY, file.path)
@@ -67,19 +67,19 @@ class Snapshot:
             raise local_error(exc, exc.filename or self._path, "copying the checkpoint") from exc
 
     def discard(self) -> None:
-        """Remove the copy."""
+        """Remove the copy and its directory."""
         if self._lock >= 0:
             fd, self._lock = self._lock, -1
             shutil.rmtree(self._directory, ignore_errors=True)
             with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may have the descriptor, too
+                fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough if a forked child has the descriptor, too
             os.close(fd)
         else:
             with suppress(OSError):
                 os.rmdir(self._directory)
 
     def _copied(self, file: LocalModelFile, copy: str) -> Generator[None, None, None]:
-        """Copy one file, and add it to `files`."""
+        """Copy one file in steps, and add it to `files`."""
         source = os.open(file.local, os.O_RDONLY | os.O_CLOEXEC)
         try:
             target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -103,12 +103,12 @@ def _remove_leftovers(parent: str) -> None:
     try:
         names = [name for name in os.listdir(parent) if is_staged(name)]
     except OSError:
-        return  # the checkpoint itself then raises the error
+        return  # `take` raises the error when it uses this directory
     for name in names:
         directory = os.path.join(parent, name)
         if not os.path.isdir(os.path.join(directory, _COPY)):
-            continue  # it is something else, or not begun
-        with suppress(OSError):  # its process lives, it was removed just now, or this file system has no locks
+            continue  # this is not a snapshot, or its copy has not begun
+        with suppress(OSError):  # its process runs, it was just removed, or there are no locks
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -73,7 +73,7 @@ class Applier:
                     yield one
 
     async def _unblocked(self, blocked: Blocked) -> AsyncGenerator[Outcome, None]:
-        """Make the deletions of the plan that remove entries which block transfers, and then make these transfers.
+        """First make the deletions that remove blocking entries, and then make the transfers that these have blocked.
 
         This is done only if the sync has no other error, and these deletions make all blocked transfers possible.
         """

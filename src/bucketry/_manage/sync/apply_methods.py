@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 
 class ApplyMethods(SyncMethods):
-    """Methods that apply the plan of a sync, or make and apply one."""
+    """Methods that apply the plan of a sync, or make and apply a plan."""
 
     async def apply(
         self,
@@ -65,7 +65,7 @@ class ApplyMethods(SyncMethods):
                 `max_delete`; nothing was changed.
 
         Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that no condition protects
-        or that goes in parts. Memory grows only with the number of problems.
+        or that is made in parts. Memory grows only with the number of problems.
         """
         started = time.monotonic()
         applied = self.apply_each(plan, other=other, progress=progress)

@@ -222,7 +222,7 @@ def _selected(batch: list[Entry], filters: Filter, found: Found) -> list[Entry]:
 
 
 async def in_form(form: UnicodeForm, side: Callable[[Found], Batches], found: Found) -> Batches:
-    """Yield the entries of a side, sorted by the paths that a target gives them if it normalizes names.
+    """Yield the entries of a side for a target that normalizes names, with normalized paths and sorted by them.
 
     If several names have the same normalized path, one entry is yielded, with the other names as `twins`. It has the
     name that is normalized already, else the first name; if one of them has a problem, the entry has the problem. The

@@ -67,8 +67,8 @@ class _Matcher:
         self._form = form
         if form is not None:
             patterns = [unicodedata.normalize(form, pattern) for pattern in patterns]
-        self._files = _spec([pattern for pattern in patterns if not pattern.endswith("/")])
-        self._directories = _spec([pattern.rstrip("/") for pattern in patterns])
+        self._files = _spec(patterns)
+        self._directories = _spec([pattern.rstrip("/") for pattern in patterns])  # asked about directories only
         self._directory = ""
         self._directory_matches = False
 
@@ -122,8 +122,12 @@ def _compiled(name: str, patterns: tuple[str, ...], form: UnicodeForm | None) ->
 
 
 def _trimmed(pattern: str) -> str:
-    """Remove spaces at the end, as git does, unless the pattern ends in a backslash and a space."""
-    return pattern if pattern.endswith("\\ ") else pattern.rstrip()
+    """Remove spaces at the end, as git does, unless the pattern ends in a backslash and a space.
+
+    `a/**/` means all directories below `a`. The library would also match files with it; with `a/**/*/` it does not.
+    """
+    trimmed = pattern if pattern.endswith("\\ ") else pattern.rstrip()
+    return f"{trimmed}*/" if trimmed.endswith("**/") else trimmed
 
 
 def _bad(name: str, pattern: str) -> InvalidRequestError:

@@ -14,7 +14,7 @@ Pair: TypeAlias = tuple[Entry | None, Entry | None]
 
 
 async def merged(source: Batches, target: Batches) -> AsyncGenerator[list[Pair], None]:
-    """Yield the pairs of two streams in the order of their paths; each path comes once.
+    """Join two streams: yield one pair of entries for each path, in batches, in the order of the paths.
 
     Raises:
         IntegrityError: A stream is not sorted, or has a path twice.

@@ -42,7 +42,7 @@ _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 class Moves(Protocol):
-    """One direction of a sync."""
+    """The transfers and deletions of one direction of a sync."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]]
     """The errors of a transfer whose source or target has changed since the plan was made."""
@@ -70,7 +70,7 @@ class Moves(Protocol):
 
 
 class Uploads:
-    """From a local directory to a provider."""
+    """The moves of a sync from a local directory to a provider."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (
         PreconditionFailedError,
@@ -132,7 +132,7 @@ class Uploads:
 
 
 class Downloads:
-    """From a provider to a local directory."""
+    """The moves of a sync from a provider to a local directory."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, NotFoundError)
 
@@ -149,7 +149,7 @@ class Downloads:
         return os.path.join(self._root, action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Return whether the object is large."""
+        """Return whether the object is large; a small download itself finds a changed file soon enough."""
         return source_of(action).size > LARGE
 
     async def look(self, action: SyncAction) -> Seen:
@@ -191,7 +191,7 @@ class Downloads:
 
 
 class Copies:
-    """From one provider to another, or to another prefix of the same provider."""
+    """The moves of a sync from one provider to another, or to another prefix of the same provider."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 

@@ -126,7 +126,6 @@ class _Planner:
     async def decide(self, pairs: Iterable[Pair]) -> None:
         """Decide about the next pairs; pairs whose content must be compared wait until there are many of them."""
         quick = self._by_size and self._files_above is None
-        protected = self._protected.paths
         for pair in pairs:
             source, target = pair
             if (
@@ -136,7 +135,6 @@ class _Planner:
                 and source.size == target.size
                 and source.problem is target.problem is None
                 and not source.twins
-                and not protected
             ):
                 self.unchanged += 1  # tested before `_decide`, because it is the most frequent outcome
             else:
@@ -261,8 +259,8 @@ class _Planner:
         pair = self._waiting[index]
         assert isinstance(pair, tuple)  # noqa: S101 - `_open` has the places of pairs
         source, target = pair
-        assert source is not None  # noqa: S101 - as above
-        assert target is not None  # noqa: S101 - as above
+        assert source is not None  # noqa: S101 - every pair here has both
+        assert target is not None  # noqa: S101 - every pair here has both
         path = source.name or source.path
         try:
             seen = await self._comparer.compare(source, target)
