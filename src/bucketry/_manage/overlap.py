@@ -19,10 +19,13 @@ def refuse_overlap(url: str, local_dir: str) -> None:
     Raises:
         InvalidRequestError: The directories overlap.
     """
-    if not url.startswith(_LOCAL):
-        return
-    place = os.path.realpath(url.removeprefix(_LOCAL))
+    place = local_place(url)
     real = os.path.realpath(local_dir)
-    if os.path.commonpath((place, real)) in (place, real):
+    if place is not None and os.path.commonpath((place, real)) in (place, real):
         message = f"{local_dir}: overlaps {place}, where the provider keeps these objects; choose another directory"
         raise InvalidRequestError(message, path=local_dir)
+
+
+def local_place(url: str) -> str | None:
+    """Return the real path of a local provider's URL; `None`: it is the URL of another provider. Blocks."""
+    return os.path.realpath(url.removeprefix(_LOCAL)) if url.startswith(_LOCAL) else None

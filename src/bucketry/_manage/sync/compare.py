@@ -12,10 +12,9 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.sync.entries import Entry
-from bucketry._manage.sync.pins import same_time
+from bucketry._manage.sync.pins import object_at, same_time
 from bucketry._manage.sync.values import Compare, EntryState
 from bucketry._runtime.threads import in_steps, in_thread
-from bucketry.errors import NotFoundError
 from bucketry.providers.provider import StorageProvider
 
 READ_ALGORITHM = "sha256"  # used if both contents must be read, because no checksum is stored
@@ -52,10 +51,7 @@ class Place:
         Cost: 1 HEAD.
         """
         assert self.provider is not None  # noqa: S101 - callers ask about objects
-        try:
-            return await self.provider.head(self.key(entry))
-        except NotFoundError:
-            return None
+        return await object_at(self.provider, self.key(entry))
 
 
 @dataclass(frozen=True, slots=True)

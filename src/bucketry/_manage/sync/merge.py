@@ -110,6 +110,7 @@ class Protected:
 
     def add(self, path: str, reason: str) -> None:
         """Protect a path and everything below it."""
+        self.reason(path)  # forgets earlier paths, so that many of them one after another need no memory
         self.paths[path.removesuffix("/")] = reason
 
     def reason(self, path: str) -> str | None:

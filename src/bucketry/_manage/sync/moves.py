@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, Protocol, TypedDict
@@ -19,7 +20,7 @@ from bucketry._manage.sync.pins import Seen
 from bucketry._manage.sync.results import Outcome
 from bucketry._manage.sync.values import EntryState, PlanHeader, SyncAction
 from bucketry._runtime.threads import in_thread
-from bucketry._transfer.listing import as_directory
+from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.copy import same_server
 from bucketry._transfer.plan import plan_upload
@@ -28,6 +29,7 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     AlreadyExistsError,
     LocalFileNotFoundError,
+    LocalIsADirectoryError,
     LocalNotADirectoryError,
     NotFoundError,
     PreconditionFailedError,
@@ -63,6 +65,9 @@ class Moves(Protocol):
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete entries of the target that still have their pinned states."""
 
+    async def entries_below(self, path: str) -> int:
+        """Return the number of entries below a directory of the target."""
+
 
 class Uploads:
     """The moves of a sync from a local directory to a provider."""
@@ -72,6 +77,7 @@ class Uploads:
         AlreadyExistsError,
         NotFoundError,
         LocalFileNotFoundError,
+        LocalIsADirectoryError,
         LocalNotADirectoryError,
     )
 
@@ -119,6 +125,10 @@ class Uploads:
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete objects."""
         return delete_objects(self._provider, self._prefix, actions, width=self._transfers.config.max_concurrency)
+
+    async def entries_below(self, path: str) -> int:
+        """Return the number of objects below a path."""
+        return await _objects_below(self._provider, self._prefix + path)
 
 
 class Downloads:
@@ -174,6 +184,10 @@ class Downloads:
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete files, and the directories that become empty."""
         return delete_files(self._root, actions)
+
+    async def entries_below(self, path: str) -> int:
+        """Return the number of files and empty directories below a path."""
+        return await in_thread(_files_below, os.path.join(self._root, path))
 
 
 class Copies:
@@ -246,6 +260,10 @@ class Copies:
         """Delete objects of the target."""
         return delete_objects(self._other, self._prefix, actions, width=self._transfers.config.max_concurrency)
 
+    async def entries_below(self, path: str) -> int:
+        """Return the number of objects of the target below a path."""
+        return await _objects_below(self._other, self._prefix + path)
+
 
 class Condition(TypedDict, total=False):
     """A condition of a write."""
@@ -261,6 +279,22 @@ def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> C
         return {"if_none_match": "*"} if enforced else None
     enforced = row.complete_if_match if in_parts else row.put_if_match
     return {"if_match": pin.etag} if enforced and pin.etag else None
+
+
+async def _objects_below(provider: StorageProvider, key: str) -> int:
+    async with aclosing(every_object(provider, as_directory(key))) as listed:
+        return len([None async for _ in listed])
+
+
+def _files_below(path: str) -> int:
+    """Return the number of files, links and empty directories below a directory. Blocks."""
+    count = 0
+    for directory, names, files in os.walk(path):
+        if directory != path and not names and not files:
+            count += 1
+        links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+        count += len(files) + len(links)
+    return count
 
 
 def _listed(key: str, source: EntryState) -> ObjectInfo:
