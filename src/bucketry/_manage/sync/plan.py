@@ -22,8 +22,8 @@ from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError, LocalFileError, NotFoundError, StorageError
 
-# Pairs in one round of comparisons; actions are written after the whole round, so they stay in order. As many as one page
-# of a listing has: the next page is requested during a round, and a larger round would wait for every second page.
+# Pairs in one round of comparisons; actions are written after the whole round, so they stay in order. As many as one
+# page of a listing has: the next page is requested during a round, and a larger round would wait for every second page.
 LOOKS = 1_000
 _GONE = "it was removed while the plan was made; plan again"
 
