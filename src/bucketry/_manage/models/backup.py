@@ -70,13 +70,13 @@ class Backup:
             backup_id=self.backup_id,
         )
         sources = {file.sha256: local for file, local in zip(files, found, strict=True)}
-        async with leased(self.model, self.backup_id, sources.keys()):
+        async with leased(self.model, self.backup_id, sources.keys()) as lease:
             for _ in range(_ATTEMPTS):
                 usable, condemned = await usable_blobs(self.model)
                 self._check_not_condemned(condemned)
                 stored = await self._with_blobs(draft, sources, usable, condemned)
                 await in_thread(check_same, path, kind, found)
-                version = await publish(self.model, stored, condemned.versions)
+                version = await publish(self.model, stored, condemned.versions, lease)
                 if await self._is_whole(version):
                     await self._advance_latest(version)
                     return version
