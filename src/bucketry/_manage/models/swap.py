@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
@@ -28,6 +29,8 @@ from bucketry._manage.models.values import ModelKind
 from bucketry._transfer.one.staging import is_staged, make_directories, staged_name, sync_directory
 from bucketry.errors import LocalFileError, LocalIsADirectoryError, LocalNotADirectoryError
 
+_MOUNTS = "/proc/self/mountinfo"  # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+_ESCAPED = re.compile(rb"\\([0-7]{3})")  # a space and other characters in a path
 _OCCUPIED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 _ATTEMPTS = 100  # an attempt fails only if another restore replaces the same target between two renames
 
@@ -80,7 +83,12 @@ class StagedModel:
             raise local_error(exc, self.target, "preparing to restore the model") from exc
 
     def publish(self) -> None:
-        """Replace the target by the new content."""
+        """Replace the target by the new content.
+
+        Raises:
+            LocalFileError: As `open`; the target is checked again, because a download may take hours.
+        """
+        self._check()
         try:
             if self._kind == "file":
                 os.replace(self.new, self.target)
@@ -92,11 +100,21 @@ class StagedModel:
             raise local_error(exc, self.target, "replacing the target with the restored model") from exc
 
     def discard(self) -> None:
-        """Remove the staging directory, with the new content if it was not published, and with the old target."""
+        """Remove the staging directory, with the new content if it was not published, and with the old target.
+
+        An old target that was moved, but not replaced, is put back. If that fails, the staging directory stays, and the
+        next restore to this target puts it back.
+        """
         if self._lock >= 0:
             fd, self._lock = self._lock, -1
-            shutil.rmtree(self._directory, ignore_errors=True)
-            os.close(fd)
+            try:
+                if os.path.lexists(self._old) and not os.path.lexists(self.target):
+                    os.rename(self._old, self.target)
+                shutil.rmtree(self._directory, ignore_errors=True)
+            except OSError as exc:
+                raise local_error(exc, self.target, f"putting back the target, which is now {self._old},") from exc
+            finally:
+                os.close(fd)
         else:
             with suppress(OSError):
                 os.rmdir(self._directory)
@@ -119,12 +137,10 @@ class StagedModel:
             try:
                 os.rename(self.new, self.target)
             except OSError as exc:
-                if exc.errno in _OCCUPIED:
-                    continue
-                with suppress(OSError):
-                    os.rename(self._old, self.target)
-                raise
-            return
+                if exc.errno not in _OCCUPIED:
+                    raise
+            else:
+                return
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), self.target)
 
     def _check(self) -> None:
@@ -145,14 +161,12 @@ class StagedModel:
             self._check_directory()
 
     def _check_directory(self) -> None:
-        """Refuse to replace a directory that is in use: by a process, as a mount point, or by bucketry."""
-        problem = None
-        if _holds_current_directory(self.target):
-            problem = "it is or contains the current directory"
-        elif os.path.ismount(self.target):
-            problem = "it is a mount point"
-        elif os.path.isdir(os.path.join(self.target, OWN)):
-            problem = f"it has a directory {OWN!r}: it is the place of a local provider or of a dataset"
+        """Refuse to replace a directory in use: by this process, as a mount point, or by bucketry; also one below it.
+
+        Below a mount point are files of another place, and to remove the old target would remove them.
+        """
+        holds_current = _holds_current_directory(self.target)
+        problem = "it is or contains the current directory" if holds_current else _what_is_in_use(self.target)
         if problem:
             message = f"{self.target}: a restore replaces its target as a whole, and {problem}; name another directory"
             raise LocalFileError(message, path=self.target)
@@ -192,6 +206,29 @@ def _holds_current_directory(path: str) -> bool:
         return False
     real = os.path.realpath(path)
     return os.path.commonpath([here, real]) == real
+
+
+def _what_is_in_use(path: str) -> str | None:
+    """Say which directory at or below a path is a mount point, or one of bucketry's; `None`: there is none."""
+    for directory, names, _ in os.walk(path):
+        if os.path.ismount(directory):
+            return f"{directory} is a mount point"
+        if OWN in names:
+            return f"there is {os.path.join(directory, OWN)}: {directory} belongs to a local provider or a dataset"
+    real = os.path.realpath(path)
+    try:
+        with open(_MOUNTS, "rb") as lines:
+            mounts = [os.fsdecode(_ESCAPED.sub(_unescaped, line.split()[4])) for line in lines]
+    except OSError:  # not Linux
+        return None
+    # `ismount` does not find what is mounted from another place of the same file system.
+    return next(
+        (f"{mount} is a mount point" for mount in mounts if mount == real or mount.startswith(f"{real}/")), None
+    )
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 8)])
 
 
 def _remove(path: str) -> None:

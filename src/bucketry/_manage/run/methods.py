@@ -153,7 +153,8 @@ class RunMethods(DatasetMethods, ModelMethods):
             IntegrityError: A file is damaged, or the manifest was changed by other means.
             LocalIsADirectoryError: The target is a directory, and the checkpoint is one file.
             LocalNotADirectoryError: The target is a file, and the checkpoint is a directory.
-            LocalFileError: The target cannot be written, or must not be replaced.
+            InvalidRequestError: The target overlaps the place where the provider itself keeps its objects.
+            LocalFileError: The target cannot be written, or must not be replaced, as with `restore_model`.
 
         Cost: 1 request for each run, and 2 more; 1 request for each 1,000 files, and as `download` for each file. The
             bytes down; disk space for the old and the new target.

@@ -24,7 +24,7 @@ async def restore(place: StoredCheckpoints, checkpoint: Checkpoint, local_path: 
     transfers = place.manager.transfers
     below = place.files(checkpoint.run, checkpoint.step)
     target = StagedModel(os.fspath(local_path), checkpoint.kind, fsync=transfers.config.fsync)
-    async with staged(target):
+    async with staged(target, place.manager.provider):
         listed: dict[str, ObjectInfo] = {}
         async for entry in every_object(place.manager.provider, below):
             if isinstance(entry, ObjectInfo):
