@@ -63,7 +63,7 @@ class DiesAt(FaultyProvider):
 
 def restore_with_mount(store: str, target: str, source: str, mounted: str) -> None:
     """Mount a directory, restore `net`, and write why it was refused."""
-    subprocess.run(["mount", "--bind", source, mounted], check=True)
+    subprocess.run(["/usr/bin/mount", "--bind", source, mounted], check=True)
     try:
         asyncio.run(ModelMethods(LocalProvider({"base_path": store})).restore_model("net", target))
     except LocalFileError as error:
