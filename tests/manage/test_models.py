@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bucketry import MemoryProvider, TransferConfig
+from bucketry import LocalProvider, MemoryProvider, TransferConfig
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
@@ -328,6 +328,17 @@ async def test_what_cannot_be_backed_up_is_an_error(
     with pytest.raises((LocalFileError, InvalidKeyError)):
         await Models(memory).backup_model(net, "net")
     assert await memory.list_files() == []
+
+
+@pytest.mark.parametrize("below", ["", "store/models/net/blobs"])
+async def test_a_model_is_not_backed_up_into_itself(tmp_path: Path, below: str) -> None:
+    """A directory that contains the place of the model's objects, or is in it, is refused before anything is sent."""
+    place = write_model(tmp_path / "place", a=b"x", store_models_net_blobs_x=b"y")
+    models = Models(LocalProvider({"base_path": place / "store"}))
+    before = sorted(place.rglob("*"))
+    with pytest.raises(InvalidRequestError, match="overlaps"):
+        await models.backup_model(place / below, "net")
+    assert sorted(place.rglob("*")) == before
 
 
 async def test_a_missing_path_and_an_empty_directory_are_errors(models: Models, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from bucketry._core import checksums
+from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
 from bucketry._core.values import Progress
 from bucketry._manage.models.keys import sha256_of
@@ -23,6 +24,7 @@ from bucketry._manage.models.publish import publish, version_exists
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.tags import advance_latest
 from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._manage.overlap import refuse_overlap
 from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.progress import Meter, ProgressCallback
@@ -55,6 +57,8 @@ class Backup:
     async def run(self) -> ModelVersion:
         """Make the version; see `ModelMethods.backup_model`."""
         path = os.fspath(self.local_path)
+        check_path(path)
+        await in_thread(refuse_overlap, self.model.url, path)
         kind, found = await in_thread(find_files, path)
         if self.version:
             await self._check_free()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bucketry._core import checksums
 from bucketry._core.checks import local_parts
-from bucketry._core.os_errors import check_path, local_error
+from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
 from bucketry._manage.models.values import ModelKind
 from bucketry._runtime.file_bodies import file_state
@@ -66,7 +66,6 @@ def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
         InvalidRequestError: The directory has no file.
         UnsafeKeyError: A name cannot be restored on every system.
     """
-    check_path(local_path)
     try:
         status = os.stat(local_path)
     except OSError as exc:

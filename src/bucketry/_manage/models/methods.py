@@ -70,7 +70,8 @@ class ModelMethods(Managed):
 
         Raises:
             AlreadyExistsError: The model has a version of this name.
-            InvalidRequestError: A name or the metadata is not valid, or the directory has no files.
+            InvalidRequestError: A name or the metadata is not valid, the directory has no files, or it overlaps the
+                place where the provider itself keeps the model.
             LocalFileError: A file is missing or cannot be backed up.
             UnsafeKeyError: A file's name cannot be restored on every system.
             IntegrityError: A file changed during the backup; no version was made.
