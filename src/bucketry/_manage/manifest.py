@@ -88,9 +88,14 @@ class ManifestReader:
 
     def number(self, name: str) -> int:
         """Return a whole number of 0 or more."""
+        value = self.integer(name)
+        return value if value >= 0 else self.refuse(name, "must be a whole number of 0 or more")
+
+    def integer(self, name: str) -> int:
+        """Return a whole number."""
         value = self._entries.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(name, "must be a whole number of 0 or more")
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse(name, "must be a whole number")
         return value
 
     def time(self, name: str) -> datetime:

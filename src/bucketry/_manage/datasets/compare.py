@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -27,14 +27,14 @@ class Comparison:
         in_step: The stamp of each file that is known to have the dataset's bytes.
         unknown: The files that exist with the right size, and have to be read.
         missing: The files to download.
-        stale: The paths of files of an earlier version that nobody has changed since, and this version does not have.
+        stale: The stamp of each file of an earlier version that this version does not have, and nobody has changed.
         foreign: The paths of all other entries.
     """
 
     in_step: dict[str, tuple[int, int]] = field(default_factory=dict)
     unknown: list[DatasetFile] = field(default_factory=list)
     missing: list[DatasetFile] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
+    stale: dict[str, tuple[int, int]] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
 
     @property
@@ -79,9 +79,9 @@ def compare(
             result.unknown.append(file)
         else:
             result.missing.append(file)
-    for path, stamp in found.items():
-        unchanged = state is not None and state.stamps.get(path) == stamp
-        (result.stale if unchanged else result.foreign).append(path)
+    stamps = state.stamps if state is not None else {}
+    result.stale.update((path, stamp) for path, stamp in found.items() if stamps.get(path) == stamp)
+    result.foreign.extend(path for path in found if path not in result.stale)
     result.foreign.extend(unusable)
     return result
 
@@ -109,12 +109,25 @@ def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exa
             raise InvalidRequestError(message, path=os.path.join(root, path))
 
 
-def remove_stale(root: str, paths: list[str]) -> None:
-    """Remove files, and then the directories that became empty by it; the root stays."""
+def remove_stale(root: str, stale: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Remove stale files, and then the directories that became empty by it; the root stays.
+
+    Args:
+        root: The directory.
+        stale: The stamp of each file.
+
+    Returns:
+        The paths of the files that were left, because somebody has changed them since the comparison.
+    """
     directories = set()
-    for path in paths:
+    changed = []
+    for path, stamp in stale.items():
         full = os.path.join(root, path)
         try:
+            status = os.stat(full)
+            if (status.st_size, status.st_mtime_ns) != stamp:
+                changed.append(path)
+                continue
             os.unlink(full)
         except FileNotFoundError:
             pass
@@ -122,8 +135,9 @@ def remove_stale(root: str, paths: list[str]) -> None:
             raise local_error(exc, full, "removing a file of an earlier version") from exc
         while path := os.path.dirname(path):
             directories.add(path)
-    for path in sorted(directories, reverse=True):  # what is below comes first
+    for directory in sorted(directories, reverse=True):  # what is below comes first
         try:
-            os.rmdir(os.path.join(root, path))
+            os.rmdir(os.path.join(root, directory))
         except OSError:
             continue  # it has other files
+    return changed

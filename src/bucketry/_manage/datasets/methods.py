@@ -33,8 +33,9 @@ class DatasetMethods(Managed):
     the use of the prefix as a dataset without a manifest.
 
     Two uploads of one dataset at once: where `capabilities.conditional_put` is true, at least one of them fails with
-    `PreconditionFailedError`, and if both fail, one of them has to be repeated. Elsewhere the last manifest wins, and
-    if the two uploads differ, readers may get an `IntegrityError` until the dataset is uploaded again.
+    `PreconditionFailedError`. Elsewhere the last manifest wins. In both cases an upload may have replaced an object
+    that the manifest of the other one names. If so, readers get an `IntegrityError` until the dataset is uploaded
+    again.
     """
 
     datasets_root = "datasets"
@@ -98,10 +99,11 @@ class DatasetMethods(Managed):
         distributed job, call it in every rank. Ranks on several machines with their own disks download once for each
         machine; with a shared directory, the lock works where the file system passes locks on, as NFS does.
 
-        The directory changes only after all files are downloaded and verified; on an error it is as before. Complete
-        files of an interrupted call wait in `.bucketry/staging`, and the next call uses them. A file at the path of one
-        of the dataset is replaced if its bytes differ. Files of an earlier version are removed, if nobody has changed
-        them. All other files stay, and the result names them.
+        The directory changes only after all files are downloaded and verified; on an error before that it is as before.
+        Complete files of an interrupted call wait in `.bucketry/staging`, and the next call uses them. If a call is
+        interrupted while it moves the verified files to their places, the next call moves the others. A file at the
+        path of one of the dataset is replaced if its bytes differ. Files of an earlier version are removed, if nobody
+        has changed them. All other files stay, and the result names them.
 
         A file counts as verified while it has the size and the time that it had when it was verified.
 
@@ -180,6 +182,7 @@ class DatasetMethods(Managed):
         """Remove a dataset: every object below its prefix, the manifest last.
 
         If it is interrupted, readers get an error about a missing object, never a part of the dataset; delete it again.
+        But a dataset without a manifest is always what a listing gives, so readers may get the part that is left.
 
         Args:
             name: The dataset.
