@@ -17,7 +17,8 @@ from bucketry import LocalProvider, MemoryProvider, TransferConfig
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
-from bucketry._manage.models.stored import METADATA_LIMIT, ModelConfig, in_order, manifest_of
+from bucketry._manage.models.stored import ModelConfig, in_order
+from bucketry._manage.models.version_manifest import METADATA_LIMIT, manifest_of
 from bucketry.errors import (
     AlreadyExistsError,
     ConnectionFailedError,

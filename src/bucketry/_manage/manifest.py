@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn, TypeAlias
 
-from bucketry.errors import IntegrityError, UnsupportedError
+from bucketry._core.checks import local_parts
+from bucketry.errors import IntegrityError, UnsafeKeyError, UnsupportedError
 
 FORMAT = 1
 """The format that this version writes; it reads this one only, as there is no older one."""
@@ -20,6 +22,7 @@ FORMAT = 1
 Json: TypeAlias = str | int | bool | Mapping[str, "Json"] | Sequence["Json"] | None
 
 _DIGEST = "sha256"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json(entries: Mapping[str, Json]) -> bytes:
@@ -96,6 +99,20 @@ class ManifestReader:
         value = self._entries.get(name)
         if isinstance(value, bool) or not isinstance(value, int):
             self.refuse(name, "must be a whole number")
+        return value
+
+    def sha256(self, name: str) -> str:
+        """Return a SHA-256 in hex."""
+        value = self.text(name)
+        return value if _SHA256.fullmatch(value) else self.refuse(name, "must be 64 hexadecimal digits")
+
+    def path(self, name: str) -> str:
+        """Return the relative path of a file, which is safe below a local directory."""
+        value = self.text(name)
+        try:
+            local_parts(value)
+        except UnsafeKeyError as error:
+            self.refuse(name, f"is not safe: {error.message}")
         return value
 
     def time(self, name: str) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from bucketry._transfer.listing import every_object
 from bucketry._transfer.one.read import read
 from bucketry._transfer.one.staging import is_staged
 from bucketry.errors import NotFoundError, PreconditionFailedError, StorageError, UnsafeKeyError
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,13 +260,10 @@ def _entry_of(file: DatasetFile) -> dict[str, Json]:
 
 
 def _file_of(entry: ManifestReader) -> DatasetFile:
-    sha256 = entry.text("sha256")
-    if not _SHA256.fullmatch(sha256):
-        entry.refuse("sha256", "must be 64 hexadecimal digits")
     return DatasetFile(
         path=entry.text("path"),
         size=entry.number("size"),
-        sha256=sha256,
+        sha256=entry.sha256("sha256"),
         mtime=entry.number("mtime"),
         etag=entry.text("etag"),
     )

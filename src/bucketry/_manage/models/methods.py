@@ -12,10 +12,11 @@ from bucketry._manage.models.keys import LATEST, ModelKeys, check_new_tag, check
 from bucketry._manage.models.leases import new_id
 from bucketry._manage.models.prune import Prune
 from bucketry._manage.models.restore import Restore
-from bucketry._manage.models.stored import ModelConfig, StoredModel, metadata_text, model_names
+from bucketry._manage.models.stored import ModelConfig, StoredModel, model_names
 from bucketry._manage.models.tags import place_tag
 from bucketry._manage.models.values import ModelVersion, PruneReport, VerifyReport
 from bucketry._manage.models.verify import Verification
+from bucketry._manage.models.version_manifest import metadata_text
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError

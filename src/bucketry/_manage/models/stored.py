@@ -1,40 +1,27 @@
-"""One model at a provider: reads its manifests, tags and listings, and converts manifests to values and back."""
+"""One model at a provider: reads its manifests, tags and listings."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
-from bucketry._core.checks import local_parts
 from bucketry._core.entries import nearest
 from bucketry._core.units import KiB
 from bucketry._core.values import CommonPrefix, ObjectInfo
-from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
-from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of, sha256_of
-from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
+from bucketry._manage.manifest import ManifestReader, from_json
+from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of
+from bucketry._manage.models.values import ModelVersion
+from bucketry._manage.models.version_manifest import version_from
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import (
-    IntegrityError,
-    InvalidRequestError,
-    NotFoundError,
-    PreconditionFailedError,
-    StorageError,
-    TransientError,
-    UnsafeKeyError,
-)
+from bucketry.errors import IntegrityError, NotFoundError, PreconditionFailedError, StorageError, TransientError
 from bucketry.providers.provider import StorageProvider
 
 T = TypeVar("T")
 
-METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 64 * KiB  # so much JSON is parsed in less than a millisecond, so it need not be parsed in a thread
 _ATTEMPTS = 5  # to follow a tag that moves while its old version is pruned, or to store an object that is listed
 
@@ -304,109 +291,3 @@ def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
         latest = one.created if latest is None else max(latest, one.created)
         times[one.version] = latest
     return sorted(versions, key=lambda one: (times[one.version], number_of(one.version) or 0, one.version))
-
-
-def metadata_text(metadata: Mapping[str, Any] | None) -> str:
-    """Check the metadata of a version, and return it as JSON.
-
-    The manifest has this JSON as one text, because a manifest must not have fractions.
-
-    Raises:
-        InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
-    """
-    if metadata is None:
-        return "{}"
-    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
-        message = f"metadata must map texts to JSON values, and is {metadata!r:.80}"
-        raise InvalidRequestError(message)
-    try:
-        text = json.dumps(dict(metadata), allow_nan=False)
-        same = json.loads(text) == metadata
-    except (TypeError, ValueError, RecursionError) as exc:
-        message = f"metadata: {exc}; give only texts, numbers, booleans, None, lists and dictionaries of these"
-        raise InvalidRequestError(message) from exc
-    if not same:
-        message = "metadata: the names in dictionaries must be texts, and lists must be lists, as in JSON"
-        raise InvalidRequestError(message)
-    if len(text) > METADATA_LIMIT:
-        message = f"metadata has {len(text)} bytes as JSON, and {METADATA_LIMIT} is the limit; store it as a file"
-        raise InvalidRequestError(message)
-    return text
-
-
-def manifest_of(version: ModelVersion) -> bytes:
-    """Return the manifest of a version."""
-    files: list[Json] = [
-        {
-            "path": file.path,
-            "size": file.size,
-            "sha256": file.sha256,
-            "checksums": dict(file.checksums),
-            "executable": int(file.executable),
-            "blob": file.blob,
-        }
-        for file in version.files
-    ]
-    return to_json(
-        {
-            "name": version.name,
-            "version": version.version,
-            "created": format_time(version.created),
-            "kind": version.kind,
-            "metadata": json.dumps(version.metadata, allow_nan=False),
-            "backup_id": version.backup_id,
-            "files": files,
-        }
-    )
-
-
-def version_from(entries: ManifestReader) -> ModelVersion:
-    """Return the version that a manifest describes.
-
-    Raises:
-        IntegrityError: This is not the manifest of a version.
-    """
-    kind = entries.text("kind")
-    if kind not in ("file", "directory"):
-        entries.refuse("kind", "must be 'file' or 'directory'")
-    files = tuple(_file_from(file) for file in entries.each("files"))
-    if len({file.path for file in files}) < len(files) or not files or (kind == "file" and len(files) > 1):
-        entries.refuse("files", "must name each file once, and at least one; of a model of one file only that")
-    return ModelVersion(
-        name=entries.text("name"),
-        version=entries.text("version"),
-        created=entries.time("created"),
-        size=sum(file.size for file in files),
-        kind=cast("ModelKind", kind),
-        files=files,
-        metadata=_metadata_from(entries),
-        backup_id=entries.text("backup_id"),
-    )
-
-
-def _file_from(entries: ManifestReader) -> ModelFile:
-    path, sha256, blob = entries.text("path"), entries.text("sha256"), entries.text("blob")
-    try:
-        local_parts(path)
-    except UnsafeKeyError as error:
-        entries.refuse("path", f"is not safe: {error.message}")
-    if not _SHA256.fullmatch(sha256) or sha256_of(blob) != sha256:
-        entries.refuse("blob", "must begin with the file's SHA-256 in hex")
-    return ModelFile(
-        path=path,
-        size=entries.number("size"),
-        sha256=sha256,
-        checksums=entries.texts("checksums"),
-        executable=bool(entries.number("executable")),
-        blob=blob,
-    )
-
-
-def _metadata_from(entries: ManifestReader) -> dict[str, Any]:
-    try:
-        metadata = json.loads(entries.text("metadata"))
-    except (ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        entries.refuse("metadata", "must be a JSON object as a text")
-    return metadata

@@ -15,7 +15,7 @@ from bucketry._core.provider import StrPath
 from bucketry._manage.datasets.methods import DatasetMethods
 from bucketry._manage.managed import check_name
 from bucketry._manage.models.methods import ModelMethods
-from bucketry._manage.models.stored import metadata_text
+from bucketry._manage.models.version_manifest import metadata_text
 from bucketry._manage.run.restore import restore
 from bucketry._manage.run.stored import FoundCheckpoint, StoredCheckpoints
 from bucketry._manage.run.training import TrainingRun

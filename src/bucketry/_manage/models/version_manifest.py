@@ -1,0 +1,136 @@
+"""The manifest of a version: converts versions to manifests and back, and checks the metadata of users. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bucketry._core.units import KiB
+from bucketry._manage.manifest import Json, ManifestReader, format_time, to_json
+from bucketry._manage.models.keys import sha256_of
+from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
+from bucketry.errors import InvalidRequestError
+
+METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
+
+
+def metadata_text(metadata: Mapping[str, Any] | None) -> str:
+    """Check the metadata of a version, and return it as JSON.
+
+    The manifest has this JSON as one text, because a manifest must not have fractions.
+
+    Raises:
+        InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
+    """
+    if metadata is None:
+        return "{}"
+    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
+        message = f"metadata must map texts to JSON values, and is {metadata!r:.80}"
+        raise InvalidRequestError(message)
+    try:
+        text = json.dumps(dict(metadata), allow_nan=False)
+        same = json.loads(text) == metadata
+    except (TypeError, ValueError, RecursionError) as exc:
+        message = f"metadata: {exc}; give only texts, numbers, booleans, None, lists and dictionaries of these"
+        raise InvalidRequestError(message) from exc
+    if not same:
+        message = "metadata: the names in dictionaries must be texts, and lists must be lists, as in JSON"
+        raise InvalidRequestError(message)
+    if len(text) > METADATA_LIMIT:
+        message = f"metadata has {len(text)} bytes as JSON, and {METADATA_LIMIT} is the limit; store it as a file"
+        raise InvalidRequestError(message)
+    return text
+
+
+def manifest_of(version: ModelVersion) -> bytes:
+    """Return the manifest of a version."""
+    files: list[Json] = [
+        {
+            "path": file.path,
+            "size": file.size,
+            "sha256": file.sha256,
+            "checksums": dict(file.checksums),
+            "executable": int(file.executable),
+            "blob": file.blob,
+        }
+        for file in version.files
+    ]
+    return to_json(
+        {
+            "name": version.name,
+            "version": version.version,
+            "created": format_time(version.created),
+            "kind": version.kind,
+            "metadata": json.dumps(version.metadata, allow_nan=False),
+            "backup_id": version.backup_id,
+            "files": files,
+        }
+    )
+
+
+def version_from(entries: ManifestReader) -> ModelVersion:
+    """Return the version that a manifest describes.
+
+    Raises:
+        IntegrityError: This is not the manifest of a version.
+    """
+    kind = kind_from(entries)
+    files = tuple(map(_file_from, entries.each("files")))
+    check_files(entries, kind, [file.path for file in files])
+    return ModelVersion(
+        name=entries.text("name"),
+        version=entries.text("version"),
+        created=entries.time("created"),
+        size=sum(file.size for file in files),
+        kind=kind,
+        files=files,
+        metadata=_metadata_from(entries),
+        backup_id=entries.text("backup_id"),
+    )
+
+
+def kind_from(entries: ManifestReader) -> ModelKind:
+    """Return what a manifest says of its files: that they are one file, or a directory.
+
+    Raises:
+        IntegrityError: It says something else.
+    """
+    kind = entries.text("kind")
+    if kind == "file":
+        return "file"
+    return "directory" if kind == "directory" else entries.refuse("kind", "must be 'file' or 'directory'")
+
+
+def check_files(entries: ManifestReader, kind: ModelKind, paths: list[str]) -> None:
+    """Check the paths of a manifest's files.
+
+    Raises:
+        IntegrityError: There is no path, one is given twice, or there are several, and the kind is one file.
+    """
+    if not paths or len(set(paths)) < len(paths) or (kind == "file" and len(paths) > 1):
+        entries.refuse("files", "must name each file once, and at least one; of one file only that")
+
+
+def _file_from(entries: ManifestReader) -> ModelFile:
+    sha256, blob = entries.sha256("sha256"), entries.text("blob")
+    if sha256_of(blob) != sha256:
+        entries.refuse("blob", "must begin with the file's SHA-256 in hex")
+    return ModelFile(
+        path=entries.path("path"),
+        size=entries.number("size"),
+        sha256=sha256,
+        checksums=entries.texts("checksums"),
+        executable=bool(entries.number("executable")),
+        blob=blob,
+    )
+
+
+def _metadata_from(entries: ManifestReader) -> dict[str, Any]:
+    try:
+        metadata = json.loads(entries.text("metadata"))
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        entries.refuse("metadata", "must be a JSON object as a text")
+    return metadata
