@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,13 @@ ROOT = Path(__file__).parents[2]
 
 UNSHARE = ("unshare", "--map-root-user", "--mount")
 """Runs a process with mounts of its own."""
+
+
+def has_own_mounts() -> bool:
+    """Say whether this system lets the tests run a process with mounts of its own."""
+    if shutil.which(UNSHARE[0]) is None:
+        return False
+    return not subprocess.run([*UNSHARE, "/usr/bin/true"], stderr=subprocess.DEVNULL, check=False).returncode
 
 
 def start(function: Callable[..., None], *arguments: object, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:

@@ -179,6 +179,12 @@ async def test_versions_can_have_names(models: Models, net: Path) -> None:
         await models.backup_model(net, "net", version="2026-01")
 
 
+async def test_a_long_number_is_a_name(models: Models, net: Path) -> None:
+    """A name of `v` and so many digits that the next number may not fit is a name as any other."""
+    await models.backup_model(net, "net", version="v" + "9" * 127)
+    assert (await models.backup_model(net, "net")).version == "v1"
+
+
 async def test_a_number_is_never_used_twice(models: Models, net: Path) -> None:
     """After the version with the highest number was pruned, the next backup takes the number above it."""
     for given in (None, None, "name"):
@@ -470,6 +476,19 @@ async def test_what_is_unknown_names_the_nearest(memory: MemoryProvider, models:
     assert (net / "weights").exists()
 
 
+async def test_a_tag_without_its_version_says_so(memory: MemoryProvider, models: Models, net: Path) -> None:
+    """If somebody deleted the manifest that a tag names, the error names the missing version; other calls work."""
+    await models.backup_model(net, "net")
+    await models.backup_model(net, "net")
+    await models.tag_model("net", "v2", "prod")
+    await memory.delete("models/net/versions/v2.json")
+    for tag in ("latest", "prod"):
+        with pytest.raises(NotFoundError, match=f"the tag '{tag}' names version 'v2', which does not exist"):
+            await models.model_info("net", tag)
+    assert (await models.prune_models("net", keep=1)).kept == ("v1",)
+    assert (await models.backup_model(net, "net")).version == "v3"
+
+
 async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, tmp_path: Path, net: Path) -> None:
     """A manifest that was edited, copied, or made by a newer version is refused by every method; nothing changes."""
     models = Models(memory)
@@ -481,6 +500,10 @@ async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, t
     entries = {name: value for name, value in content.items() if name not in ("format", "sha256")}
     unsafe = json.loads(json.dumps(entries["files"]))
     unsafe[0]["path"] = "../outside"
+    own = json.loads(json.dumps(entries["files"]))
+    own[0]["path"] = "sub/.bucketry/dataset.json"
+    both = json.loads(json.dumps(entries["files"]))
+    both[0]["path"] = both[1]["path"] + "/below"
     moved = json.loads(json.dumps(entries["files"]))
     moved[0]["blob"] = "0" * 64
     for data, kind in (
@@ -496,6 +519,8 @@ async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, t
         (to_json(entries | {"kind": "link"}), IntegrityError),
         (to_json(entries | {"metadata": "[]"}), IntegrityError),
         (to_json(entries | {"files": unsafe}), IntegrityError),
+        (to_json(entries | {"files": own}), IntegrityError),
+        (to_json(entries | {"files": both}), IntegrityError),
         (to_json(entries | {"files": moved}), IntegrityError),
     ):
         await memory.put(key, data)

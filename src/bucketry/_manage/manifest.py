@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn, TypeAlias
 
-from bucketry._core.checks import local_parts
-from bucketry.errors import IntegrityError, UnsafeKeyError, UnsupportedError
+from bucketry.errors import IntegrityError, UnsupportedError
 
 FORMAT = 1
 """The format that this version writes; it reads this one only, as there is no older one."""
@@ -105,15 +104,6 @@ class ManifestReader:
         """Return a SHA-256 in hex."""
         value = self.text(name)
         return value if _SHA256.fullmatch(value) else self.refuse(name, "must be 64 hexadecimal digits")
-
-    def path(self, name: str) -> str:
-        """Return the relative path of a file, which is safe below a local directory."""
-        value = self.text(name)
-        try:
-            local_parts(value)
-        except UnsafeKeyError as error:
-            self.refuse(name, f"is not safe: {error.message}")
-        return value
 
     def time(self, name: str) -> datetime:
         """Return an aware time."""

@@ -9,8 +9,9 @@ from itertools import islice
 
 from bucketry._core.os_errors import local_error
 from bucketry._manage.datasets.local_state import LocalState
-from bucketry._manage.datasets.stored import StoredDataset, directories_of
+from bucketry._manage.datasets.stored import StoredDataset
 from bucketry._manage.datasets.values import DatasetFile
+from bucketry._manage.paths import directories_of
 from bucketry._runtime.walk import FoundFile
 from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry.errors import InvalidKeyError, InvalidRequestError

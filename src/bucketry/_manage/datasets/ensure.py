@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.datasets.compare import Comparison, check_conflicts, compare, remove_stale
-from bucketry._manage.datasets.hashing import hash_file
 from bucketry._manage.datasets.local_state import LocalDirectory, LocalState
 from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetResult
+from bucketry._manage.hashing import hash_file
 from bucketry._manage.overlap import refuse_overlap
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
 from bucketry._manage.sync.values import PlanSummary

@@ -17,9 +17,10 @@ from bucketry._core import checksums
 from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
 from bucketry._core.values import Progress
+from bucketry._manage.hashing import HashedFile
 from bucketry._manage.models.keys import sha256_of
 from bucketry._manage.models.leases import Condemned, leased, new_id, usable_blobs
-from bucketry._manage.models.local import HashedContent, LocalModelFile, changed, check_same, find_files, hash_content
+from bucketry._manage.models.local import LocalModelFile, changed, check_same, find_files, hash_unchanged
 from bucketry._manage.models.publish import publish, version_exists
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.tags import advance_latest
@@ -107,10 +108,10 @@ class Backup:
     async def _hashed(self, found: list[LocalModelFile]) -> tuple[ModelFile, ...]:
         """Hash as many files at once as there are processors, and return the files with their hashes."""
         wanted = tuple(filter(checksums.available, self.model.provider.capabilities.stored_checksums))
-        contents: dict[str, HashedContent] = {}
+        contents: dict[str, HashedFile] = {}
 
         async def one(file: LocalModelFile) -> None:
-            contents[file.path] = await in_steps(hash_content(file.local, wanted, file.state))
+            contents[file.path] = await in_steps(hash_unchanged(file.local, wanted, file.state))
 
         await fan_out(found, one, width=os.cpu_count() or 1)
         return tuple(

@@ -13,8 +13,8 @@ from functools import partial
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import StrPath
 from bucketry._core.values import ObjectInfo
+from bucketry._manage.hashing import hash_file
 from bucketry._manage.models.backup import counted
-from bucketry._manage.models.local import hash_content
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.swap import StagedModel
 from bucketry._manage.models.values import ModelFile, ModelVersion
@@ -89,7 +89,7 @@ class Restore:
             await self._download(entry, path, make_way, meter)
         except NotFoundError as exc:
             raise missing(self.model, self.version, first) from exc
-        content = await in_steps(hash_content(path, ()))
+        content = await in_steps(hash_file(path))
         if content.sha256 != first.sha256:
             raise damaged(self.model, self.version, first, f"the SHA-256 of its bytes is {content.sha256}")
         for file in others:

@@ -26,6 +26,7 @@ from contextlib import suppress
 from bucketry._core.checks import OWN
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._manage.models.values import ModelKind
+from bucketry._runtime.file_lock import unlock
 from bucketry._transfer.one.staging import is_staged, make_directories, staged_name, sync_directory
 from bucketry.errors import LocalFileError, LocalIsADirectoryError, LocalNotADirectoryError
 
@@ -114,7 +115,7 @@ class StagedModel:
             except OSError as exc:
                 raise local_error(exc, self.target, f"putting back the target, which is now {self._old},") from exc
             finally:
-                os.close(fd)
+                unlock(fd)
         else:
             with suppress(OSError):
                 os.rmdir(self._directory)

@@ -10,7 +10,8 @@ from bucketry._core.units import KiB
 from bucketry._manage.manifest import Json, ManifestReader, format_time, to_json
 from bucketry._manage.models.keys import sha256_of
 from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
-from bucketry.errors import InvalidRequestError
+from bucketry._manage.paths import check_paths
+from bucketry.errors import InvalidRequestError, UnsafeKeyError
 
 METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
 
@@ -106,10 +107,14 @@ def check_files(entries: ManifestReader, kind: ModelKind, paths: list[str]) -> N
     """Check the paths of a manifest's files.
 
     Raises:
-        IntegrityError: There is no path, one is given twice, or there are several, and the kind is one file.
+        IntegrityError: They cannot all be files below one directory; or there is none, or more than the one file.
     """
-    if not paths or len(set(paths)) < len(paths) or (kind == "file" and len(paths) > 1):
-        entries.refuse("files", "must name each file once, and at least one; of one file only that")
+    if not paths or (kind == "file" and len(paths) > 1):
+        entries.refuse("files", "must name at least one file; of one file only that")
+    try:
+        check_paths(paths, "files")
+    except UnsafeKeyError as error:
+        entries.refuse("files", f"is not safe: {error.message}")
 
 
 def _file_from(entries: ManifestReader) -> ModelFile:
@@ -117,7 +122,7 @@ def _file_from(entries: ManifestReader) -> ModelFile:
     if sha256_of(blob) != sha256:
         entries.refuse("blob", "must begin with the file's SHA-256 in hex")
     return ModelFile(
-        path=entries.path("path"),
+        path=entries.text("path"),
         size=entries.number("size"),
         sha256=sha256,
         checksums=entries.texts("checksums"),

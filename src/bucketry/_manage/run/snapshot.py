@@ -18,6 +18,7 @@ from bucketry._manage.models.local import LocalModelFile, find_files
 from bucketry._manage.models.values import ModelKind
 from bucketry._runtime.file_bodies import file_state
 from bucketry._runtime.file_copies import copy_steps
+from bucketry._runtime.file_lock import unlock
 from bucketry._transfer.one.staging import is_staged, staged_name
 from bucketry.errors import IntegrityError
 
@@ -71,9 +72,7 @@ class Snapshot:
         if self._lock >= 0:
             fd, self._lock = self._lock, -1
             shutil.rmtree(self._directory, ignore_errors=True)
-            with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may have the descriptor, too
-            os.close(fd)
+            unlock(fd)
         else:
             with suppress(OSError):
                 os.rmdir(self._directory)

@@ -203,7 +203,7 @@ class StoredCheckpoints:
 
 def _file_from(entries: ManifestReader) -> CheckpointFile:
     return CheckpointFile(
-        path=entries.path("path"),
+        path=entries.text("path"),
         size=entries.number("size"),
         sha256=entries.sha256("sha256"),
         executable=bool(entries.number("executable")),

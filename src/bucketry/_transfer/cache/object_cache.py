@@ -26,7 +26,8 @@ from typing import NamedTuple
 from bucketry._core.entries import check_path, wrong_entry
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import StrPath
-from bucketry._transfer.cache.incoming import Fetch, StagedBytes, acquire, local_errors, remove, sweep, unlock
+from bucketry._runtime.file_lock import unlock
+from bucketry._transfer.cache.incoming import Fetch, StagedBytes, acquire, local_errors, remove, sweep
 
 LONGEST_ETAG = 100  # bytes, because the etag in hex and the size must fit in a file name of 255 bytes
 _TOTAL = 20  # bytes of the stored total: the number, after spaces
