@@ -1,14 +1,11 @@
 """Replaces a whole local file or directory by a restored one. All methods block: call them in a worker thread.
 
-The new content is written to a staging directory next to the target, `.bucketry-<16 hex digits>.part`. It has the new
-content in `new/` and, between the two renames below, the old target in `old/`. Uploads and syncs skip such directories.
+The new content is written to a staging directory next to the target; see `staged_directory`. It has the new content in
+`new/` and, between the two renames below, the old target in `old/`.
 
 A file replaces the target by one rename. A directory needs two renames: the old target is renamed into the staging
 directory, and then the new directory is renamed to the target. Between these renames there is nothing at the target. If
 the process is killed then, the next restore to this target first puts the old directory back.
-
-The process locks its staging directory, and the kernel releases the lock when the process ends. So a later restore
-knows which staging directories are left over from killed processes, and removes the ones for its own target.
 
 If several restores to one target run at once, each one replaces the whole target, and the last one stays.
 """
@@ -16,7 +13,6 @@ If several restores to one target run at once, each one replaces the whole targe
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -26,8 +22,8 @@ from contextlib import suppress
 from bucketry._core.checks import OWN
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._manage.models.values import ModelKind
-from bucketry._runtime.file_lock import unlock
-from bucketry._transfer.one.staging import is_staged, make_directories, staged_name, sync_directory
+from bucketry._manage.staged_directory import StagedDirectory, left_over
+from bucketry._transfer.one.staging import make_directories, sync_directory
 from bucketry.errors import LocalFileError, LocalIsADirectoryError, LocalNotADirectoryError
 
 _MOUNTS = "/proc/self/mountinfo"  # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
@@ -57,10 +53,10 @@ class StagedModel:
         self._kind = kind
         self._fsync = fsync
         self._parent, self._name = os.path.split(self.target)
-        self._directory = os.path.join(self._parent, staged_name())
-        self.new = os.path.join(self._directory, "new", self._name)
-        self._old = os.path.join(self._directory, "old", self._name)
-        self._lock = -1
+        self._directory = StagedDirectory(self._parent)
+        self.new = os.path.join(self._directory.path, "new", self._name)
+        self._old = os.path.join(self._directory.path, "old", self._name)
+        self._published = False
 
     def open(self) -> None:
         """Check the target, clean up after killed restores, and make the staging directory.
@@ -74,11 +70,8 @@ class StagedModel:
         self._check()
         try:
             make_directories(self._parent)
-            os.mkdir(self._directory)
-            self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            with suppress(OSError):  # without locks on this file system, nobody cleans up after a killed restore
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.mkdir(os.path.join(self._directory, "old"))
+            self._directory.make()
+            os.mkdir(os.path.dirname(self._old))
             os.makedirs(self.new if self._kind == "directory" else os.path.dirname(self.new))
         except OSError as exc:
             raise local_error(exc, self.target, "preparing to restore the model") from exc
@@ -95,6 +88,7 @@ class StagedModel:
                 os.replace(self.new, self.target)
             else:
                 self._swap()
+            self._published = True
             if self._fsync:
                 sync_directory(self._parent)
         except OSError as exc:
@@ -106,19 +100,16 @@ class StagedModel:
         An old target that was moved, but not replaced, is put back. If that fails, the staging directory stays, and the
         next restore to this target puts it back.
         """
-        if self._lock >= 0:
-            fd, self._lock = self._lock, -1
-            try:
-                if os.path.lexists(self._old) and not os.path.lexists(self.target):
-                    os.rename(self._old, self.target)
-                shutil.rmtree(self._directory, ignore_errors=True)
-            except OSError as exc:
-                raise local_error(exc, self.target, f"putting back the target, which is now {self._old},") from exc
-            finally:
-                unlock(fd)
-        else:
-            with suppress(OSError):
-                os.rmdir(self._directory)
+        try:
+            if not self._published and os.path.lexists(self._old) and not os.path.lexists(self.target):
+                os.rename(self._old, self.target)
+        except OSError as exc:
+            # If the target is occupied, another restore has put its version there, so the moved version is obsolete.
+            if exc.errno not in _OCCUPIED:
+                self._directory.remove(keep=True)
+                where = f"the old target is now {self._old} and could not be put back"
+                raise local_error(exc, self.target, where) from exc
+        self._directory.remove()
 
     def _swap(self) -> None:
         for _ in range(_ATTEMPTS):
@@ -174,30 +165,18 @@ class StagedModel:
 
     def _recover(self) -> None:
         """Put back the old target if a killed restore has moved it, and remove the directories of killed restores."""
-        try:
-            names = [name for name in os.listdir(self._parent) if is_staged(name)]
-        except OSError:
-            return  # the parent does not exist yet, or an error is raised when the staging directory is made
-        for name in names:
-            self._recover_from(os.path.join(self._parent, name))
 
-    def _recover_from(self, directory: str) -> None:
-        old, new = (os.path.join(directory, part, self._name) for part in ("old", "new"))
-        if not (os.path.lexists(old) or os.path.lexists(new)):
-            return  # this staging directory is for another target
-        try:
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.lexists(old) and not os.path.lexists(self.target):
-                os.rename(old, self.target)
+        def parts(directory: str) -> tuple[str, str]:
+            return os.path.join(directory, "old", self._name), os.path.join(directory, "new", self._name)
+
+        for directory in left_over(self._parent, lambda path: any(map(os.path.lexists, parts(path)))):
+            old, _ = parts(directory)
+            try:
+                if os.path.lexists(old) and not os.path.lexists(self.target):
+                    os.rename(old, self.target)
+            except OSError:
+                continue  # a later restore tries it again
             shutil.rmtree(directory, ignore_errors=True)
-        except OSError:
-            pass  # the process of this restore still runs, or this file system has no locks
-        finally:
-            os.close(fd)
 
 
 def _holds_current_directory(path: str) -> bool:
