@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.harness.task import ACCESS_KEY, PART_SIZE, REGION, SECRET_KEY, Task
-from bucketry import ObjectInfo, S3Provider, TransferConfig, TransferManager
+from bucketry import ObjectInfo, S3Provider, StorageManager, TransferConfig, TransferManager
+from tests.manage.generated import GeneratedProvider
 
 
 class BucketryClient:
@@ -21,9 +22,11 @@ class BucketryClient:
             "region": REGION,
             "server": task.server,
             "ca_bundle": task.ca_bundle or None,
-            "max_connections": task.concurrency,
         }
-        transfer = TransferConfig(part_size=PART_SIZE, max_concurrency=task.concurrency)
+        transfer = TransferConfig()
+        if task.concurrency:
+            config["max_connections"] = task.concurrency
+            transfer = TransferConfig(part_size=PART_SIZE, max_concurrency=task.concurrency)
         self._provider = S3Provider(config, transfer=transfer)
         self._manager = TransferManager(self._provider, transfer)
 
@@ -74,3 +77,18 @@ class BucketryClient:
     async def upload_tree(self, path: str, prefix: str) -> None:
         """Upload a directory with the transfer manager."""
         (await self._manager.upload_tree(path, prefix)).raise_for_failures()
+
+    async def sync_tree(self, path: str, prefix: str) -> None:
+        """Sync with a storage manager, whose transfers are the provider's own."""
+        report = await StorageManager(self._provider).sync(path, prefix)
+        report.raise_for_failures()
+        assert not report.skipped, report.skipped
+
+    async def plan(self, common: int, transfers: int) -> None:
+        """Plan a sync between two generated listings; the time of every object is in its metadata."""
+        metadata = {"mtime": "1700000000.123456789"}
+        source = GeneratedProvider(range(common + transfers), metadata=metadata)
+        target = GeneratedProvider(range(transfers, common + 2 * transfers), metadata=metadata)
+        plan = await StorageManager(source).plan_sync_to(target, "", "", delete=True)
+        found = plan.summary
+        assert (found.unchanged, found.transfers, found.deletions) == (common, transfers, transfers), found

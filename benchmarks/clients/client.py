@@ -50,3 +50,11 @@ class Client(Protocol):
     async def upload_tree(self, path: str, prefix: str) -> None:
         """Upload every file below the directory."""
         ...
+
+    async def sync_tree(self, path: str, prefix: str) -> None:
+        """Bring the objects below the prefix in step with the directory; delete nothing."""
+        ...
+
+    async def plan(self, common: int, transfers: int) -> None:
+        """Compare two listings of `common + transfers` keys each, of which `common` are the same."""
+        ...

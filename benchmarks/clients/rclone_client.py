@@ -15,7 +15,6 @@ class RcloneClient:
     """A remote that is configured by environment variables; every job is a process."""
 
     def __init__(self, task: Task) -> None:
-        part, width = f"{PART_SIZE}B", str(task.concurrency)
         self._bucket = task.bucket
         self._environment = {
             **os.environ,
@@ -26,15 +25,19 @@ class RcloneClient:
             "RCLONE_S3_SECRET_ACCESS_KEY": SECRET_KEY,
             "RCLONE_S3_REGION": REGION,
             "RCLONE_S3_NO_CHECK_BUCKET": "true",
-            "RCLONE_S3_CHUNK_SIZE": part,
-            "RCLONE_S3_UPLOAD_CONCURRENCY": width,
-            "RCLONE_MULTI_THREAD_STREAMS": width,
-            "RCLONE_MULTI_THREAD_CHUNK_SIZE": part,
-            "RCLONE_MULTI_THREAD_CUTOFF": part,
-            "RCLONE_TRANSFERS": width,
-            "RCLONE_CHECKERS": width,
             "RCLONE_CA_CERT": task.ca_bundle,
         }
+        if task.concurrency:
+            part, width = f"{PART_SIZE}B", str(task.concurrency)
+            self._environment |= {
+                "RCLONE_S3_CHUNK_SIZE": part,
+                "RCLONE_S3_UPLOAD_CONCURRENCY": width,
+                "RCLONE_MULTI_THREAD_STREAMS": width,
+                "RCLONE_MULTI_THREAD_CHUNK_SIZE": part,
+                "RCLONE_MULTI_THREAD_CUTOFF": part,
+                "RCLONE_TRANSFERS": width,
+                "RCLONE_CHECKERS": width,
+            }
 
     async def __aenter__(self) -> Self:
         """Open nothing."""
@@ -60,6 +63,10 @@ class RcloneClient:
     async def upload_tree(self, path: str, prefix: str) -> None:
         """Copy a directory."""
         self._run("copy", path, self._remote(prefix))
+
+    async def sync_tree(self, path: str, prefix: str) -> None:
+        """Sync a directory."""
+        self._run("sync", path, self._remote(prefix))
 
     def _remote(self, key: str) -> str:
         return f":s3:{self._bucket}/{key}"

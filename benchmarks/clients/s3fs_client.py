@@ -16,14 +16,16 @@ class S3fsClient:
 
     def __init__(self, task: Task) -> None:
         self._bucket = task.bucket
-        self._width = task.concurrency
+        self._width = task.concurrency or None  # None: the default of s3fs
+        limits = {"max_concurrency": task.concurrency} if task.concurrency else {}
+        connections = {"max_pool_connections": task.concurrency} if task.concurrency else {}
         self._fs = S3FileSystem(
             key=ACCESS_KEY,
             secret=SECRET_KEY,
             endpoint_url=task.endpoint,
             client_kwargs={"region_name": REGION, "verify": task.ca_bundle or None},
-            config_kwargs={"max_pool_connections": task.concurrency, "s3": {"addressing_style": "path"}},
-            max_concurrency=task.concurrency,
+            config_kwargs=connections | {"s3": {"addressing_style": "path"}},
+            **limits,
             asynchronous=True,
             use_listings_cache=False,
             skip_instance_cache=True,
@@ -59,3 +61,7 @@ class S3fsClient:
     async def upload_tree(self, path: str, prefix: str) -> None:
         """Put recursively."""
         await self._fs._put(f"{path}{os.sep}", f"{self._bucket}/{prefix}", recursive=True, batch_size=self._width)  # noqa: SLF001 - documented
+
+    async def sync_tree(self, path: str, prefix: str) -> None:
+        """Put recursively: there is no sync, so all files are sent each time."""
+        await self.upload_tree(path, prefix)

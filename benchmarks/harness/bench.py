@@ -21,7 +21,7 @@ from benchmarks.harness.results import Series
 from benchmarks.harness.task import MiB, Sample, Task
 
 GiB = 1024 * MiB
-TIMEOUT = 300.0  # more than ten times the longest task
+TIMEOUT = 1_200.0  # several times the longest task, the tree of s3fs
 _MEMORY = Path("/dev/shm")  # noqa: S108 - checked, and used by mkdtemp
 _FOREIGN = (
     "AWS_",
@@ -49,6 +49,9 @@ class Scale:
         huge: Bytes of the largest object in the memory test.
         pages: Number of pages of the listing.
         files: Number of files of the directory.
+        tree: Number of files of the tree to sync.
+        tree_size: Bytes of the tree to sync.
+        planned: Number of keys of each listing of the plan.
         starts: How often a command is started.
     """
 
@@ -61,6 +64,9 @@ class Scale:
     huge: int = 8 * GiB
     pages: int = 100
     files: int = 2_000
+    tree: int = 20_000
+    tree_size: int = 3 * GiB
+    planned: int = 1_000_000
     starts: int = 11
 
 
@@ -74,6 +80,9 @@ QUICK = Scale(
     huge=256 * MiB,
     pages=5,
     files=200,
+    tree=400,
+    tree_size=20 * MiB,
+    planned=20_000,
     starts=3,
 )
 
@@ -193,7 +202,8 @@ def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[B
             return path
 
         big = 3 * max(scale.download, scale.upload)
-        yield Bench(scale, pythons, server, room(big), room(big + scale.huge + GiB), stack)
+        usual = max(big, 3 * scale.tree_size)  # the tree, and what is stored of it, with some room
+        yield Bench(scale, pythons, server, room(usual), room(big + scale.huge + GiB), stack)
 
 
 def clean_environment() -> dict[str, str]:

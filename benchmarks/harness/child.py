@@ -25,8 +25,9 @@ CLIENTS = {
     "aioboto3": "Aioboto3Client",
     "boto3": "Boto3Client",
     "rclone": "RcloneClient",
+    "rclone_wide": "RcloneWideClient",
 }
-WITHOUT_LOOP = {"boto3", "rclone"}
+WITHOUT_LOOP = {"boto3", "rclone", "rclone_wide"}
 WARM_UP = 0.3  # seconds of small requests before the measurement: they open connections and fill caches
 
 
@@ -94,7 +95,8 @@ async def measure(task: Task, watch: LoopWatch) -> Sample:
     module = import_module(f"benchmarks.clients.{task.client}_client")
     client: Client
     async with getattr(module, CLIENTS[task.client])(task) as client:
-        await client.head(task.warm)  # row 12 measures import, client and first connection
+        if task.warm:
+            await client.head(task.warm)  # row 12 measures import, client and first connection
         meter = Meter(None if task.client in WITHOUT_LOOP else watch)
         works: dict[str, Callable[[], Awaitable[Sample]]] = {
             "get": lambda: small(task, meter, client.get),
@@ -105,6 +107,8 @@ async def measure(task: Task, watch: LoopWatch) -> Sample:
             "upload": lambda: whole(task, meter, client.upload(task.path, task.key)),
             "download_tree": lambda: whole(task, meter, client.download_tree(task.key, task.path)),
             "upload_tree": lambda: whole(task, meter, client.upload_tree(task.path, task.key)),
+            "sync_tree": lambda: whole(task, meter, client.sync_tree(task.path, task.key)),
+            "plan": lambda: whole(task, meter, client.plan(task.count - task.keys, task.keys)),
         }
         return await works[task.work]()
 

@@ -29,13 +29,13 @@ class Task:
         server: The row of facts for bucketry's client, its setting `server`; empty: the run's choice.
         bucket: The bucket.
         key: An object, or a prefix that ends in `/`.
-        keys: The number of objects `<key>0`, `<key>1`, … that are requested in turn.
+        keys: The number of objects `<key>0`, `<key>1`, … that are requested in turn; of a plan, of its transfers.
         path: A local file or directory.
         size: Expected bytes of a body; for a file or directory, of all bodies together.
         count: Expected entries of a listing, or files of a directory.
-        concurrency: Requests at the same time.
+        concurrency: Requests at the same time; 0: the client's default for this and for the size of parts.
         seconds: How long small requests are repeated.
-        warm: An existing object, for a first request before the measurement.
+        warm: An existing object, for a first request before the measurement; empty: there is no request.
     """
 
     work: str

@@ -14,8 +14,10 @@ from benchmarks.rows import (
     listing,
     loop,
     memory,
+    planning,
     put_small,
     start,
+    sync,
     tree,
     upload,
     upload_tls,
@@ -37,6 +39,8 @@ _SCRIPTS = (
     start,
     upload_tls,
     facts,
+    sync,
+    planning,
 )
 ROWS: dict[str, Row] = {script.ROW.number: script.ROW for script in _SCRIPTS}
 

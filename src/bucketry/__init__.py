@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bucketry._manage.models.values import ModelVersion as ModelVersion
     from bucketry._manage.run.training import TrainingRun as TrainingRun
     from bucketry._manage.run.values import Checkpoint as Checkpoint
+    from bucketry._manage.sync.results import SyncResult as SyncResult
     from bucketry._manage.sync.saved import SyncPlan as SyncPlan
     from bucketry._manage.sync.values import SyncAction as SyncAction
     from bucketry._manage.sync.values import SyncProgress as SyncProgress
@@ -78,6 +79,7 @@ _HOMES = {
     "SyncPlan": "_manage.sync.saved",
     "SyncProgress": "_manage.sync.values",
     "SyncReport": "_manage.sync.values",
+    "SyncResult": "_manage.sync.results",
     "TrainingRun": "_manage.run.training",
     "TransferConfig": "_core.config",
     "TransferManager": "_transfer.manager",
@@ -117,6 +119,7 @@ __all__ = [
     "SyncPlan",
     "SyncProgress",
     "SyncReport",
+    "SyncResult",
     "TrainingRun",
     "TransferConfig",
     "TransferManager",

@@ -81,6 +81,8 @@ def rclone(directory: Path) -> Iterator[S3Server]:
     port = _free_port()
     command = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", str(directory)]
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", os.devnull]
+    # Else it takes two Unicode forms of one name for the same directory, which no S3 does.
+    options.append("--no-unicode-normalization")
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process)

@@ -138,6 +138,34 @@ class StopsAt(FaultyProvider):
             raise Killed
 
 
+class PausesAt(FaultyProvider):
+    """Waits before the n-th request until it is released.
+
+    Attributes:
+        paused: Set when it waits.
+        released: Set it to let it go on.
+    """
+
+    def __init__(self, inner: StorageProvider, at: int) -> None:
+        super().__init__(inner)
+        self.at = at
+        self.paused = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def around(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Make the request, after a pause if it is the n-th."""
+        if self.calls.total() + 1 == self.at:
+            self.paused.set()
+            await self.released.wait()
+        return await super().around(operation, request)
+
+    async def until_paused(self, task: asyncio.Task[Any]) -> None:
+        """Wait until a request waits, or the task has ended before."""
+        waiting = asyncio.ensure_future(self.paused.wait())
+        await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+
+
 async def until_killed(step: Awaitable[object]) -> None:
     """Await a step that may be killed."""
     try:

@@ -16,6 +16,7 @@ from bucketry._core.units import KiB, MiB
 from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._manage.sync.saved import SyncPlan
 from bucketry._manage.sync.values import SyncAction, SyncReport
+from bucketry._transfer.one.staging import is_staged
 from bucketry.providers.provider import StorageProvider
 from bucketry.testing import Fault, FaultyProvider
 
@@ -70,9 +71,9 @@ class Site:
         os.utime(file, ns=(mtime, mtime))
 
     def files(self) -> dict[str, bytes]:
-        """Give all files."""
-        found = self.directory.rglob("*")
-        return {str(file.relative_to(self.directory)): file.read_bytes() for file in found if file.is_file()}
+        """Give all files, without those that a killed download staged."""
+        found = (file for file in self.directory.rglob("*") if file.is_file() and not is_staged(file.name))
+        return {str(file.relative_to(self.directory)): file.read_bytes() for file in found}
 
     async def objects(self, prefix: str = "p/") -> dict[str, bytes]:
         """Give all objects below a prefix, by their paths."""

@@ -46,13 +46,15 @@ class Both:
         """Write to the target."""
         await self._write(files, local=self.direction == "download")
 
-    async def plan(self, *, delete: bool) -> SyncPlan:
+    async def plan(self, *, delete: bool, exclude: tuple[str, ...] = ()) -> SyncPlan:
         """Make a plan."""
-        return await self.site.manager.plan_sync(self.site.directory, "p", direction=self.direction, delete=delete)
+        return await self.site.manager.plan_sync(
+            self.site.directory, "p", direction=self.direction, delete=delete, exclude=exclude
+        )
 
-    async def sync(self, *, delete: bool) -> SyncReport:
+    async def sync(self, *, delete: bool, exclude: tuple[str, ...] = ()) -> SyncReport:
         """Sync."""
-        return await self.site.manager.sync(self.site.directory, "p", direction=self.direction, delete=delete)
+        return await self.site.manager.apply(await self.plan(delete=delete, exclude=exclude))
 
     async def both(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Give the files of the source and of the target."""
@@ -584,6 +586,20 @@ class TestDeletions:
         report = await site.manager.apply(plan)
         assert (site.directory.parent / "elsewhere/a").read_bytes() == b"1"
         assert counts(report) == (1, 0, 0, 0, 1)
+        (site.directory.parent / "elsewhere/a").unlink()
+        assert counts(await site.manager.apply(plan)) == (0, 0, 1, 0, 1)
+        assert (site.directory.parent / "elsewhere").exists()
+
+    async def test_no_directory_outside_is_removed(self, site: Site) -> None:
+        """If a directory was replaced by a link since the plan, no empty directory that it leads to is removed."""
+        await site.inner.put("p/x", b"1")
+        site.write("d/e/a", b"1")
+        plan = await site.manager.plan_sync(site.directory, "p", direction="download", delete=True)
+        (site.directory / "d").rename(site.directory.parent / "elsewhere")
+        (site.directory / "d").symlink_to(site.directory.parent / "elsewhere")
+        (site.directory / "d/e/a").unlink()
+        assert counts(await site.manager.apply(plan)) == (1, 0, 0, 0, 1)
+        assert (site.directory.parent / "elsewhere/e").exists()
 
     async def test_a_file_that_may_not_be_removed(self, site: Site) -> None:
         """A file in a directory that may not be changed is reported as failed; the others are removed."""
@@ -712,6 +728,45 @@ class TestBlocked:
         assert (await both.both())[1] == {"a/x": b"old", "b/y": b"old", "gone": b"old"}
         assert progress[-1].files == 2
 
+    async def test_nothing_is_removed_for_a_directory_that_stays(self, both: Both) -> None:
+        """If a directory in the way has an excluded entry, it cannot be removed, so its other entries stay, too."""
+        await both.source({"a": b"1", "b": b"2"})
+        await both.target({"a/x": b"old", "a/y/keep": b"old", "b/y": b"old"})
+        report = await both.sync(delete=True, exclude=("keep",))
+        assert counts(report) == (0, 0, 0, 0, 2)
+        assert report.deletions_withheld
+        assert (await both.both())[1] == {"a/x": b"old", "a/y/keep": b"old", "b/y": b"old"}
+
+    @pytest.mark.parametrize("kind", ["empty directory", "link"])
+    async def test_nothing_is_removed_for_other_entries(self, site: Site, kind: str) -> None:
+        """An empty directory, or a link, in a directory in the way is no entry of the plan, and stays."""
+        await site.inner.put("p/a", b"1")
+        site.write("a/b/x", b"old")
+        if kind == "link":
+            (site.directory / "a/b/link").symlink_to(site.directory)
+        else:
+            (site.directory / "a/b/empty").mkdir()
+        report = await site.manager.sync(site.directory, "p", direction="download", delete=True, exclude=["link"])
+        assert counts(report) == (0, 0, 0, 0, 1)
+        assert (site.directory / "a/b/x").read_bytes() == b"old"
+
+    @pytest.mark.parametrize("kind", [MemoryProvider, LocalProvider])
+    async def test_a_source_that_became_a_directory_removes_nothing(self, tmp_path: Path, kind: type) -> None:
+        """A file to upload that is a directory now has changed, so the objects below its name stay."""
+        (tmp_path / "d").mkdir()
+        inner = LocalProvider({"base_path": str(tmp_path / "store")}) if kind is LocalProvider else MemoryProvider()
+        site = Site(tmp_path / "d", inner)
+        site.write("a", b"1")
+        site.write("b", b"2")
+        await inner.put("p/a/x", b"old")
+        plan = await site.manager.plan_sync(site.directory, "p", delete=True)
+        (site.directory / "a").unlink()
+        site.write("a/x", b"new")
+        report = await site.manager.apply(plan)
+        assert counts(report) == (1, 0, 0, 1, 0)
+        assert report.deletions_withheld
+        assert await site.objects() == {"a/x": b"old", "b": b"2"}
+
     async def test_an_entry_in_the_way_that_changed_stays(self, both: Both) -> None:
         """If the entry in the way changed since the plan, it stays, and the rest is withheld."""
         await both.source({"a/x": b"1"})
@@ -753,6 +808,14 @@ class TestPlans:
         with pytest.raises(InvalidRequestError, match="leave `other` out"):
             await site.manager.apply(upload, other=other)
         assert await other.list_files() == []
+
+    async def test_wrong_arguments(self, site: Site) -> None:
+        """A path in place of a plan, and a URL in place of a provider, are refused."""
+        plan = await site.manager.plan_sync_to(MemoryProvider(), "p", "q")
+        with pytest.raises(InvalidRequestError, match="plan must be a SyncPlan, not str"):
+            await site.manager.apply("plan.jsonl")  # type: ignore[arg-type]
+        with pytest.raises(InvalidRequestError, match="other must be a provider, not str"):
+            await site.manager.apply(plan, other="memory://")  # type: ignore[arg-type]
 
     async def test_too_many_deletions(self, site: Site) -> None:
         """A plan with more deletions than `max_delete` is refused before anything changes; with as many, it is not."""

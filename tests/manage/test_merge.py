@@ -92,6 +92,14 @@ def test_protected_paths_are_forgotten_when_no_path_can_be_below_them() -> None:
         assert len(protected.paths) <= 2
 
 
+def test_many_protected_paths_need_no_memory() -> None:
+    """A path is forgotten when a later one is added, also if no other path comes between them."""
+    protected = Protected()
+    for number in range(1_000):
+        protected.add(f"{number:04}", "r")
+    assert len(protected.paths) == 1
+
+
 @given(paths=st.lists(st.from_regex(r"[ab!]{1,2}(/[ab!]{1,2}){0,2}", fullmatch=True), unique=True).map(sorted))
 def test_a_file_above_a_path_is_found(paths: list[str]) -> None:
     """A path is refused exactly if an earlier path that was not refused would have to be its directory."""

@@ -17,8 +17,9 @@ from bucketry import LocalProvider, MemoryProvider, TransferConfig
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
-from bucketry._manage.models.stored import ModelConfig, in_order
-from bucketry._manage.models.version_manifest import METADATA_LIMIT, manifest_of
+from bucketry._manage.models.local import find_files, hash_unchanged
+from bucketry._manage.models.manifests import METADATA_LIMIT, in_order, manifest_of
+from bucketry._manage.models.stored import ModelConfig
 from bucketry.errors import (
     AlreadyExistsError,
     ConnectionFailedError,
@@ -470,8 +471,10 @@ async def test_what_is_unknown_names_the_nearest(memory: MemoryProvider, models:
         (models.prune_models("resne", keep=1), "resnet"),
         (models.verify_model("resnets"), "resnet"),
     ):
-        with pytest.raises(NotFoundError, match=f"did you mean '{nearest}'"):
+        with pytest.raises(NotFoundError, match=f"did you mean '{nearest}'") as caught:
             await call
+        assert caught.value.provider == "memory"
+        assert caught.value.operation is not None
     assert await memory.list_files() == before
     assert (net / "weights").exists()
 
@@ -656,3 +659,41 @@ async def test_a_tag_that_moves_while_it_is_read_is_read_again(memory: MemoryPro
     always = tuple(Fault(operation="open_body", nth=nth, error=replaced) for nth in range(1, 10))
     with pytest.raises(PreconditionFailedError):
         await Models(FaultyProvider(memory, always)).model_info("net")
+
+
+async def test_the_record_of_a_killed_prune_is_removed_in_the_end(memory: MemoryProvider, net: Path) -> None:
+    """A record stays for `dead_prune` seconds, and its blobs are not used meanwhile; then a prune removes it."""
+    made = await Models(memory).backup_model(net, "net")
+    names = [file.blob for file in made.files]
+    record = "models/net/prunes/0123456789abcdef.json"
+    await memory.put(record, to_json({"versions": "", "blobs": " ".join(names)}))
+    again = await Models(memory).backup_model(net, "net")
+    assert not {file.blob for file in again.files} & set(names)
+    assert [file.sha256 for file in again.files] == [file.sha256 for file in made.files]
+    await Models(memory).prune_models("net", keep=1)
+    assert await leftovers(memory) == [record]
+    assert await blobs(memory) == await needed(Models(memory))
+
+    class Impatient(Models):
+        model_config = ModelConfig(dead_prune=0)
+
+    await Impatient(memory).prune_models("net", keep=1)
+    assert await leftovers(memory) == []
+
+
+async def test_a_model_without_a_version_can_be_pruned(memory: MemoryProvider) -> None:
+    """What a killed first backup has left is removed, though the model has no version."""
+    await memory.put("models/net/blobs/" + 64 * "a", b"left")
+    report = await Models(memory).prune_models("net", keep=1)
+    assert (report.kept, report.removed, report.blobs_removed, report.bytes_removed) == ((), (), 1, 4)
+    assert await memory.list_files() == []
+    with pytest.raises(NotFoundError, match="no version of a model"):
+        await Models(memory).prune_models("net", keep=1)
+
+
+def test_a_file_that_changes_before_it_is_hashed_is_an_error(net: Path) -> None:
+    """The hashes are of the state in which the file was found, or there is an error."""
+    _, found = find_files(str(net))
+    (net / "weights").write_bytes(noise(5_000, 2))
+    with pytest.raises(IntegrityError, match="changed while it was backed up"):
+        list(hash_unchanged(found[1].local, (), found[1].state))

@@ -21,6 +21,7 @@ from bucketry.errors import (
 from bucketry.testing import FaultyProvider
 from tests.manage.model_bench import (
     Models,
+    PausesAt,
     StopsAt,
     at_every_event,
     blobs,
@@ -135,6 +136,29 @@ async def test_a_backup_at_any_request_of_a_prune_loses_nothing(tmp_path: Path, 
     assert await at_every_event(play) > 10
 
 
+@pytest.mark.parametrize("backup_at", [4, 5, 6])
+async def test_a_prune_goes_on_in_the_middle_of_a_backup(tmp_path: Path, backup_at: int) -> None:
+    """A prune pauses, a backup begins and pauses, the prune ends, the backup ends: it publishes once, and is whole."""
+    scene = Scene(tmp_path, create_only=True)
+
+    async def play(at: int) -> int:
+        memory = await scene.memory()
+        pruning, backing_up = PausesAt(memory, at), PausesAt(memory, backup_at)
+        async with asyncio.TaskGroup() as group:
+            prune = group.create_task(Models(pruning).prune_models("net", keep=1))
+            await pruning.until_paused(prune)
+            backup = group.create_task(Models(backing_up).backup_model(scene.next, "net"))
+            await backing_up.until_paused(backup)
+            pruning.released.set()
+            await asyncio.wait([prune])
+            backing_up.released.set()
+        assert backing_up.calls["put_object"] <= 5  # the lease, two blobs, one manifest, and `latest`
+        await scene.check(memory, backup.result().version)
+        return pruning.calls.total()
+
+    assert await at_every_event(play) > 10
+
+
 async def test_a_suspended_prune_loses_nothing(tmp_path: Path) -> None:
     """A prune stops at any request; a backup, another prune, and a second backup run; then the prune goes on."""
     scene = Scene(tmp_path, create_only=True)
@@ -167,18 +191,20 @@ async def test_a_name_that_a_suspended_prune_removes_is_not_given_again(tmp_path
         memory = store()
         models = Models(memory)
         await models.backup_model(scene.old[0], "net", version="x")
-        await models.backup_model(scene.old[1], "net")
+        for _ in range(2):
+            await models.backup_model(scene.old[1], "net")
         made: list[str] = []
 
         async def meanwhile() -> None:
-            await models.prune_models("net", keep=1)
+            await models.prune_models("net", keep=2)
             try:
                 made.append((await models.backup_model(scene.next, "net", version="x")).version)
             except InvalidRequestError:
                 refused.append(at)
+            await models.backup_model(scene.old[1], "net")  # `latest` does not protect `x` any more
 
         stopping = StopsAt(memory, at, meanwhile)
-        await Models(stopping).prune_models("net", keep=1)
+        await Models(stopping).prune_models("net", keep=2)
         await scene.check(memory, made[0] if made else None)
         return stopping.events
 

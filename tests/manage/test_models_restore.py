@@ -288,3 +288,25 @@ async def test_the_staging_directory_of_a_living_process_is_left_alone(models: M
     await models.restore_model("net", target)
     assert around(target) == [other.name, "target"]
     shutil.rmtree(other)
+
+
+def test_a_restore_between_the_renames_of_another_is_replaced(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another restore puts its version into the gap, the first one moves that away, too, and nothing is left."""
+    first, second = (StagedModel(str(target), "directory", fsync=False) for _ in range(2))
+    for staged, data in ((first, b"first"), (second, b"second")):
+        staged.open()
+        write_model(Path(staged.new), x=data)
+    rename = os.rename
+    others = [second.publish]
+
+    def renaming(source: str, destination: str) -> None:
+        rename(source, destination)
+        if source == str(target) and others:
+            others.pop()()
+
+    monkeypatch.setattr(os, "rename", renaming)
+    first.publish()
+    for staged in (first, second):
+        staged.discard()
+    assert content(target) == {"x": b"first"}
+    assert around(target) == ["target"]

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from bucketry import LocalProvider, MemoryProvider
+from bucketry import LocalProvider, MemoryProvider, S3Provider
 from bucketry._core.values import ListPage
 from bucketry._manage.sync.methods import SyncMethods
 from bucketry.errors import (
+    AccessDeniedError,
     IntegrityError,
     InvalidRequestError,
     LocalFileError,
@@ -19,7 +20,7 @@ from bucketry.errors import (
     NotFoundError,
 )
 from bucketry.providers.prefixed import PrefixedProvider
-from bucketry.testing import FaultyProvider
+from bucketry.testing import Fault, FaultyProvider
 from tests.manage.planning import lines, store, write
 
 
@@ -110,6 +111,23 @@ class TestBadInput:
             await SyncMethods(one).plan_sync_to(two, "a", "a/b")
         assert lines(await manager.plan_sync_to(memory, "a", "ab")) == [("copy", "x", "new")]
         assert lines(await manager.plan_sync_to(MemoryProvider(), "a", "a")) == [("copy", "x", "new")]
+
+    async def test_a_copy_within_one_bucket_of_two_providers(self) -> None:
+        """Two prefixes of one bucket must not overlap, also if each has a provider and credentials of its own."""
+
+        def bucket(name: str = "bucket", port: int = 1, **keys: str) -> S3Provider:
+            url = f"http://127.0.0.1:{port}"
+            return S3Provider({"bucket_name": name, "endpoint_url": url, "region": "us-east-1", **keys})
+
+        faults = tuple(Fault(operation="list_page", nth=nth, error=AccessDeniedError("listed")) for nth in (1, 2, 3))
+        manager = SyncMethods(FaultyProvider(bucket(), faults))
+        own = {"access_key_id": "a", "secret_access_key": "s"}
+        for other, prefix in ((bucket(), ""), (bucket(**own), "data/a"), (PrefixedProvider(bucket(), "da"), "ta/a")):
+            with pytest.raises(InvalidRequestError, match="overlap"):
+                await manager.plan_sync_to(other, "data", prefix)
+        for other, prefix in ((bucket(), "data-2"), (bucket("another"), "data"), (bucket(port=2), "data")):
+            with pytest.raises(AccessDeniedError, match="listed"):
+                await manager.plan_sync_to(other, "data", prefix)
 
     async def test_delete_with_an_empty_source(self, memory: MemoryProvider, root: Path) -> None:
         """An empty source would delete everything, so this needs `force=True`; so does one without selected entries."""

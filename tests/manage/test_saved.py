@@ -198,6 +198,14 @@ async def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) 
             await (await made(ACTIONS)).save(path)
 
 
+def test_patterns_that_no_plan_can_hold_are_refused(tmp_path: Path) -> None:
+    """A header is one line, and the lines of a plan have a limit."""
+    for path in (None, tmp_path / "plan"):
+        with pytest.raises(InvalidRequestError, match="fewer or shorter"):
+            PlanWriter(replace(HEADER, exclude=("x" * 2**20,)), path)
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_plan_does_not_pickle() -> None:
     """A plan refuses to pickle, and says what to do."""
     plan = await made(ACTIONS)
@@ -229,6 +237,11 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
         InvalidRequestError,
         "header cannot be read",
     ),
+    "relative directory": (
+        lambda lines: [lines[0].replace('"source":"/', '"source":"'), *lines[1:]],
+        InvalidRequestError,
+        "no absolute path",
+    ),
     "cut off": (lambda lines: lines[:-1], IntegrityError, "incomplete"),
     "cut off in a line": (lambda lines: [*lines[:-1], lines[-1][:-9]], InvalidRequestError, "no JSON"),
     "a line too few": (lambda lines: [*lines[:1], *lines[2:]], IntegrityError, "removed or added"),
@@ -237,7 +250,38 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
     "path outside": (
         lambda lines: [lines[0], line(kind="upload", path="../a", reason="r", source={"size": 1}), *lines[1:]],
         UnsafeKeyError,
+        "no file below the local directory",
+    ),
+    "absolute path": (
+        lambda lines: [lines[0], line(kind="upload", path="/a", reason="r", source={"size": 1}), *lines[1:]],
+        UnsafeKeyError,
+        "no file below the local directory",
+    ),
+    "path with NUL": (
+        lambda lines: [lines[0], line(kind="upload", path="a\0", reason="r", source={"size": 1}), *lines[1:]],
+        UnsafeKeyError,
+        "no file below the local directory",
+    ),
+    "empty path": (
+        lambda lines: [lines[0], line(kind="delete", path="", reason="r", target={"size": 1}), *lines[1:]],
+        InvalidRequestError,
+        "path is empty",
+    ),
+    "download outside": (
+        lambda lines: [
+            lines[0].replace('"upload"', '"download"').replace('"target":"', '"target":"/'),
+            line(kind="download", path="../a", reason="r", source={"size": 1}),
+        ],
+        UnsafeKeyError,
         "cannot be a local path",
+    ),
+    "deletion outside": (
+        lambda lines: [
+            lines[0].replace('"upload"', '"download"').replace('"target":"', '"target":"/'),
+            line(kind="delete", path="a/../../b", reason="r", target={"size": 1}),
+        ],
+        UnsafeKeyError,
+        "no file below the local directory",
     ),
     "another kind": (
         lambda lines: [lines[0], line(kind="download", path="a", reason="r", source={"size": 1}), *lines[1:]],

@@ -16,6 +16,7 @@ from bucketry.errors import IntegrityError, LocalFileError, PreconditionFailedEr
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME = 1_600_000_000_123_456_789
+FAR = 16_299_260_424_987_654_321  # the year 2486, which is the last that XFS stores
 SIZES = (0, 10, 3 * MiB, 5 * MiB)  # through memory, in one request to the file, in ranges
 
 
@@ -98,7 +99,7 @@ def test_stored_times(text: str, nanoseconds: int | None) -> None:
     assert stored_mtime(info) == nanoseconds
 
 
-@pytest.mark.parametrize("nanoseconds", [0, 1, -1, TIME, -TIME])
+@pytest.mark.parametrize("nanoseconds", [0, 1, -1, TIME, -TIME, FAR])
 def test_a_time_survives(nanoseconds: int) -> None:
     """A time that is written as text is read again unchanged."""
     info = ObjectInfo(key="a", size=1, etag="", last_modified=EPOCH, metadata={"mtime": mtime_text(nanoseconds)})

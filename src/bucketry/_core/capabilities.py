@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from bucketry._core.units import GiB, MiB, TiB
+
+UnicodeForm: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ class Capabilities:
     request_payer: bool = False
     expected_bucket_owner: bool = False
     soft_delete: bool = False
-    key_normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
+    key_normalization: UnicodeForm | None = None
     buffers_bodies: bool = True
     buffers_parts: bool = True
     plain_paths: bool = False

@@ -14,7 +14,7 @@ from bucketry._core.values import ObjectInfo
 MTIME = "mtime"
 """The name of the metadata entry with the time."""
 
-_FORM = re.compile(r"(-?)(\d{1,10})(?:\.(\d{1,9})\d*)?", re.ASCII)
+_FORM = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9})\d*)?", re.ASCII)
 _NANOSECONDS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -77,11 +77,13 @@ class ObjectSource:
             credentials and options.
         bucket: The object's bucket.
         key: The object.
+        endpoint: Scheme, host and port of the server, whatever the credentials; `None`: the vendor's own endpoint.
     """
 
     server: Hashable
     bucket: str
     key: str
+    endpoint: str | None = None
 
 
 Body: TypeAlias = bytes | bytearray | memoryview | FileRange

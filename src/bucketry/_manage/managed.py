@@ -1,4 +1,4 @@
-"""What every part of the StorageManager has: the provider, its transfer manager, and the check of names."""
+"""The base of all parts of the StorageManager: the provider, its transfer manager, and the checks of names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bucketry.errors import ConfigError, InvalidRequestError
 from bucketry.providers.provider import StorageProvider
 
 DATASET_MANIFEST = ".bucketry-dataset.json"
-"""The manifest's key below a dataset's prefix; a sync between a directory and a prefix leaves it alone."""
+"""The manifest's key below a dataset's prefix; a sync between a directory and a prefix ignores the manifest."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -21,16 +21,16 @@ class Managed:
     """The provider and the transfer manager that all methods of a StorageManager share.
 
     Args:
-        provider: Any provider; it is neither connected nor disconnected.
-        transfer: The limits of all transfers; `None`: the provider's own transfer manager, so that its limits hold for
-            both together.
+        provider: Any provider; this class neither connects nor disconnects it.
+        transfer: The limits of all transfers; `None`: `provider.transfer` is used, so that its limits hold for all
+            transfers of the provider together.
 
     Raises:
         ConfigError: `provider` is no provider, or `transfer.max_concurrency` is more than its connections.
     """
 
     def __init__(self, provider: IStorageProvider, *, transfer: TransferConfig | None = None) -> None:
-        """Store provider and configuration; no I/O."""
+        """Store the provider, and make the transfer manager; no I/O."""
         if not isinstance(provider, StorageProvider):
             message = f"{type(self).__name__}: provider must be a StorageProvider, not {type(provider).__name__}"
             raise ConfigError(message)
@@ -43,8 +43,8 @@ def check_name(kind: str, name: str) -> str:
 
     Args:
         kind: What the name is for, such as `"model"`; for the message.
-        name: 1 to 128 letters, digits, `.`, `_` and `-`; the first is a letter or digit. So it is one segment of a key
-            and of a path on every system.
+        name: 1 to 128 letters, digits, `.`, `_` and `-`; the first is a letter or digit. So the name can be one part of
+            a key, and one part of a path on every system.
 
     Raises:
         InvalidRequestError: The name has other characters or another length.
@@ -62,11 +62,11 @@ def check_root(kind: str, root: str) -> str:
 
     Args:
         kind: What the prefix is for; for the message.
-        root: Such as `"team/datasets"`.
+        root: The prefix, such as `"team/datasets"`.
 
     Raises:
-        InvalidRequestError: It is empty.
-        UnsafeKeyError: It is not a relative path.
+        InvalidRequestError: The prefix is empty.
+        UnsafeKeyError: The prefix is not a relative path.
     """
     if not isinstance(root, str) or not root.rstrip("/"):
         message = f"{kind}={root!r}: give a prefix that is not empty, such as {kind!r}"

@@ -1,4 +1,4 @@
-"""StorageManager: directories in step with a bucket, datasets, models, training runs, and a local cache."""
+"""StorageManager: syncs of directories, datasets, models, training runs, and a local cache."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from bucketry.providers.factory import storage_provider_from_env
 
 
 class StorageManager(ApplyMethods, RunMethods, CacheMethods):
-    """Keeps data in step before a training, and models safe after it, on any provider.
+    """Syncs directories, and stores datasets, models and checkpoints of training runs, on any provider.
 
     It holds configuration only, so it can be pickled and used in several processes and event loops. It neither connects
     nor disconnects its provider: use `async with provider:`, or let the first call open what it needs.
 
     Args:
-        provider: Where datasets and models are; the other side of each sync.
-        transfer: The limits of all its transfers; `None`: those of the provider's own transfers, shared with them.
-        datasets: The prefix of all datasets: dataset `cats` is below `datasets/cats/`.
+        provider: The provider of the datasets and models, and the remote side of each sync.
+        transfer: The limits of all transfers of this manager; `None`: the manager uses the limits of
+            `provider.transfer` together with it.
+        datasets: The prefix of all datasets; for example, the dataset `cats` is below `datasets/cats/`.
         models: The prefix of all models.
 
     Raises:
@@ -56,10 +57,10 @@ class StorageManager(ApplyMethods, RunMethods, CacheMethods):
         pool: SessionPool | None = None,
         transfer: TransferConfig | None = None,
     ) -> Self:
-        """Return a manager of the provider that the environment names, see `storage_provider_from_env`.
+        """Return a manager of the provider that the environment names; see `storage_provider_from_env`.
 
         Args:
-            environ: The variables; `None`: those of the process.
+            environ: The environment variables; `None`: the variables of this process.
             pool: Shares its connections with other providers.
             transfer: The limits of all transfers; `None`: the defaults.
 

@@ -1,7 +1,7 @@
 """The form of every manifest: canonical JSON with a format number and a digest of itself.
 
-Datasets and models write different entries; what those mean is decided there. The digest shows damage and edits by
-hand. It is not a signature: whoever may write objects can also compute it.
+Datasets and models write different entries, and their own modules decide what the entries mean. The digest shows damage
+and edits by hand. It is not a signature, because everybody who can write objects can also compute it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NoReturn, TypeAlias
 from bucketry.errors import IntegrityError, UnsupportedError
 
 FORMAT = 1
-"""The format that this version writes; it reads this one only, as there is no older one."""
+"""The number of the format that this version writes. No other format is read, because there is no older format."""
 
 Json: TypeAlias = str | int | bool | Mapping[str, "Json"] | Sequence["Json"] | None
 
@@ -25,25 +25,25 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json(entries: Mapping[str, Json]) -> bytes:
-    """Return the manifest of these entries: the same bytes for the same entries, in whatever order they are.
+    """Return the manifest of these entries; equal entries make equal bytes, in whatever order they are given.
 
     Args:
-        entries: Without `"format"` and `"sha256"`, which are added.
+        entries: The entries without `"format"` and `"sha256"`, which are added.
     """
     content: dict[str, Json] = {**entries, "format": FORMAT}
     return _canonical({**content, _DIGEST: _digest(content)})
 
 
 def from_json(data: bytes, where: str) -> ManifestReader:
-    """Read a manifest, and check its format and digest.
+    """Check the format and the digest of a manifest, and return a reader for its entries.
 
     Args:
         data: The manifest.
-        where: Its URL or path, for messages.
+        where: The URL or path of the manifest, for messages.
 
     Raises:
-        UnsupportedError: It has a newer format.
-        IntegrityError: It is not a manifest, or does not match its digest.
+        UnsupportedError: The manifest has a newer format.
+        IntegrityError: The data is not a manifest, or does not match its digest.
     """
     try:
         content = json.loads(data, object_pairs_hook=_without_repetition, parse_float=_refuse, parse_constant=_refuse)
@@ -68,33 +68,33 @@ def from_json(data: bytes, where: str) -> ManifestReader:
 
 
 def format_time(time: datetime) -> str:
-    """Return an aware time as a manifest holds it: ISO 8601, UTC."""
+    """Return an aware time in the form of manifests: ISO 8601, UTC."""
     return time.astimezone(UTC).isoformat()
 
 
 class ManifestReader:
-    """The entries of a manifest, read by type; an entry of another type is an `IntegrityError`.
+    """Reads the entries of a manifest; an entry of a wrong type raises `IntegrityError`.
 
     A wrong type means that another program wrote the manifest, because the digest has been checked before.
     """
 
     def __init__(self, entries: Mapping[str, object], where: str) -> None:
-        """Store the entries, and the place for messages."""
+        """Store the entries, and the URL or path for messages."""
         self._entries = entries
         self._where = where
 
     def text(self, name: str) -> str:
-        """Return a text."""
+        """Return the text in an entry."""
         value = self._entries.get(name)
         return value if isinstance(value, str) else self.refuse(name, "must be a text")
 
     def number(self, name: str) -> int:
-        """Return a whole number of 0 or more."""
+        """Return the whole number, 0 or more, in an entry."""
         value = self.integer(name)
         return value if value >= 0 else self.refuse(name, "must be a whole number of 0 or more")
 
     def integer(self, name: str) -> int:
-        """Return a whole number."""
+        """Return the whole number in an entry."""
         value = self._entries.get(name)
         if isinstance(value, bool) or not isinstance(value, int):
             self.refuse(name, "must be a whole number")
@@ -106,7 +106,7 @@ class ManifestReader:
         return value if _SHA256.fullmatch(value) else self.refuse(name, "must be 64 hexadecimal digits")
 
     def time(self, name: str) -> datetime:
-        """Return an aware time."""
+        """Return the time in an entry; it is aware."""
         try:
             time = datetime.fromisoformat(self.text(name))
         except ValueError:
@@ -116,14 +116,14 @@ class ManifestReader:
         return time.astimezone(UTC)
 
     def texts(self, name: str) -> dict[str, str]:
-        """Return a mapping from texts to texts."""
+        """Return the mapping from texts to texts in an entry."""
         value = self._entries.get(name)
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             self.refuse(name, "must map texts to texts")
         return value
 
     def each(self, name: str) -> list[ManifestReader]:
-        """Return a reader for each object in a list."""
+        """Return a reader for each JSON object in the list of an entry."""
         value = self._entries.get(name)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.refuse(name, "must be a list of objects")
@@ -150,11 +150,11 @@ def _canonical(content: Mapping[str, object]) -> bytes:
 def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     entries = dict(pairs)
     if len(entries) < len(pairs):
-        message = "a name is given twice"  # readers differ in which of the two they take
+        message = "a name is given twice"  # programs that read JSON differ in which of the two values they use
         raise ValueError(message)
     return entries
 
 
 def _refuse(text: str) -> NoReturn:
-    message = f"the number {text[:20]} is not a whole one"  # programs write fractions differently
+    message = f"the number {text[:20]} is not a whole one"  # because programs write fractions differently
     raise ValueError(message)

@@ -11,7 +11,7 @@ from bucketry.errors import UnsafeKeyError
 
 
 def directories_of(path: str) -> list[str]:
-    """Return the directories above a path, the highest first: of `"a/b/c"`, `["a", "a/b"]`."""
+    """Return the directories above a path, the highest first: for `"a/b/c"`, `["a", "a/b"]`."""
     return [path[:index] for index, letter in enumerate(path) if letter == "/"]
 
 
@@ -19,12 +19,12 @@ def check_paths(paths: Iterable[str], where: str) -> None:
     """Refuse paths that cannot all be files below one local directory.
 
     Args:
-        paths: Relative, with `/` between the names.
-        where: The beginning of messages.
+        paths: Relative paths, with `/` between the names.
+        where: A URL or path for the beginning of messages.
 
     Raises:
-        UnsafeKeyError: A path would leave the directory, names the package's own files, is given twice, or is also a
-            directory of another path.
+        UnsafeKeyError: A path leads outside the directory, is a name of bucketry's own files, is given twice, or is
+            also a directory of another path.
     """
     checked = []
     for path in paths:
@@ -33,7 +33,7 @@ def check_paths(paths: Iterable[str], where: str) -> None:
             message = f"{where}: {path!r} is a name that bucketry uses for its own files; rename the object"
             raise UnsafeKeyError(message, key=path)
         checked.append(names)
-    checked.sort()  # by names: a directory comes directly before what is below it
+    checked.sort()  # as lists of names, so that a path comes directly before the paths below it
     for names, following in pairwise(checked):
         if names == following[: len(names)]:
             path, other = "/".join(names), "/".join(following)

@@ -1,6 +1,7 @@
-"""Copies bytes between open files, in the kernel if possible, in pieces: a copy can be cancelled between two of them.
+"""Copies bytes between open files, in the kernel if possible. A copy is made in steps, so that it can be cancelled.
 
-Every offset is explicit: descriptors are shared, and their own offsets never change. All functions block.
+All functions get offsets as arguments and do not move the offsets of descriptors, because descriptors are shared. All
+functions block.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Generator
 
 from bucketry._core.units import MiB
 
-PIECE = 64 * MiB  # about 50 ms of copying, the longest that a cancellation waits
+PIECE = 64 * MiB  # bytes of one step; copying them takes about 50 ms, for which a cancellation must wait
 BLOCK = 1 * MiB  # larger reads are not faster
 _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def copy_steps(source: int, start: int, count: int, target: int, position: int) -> Generator[None, None, int]:
-    """Copy a range of one file into another, in steps; return the bytes copied: fewer if the source ends early."""
+    """Copy a range of one file into another, in steps, for `in_steps`; return the number of bytes that were copied.
+
+    The number is less than `count` only if the source ends early.
+    """
     copied = 0
     while copied < count:
         if copied:
@@ -31,7 +35,10 @@ def copy_steps(source: int, start: int, count: int, target: int, position: int) 
 
 
 def copy_range(source: int, start: int, target: int, position: int, count: int) -> int:
-    """Copy up to `count` bytes between files, in the kernel if possible; fewer only if the source ends early."""
+    """Copy `count` bytes between files, in the kernel if possible; return the number of bytes that were copied.
+
+    The number is less than `count` only if the source ends early.
+    """
     copied = 0
     in_kernel = getattr(os, "copy_file_range", None)  # Linux
     while in_kernel and copied < count:
@@ -41,7 +48,7 @@ def copy_range(source: int, start: int, target: int, position: int, count: int) 
             if error.errno not in _NO_KERNEL_COPY:
                 raise
             break
-        if step == 0:  # the end of the file, or a file without a known size: the read below decides
+        if step == 0:  # the file has ended, or its size is unknown; then the code below reads the rest
             break
         copied += step
     while copied < count and (data := os.pread(source, min(BLOCK, count - copied), start + copied)):
@@ -51,7 +58,7 @@ def copy_range(source: int, start: int, target: int, position: int, count: int) 
 
 
 def write_at(fd: int, data: bytes | memoryview, position: int) -> None:
-    """Write all of `data` at `position`."""
+    """Write all bytes of `data` at `position`."""
     rest = memoryview(data)
     while rest:
         written = os.pwrite(fd, rest, position)

@@ -1,4 +1,4 @@
-"""A lock among the processes of a machine, on a file; the kernel releases it when its owner ends."""
+"""A lock between the processes of a machine, on a file; the kernel releases it when the process with the lock ends."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2  # seconds between two attempts; short, b
 
 
 class FileLock:
-    """`async with FileLock(path):` holds an exclusive lock: one task of one process of this machine at a time.
+    """`async with FileLock(path):` holds an exclusive lock, which only one task on this machine can have at a time.
 
-    The lock ends with the block or with the process, also if the process is killed, so there is no stale lock. A child
-    that was forked inside the block and outlives a killed parent keeps the lock until the child ends. The file stays,
-    because after its deletion two processes could lock two different files. The order of the waiting tasks is random.
+    The lock ends with the block or with the process, also if the process is killed, so no lock is left over. But if the
+    process forks a child inside the block and is killed, the child keeps the lock until the child ends. The file is not
+    deleted, because after a deletion two processes could lock two different files. The order of the waiting tasks is
+    random.
 
-    Processes on several machines exclude each other only if the file system passes locks on to its server, as NFS does.
+    The lock works between several machines only if the file system sends locks to its server, as NFS does.
 
     Source: https://man7.org/linux/man-pages/man2/flock.2.html
 
     Attributes:
         path: The file.
-        waited: Whether another owner had the lock at the first attempt.
+        waited: Whether another task or process had the lock at the first attempt.
     """
 
     def __init__(self, path: str) -> None:
         """Store the path; no I/O.
 
         Args:
-            path: The file; it is made if it is missing. Its directory must exist.
+            path: The file. If it is missing, it is made; its directory must exist.
         """
         check_path(path)
         self.path = path
@@ -71,8 +72,8 @@ class FileLock:
 
     def _open(self) -> None:
         try:
-            # Writable, because NFS requires it for an exclusive lock. Links are refused, because they could lead to a
-            # file of another user.
+            # The file is opened for writing, because NFS requires that for an exclusive lock. Links are refused,
+            # because they could lead to a file of another user.
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as exc:
             raise local_error(exc, self.path, "opening the lock file") from exc

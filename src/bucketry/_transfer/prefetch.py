@@ -1,4 +1,4 @@
-"""Reads many objects into memory for a consumer, which gets them one by one; a cache can save requests.
+"""Reads many objects into memory for a consumer, which gets each object in turn; a cache can save requests.
 
 Other modules use only `get_many`.
 """
@@ -80,7 +80,7 @@ class _Object:
         key: The object's name.
         task: Reads the object.
         held: Bytes taken from the memory budget for large objects.
-        decided: Whether the object has its memory from this budget, or needs no memory from it.
+        decided: Whether the object has taken its memory from this budget, or needs no memory from it.
     """
 
     key: str

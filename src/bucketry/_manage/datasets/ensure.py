@@ -1,4 +1,4 @@
-"""Brings a local directory in step with a dataset: compare, lock, download, verify, and publish all at the end."""
+"""Makes a local directory equal to a dataset: compares, locks, downloads, verifies, and publishes all files at once."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from bucketry.errors import (
     StorageError,
 )
 
-_BATCH = 100  # files renamed between two points where the work can be cancelled
-_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # a manifest does not hold the time of an object
+_BATCH = 100  # files that are renamed between two points where the call can be cancelled
+_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # a manifest does not have the time of an object
 
 
 @dataclass(slots=True)
@@ -46,8 +46,8 @@ class Ensuring:
     Attributes:
         place: The dataset.
         directory: The local directory.
-        exact: Foreign entries in the directory are an error.
-        trust: Whether a file that is as it was when it was verified need not be read again.
+        exact: Whether entries in the directory that do not belong to the dataset are an error.
+        trust: Whether a verified file counts as unchanged, without reading it, while its size and time are unchanged.
         progress: The user's callback, or `None`.
     """
 
@@ -61,7 +61,7 @@ class Ensuring:
     _started: float = field(default_factory=time.monotonic)
 
     async def run(self) -> DatasetResult:
-        """Bring the directory in step."""
+        """Make the directory equal to the dataset, and return what was done."""
         await in_thread(refuse_overlap, self.place.url, self.directory.root)
         state = await in_thread(self.directory.check, self.place.name)
         stored = await self._read(state)
@@ -90,13 +90,13 @@ class Ensuring:
         return await in_steps(compare(self.directory.root, stored, state, place=self.place.url, trust=self.trust))
 
     def _is_done(self, stored: StoredDataset, state: LocalState | None, comparison: Comparison) -> bool:
-        """Whether files and state are those of the dataset, so that nothing has to be written."""
+        """Return whether the files and the stored state are equal to the dataset, so that nothing must be written."""
         return (
             comparison.nothing_to_do and state is not None and state.place == self.place.url and state.stored == stored
         )
 
     async def _bring_in_step(self, stored: StoredDataset, comparison: Comparison) -> DatasetResult:
-        """Read the files that may be right, download the others, and then change the directory."""
+        """Read local files that may be right, download all other files, and then change the directory."""
         self._complete = await in_thread(self.directory.clean_staging)
         stamps = dict(comparison.in_step)
         missing = list(comparison.missing)
@@ -138,7 +138,11 @@ class Ensuring:
         return self._result(stored, done)
 
     def _check_space(self, missing: list[DatasetFile]) -> None:
-        """Refuse files that do not fit on the disk, before the first of them is downloaded. Blocks."""
+        """Check that the disk has space for the missing files, before the first file is downloaded. Blocks.
+
+        Raises:
+            DiskFullError: There is not enough space.
+        """
         needed = sum(file.size for file in missing if self._staged(file) not in self._complete)
         try:
             status = os.statvfs(self.directory.staging)
@@ -150,12 +154,12 @@ class Ensuring:
             raise DiskFullError(message, path=self.directory.root)
 
     def _staged(self, file: DatasetFile) -> str:
-        # Named by path and content: what an interrupted call has downloaded is used by the next one.
+        # The name depends on path and content, so the next call finds the downloaded files of an interrupted call.
         name = hashlib.sha256(f"{file.content}/{file.path}".encode()).hexdigest()
         return os.path.join(self.directory.staging, name)
 
     async def _stage(self, file: DatasetFile, progress: ProgressCallback | None) -> None:
-        """Download one file, and verify it; if an interrupted call did it, only verify it."""
+        """Download and verify one file; if an interrupted call has downloaded it, only verify it."""
         staged = self._staged(file)
         if staged in self._complete and file.content and await in_steps(_is_of(staged, file)):
             return
@@ -170,7 +174,7 @@ class Ensuring:
             raise IntegrityError(message, key=key)
 
     async def _explained(self, error: StorageError, stored: StoredDataset) -> StorageError:
-        """Return the error for a file that was not as the dataset says: it says whether the dataset has changed."""
+        """Return an error for a missing or wrong object, which says whether the dataset has changed meanwhile."""
         where = f"{self.place.url}: dataset {self.place.name!r}, {error.key}"
         if not isinstance(error, PreconditionFailedError) and stored.info.has_manifest:
             try:
@@ -251,7 +255,7 @@ def _moved_if_right(fresh: str, staged: str, file: DatasetFile) -> Generator[Non
 
 
 def _replace(staged: str, path: str) -> None:
-    """Rename a staged file to its place, where there may be an empty directory."""
+    """Rename a staged file to its path; if an empty directory has this path, remove the directory."""
     try:
         os.replace(staged, path)
     except IsADirectoryError:

@@ -1,7 +1,7 @@
-"""What a local directory is known to hold of a dataset: kept in its `.bucketry`, and compared with its files. Blocks.
+"""Reads and writes the state of a dataset's local directory: the dataset, and size and time of each verified file.
 
-The state never replaces a look at the files: a file counts as verified only while it has the size and the time that it
-had when it was verified.
+The state is stored in the directory's `.bucketry`. A file counts as verified only while it has the size and the time
+that it had when it was verified. All methods block.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _COMPLETE = re.compile(r"[0-9a-f]{64}")  # the name of a staged file that is com
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """A dataset and the files of it that a directory had, as they were verified.
+    """The dataset whose files a directory had when they were verified.
 
     Attributes:
         place: The URL of the dataset's prefix.
         stored: The dataset.
-        stamps: Size and `st_mtime_ns` of each file by its path.
+        stamps: The stamp of each file by its path: size and `st_mtime_ns`.
     """
 
     place: str
@@ -41,7 +41,7 @@ class LocalState:
     def verified(self, place: str) -> dict[str, tuple[str, tuple[int, int]]]:
         """Return the content and the stamp of each file by its path, for a comparison with a dataset at this URL.
 
-        The etags of another place are left out, because the same etag may there name other bytes.
+        If the state is from another URL, etags are left out, because an equal etag there does not prove equal bytes.
         """
         return {
             file.path: (file.content, self.stamps[file.path])
@@ -57,11 +57,11 @@ class LocalDirectory:
         root: The directory, absolute.
         own: The directory of the package's own files.
         lock: The lock file.
-        staging: The directory for files that are downloaded and not yet published.
+        staging: The directory for downloaded files that are not published yet.
     """
 
     def __init__(self, local_dir: str | os.PathLike[str]) -> None:
-        """Make the paths absolute; nothing is made on the disk."""
+        """Make the paths absolute; nothing is written to the disk."""
         path = os.fspath(local_dir)
         check_path(path)
         self.root = os.path.abspath(path)
@@ -71,11 +71,11 @@ class LocalDirectory:
         self._state = os.path.join(self.own, _STATE)
 
     def check(self, name: str) -> LocalState | None:
-        """Return the state, if the directory can be used for the dataset of this name.
+        """Check that the directory can be used for the dataset of this name, and return its state.
 
         Raises:
             LocalNotADirectoryError: The path is a file.
-            InvalidRequestError: It is, or is inside of, the directory of another dataset.
+            InvalidRequestError: The directory has another dataset, or is inside the directory of a dataset.
         """
         if os.path.lexists(self.root) and not os.path.isdir(self.root):
             message = f"{self.root}: is a file; name a directory for the dataset"
@@ -95,10 +95,10 @@ class LocalDirectory:
         return state
 
     def make(self) -> None:
-        """Make the directories.
+        """Make the directory and its staging directory.
 
         Raises:
-            LocalFileError: They cannot be made.
+            LocalFileError: A directory cannot be made.
         """
         try:
             make_directories(self.staging)
@@ -106,9 +106,9 @@ class LocalDirectory:
             raise local_error(exc, self.root, "making the directory for the dataset") from exc
 
     def clean_staging(self) -> frozenset[str]:
-        """Remove what an earlier process has not finished; return the paths of its complete files.
+        """Remove unfinished files of an earlier process; return the paths of its complete files.
 
-        The caller has the lock.
+        The caller must have the lock.
         """
         self.make()  # the process that had the lock before has removed it
         complete = set()
@@ -146,11 +146,11 @@ class LocalDirectory:
             raise local_error(exc, self._state, "writing the state of the dataset") from exc
 
     def remove_staging(self) -> None:
-        """Remove what is staged."""
+        """Remove the staging directory."""
         shutil.rmtree(self.staging, ignore_errors=True)
 
     def _read(self) -> LocalState | None:
-        """Return the state; `None`: there is none that can be used, so the files have to be read."""
+        """Return the stored state; `None`: there is no usable state, so the files must be read."""
         try:
             with open(self._state, "rb") as file:
                 entries = from_json(file.read(), self._state)

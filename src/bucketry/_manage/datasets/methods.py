@@ -1,4 +1,4 @@
-"""DatasetMethods: the part of the StorageManager that keeps datasets."""
+"""The methods of the StorageManager for datasets: upload, ensure, download, list, delete."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from bucketry.errors import InvalidRequestError
 
 
 class DatasetMethods(Managed):
-    """Datasets: directories of files below `datasets/<name>/`, each with a manifest that is published last.
+    """Methods for datasets: directories of files below `datasets/<name>/`, with a manifest that is published last.
 
     The files are plain objects, which other programs can read. The manifest, `.bucketry-dataset.json`, has the size and
-    the SHA-256 of each. A prefix without a manifest is a dataset, too: it is all that a listing gives, and etags take
-    the place of the SHA-256.
+    the SHA-256 of each file. A prefix without a manifest is a dataset, too: its files are the objects in a listing, and
+    their etags are used instead of the SHA-256.
 
-    What a reader sees while a dataset is uploaded: the version before, as long as none of its objects is replaced, and
-    the new version from the moment when its manifest is published. Between the two, a reader that needs an object that
-    was already replaced gets an error, never a mixture of two versions: every file is verified by the SHA-256 of one
-    manifest, and the local files change only when all are verified. Files that a version only adds disturb no reader.
-    The first upload of a dataset begins with a mark, so that nobody takes its first half for a dataset; this also ends
-    the use of the prefix as a dataset without a manifest.
+    During an upload, a reader sees the version before until one of its objects is replaced, and sees the new version
+    when its manifest is published. In between, a reader that needs a replaced object gets an error. A reader never gets
+    a mixture of two versions, because every file is verified by the SHA-256 in one manifest, and the local files change
+    only after all files are verified. An object that the new version only adds causes no error. The first upload of a
+    dataset begins with a manifest which says that the upload is under way, so that no reader uses an incomplete
+    dataset. From then on, the prefix is no longer a dataset without a manifest.
 
-    Two uploads of one dataset at once: where `capabilities.conditional_put` is true, at least one of them fails with
-    `PreconditionFailedError`. Elsewhere the last manifest wins. In both cases an upload may have replaced an object
-    that the manifest of the other one names. If so, readers get an `IntegrityError` until the dataset is uploaded
-    again.
+    If two uploads of one dataset run at once, and `capabilities.conditional_put` is true, at least one of them fails
+    with `PreconditionFailedError`. At other providers the last manifest wins. In both cases an upload may have replaced
+    an object that the manifest of the other upload names. Then readers get an `IntegrityError` until the dataset is
+    uploaded again.
     """
 
     datasets_root = "datasets"
@@ -50,34 +50,35 @@ class DatasetMethods(Managed):
         exclude: Iterable[str] = (),
         progress: SyncProgressCallback | None = None,
     ) -> DatasetInfo:
-        """Make a directory the dataset: upload what has changed, publish the manifest, remove the old version's rest.
+        """Upload a directory as a dataset: send the changed files, publish the manifest, and remove old objects.
 
-        Files whose bytes the provider has already are not sent again; this also holds for an upload that continues an
-        interrupted one. Links to files are followed. Left out are directories named `.bucketry`, temporary files of
-        downloads, and empty directories. Objects below the prefix that no manifest names are left alone.
+        Files whose bytes the provider has already are not sent again, also if an interrupted upload has stored them.
+        Links to files are followed. Directories named `.bucketry`, temporary files of downloads, and empty directories
+        are left out. Objects below the prefix that are not in the manifest of the version before are left alone.
 
         Args:
             name: 1 to 128 letters, digits, `.`, `_` and `-`.
-            local_dir: The directory; its files must not change meanwhile.
-            metadata: Texts that the manifest keeps, such as a source or a licence.
+            local_dir: The directory; its files must not change during the upload.
+            metadata: Texts that are stored in the manifest, such as a source or a licence.
             include: Patterns of the files to upload, as in a `.gitignore` file in the directory; empty: all.
             exclude: Patterns of the files to leave out.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Returns:
-            The new version; the present one if nothing has changed.
+            The new version; if nothing has changed, the present version.
 
         Raises:
             InvalidRequestError: The name, the metadata or a pattern cannot be used, no file is selected, or the
                 directory overlaps the place where the provider itself keeps the dataset; nothing was sent.
             LocalFileError: The directory is missing, or has an entry that cannot be uploaded; nothing was sent.
-            UnsafeKeyError: A file could not be downloaded under its name; nothing was sent.
+            UnsafeKeyError: The name of a file cannot be restored on every system; nothing was sent.
             PreconditionFailedError: Another upload of this dataset is under way.
-            IntegrityError: A file changed meanwhile; no new version was published.
+            IntegrityError: A file changed during the upload; no new version was published.
 
         Cost: every file is read once, and once more if it is sent. 1 request for the manifest, 1 for each 1,000 objects
-            of the dataset, 1 HEAD for each object that is not as the manifest says, as `upload` for each changed file,
-            1 for the new manifest, 1 more for a first upload, 1 for each 1,000 removed objects. Memory for all names.
+            of the dataset, 1 HEAD for each object of the right size whose etag is not in the manifest, the cost of
+            `upload` for each changed file, 1 for the new manifest, 1 more for a first upload, 1 for each 1,000 removed
+            objects. Memory for all names.
         """
         place = self._place(name)
         texts = dict(metadata or {})
@@ -92,69 +93,71 @@ class DatasetMethods(Managed):
     async def ensure_dataset(
         self, name: str, local_dir: StrPath, *, exact: bool = False, progress: SyncProgressCallback | None = None
     ) -> DatasetResult:
-        """Bring a directory in step with a dataset, verified; quick if it is in step already.
+        """Make a directory equal to a dataset, and verify its files; this is quick if the directory is equal already.
 
-        Safe to call in many processes at once: a lock in `local_dir` lets one process of a machine download, and the
-        others wait and find it done; if it is killed, another one continues with what it has downloaded. In a
-        distributed job, call it in every rank. Ranks on several machines with their own disks download once for each
-        machine; with a shared directory, the lock works where the file system passes locks on, as NFS does.
+        Many processes can call this at once: a lock in `local_dir` lets one process of a machine download, and the
+        other processes wait and then have nothing to do. If the downloading process is killed, another process
+        continues with the downloaded files. In a distributed job, call it in every rank. If ranks run on several
+        machines with their own disks, each machine downloads once. If the machines share the directory, the lock works
+        if the file system sends locks to its server, as NFS does.
 
-        The directory changes only after all files are downloaded and verified; on an error before that it is as before.
-        Complete files of an interrupted call wait in `.bucketry/staging`, and the next call uses them. If a call is
-        interrupted while it moves the verified files to their places, the next call moves the others. A file at the
-        path of one of the dataset is replaced if its bytes differ. Files of an earlier version are removed, if nobody
-        has changed them. All other files stay, and the result names them.
+        The directory changes only after all files are downloaded and verified; if one of these steps fails, the
+        directory is as before. Complete files of an interrupted call stay in `.bucketry/staging`, and the next call
+        uses them. If a call is interrupted while it moves the verified files to their paths, the next call moves the
+        others. A local file is replaced if its path is in the dataset and its bytes differ. Unchanged files of an
+        earlier version that this version does not have are removed. All other files stay, and the result names them.
 
         A file counts as verified while it has the size and the time that it had when it was verified.
 
         Args:
             name: The dataset.
-            local_dir: The directory; made if it is missing.
-            exact: Other files in the directory are an error, raised before anything is changed.
+            local_dir: The directory; if it is missing, it is made.
+            exact: Raise an error, before anything is changed, if the directory has files that are not in the dataset.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
             NotFoundError: There is no such dataset (the message names similar ones), its first upload has not ended,
                 or an object that the manifest names does not exist.
             PreconditionFailedError: The dataset changed while it was downloaded; run it again.
-            IntegrityError: An object or the manifest was changed by other means.
+            IntegrityError: An object or the manifest was changed by another program, or is damaged.
             UnsupportedError: The manifest has a newer format.
             UnsafeKeyError: A key cannot be a local path.
-            InvalidRequestError: The directory holds another dataset, or is inside of one; or a file is in the way.
+            InvalidRequestError: The directory has another dataset, or is inside the directory of a dataset; or a local
+                file has a path where the dataset needs a directory, or the reverse.
             LocalFileError: The directory cannot be written, or is a file.
 
-        Cost: nothing to do: 1 request (without a manifest, 1 for each 1,000 objects), and a walk. Else 1 more request
-            the first time without a manifest, and as `download_tree` for the missing files. Files of the right size
-            that are not known are read instead of downloaded. Memory for all names; disk for the missing files beside
-            those that they replace.
+        Cost: if there is nothing to do, 1 request (without a manifest, 1 for each 1,000 objects), and a walk through
+            the directory. Else in addition the cost of `download_many` for the missing files, and 1 request for the
+            first call without a manifest. Unverified local files of the right size are read and hashed, not downloaded.
+            Memory for all names; disk space for the missing files, in addition to the files that they replace.
         """
         return await self._ensuring(name, local_dir, exact=exact, trust=True, progress=progress)
 
     async def download_dataset(
         self, name: str, local_dir: StrPath, *, exact: bool = False, progress: SyncProgressCallback | None = None
     ) -> DatasetResult:
-        """Do the same as `ensure_dataset`, but trust no local file: each is read again, and downloaded if it differs.
+        """Do the same as `ensure_dataset`, but read every local file again, and download it if its bytes differ.
 
-        It repairs files that changed without a change of size and time. Without a manifest there is nothing to compare
-        local bytes with, so that everything is downloaded again.
+        This repairs files that changed without a change of size and time. If the dataset has no manifest, all files are
+        downloaded again, because no SHA-256 is known to compare local files with.
 
         Args:
             name: The dataset.
-            local_dir: The directory; made if it is missing.
-            exact: Other files in the directory are an error, raised before anything is changed.
+            local_dir: The directory; if it is missing, it is made.
+            exact: Raise an error, before anything is changed, if the directory has files that are not in the dataset.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
-            StorageError: As `ensure_dataset`.
+            StorageError: See `ensure_dataset`.
 
         Cost: as `ensure_dataset`, and every local file is read.
         """
         return await self._ensuring(name, local_dir, exact=exact, trust=False, progress=progress)
 
     async def list_datasets(self) -> list[str]:
-        """Return the names of all datasets, sorted, also of those without a manifest.
+        """Return the names of all datasets, with or without a manifest, sorted.
 
-        Directories whose names the other methods do not accept are left out.
+        Names that the other methods do not accept are left out.
 
         Cost: 1 request for each 1,000 datasets.
         """
@@ -169,7 +172,7 @@ class DatasetMethods(Managed):
 
         Raises:
             NotFoundError: There is no such dataset, or its first upload has not ended.
-            IntegrityError: The manifest was tampered with.
+            IntegrityError: The manifest was changed by another program, or is damaged.
             UnsupportedError: The manifest has a newer format.
 
         Cost: 1 request; without a manifest 1 more for each 1,000 objects.
@@ -179,20 +182,20 @@ class DatasetMethods(Managed):
             return (await place.read()).info
 
     async def delete_dataset(self, name: str) -> None:
-        """Remove a dataset: every object below its prefix, the manifest last.
+        """Remove every object below the prefix of a dataset, the manifest last.
 
-        If it is interrupted, readers get an error about a missing object, never a part of the dataset; delete it again.
-        But a dataset without a manifest is always what a listing gives, so readers may get the part that is left.
+        If the call is interrupted, call it again. Until then, readers get an error about a missing object, never a part
+        of the dataset. But if the dataset has no manifest, readers may get the part that is left.
 
         Args:
             name: The dataset.
 
         Raises:
             NotFoundError: There is no object below the prefix.
-            StorageError: An object could not be removed; the manifest is still there.
+            StorageError: An object could not be removed; the manifest still exists.
 
-        Cost: 1 request for each 1,000 objects to list them, as many to remove them (1 for each object where there is
-            no bulk delete), and 1 for the manifest.
+        Cost: 1 request for each 1,000 objects to list them, the cost of `delete_many` to remove them, and 1 request for
+            the manifest.
         """
         place = self._place(name)
         with Facts(self.provider.name, "delete_dataset"):

@@ -1,7 +1,7 @@
-"""Uploads a local directory as a dataset: hash, compare with the version before, upload, publish, clean up.
+"""Uploads a local directory as a dataset: hashes, compares with the version before, uploads, publishes, cleans up.
 
-Objects are replaced in place, so that other programs find the files of a dataset at plain keys. What a reader sees
-meanwhile is described at `DatasetMethods`.
+Objects are replaced in place, so that other programs find the files of a dataset at plain keys. `DatasetMethods`
+describes what a reader sees during an upload.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from bucketry.errors import (
 )
 
 SHA256 = "sha256"
-"""The metadata name of an object's SHA-256: shows an upload that continues that the object is there already."""
+"""The metadata name of an object's SHA-256, which shows whether an interrupted upload has stored the object already."""
 
 _BATCH = 1_000  # files between two points where a walk can be cancelled
 
@@ -65,7 +65,7 @@ class Publishing:
     progress: SyncProgressCallback | None
 
     async def run(self) -> DatasetInfo:
-        """Upload what has changed, publish the manifest, and remove what the new version does not have."""
+        """Upload the changed files, publish the manifest, and remove objects that the new version does not have."""
         await in_thread(refuse_overlap, self.place.url, self.root)
         found = await self._walk()
         before = await self._before()
@@ -82,7 +82,7 @@ class Publishing:
         return info
 
     async def _walk(self) -> list[FoundFile]:
-        """Return the files to upload; refuse what cannot be a file of a dataset before anything is sent."""
+        """Return the files to upload; raise an error if an entry cannot be a file of a dataset."""
         entries = await in_thread(partial(Walk, self.root, leave_out=self._is_left_out))
         found: list[FoundFile] = []
         while batch := await in_thread(_take, entries):
@@ -103,7 +103,8 @@ class Publishing:
     def _is_left_out(self, key: str) -> bool:
         if key[-1] == "/" and self.filters.excludes(key):
             return True
-        return is_internal(key) or key == DATASET_MANIFEST  # the manifest in a copy that another program has made
+        # A program that copies a dataset also copies its manifest, which is not a file of the new dataset.
+        return is_internal(key) or key == DATASET_MANIFEST
 
     def _check_names(self, found: list[FoundFile]) -> None:
         provider = self.place.manager.provider
@@ -121,7 +122,7 @@ class Publishing:
         """Return the version that is replaced; `None`: there is no manifest."""
         try:
             return await self.place.read_manifest()
-        except (IntegrityError, UnsafeKeyError):  # a manifest that was damaged or forged is repaired by a new one
+        except (IntegrityError, UnsafeKeyError):  # the new manifest replaces a damaged or forged one
             version = (await self.place.manager.provider.head(self.place.manifest)).etag or None
             empty = DatasetInfo(name=self.place.name, prefix=self.place.prefix, files=(), has_manifest=True)
             return StoredDataset(empty, version, complete=False)
@@ -140,7 +141,10 @@ class Publishing:
         return [files[path] for path in sorted(files)]
 
     async def _make_room(self, files: list[DatasetFile], before: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
-        """Remove old objects that are in the way of new ones, where a key cannot be both a file and a directory."""
+        """Remove old objects whose keys are a file where a directory is needed, or the reverse.
+
+        Only a provider that keeps objects as plain files needs this.
+        """
         if not self.place.manager.provider.capabilities.plain_paths:
             return
         paths = {file.path for file in files}
@@ -155,7 +159,7 @@ class Publishing:
     async def _upload(
         self, files: list[DatasetFile], before: DatasetInfo, stored: Mapping[str, ObjectInfo]
     ) -> list[DatasetFile]:
-        """Upload the files that are not stored yet, many at once; return all with their etags."""
+        """Upload the files that are not stored yet, many at once; return all files with their etags."""
         width = self.place.manager.transfers.config.max_concurrency
         known = {file.path: file for file in before.files}
         etags: dict[str, str] = {}
@@ -183,12 +187,13 @@ class Publishing:
         return [replace(file, etag=etags[file.path]) for file in files]
 
     async def _etag_if_stored(self, file: DatasetFile, known: DatasetFile | None, present: ObjectInfo) -> str | None:
-        """Return the etag of the object that has the file's bytes already; `None`: it has not."""
+        """Return the object's etag if the object has the file's bytes already, else `None`."""
         if present.size != file.size:
             return None
         if known is not None and known.etag and same_etag(known.etag, present.etag):
             return known.etag if known.sha256 == file.sha256 else None
-        # Not as the manifest says: of an interrupted upload, or of a copy of the bucket, where etags differ.
+        # The object's etag is not in the manifest, because an interrupted upload made the object, or the bucket was
+        # copied, which changes etags.
         head = await self.place.manager.provider.head(present.key)
         return head.etag if head.metadata.get(SHA256) == file.sha256 and head.size == file.size else None
 
@@ -196,7 +201,7 @@ class Publishing:
         """Upload one file, and return the object's etag."""
         path = os.path.join(self.root, file.path)
         assert file.sha256 is not None  # noqa: S101 - every file was hashed
-        assert file.mtime is not None  # noqa: S101 - as above
+        assert file.mtime is not None  # noqa: S101 - every file has the time of hashing
         write: WriteKeywords = {"metadata": {MTIME: mtime_text(file.mtime), SHA256: file.sha256}}
         if self.place.manager.provider.capabilities.conditional_put:
             write |= {"if_none_match": "*"} if present is None else {"if_match": present.etag}
@@ -230,7 +235,7 @@ class Publishing:
         )
 
     async def _put(self, info: DatasetInfo, version: str | None, *, complete: bool) -> StoredDataset:
-        """Store the manifest; where the provider enforces it, only in place of the version that was read."""
+        """Store the manifest; if the provider enforces conditions, only in place of the manifest that was read."""
         provider = self.place.manager.provider
         data = await in_thread(partial(write_manifest, info, complete=complete))
         write: WriteKeywords = {"content_type": "application/json"}
@@ -245,7 +250,7 @@ class Publishing:
         return StoredDataset(info, made.etag or None, complete=complete)
 
     async def _remove(self, before: DatasetInfo, now: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
-        """Remove the objects of the version before that the new one does not have."""
+        """Remove the objects that the version before has and the new version does not have."""
         kept = {self.place.key(file.path) for file in now.files}
         try:
             await self._delete([file.path for file in before.files if self.place.key(file.path) not in kept], stored)
@@ -254,7 +259,7 @@ class Publishing:
             raise
 
     async def _delete(self, paths: Iterable[str], stored: dict[str, ObjectInfo]) -> None:
-        """Remove those of the objects that are stored."""
+        """Remove the objects of these paths, if they are stored."""
         keys = [key for key in map(self.place.key, paths) if stored.pop(key, None) is not None]
         (await self.place.manager.provider.delete_many(keys)).raise_for_failures()
 

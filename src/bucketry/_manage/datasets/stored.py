@@ -24,9 +24,9 @@ class StoredDataset:
     """A dataset as it was read.
 
     Attributes:
-        info: What it is.
+        info: The files, the time and the metadata of the dataset.
         version: The manifest's etag; `None`: there is no manifest, or the provider has no etags.
-        complete: Whether its first upload has ended; if not, only the upload may use it.
+        complete: Whether its first upload has ended; if not, only uploads may use the dataset.
     """
 
     info: DatasetInfo
@@ -39,7 +39,7 @@ class DatasetPlace:
 
     Attributes:
         manager: Has the provider and the transfers.
-        name: The dataset.
+        name: The dataset's name.
         prefix: The prefix of its objects, with `/` at the end.
         manifest: The key of its manifest.
     """
@@ -50,7 +50,7 @@ class DatasetPlace:
         Args:
             manager: Has the provider and the transfers.
             root: The prefix of all datasets, with `/` at the end; it may be empty.
-            name: The dataset.
+            name: The dataset's name.
         """
         self.manager = manager
         self.root = root
@@ -69,12 +69,12 @@ class DatasetPlace:
         return unicodedata.normalize(form, self.prefix + path) if form is not None else self.prefix + path
 
     async def read(self) -> StoredDataset:
-        """Return the dataset, by its manifest or by a listing.
+        """Read the dataset from its manifest or, without a manifest, from a listing.
 
         Raises:
             NotFoundError: There is no such dataset, or its first upload has not ended.
             UnsupportedError: The manifest has a newer format.
-            IntegrityError: The manifest was tampered with.
+            IntegrityError: The manifest was changed by another program, or is damaged.
 
         Cost: 1 request; without a manifest 1 more for each 1,000 objects.
         """
@@ -82,15 +82,15 @@ class DatasetPlace:
         return await self.read_listing() if found is None else self.check_complete(found)
 
     async def read_again(self, known: StoredDataset) -> StoredDataset:
-        """Return the dataset, with as few requests as possible if it has not changed since it was read before.
+        """Read the dataset again, with 1 request if the manifest has not changed.
 
-        Cost: 1 request if it has not changed; without a manifest 1 for each 1,000 objects.
+        Cost: 1 request if the manifest has not changed; without a manifest 1 for each 1,000 objects.
         """
         if not known.info.has_manifest:
             return await self.read_listing()
         try:
             found = await self.read_manifest(known.version)
-        except PreconditionFailedError:  # the answer to `if_none_match`: it has not changed
+        except PreconditionFailedError:  # `if_none_match` raises this error if the manifest has not changed
             return known
         return await self.read_listing() if found is None else self.check_complete(found)
 
@@ -98,7 +98,7 @@ class DatasetPlace:
         """Refuse a dataset whose first upload has not ended.
 
         Raises:
-            NotFoundError: It has not.
+            NotFoundError: The first upload has not ended.
         """
         if not found.complete:
             message = f"{self.url}: the first upload of this dataset is under way or was interrupted; upload it again"
@@ -106,7 +106,7 @@ class DatasetPlace:
         return found
 
     async def read_manifest(self, other_than: str | None = None) -> StoredDataset | None:
-        """Return the dataset by its manifest; `None`: it has no manifest.
+        """Read the dataset from its manifest; `None`: it has no manifest.
 
         Raises:
             PreconditionFailedError: The manifest still has the etag `other_than`.
@@ -137,10 +137,10 @@ class DatasetPlace:
         return StoredDataset(info, version, complete=entries.text("state") == "complete")
 
     async def read_listing(self) -> StoredDataset:
-        """Return the dataset as the objects below its prefix; if there is a manifest now, by the manifest.
+        """Read the dataset from a listing of its prefix; if the listing has a manifest, from the manifest.
 
         Raises:
-            NotFoundError: There is no object.
+            NotFoundError: There is no object below the prefix.
             UnsafeKeyError: A key cannot be a local path.
 
         Cost: 1 request for each 1,000 objects.
@@ -153,7 +153,7 @@ class DatasetPlace:
         files = tuple(
             DatasetFile(path=key.removeprefix(self.prefix), size=entry.size, etag=entry.etag)
             for key, entry in entries.items()
-            if key != self.manifest and not (key.endswith("/") and not entry.size)  # consoles' marks of directories
+            if key != self.manifest and not (key.endswith("/") and not entry.size)  # no mark of a directory
         )
         if not files:
             raise await self.missing()
@@ -161,7 +161,7 @@ class DatasetPlace:
         return StoredDataset(DatasetInfo(name=self.name, prefix=self.prefix, files=files, has_manifest=False))
 
     async def objects(self) -> dict[str, ObjectInfo]:
-        """Return the objects below the prefix by key, in the order of their keys, with the manifest.
+        """Return the objects below the prefix, the manifest included, by key and in the order of the keys.
 
         Cost: 1 request for each 1,000 objects; memory for all of them.
         """
@@ -172,11 +172,11 @@ class DatasetPlace:
         check_paths(paths, self.url)
 
     async def missing(self) -> NotFoundError:
-        """Return the error for a dataset that does not exist; it names similar ones."""
+        """Return the error for a dataset that does not exist; the message suggests similar names."""
         message = f"{self.url}: there is no dataset {self.name!r}"
         try:
             near = get_close_matches(self.name, await dataset_names(self.manager, self.root))
-        except StorageError:  # the names only help; a token may lack the right to list them
+        except StorageError:  # a token may lack the right to list the names, which only help
             near = []
         if near:
             message += f"; did you mean {' or '.join(map(repr, near))}?"
@@ -201,9 +201,9 @@ def write_manifest(info: DatasetInfo, *, complete: bool = True) -> bytes:
 
     Args:
         info: The dataset; it has a time.
-        complete: `False`: only a mark that the first upload is under way.
+        complete: `False`: the manifest only shows that the first upload is under way.
     """
-    assert info.created is not None  # noqa: S101 - only a listed dataset has none
+    assert info.created is not None  # noqa: S101 - only a dataset from a listing has no time
     return to_json(
         {
             "name": info.name,

@@ -12,10 +12,10 @@ class DatasetFile:
     """One file of a dataset.
 
     Attributes:
-        path: Its path below the dataset's prefix and below a local directory, with `/` between the names.
+        path: The path below the dataset's prefix and below a local directory, with `/` between the names.
         size: Length in bytes.
         sha256: The SHA-256 of its bytes, in hex; `None`: the dataset has no manifest.
-        mtime: When the uploaded file was changed last, in nanoseconds since 1970; `None`: no manifest.
+        mtime: When the uploaded file was last changed, in nanoseconds since 1970; `None`: the dataset has no manifest.
         etag: The object's etag when the file was uploaded or listed; empty if the provider has none.
     """
 
@@ -27,7 +27,7 @@ class DatasetFile:
 
     @property
     def content(self) -> str:
-        """What names the file's bytes: its SHA-256 or, without a manifest, its etag."""
+        """The SHA-256 of the file or, without a manifest, its etag; equal values mean equal bytes."""
         return self.etag if self.sha256 is None else self.sha256
 
 
@@ -39,9 +39,9 @@ class DatasetInfo:
         name: Its name.
         prefix: The prefix of its objects, with `/` at the end.
         files: Its files, in the order of their paths; not in the `repr`, because there may be a million.
-        has_manifest: Whether it has a manifest; if not, it is all that is below the prefix.
-        created: When it was uploaded, by the clock of the machine that did it; aware, UTC; `None`: no manifest.
-        metadata: What was given to `upload_dataset`.
+        has_manifest: Whether it has a manifest; if not, all objects below the prefix are its files.
+        created: When it was uploaded, by the clock of the uploading machine; aware, UTC; `None`: it has no manifest.
+        metadata: The `metadata` of `upload_dataset`.
     """
 
     name: str
@@ -59,16 +59,16 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetResult:
-    """What `ensure_dataset` or `download_dataset` did; every file of `info` is now in the directory, as verified.
+    """What `ensure_dataset` or `download_dataset` did. The directory has every file of `info`, and each was verified.
 
     Attributes:
-        info: The dataset that the directory is in step with.
+        info: The dataset.
         local_dir: The directory, absolute.
         downloaded: The paths of the files that were downloaded or completed from an interrupted download.
-        downloaded_bytes: The bytes that were received.
+        downloaded_bytes: The number of bytes that were received.
         removed: The paths of files of an earlier version that were removed, because this version does not have them.
-        foreign: The paths of other entries in the directory; they were left alone.
-        seconds: Duration, with the time of waiting for another process.
+        foreign: The paths of entries in the directory that do not belong to the dataset; they were left alone.
+        seconds: Duration, including the time of waiting for another process.
     """
 
     info: DatasetInfo

@@ -51,7 +51,7 @@ def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
     except OSError as exc:
         raise local_error(exc, local_path, "looking for the model") from exc
     if stat.S_ISREG(status.st_mode):
-        name = os.path.basename(os.path.realpath(local_path) if local_path.endswith("/") else local_path)
+        name = os.path.basename(local_path)
         _check_name(name, local_path)
         return "file", [_file(name, local_path, status)]
     if not stat.S_ISDIR(status.st_mode):

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bucketry._core.facts import fills_in_facts
 from bucketry._core.provider import StrPath
 from bucketry._manage.managed import Managed, check_name
 from bucketry._manage.models.backup import Backup
 from bucketry._manage.models.keys import LATEST, ModelKeys, check_new_tag, check_new_version
 from bucketry._manage.models.leases import new_id
+from bucketry._manage.models.manifests import metadata_text
 from bucketry._manage.models.prune import Prune
 from bucketry._manage.models.restore import Restore
 from bucketry._manage.models.stored import ModelConfig, StoredModel, model_names
 from bucketry._manage.models.tags import place_tag
 from bucketry._manage.models.values import ModelVersion, PruneReport, VerifyReport
 from bucketry._manage.models.verify import Verification
-from bucketry._manage.models.version_manifest import metadata_text
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError
 
 
+@fills_in_facts
 class ModelMethods(Managed):
     """Methods for models with versions that never change.
 
@@ -113,7 +115,7 @@ class ModelMethods(Managed):
             IntegrityError: A manifest was changed by another program, or is damaged.
             UnsupportedError: A manifest has a newer format.
 
-        Cost: 1 request for each 1,000 versions, and 1 for each version.
+        Cost: 1 request for each 1,000 versions, and 1 for each version. Memory for all manifests.
         """
         model = self._model(name)
         versions = await model.read_versions(await model.version_names())
@@ -272,8 +274,8 @@ class ModelMethods(Managed):
                 unknown which objects this version needs.
             UnsupportedError: A manifest has a newer format; nothing was removed.
 
-        Cost: about 15 requests, 1 for each version and each tag, 1 for each 1,000 objects that are listed, and 1 for
-        each 1,000 objects that are removed.
+        Cost: about 15 requests, 1 for each version and each tag, and 1 for each 1,000 objects that are listed, and
+        again for each 1,000 that are removed. Memory for all manifests.
         """
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
             message = f"prune_models: keep={keep!r}: give the number of versions to keep, at least 1"

@@ -9,9 +9,11 @@ from functools import partial
 
 from bucketry._manage.models.keys import name_in, number_of, sha256_of
 from bucketry._manage.models.leases import Condemned, Leases, PruneRecord, read_leases, stored_blobs
-from bucketry._manage.models.stored import StoredModel, in_order
+from bucketry._manage.models.manifests import in_order
+from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.values import ModelVersion, PruneReport
 from bucketry._runtime.finish import finish
+from bucketry._runtime.threads import in_thread
 from bucketry._transfer.many import collected
 from bucketry.errors import StorageError
 
@@ -41,9 +43,10 @@ class Prune:
             old = await self._old(versions)
             blobs = await stored_blobs(model)
             leases = await read_leases(model, now)
+            staying = [one for one in versions if _identity(one) not in old]
             chosen = Condemned(
-                frozenset(one.version for one in old if one.backup_id not in leases.backups),
-                frozenset(_unused(blobs, [one for one in versions if one not in old], leases)),
+                frozenset(version for version, backup_id in old if backup_id not in leases.backups),
+                frozenset(await in_thread(_unused, blobs, staying, leases)),
             )
             await record.write(chosen)
             leases = await read_leases(model, now)
@@ -55,13 +58,15 @@ class Prune:
         removed = [
             one
             for one in present
-            if one in old
+            if _identity(one) in old
             and one.version in chosen.versions
             and one.version not in tags.values()
             and one.backup_id not in leases.backups
         ]
-        kept = [one for one in present if one not in removed]
-        unused = chosen.blobs & _unused(blobs, kept, leases)
+        gone = {one.version for one in removed}
+        kept = [one for one in present if one.version not in gone]
+        unused = chosen.blobs & await in_thread(_unused, blobs, kept, leases)
+        in_use = await in_thread(_unused, blobs, kept, Leases()) - unused
         # From here on, the record stays after an error, because a request whose response was lost may still remove an
         # object.
         await self._delete(model.keys.version(one.version) for one in removed)
@@ -73,7 +78,7 @@ class Prune:
             removed=tuple(one.version for one in removed),
             blobs_removed=len(unused),
             bytes_removed=sum(blobs[blob] for blob in unused),
-            blobs_in_use=len(_unused(blobs, kept, Leases()) - unused),
+            blobs_in_use=len(in_use),
         )
 
     async def _listed_versions(self) -> dict[str, tuple[str, datetime]]:
@@ -92,10 +97,10 @@ class Prune:
         fresh = await self.model.read_versions(now.keys() - same)
         return in_order([*fresh, *(one for one in versions if one.version in same)])
 
-    async def _old(self, versions: list[ModelVersion]) -> list[ModelVersion]:
-        """Return the versions to remove: all except the newest `keep` versions and the versions that a tag names."""
+    async def _old(self, versions: list[ModelVersion]) -> set[tuple[str, str]]:
+        """Return the identities of the versions to remove: all except the newest `keep`, and except tagged versions."""
         tagged = set((await self.model.read_tags()).values())
-        return [one for one in versions[: -self.keep] if one.version not in tagged]
+        return {_identity(one) for one in versions[: -self.keep] if one.version not in tagged}
 
     async def _dead_claims(self, present: list[ModelVersion], leases: Leases) -> list[str]:
         """Return the claims that a prune may remove.
@@ -115,6 +120,11 @@ class Prune:
     async def _delete(self, keys: Iterable[str]) -> None:
         batch = await collected(self.model.provider.delete_each(keys))
         batch.raise_for_failures()
+
+
+def _identity(version: ModelVersion) -> tuple[str, str]:
+    """Return values that are equal only for the same version, not for a later version with the same name."""
+    return version.version, version.backup_id
 
 
 def _unused(blobs: Iterable[str], versions: Iterable[ModelVersion], leases: Leases) -> set[str]:

@@ -47,9 +47,9 @@ from typing import Literal
 
 from bucketry._manage.models.keys import number_of
 from bucketry._manage.models.leases import Lease, read_leases
+from bucketry._manage.models.manifests import manifest_of
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.values import ModelVersion
-from bucketry._manage.models.version_manifest import manifest_of
 from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import AlreadyExistsError, StorageError

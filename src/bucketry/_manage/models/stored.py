@@ -11,18 +11,24 @@ from bucketry._core.entries import nearest
 from bucketry._core.units import KiB
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.manifest import ManifestReader, from_json
-from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in, number_of
+from bucketry._manage.models.keys import LATEST, ModelKeys, models_prefix, name_in
+from bucketry._manage.models.manifests import in_order, version_from
 from bucketry._manage.models.values import ModelVersion
-from bucketry._manage.models.version_manifest import version_from
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import IntegrityError, NotFoundError, PreconditionFailedError, StorageError, TransientError
+from bucketry.errors import (
+    IntegrityError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    TransientError,
+)
 from bucketry.providers.provider import StorageProvider
 
 T = TypeVar("T")
 
-_AT_ONCE = 64 * KiB  # so much JSON is parsed in less than a millisecond, so it need not be parsed in a thread
+_AT_ONCE = 64 * KiB  # bytes of JSON that are read in less than a millisecond
 _ATTEMPTS = 5  # to follow a tag that moves while its old version is pruned, or to store an object that is listed
 
 
@@ -32,9 +38,8 @@ class ModelConfig:
 
     Attributes:
         lease_duration: Seconds after the last renewal of its lease when a prune treats a backup as killed, and may
-            remove what the backup has uploaded. A running backup renews its lease three times in this time. 15 minutes,
-            because that is longer than any outage that the retries of a request survive, and short enough that a prune
-            in the next hour removes what a killed backup has left.
+            remove its blobs. A running backup renews its lease three times in this time. 15 minutes, because retries of
+            a request do not take so long, and a prune in the next hour removes what a killed backup has left.
         collision_delay: The longest first wait in seconds after several backups wanted the same version at once; this
             limit grows with each collision. 0.1, because that is several round trips to a cloud.
         dead_prune: Seconds after which a later prune removes the record of a killed prune. Until then, the record
@@ -136,9 +141,7 @@ class StoredModel:
     async def read_all(self, keys: Iterable[str], parse: Callable[[ManifestReader], T]) -> dict[str, T]:
         """Read several JSON objects, and return what `parse` returns for each, by key; missing objects are left out.
 
-        Raises:
-            IntegrityError: An object was changed by another program, or is damaged.
-            UnsupportedError: An object has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger object; several objects are read at once.
         """
@@ -147,7 +150,7 @@ class StoredModel:
             async for key, data in objects:
                 if isinstance(data, NotFoundError):
                     continue
-                if isinstance(data, PreconditionFailedError):  # as above
+                if isinstance(data, PreconditionFailedError):  # a tag was moved, as in `read_bytes`
                     again = await self.read_json(key, parse)
                     found |= {} if again is None else {key: again}
                     continue
@@ -168,9 +171,7 @@ class StoredModel:
     async def read_version(self, version: str) -> ModelVersion | None:
         """Return the version with this name, which is not a tag; `None`: there is no such version.
 
-        Raises:
-            IntegrityError: The manifest was changed by another program, or is damaged.
-            UnsupportedError: The manifest has a newer format.
+        `read_json` documents the errors.
 
         Cost: 1 request.
         """
@@ -184,11 +185,7 @@ class StoredModel:
         return in_order(self._checked(key, version) for key, version in found.items())
 
     def _checked(self, key: str, found: ModelVersion) -> ModelVersion:
-        """Refuse a manifest that is at the key of another version.
-
-        Raises:
-            IntegrityError: The manifest is at the key of another version.
-        """
+        """Return the version, or raise `IntegrityError` if its manifest is at the key of another version."""
         if found.name != self.keys.name or self.keys.version(found.version) != key:
             message = (
                 f"{self.provider.locate(key)}: is the manifest of version {found.version!r} of model {found.name!r}"
@@ -243,9 +240,7 @@ class StoredModel:
         return await self.read_json(self.keys.tag(tag), lambda entries: entries.text("version"))
 
     async def read_latest(self) -> tuple[str, int]:
-        """Return the version that `latest` names, and the highest number of any version, even if it was removed.
-
-        If there is no `latest`, `("", 0)` is returned.
+        """Return the version that `latest` names, and the highest number so far; without `latest`, `("", 0)`.
 
         Cost: 1 request.
         """
@@ -275,21 +270,3 @@ async def model_names(provider: StorageProvider, root: str) -> list[str]:
             async for entry in entries
             if isinstance(entry, CommonPrefix)
         ]
-
-
-def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
-    """Return the versions, oldest first: by the time of their publication, but numbered versions by their number.
-
-    The clocks of two machines can differ, so a numbered version may have an earlier time than the version with the
-    number before. Then both count as published at the later time.
-    """
-    versions = list(versions)
-    numbered = sorted(
-        ((number, one) for one in versions if (number := number_of(one.version)) is not None), key=lambda pair: pair[0]
-    )
-    times = {one.version: one.created for one in versions}
-    latest = None
-    for _, one in numbered:
-        latest = one.created if latest is None else max(latest, one.created)
-        times[one.version] = latest
-    return sorted(versions, key=lambda one: (times[one.version], number_of(one.version) or 0, one.version))

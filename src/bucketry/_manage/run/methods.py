@@ -1,4 +1,4 @@
-"""RunMethods: training runs and their checkpoints."""
+"""The methods of the StorageManager for training runs and their checkpoints."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
 from bucketry._manage.datasets.methods import DatasetMethods
 from bucketry._manage.managed import check_name
+from bucketry._manage.models.manifests import metadata_text
 from bucketry._manage.models.methods import ModelMethods
-from bucketry._manage.models.version_manifest import metadata_text
 from bucketry._manage.run.restore import restore
 from bucketry._manage.run.stored import FoundCheckpoint, StoredCheckpoints
 from bucketry._manage.run.training import TrainingRun
 from bucketry._manage.run.values import Checkpoint
 from bucketry.errors import InvalidRequestError, NotFoundError, StorageError
 
-KEEP_CHECKPOINTS = 3  # the newest one, and two more in case the training went wrong before anybody saw it
-_ATTEMPTS = 3  # a running training removes old checkpoints while one is restored
+KEEP_CHECKPOINTS = 3  # the newest, and two more, because a user may notice late that the newest is bad
+_ATTEMPTS = 3  # an attempt fails if a running training removes the checkpoint that is restored
 
 _log = logging.getLogger("bucketry")
 
 
 class RunMethods(DatasetMethods, ModelMethods):
-    """Training runs: the dataset in step before, checkpoints meanwhile, the model backed up after success."""
+    """Methods for training runs, which load a dataset, upload checkpoints, and back up the model after success."""
 
     @asynccontextmanager
     async def training_run(
@@ -42,39 +42,40 @@ class RunMethods(DatasetMethods, ModelMethods):
         metadata: Mapping[str, Any] | None = None,
         keep_checkpoints: int = KEEP_CHECKPOINTS,
     ) -> AsyncIterator[TrainingRun]:
-        """Bring the dataset in step, run the block, and back the model up if the block succeeds.
+        """Ensure the dataset, run the block of `async with`, and back up the model if the block succeeds.
 
         `async with manager.training_run(dataset="d", local_dir="data", model="m", output="out") as run: …`
 
         - Before the block: `ensure_dataset(dataset, local_dir)`; if it fails, the block does not run.
         - In the block: `run.checkpoint(path, step=…)` uploads checkpoints in the background.
-        - After the block, in any case: the upload of the last checkpoint is awaited. A second cancellation, such as a
-          second Ctrl-C, stops this upload, and leaves the checkpoints before it. (A cancelled scope of anyio cancels
-          repeatedly.)
-        - After success: `backup_model(output, model, metadata=metadata)`; the version is `run.version` then.
-        - After an error, a cancellation or `KeyboardInterrupt`: no backup; the checkpoints stay; the error is raised
-          unchanged. If the last upload failed, too, a note of the error says so.
+        - After the block, also after an error: the upload of the last checkpoint is awaited. A second cancellation,
+          such as a second Ctrl-C, stops this upload; the earlier checkpoints stay. A cancelled scope of anyio cancels
+          repeatedly, so it stops this upload.
+        - After success: `backup_model(output, model, metadata=metadata)`; then `run.version` is the version.
+        - After an error, a cancellation or `KeyboardInterrupt`: there is no backup, the checkpoints stay, and the error
+          is raised unchanged. If the last upload also failed, a note of the error says so.
 
-        An upload in the background never stops the block. Its error is raised by the next `run.checkpoint`, or at the
-        end, after the model was backed up.
+        A failed upload in the background does not stop the block. The next `run.checkpoint` raises its error. If there
+        is no next checkpoint, the error is raised after the model was backed up.
 
         Each run has its own id, so runs of one model can run at once. Checkpoints of ended runs stay: see
-        `delete_checkpoints`. The logger `bucketry` says at level INFO what the run did.
+        `delete_checkpoints`. The logger `bucketry` logs at level INFO what the run does.
 
         Args:
-            dataset: The dataset to bring in step; `None`: none.
-            local_dir: Its local directory.
-            model: The model that is trained; `None`: no backup and no checkpoints.
-            output: The file or directory with the trained model; it is looked at only after the block. `None`: no
-                backup.
-            metadata: Texts to JSON values, kept with the version; read after the block, so the block may fill it.
+            dataset: The dataset that `ensure_dataset` loads; `None`: the run has no dataset.
+            local_dir: The local directory of the dataset.
+            model: The model that is trained; `None`: there is no backup, and there are no checkpoints.
+            output: The file or directory with the trained model, which is read only after the block. `None`: there is
+                no backup.
+            metadata: Maps texts to JSON values, and is stored with the version. It is read after the block, so the
+                block may change it.
             keep_checkpoints: How many complete checkpoints of this run to keep, at least 1.
 
         Raises:
             InvalidRequestError: An argument is missing or not valid; nothing was done.
-            StorageError: As `ensure_dataset` and `backup_model`, or the upload of the last checkpoint failed.
+            StorageError: See `ensure_dataset` and `backup_model`; or the upload of the last checkpoint failed.
 
-        Cost: as `ensure_dataset`, `backup_model`, and `TrainingRun.checkpoint`.
+        Cost: the cost of `ensure_dataset`, `backup_model` and `TrainingRun.checkpoint`.
         """
         keep = _checked_arguments(dataset, local_dir, model, output, metadata, keep_checkpoints)
         place = None if model is None else self._checkpoints(model)
@@ -115,14 +116,14 @@ class RunMethods(DatasetMethods, ModelMethods):
             raise upload_failure
 
     async def list_checkpoints(self, model: str, *, run: str | None = None) -> list[Checkpoint]:
-        """Give the complete checkpoints of a model, from the oldest to the newest, by the provider's clock.
+        """Return the complete checkpoints of a model, from the oldest to the newest, by the provider's clock.
 
         Args:
             model: The model.
-            run: Only those of this run.
+            run: Return only the checkpoints of this run; `None`: of all runs.
 
         Raises:
-            IntegrityError: A manifest was changed by other means.
+            IntegrityError: A manifest was changed by another program, or is damaged.
             UnsupportedError: A manifest has a newer format.
 
         Cost: 1 request for each run, 1 for each checkpoint, and 1 more.
@@ -134,29 +135,29 @@ class RunMethods(DatasetMethods, ModelMethods):
     async def restore_checkpoint(
         self, model: str, local_path: StrPath, *, run: str | None = None, step: int | None = None
     ) -> Checkpoint:
-        """Restore a checkpoint, so that a training can continue; `local_path` is replaced as a whole.
+        """Restore a checkpoint, so that a training can continue; the whole target is replaced.
 
-        As `restore_model` does, it verifies every byte first, replaces the target only when all is complete, and leaves
-        it unchanged after an error. A checkpoint of one file becomes a file, one of a directory a directory.
+        As with `restore_model`, the target is replaced only after every byte was verified, and stays unchanged after an
+        error. The checkpoint of a file is restored as a file, the checkpoint of a directory as a directory.
 
         Args:
             model: The model.
             local_path: The file or directory to make or replace. Missing parents are made.
-            run: The run; `None`: any.
-            step: The step; `None`: any. If several checkpoints fit, the newest is restored.
+            run: The run; `None`: any run.
+            step: The step; `None`: any step. If several checkpoints fit, the newest is restored.
 
         Returns:
             The restored checkpoint, with its `step`.
 
         Raises:
-            NotFoundError: There is no such checkpoint, or it was removed meanwhile.
-            IntegrityError: A file is damaged, or the manifest was changed by other means.
+            NotFoundError: There is no such checkpoint, or it was removed during the call.
+            IntegrityError: A file or the manifest is damaged, or was changed by another program.
             LocalIsADirectoryError: The target is a directory, and the checkpoint is one file.
             LocalNotADirectoryError: The target is a file, and the checkpoint is a directory.
             InvalidRequestError: The target overlaps the place where the provider itself keeps its objects.
             LocalFileError: The target cannot be written, or must not be replaced, as with `restore_model`.
 
-        Cost: 1 request for each run, and 2 more; 1 request for each 1,000 files, and as `download` for each file. The
+        Cost: 1 request for each run, 2 more, 1 for each 1,000 files, and the cost of `download` for each file. The
             bytes down; disk space for the old and the new target.
         """
         with Facts(self.provider.name, "restore_checkpoint"):
@@ -177,7 +178,7 @@ class RunMethods(DatasetMethods, ModelMethods):
                     return checkpoint
 
     async def delete_checkpoints(self, model: str, *, run: str) -> int:
-        """Remove all checkpoints of a run that has ended, and what was left of unfinished ones.
+        """Remove all checkpoints of a run that has ended, and the files of its unfinished checkpoints.
 
         Args:
             model: The model.
@@ -186,7 +187,7 @@ class RunMethods(DatasetMethods, ModelMethods):
         Returns:
             The number of complete checkpoints that were removed; 0: there was none.
 
-        Cost: 1 request for each 1,000 objects, and as `delete_many`.
+        Cost: 1 request for each 1,000 objects, and the cost of `delete_many`.
         """
         with Facts(self.provider.name, "delete_checkpoints"):
             return await self._checkpoints(model).remove_run(check_name("run", run))
@@ -203,7 +204,7 @@ def _checked_arguments(
     metadata: Mapping[str, Any] | None,
     keep_checkpoints: int,
 ) -> int:
-    """Check all arguments before anything is done: a mistake must not be found after days of training."""
+    """Check all arguments before the training, because a wrong one must not raise an error after days of training."""
     problem = ""
     if (dataset is None) != (local_dir is None):
         problem = "give dataset and local_dir together"

@@ -1,4 +1,4 @@
-"""Restores one checkpoint: all files into a staging directory, every byte verified, then the target is replaced."""
+"""Restores one checkpoint: downloads all files to a staging directory, verifies them, and replaces the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A local copy of a checkpoint: while it is uploaded, the training may already write the next one.
+"""Copies a checkpoint on the local disk, so that the training can write the next one while the copy is uploaded.
 
 The copy is next to the original, on the same disk, in a staging directory; see `staged_directory`. All functions block.
 """
@@ -17,15 +17,15 @@ from bucketry._runtime.file_bodies import file_state
 from bucketry._runtime.file_copies import copy_steps
 from bucketry.errors import IntegrityError
 
-_COPY = "checkpoint"  # the directory of the copied files, which also tells snapshots from other staged directories
+_COPY = "checkpoint"  # the directory of the copied files; other staged directories have no directory of this name
 
 
 class Snapshot:
     """A copy of a file or a directory.
 
     Attributes:
-        kind: Whether it is one file or a directory.
-        files: The copied files; `local` is the path of the copy.
+        kind: Whether the checkpoint is one file or a directory.
+        files: The copied files; in each, `local` is the path of the copy.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,10 +38,10 @@ class Snapshot:
         self.files: list[LocalModelFile] = []
 
     def take(self) -> Generator[None, None, None]:
-        """Copy all files; a generator for `in_steps`. After an error, `discard` removes what was copied.
+        """Copy all files; a generator for `in_steps`. After an error, the caller must call `discard`.
 
         Raises:
-            LocalFileError: A file is missing, cannot be read, or the copy cannot be written.
+            LocalFileError: A file is missing or cannot be read, or the copy cannot be written.
             InvalidRequestError: The directory has no file.
             UnsafeKeyError: A name cannot be restored on every system.
             IntegrityError: A file changed while it was copied.
@@ -64,7 +64,7 @@ class Snapshot:
         self._directory.remove()
 
     def _copied(self, file: LocalModelFile, copy: str) -> Generator[None, None, None]:
-        """Copy one file, and add it to `files`."""
+        """Copy one file in steps, and add it to `files`."""
         source = os.open(file.local, os.O_RDONLY | os.O_CLOEXEC)
         try:
             target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,10 +1,10 @@
-"""The checkpoints of one model at the provider.
+"""Lists, reads, publishes and removes the checkpoints of one model at the provider.
 
 Below `<models root>/<model>/checkpoints/<run id>/`:
 
 - `step-<10 digits>/<path>`: the files of a checkpoint.
-- `step-<10 digits>.json`: its manifest, published last and removed first. The checkpoint exists if, and only if, this
-  object does.
+- `step-<10 digits>.json`: the manifest of this checkpoint, which is published last and removed first. The checkpoint
+  exists if, and only if, this object exists.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.managed import Managed
 from bucketry._manage.manifest import Json, ManifestReader, from_json, to_json
 from bucketry._manage.models.keys import ModelKeys
-from bucketry._manage.models.version_manifest import check_files, kind_from
+from bucketry._manage.models.manifests import check_files, kind_from
 from bucketry._manage.run.values import Checkpoint, CheckpointFile
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import NotFoundError, StorageError
 
-LAST_STEP = 10**10 - 1  # ten digits, so that keys sort as numbers
+LAST_STEP = 10**10 - 1  # at most ten digits, so that keys sort in the order of the steps
 _MANIFEST = re.compile(r"step-([0-9]{10})\.json")
 
 
 class FoundCheckpoint(NamedTuple):
-    """A checkpoint in a listing; they sort from the oldest to the newest.
+    """A checkpoint in a listing; these values sort from the oldest to the newest checkpoint.
 
     Attributes:
-        created: The time of its manifest.
-        step: Its step.
-        run: Its run.
+        created: When the manifest was stored.
+        step: The step of the training.
+        run: The id of the training run.
     """
 
     created: datetime
@@ -50,7 +50,7 @@ class StoredCheckpoints:
 
     Attributes:
         manager: Has the provider and the transfers.
-        model: The model.
+        model: The model's name.
     """
 
     def __init__(self, manager: Managed, root: str, model: str) -> None:
@@ -71,15 +71,15 @@ class StoredCheckpoints:
         return self.manager.provider.locate(self._prefix)
 
     def files(self, run: str, step: int) -> str:
-        """Give the prefix of a checkpoint's files."""
+        """Return the prefix of a checkpoint's files."""
         return f"{self._prefix}{run}/step-{step:010}/"
 
     def manifest(self, run: str, step: int) -> str:
-        """Give the key of a checkpoint's manifest."""
+        """Return the key of a checkpoint's manifest."""
         return f"{self._prefix}{run}/step-{step:010}.json"
 
     async def find(self, run: str | None = None) -> list[FoundCheckpoint]:
-        """Give all complete checkpoints of one run or of all, from the oldest to the newest.
+        """Return all complete checkpoints of one run, or of all runs, from the oldest to the newest.
 
         Cost: 1 request for each run, and 1 to find the runs.
         """
@@ -101,11 +101,11 @@ class StoredCheckpoints:
         return sorted(found)
 
     async def read(self, found: FoundCheckpoint) -> Checkpoint:
-        """Give a checkpoint by its manifest.
+        """Read the manifest of a checkpoint, and return the checkpoint.
 
         Raises:
-            NotFoundError: It was removed.
-            IntegrityError: The manifest was changed by other means.
+            NotFoundError: The checkpoint was removed.
+            IntegrityError: The manifest was changed by another program, or is damaged.
             UnsupportedError: The manifest has a newer format.
 
         Cost: 1 request.
@@ -116,9 +116,11 @@ class StoredCheckpoints:
     async def read_all(
         self, found: Iterable[FoundCheckpoint], *, on_missing: Literal["raise", "leave out"] = "leave out"
     ) -> list[Checkpoint]:
-        """Give checkpoints by their manifests, in the same order; errors as for `read`.
+        """Read the manifests of several checkpoints, and return the checkpoints in the same order.
 
-        Cost: 1 request for each; several at once.
+        `read` documents the errors. With `on_missing="leave out"`, removed checkpoints raise no error.
+
+        Cost: 1 request for each checkpoint; several at once.
         """
         keys = {self.manifest(one.run, one.step): one for one in found}
         read: list[Checkpoint] = []
@@ -132,7 +134,7 @@ class StoredCheckpoints:
         return read
 
     async def publish(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Store the manifest; all files are stored already. Give the checkpoint with the provider's time.
+        """Store the manifest, after all files; return the checkpoint with the provider's time.
 
         Cost: 1 request.
         """
@@ -155,15 +157,16 @@ class StoredCheckpoints:
     async def remove(self, run: str, step: int) -> None:
         """Remove a checkpoint, complete or not: first its manifest, then its files.
 
-        Cost: 1 request, 1 for each 1,000 files to list them, and as `delete_many`.
+        Cost: 1 request, 1 for each 1,000 files to list them, and the cost of `delete_many`.
         """
         await self.manager.provider.delete(self.manifest(run, step))
         await self._remove_all(self.files(run, step))
 
     async def remove_run(self, run: str) -> int:
-        """Remove all checkpoints of a run; give the number of complete ones.
+        """Remove all checkpoints of a run; return the number of complete checkpoints that were removed.
 
-        Cost: 1 request for each 1,000 objects, and as `delete_many`, twice.
+        Cost: 1 request for each 1,000 objects to list them, and the cost of `delete_many` for the manifests and for all
+        other objects.
         """
         found = await self.find(run)
         manifests = await self.manager.provider.delete_many([self.manifest(run, one.step) for one in found])

@@ -1,4 +1,4 @@
-"""TrainingRun: what the block of `training_run` is given; it uploads checkpoints in the background."""
+"""TrainingRun: the value that `training_run` yields; it uploads checkpoints in the background."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class TrainingRun:
 
     Attributes:
         id: Identifies the run: the time when it began, in UTC, and a random part.
-        dataset: What `ensure_dataset` did; `None`: the run has no dataset.
-        version: The version of the model, after the block has ended with success; `None` before, or without `output`.
+        dataset: The result of `ensure_dataset`; `None`: the run has no dataset.
+        version: The version of the model, set after the block has succeeded; `None` before, or if there is no
+            `output`.
     """
 
     def __init__(self, checkpoints: StoredCheckpoints | None, group: asyncio.TaskGroup, *, keep: int) -> None:
@@ -38,7 +39,7 @@ class TrainingRun:
 
         Args:
             checkpoints: The checkpoints of the model; `None`: the run has no model.
-            group: Runs the uploads; its owner calls `end` before it leaves the group.
+            group: Runs the uploads; the caller must await `end` before it leaves the group.
             keep: How many complete checkpoints to keep.
         """
         self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -63,29 +64,30 @@ class TrainingRun:
     async def checkpoint(self, path: StrPath, *, step: int) -> None:
         """Copy a checkpoint, and upload the copy in the background.
 
-        When this method returns, the training may overwrite the file or directory. The method returns after the local
-        copy is made; but if the upload of the checkpoint before has not ended, it waits for that first. So at most one
-        upload runs, and the disk holds at most one copy. The copy is next to `path`, in a hidden directory.
+        When this method returns, the training may overwrite the file or directory. The method first waits until the
+        upload of the checkpoint before has ended, then makes the local copy, and returns. So at most one upload runs,
+        and the disk has at most one copy. The copy is next to `path`, in a hidden directory.
 
-        A checkpoint is complete when all its files are stored. Then older ones of this run beyond `keep_checkpoints`
-        are removed; so the newest complete one is always kept. If the process is killed during an upload, the complete
-        checkpoints stay.
+        A checkpoint is complete when all its files and its manifest are stored. Then the oldest checkpoints of this run
+        are removed, so that `keep_checkpoints` complete ones stay. If the process is killed during an upload, the
+        complete checkpoints stay.
 
         Args:
             path: A file or a directory; nothing may write to it until this method returns.
-            step: The step of the training, from 0 to 9,999,999,999, and higher than that of the checkpoint before.
+            step: The step of the training, from 0 to 9,999,999,999, and higher than the step of the checkpoint
+                before.
 
         Raises:
-            InvalidRequestError: The step is not higher, the run has no `model` or has ended, or the directory has no
-                file.
+            InvalidRequestError: The step is not valid or not higher, the run has no `model` or has ended, or the
+                directory has no file.
             LocalFileError: A file cannot be read, or there is no space for the copy.
             UnsafeKeyError: A name cannot be restored on every system.
             IntegrityError: A file changed while it was copied.
             StorageError: The upload of the checkpoint before failed. It is raised once, before anything is copied; the
                 call can be repeated.
 
-        Cost: the bytes are copied on the disk, read once to be hashed, and uploaded. As `upload` for each file, 1
-            request for the manifest, and about 3 to remove an old checkpoint.
+        Cost: the bytes are copied on the disk, read once to be hashed, and uploaded. The cost of `upload` for each
+            file, 1 request for the manifest, and about 3 to remove an old checkpoint.
         """
         place = self._place()
         with Facts(place.manager.provider.name, "checkpoint"):
@@ -104,9 +106,9 @@ class TrainingRun:
                 self._upload = self._group.create_task(self._send(place, snapshot, step))
 
     async def latest_checkpoint(self) -> Checkpoint | None:
-        """Give the newest complete checkpoint of the model, of any run; `None`: there is none.
+        """Return the newest complete checkpoint of the model, of any run; `None`: there is none.
 
-        To continue an earlier training, restore it with `StorageManager.restore_checkpoint`.
+        To continue an earlier training, restore the checkpoint with `StorageManager.restore_checkpoint`.
 
         Cost: 1 request for each run with checkpoints, and 2 more.
         """
@@ -118,13 +120,13 @@ class TrainingRun:
             return None
 
     async def end(self) -> None:
-        """Wait for the last upload; `checkpoint` is refused from now on."""
+        """Wait for the last upload; from now on, `checkpoint` raises an error."""
         async with self._turn:
             self._ended = True
             await self._settle()
 
     def take_failure(self) -> Exception | None:
-        """Give the error of the last upload once; `None`: it did not fail."""
+        """Return the error of the last upload, and forget it; `None`: the upload did not fail."""
         failure, self._failure = self._failure, None
         return failure
 
@@ -151,11 +153,11 @@ class TrainingRun:
             await asyncio.wait([self._upload])
 
     async def _send(self, place: StoredCheckpoints, snapshot: Snapshot, step: int) -> None:
-        """Upload a copy, publish its manifest, and remove old checkpoints; keep an error for the next caller."""
+        """Upload a copy, publish its manifest, and remove old checkpoints; store an error for `take_failure`."""
         self._incomplete.add(step)
         try:
             checkpoint = await self._stored(place, snapshot, step)
-        except Exception as error:  # noqa: BLE001 - it must not stop the training; the next caller gets it
+        except Exception as error:  # noqa: BLE001 - an error must not stop the training; the next call raises it
             self._failure = error
             if isinstance(error, StorageError):
                 filled(error, place.manager.provider.name, "checkpoint")
@@ -199,7 +201,7 @@ class TrainingRun:
         return await place.publish(draft)
 
     async def _remove_old(self, place: StoredCheckpoints) -> None:
-        """Remove what failed uploads left, and old checkpoints; if that fails, the next checkpoint tries it again."""
+        """Remove old checkpoints and the files of failed uploads; after an error, the next checkpoint tries again."""
         old = [checkpoint.step for checkpoint in self._complete[: -self._keep]]
         for step in sorted({*old, *self._incomplete}):
             try:

@@ -13,7 +13,7 @@ class CheckpointFile:
     """One file of a checkpoint.
 
     Attributes:
-        path: Relative to the directory, with `/` between the names; of a checkpoint that is one file, the file's name.
+        path: Relative to the directory, with `/` between the names. If the checkpoint is one file, the file's name.
         size: Length in bytes.
         sha256: The SHA-256 of its bytes, in hex.
         executable: Whether its owner may execute it.
@@ -31,10 +31,10 @@ class Checkpoint:
 
     Attributes:
         model: The model that is trained.
-        run: The id of the training run that made it.
+        run: The id of the training run that made the checkpoint.
         step: The step of the training, as given to `TrainingRun.checkpoint`.
-        created: When it was complete, by the provider's clock; aware, UTC.
-        kind: Whether it is one file or a directory.
+        created: When the checkpoint was complete, by the provider's clock; aware, UTC.
+        kind: Whether the checkpoint is one file or a directory.
         files: The files, in the order of their paths; not in the `repr`, because there may be many.
     """
 

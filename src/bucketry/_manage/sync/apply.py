@@ -73,15 +73,11 @@ class Applier:
                     yield one
 
     async def _unblocked(self, blocked: Blocked) -> AsyncGenerator[Outcome, None]:
-        """Make the deletions of the plan that remove entries which block transfers, and then make these transfers.
+        """First make the deletions that remove blocking entries, and then make the transfers that these have blocked.
 
         This is done only if the sync has no other error, and these deletions make all blocked transfers possible.
         """
-        if self._complete:
-            async with aclosing(self._actions(_is_deletion)) as deletions:
-                async for action in deletions:
-                    blocked.by(action)
-        if not self._complete or blocked.explained != blocked.errors.keys():
+        if not self._complete or not await self._can_unblock(blocked):
             for path, error in blocked.errors.items():
                 yield path, error
             blocked.forget()
@@ -93,6 +89,18 @@ class Applier:
         async with aclosing(self._transfers(again)) as outcomes:
             async for one in outcomes:
                 yield one
+
+    async def _can_unblock(self, blocked: Blocked) -> bool:
+        """Return whether the deletions of the plan remove all entries which block transfers."""
+        async with aclosing(self._actions(_is_deletion)) as deletions:
+            async for action in deletions:
+                blocked.explain(action)
+        if blocked.explained != blocked.errors.keys():
+            return False
+        for path, deletions_below in blocked.deletions_below.items():
+            if await self._moves.entries_below(path) > deletions_below:
+                return False  # some entries stay, for example excluded files, and so does their directory
+        return True
 
     def _transfers(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         return fan_out_each(actions, self._settled, width=self._width)

@@ -25,7 +25,7 @@ _log = logging.getLogger("bucketry")
 
 
 class ApplyMethods(SyncMethods):
-    """Methods that apply the plan of a sync, or make and apply one."""
+    """Methods that apply the plan of a sync, or make and apply a plan."""
 
     async def apply(
         self,
@@ -39,7 +39,8 @@ class ApplyMethods(SyncMethods):
         Transfers come first, several at once; if one fails, the other transfers continue. A transfer is made only if
         its source and its target have not changed since the plan was made. Deletions are made only after all transfers
         succeeded, and only of entries that have not changed. `deletions_withheld` in the report shows whether deletions
-        were not made.
+        were not made. Exception: where a transfer needs a directory in place of a file, or the reverse, and all other
+        transfers succeeded, the entries in its way are deleted before it, if the plan deletes all of them.
 
         A plan can be applied again after an interruption: an entry whose target has the size and time of the source
         is not transferred again. Directories that become empty because of deletions are removed.
@@ -64,11 +65,12 @@ class ApplyMethods(SyncMethods):
                 `max_delete`; nothing was changed.
 
         Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that no condition protects
-        or that goes in parts. Memory grows only with the number of problems.
+        or that is made in parts. Memory grows only with the number of problems.
         """
         started = time.monotonic()
+        applied = self.apply_each(plan, other=other, progress=progress)
         collector = ReportCollector(plan.summary)
-        async with aclosing(self.apply_each(plan, other=other, progress=progress)) as outcomes:
+        async with aclosing(applied) as outcomes:
             async for path, outcome in outcomes:
                 collector.note(path, outcome)
         report = collector.report(time.monotonic() - started)
@@ -236,6 +238,10 @@ class ApplyMethods(SyncMethods):
         Raises:
             InvalidRequestError: See `apply`.
         """
+        if not isinstance(plan, SyncPlan):
+            raise InvalidRequestError(f"apply: plan must be a SyncPlan, not {type(plan).__name__}")
+        if other is not None and not isinstance(other, StorageProvider):
+            raise InvalidRequestError(f"apply: other must be a provider, not {type(other).__name__}")
         header = plan.header
         if (header.direction == "copy") is (other is None):
             message = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from bucketry._manage.sync.values import SyncAction
@@ -18,12 +18,14 @@ class Blocked:
     Attributes:
         errors: The error of each transfer, by its path.
         explained: The paths of the transfers that a deletion of the plan can make possible.
+        deletions_below: The number of deletions below the path of a blocked transfer, where the target is a directory.
     """
 
     def __init__(self) -> None:
         """Begin without blocked transfers."""
         self.errors: dict[str, StorageError] = {}
         self.explained: set[str] = set()
+        self.deletions_below: Counter[str] = Counter()
         self._below: defaultdict[str, set[str]] = defaultdict(set)
 
     def add(self, path: str, error: StorageError) -> None:
@@ -33,11 +35,14 @@ class Blocked:
             self._below[parent].add(path)
 
     def by(self, deletion: SyncAction) -> bool:
-        """Return whether a deletion removes an entry that blocks a transfer, and store which transfers it unblocks."""
-        found = {parent for parent in _parents(deletion.path) if parent in self.errors}
-        found |= self._below.get(deletion.path, set())
-        self.explained |= found
-        return bool(found)
+        """Return whether a deletion removes an entry that blocks a transfer."""
+        return deletion.path in self._below or any(parent in self.errors for parent in _parents(deletion.path))
+
+    def explain(self, deletion: SyncAction) -> None:
+        """Store which transfers a deletion of the plan can make possible."""
+        above = [parent for parent in _parents(deletion.path) if parent in self.errors]
+        self.deletions_below.update(above)
+        self.explained.update(above, self._below.get(deletion.path, ()))
 
     def forget(self) -> None:
         """Remove all blocked transfers, because they are not tried again."""

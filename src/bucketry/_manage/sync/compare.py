@@ -7,16 +7,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from bucketry._core import checksums
-from bucketry._core.checks import same_etag
 from bucketry._core.mtimes import mtime_of, stored_at, stored_mtime
 from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.sync.entries import Entry
-from bucketry._manage.sync.pins import same_time
+from bucketry._manage.sync.pins import object_at, same_time
 from bucketry._manage.sync.values import Compare, EntryState
 from bucketry._runtime.threads import in_steps, in_thread
-from bucketry.errors import NotFoundError
 from bucketry.providers.provider import StorageProvider
 
 READ_ALGORITHM = "sha256"  # used if both contents must be read, because no checksum is stored
@@ -53,10 +51,7 @@ class Place:
         Cost: 1 HEAD.
         """
         assert self.provider is not None  # noqa: S101 - callers ask about objects
-        try:
-            return await self.provider.head(self.key(entry))
-        except NotFoundError:
-            return None
+        return await object_at(self.provider, self.key(entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +157,12 @@ class _ComparedSide:
             return stored
         if self.head is None:
             return await in_steps(_file_sum(self.place.file(self.entry), algorithm))
-        return await self._object_sum(self.head, algorithm)
+        return await self._object_sum(algorithm)
 
-    async def _object_sum(self, head: ObjectInfo, algorithm: str) -> str:
+    async def _object_sum(self, algorithm: str) -> str:
         assert self.place.provider is not None  # noqa: S101 - only an object has an answer to a HEAD
         digest = checksums.new(algorithm)
         async with self.place.provider.stream(self.place.key(self.entry), chunk_size=_CHUNK) as reader:
-            if not same_etag(reader.info.etag, head.etag):
-                return ""  # the object was replaced meanwhile; "" differs from the other checksum, so it is in the plan
             async for chunk in reader:
                 await in_thread(digest.update, chunk)
         return digest.hexdigest()

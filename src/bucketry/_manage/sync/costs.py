@@ -1,4 +1,4 @@
-"""The number of requests that applying a plan makes, retries not counted. No I/O."""
+"""Counts the requests that applying a plan makes, without retries. No I/O."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from bucketry._transfer.one.copy import same_server
 from bucketry._transfer.plan import plan_download, plan_upload
 
 _HEAD = 1
-_OPEN_AND_CLOSE = 2  # of a multipart upload
+_OPEN_AND_CLOSE = 2  # requests that create and complete a multipart upload
 
 
 class RequestCounter:
-    """Counts what the actions of a plan cost.
+    """Counts the requests that the actions of a plan need.
 
-    An upload is 1 request, or 1 for each part and 3 more; a download is 1, or 1 for each part and 1 more. A copy is 2,
-    or 2 for each part and 3 more; on the server it is 2, or for a large object 1 for each part and 3 more; the tags
-    are 1 more if both providers have them, but for a small copy on the server. A HEAD comes before an upload or a copy
-    that goes in parts, or whose target no condition protects (none protects that of a copy on the server), and before
-    each deletion of an object. Deletions share requests, as `capabilities.max_delete_keys` allows.
+    - An upload needs 1 request; in parts, 1 for each part and 3 more.
+    - A download needs 1 request; in parts, 1 for each part and 1 more.
+    - A copy needs 2 requests; in parts, 2 for each part and 3 more. If the server makes the copy, it needs 2 requests;
+      for a large object, 1 for each part and 3 more. If both providers have tags, a copy needs 1 request more, except
+      a small copy that the server makes.
+    - An upload or a copy needs 1 HEAD more if it is made in parts, or if no condition protects its target. If the
+      server makes the copy, no condition protects the target.
+    - The deletion of an object needs 1 HEAD. One request deletes up to `capabilities.max_delete_keys` objects.
 
     Args:
-        direction: The plan's.
+        direction: The direction of the plan.
         transfers: The manager that applies the plan.
-        target: Of an upload or a copy: the provider that changes; `None` for a download.
+        target: The provider that changes, for an upload or a copy; `None` for a download.
     """
 
     def __init__(self, direction: Direction, transfers: TransferManager, target: ObjectRequests | None) -> None:
@@ -46,7 +49,7 @@ class RequestCounter:
 
     @property
     def total(self) -> int:
-        """The requests of all actions."""
+        """The number of requests for all actions."""
         if self._target is None:
             return self.transfers
         batches = -(-self._deletions // max(1, self._target.capabilities.max_delete_keys))

@@ -99,17 +99,17 @@ def _remove_files(root: str, actions: Iterable[SyncAction]) -> list[Outcome]:
 
 def _remove(root: str, path: str, action: SyncAction) -> bool:
     """Remove a file; return whether it existed."""
-    status = status_of(path)
-    if status is None:
-        return False
-    if not file_is(status, action.target):
-        raise changed(path)
     parent = os.path.dirname(path)
     if os.path.realpath(parent) != os.path.normpath(
         os.path.join(os.path.realpath(root), os.path.relpath(parent, root))
     ):
         message = f"{path}: the path goes through a symbolic link, so this file was not removed"
         raise UnsafeKeyError(message, key=action.path, path=path)
+    status = status_of(path)
+    if status is None:
+        return False
+    if not file_is(status, action.target):
+        raise changed(path)
     try:
         os.unlink(path)
     except FileNotFoundError:

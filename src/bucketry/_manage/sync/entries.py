@@ -12,8 +12,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from bucketry._core.capabilities import UnicodeForm
 from bucketry._core.checks import OWN, local_parts
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.managed import DATASET_MANIFEST
@@ -31,8 +32,6 @@ _PLAIN = re.compile(r"[\w-][\w.-]{0,200}(?:/[\w-][\w.-]{0,200})*", re.ASCII)
 """Matches most keys; a key that matches is a safe local path. This is ten times as fast as all checks."""
 
 _new = tuple.__new__  # makes an `Entry` in a third of the time of its constructor
-
-Form: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 class Entry(NamedTuple):
@@ -183,7 +182,11 @@ def _objects(infos: Iterable[ObjectInfo | CommonPrefix], prefix: str, *, as_file
 def _is_internal(path: str) -> bool:
     """Return whether `local_entries` leaves out a file of this path."""
     *directories, name = path.split("/")
-    return path == DATASET_MANIFEST or is_staged(name) or any(part.casefold() == OWN for part in directories)
+    return (
+        path == DATASET_MANIFEST
+        or is_staged(name)
+        or any(part.casefold() == OWN or is_staged(part) for part in directories)
+    )
 
 
 def _unsafe(path: str) -> str | None:
@@ -218,12 +221,13 @@ def _selected(batch: list[Entry], filters: Filter, found: Found) -> list[Entry]:
     return selected
 
 
-async def in_form(form: Form, side: Callable[[Found], Batches], found: Found) -> Batches:
-    """Yield the entries of a side, sorted by the paths that a target gives them if it normalizes names.
+async def in_form(form: UnicodeForm, side: Callable[[Found], Batches], found: Found) -> Batches:
+    """Yield the entries of a side for a target that normalizes names, with normalized paths and sorted by them.
 
     If several names have the same normalized path, one entry is yielded, with the other names as `twins`. It has the
-    name that is normalized already, else the first name. The side is read twice, because a name that changes may move
-    to an earlier place. Memory grows only with the number of names that change.
+    name that is normalized already, else the first name; if one of them has a problem, the entry has the problem. The
+    side is read twice, because a name that changes may move to an earlier place. Memory grows only with the number of
+    names that change.
 
     Args:
         form: The Unicode form of the target's names.
@@ -240,7 +244,7 @@ async def in_form(form: Form, side: Callable[[Found], Batches], found: Found) ->
                     moved[path] = (
                         entry._replace(path=path, name=entry.path)
                         if first is None
-                        else first._replace(twins=(*first.twins, entry.path))
+                        else first._replace(twins=(*first.twins, entry.path), problem=first.problem or entry.problem)
                     )
     waiting = sorted(moved.values(), key=lambda entry: entry.path, reverse=True)
     async with aclosing(side(found)) as batches:
@@ -253,13 +257,14 @@ async def in_form(form: Form, side: Callable[[Found], Batches], found: Found) ->
                     joined.append(waiting.pop())
                 if waiting and waiting[-1].path == entry.path:
                     twin = waiting.pop()
-                    joined.append(entry._replace(twins=(str(twin.name), *twin.twins)))
+                    problem = entry.problem or twin.problem
+                    joined.append(entry._replace(twins=(str(twin.name), *twin.twins), problem=problem))
                 else:
                     joined.append(entry)
             yield joined
     yield waiting[::-1]
 
 
-def _changes(form: Form, entry: Entry) -> bool:
+def _changes(form: UnicodeForm, entry: Entry) -> bool:
     """Return whether the target would store the entry under another name."""
-    return not entry.path.isascii() and entry.problem is None and not unicodedata.is_normalized(form, entry.path)
+    return not entry.path.isascii() and not unicodedata.is_normalized(form, entry.path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from pathspec import GitIgnoreSpec
 
+from bucketry._core.capabilities import UnicodeForm
 from bucketry.errors import InvalidRequestError
 
 
@@ -20,16 +22,24 @@ class Filter:
     git.
     """
 
-    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+    def __init__(
+        self, include: Iterable[str] = (), exclude: Iterable[str] = (), *, form: UnicodeForm | None = None
+    ) -> None:
         """Compile the patterns.
+
+        Args:
+            include: Patterns of the entries to select; empty: all.
+            exclude: Patterns of the entries not to select.
+            form: Patterns and paths are matched in this Unicode form, because one side stores only names in this form;
+                `None`: they are matched as they are.
 
         Raises:
             InvalidRequestError: A pattern is malformed, or `include` or `exclude` is one `str`.
         """
         self.include = _patterns("include", include)
         self.exclude = _patterns("exclude", exclude)
-        self._included = _compiled("include", self.include)
-        self._excluded = _compiled("exclude", self.exclude)
+        self._included = _compiled("include", self.include, form)
+        self._excluded = _compiled("exclude", self.exclude, form)
         if self.include and self._included is None:
             raise InvalidRequestError(f"include={self.include!r}: there is no pattern in it, so nothing would match")
 
@@ -53,15 +63,20 @@ class _Matcher:
     The library matches only one path. The result for the last directory is kept, because paths come sorted.
     """
 
-    def __init__(self, patterns: list[str]) -> None:
-        self._files = _spec([pattern for pattern in patterns if not pattern.endswith("/")])
-        self._directories = _spec([pattern.rstrip("/") for pattern in patterns])
+    def __init__(self, patterns: list[str], form: UnicodeForm | None) -> None:
+        self._form = form
+        if form is not None:
+            patterns = [unicodedata.normalize(form, pattern) for pattern in patterns]
+        self._files = _spec(patterns)
+        self._directories = _spec([pattern.rstrip("/") for pattern in patterns])  # asked about directories only
         self._directory = ""
         self._directory_matches = False
 
     def match(self, path: str) -> bool:
         if "\n" in path:
             path = path.replace("\n", "\0")  # because regular expressions can treat a line end as special
+        if self._form is not None and not path.isascii():
+            path = unicodedata.normalize(self._form, path)
         directory, _, name = path.rpartition("/")
         if directory != self._directory:
             self._directory, self._directory_matches = directory, self._match_any_of(directory)
@@ -93,7 +108,7 @@ def _patterns(name: str, given: Iterable[str]) -> tuple[str, ...]:
     return tuple(pattern.rstrip("\n") for pattern in patterns)
 
 
-def _compiled(name: str, patterns: tuple[str, ...]) -> _Matcher | None:
+def _compiled(name: str, patterns: tuple[str, ...], form: UnicodeForm | None) -> _Matcher | None:
     """Compile patterns; `None`: there are none."""
     wanted = [pattern for pattern in patterns if not pattern.startswith("#") and pattern.strip()]
     for pattern in wanted:
@@ -103,12 +118,16 @@ def _compiled(name: str, patterns: tuple[str, ...]) -> _Matcher | None:
             raise _bad(name, pattern) from exc
         if all(compiled.include is None for compiled in spec.patterns):
             raise _bad(name, pattern)  # git ignores such a pattern without a message
-    return _Matcher([_trimmed(pattern) for pattern in wanted]) if wanted else None
+    return _Matcher([_trimmed(pattern) for pattern in wanted], form) if wanted else None
 
 
 def _trimmed(pattern: str) -> str:
-    """Remove spaces at the end, as git does, unless the pattern ends in a backslash and a space."""
-    return pattern if pattern.endswith("\\ ") else pattern.rstrip()
+    """Remove spaces at the end, as git does, unless the pattern ends in a backslash and a space.
+
+    `a/**/` means all directories below `a`. The library would also match files with it; with `a/**/*/` it does not.
+    """
+    trimmed = pattern if pattern.endswith("\\ ") else pattern.rstrip()
+    return f"{trimmed}*/" if trimmed.endswith("**/") else trimmed
 
 
 def _bad(name: str, pattern: str) -> InvalidRequestError:

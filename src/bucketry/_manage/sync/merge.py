@@ -14,7 +14,7 @@ Pair: TypeAlias = tuple[Entry | None, Entry | None]
 
 
 async def merged(source: Batches, target: Batches) -> AsyncGenerator[list[Pair], None]:
-    """Yield the pairs of two streams in the order of their paths; each path comes once.
+    """Join two streams: yield one pair of entries for each path, in batches, in the order of the paths.
 
     Raises:
         IntegrityError: A stream is not sorted, or has a path twice.
@@ -110,6 +110,7 @@ class Protected:
 
     def add(self, path: str, reason: str) -> None:
         """Protect a path and everything below it."""
+        self.reason(path)  # forgets earlier paths, so that many of them one after another need no memory
         self.paths[path.removesuffix("/")] = reason
 
     def reason(self, path: str) -> str | None:

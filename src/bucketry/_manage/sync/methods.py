@@ -12,7 +12,7 @@ from bucketry._core.facts import fills_in_facts
 from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
 from bucketry._manage.managed import Managed
-from bucketry._manage.overlap import refuse_overlap
+from bucketry._manage.overlap import local_place, refuse_overlap
 from bucketry._manage.sync.compare import Place
 from bucketry._manage.sync.filters import Filter
 from bucketry._manage.sync.plan import PlanRequest, make_plan
@@ -23,8 +23,6 @@ from bucketry._transfer.listing import as_directory
 from bucketry._transfer.plan import check_part_size
 from bucketry.errors import InvalidRequestError
 from bucketry.providers.provider import StorageProvider
-
-_FILE = "file://"
 
 
 @fills_in_facts
@@ -67,7 +65,7 @@ class SyncMethods(Managed):
 
         Patterns are as in a `.gitignore` file in the directory. An entry is selected if `include` is empty or has a
         pattern that matches, and no pattern of `exclude` matches. Entries that are not selected are neither transferred
-        nor deleted, on either side.
+        nor deleted, on either side. If the provider normalizes keys, patterns and names are compared in its form.
 
         Args:
             local_dir: The directory; as the target it need not exist.
@@ -97,7 +95,7 @@ class SyncMethods(Managed):
         """
         if direction not in ("upload", "download"):
             raise InvalidRequestError(f"direction={direction!r}: give 'upload' or 'download'")
-        filters = Filter(include, exclude)
+        filters = Filter(include, exclude, form=self.provider.capabilities.key_normalization)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         remote = _remote(self.provider, prefix)
         root = _absolute(local_dir)
@@ -164,7 +162,8 @@ class SyncMethods(Managed):
         """
         if not isinstance(other, StorageProvider):
             raise InvalidRequestError(f"other must be a provider, not {type(other).__name__}")
-        filters = Filter(include, exclude)
+        form = other.capabilities.key_normalization or self.provider.capabilities.key_normalization
+        filters = Filter(include, exclude, form=form)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         source, target = _remote(self.provider, source_prefix), _remote(other, prefix)
         await in_thread(_refuse_overlapping, source, target)
@@ -237,19 +236,30 @@ def _refuse_overlapping(source: Place, target: Place) -> None:
     """Refuse two prefixes of which one is below the other. Blocks.
 
     Raises:
-        InvalidRequestError: They are of one provider, and overlap.
+        InvalidRequestError: They are in one store, and overlap.
     """
-    if source.url.startswith(_FILE) and target.url.startswith(_FILE):
-        places = [os.path.realpath(place.url.removeprefix(_FILE)) for place in (source, target)]
-    elif _innermost(source.provider) is _innermost(target.provider):
-        places = [source.url, target.url]
-    else:
-        return
-    if _overlap(*places):
+    (one_store, one), (other_store, other) = _in_store(source), _in_store(target)
+    if one_store == other_store and _overlap(one, other):
         raise InvalidRequestError(
             f"{source.url} and {target.url} overlap; a sync must not write into its own source, so give two prefixes "
             "of which none is below the other"
         )
+
+
+def _in_store(place: Place) -> tuple[object, str]:
+    """Return where a place's objects are stored, equal for two providers of one store, and the place in it. Blocks.
+
+    Two providers of one bucket have the same endpoint and bucket, whatever their credentials.
+    """
+    assert place.provider is not None  # noqa: S101 - both sides of a copy are providers
+    directory = local_place(place.url)
+    if directory is not None:
+        return "directory", directory
+    name = "x"  # a key must not be empty
+    source = place.provider.copy_source(place.prefix + name)
+    if source is not None:
+        return (source.endpoint, source.bucket), source.key.removesuffix(name)
+    return _innermost(place.provider), place.url
 
 
 def _overlap(one: str, other: str) -> bool:

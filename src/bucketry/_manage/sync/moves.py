@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, Protocol, TypedDict
@@ -19,7 +20,7 @@ from bucketry._manage.sync.pins import Seen
 from bucketry._manage.sync.results import Outcome
 from bucketry._manage.sync.values import EntryState, PlanHeader, SyncAction
 from bucketry._runtime.threads import in_thread
-from bucketry._transfer.listing import as_directory
+from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.copy import same_server
 from bucketry._transfer.plan import plan_upload
@@ -28,6 +29,7 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import (
     AlreadyExistsError,
     LocalFileNotFoundError,
+    LocalIsADirectoryError,
     LocalNotADirectoryError,
     NotFoundError,
     PreconditionFailedError,
@@ -40,7 +42,7 @@ _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 class Moves(Protocol):
-    """One direction of a sync."""
+    """The transfers and deletions of one direction of a sync."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]]
     """The errors of a transfer whose source or target has changed since the plan was made."""
@@ -63,15 +65,19 @@ class Moves(Protocol):
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete entries of the target that still have their pinned states."""
 
+    async def entries_below(self, path: str) -> int:
+        """Return the number of entries below a directory of the target."""
+
 
 class Uploads:
-    """From a local directory to a provider."""
+    """The moves of a sync from a local directory to a provider."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (
         PreconditionFailedError,
         AlreadyExistsError,
         NotFoundError,
         LocalFileNotFoundError,
+        LocalIsADirectoryError,
         LocalNotADirectoryError,
     )
 
@@ -120,9 +126,13 @@ class Uploads:
         """Delete objects."""
         return delete_objects(self._provider, self._prefix, actions, width=self._transfers.config.max_concurrency)
 
+    async def entries_below(self, path: str) -> int:
+        """Return the number of objects below a path."""
+        return await _objects_below(self._provider, self._prefix + path)
+
 
 class Downloads:
-    """From a provider to a local directory."""
+    """The moves of a sync from a provider to a local directory."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, NotFoundError)
 
@@ -139,7 +149,7 @@ class Downloads:
         return os.path.join(self._root, action.path)
 
     def looks_first(self, action: SyncAction) -> bool:
-        """Return whether the object is large."""
+        """Return whether the object is large; a small download itself finds a changed file soon enough."""
         return source_of(action).size > LARGE
 
     async def look(self, action: SyncAction) -> Seen:
@@ -175,9 +185,13 @@ class Downloads:
         """Delete files, and the directories that become empty."""
         return delete_files(self._root, actions)
 
+    async def entries_below(self, path: str) -> int:
+        """Return the number of files and empty directories below a path."""
+        return await in_thread(_files_below, os.path.join(self._root, path))
+
 
 class Copies:
-    """From one provider to another, or to another prefix of the same provider."""
+    """The moves of a sync from one provider to another, or to another prefix of the same provider."""
 
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 
@@ -246,6 +260,10 @@ class Copies:
         """Delete objects of the target."""
         return delete_objects(self._other, self._prefix, actions, width=self._transfers.config.max_concurrency)
 
+    async def entries_below(self, path: str) -> int:
+        """Return the number of objects of the target below a path."""
+        return await _objects_below(self._other, self._prefix + path)
+
 
 class Condition(TypedDict, total=False):
     """A condition of a write."""
@@ -261,6 +279,22 @@ def condition(pin: EntryState | None, row: Capabilities, *, in_parts: bool) -> C
         return {"if_none_match": "*"} if enforced else None
     enforced = row.complete_if_match if in_parts else row.put_if_match
     return {"if_match": pin.etag} if enforced and pin.etag else None
+
+
+async def _objects_below(provider: StorageProvider, key: str) -> int:
+    async with aclosing(every_object(provider, as_directory(key))) as listed:
+        return len([None async for _ in listed])
+
+
+def _files_below(path: str) -> int:
+    """Return the number of files, links and empty directories below a directory. Blocks."""
+    count = 0
+    for directory, names, files in os.walk(path):
+        if directory != path and not names and not files:
+            count += 1
+        links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+        count += len(files) + len(links)
+    return count
 
 
 def _listed(key: str, source: EntryState) -> ObjectInfo:

@@ -25,7 +25,7 @@ PRECISION = 1_000  # ns; times with a smaller difference are equal, because some
 
 
 def same_time(one: int | None, other: int | None) -> bool:
-    """Return whether two times in nanoseconds are equal; an unknown time is not equal to any other."""
+    """Return whether two times in nanoseconds are equal; an unknown time is not equal to any time."""
     return one is not None and other is not None and abs(one - other) < PRECISION
 
 

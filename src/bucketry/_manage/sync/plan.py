@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from bucketry._core.checks import check_key, local_parts
+from bucketry._core.checks import OWN, check_key, local_parts
 from bucketry._core.provider import StrPath
 from bucketry._manage.sync.compare import Comparer, Place, state_of
 from bucketry._manage.sync.costs import RequestCounter
@@ -22,7 +22,9 @@ from bucketry._transfer.plan import plan_upload
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError, LocalFileError, NotFoundError, StorageError
 
-LOOKS = 2_000  # pairs in one round of comparisons; actions are written after the whole round, so they stay in order
+# Pairs in one round of comparisons; actions are written after the whole round, so they stay in order. As many as one
+# page of a listing has: the next page is requested during a round, and a larger round would wait for every second page.
+LOOKS = 1_000
 _GONE = "it was removed while the plan was made; plan again"
 
 
@@ -110,6 +112,7 @@ class _Planner:
     def __init__(self, request: PlanRequest, found: Found, writer: PlanWriter) -> None:
         header = request.header
         self.unchanged = 0
+        self._first_deletion = ""
         self.requests = RequestCounter(header.direction, request.transfers, request.target.provider)
         self._request = request
         self._header = header
@@ -125,7 +128,6 @@ class _Planner:
     async def decide(self, pairs: Iterable[Pair]) -> None:
         """Decide about the next pairs; pairs whose content must be compared wait until there are many of them."""
         quick = self._by_size and self._files_above is None
-        protected = self._protected.paths
         for pair in pairs:
             source, target = pair
             if (
@@ -135,7 +137,6 @@ class _Planner:
                 and source.size == target.size
                 and source.problem is target.problem is None
                 and not source.twins
-                and not protected
             ):
                 self.unchanged += 1  # tested before `_decide`, because it is the most frequent outcome
             else:
@@ -157,18 +158,24 @@ class _Planner:
         self._waiting = []
 
     def check_source(self) -> None:
-        """Refuse include patterns that match no entry of the source.
+        """Refuse include patterns that match no entry of the source, and deletions because of an empty source.
 
         Raises:
-            InvalidRequestError: The source has entries, but no pattern matches one of them.
-            NotFoundError: The source has no entries at all.
+            InvalidRequestError: The source has entries, but no pattern matches one of them; or there is nothing to
+                sync, and the plan has deletions without `force`.
+            NotFoundError: The source has no entries at all, and there are patterns.
         """
-        if not self._header.include or self._found.included:
-            return
-        where = f"{self._header.source}: include={self._header.include!r} matches nothing"
-        if self._found.entries:
-            raise InvalidRequestError(f"{where} of {self._found.entries} entries; patterns are as in .gitignore files")
-        raise NotFoundError(f"{where}: there is nothing at all")
+        where, found = self._header.source, self._found
+        if self._header.include and not found.included:
+            where = f"{where}: include={self._header.include!r} matches nothing"
+            if found.entries:
+                raise InvalidRequestError(f"{where} of {found.entries} entries; patterns are as in .gitignore files")
+            raise NotFoundError(f"{where}: there is nothing at all")
+        if self._first_deletion and not found.selected and not self._request.force:
+            raise InvalidRequestError(
+                f"{where}: there is nothing to sync, so delete=True would remove everything below "
+                f"{self._header.target}, first {self._first_deletion!r}; give force=True if that is wanted"
+            )
 
     def _decide(self, source: Entry | None, target: Entry | None) -> None:
         """Decide about one path."""
@@ -206,18 +213,15 @@ class _Planner:
         problem = bad.problem or ""
         if bad is target and source is not None:
             problem = f"the target cannot be changed: {problem}"
-        self._protected.add(bad.path, f"it is below {bad.path!r}, which was left alone: {problem}")
+        if bad.info is None:  # an entry of a directory can hide others; no object is below a key
+            self._protected.add(bad.path, f"it is below {bad.path!r}, which was left alone: {problem}")
         filters = self._request.filters
         if not filters.excludes(bad.path) and (bad.info is None or filters.includes(bad.path)):
-            self._skip(bad.path, problem, source if bad is target else None)
+            for name in (bad.name or bad.path, *bad.twins):
+                self._skip(name, problem, source if bad is target else None)
 
     def _delete(self, target: Entry) -> None:
-        if not self._found.selected and not self._request.force:
-            self.check_source()
-            raise InvalidRequestError(
-                f"{self._header.source}: there is nothing to sync, so delete=True would remove everything below "
-                f"{self._header.target}, first {target.path!r}; give force=True if that is wanted"
-            )
+        self._first_deletion = self._first_deletion or target.path
         self._waiting.append(
             SyncAction(kind="delete", path=target.path, reason="not in source", target=state_of(target))
         )
@@ -246,8 +250,8 @@ class _Planner:
         try:
             check_key(key, row, place.url)
             plan_upload(size, row, self._request.transfers.config.part_size, place.url)
-            if row.plain_paths and self._request.source.provider is None:
-                local_parts(key)
+            if row.plain_paths and local_parts(key)[0].casefold() == OWN:
+                return f"key {key!r} is the provider's own; rename it"
         except StorageError as error:
             return str(error)
         return None
@@ -257,8 +261,8 @@ class _Planner:
         pair = self._waiting[index]
         assert isinstance(pair, tuple)  # noqa: S101 - `_open` has the places of pairs
         source, target = pair
-        assert source is not None  # noqa: S101 - as above
-        assert target is not None  # noqa: S101 - as above
+        assert source is not None  # noqa: S101 - every pair here has both
+        assert target is not None  # noqa: S101 - every pair here has both
         path = source.name or source.path
         try:
             seen = await self._comparer.compare(source, target)

@@ -6,13 +6,14 @@ The first line is the header, the last line is the summary, and every line betwe
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, get_args
 
 from bucketry._core.checks import local_parts
 from bucketry._manage.sync.values import Compare, Direction, EntryState, Kind, PlanHeader, PlanSummary, SyncAction
-from bucketry.errors import IntegrityError, InvalidRequestError, UnsupportedError
+from bucketry.errors import IntegrityError, InvalidRequestError, UnsafeKeyError, UnsupportedError
 
 FORMAT = 1
 _MARK = "bucketry-plan"
@@ -105,6 +106,9 @@ def read_header(line: bytes, where: str) -> PlanHeader:
         or created.utcoffset() is None
     ):
         raise _malformed(where, "the header has a value of the wrong kind")
+    local = {"upload": header.source, "download": header.target}.get(header.direction)
+    if local is not None and not os.path.isabs(local):
+        raise _malformed(where, f"the local directory {local!r} is no absolute path")
     return header
 
 
@@ -160,10 +164,22 @@ def _check_kind(kind: Kind, action: SyncAction, direction: Direction, where: str
         raise _malformed(where, "a deletion needs the state of its target")
     if kind != "delete" and action.source is None:
         raise _malformed(where, "a transfer needs the state of its source")
-    if (direction, kind) in {("upload", "upload"), ("download", "download"), ("download", "delete")}:
-        local_parts(action.path, where)
-    elif not action.path:
+    if not action.path:
         raise _malformed(where, "the path is empty")
+    if kind == "download":
+        local_parts(action.path, where)
+    elif (direction, kind) in {("upload", "upload"), ("download", "delete")}:
+        _check_inside(action.path, where)
+
+
+def _check_inside(path: str, where: str) -> None:
+    """Check the path of a file that exists: a directory can have names that a download refuses, such as `c:x`.
+
+    Raises:
+        UnsafeKeyError: The path would be outside the directory, or no file can have it.
+    """
+    if "\0" in path or any(name in ("", ".", "..") for name in path.split("/")):
+        raise UnsafeKeyError(f"{where}: path {path!r} is no file below the local directory; plan again", key=path)
 
 
 def _summary(values: dict[str, Any], where: str) -> PlanSummary:

@@ -247,6 +247,8 @@ class PlanWriter:
             self._staged = StagedFile(self._path, 0, name=staged_name(), fsync=True, what="the plan")
         self._fd: int | None = None
         self._lines = [header_line(header)]
+        if len(self._lines[0]) > _LONGEST_LINE:
+            raise InvalidRequestError("the patterns of the plan have over 1 MiB; give fewer or shorter ones")
         self._held = len(self._lines[0])
         self._most = IN_MEMORY if path is None else _BLOCK
         self._written = 0

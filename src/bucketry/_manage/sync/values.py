@@ -67,8 +67,8 @@ class PlanSummary:
         unchanged: Entries that are equal on both sides already; the plan has no action for them.
         skipped: Entries that cannot be synced.
         requests: Requests that applying the plan makes, retries not counted: 1 for an upload or a download, 2 for a
-            copy, more for one that goes in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
-            deletions. An upload or a copy needs 1 HEAD more if it goes in parts, or if no condition protects its
+            copy, and more if it is made in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
+            deletions. An upload or a copy needs 1 HEAD more if it is made in parts, or if no condition protects its
             target.
     """
 

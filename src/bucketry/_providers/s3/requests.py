@@ -288,7 +288,8 @@ class S3Requests(ObjectRequests):
     def copy_source(self, key: str) -> ObjectSource:
         # Without keys in the configuration, the pool's environment decides which credentials are used.
         credentials = None if self._config.access_key else id(self._pool)
-        return ObjectSource((replace(self._config, bucket_name=_ANY), credentials), self._bucket.name, key)
+        server = (replace(self._config, bucket_name=_ANY), credentials)
+        return ObjectSource(server, self._bucket.name, key, self._bucket.endpoint.url)
 
     async def copy_object_from(
         self, source: ObjectSource, destination: str, *, if_match: str | None = None

@@ -1,4 +1,4 @@
-"""The files of a cache that are being written; each is locked by its writer, which shows that the writer still runs.
+"""The unfinished files of a cache. Each writer locks its file, so that other processes see whether it still runs.
 
 All functions block: call them in a worker thread.
 """
@@ -23,7 +23,7 @@ _DATA = ".data"
 
 
 class StagedBytes:
-    """`with StagedBytes(directory, data) as path:` writes a locked file, and removes it at the end if it exists."""
+    """`with StagedBytes(directory, data) as path:` writes a locked file; on exit the file is removed if it exists."""
 
     def __init__(self, directory: str, data: bytes) -> None:
         """Store the arguments; no I/O."""
@@ -91,7 +91,7 @@ class Fetch:
         return True
 
     def end(self) -> None:
-        """Give back the right and remove the files; do nothing if the right was not taken."""
+        """Release the right, and remove the files; do nothing if the right was not taken."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             _remove_leftovers(self._base)
@@ -131,7 +131,7 @@ def _remove_leftovers(base: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file, if it exists."""
+    """Remove a file if it exists."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 

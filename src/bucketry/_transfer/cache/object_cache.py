@@ -6,7 +6,8 @@ Files of the directory:
   SHA-256 of the object's URL. The file's access time is the time of the last use; its modification time is the time
   when the provider was last asked. So a copy is one file, and there is no index that could disagree with the files.
 - `incoming/`: files that are being written.
-- `total`: the sum of the sizes in `objects`, or more. Its lock is held while a copy is added and others removed.
+- `total`: the sum of the sizes in `objects`, or more. A process locks this file while it adds a copy and removes old
+  copies.
 
 Readers take no lock. All functions block: call them in a worker thread.
 """
@@ -181,8 +182,8 @@ class ObjectCache:
                 os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
                 os.utime(staged, ns=(time.time_ns(), asked))
                 os.replace(staged, target)
-                with suppress(FileNotFoundError):  # another process may find that the object is deleted
-                    os.chmod(target, _READ_ONLY)  # only now, because `sweep` must be able to open staged files
+                with suppress(FileNotFoundError):  # another process may remove the copy of a deleted object
+                    os.chmod(target, _READ_ONLY)  # not earlier, because `sweep` must be able to open staged files
             finally:
                 unlock(lock)
         return target

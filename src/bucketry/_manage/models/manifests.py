@@ -1,14 +1,14 @@
-"""The manifest of a version: converts versions to manifests and back, and checks the metadata of users. No I/O."""
+"""Converts versions to manifests and back, checks their metadata, and sorts versions. No I/O."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bucketry._core.units import KiB
 from bucketry._manage.manifest import Json, ManifestReader, format_time, to_json
-from bucketry._manage.models.keys import sha256_of
+from bucketry._manage.models.keys import number_of, sha256_of
 from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
 from bucketry._manage.paths import check_paths
 from bucketry.errors import InvalidRequestError, UnsafeKeyError
@@ -16,10 +16,28 @@ from bucketry.errors import InvalidRequestError, UnsafeKeyError
 METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
 
 
+def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
+    """Return the versions, oldest first: by the time of their publication, but numbered versions by their number.
+
+    The clocks of two machines can differ, so a numbered version may have an earlier time than the version with the
+    number before. Then both count as published at the later time.
+    """
+    versions = list(versions)
+    numbered = sorted(
+        ((number, one) for one in versions if (number := number_of(one.version)) is not None), key=lambda pair: pair[0]
+    )
+    times = {one.version: one.created for one in versions}
+    latest = None
+    for _, one in numbered:
+        latest = one.created if latest is None else max(latest, one.created)
+        times[one.version] = latest
+    return sorted(versions, key=lambda one: (times[one.version], number_of(one.version) or 0, one.version))
+
+
 def metadata_text(metadata: Mapping[str, Any] | None) -> str:
     """Check the metadata of a version, and return it as JSON.
 
-    The manifest has this JSON as one text, because a manifest must not have fractions.
+    The manifest has this JSON as one text, because a manifest itself must not have fractions.
 
     Raises:
         InvalidRequestError: The metadata is not a mapping from texts to JSON values, or is too large.
