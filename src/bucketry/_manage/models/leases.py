@@ -60,8 +60,8 @@ error. `latest` is moved in the same way. While the lease of a version's backup 
 even if it has no tag yet.
 
 **Manifests that arrive late.** If a backup fails or is cancelled in B3, its request may still arrive at the provider,
-and the version then exists. Therefore the lease of this backup is not removed; it expires. For other backups and prunes,
-this backup is the same as a killed one.
+and the version then exists. Therefore the lease of this backup is not removed; it expires. For other backups
+and prunes, this backup is the same as a killed one.
 
 **Killed processes.** A backup that is killed before B3 leaves no version. A backup that is killed later leaves a
 version, but perhaps `latest` does not name it. This version is complete, unless the lease had expired before B3 and a
