@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import bucketry
 from bucketry import LocalProvider, S3Provider, TransferConfig
 from bucketry._manage.models.methods import ModelMethods
 from bucketry._manage.models.stored import ModelConfig
+from bucketry.errors import LocalFileError
 from bucketry.providers import StorageProvider
 from bucketry.testing import FaultyProvider
 
@@ -26,11 +28,22 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 
 
-def start(function: Callable[..., None], *arguments: object) -> subprocess.Popen[bytes]:
-    """Start a process that calls a function of this module."""
+UNSHARE = ("unshare", "--map-root-user", "--mount")
+"""Runs a process with mounts of its own."""
+
+
+def has_own_mounts() -> bool:
+    """Say whether this system lets the tests run a process with mounts of its own."""
+    if shutil.which(UNSHARE[0]) is None:
+        return False
+    return not subprocess.run([*UNSHARE, "/usr/bin/true"], stderr=subprocess.DEVNULL, check=False).returncode
+
+
+def start(function: Callable[..., None], *arguments: object, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a process that calls a function of this module; `prefix` is the command that runs it."""
     source = str(Path(bucketry.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.manage.model_processes", function.__name__, json.dumps(arguments)],
+        [*prefix, sys.executable, "-m", "tests.manage.model_processes", function.__name__, json.dumps(arguments)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join((source, str(ROOT)))},
         stdout=subprocess.PIPE,
@@ -54,6 +67,15 @@ class DiesAt(FaultyProvider):
         if self.dies_at == (operation, self.calls[operation] + 1):
             os.kill(os.getpid(), signal.SIGKILL)
         return await super().around(operation, request)
+
+
+def restore_with_mount(store: str, target: str, source: str, mounted: str) -> None:
+    """Mount a directory, restore `net`, and write why it was refused."""
+    subprocess.run(["/usr/bin/mount", "--bind", source, mounted], check=True)
+    try:
+        asyncio.run(ModelMethods(LocalProvider({"base_path": store})).restore_model("net", target))
+    except LocalFileError as error:
+        sys.stdout.write(error.message.split(" and ")[1].split(";")[0])
 
 
 def restore_and_die(store: str, target: str, at: str) -> None:

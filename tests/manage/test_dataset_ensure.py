@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider
-from bucketry._manage.datasets.local_state import LocalState
+from bucketry._manage.datasets.local_state import LocalDirectory, LocalState
 from bucketry._manage.datasets.methods import DatasetMethods
 from bucketry._manage.datasets.stored import StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
@@ -20,6 +20,7 @@ from bucketry.errors import (
     DiskFullError,
     IntegrityError,
     InvalidRequestError,
+    LocalIsADirectoryError,
     LocalNotADirectoryError,
     LocalPermissionError,
     NotFoundError,
@@ -392,6 +393,71 @@ async def test_a_cancelled_call_changes_nothing(tmp_path: Path) -> None:
     assert read_tree(target) == FILES
     await bench.ensure_dataset("d", target)
     assert read_tree(target) == read_tree(source)
+
+
+async def test_a_file_that_is_changed_during_the_download_stays(tmp_path: Path) -> None:
+    """A file that the new version does not have is not removed if somebody changed it after the comparison."""
+    bench = Bench()
+    source, target = write_tree(tmp_path / "source", FILES), tmp_path / "target"
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", target)
+    (source / "a").unlink()
+    (source / "deep" / "x").unlink()
+    await bench.upload_dataset("d", write_tree(source, {"new": b"new"}))
+
+    async def edit() -> None:
+        (target / "a").write_bytes(b"edited")
+
+    result = await bench.with_faults(Fault(operation="open_body", nth=2, hook=edit)).ensure_dataset("d", target)
+    assert read_tree(target) == read_tree(source) | {"a": b"edited"}
+    assert (result.removed, result.foreign) == (("deep/x",), ("a",))
+
+
+async def test_an_interrupted_publication_continues(tmp_path: Path) -> None:
+    """If files cannot all be moved to their places, the next call moves the others, and downloads nothing again."""
+    bench = Bench()
+    source, target = write_tree(tmp_path / "source", FILES), tmp_path / "target"
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", target)
+    (source / "deep" / "x").unlink()
+    await bench.upload_dataset("d", write_tree(source, {"a": b"two", "y": b"three"}))
+
+    async def come() -> None:
+        write_tree(target, {"y/other": b""})
+
+    with pytest.raises(LocalIsADirectoryError, match="y: is a directory with other entries"):
+        await bench.with_faults(Fault(operation="open_body", nth=2, hook=come)).ensure_dataset("d", target)
+    (target / "y" / "other").unlink()
+    bench.requests()
+    await bench.ensure_dataset("d", target)
+    assert bench.requests() == {"open_body": 1}
+    assert read_tree(target) == read_tree(source)
+
+
+async def test_files_from_before_1970_are_known(tmp_path: Path) -> None:
+    """A local file with a negative time is verified once, as any other."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    target = write_tree(tmp_path / "target", FILES)
+    os.utime(target / "a", ns=(-1, -1))
+    await bench.ensure_dataset("d", target)
+    state = LocalDirectory(target).check("d")
+    assert state is not None
+    assert state.stamps["a"] == (3, -1)
+
+
+async def test_own_files_that_cannot_be_used_are_an_error_or_removed(tmp_path: Path) -> None:
+    """A directory among the staged files is removed; one in the place of the state is named, and nothing is left."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    own = tmp_path / "target" / ".bucketry"
+    write_tree(own, {"staging/directory/x": b"", "dataset.json/x": b""})
+    with pytest.raises(LocalIsADirectoryError, match="writing the state"):
+        await bench.ensure_dataset("d", tmp_path / "target")
+    (own / "dataset.json" / "x").unlink()
+    (own / "dataset.json").rmdir()
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert sorted(os.listdir(own)) == ["dataset.json", "lock"]
 
 
 async def test_calls_in_one_process_share_a_download(tmp_path: Path) -> None:

@@ -203,6 +203,26 @@ async def test_two_uploads_of_a_new_version(tmp_path: Path) -> None:
     assert read_tree(tmp_path / "target") == read_tree(source)
 
 
+async def test_a_failed_upload_may_have_replaced_an_object_of_the_other(tmp_path: Path) -> None:
+    """If an upload replaces an object and then fails, readers of the other's version get an error, not a mixture."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    other = write_tree(tmp_path / "other", FILES | {"z~": b"other"})
+    failing = bench.with_faults(Fault(operation="put_object", nth=2, error=UnsupportedError("no")))
+
+    async def interfere() -> None:
+        with pytest.raises(UnsupportedError):
+            await failing.upload_dataset("d", other)
+
+    source = write_tree(tmp_path / "source", {"a": b"two"})
+    await bench.with_faults(Fault(operation="put_object", hook=interfere)).upload_dataset("d", source)
+    with pytest.raises(IntegrityError, match="upload the dataset again"):
+        await bench.ensure_dataset("d", tmp_path / "target")
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == read_tree(source)
+
+
 async def test_without_conditions_the_last_upload_wins(tmp_path: Path) -> None:
     """Where the vendor enforces no condition, an upload replaces what another one published meanwhile."""
     bench = Bench(RowOf(**UNCONDITIONAL))

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bucketry import MemoryProvider, TransferConfig
+from bucketry import LocalProvider, MemoryProvider, TransferConfig
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
-from bucketry._manage.models.local import find_files, hash_content
+from bucketry._manage.models.local import find_files, hash_unchanged
 from bucketry._manage.models.manifests import METADATA_LIMIT, in_order, manifest_of
 from bucketry._manage.models.stored import ModelConfig
 from bucketry.errors import (
@@ -180,6 +180,12 @@ async def test_versions_can_have_names(models: Models, net: Path) -> None:
         await models.backup_model(net, "net", version="2026-01")
 
 
+async def test_a_long_number_is_a_name(models: Models, net: Path) -> None:
+    """A name of `v` and so many digits that the next number may not fit is a name as any other."""
+    await models.backup_model(net, "net", version="v" + "9" * 127)
+    assert (await models.backup_model(net, "net")).version == "v1"
+
+
 async def test_a_number_is_never_used_twice(models: Models, net: Path) -> None:
     """After the version with the highest number was pruned, the next backup takes the number above it."""
     for given in (None, None, "name"):
@@ -332,6 +338,17 @@ async def test_what_cannot_be_backed_up_is_an_error(
     assert await memory.list_files() == []
 
 
+@pytest.mark.parametrize("below", ["", "store/models/net/blobs"])
+async def test_a_model_is_not_backed_up_into_itself(tmp_path: Path, below: str) -> None:
+    """A directory that contains the place of the model's objects, or is in it, is refused before anything is sent."""
+    place = write_model(tmp_path / "place", a=b"x", store_models_net_blobs_x=b"y")
+    models = Models(LocalProvider({"base_path": place / "store"}))
+    before = sorted(place.rglob("*"))
+    with pytest.raises(InvalidRequestError, match="overlaps"):
+        await models.backup_model(place / below, "net")
+    assert sorted(place.rglob("*")) == before
+
+
 async def test_a_missing_path_and_an_empty_directory_are_errors(models: Models, tmp_path: Path) -> None:
     """There must be something to back up."""
     with pytest.raises(LocalFileNotFoundError, match="nothing"):
@@ -462,6 +479,19 @@ async def test_what_is_unknown_names_the_nearest(memory: MemoryProvider, models:
     assert (net / "weights").exists()
 
 
+async def test_a_tag_without_its_version_says_so(memory: MemoryProvider, models: Models, net: Path) -> None:
+    """If somebody deleted the manifest that a tag names, the error names the missing version; other calls work."""
+    await models.backup_model(net, "net")
+    await models.backup_model(net, "net")
+    await models.tag_model("net", "v2", "prod")
+    await memory.delete("models/net/versions/v2.json")
+    for tag in ("latest", "prod"):
+        with pytest.raises(NotFoundError, match=f"the tag '{tag}' names version 'v2', which does not exist"):
+            await models.model_info("net", tag)
+    assert (await models.prune_models("net", keep=1)).kept == ("v1",)
+    assert (await models.backup_model(net, "net")).version == "v3"
+
+
 async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, tmp_path: Path, net: Path) -> None:
     """A manifest that was edited, copied, or made by a newer version is refused by every method; nothing changes."""
     models = Models(memory)
@@ -473,6 +503,10 @@ async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, t
     entries = {name: value for name, value in content.items() if name not in ("format", "sha256")}
     unsafe = json.loads(json.dumps(entries["files"]))
     unsafe[0]["path"] = "../outside"
+    own = json.loads(json.dumps(entries["files"]))
+    own[0]["path"] = "sub/.bucketry/dataset.json"
+    both = json.loads(json.dumps(entries["files"]))
+    both[0]["path"] = both[1]["path"] + "/below"
     moved = json.loads(json.dumps(entries["files"]))
     moved[0]["blob"] = "0" * 64
     for data, kind in (
@@ -488,6 +522,8 @@ async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, t
         (to_json(entries | {"kind": "link"}), IntegrityError),
         (to_json(entries | {"metadata": "[]"}), IntegrityError),
         (to_json(entries | {"files": unsafe}), IntegrityError),
+        (to_json(entries | {"files": own}), IntegrityError),
+        (to_json(entries | {"files": both}), IntegrityError),
         (to_json(entries | {"files": moved}), IntegrityError),
     ):
         await memory.put(key, data)
@@ -660,4 +696,4 @@ def test_a_file_that_changes_before_it_is_hashed_is_an_error(net: Path) -> None:
     _, found = find_files(str(net))
     (net / "weights").write_bytes(noise(5_000, 2))
     with pytest.raises(IntegrityError, match="changed while it was backed up"):
-        list(hash_content(found[1].local, (), found[1].state))
+        list(hash_unchanged(found[1].local, (), found[1].state))

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bucketry import MemoryProvider
-from bucketry.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, TransientError
+from bucketry._core.values import Body, ObjectInfo
+from bucketry.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    RequestTimeoutError,
+    TransientError,
+)
+from bucketry.testing import FaultyProvider
 from tests.manage.model_bench import (
     Models,
     PausesAt,
@@ -333,3 +342,53 @@ async def test_a_backup_gives_up_if_its_blobs_disappear_again_and_again(tmp_path
         await Models(Vanishing(memory, 0)).backup_model(scene.next, "net")
     assert await versions(Models(memory)) == ["v1", "v2"]
     assert await leftovers(memory) == []
+
+
+class Late(FaultyProvider):
+    """Loses the first request for a manifest, and gives it back to the test, which lets it arrive later.
+
+    Attributes:
+        cancels: Whether the caller is cancelled during this request, instead of an error.
+        lost: The arguments of the request.
+    """
+
+    cancels = False
+    lost: dict[str, Any] | None = None
+
+    async def put(self, key: str, data: Body, **options: Any) -> ObjectInfo:
+        """Store an object, or lose the request."""
+        if "/versions/" not in key or self.lost is not None:
+            return await super().put(key, data, **options)
+        self.lost = {"key": key, "data": data, **options}
+        if self.cancels:
+            raise asyncio.CancelledError
+        message = "the answer did not come in time"
+        raise RequestTimeoutError(message)
+
+
+@pytest.mark.parametrize("given", [None, "best"])
+@pytest.mark.parametrize("cancels", [True, False])
+async def test_a_manifest_that_arrives_late_loses_nothing(
+    tmp_path: Path, given: str | None, *, create_only: bool, cancels: bool
+) -> None:
+    """A request for a manifest that failed or was cancelled arrives after another backup and a prune: all is whole."""
+    scene = Scene(tmp_path, create_only=create_only)
+    memory = await scene.memory()
+    late = Late(memory)
+    late.cancels = cancels
+    with pytest.raises((RequestTimeoutError, asyncio.CancelledError)):
+        await Models(late).backup_model(scene.next, "net", version=given)
+    try:
+        other = await Models(memory).backup_model(write_model(tmp_path / "other", b=B), "net", version=given)
+    except AlreadyExistsError:
+        assert given  # the claim stays with its lease
+        other = None
+    await Models(memory).prune_models("net", keep=1)
+    try:
+        assert late.lost is not None
+        await memory.put(**late.lost)
+    except AlreadyExistsError:
+        assert create_only
+    await check_whole(Models(memory))
+    if other is not None:
+        assert await Models(memory).model_info("net", other.version) == other

@@ -15,6 +15,7 @@ from bucketry import LocalProvider, MemoryProvider, TransferConfig
 from bucketry._manage.models.swap import StagedModel
 from bucketry.errors import (
     IntegrityError,
+    InvalidRequestError,
     LocalFileError,
     LocalIsADirectoryError,
     LocalNotADirectoryError,
@@ -22,7 +23,7 @@ from bucketry.errors import (
 )
 from bucketry.testing import FaultyProvider
 from tests.manage.model_bench import AT_ONCE, Models, StopsAt, at_every_event, content, noise, write_model
-from tests.manage.model_processes import restore_and_die, start
+from tests.manage.model_processes import UNSHARE, has_own_mounts, restore_and_die, restore_with_mount, start
 
 NEW = {"a": noise(3_000, 1), "d/b": noise(4_000, 2), "d/same": noise(3_000, 1)}
 OLD = {"old": b"old", "d/deep": b"old"}
@@ -91,7 +92,9 @@ async def test_the_renames_can_be_flushed(models: Models, target: Path) -> None:
     assert content(target) == NEW
 
 
-@pytest.mark.parametrize("kind", ["file for directory", "directory for file", "pipe", "current", "above", "store"])
+@pytest.mark.parametrize(
+    "kind", ["file for directory", "directory for file", "pipe", "current", "above", "store", "store below"]
+)
 async def test_a_target_that_must_stay_is_refused(
     models: Models, target: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,11 +114,73 @@ async def test_a_target_that_must_stay_is_refused(
             monkeypatch.chdir(target / "d")
         case "store":
             write_model(target, **{".bucketry_x": b""})
+        case "store below":
+            write_model(target, **{"d_deep.er_.bucketry_x": b""})
     before = names(target)
     with pytest.raises(error):
         await models.restore_model(name, path)
     assert names(target) == before
     assert around(target) == ["target"]
+
+
+@pytest.mark.parametrize("name", ["net", "one"])
+@pytest.mark.parametrize("below", ["", "my store/models/net/blobs", "my store/datasets/new"])
+async def test_the_provider_itself_is_not_replaced(tmp_path: Path, name: str, below: str) -> None:
+    """A target that contains the place of the objects, or is in it, is refused, and no object is lost."""
+    source = write_model(tmp_path / "source", a=NEW["a"])
+    models = Models(LocalProvider({"base_path": tmp_path / "place" / "my store"}))
+    await models.backup_model(source, "net")
+    await models.backup_model(source / "a", "one")
+    before = await models.provider.list_files()
+    with pytest.raises(InvalidRequestError, match="overlaps"):
+        await models.restore_model(name, tmp_path / "place" / below)
+    assert await models.provider.list_files() == before
+
+
+async def test_a_target_that_is_used_meanwhile_is_refused(models: Models, target: Path) -> None:
+    """The target is checked again before it is replaced: a dataset may have come into it during the download."""
+
+    async def come() -> None:
+        write_model(target, **{"d_.bucketry_dataset": b""})
+
+    stopping = StopsAt(models.provider, 3, come)
+    with pytest.raises(LocalFileError, match="dataset"):
+        await Models(stopping).restore_model("net", target)
+    assert content(target) == OLD | {"d/.bucketry/dataset": b""}
+    assert around(target) == ["target"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_own_mounts(), reason="this system gives a process no mounts of its own")
+async def test_a_mount_point_below_the_target_is_refused(tmp_path: Path, target: Path) -> None:
+    """A directory that is mounted below the target, also from the same file system, keeps its files."""
+    mounted, other = target / "d" / "a mount", write_model(tmp_path / "other", kept=b"kept")
+    mounted.mkdir()
+    models = Models(LocalProvider({"base_path": tmp_path / "store"}))
+    await models.backup_model(write_model(tmp_path / "source", a=NEW["a"]), "net")
+    process = start(restore_with_mount, str(tmp_path / "store"), str(target), str(other), str(mounted), prefix=UNSHARE)
+    said, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0
+    assert said.decode() == f"{mounted} is a mount point"
+    assert content(other) == {"kept": b"kept"}
+    assert content(target) == OLD
+
+
+async def test_a_target_that_was_moved_is_put_back(target: Path) -> None:
+    """If the second of the two renames fails, the old target comes back, whatever the reason is."""
+    staged = StagedModel(str(target), "directory", fsync=False)
+    staged.open()
+    shutil.rmtree(staged.new)  # so that the renames to the target fail
+    with pytest.raises(LocalFileError):
+        staged.publish()
+    staged.discard()
+    assert content(target) == OLD
+    assert around(target) == ["target"]
+    staged = StagedModel(str(target), "directory", fsync=False)
+    staged.open()
+    os.rename(target, Path(staged.new).parents[1] / "old" / "target")
+    staged.discard()
+    assert content(target) == OLD
 
 
 async def test_an_error_leaves_the_old_target(models: Models, target: Path) -> None:

@@ -582,14 +582,18 @@ class TestFiles:
         assert found is not None
         assert cache.read(found) == b"y" * 100
 
-    @pytest.mark.parametrize("stored", [b"", b"no number", b"%20d" % 10**9])
+    @pytest.mark.parametrize("stored", [b"", b"no number", b"%20d" % 10**9, b"%20d" % -(10**9), b"9" * 40])
     async def test_a_wrong_total(self, tmp_path: Path, stored: bytes) -> None:
-        """A total that is damaged or too large is counted again, and no copy leaves while there is room."""
+        """A wrong total is counted again: no copy leaves while there is room, and the copies do not pass the limit."""
         cache = ObjectCache(tmp_path, 1_000)
         for name, size in (("a", 310), ("b", 310), ("c", 310), ("d", 50)):
             await in_steps(cache.keep(name, '"e"', b"x" * size, 1))
             (tmp_path / "total").write_bytes(stored)
         assert all(cache.find(name) for name in "abcd")
+        await in_steps(cache.keep("e", '"e"', b"x" * 500, 1))
+        size = sum(path.stat().st_size for path in kept(cache))
+        assert size <= 1_000
+        assert (tmp_path / "total").read_bytes() == b"%20d" % size
 
     async def test_leftovers_are_removed_at_the_next_use(self, bench: Bench) -> None:
         """`get_many` and `cached` remove the unfinished files that killed processes left, also those of other keys."""

@@ -72,3 +72,19 @@ def check_root(kind: str, root: str) -> str:
         message = f"{kind}={root!r}: give a prefix that is not empty, such as {kind!r}"
         raise InvalidRequestError(message)
     return "/".join(local_parts(root.removesuffix("/"), kind))
+
+
+def check_apart(datasets: str, models: str) -> None:
+    """Check that no key can belong to a dataset and to a model, because one would be removed with the other.
+
+    Args:
+        datasets: The prefix of all datasets, as `check_root` returns it.
+        models: The prefix of all models, as `check_root` returns it.
+
+    Raises:
+        InvalidRequestError: They are equal, or one is below the other.
+    """
+    one, other = f"{datasets}/", f"{models}/"
+    if one.startswith(other) or other.startswith(one):
+        message = f"datasets={datasets!r} and models={models!r} overlap; give two prefixes next to each other"
+        raise InvalidRequestError(message)

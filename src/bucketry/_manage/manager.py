@@ -8,7 +8,7 @@ from typing import Self
 from bucketry._core.config import TransferConfig
 from bucketry._core.provider import IStorageProvider
 from bucketry._manage.cache_methods import CacheMethods
-from bucketry._manage.managed import check_root
+from bucketry._manage.managed import check_apart, check_root
 from bucketry._manage.run.methods import RunMethods
 from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._session.pool import SessionPool
@@ -30,7 +30,8 @@ class StorageManager(ApplyMethods, RunMethods, CacheMethods):
 
     Raises:
         ConfigError: `provider` is no provider, or `transfer.max_concurrency` is more than its connections.
-        InvalidRequestError: A prefix is empty.
+        InvalidRequestError: A prefix is empty, or one of the two is the other or below it: a dataset and a model would
+            then have the same keys.
         UnsafeKeyError: A prefix is not a relative path.
     """
 
@@ -46,6 +47,7 @@ class StorageManager(ApplyMethods, RunMethods, CacheMethods):
         super().__init__(provider, transfer=transfer)
         self.datasets_root = check_root("datasets", datasets)
         self.models_root = check_root("models", models)
+        check_apart(self.datasets_root, self.models_root)
 
     @classmethod
     def from_env(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn, TypeAlias
@@ -20,6 +21,7 @@ FORMAT = 1
 Json: TypeAlias = str | int | bool | Mapping[str, "Json"] | Sequence["Json"] | None
 
 _DIGEST = "sha256"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json(entries: Mapping[str, Json]) -> bytes:
@@ -88,10 +90,20 @@ class ManifestReader:
 
     def number(self, name: str) -> int:
         """Return the whole number, 0 or more, in an entry."""
+        value = self.integer(name)
+        return value if value >= 0 else self.refuse(name, "must be a whole number of 0 or more")
+
+    def integer(self, name: str) -> int:
+        """Return the whole number in an entry."""
         value = self._entries.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(name, "must be a whole number of 0 or more")
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse(name, "must be a whole number")
         return value
+
+    def sha256(self, name: str) -> str:
+        """Return a SHA-256 in hex."""
+        value = self.text(name)
+        return value if _SHA256.fullmatch(value) else self.refuse(name, "must be 64 hexadecimal digits")
 
     def time(self, name: str) -> datetime:
         """Return the time in an entry; it is aware."""

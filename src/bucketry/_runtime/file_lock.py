@@ -80,24 +80,37 @@ class FileLock:
 
     def _attempt(self) -> bool:
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+            return try_lock(self._fd)
         except OSError as exc:
             if exc.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
                 message = f"{self.path}: this file system has no locks; choose a directory on another one"
                 raise LocalFileError(message, path=self.path) from exc
             raise local_error(exc, self.path, "locking the file") from exc
-        return True
 
     def _close(self) -> None:
-        if self._fd < 0:
-            return
-        fd, self._fd = self._fd, -1
-        try:
-            # Closing the file is not enough, because a forked child may have a copy of the descriptor, which keeps the
-            # lock.
-            with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)
-        finally:
-            os.close(fd)
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            unlock(fd)
+
+
+def try_lock(fd: int) -> bool:
+    """Take the lock of an open file or directory, without waiting; return `False` if another descriptor has the lock.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock(fd: int) -> None:
+    """Release the lock of an open file, if this descriptor has it, and close the file."""
+    try:
+        # Closing is not enough, because a forked child may have a copy of the descriptor, which keeps the lock.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from bucketry._core.os_errors import local_error
 from bucketry._manage.datasets.local_state import LocalState
-from bucketry._manage.datasets.stored import StoredDataset, directories_of
+from bucketry._manage.datasets.stored import StoredDataset
 from bucketry._manage.datasets.values import DatasetFile
+from bucketry._manage.paths import directories_of
 from bucketry._runtime.walk import FoundFile
 from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry.errors import InvalidKeyError, InvalidRequestError
@@ -27,14 +28,14 @@ class Comparison:
         in_step: The stamp (size and `st_mtime_ns`) of each file that is known to have the dataset's bytes.
         unknown: The files that exist with the right size, and must be read.
         missing: The files to download.
-        stale: The paths of unchanged files of an earlier version that this version does not have.
-        foreign: The paths of all other entries, which do not belong to the dataset.
+        stale: The stamp of each file of an earlier version that this version does not have, and nobody has changed.
+        foreign: The paths of all other entries.
     """
 
     in_step: dict[str, tuple[int, int]] = field(default_factory=dict)
     unknown: list[DatasetFile] = field(default_factory=list)
     missing: list[DatasetFile] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
+    stale: dict[str, tuple[int, int]] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
 
     @property
@@ -79,9 +80,9 @@ def compare(
             result.unknown.append(file)
         else:
             result.missing.append(file)
-    for path, stamp in found.items():
-        unchanged = state is not None and state.stamps.get(path) == stamp
-        (result.stale if unchanged else result.foreign).append(path)
+    stamps = state.stamps if state is not None else {}
+    result.stale.update((path, stamp) for path, stamp in found.items() if stamps.get(path) == stamp)
+    result.foreign.extend(path for path in found if path not in result.stale)
     result.foreign.extend(unusable)
     return result
 
@@ -109,12 +110,25 @@ def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exa
             raise InvalidRequestError(message, path=os.path.join(root, path))
 
 
-def remove_stale(root: str, paths: list[str]) -> None:
-    """Remove files, and then the directories that became empty, but not the root."""
+def remove_stale(root: str, stale: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Remove stale files, and then the directories that became empty by it; the root stays.
+
+    Args:
+        root: The directory.
+        stale: The stamp of each file.
+
+    Returns:
+        The paths of the files that were left, because somebody has changed them since the comparison.
+    """
     directories = set()
-    for path in paths:
+    changed = []
+    for path, stamp in stale.items():
         full = os.path.join(root, path)
         try:
+            status = os.stat(full)
+            if (status.st_size, status.st_mtime_ns) != stamp:
+                changed.append(path)
+                continue
             os.unlink(full)
         except FileNotFoundError:
             pass
@@ -122,8 +136,9 @@ def remove_stale(root: str, paths: list[str]) -> None:
             raise local_error(exc, full, "removing a file of an earlier version") from exc
         while path := os.path.dirname(path):
             directories.add(path)
-    for path in sorted(directories, reverse=True):  # a directory comes after the directories below it
+    for directory in sorted(directories, reverse=True):  # what is below comes first
         try:
-            os.rmdir(os.path.join(root, path))
+            os.rmdir(os.path.join(root, directory))
         except OSError:
-            continue  # the directory has other files
+            continue  # it has other files
+    return changed

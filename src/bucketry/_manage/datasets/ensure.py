@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.datasets.compare import Comparison, check_conflicts, compare, remove_stale
-from bucketry._manage.datasets.hashing import hash_file
 from bucketry._manage.datasets.local_state import LocalDirectory, LocalState
 from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetResult
+from bucketry._manage.hashing import hash_file
 from bucketry._manage.overlap import refuse_overlap
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
 from bucketry._manage.sync.values import PlanSummary
@@ -28,6 +28,7 @@ from bucketry.errors import (
     ChecksumMismatchError,
     DiskFullError,
     IntegrityError,
+    LocalFileError,
     LocalIsADirectoryError,
     NotFoundError,
     PreconditionFailedError,
@@ -124,10 +125,16 @@ class Ensuring:
                 raise
             raise await self._explained(error, stored) from error
         meter.close()
-        stamps |= await in_steps(self._publish(missing, comparison.stale))
+        changed = await in_thread(remove_stale, self.directory.root, comparison.stale)
+        stamps |= await in_steps(self._publish(missing))
         await in_thread(self.directory.write, self.place.url, stored, stamps)
         await in_thread(self.directory.remove_staging)
-        done = replace(comparison, missing=sorted(missing, key=lambda file: file.path))
+        done = replace(
+            comparison,
+            missing=sorted(missing, key=lambda file: file.path),
+            stale={path: stamp for path, stamp in comparison.stale.items() if path not in changed},
+            foreign=[*comparison.foreign, *changed],
+        )
         return self._result(stored, done)
 
     def _check_space(self, missing: list[DatasetFile]) -> None:
@@ -137,7 +144,10 @@ class Ensuring:
             DiskFullError: There is not enough space.
         """
         needed = sum(file.size for file in missing if self._staged(file) not in self._complete)
-        status = os.statvfs(self.directory.staging)
+        try:
+            status = os.statvfs(self.directory.staging)
+        except OSError as exc:
+            raise local_error(exc, self.directory.staging, "looking for free space") from exc
         free = status.f_bavail * status.f_frsize
         if needed > free:
             message = f"{self.directory.root}: {needed} bytes are to be downloaded, and the disk has {free} bytes free"
@@ -186,14 +196,9 @@ class Ensuring:
         message = f"{where}: the dataset changed while it was downloaded; run again; no local file was changed"
         return PreconditionFailedError(message, key=error.key)
 
-    def _publish(self, files: list[DatasetFile], stale: list[str]) -> Generator[None, None, dict[str, tuple[int, int]]]:
-        """Remove stale files, and rename the staged files to their paths, in steps; return their stamps. Blocks.
-
-        The stamp of a file is its size and its `st_mtime_ns`.
-        """
-        root = self.directory.root
-        remove_stale(root, stale)
-        target = DownloadDirectory(root, "")
+    def _publish(self, files: list[DatasetFile]) -> Generator[None, None, dict[str, tuple[int, int]]]:
+        """Move the staged files to their places, in steps; return their stamps. Blocks."""
+        target = DownloadDirectory(self.directory.root, "")
         stamps = {}
         for number, file in enumerate(files):
             path = target.path_of(file.path)
@@ -204,6 +209,8 @@ class Ensuring:
                     os.utime(staged, ns=(file.mtime, file.mtime))
                 _replace(staged, path)
                 status = os.stat(path)
+            except LocalFileError:
+                raise
             except OSError as exc:
                 raise local_error(exc, path, "publishing the download") from exc
             stamps[file.path] = (status.st_size, status.st_mtime_ns)
@@ -224,22 +231,27 @@ class Ensuring:
 
 
 def _is_of(path: str, file: DatasetFile) -> Generator[None, None, bool]:
-    """Return, in steps, whether a file has the size and, if known, the SHA-256 of the dataset's file. Blocks."""
-    if os.path.getsize(path) != file.size:
+    """Tell, in steps, whether a file has the size and the SHA-256 of the dataset's; without one, the size. Blocks."""
+    try:
+        size = os.path.getsize(path)
+    except OSError as exc:
+        raise local_error(exc, path, "verifying the download") from exc
+    if size != file.size:
         return False
     return file.sha256 is None or (yield from hash_file(path)).sha256 == file.sha256
 
 
 def _moved_if_right(fresh: str, staged: str, file: DatasetFile) -> Generator[None, None, bool]:
-    """Rename a download to `staged` if it is the dataset's file, else remove it; return whether it is. Blocks.
-
-    This is a generator for `in_steps`.
-    """
-    if (yield from _is_of(fresh, file)):
-        os.replace(fresh, staged)
-        return True
-    os.unlink(fresh)
-    return False
+    """Rename a download, in steps, if it is the dataset's file, else remove it; tell whether it is. Blocks."""
+    right = yield from _is_of(fresh, file)
+    try:
+        if right:
+            os.replace(fresh, staged)
+        else:
+            os.unlink(fresh)
+    except OSError as exc:
+        raise local_error(exc, fresh, "keeping the download") from exc
+    return right
 
 
 def _replace(staged: str, path: str) -> None:

@@ -110,13 +110,20 @@ class LocalDirectory:
 
         The caller must have the lock.
         """
-        self.make()  # the process that had the lock before may have removed the staging directory
-        with os.scandir(self.staging) as entries:
-            found = {entry.path: _COMPLETE.fullmatch(entry.name) is not None for entry in entries}
-        for path, complete in found.items():
-            if not complete:
-                os.unlink(path)
-        return frozenset(path for path, complete in found.items() if complete)
+        self.make()  # the process that had the lock before has removed it
+        complete = set()
+        try:
+            with os.scandir(self.staging) as entries:
+                for entry in list(entries):
+                    if not entry.is_file(follow_symlinks=False):
+                        shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+                    elif _COMPLETE.fullmatch(entry.name):
+                        complete.add(entry.path)
+                    else:
+                        os.unlink(entry.path)
+        except OSError as exc:
+            raise local_error(exc, exc.filename or self.staging, "removing an unfinished download") from exc
+        return frozenset(complete)
 
     def write(self, place: str, stored: StoredDataset, stamps: Mapping[str, tuple[int, int]]) -> None:
         """Replace the state."""
@@ -130,7 +137,7 @@ class LocalDirectory:
             "metadata": dict(info.metadata),
             "files": [_entry_of(file, stamps[file.path]) for file in info.files],
         }
-        path = os.path.join(self.own, staged_name())
+        path = os.path.join(self.staging, staged_name())
         try:
             with open(path, "xb") as file:
                 file.write(to_json(entries))
@@ -162,7 +169,7 @@ def _state_of(entries: ManifestReader) -> LocalState:
             mtime=entry.number("mtime"),
             etag=entry.text("etag"),
         )
-        stamps[file.path] = (file.size, entry.number("stamp"))
+        stamps[file.path] = (file.size, entry.integer("stamp"))
         files.append(file if file.sha256 else replace(file, mtime=None))
     has_manifest = bool(entries.text("created"))
     info = DatasetInfo(

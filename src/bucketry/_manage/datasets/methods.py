@@ -33,8 +33,9 @@ class DatasetMethods(Managed):
     dataset. From then on, the prefix is no longer a dataset without a manifest.
 
     If two uploads of one dataset run at once, and `capabilities.conditional_put` is true, at least one of them fails
-    with `PreconditionFailedError`; if both fail, repeat one of them. At other providers the last manifest wins, and if
-    the two uploads differ, readers may get an `IntegrityError` until the dataset is uploaded again.
+    with `PreconditionFailedError`. At other providers the last manifest wins. In both cases an upload may have replaced
+    an object that the manifest of the other upload names. Then readers get an `IntegrityError` until the dataset is
+    uploaded again.
     """
 
     datasets_root = "datasets"
@@ -102,7 +103,8 @@ class DatasetMethods(Managed):
 
         The directory changes only after all files are downloaded and verified; if one of these steps fails, the
         directory is as before. Complete files of an interrupted call stay in `.bucketry/staging`, and the next call
-        uses them. A local file is replaced if its path is in the dataset and its bytes differ. Unchanged files of an
+        uses them. If a call is interrupted while it moves the verified files to their paths, the next call moves the
+        others. A local file is replaced if its path is in the dataset and its bytes differ. Unchanged files of an
         earlier version that this version does not have are removed. All other files stay, and the result names them.
 
         A file counts as verified while it has the size and the time that it had when it was verified.
@@ -183,7 +185,7 @@ class DatasetMethods(Managed):
         """Remove every object below the prefix of a dataset, the manifest last.
 
         If the call is interrupted, call it again. Until then, readers get an error about a missing object, never a part
-        of the dataset.
+        of the dataset. But if the dataset has no manifest, readers may get the part that is left.
 
         Args:
             name: The dataset.

@@ -17,11 +17,12 @@ from bucketry._core.checks import check_key, same_etag
 from bucketry._core.mtimes import MTIME, mtime_text
 from bucketry._core.options import WriteKeywords
 from bucketry._core.values import ObjectInfo
-from bucketry._manage.datasets.hashing import hash_file
-from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset, check_paths, directories_of, write_manifest
+from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset, write_manifest
 from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
+from bucketry._manage.hashing import hash_file
 from bucketry._manage.managed import DATASET_MANIFEST
 from bucketry._manage.overlap import refuse_overlap
+from bucketry._manage.paths import check_paths, directories_of
 from bucketry._manage.sync.filters import Filter
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
 from bucketry._manage.sync.values import PlanSummary

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import pairwise
 
-from bucketry._core.checks import OWN, local_parts
 from bucketry._core.options import ReadOptions
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
 from bucketry._manage.managed import DATASET_MANIFEST, Managed
 from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
+from bucketry._manage.paths import check_paths
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.one.read import read
-from bucketry._transfer.one.staging import is_staged
-from bucketry.errors import NotFoundError, PreconditionFailedError, StorageError, UnsafeKeyError
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+from bucketry.errors import NotFoundError, PreconditionFailedError, StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +196,6 @@ async def dataset_names(manager: Managed, root: str) -> list[str]:
     return [entry.prefix[len(root) : -1] async for entry in found if isinstance(entry, CommonPrefix)]
 
 
-def directories_of(path: str) -> list[str]:
-    """Return the directories above a path, the highest first: for `"a/b/c"`, `["a", "a/b"]`."""
-    return [path[:index] for index, letter in enumerate(path) if letter == "/"]
-
-
 def write_manifest(info: DatasetInfo, *, complete: bool = True) -> bytes:
     """Return the manifest of a dataset.
 
@@ -225,33 +215,6 @@ def write_manifest(info: DatasetInfo, *, complete: bool = True) -> bytes:
     )
 
 
-def check_paths(paths: Iterable[str], where: str) -> None:
-    """Refuse paths that cannot all be files below one local directory.
-
-    Args:
-        paths: Relative paths, with `/` between the names.
-        where: A URL or path for the beginning of messages.
-
-    Raises:
-        UnsafeKeyError: A path leads outside the directory, is a name of bucketry's own files, is given twice, or is
-            also a directory of another path.
-    """
-    checked = []
-    for path in paths:
-        names = local_parts(path, where)
-        if any(name.casefold() == OWN or is_staged(name) for name in names):
-            message = f"{where}: {path!r} is a name that bucketry uses for its own files; rename the object"
-            raise UnsafeKeyError(message, key=path)
-        checked.append(names)
-    checked.sort()  # as lists of names, so that a path comes directly before the paths below it
-    for names, following in pairwise(checked):
-        if names == following[: len(names)]:
-            path, other = "/".join(names), "/".join(following)
-            problem = "is given twice" if path == other else f"is a file, and {other!r} needs a directory there"
-            message = f"{where}: {path!r} {problem}; rename one of the objects"
-            raise UnsafeKeyError(message, key=path)
-
-
 def _entry_of(file: DatasetFile) -> dict[str, Json]:
     return {
         "path": file.path,
@@ -263,13 +226,10 @@ def _entry_of(file: DatasetFile) -> dict[str, Json]:
 
 
 def _file_of(entry: ManifestReader) -> DatasetFile:
-    sha256 = entry.text("sha256")
-    if not _SHA256.fullmatch(sha256):
-        entry.refuse("sha256", "must be 64 hexadecimal digits")
     return DatasetFile(
         path=entry.text("path"),
         size=entry.number("size"),
-        sha256=sha256,
+        sha256=entry.sha256("sha256"),
         mtime=entry.number("mtime"),
         etag=entry.text("etag"),
     )

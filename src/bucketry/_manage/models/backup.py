@@ -14,15 +14,18 @@ from datetime import UTC, datetime
 from functools import partial
 
 from bucketry._core import checksums
+from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
 from bucketry._core.values import Progress
+from bucketry._manage.hashing import HashedFile
 from bucketry._manage.models.keys import sha256_of
 from bucketry._manage.models.leases import Condemned, leased, new_id, usable_blobs
-from bucketry._manage.models.local import HashedContent, LocalModelFile, changed, check_same, find_files, hash_content
+from bucketry._manage.models.local import LocalModelFile, changed, check_same, find_files, hash_unchanged
 from bucketry._manage.models.publish import publish, version_exists
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.tags import advance_latest
 from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._manage.overlap import refuse_overlap
 from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.progress import Meter, ProgressCallback
@@ -55,6 +58,8 @@ class Backup:
     async def run(self) -> ModelVersion:
         """Make the version; see `ModelMethods.backup_model`."""
         path = os.fspath(self.local_path)
+        check_path(path)
+        await in_thread(refuse_overlap, self.model.url, path)
         kind, found = await in_thread(find_files, path)
         if self.version:
             await self._check_free()
@@ -70,13 +75,13 @@ class Backup:
             backup_id=self.backup_id,
         )
         sources = {file.sha256: local for file, local in zip(files, found, strict=True)}
-        async with leased(self.model, self.backup_id, sources.keys()):
+        async with leased(self.model, self.backup_id, sources.keys()) as lease:
             for _ in range(_ATTEMPTS):
                 usable, condemned = await usable_blobs(self.model)
                 self._check_not_condemned(condemned)
                 stored = await self._with_blobs(draft, sources, usable, condemned)
                 await in_thread(check_same, path, kind, found)
-                version = await publish(self.model, stored, condemned.versions)
+                version = await publish(self.model, stored, condemned.versions, lease)
                 if await self._is_whole(version):
                     await self._advance_latest(version)
                     return version
@@ -103,10 +108,10 @@ class Backup:
     async def _hashed(self, found: list[LocalModelFile]) -> tuple[ModelFile, ...]:
         """Hash as many files at once as there are processors, and return the files with their hashes."""
         wanted = tuple(filter(checksums.available, self.model.provider.capabilities.stored_checksums))
-        contents: dict[str, HashedContent] = {}
+        contents: dict[str, HashedFile] = {}
 
         async def one(file: LocalModelFile) -> None:
-            contents[file.path] = await in_steps(hash_content(file.local, wanted, file.state))
+            contents[file.path] = await in_steps(hash_unchanged(file.local, wanted, file.state))
 
         await fan_out(found, one, width=os.cpu_count() or 1)
         return tuple(

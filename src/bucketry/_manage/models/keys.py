@@ -22,7 +22,7 @@ from bucketry.errors import InvalidRequestError
 LATEST = "latest"
 JSON = ".json"
 
-_NUMBERED = re.compile(r"v([1-9][0-9]*)")
+_NUMBERED = re.compile(r"v([1-9][0-9]{0,17})")  # so that the next number always fits in a name
 _BLOB = re.compile(r"([0-9a-f]{64})(-[0-9a-f]+)?")
 
 

@@ -59,6 +59,10 @@ does not remove the version, or `tag_model` sees the record or the missing versi
 error. `latest` is moved in the same way. While the lease of a version's backup is live, the version is not removed,
 even if it has no tag yet.
 
+**Manifests that arrive late.** If a backup fails or is cancelled in B3, its request may still arrive at the provider,
+and the version then exists. Therefore the lease of this backup is not removed; it expires. For other backups
+and prunes, this backup is the same as a killed one.
+
 **Killed processes.** A backup that is killed before B3 leaves no version. A backup that is killed later leaves a
 version, but perhaps `latest` does not name it. This version is complete, unless the lease had expired before B3 and a
 prune removed a blob before the check in B4. The lease of a killed backup protects its blobs for
@@ -95,9 +99,20 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+@dataclass(slots=True)
+class Lease:
+    """The lease of one backup.
+
+    Attributes:
+        stays: Whether the lease stays after the backup has ended, until it expires.
+    """
+
+    stays: bool = False
+
+
 @asynccontextmanager
-async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -> AsyncIterator[None]:
-    """While the context is open, hold a lease on the backup's files, and renew it.
+async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -> AsyncIterator[Lease]:
+    """While the context is open, hold a lease on the backup's files, and renew it; remove it at the end.
 
     A failed renewal is only logged, and tried again later. The lease is not needed for safety: it only keeps a prune
     from removing blobs that the backup would have to upload again.
@@ -110,6 +125,7 @@ async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -
     Cost: 3 requests, and 3 for each `lease_duration`.
     """
     key = model.keys.lease(backup_id)
+    lease = Lease()
     duration = model.config.lease_duration
     data = to_json({"duration": round(1000 * duration), "sha256s": " ".join(sorted(sha256s))})
 
@@ -126,11 +142,12 @@ async def leased(model: StoredModel, backup_id: str, sha256s: Collection[str]) -
         # A plain task, because a context manager must not yield inside a task group. `finally` ends the task.
         renewing = asyncio.get_running_loop().create_task(renew())
         try:
-            yield
+            yield lease
         finally:
             await stop([renewing])
     finally:
-        await finish(lambda: _removed(model, key))
+        if not lease.stays:
+            await finish(lambda: _removed(model, key))
 
 
 async def _removed(model: StoredModel, key: str) -> None:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
-from bucketry._core import checksums
 from bucketry._core.checks import local_parts
-from bucketry._core.os_errors import check_path, local_error
-from bucketry._core.units import MiB
+from bucketry._core.os_errors import local_error
+from bucketry._manage.hashing import HashedFile, State, hash_file
 from bucketry._manage.models.values import ModelKind
 from bucketry._runtime.file_bodies import file_state
 from bucketry._runtime.walk import FoundFile
 from bucketry._transfer.tree.local_files import walk_to_upload
 from bucketry.errors import IntegrityError, InvalidRequestError, LocalFileError, UnsafeKeyError
 
-State = tuple[int, int, int, int]
-"""`st_ino`, `st_size`, `st_mtime_ns` and `st_ctime_ns` of a file, as `file_state` returns them."""
-
-_CHUNK = MiB
-_STEP = 64  # chunks between two points where a cancellation takes effect; about 50 ms
 _TICK = 20_000_000  # ns; two changes of a file within one tick of the kernel's clock leave the same `st_ctime_ns`
 
 
@@ -44,19 +37,6 @@ class LocalModelFile:
     executable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HashedContent:
-    """The hashes of a file.
-
-    Attributes:
-        sha256: The SHA-256 of its bytes, in hex.
-        checksums: Other checksums of its bytes, in hex, by algorithm.
-    """
-
-    sha256: str
-    checksums: dict[str, str]
-
-
 def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
     """Return the files of a model, in the order of their paths. Blocks.
 
@@ -66,7 +46,6 @@ def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
         InvalidRequestError: The directory has no file.
         UnsafeKeyError: A name cannot be restored on every system.
     """
-    check_path(local_path)
     try:
         status = os.stat(local_path)
     except OSError as exc:
@@ -121,40 +100,25 @@ def changed(local_path: str, paths: list[str]) -> IntegrityError:
     return IntegrityError(message, path=local_path)
 
 
-def hash_content(
-    path: str, algorithms: tuple[str, ...], state: State | None = None
-) -> Generator[None, None, HashedContent]:
-    """Hash a file in steps, for `in_steps`, and return its hashes.
+def hash_unchanged(path: str, algorithms: tuple[str, ...], state: State) -> Generator[None, None, HashedFile]:
+    """Hash a file in steps, as `hash_file`.
 
     Args:
         path: The file.
         algorithms: Checksums to compute besides SHA-256.
-        state: The state that the file had when it was found, and must still have after it was read; `None`: any state.
+        state: The state that the file had when it was found, and must still have after it was read.
 
     Raises:
         IntegrityError: The file has another state.
         LocalFileError: The file cannot be read.
     """
-    if state is not None and time.time_ns() - state[3] < _TICK:
+    if time.time_ns() - state[3] < _TICK:
         time.sleep(_TICK / 1e9)  # from now on, a change of the file also changes its `st_ctime_ns`
         yield
-    digest = hashlib.sha256()
-    sums = {name: checksums.new(name) for name in algorithms}
-    buffer = memoryview(bytearray(_CHUNK))
-    chunks = 0
-    try:
-        with open(path, "rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                for one in (digest, *sums.values()):
-                    one.update(buffer[:count])
-                chunks += 1
-                if not chunks % _STEP:
-                    yield
-            if state is not None and file_state(os.fstat(file.fileno())) != state:
-                raise changed(path, [os.path.basename(path)])
-    except OSError as exc:
-        raise local_error(exc, path, "reading the file") from exc
-    return HashedContent(digest.hexdigest(), {name: one.hexdigest() for name, one in sums.items()})
+    hashed = yield from hash_file(path, algorithms)
+    if hashed.after != state:
+        raise changed(path, [os.path.basename(path)])
+    return hashed
 
 
 def _file(path: str, local: str, status: os.stat_result) -> LocalModelFile:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
-from bucketry._core.checks import local_parts
 from bucketry._core.units import KiB
 from bucketry._manage.manifest import Json, ManifestReader, format_time, to_json
 from bucketry._manage.models.keys import number_of, sha256_of
 from bucketry._manage.models.values import ModelFile, ModelKind, ModelVersion
+from bucketry._manage.paths import check_paths
 from bucketry.errors import InvalidRequestError, UnsafeKeyError
 
 METADATA_LIMIT = 64 * KiB  # bytes of JSON; small, because a list of versions reads the metadata of each version
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def in_order(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
@@ -97,34 +94,53 @@ def version_from(entries: ManifestReader) -> ModelVersion:
     Raises:
         IntegrityError: This is not the manifest of a version.
     """
-    kind = entries.text("kind")
-    if kind not in ("file", "directory"):
-        entries.refuse("kind", "must be 'file' or 'directory'")
-    files = tuple(_file_from(file) for file in entries.each("files"))
-    if len({file.path for file in files}) < len(files) or not files or (kind == "file" and len(files) > 1):
-        entries.refuse("files", "must name each file once, and at least one; of a model of one file only that")
+    kind = kind_from(entries)
+    files = tuple(map(_file_from, entries.each("files")))
+    check_files(entries, kind, [file.path for file in files])
     return ModelVersion(
         name=entries.text("name"),
         version=entries.text("version"),
         created=entries.time("created"),
         size=sum(file.size for file in files),
-        kind=cast("ModelKind", kind),
+        kind=kind,
         files=files,
         metadata=_metadata_from(entries),
         backup_id=entries.text("backup_id"),
     )
 
 
-def _file_from(entries: ManifestReader) -> ModelFile:
-    path, sha256, blob = entries.text("path"), entries.text("sha256"), entries.text("blob")
+def kind_from(entries: ManifestReader) -> ModelKind:
+    """Return what a manifest says of its files: that they are one file, or a directory.
+
+    Raises:
+        IntegrityError: It says something else.
+    """
+    kind = entries.text("kind")
+    if kind == "file":
+        return "file"
+    return "directory" if kind == "directory" else entries.refuse("kind", "must be 'file' or 'directory'")
+
+
+def check_files(entries: ManifestReader, kind: ModelKind, paths: list[str]) -> None:
+    """Check the paths of a manifest's files.
+
+    Raises:
+        IntegrityError: They cannot all be files below one directory; or there is none, or more than the one file.
+    """
+    if not paths or (kind == "file" and len(paths) > 1):
+        entries.refuse("files", "must name at least one file; of one file only that")
     try:
-        local_parts(path)
+        check_paths(paths, "files")
     except UnsafeKeyError as error:
-        entries.refuse("path", f"is not safe: {error.message}")
-    if not _SHA256.fullmatch(sha256) or sha256_of(blob) != sha256:
+        entries.refuse("files", f"is not safe: {error.message}")
+
+
+def _file_from(entries: ManifestReader) -> ModelFile:
+    sha256, blob = entries.sha256("sha256"), entries.text("blob")
+    if sha256_of(blob) != sha256:
         entries.refuse("blob", "must begin with the file's SHA-256 in hex")
     return ModelFile(
-        path=path,
+        path=entries.text("path"),
         size=entries.number("size"),
         sha256=sha256,
         checksums=entries.texts("checksums"),

@@ -73,7 +73,8 @@ class ModelMethods(Managed):
 
         Raises:
             AlreadyExistsError: The model has a version of this name.
-            InvalidRequestError: A name or the metadata is not valid, or the directory has no files.
+            InvalidRequestError: A name or the metadata is not valid, the directory has no files, or it overlaps the
+                place where the provider itself keeps the model.
             LocalFileError: A file is missing or cannot be backed up.
             UnsafeKeyError: A file's name cannot be restored on every system.
             IntegrityError: A file changed during the backup; no version was made.
@@ -241,8 +242,9 @@ class ModelMethods(Managed):
             IntegrityError: A file or the manifest is damaged, or was changed by another program.
             LocalIsADirectoryError: The target is a directory, and the version is one file.
             LocalNotADirectoryError: The target is a file, and the version is a directory.
-            LocalFileError: The target cannot be written; or it is or contains the current directory, is a mount point,
-                or is the directory of a local provider or of a dataset.
+            InvalidRequestError: The target overlaps the place where the provider itself keeps its objects.
+            LocalFileError: The target cannot be written; or it is or contains the current directory, a mount point, or
+                the directory of a local provider or of a dataset.
             UnsafeKeyError: Two files have the same name on this file system.
 
         Cost: the requests of `model_info`, 1 for each 1,000 objects of the model, and 1 for each file; for each large

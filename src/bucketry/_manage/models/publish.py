@@ -12,7 +12,8 @@ raises `AlreadyExistsError`.
 - C2. it lists the claims on this version, and goes on only if its own claim is listed and is the only one;
 - C3. it checks that the version does not exist, and goes on only then;
 - C4. it writes the manifest;
-- C5. it removes its claim, also if it did not go on.
+- C5. it removes its claim, also if it did not go on. But if C4 failed or was cancelled, and its request may still
+  arrive, the claim stays.
 
 Two backups A and B cannot both reach C4 for one version. Suppose that in C2 each of them saw only its own claim. Then
 each listing began before the claim of the other backup was written, or after this claim was removed.
@@ -35,36 +36,41 @@ is a version with this or a higher number.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from bucketry._manage.models.keys import number_of
-from bucketry._manage.models.leases import read_leases
+from bucketry._manage.models.leases import Lease, read_leases
 from bucketry._manage.models.manifests import manifest_of
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.values import ModelVersion
 from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_thread
-from bucketry.errors import AlreadyExistsError
+from bucketry.errors import AlreadyExistsError, StorageError
 
 _ATTEMPTS_AT_A_NUMBER = 8  # after so many collisions, the backup with the claim on this number was probably killed
 _ATTEMPTS_AT_A_NAME = 20  # about half a minute by default, and a running backup publishes within a second
 _MOST_DOUBLINGS = 5  # of the longest wait, which is then 3 s by default
 
+_logger = logging.getLogger("bucketry")
+
 _Outcome = Literal["published", "exists", "claimed"]
 
 
-async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str]) -> ModelVersion:
+async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str], lease: Lease) -> ModelVersion:
     """Publish a version under its name, or under the next free number if its name is empty, and return it.
 
     Args:
         model: The model.
         draft: The version; its blobs are stored already.
         avoid: Versions that prunes may remove; their numbers are not used.
+        lease: The lease of the backup.
 
     Raises:
         AlreadyExistsError: There is a version of the given name, or a running backup has claimed the name.
@@ -76,7 +82,7 @@ async def publish(model: StoredModel, draft: ModelVersion, avoid: Collection[str
     while True:
         name = draft.version or await _next_number(model, collisions, avoid)
         version = replace(draft, version=name, created=datetime.now(UTC))
-        outcome = await _attempt(model, version, given=bool(draft.version))
+        outcome = await _attempt(model, version, lease, given=bool(draft.version))
         if outcome == "published":
             return version
         collisions[name] += 1
@@ -110,13 +116,13 @@ async def _next_number(model: StoredModel, collisions: Counter[str], avoid: Coll
     return f"v{number}"
 
 
-async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) -> _Outcome:
+async def _attempt(model: StoredModel, version: ModelVersion, lease: Lease, *, given: bool) -> _Outcome:
     """Try to publish a version under its name, and return whether it was published or why not."""
     key = model.keys.version(version.version)
     data = await in_thread(manifest_of, version)
     if model.provider.capabilities.put_if_none_match:
         try:
-            await model.provider.put(key, data, if_none_match="*")
+            await _write(model, key, data, lease, if_none_match="*")
         except AlreadyExistsError:
             return "exists"
         return "published"
@@ -127,10 +133,28 @@ async def _attempt(model: StoredModel, version: ModelVersion, *, given: bool) ->
             return "claimed"
         if await model.provider.exists(key):
             return "exists"
-        await model.provider.put(key, data)
+        await _write(model, key, data, lease)
         return "published"
     finally:
-        await finish(lambda: model.provider.delete(claim))
+        if not lease.stays:
+            await finish(partial(_remove_claim, model, claim))
+
+
+async def _write(model: StoredModel, key: str, data: bytes, lease: Lease, *, if_none_match: str | None = None) -> None:
+    """Write the manifest; let the lease stay if the request failed, and may still arrive at the provider."""
+    try:
+        await model.provider.put(key, data, if_none_match=if_none_match)
+    except BaseException as error:
+        lease.stays = not isinstance(error, StorageError) or error.retryable
+        raise
+
+
+async def _remove_claim(model: StoredModel, claim: str) -> None:
+    """Remove a claim; if the request fails, a later prune removes it."""
+    try:
+        await model.provider.delete(claim)
+    except StorageError as error:
+        _logger.debug("removing the claim of a backup failed; a prune will remove it: %s", error)
 
 
 async def _others_claim(model: StoredModel, claim: str, version: ModelVersion, *, given: bool) -> bool:

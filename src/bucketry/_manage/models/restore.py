@@ -13,16 +13,18 @@ from functools import partial
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import StrPath
 from bucketry._core.values import ObjectInfo
+from bucketry._manage.hashing import hash_file
 from bucketry._manage.models.backup import counted
-from bucketry._manage.models.local import hash_content
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.swap import StagedModel
 from bucketry._manage.models.values import ModelFile, ModelVersion
+from bucketry._manage.overlap import refuse_overlap
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import IntegrityError, NotFoundError, PreconditionFailedError
+from bucketry.providers.provider import StorageProvider
 
 _ATTEMPTS = 3  # an attempt fails if another backup stores the blob again: its bytes stay equal, but its etag changes
 
@@ -49,7 +51,8 @@ class Restore:
         for file in self.version.files:
             by_blob.setdefault(file.blob, []).append(file)
         fsync = self.model.transfers.config.fsync
-        async with staged(StagedModel(os.fspath(self.local_path), self.version.kind, fsync=fsync)) as target:
+        target = StagedModel(os.fspath(self.local_path), self.version.kind, fsync=fsync)
+        async with staged(target, self.model.provider):
             listed = await self._listed(by_blob)
             meter = Meter(self.progress, self.model.keys.name, sum(files[0].size for files in by_blob.values()))
             directory = await in_thread(DownloadDirectory, target.new, "")
@@ -86,7 +89,7 @@ class Restore:
             await self._download(entry, path, make_way, meter)
         except NotFoundError as exc:
             raise missing(self.model, self.version, first) from exc
-        content = await in_steps(hash_content(path, ()))
+        content = await in_steps(hash_file(path))
         if content.sha256 != first.sha256:
             raise damaged(self.model, self.version, first, f"the SHA-256 of its bytes is {content.sha256}")
         for file in others:
@@ -112,11 +115,17 @@ class Restore:
 
 
 @asynccontextmanager
-async def staged(target: StagedModel) -> AsyncIterator[StagedModel]:
-    """Make the staging directory of a target on entry, and remove it on exit."""
+async def staged(target: StagedModel, provider: StorageProvider) -> AsyncIterator[None]:
+    """Make the staging directory of a target on entry, and remove it on exit.
+
+    Raises:
+        InvalidRequestError: The target overlaps the place where the provider keeps its objects.
+        LocalFileError: As `StagedModel.open`.
+    """
+    await in_thread(refuse_overlap, provider.locate(), target.target)
     try:
         await in_thread(target.open)
-        yield target
+        yield
     finally:
         await in_thread(target.discard)
 

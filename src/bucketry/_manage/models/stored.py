@@ -1,4 +1,4 @@
-"""One model at a provider: reads its manifests, tags and listings, and converts manifests to values and back."""
+"""One model at a provider: reads its manifests, tags and listings."""
 
 from __future__ import annotations
 
@@ -201,17 +201,19 @@ class StoredModel:
 
         Cost: 1 request; 3 for a tag, 2 for `latest`.
         """
+        target = ""
         for _ in range(_ATTEMPTS):
             found = None if version == LATEST else await self.read_version(version)
             if found is not None:
                 return found
-            target = await self.read_tag(version)
-            if target is None:
-                break
+            target = await self.read_tag(version) or ""
+            if not target:
+                raise await self.unknown(version)
             found = await self.read_version(target)
             if found is not None:
                 return found
-        raise await self.unknown(version)
+        message = f"{self.url}: the tag {version!r} names version {target!r}, which does not exist; tag another version"
+        raise NotFoundError(message, key=self.keys.version(target))
 
     async def unknown(self, version: str) -> NotFoundError:
         """Return the error for a version, tag or model that does not exist."""

@@ -154,7 +154,8 @@ class RunMethods(DatasetMethods, ModelMethods):
             IntegrityError: A file or the manifest is damaged, or was changed by another program.
             LocalIsADirectoryError: The target is a directory, and the checkpoint is one file.
             LocalNotADirectoryError: The target is a file, and the checkpoint is a directory.
-            LocalFileError: The target cannot be written, or must not be replaced.
+            InvalidRequestError: The target overlaps the place where the provider itself keeps its objects.
+            LocalFileError: The target cannot be written, or must not be replaced, as with `restore_model`.
 
         Cost: 1 request for each run, 2 more, 1 for each 1,000 files, and the cost of `download` for each file. The
             bytes down; disk space for the old and the new target.

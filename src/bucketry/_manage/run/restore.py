@@ -7,7 +7,7 @@ from functools import partial
 
 from bucketry._core.provider import StrPath
 from bucketry._core.values import ObjectInfo
-from bucketry._manage.models.local import hash_content
+from bucketry._manage.hashing import hash_file
 from bucketry._manage.models.restore import make_executable, staged
 from bucketry._manage.models.swap import StagedModel
 from bucketry._manage.run.stored import StoredCheckpoints
@@ -24,7 +24,7 @@ async def restore(place: StoredCheckpoints, checkpoint: Checkpoint, local_path: 
     transfers = place.manager.transfers
     below = place.files(checkpoint.run, checkpoint.step)
     target = StagedModel(os.fspath(local_path), checkpoint.kind, fsync=transfers.config.fsync)
-    async with staged(target):
+    async with staged(target, place.manager.provider):
         listed: dict[str, ObjectInfo] = {}
         async for entry in every_object(place.manager.provider, below):
             if isinstance(entry, ObjectInfo):
@@ -44,7 +44,7 @@ async def restore(place: StoredCheckpoints, checkpoint: Checkpoint, local_path: 
                 await transfers.download_listed(entry, path, before_write=make_way)
             except NotFoundError as exc:
                 raise _missing(place, checkpoint, file) from exc
-            content = await in_steps(hash_content(path, ()))
+            content = await in_steps(hash_file(path))
             if content.sha256 != file.sha256:
                 raise _damaged(place, checkpoint, file, f"has bytes with the SHA-256 {content.sha256}")
             if file.executable:

@@ -1,24 +1,20 @@
 """Copies a checkpoint on the local disk, so that the training can write the next one while the copy is uploaded.
 
-The copy is next to the original, on the same disk, in a directory `.bucketry-<16 hex digits>.part`, which uploads and
-syncs skip. The process locks this directory, and the kernel releases the lock when the process ends. So the next
-snapshot in the same place knows which directories killed processes have left, and removes them. All functions block.
+The copy is next to the original, on the same disk, in a staging directory; see `staged_directory`. All functions block.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import suppress
 
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._manage.models.local import LocalModelFile, find_files
 from bucketry._manage.models.values import ModelKind
+from bucketry._manage.staged_directory import StagedDirectory, left_over
 from bucketry._runtime.file_bodies import file_state
 from bucketry._runtime.file_copies import copy_steps
-from bucketry._transfer.one.staging import is_staged, staged_name
 from bucketry.errors import IntegrityError
 
 _COPY = "checkpoint"  # the directory of the copied files; other staged directories have no directory of this name
@@ -37,8 +33,7 @@ class Snapshot:
         check_path(path)
         self._path = path
         self._parent = os.path.dirname(os.path.abspath(path))
-        self._directory = os.path.join(self._parent, staged_name())
-        self._lock = -1
+        self._directory = StagedDirectory(self._parent)
         self.kind: ModelKind = "file"
         self.files: list[LocalModelFile] = []
 
@@ -51,15 +46,13 @@ class Snapshot:
             UnsafeKeyError: A name cannot be restored on every system.
             IntegrityError: A file changed while it was copied.
         """
-        _remove_leftovers(self._parent)
+        for directory in left_over(self._parent, lambda path: os.path.isdir(os.path.join(path, _COPY))):
+            shutil.rmtree(directory, ignore_errors=True)
         self.kind, found = find_files(self._path)
         try:
-            os.mkdir(self._directory)
-            self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            with suppress(OSError):  # if this file system has no locks, the files of a killed process stay
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._directory.make()
             for file in found:
-                copy = os.path.join(self._directory, _COPY, file.path)
+                copy = os.path.join(self._directory.path, _COPY, file.path)
                 os.makedirs(os.path.dirname(copy), exist_ok=True)
                 yield from self._copied(file, copy)
                 yield
@@ -67,16 +60,8 @@ class Snapshot:
             raise local_error(exc, exc.filename or self._path, "copying the checkpoint") from exc
 
     def discard(self) -> None:
-        """Remove the copy and its directory."""
-        if self._lock >= 0:
-            fd, self._lock = self._lock, -1
-            shutil.rmtree(self._directory, ignore_errors=True)
-            with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough if a forked child has the descriptor, too
-            os.close(fd)
-        else:
-            with suppress(OSError):
-                os.rmdir(self._directory)
+        """Remove the copy."""
+        self._directory.remove()
 
     def _copied(self, file: LocalModelFile, copy: str) -> Generator[None, None, None]:
         """Copy one file in steps, and add it to `files`."""
@@ -96,22 +81,3 @@ class Snapshot:
         finally:
             os.close(source)
         self.files.append(LocalModelFile(file.path, copy, state, file.executable))
-
-
-def _remove_leftovers(parent: str) -> None:
-    """Remove the snapshots of killed processes."""
-    try:
-        names = [name for name in os.listdir(parent) if is_staged(name)]
-    except OSError:
-        return  # `take` raises the error when it uses this directory
-    for name in names:
-        directory = os.path.join(parent, name)
-        if not os.path.isdir(os.path.join(directory, _COPY)):
-            continue  # this is not a snapshot, or its copy has not begun
-        with suppress(OSError):  # its process runs, it was just removed, or there are no locks
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(directory, ignore_errors=True)
-            finally:
-                os.close(fd)

@@ -14,22 +14,21 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
-from bucketry._core.checks import local_parts
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry._manage.managed import Managed
 from bucketry._manage.manifest import Json, ManifestReader, from_json, to_json
 from bucketry._manage.models.keys import ModelKeys
+from bucketry._manage.models.manifests import check_files, kind_from
 from bucketry._manage.run.values import Checkpoint, CheckpointFile
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
+from bucketry.errors import NotFoundError, StorageError
 
 LAST_STEP = 10**10 - 1  # at most ten digits, so that keys sort in the order of the steps
 _MANIFEST = re.compile(r"step-([0-9]{10})\.json")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class FoundCheckpoint(NamedTuple):
@@ -192,30 +191,23 @@ class StoredCheckpoints:
         ):
             if given != wanted:
                 entries.refuse(name, f"is not {wanted!r}: it is the manifest of something else, or was copied")
-        kind = entries.text("kind")
-        if kind not in ("file", "directory"):
-            entries.refuse("kind", "must be 'file' or 'directory'")
+        kind = kind_from(entries)
         files = tuple(map(_file_from, entries.each("files")))
-        if not files or len({file.path for file in files}) < len(files) or (kind == "file" and len(files) > 1):
-            entries.refuse("files", "must name each file once, and at least one; of one file only that")
+        check_files(entries, kind, [file.path for file in files])
         return Checkpoint(
             model=self.model,
             run=found.run,
             step=found.step,
             created=found.created,
-            kind=cast("Literal['file', 'directory']", kind),
+            kind=kind,
             files=files,
         )
 
 
 def _file_from(entries: ManifestReader) -> CheckpointFile:
-    path, sha256 = entries.text("path"), entries.text("sha256")
-    try:
-        local_parts(path)
-    except UnsafeKeyError as error:
-        entries.refuse("path", f"is not safe: {error.message}")
-    if not _SHA256.fullmatch(sha256):
-        entries.refuse("sha256", "must be a SHA-256 in hex")
     return CheckpointFile(
-        path=path, size=entries.number("size"), sha256=sha256, executable=bool(entries.number("executable"))
+        path=entries.text("path"),
+        size=entries.number("size"),
+        sha256=entries.sha256("sha256"),
+        executable=bool(entries.number("executable")),
     )

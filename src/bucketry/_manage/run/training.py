@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from bucketry._core.facts import Facts, filled
 from bucketry._core.provider import StrPath
 from bucketry._manage.datasets.values import DatasetResult
-from bucketry._manage.models.local import LocalModelFile, hash_content
+from bucketry._manage.hashing import hash_file
+from bucketry._manage.models.local import LocalModelFile
 from bucketry._manage.models.values import ModelVersion
 from bucketry._manage.run.snapshot import Snapshot
 from bucketry._manage.run.stored import LAST_STEP, StoredCheckpoints
@@ -182,7 +183,7 @@ class TrainingRun:
         stored: dict[str, CheckpointFile] = {}
 
         async def one(file: LocalModelFile) -> None:
-            content = await in_steps(hash_content(file.local, ()))
+            content = await in_steps(hash_file(file.local))
             await transfers.upload(file.local, below + file.path)
             stored[file.path] = CheckpointFile(
                 path=file.path, size=file.state[1], sha256=content.sha256, executable=file.executable

@@ -5,7 +5,6 @@ All functions block: call them in a worker thread.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import time
@@ -13,6 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 
 from bucketry._core.os_errors import local_error
+from bucketry._runtime.file_lock import try_lock, unlock
 from bucketry.errors import LocalFileError
 
 _LONGEST_PAUSE = 0.05  # seconds between two attempts to take a lock
@@ -143,23 +143,6 @@ def acquire(fd: int) -> Generator[None, None, None]:
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
         yield
-
-
-def try_lock(fd: int) -> bool:
-    """Take the lock of an open file; return `False` if another descriptor has the lock."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def unlock(fd: int) -> None:
-    """Close a file and release its lock, if it has one."""
-    # Closing alone would not release the lock if a forked child also has the file open. `LOCK_UN` changes nothing if
-    # this descriptor does not have the lock.
-    fcntl.flock(fd, fcntl.LOCK_UN)
-    os.close(fd)
 
 
 def _is_at(fd: int, path: str) -> bool:

@@ -27,9 +27,11 @@ from typing import NamedTuple
 from bucketry._core.entries import check_path, wrong_entry
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import StrPath
-from bucketry._transfer.cache.incoming import Fetch, StagedBytes, acquire, local_errors, remove, sweep, unlock
+from bucketry._runtime.file_lock import unlock
+from bucketry._transfer.cache.incoming import Fetch, StagedBytes, acquire, local_errors, remove, sweep
 
 LONGEST_ETAG = 100  # bytes, because the etag in hex and the size must fit in a file name of 255 bytes
+_TOTAL = 20  # bytes of the stored total: the number, after spaces
 _NANOSECONDS = 1_000_000_000
 _READ_ONLY = 0o444  # a program that changes a copy by mistake gets an error
 
@@ -175,7 +177,8 @@ class ObjectCache:
                     total = yield from self._make_room(size)
                 # Written before the rename, so that the total is too large, not too small, if this process is killed
                 # in between. The next scan corrects the total.
-                os.pwrite(lock, b"%20d" % (total + size), 0)
+                os.pwrite(lock, b"%*d" % (_TOTAL, total + size), 0)
+                os.ftruncate(lock, _TOTAL)
                 os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
                 os.utime(staged, ns=(time.time_ns(), asked))
                 os.replace(staged, target)
@@ -252,7 +255,5 @@ def _names(directory: str) -> list[str]:
 
 def _read_total(lock: int) -> int | None:
     """Return the stored total; `None`: the file is new or damaged, so the copies must be counted."""
-    try:
-        return int(os.pread(lock, 32, 0))
-    except ValueError:
-        return None
+    stored = os.pread(lock, _TOTAL + 1, 0)
+    return int(stored) if len(stored) == _TOTAL and stored.strip().isdigit() else None
