@@ -42,7 +42,7 @@ KEPT = 90  # days
 _PRUNED_EVERY = 7  # days, because it reads the whole file
 _USED_EVERY = 30  # days; noting every use would make each plan a write of all entries
 _AT_ONCE = 500  # keys in one SELECT; some versions of SQLite allow 999 parameters
-_WAIT = 1.0  # seconds for another process's transaction, which takes a few milliseconds
+WAIT = 1.0  # seconds for the transaction of another process, which takes a few milliseconds
 _DAY = 24 * 60 * 60
 _LARGEST = 2**63 - 1  # SQLite's largest integer
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -87,13 +87,17 @@ class TimeMemo:
         path: The file; it and its directory are made when they are needed.
         prefix: Comes before every key, so that providers of one bucket with different prefixes share the file.
         clock: Returns the time in seconds since 1970.
+        wait: How long to wait for other processes that use the file, in seconds; then this memo turns itself off.
     """
 
-    def __init__(self, path: str, prefix: str = "", *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: str, prefix: str = "", *, clock: Callable[[], float] = time.time, wait: float = WAIT
+    ) -> None:
         """Store the arguments; no I/O."""
         self._path = path
         self._prefix = prefix
         self._clock = clock
+        self._wait = wait
         self._works = True
         self._rows: list[_Row] = []
 
@@ -168,7 +172,7 @@ class TimeMemo:
         new = not os.path.exists(self._path)
         if new:
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        database = sqlite3.connect(self._path, timeout=_WAIT)
+        database = sqlite3.connect(self._path, timeout=self._wait)
         try:
             database.execute("PRAGMA synchronous = NORMAL")
             database.executescript(_TABLES)
