@@ -10,6 +10,7 @@ from contextlib import aclosing
 from bucketry._core.facts import Facts
 from bucketry._core.provider import StrPath
 from bucketry._manage.sync.apply import Applier
+from bucketry._manage.sync.memo import memo_of
 from bucketry._manage.sync.methods import SyncMethods
 from bucketry._manage.sync.moves import Copies, Downloads, Moves, Uploads
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
@@ -224,18 +225,23 @@ class ApplyMethods(SyncMethods):
         self, plan: SyncPlan, other: StorageProvider | None, progress: SyncProgressCallback | None
     ) -> AsyncGenerator[Outcome, None]:
         moves: Moves
+        memo = memo_of(self.provider, self.memo_dir) if plan.header.direction == "upload" else None
         if other is not None:
             moves = Copies(plan.header, self.provider, self.transfers, other)
         elif plan.header.direction == "upload":
-            moves = Uploads(plan.header, self.provider, self.transfers)
+            moves = Uploads(plan.header, self.provider, self.transfers, memo)
         else:
             moves = await in_thread(Downloads, plan.header, self.provider, self.transfers)
         meter = SyncMeter(progress, plan.summary)
         width = self.transfers.config.max_concurrency
         applier = Applier(plan, moves, meter, width=width, provider=self.provider.name)
-        async with aclosing(applier.outcomes()) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        try:
+            async with aclosing(applier.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            if memo is not None:
+                await memo.flush()
 
     def _check_plan(self, plan: SyncPlan, other: StorageProvider | None) -> None:
         """Refuse a plan that was made for other places, or that has too many deletions.

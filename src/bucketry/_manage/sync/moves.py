@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo, Progress, TransferResult
 from bucketry._manage.sync import pins
 from bucketry._manage.sync.deletions import delete_files, delete_objects
+from bucketry._manage.sync.memo import BATCH_OF_WRITES, TimeMemo
 from bucketry._manage.sync.pins import Seen
 from bucketry._manage.sync.results import Outcome
 from bucketry._manage.sync.target_states import ListedTargets
@@ -85,8 +87,11 @@ class Uploads:
         LocalNotADirectoryError,
     )
 
-    def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
+    def __init__(
+        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, memo: TimeMemo | None = None
+    ) -> None:
         """Store the arguments; no I/O."""
+        self._memo = memo
         self._root = header.source
         self._prefix = as_directory(header.prefix)
         self._provider = provider
@@ -124,19 +129,25 @@ class Uploads:
         return await self.look(action)
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
-        """Upload the file, with its time as metadata."""
+        """Upload the file, with its time as metadata, and remember the time for the next plan."""
         source = source_of(action)
         in_parts = self._transfers.goes_in_parts(source.size)
         mtime = source.mtime or 0
-        return await self._transfers.upload_found(
+        key = self._prefix + action.path
+        began = time.time_ns()
+        result = await self._transfers.upload_found(
             os.path.join(self._root, action.path),
-            self._prefix + action.path,
+            key,
             size=source.size,
             mtime=mtime,
             progress=progress,
             metadata={MTIME: mtime_text(mtime)},
             **(condition(action.target, self._provider.capabilities, in_parts=in_parts) or {}),
         )
+        if self._memo is not None:
+            self._memo.note_written(key, result.etag, result.size, mtime=mtime, began=began)
+            await self._memo.flush(at_least=BATCH_OF_WRITES)
+        return result
 
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete objects."""

@@ -148,7 +148,9 @@ class _Planner:
     async def settle(self) -> None:
         """Compare the waiting pairs, and write all decided actions."""
         if self._open:
+            await self._comparer.prepare([self._pair(index) for index in self._open])
             await fan_out(self._open, self._compare, width=self._request.transfers.config.max_concurrency)
+            await self._comparer.save()
             self._open = []
         for number, action in enumerate(self._waiting, 1):
             if isinstance(action, SyncAction):
@@ -257,13 +259,18 @@ class _Planner:
             return str(error)
         return None
 
-    async def _compare(self, index: int) -> None:
-        """Compare one waiting pair, and replace it in `_waiting` by the action, or by `None` if there is no action."""
+    def _pair(self, index: int) -> tuple[Entry, Entry]:
+        """Return one of the waiting pairs that must be compared."""
         pair = self._waiting[index]
         assert isinstance(pair, tuple)  # noqa: S101 - `_open` has the places of pairs
         source, target = pair
         assert source is not None  # noqa: S101 - every pair here has both
         assert target is not None  # noqa: S101 - every pair here has both
+        return source, target
+
+    async def _compare(self, index: int) -> None:
+        """Compare one waiting pair, and replace it in `_waiting` by the action, or by `None` if there is no action."""
+        source, target = self._pair(index)
         path = source.name or source.path
         try:
             seen = await self._comparer.compare(source, target)
