@@ -129,15 +129,53 @@ class TestUploads:
             "create_multipart": 1,
         }
 
-    async def test_a_vendor_without_conditions_is_asked_first(self, tmp_path: Path) -> None:
-        """Where the vendor does not enforce the condition, one HEAD comes before each write."""
+    async def test_one_listing_where_no_condition_is_enforced(self, tmp_path: Path) -> None:
+        """Where the vendor does not enforce the condition, one listing compares the targets of many small files."""
         site = Site(tmp_path, RowOf(**UNCONDITIONAL))
-        for number in range(5):
-            site.write(f"{number}", b"1")
+        for number in range(50):
+            site.write(f"{number}", b"12")
+        for number in range(0, 50, 2):
+            await site.inner.put(f"p/{number}", b"1")
         plan = await site.manager.plan_sync(site.directory, "p")
         site.forget()
-        assert counts(await site.manager.apply(plan)) == (5, 0, 0, 0, 0)
-        assert site.calls("put_object", "head") == {"put_object": 5, "head": 5}
+        assert counts(await site.manager.apply(plan)) == (50, 0, 0, 0, 0)
+        assert site.provider.calls == {"put_object": 50, "list_page": 1}
+        assert plan.summary.requests == 51
+
+    async def test_a_large_file_where_no_condition_is_enforced(self, tmp_path: Path) -> None:
+        """An upload in parts has its HEAD before it and the one at its end, and needs no listing."""
+        site = Site(tmp_path, RowOf(**UNCONDITIONAL))
+        site.write("large", bytes(2 * PART))
+        plan = await site.manager.plan_sync(site.directory, "p")
+        site.forget()
+        assert counts(await site.manager.apply(plan)) == (1, 0, 0, 0, 0)
+        assert site.calls("head", "list_page") == {"head": 2, "list_page": 0}
+
+    async def test_all_changes_among_many_targets_without_conditions(self, tmp_path: Path) -> None:
+        """Objects that appeared, were replaced or removed since the plan are left as they are, after a HEAD of each.
+
+        An object that has the file's size and time already counts as done.
+        """
+        site = Site(tmp_path, RowOf(**UNCONDITIONAL))
+        for number in range(20):
+            site.write(f"{number:02}", b"12")
+        for path in ("05", "06", "07"):
+            await site.inner.put(f"p/{path}", b"1")
+        plan = await site.manager.plan_sync(site.directory, "p")
+        await site.inner.put("p/04", b"12")
+        await site.inner.put("p/05", b"2")
+        await site.inner.delete("p/06")
+        done = mtime_text((site.directory / "19").stat().st_mtime_ns)
+        await site.inner.put("p/19", b"12", metadata={"mtime": done})
+        site.forget()
+        report = await site.manager.apply(plan)
+        assert counts(report) == (16, 0, 1, 3, 0)
+        assert set(report.changed) == {"04", "05", "06"}
+        assert all(isinstance(error, PreconditionFailedError) for error in report.changed.values())
+        assert site.calls("put_object", "head", "list_page") == {"put_object": 16, "head": 4, "list_page": 1}
+        objects = await site.objects()
+        assert (objects["04"], objects["05"], objects["19"]) == (b"12", b"2", b"12")
+        assert "06" not in objects
 
     @pytest.mark.parametrize("size", [10, 2 * PART], ids=["small", "in parts"])
     async def test_an_object_that_appeared_stays(self, any_row: Site, size: int) -> None:
@@ -422,7 +460,7 @@ class TestCopies:
 
     @pytest.mark.parametrize("change", ["appeared", "replaced"])
     async def test_a_target_without_conditions(self, site: Site, change: str) -> None:
-        """Where the target enforces no condition, a HEAD before the copy finds what changed."""
+        """Where the target enforces no condition, a listing and a HEAD before the copy find what changed."""
         other = FaultyProvider(RowOf(**UNCONDITIONAL))
         await site.inner.put("p/a", b"1")
         await site.inner.put("p/b", b"1")
@@ -433,7 +471,7 @@ class TestCopies:
         other.calls.clear()
         assert counts(await site.manager.apply(plan, other=other)) == (1, 0, 0, 1, 0)
         assert await other.get("q/a") == b"theirs"
-        assert other.calls["head"] == 2
+        assert (other.calls["list_page"], other.calls["head"], other.calls["put_object"]) == (1, 1, 1)
 
     async def test_the_time_of_a_source_without_one(self, site: Site) -> None:
         """A copy through memory gets the time when its source was stored, if the source has none in its metadata."""

@@ -127,7 +127,9 @@ class Applier:
 
     async def _transferred(self, action: SyncAction, progress: ProgressCallback | None) -> SyncResult:
         if self._continues or self._moves.looks_first(action):
-            seen = await self._moves.look(action)
+            # Where an earlier sync has done the action, a listing would show only that the pinned state is gone.
+            look = self._moves.look if self._continues else self._moves.quick_look
+            seen = await look(action)
             self._continues = seen == "done"
             if seen == "done":
                 return SyncResult(action=action, done="already_done")

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from bucketry._core.facts import Facts
 from bucketry._core.provider import StrPath
 from bucketry._manage.sync.apply import Applier
+from bucketry._manage.sync.memo import memo_of
 from bucketry._manage.sync.methods import SyncMethods
 from bucketry._manage.sync.moves import Copies, Downloads, Moves, Uploads
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
@@ -48,9 +49,11 @@ class ApplyMethods(SyncMethods):
         Uploads store the file's time in the metadata `mtime`, as rclone does. Downloads set the file's time.
 
         A file is checked just before the rename that replaces it. An object is protected by a condition of the write if
-        the provider enforces conditions (`capabilities.put_if_match` and similar fields). At other providers, and
-        before deletions, a HEAD compares the object just before; if another program writes the object after this HEAD,
-        that is not noticed.
+        the provider enforces conditions (`capabilities.put_if_match` and similar fields). Where the provider does not
+        enforce conditions, a listing at most 2 seconds old, or a HEAD, compares the object before it is written; a
+        write by another program in between is not noticed. Before a deletion, and before an upload or copy in parts, a
+        HEAD compares the object, and what is written after this HEAD is not noticed either, unless the provider
+        enforces the condition.
 
         Args:
             plan: The plan, from `plan_sync`, `plan_sync_to` or `SyncPlan.load`.
@@ -64,8 +67,11 @@ class ApplyMethods(SyncMethods):
             InvalidRequestError: The plan was made for another provider, bucket or prefix, or deletes more than its
                 `max_delete`; nothing was changed.
 
-        Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that no condition protects
-        or that is made in parts. Memory grows only with the number of problems.
+        Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that is made in parts.
+        Before small transfers that no condition protects, 1 listing page about every 2 seconds and for each
+        `capabilities.max_list_keys` objects of the target, and 1 HEAD for each target that has changed; never more
+        pages than such transfers. If pages are slow or cannot be used, 1 HEAD for each such transfer. Memory for 1
+        listing page; it grows only with the number of problems.
         """
         started = time.monotonic()
         applied = self.apply_each(plan, other=other, progress=progress)
@@ -219,18 +225,23 @@ class ApplyMethods(SyncMethods):
         self, plan: SyncPlan, other: StorageProvider | None, progress: SyncProgressCallback | None
     ) -> AsyncGenerator[Outcome, None]:
         moves: Moves
+        memo = memo_of(self.provider, self.memo_dir) if plan.header.direction == "upload" else None
         if other is not None:
             moves = Copies(plan.header, self.provider, self.transfers, other)
         elif plan.header.direction == "upload":
-            moves = Uploads(plan.header, self.provider, self.transfers)
+            moves = Uploads(plan.header, self.provider, self.transfers, memo)
         else:
             moves = await in_thread(Downloads, plan.header, self.provider, self.transfers)
         meter = SyncMeter(progress, plan.summary)
         width = self.transfers.config.max_concurrency
         applier = Applier(plan, moves, meter, width=width, provider=self.provider.name)
-        async with aclosing(applier.outcomes()) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        try:
+            async with aclosing(applier.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            if memo is not None:
+                await memo.flush()
 
     def _check_plan(self, plan: SyncPlan, other: StorageProvider | None) -> None:
         """Refuse a plan that was made for other places, or that has too many deletions.

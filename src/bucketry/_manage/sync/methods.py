@@ -15,6 +15,7 @@ from bucketry._manage.managed import Managed
 from bucketry._manage.overlap import local_place, refuse_overlap
 from bucketry._manage.sync.compare import Place
 from bucketry._manage.sync.filters import Filter
+from bucketry._manage.sync.memo import memo_of
 from bucketry._manage.sync.plan import PlanRequest, make_plan
 from bucketry._manage.sync.saved import SyncPlan
 from bucketry._manage.sync.values import Compare, Direction, PlanHeader
@@ -88,16 +89,17 @@ class SyncMethods(Managed):
             LocalNotADirectoryError: `local_dir` is a file.
             IntegrityError: A listing is not sorted.
 
-        Cost: 1 request for each 1,000 objects; `"size-mtime"` and `"checksum"`: 1 HEAD for each pair of equal size,
-            `max_concurrency` at once; `"checksum"`: each such file is read, and each such object without a comparable
-            checksum. Memory does not grow with the number of entries. If the provider normalizes keys, the directory is
-            walked twice, and memory grows with the number of names that change.
+        Cost: 1 request for each 1,000 objects. `"size-mtime"`: 1 HEAD for each pair of equal size whose object was
+            not seen before, see `memo_dir` of the manager. `"checksum"`: 1 HEAD for each pair of equal size; each such
+            file is read, and each such object without a comparable checksum. HEADs run `max_concurrency` at once.
+            Memory does not grow with the number of entries. If the provider normalizes keys, the directory is walked
+            twice, and memory grows with the number of names that change.
         """
         if direction not in ("upload", "download"):
             raise InvalidRequestError(f"direction={direction!r}: give 'upload' or 'download'")
         filters = Filter(include, exclude, form=self.provider.capabilities.key_normalization)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
-        remote = _remote(self.provider, prefix)
+        remote = _remote(self.provider, prefix, self.memo_dir)
         root = _absolute(local_dir)
         await in_thread(refuse_overlap, remote.url, root)
         local = Place(root, root=root)
@@ -157,15 +159,17 @@ class SyncMethods(Managed):
             IntegrityError: A listing is not sorted.
 
         Cost: 1 request for each 1,000 objects of each side, of the source twice if the target normalizes keys and the
-            source does not; `"size-mtime"` and `"checksum"`: 2 HEADs for each pair of equal size; `"checksum"`: an
-            object is read if it has no stored checksum that can be compared.
+            source does not. `"size-mtime"`: 1 HEAD for each object of a pair of equal size that was not seen before,
+            see `memo_dir` of the manager. `"checksum"`: 2 HEADs for each pair of equal size; an object is read if it
+            has no stored checksum that can be compared.
         """
         if not isinstance(other, StorageProvider):
             raise InvalidRequestError(f"other must be a provider, not {type(other).__name__}")
         form = other.capabilities.key_normalization or self.provider.capabilities.key_normalization
         filters = Filter(include, exclude, form=form)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
-        source, target = _remote(self.provider, source_prefix), _remote(other, prefix)
+        source = _remote(self.provider, source_prefix, self.memo_dir)
+        target = _remote(other, prefix, self.memo_dir)
         await in_thread(_refuse_overlapping, source, target)
         check_part_size(self.transfers.config.part_size, other.capabilities, target.url)
         header = PlanHeader(
@@ -223,13 +227,13 @@ def _absolute(local_dir: StrPath) -> str:
     return os.path.abspath(root)
 
 
-def _remote(provider: StorageProvider, prefix: str) -> Place:
+def _remote(provider: StorageProvider, prefix: str, memo_dir: str | None) -> Place:
     """Return the place of a prefix, in the Unicode form in which the provider stores it."""
     if not isinstance(prefix, str):
         raise InvalidRequestError(f"prefix={prefix!r}: give a str; '' means all keys")
     form = provider.capabilities.key_normalization
     below = as_directory(unicodedata.normalize(form, prefix) if form else prefix)
-    return Place(provider.locate(below), provider, below)
+    return Place(provider.locate(below), provider, below, memo=memo_of(provider, memo_dir))
 
 
 def _refuse_overlapping(source: Place, target: Place) -> None:
