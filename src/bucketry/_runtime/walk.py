@@ -208,7 +208,7 @@ class Walk:
         if stat.S_ISREG(status.st_mode):
             return FoundFile(key, path, status, is_link)
         what = "a symbolic link to a directory, and those are not followed" if is_link else "not a regular file"
-        message = f"{path}: is {what}; it was passed over"
+        message = f"{path}: is {what}"
         return Unusable(key, path, LocalFileError(message, path=path))
 
     def _unreadable(self, key: str, error: OSError) -> Unusable:
