@@ -59,6 +59,9 @@ class Moves(Protocol):
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
         """Transfer the entry, if its source and its target still have their pinned states."""
 
+    def source(self, action: SyncAction) -> str:
+        """Return the source's path or URL for messages."""
+
     def target(self, action: SyncAction) -> str:
         """Return the target's path or URL for messages."""
 
@@ -87,6 +90,10 @@ class Uploads:
         self._prefix = as_directory(header.prefix)
         self._provider = provider
         self._transfers = transfers
+
+    def source(self, action: SyncAction) -> str:
+        """Return the file's path."""
+        return os.path.join(self._root, action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the object's URL."""
@@ -143,6 +150,10 @@ class Downloads:
         self._provider = provider
         self._transfers = transfers
         self._directory = DownloadDirectory(self._root, self._prefix)
+
+    def source(self, action: SyncAction) -> str:
+        """Return the object's URL."""
+        return self._provider.locate(self._prefix + action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the file's path."""
@@ -204,6 +215,10 @@ class Copies:
         self._provider = provider
         self._transfers = transfers
         self._other = other
+
+    def source(self, action: SyncAction) -> str:
+        """Return the URL of the object to copy."""
+        return self._provider.locate(self._source_prefix + action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the URL of the copy."""
