@@ -855,13 +855,85 @@ class TestPlans:
         with pytest.raises(InvalidRequestError, match="other must be a provider, not str"):
             await site.manager.apply(plan, other="memory://")  # type: ignore[arg-type]
 
+    async def test_the_messages_of_changed_targets(self, any_row: Site) -> None:
+        """The error names the object once, says what happened to it, and what to do, whatever the vendor enforces."""
+        await any_row.inner.put("p/replaced", b"before")
+        await any_row.inner.put("p/removed", b"before")
+        for path in ("appeared", "removed", "replaced"):
+            any_row.write(path, b"1")
+        plan = await any_row.manager.plan_sync(any_row.directory, "p")
+        await any_row.inner.put("p/appeared", b"theirs")
+        await any_row.inner.put("p/replaced", b"theirs")
+        await any_row.inner.delete("p/removed")
+        report = await any_row.manager.apply(plan)
+        changed = "it was changed or removed after the plan was made, so it was left as it is; plan again"
+        assert {path: error.message for path, error in report.changed.items()} == {
+            "appeared": f"{any_row.provider.locate('p/appeared')}: it appeared after the plan was made, so it was left "
+            "as it is; plan again",
+            "removed": f"{any_row.provider.locate('p/removed')}: {changed}",
+            "replaced": f"{any_row.provider.locate('p/replaced')}: {changed}",
+        }
+
+    @pytest.mark.parametrize("size", [10, 2 * PART], ids=["small", "in parts"])
+    @pytest.mark.parametrize("direction", ["upload", "download", "copy", "server copy"])
+    async def test_the_messages_of_changed_sources(self, site: Site, direction: str, size: int) -> None:
+        """The error names the source and what happened to it; the error of the transfer is its cause."""
+        other = site.provider if direction == "server copy" else MemoryProvider(transfer=SMALL_PARTS)
+        paths = ("changed", "removed")
+        for path in paths:
+            if direction == "upload":
+                site.write(path, bytes(size))
+            else:
+                await site.inner.put(f"p/{path}", bytes(size))
+        manager, target = site.manager, None
+        if direction in ("upload", "download"):
+            plan = await manager.plan_sync(site.directory, "p", direction=direction)  # type: ignore[arg-type]
+        else:
+            plan, target = await manager.plan_sync_to(other, "p", "q"), other
+        if direction == "upload":
+            site.write("changed", b"2" * size)
+            (site.directory / "removed").unlink()
+        else:
+            await site.inner.put("p/changed", b"2" * size)
+            await site.inner.delete("p/removed")
+        report = await manager.apply(plan, other=target)
+        assert set(report.changed) == set(paths)
+        for path, error in report.changed.items():
+            where = str(site.directory / path) if direction == "upload" else site.provider.locate(f"p/{path}")
+            assert error.message == (
+                f"{where}: it was {path} after the plan was made, so nothing was transferred; plan again"
+            )
+            assert isinstance(error.__cause__, StorageError)
+            assert error.key == f"p/{path}"
+
+    async def test_the_messages_of_changed_files(self, site: Site) -> None:
+        """A file that appeared, changed or was removed at the target of a download is named, with what happened."""
+        for path in ("appeared", "changed", "removed"):
+            await site.inner.put(f"p/{path}", b"1")
+        site.write("changed", b"before")
+        site.write("removed", b"before")
+        plan = await site.manager.plan_sync(site.directory, "p", direction="download")
+        site.write("appeared", b"mine")
+        site.write("changed", b"mine")
+        (site.directory / "removed").unlink()
+        report = await site.manager.apply(plan)
+        changed = "it was changed or removed after the plan was made, so it was left as it is; plan again"
+        assert {path: error.message for path, error in report.changed.items()} == {
+            "appeared": f"{site.directory / 'appeared'}: it appeared after the plan was made, so it was left as it is; "
+            "plan again",
+            "changed": f"{site.directory / 'changed'}: {changed}",
+            "removed": f"{site.directory / 'removed'}: {changed}",
+        }
+
     async def test_too_many_deletions(self, site: Site) -> None:
         """A plan with more deletions than `max_delete` is refused before anything changes; with as many, it is not."""
         site.write("a", b"1")
         for number in range(3):
             await site.inner.put(f"p/gone {number}", b"1")
         plan = await site.manager.plan_sync(site.directory, "p", delete=True, max_delete=2)
-        with pytest.raises(InvalidRequestError, match=r"deletes 3 entries of memory://.*max_delete is 2"):
+        with pytest.raises(
+            InvalidRequestError, match=r"^memory:///p/: the plan deletes 3 entries.*max_delete=2.*larger"
+        ):
             await site.manager.apply(plan)
         assert len(await site.objects()) == 3
         assert counts(await site.manager.sync(site.directory, "p", delete=True, max_delete=3)) == (1, 3, 0, 0, 0)

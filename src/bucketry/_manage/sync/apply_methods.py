@@ -146,7 +146,7 @@ class ApplyMethods(SyncMethods):
             direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
             delete: Remove entries that only the target has, after all transfers succeeded.
             max_delete: If more deletions are needed, an error is raised before anything changes.
-            force: Allow `delete` even if the source has nothing to sync.
+            force: Allow a source that has nothing to sync; see `plan_sync`.
             include: Patterns of the entries to sync.
             exclude: Patterns of the entries to leave out.
             compare: How entries of equal size are compared.
@@ -272,9 +272,11 @@ class ApplyMethods(SyncMethods):
                 message = f"apply: the plan was made for {planned}, and this is {present}; nothing was changed"
                 raise InvalidRequestError(message)
         if header.max_delete is not None and plan.summary.deletions > header.max_delete:
+            count = plan.summary.deletions
             message = (
-                f"apply: the plan deletes {plan.summary.deletions} entries of {header.target}, and max_delete is "
-                f"{header.max_delete}; nothing was changed"
+                f"{header.target}: the plan deletes {count} {'entry' if count == 1 else 'entries'}, more than "
+                f"max_delete={header.max_delete}, so nothing was changed; if the deletions in the plan are right, plan "
+                "with a larger max_delete"
             )
             raise InvalidRequestError(message)
 

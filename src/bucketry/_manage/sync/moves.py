@@ -65,6 +65,9 @@ class Moves(Protocol):
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
         """Transfer the entry, if its source and its target still have their pinned states."""
 
+    def source(self, action: SyncAction) -> str:
+        """Return the source's path or URL for messages."""
+
     def target(self, action: SyncAction) -> str:
         """Return the target's path or URL for messages."""
 
@@ -97,6 +100,10 @@ class Uploads:
         self._provider = provider
         self._transfers = transfers
         self._listed = ListedTargets(provider, self._prefix)
+
+    def source(self, action: SyncAction) -> str:
+        """Return the file's path."""
+        return os.path.join(self._root, action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the object's URL."""
@@ -171,6 +178,10 @@ class Downloads:
         self._transfers = transfers
         self._directory = DownloadDirectory(self._root, self._prefix)
 
+    def source(self, action: SyncAction) -> str:
+        """Return the object's URL."""
+        return self._provider.locate(self._prefix + action.path)
+
     def target(self, action: SyncAction) -> str:
         """Return the file's path."""
         return os.path.join(self._root, action.path)
@@ -236,6 +247,10 @@ class Copies:
         self._transfers = transfers
         self._other = other
         self._listed = ListedTargets(other, self._prefix)
+
+    def source(self, action: SyncAction) -> str:
+        """Return the URL of the object to copy."""
+        return self._provider.locate(self._source_prefix + action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the URL of the copy."""

@@ -161,14 +161,19 @@ class _Planner:
         self._waiting = []
 
     def check_source(self) -> None:
-        """Refuse include patterns that match no entry of the source, and deletions because of an empty source.
+        """Refuse a source that is probably a wrong path: see `plan_sync`.
 
         Raises:
             InvalidRequestError: The source has entries, but no pattern matches one of them; or there is nothing to
                 sync, and the plan has deletions without `force`.
-            NotFoundError: The source has no entries at all, and there are patterns.
+            NotFoundError: The source has no entries at all, and there are patterns; or a download has no object at all,
+                and there is no `force`.
         """
         where, found = self._header.source, self._found
+        if self._header.direction == "download" and not found.listed and not self._request.force:
+            advice = "give the right prefix, or force=True if it may be empty"
+            message = f"{where}: there is no object below this prefix; {advice}"
+            raise NotFoundError(message, key=self._request.source.prefix)
         if self._header.include and not found.included:
             where = f"{where}: include={self._header.include!r} matches nothing"
             if found.entries:
