@@ -130,7 +130,7 @@ async def test_the_documented_requests(memory: MemoryProvider, net: Path) -> Non
         return watched.calls.total()
 
     await models.backup_model(net, "net")
-    assert await cost(models.backup_model(net, "net")) <= 16
+    assert await cost(models.backup_model(net, "net")) <= 18
     assert await cost(models.model_info("net", "v1")) == 1
     assert await cost(models.model_info("net")) == 2
     assert await cost(models.tag_model("net", "v1", "prod")) <= 7
@@ -284,6 +284,85 @@ async def test_verification_reads_only_what_has_no_checksum(tmp_path: Path, net:
         with pytest.raises(NotFoundError) as caught:
             gone.raise_for_failures()
         assert caught.value.__notes__ == ["and 1 more files are missing or damaged"]
+
+
+@pytest.mark.parametrize("row", [{}, {"stored_checksums": ()}])
+@pytest.mark.parametrize("wrong", [noise(5_000, 9), b"short"])
+async def test_a_damaged_blob_is_repaired_by_the_next_backup(
+    tmp_path: Path, net: Path, row: dict[str, Any], wrong: bytes
+) -> None:
+    """A blob that was overwritten is never reused: the next backup of the same files stores it again, once."""
+    memory = store(**row)
+    watched = FaultyProvider(memory)
+    models = Models(watched)
+    made = await models.backup_model(net, "net")
+    key = f"models/net/blobs/{made.files[1].blob}"
+    await memory.put(key, wrong)
+    with pytest.raises(IntegrityError, match="back the same file up again"):
+        await models.restore_model("net", tmp_path / "out")
+    await models.backup_model(net, "net")
+    assert await memory.get(key) == noise(5_000, 1)
+    await check_whole(models)
+    for version in ("v1", "v2"):
+        assert (await restored(models, "net", version, tmp_path))["weights"] == noise(5_000, 1)
+    before = watched.calls["put_object"]
+    await models.backup_model(net, "net")
+    assert watched.calls["put_object"] - before == 3  # the lease, the manifest, and `latest`
+
+
+async def test_a_blob_of_an_older_version_is_compared_too(net: Path) -> None:
+    """Without stored checksums, the etag is compared with all manifests that can be read, not with the latest only."""
+    memory = store(stored_checksums=())
+    models = Models(memory)
+    made = await models.backup_model(net, "net")
+    (net / "weights").write_bytes(noise(5_000, 2))
+    await models.backup_model(net, "net")
+    (net / "weights").write_bytes(noise(5_000, 3))
+    await models.backup_model(net, "net")
+    await memory.put("models/net/versions/v2.json", b"damaged")
+    (net / "weights").write_bytes(noise(5_000, 1))
+    watched = FaultyProvider(memory)
+    await Models(watched).backup_model(net, "net")
+    assert watched.calls["put_object"] == 3  # the blob is as v1 has recorded it, and is not sent
+    key = f"models/net/blobs/{made.files[1].blob}"
+    (net / "weights").write_bytes(noise(5_000, 3))
+    await models.backup_model(net, "net")
+    await memory.put(key, noise(5_000, 9))
+    (net / "weights").write_bytes(noise(5_000, 1))
+    await models.backup_model(net, "net")
+    assert await memory.get(key) == noise(5_000, 1)
+
+
+async def test_other_etags_do_not_send_what_a_checksum_proves(net: Path) -> None:
+    """Blobs that were stored again with the same bytes, as by a copy of the bucket, are reused by their checksums."""
+    memory = store()
+    models = Models(memory)
+    made = await models.backup_model(net, "net")
+    for file in made.files:
+        key = f"models/net/blobs/{file.blob}"
+        await memory.put(key, await memory.get(key))
+    watched = FaultyProvider(memory)
+    again = await Models(watched).backup_model(net, "net")
+    assert watched.calls["put_object"] == 3
+    infos = [await memory.head(f"models/net/blobs/{file.blob}") for file in again.files]
+    assert [file.etag for file in again.files] == [info.etag for info in infos]
+
+
+async def test_a_manifest_without_etags_is_read(models: Models, memory: MemoryProvider, net: Path) -> None:
+    """Manifests of earlier releases have no etags; then the checksum or the size of a blob is compared."""
+    made = await models.backup_model(net, "net")
+    plain = replace(made, files=tuple(replace(file, etag="") for file in made.files))
+    data = manifest_of(plain)
+    assert b"etag" not in data
+    await memory.put("models/net/versions/v1.json", data)
+    assert await models.model_info("net") == plain
+    bare = store(stored_checksums=())
+    for key in await memory.list_files():
+        await bare.put(key, await memory.get(key))
+    watched = FaultyProvider(bare)
+    again = await Models(watched).backup_model(net, "net")
+    assert watched.calls["put_object"] == 3
+    assert [file.etag for file in again.files] == ["", ""]  # an etag is recorded only for bytes that are known
 
 
 # --- what is in a directory ---------------------------------------------------------------------------

@@ -88,6 +88,10 @@ class ManifestReader:
         value = self._entries.get(name)
         return value if isinstance(value, str) else self.refuse(name, "must be a text")
 
+    def optional_text(self, name: str) -> str:
+        """Return the text in an entry; empty: there is no such entry."""
+        return self.text(name) if name in self._entries else ""
+
     def number(self, name: str) -> int:
         """Return the whole number, 0 or more, in an entry."""
         value = self.integer(name)

@@ -7,8 +7,9 @@ the same time cannot publish one version.
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,12 +17,13 @@ from functools import partial
 from bucketry._core import checksums
 from bucketry._core.os_errors import check_path
 from bucketry._core.provider import StrPath
-from bucketry._core.values import Progress
+from bucketry._core.values import ObjectInfo, Progress
 from bucketry._manage.hashing import HashedFile
 from bucketry._manage.models.keys import sha256_of
 from bucketry._manage.models.leases import Condemned, leased, new_id, usable_blobs
 from bucketry._manage.models.local import LocalModelFile, changed, check_same, find_files, hash_unchanged
 from bucketry._manage.models.publish import publish, version_exists
+from bucketry._manage.models.reuse import intact_blobs
 from bucketry._manage.models.stored import StoredModel
 from bucketry._manage.models.tags import advance_latest
 from bucketry._manage.models.values import ModelFile, ModelVersion
@@ -33,6 +35,9 @@ from bucketry._transfer.workers import fan_out
 from bucketry.errors import InvalidRequestError, PreconditionFailedError, StorageError, TransientError
 
 _ATTEMPTS = 5  # an attempt fails only if the lease has expired and then a prune removes a blob of this backup
+
+
+_logger = logging.getLogger("bucketry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,31 +145,45 @@ class Backup:
             raise InvalidRequestError(message)
 
     async def _with_blobs(
-        self, draft: ModelVersion, sources: dict[str, LocalModelFile], usable: dict[str, int], condemned: Condemned
+        self,
+        draft: ModelVersion,
+        sources: dict[str, LocalModelFile],
+        usable: dict[str, ObjectInfo],
+        condemned: Condemned,
     ) -> ModelVersion:
-        """Upload the missing blobs, and return the version with the names of its blobs."""
-        stored: dict[str, str] = {}
-        for blob, size in usable.items():
-            source = sources.get(sha256_of(blob) or "")
-            if source is not None and size == source.state[1]:
-                stored.setdefault(sha256_of(blob) or "", blob)
-        taken = condemned.blobs | usable.keys()  # a usable blob that is not in `stored` has a wrong size
-        missing = {
-            sha256: f"{sha256}-{new_id()}" if sha256 in taken else sha256 for sha256 in sources if sha256 not in stored
+        """Upload the missing and the damaged blobs, and return the version with the names and etags of its blobs."""
+        listed = {blob: entry for blob, entry in usable.items() if sha256_of(blob) in sources}
+        intact = await intact_blobs(self.model, listed, {file.sha256: file for file in draft.files})
+        # A damaged blob is overwritten, not left: this also repairs the earlier versions that name it.
+        damaged = [blob for blob in listed if blob not in intact]
+        for blob in damaged:
+            _logger.info("%s differs from what was backed up; it is stored again", self.model.keys.blob(blob))
+        names: dict[str, str] = {}
+        for blob in (*intact, *damaged):
+            names.setdefault(sha256_of(blob) or "", blob)
+        new = {
+            sha256: f"{sha256}-{new_id()}" if sha256 in condemned.blobs else sha256
+            for sha256 in sources
+            if sha256 not in names
         }
-        await self._upload([(sources[sha256], blob) for sha256, blob in missing.items()])
-        blobs = stored | missing
-        return replace(draft, files=tuple(replace(file, blob=blobs[file.sha256]) for file in draft.files))
+        to_send = [(sources[sha256_of(blob) or ""], blob) for blob in (*damaged, *new.values())]
+        etags = intact | await self._upload(to_send)
+        names |= new
+        return replace(
+            draft,
+            files=tuple(replace(file, blob=names[file.sha256], etag=etags[names[file.sha256]]) for file in draft.files),
+        )
 
-    async def _upload(self, missing: Iterable[tuple[LocalModelFile, str]]) -> None:
-        missing = list(missing)
+    async def _upload(self, missing: list[tuple[LocalModelFile, str]]) -> dict[str, str]:
+        """Upload files to blobs, and return the etag of each blob."""
+        etags: dict[str, str] = {}
         meter = Meter(self.progress, self.model.keys.name, sum(file.state[1] for file, _ in missing))
 
         async def one(pair: tuple[LocalModelFile, str]) -> None:
             file, blob = pair
             _, size, mtime, ctime = file.state
             try:
-                await self.model.transfers.upload_found(
+                info = await self.model.transfers.upload_found(
                     file.local,
                     self.model.keys.blob(blob),
                     size=size,
@@ -174,15 +193,17 @@ class Backup:
                 )
             except PreconditionFailedError as exc:
                 raise changed(os.fspath(self.local_path), [file.path]) from exc
+            etags[blob] = info.etag
 
         await fan_out(missing, one, width=self.model.transfers.config.max_concurrency)
         meter.finish()
+        return etags
 
     async def _is_whole(self, version: ModelVersion) -> bool:
         """Return whether no prune may remove the version or its blobs; if a prune may, remove the manifest."""
         try:
             usable, condemned = await usable_blobs(self.model)
-            whole = all(usable.get(file.blob) == file.size for file in version.files)
+            whole = all(file.blob in usable and usable[file.blob].size == file.size for file in version.files)
             if whole and version.version not in condemned.versions:
                 return True
         except BaseException:

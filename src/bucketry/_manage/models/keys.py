@@ -4,7 +4,7 @@ Below `<models root>/<model>/`:
 
 - `versions/<version>.json`: the manifest of a version. The version exists if, and only if, this object does.
 - `blobs/<sha256>`: the bytes of a file, named by their SHA-256, so that equal files are stored once. If a prune is
-  removing the blob with this name, or this blob has a wrong size, `-<random id>` is added to the name of the new blob.
+  removing the blob with this name, `-<random id>` is added to the name of the new blob.
 - `tags/<tag>.json`: the version that a tag names; `latest` is one of the tags.
 - `leases/<backup id>.json`: the lease of a backup under way: the files that the backup needs.
 - `prunes/<prune id>.json`: the record of a prune under way: the versions and blobs that the prune may remove.

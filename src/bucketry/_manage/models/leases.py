@@ -10,7 +10,8 @@ A backup:
 
 - B1. writes its *lease*: the SHA-256 of all files that it needs;
 - B2. reads the *records* of all prunes, and then lists the blobs. It uses a blob that is listed and in no record. It
-  uploads all other blobs. If the plain name of a blob is in a record, the blob gets a new name with a random id;
+  uploads all other blobs, and overwrites a blob with other bytes than its name says, which also repairs the versions
+  that name it. If the plain name of a blob is in a record, the blob gets a new name with a random id;
 - B3. writes its manifest; from now on, the version exists;
 - B4. reads the records of all prunes again, and then lists the blobs again. If its version or one of its blobs is in a
   record, or a blob is missing, the backup removes its manifest and begins again at B2;
@@ -81,6 +82,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 
+from bucketry._core.values import ObjectInfo
 from bucketry._manage.manifest import ManifestReader, to_json
 from bucketry._manage.models.keys import name_in, sha256_of
 from bucketry._manage.models.stored import StoredModel
@@ -265,17 +267,17 @@ class PruneRecord:
         await self._model.provider.delete(self._key)
 
 
-async def stored_blobs(model: StoredModel) -> dict[str, int]:
-    """Return the size of each stored blob, by its name.
+async def stored_blobs(model: StoredModel) -> dict[str, ObjectInfo]:
+    """Return the listed entry of each stored blob, by the blob's name.
 
     Cost: 1 request for each 1,000 blobs.
     """
-    found = {entry.key.removeprefix(model.keys.blobs): entry.size for entry in await model.listed(model.keys.blobs)}
-    return {blob: size for blob, size in found.items() if sha256_of(blob)}
+    found = {entry.key.removeprefix(model.keys.blobs): entry for entry in await model.listed(model.keys.blobs)}
+    return {blob: entry for blob, entry in found.items() if sha256_of(blob)}
 
 
-async def usable_blobs(model: StoredModel) -> tuple[dict[str, int], Condemned]:
-    """Return the size of each blob that a new version may name, and what prunes may remove.
+async def usable_blobs(model: StoredModel) -> tuple[dict[str, ObjectInfo], Condemned]:
+    """Return the listed entry of each blob that a new version may name, and what prunes may remove.
 
     The records are read before the blobs are listed; the module docstring explains why this order matters.
 
@@ -283,4 +285,4 @@ async def usable_blobs(model: StoredModel) -> tuple[dict[str, int], Condemned]:
     """
     condemned = await read_condemned(model)
     stored = await stored_blobs(model)
-    return {blob: size for blob, size in stored.items() if blob not in condemned.blobs}, condemned
+    return {blob: entry for blob, entry in stored.items() if blob not in condemned.blobs}, condemned

@@ -51,15 +51,32 @@ def metadata_text(metadata: Mapping[str, Any] | None) -> str:
         text = json.dumps(dict(metadata), allow_nan=False)
         same = json.loads(text) == metadata
     except (TypeError, ValueError, RecursionError) as exc:
-        message = f"metadata: {exc}; give only texts, numbers, booleans, None, lists and dictionaries of these"
+        message = (
+            f"{_wrong_entry(metadata)}: {exc}; give only texts, finite numbers, booleans, None, lists and dictionaries "
+            "of these"
+        )
         raise InvalidRequestError(message) from exc
     if not same:
-        message = "metadata: the names in dictionaries must be texts, and lists must be lists, as in JSON"
+        message = (
+            f"{_wrong_entry(metadata)}: the names in dictionaries must be texts, and lists must be lists, as in JSON"
+        )
         raise InvalidRequestError(message)
     if len(text) > METADATA_LIMIT:
         message = f"metadata has {len(text)} bytes as JSON, and {METADATA_LIMIT} is the limit; store it as a file"
         raise InvalidRequestError(message)
     return text
+
+
+def _wrong_entry(metadata: Mapping[str, Any]) -> str:
+    """Return how a message names the first entry that JSON cannot hold."""
+    for name, value in metadata.items():
+        try:
+            same = json.loads(json.dumps(value, allow_nan=False)) == value
+        except (TypeError, ValueError, RecursionError):
+            same = False
+        if not same:
+            return f"metadata[{name!r}]"
+    return "metadata"
 
 
 def manifest_of(version: ModelVersion) -> bytes:
@@ -72,6 +89,7 @@ def manifest_of(version: ModelVersion) -> bytes:
             "checksums": dict(file.checksums),
             "executable": int(file.executable),
             "blob": file.blob,
+            **({"etag": file.etag} if file.etag else {}),
         }
         for file in version.files
     ]
@@ -146,6 +164,7 @@ def _file_from(entries: ManifestReader) -> ModelFile:
         checksums=entries.texts("checksums"),
         executable=bool(entries.number("executable")),
         blob=blob,
+        etag=entries.optional_text("etag"),
     )
 
 

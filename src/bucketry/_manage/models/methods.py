@@ -52,8 +52,10 @@ class ModelMethods(Managed):
     ) -> ModelVersion:
         """Store a file or a directory as a new version, which appears whole or not at all.
 
-        Files that an earlier version has are not sent again. Afterwards `latest` names the new version, unless both
-        versions are numbered and `latest` names a higher number.
+        Files that an earlier version has are not sent again, unless the stored object was changed or damaged meanwhile:
+        its etag or its stored checksum shows that. Then the object is replaced, which also repairs the earlier
+        versions. Afterwards `latest` names the new version, unless both versions are numbered and `latest` names a
+        higher number.
 
         Symbolic links to files are followed. Links to directories, broken links, sockets, unreadable files, and names
         that not every system allows raise an error, because the version would not be complete. Empty directories are
@@ -80,8 +82,10 @@ class ModelMethods(Managed):
             IntegrityError: A file changed during the backup; no version was made.
             TransientError: In several attempts, prunes removed objects of this backup; no version was made.
 
-        Cost: about 16 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
-        stored yet. Each file is read twice: to hash it, and to send it. The memory of uploads.
+        Cost: about 18 requests, 4 more at providers without create-only writes, and 1 upload for each file that is not
+        stored yet. 1 request more for each stored file that the latest version does not have or that another program
+        replaced; if the provider has no checksum of it, 1 for each version. Each file is read twice: to hash it, and to
+        send it. The memory of uploads.
         """
         text = metadata_text(metadata)
         if version is not None:

@@ -77,7 +77,7 @@ class Prune:
             kept=tuple(one.version for one in kept),
             removed=tuple(one.version for one in removed),
             blobs_removed=len(unused),
-            bytes_removed=sum(blobs[blob] for blob in unused),
+            bytes_removed=sum(blobs[blob].size for blob in unused),
             blobs_in_use=len(in_use),
         )
 

@@ -145,7 +145,8 @@ def damaged(model: StoredModel, version: ModelVersion, file: ModelFile, what: st
     key = model.keys.blob(file.blob)
     message = (
         f"{model.provider.locate(key)}: {file.path!r} of version {version.version!r} is damaged: {what}, and it was "
-        f"backed up with {file.size} bytes and the SHA-256 {file.sha256}"
+        f"backed up with {file.size} bytes and the SHA-256 {file.sha256}; back the same file up again as a version of "
+        "this model: that repairs it"
     )
     return IntegrityError(message, key=key)
 

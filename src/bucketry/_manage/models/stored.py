@@ -162,9 +162,18 @@ class StoredModel:
     async def _parsed(self, key: str, data: bytes, parse: Callable[[ManifestReader], T]) -> T:
         """Parse a manifest; a large manifest is parsed in a worker thread, so that the event loop is not blocked."""
         where = self.provider.locate(key)
-        if len(data) <= _AT_ONCE:
-            return parse(from_json(data, where))
-        return await in_thread(lambda: parse(from_json(data, where)))
+        try:
+            if len(data) <= _AT_ONCE:
+                return parse(from_json(data, where))
+            return await in_thread(lambda: parse(from_json(data, where)))
+        except IntegrityError as exc:
+            if not key.startswith(self.keys.versions):
+                raise
+            message = (
+                f"{exc.message}; restore this object from a copy, or delete it: then version "
+                f"{name_in(key, self.keys.versions)!r} is gone, and the other versions can be used again"
+            )
+            raise IntegrityError(message, key=key) from exc
 
     # --- versions ------------------------------------------------------------------------------------
 

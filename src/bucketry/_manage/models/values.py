@@ -24,6 +24,7 @@ class ModelFile:
         checksums: Other checksums of its bytes, in hex, by algorithm: the ones that the provider stores with objects.
         executable: Whether its owner may execute it.
         blob: The name of the object with its bytes, below `blobs/` of the model. It begins with the SHA-256.
+        etag: The etag of this object when it was known to have these bytes; empty: unknown.
     """
 
     path: str
@@ -32,6 +33,7 @@ class ModelFile:
     checksums: Mapping[str, str] = field(default_factory=dict)
     executable: bool = False
     blob: str
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

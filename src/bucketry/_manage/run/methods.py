@@ -16,6 +16,7 @@ from bucketry._manage.datasets.methods import DatasetMethods
 from bucketry._manage.managed import check_name
 from bucketry._manage.models.manifests import metadata_text
 from bucketry._manage.models.methods import ModelMethods
+from bucketry._manage.run.metadata import storable
 from bucketry._manage.run.restore import restore
 from bucketry._manage.run.stored import FoundCheckpoint, StoredCheckpoints
 from bucketry._manage.run.training import TrainingRun
@@ -51,7 +52,8 @@ class RunMethods(DatasetMethods, ModelMethods):
         - After the block, also after an error: the upload of the last checkpoint is awaited. A second cancellation,
           such as a second Ctrl-C, stops this upload; the earlier checkpoints stay. A cancelled scope of anyio cancels
           repeatedly, so it stops this upload.
-        - After success: `backup_model(output, model, metadata=metadata)`; then `run.version` is the version.
+        - After success: `backup_model(output, model, metadata=metadata)`; then `run.version` is the version. If this
+          backup fails, a note of the error says that the files are still in `output`, and what to call.
         - After an error, a cancellation or `KeyboardInterrupt`: there is no backup, the checkpoints stay, and the error
           is raised unchanged. If the last upload also failed, a note of the error says so.
 
@@ -68,7 +70,9 @@ class RunMethods(DatasetMethods, ModelMethods):
             output: The file or directory with the trained model, which is read only after the block. `None`: there is
                 no backup.
             metadata: Maps texts to JSON values, and is stored with the version. It is read after the block, so the
-                block may change it.
+                block may change it. After the block, values that JSON does not have do not stop the backup: a scalar
+                of numpy or torch is stored as the number, everything else as its `str`, such as `"nan"`; a warning is
+                logged.
             keep_checkpoints: How many complete checkpoints of this run to keep, at least 1.
 
         Raises:
@@ -102,8 +106,9 @@ class RunMethods(DatasetMethods, ModelMethods):
             raise failure
         if model is not None and output is not None:
             try:
-                run.version = await self.backup_model(output, model, metadata=metadata)
+                run.version = await self.backup_model(output, model, metadata=storable(metadata, run.id))
             except BaseException as error:
+                _note_no_backup(run, error, os.fspath(output), model)
                 if upload_failure is not None:
                     error.add_note(f"and the last checkpoint was not uploaded: {upload_failure}")
                 raise
@@ -258,6 +263,23 @@ def _log_begin(run: TrainingRun) -> None:
         len(run.dataset.downloaded),
         run.dataset.downloaded_bytes,
         len(run.dataset.removed),
+    )
+
+
+def _note_no_backup(run: TrainingRun, error: BaseException, output: str, model: str) -> None:
+    """Say what is left to do after a training has succeeded and its backup has failed."""
+    error.add_note(
+        f"the training succeeded, but its model was not backed up: the files are still in {output}; call "
+        f"backup_model({output!r}, {model!r}) when the cause is mended; the checkpoints stay until then"
+    )
+    kind = type(error).__name__
+    detail = f": {error}" if isinstance(error, StorageError) else ""
+    _log.warning(
+        "training run %s: ended; the training succeeded, but the backup of %s failed by %s%s",
+        run.id,
+        output,
+        kind,
+        detail,
     )
 
 
