@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -25,6 +26,8 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     nowhere = tmp_path_factory.getbasetemp() / "nowhere"
     for name in ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(nowhere / name.lower()))
+    # Of each test alone: what one test remembers of an object must not change another test's requests.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(nowhere / "cache" / uuid4().hex))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 

@@ -13,6 +13,8 @@ from bucketry import StorageManager
 
 async def store(manager: StorageManager, build: Path, commit: str) -> None:
     report = await manager.sync(build, f"artefacts/{commit}", exclude=["*.o", "/scratch/"])
+    for path, reason in report.skipped.items():
+        print("not uploaded:", path, reason)
     report.raise_for_failures()
     print(report.transferred, "uploaded,", report.plan.unchanged, "were there already")
 
@@ -25,6 +27,8 @@ async def fetch(manager: StorageManager, commit: str, target: Path) -> None:
     report = await manager.sync(
         target, f"artefacts/{commit}", direction="download", include=["*.whl", "report/"], delete=True, max_delete=100
     )
+    for path, reason in report.skipped.items():
+        print("not downloaded:", path, reason)
     report.raise_for_failures()
     print(report.transferred, "downloaded,", report.deleted, "deleted")
 

@@ -15,6 +15,7 @@ async def plan(old: StorageProvider, new: StorageProvider, file: Path) -> None:
     plan = await StorageManager(old).plan_sync_to(new, "", "", path=file)
     print(plan.summary.transfers, "objects,", plan.summary.transfer_bytes, "bytes")
     print(f"about {plan.estimate(bandwidth=50_000_000):.1f} seconds at 50 MB/s")
+    print(plan.summary.skipped, "objects cannot be copied")
 
 
 # --8<-- [end:plan]
@@ -29,8 +30,12 @@ def show(progress: SyncProgress) -> None:
 async def apply(old: StorageProvider, new: StorageProvider, file: Path) -> None:
     plan = await SyncPlan.load(file)
     report = await StorageManager(old).apply(plan, other=new, progress=show)
-    report.raise_for_failures()
     print(report.transferred, "copied,", report.already_done, "were there already")
+    for key, reason in report.skipped.items():
+        print("not copied:", key, reason)
+    for error in report.changed.values():
+        print("changed:", error)
+    report.raise_for_failures()
 
 
 # --8<-- [end:apply]
@@ -39,7 +44,9 @@ async def apply(old: StorageProvider, new: StorageProvider, file: Path) -> None:
 # --8<-- [start:check]
 async def check(old: StorageProvider, new: StorageProvider) -> bool:
     report = await StorageManager(old).sync_to(new, "", "", compare="checksum", dry_run=True)
-    return report.plan.transfers == 0
+    for key, reason in report.skipped.items():
+        print("not copied:", key, reason)
+    return report.plan.transfers == 0 and not report.skipped
 
 
 # --8<-- [end:check]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,9 +23,11 @@ import bucketry
 import bucketry.errors
 import bucketry.providers
 import bucketry.testing
-from bucketry._cli.args import ENTRIES
+from bucketry import LocalProvider, MemoryProvider, StorageManager
+from bucketry._cli.args import ENTRIES, parse
 from bucketry._core import config
 from bucketry._core.entries import ProviderConfig
+from bucketry.errors import PreconditionFailedError
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -130,6 +133,51 @@ def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
     assert written
     for block in written:
         assert block.strip() in known, block
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    """The command line accepts the options of every `bucketry` command in a console block or in a sentence."""
+    text = page.read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ (bucketry [^\n]*)$", text, re.MULTILINE) + re.findall(
+        r"`(bucketry [a-z]+ -[^`\n]*)`", text
+    )
+    commands += re.findall(r"`(bucketry (?:upload|download|list|delete) [^`\n]*)`", text)
+    for command in commands:
+        parse(shlex.split(command)[1:])
+
+
+async def test_a_move_says_what_was_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The program prints objects that were skipped and that changed, also if it then fails; its check sees both."""
+    program = runpy.run_path(str(DOCS / "examples" / "move_bucket.py"))
+    old, new = MemoryProvider(), LocalProvider({"base_path": str(tmp_path / "new")})
+    await old.put("../evil", b"1")
+    await old.put("a", b"1")
+    await program["plan"](old, new, tmp_path / "plan.jsonl")
+    await new.put("a", b"theirs")
+    with pytest.raises(PreconditionFailedError):
+        await program["apply"](old, new, tmp_path / "plan.jsonl")
+    printed = capsys.readouterr().out
+    assert "not copied: ../evil" in printed
+    assert f"changed: {new.locate('a')}" in printed
+    await new.put("a", b"1")
+    assert await program["check"](old, new) is False
+    await old.delete("../evil")
+    assert await program["check"](old, new) is True
+
+
+async def test_a_job_says_what_was_not_transferred(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The program of the CI page prints what was skipped, in both directions."""
+    program = runpy.run_path(str(DOCS / "examples" / "ci_artefacts.py"))
+    manager = StorageManager(MemoryProvider())
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "link").symlink_to("nowhere")
+    await program["store"](manager, tmp_path / "build", "3f2a")
+    assert "not uploaded: link" in capsys.readouterr().out
+    await manager.provider.put("artefacts/3f2a/../x.whl", b"1")
+    await manager.provider.put("artefacts/3f2a/y.whl", b"1")
+    await program["fetch"](manager, "3f2a", tmp_path / "target")
+    assert "not downloaded: ../x.whl" in capsys.readouterr().out
 
 
 def test_examples_are_type_checked() -> None:

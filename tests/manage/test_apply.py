@@ -129,15 +129,53 @@ class TestUploads:
             "create_multipart": 1,
         }
 
-    async def test_a_vendor_without_conditions_is_asked_first(self, tmp_path: Path) -> None:
-        """Where the vendor does not enforce the condition, one HEAD comes before each write."""
+    async def test_one_listing_where_no_condition_is_enforced(self, tmp_path: Path) -> None:
+        """Where the vendor does not enforce the condition, one listing compares the targets of many small files."""
         site = Site(tmp_path, RowOf(**UNCONDITIONAL))
-        for number in range(5):
-            site.write(f"{number}", b"1")
+        for number in range(50):
+            site.write(f"{number}", b"12")
+        for number in range(0, 50, 2):
+            await site.inner.put(f"p/{number}", b"1")
         plan = await site.manager.plan_sync(site.directory, "p")
         site.forget()
-        assert counts(await site.manager.apply(plan)) == (5, 0, 0, 0, 0)
-        assert site.calls("put_object", "head") == {"put_object": 5, "head": 5}
+        assert counts(await site.manager.apply(plan)) == (50, 0, 0, 0, 0)
+        assert site.provider.calls == {"put_object": 50, "list_page": 1}
+        assert plan.summary.requests == 51
+
+    async def test_a_large_file_where_no_condition_is_enforced(self, tmp_path: Path) -> None:
+        """An upload in parts has its HEAD before it and the one at its end, and needs no listing."""
+        site = Site(tmp_path, RowOf(**UNCONDITIONAL))
+        site.write("large", bytes(2 * PART))
+        plan = await site.manager.plan_sync(site.directory, "p")
+        site.forget()
+        assert counts(await site.manager.apply(plan)) == (1, 0, 0, 0, 0)
+        assert site.calls("head", "list_page") == {"head": 2, "list_page": 0}
+
+    async def test_all_changes_among_many_targets_without_conditions(self, tmp_path: Path) -> None:
+        """Objects that appeared, were replaced or removed since the plan are left as they are, after a HEAD of each.
+
+        An object that has the file's size and time already counts as done.
+        """
+        site = Site(tmp_path, RowOf(**UNCONDITIONAL))
+        for number in range(20):
+            site.write(f"{number:02}", b"12")
+        for path in ("05", "06", "07"):
+            await site.inner.put(f"p/{path}", b"1")
+        plan = await site.manager.plan_sync(site.directory, "p")
+        await site.inner.put("p/04", b"12")
+        await site.inner.put("p/05", b"2")
+        await site.inner.delete("p/06")
+        done = mtime_text((site.directory / "19").stat().st_mtime_ns)
+        await site.inner.put("p/19", b"12", metadata={"mtime": done})
+        site.forget()
+        report = await site.manager.apply(plan)
+        assert counts(report) == (16, 0, 1, 3, 0)
+        assert set(report.changed) == {"04", "05", "06"}
+        assert all(isinstance(error, PreconditionFailedError) for error in report.changed.values())
+        assert site.calls("put_object", "head", "list_page") == {"put_object": 16, "head": 4, "list_page": 1}
+        objects = await site.objects()
+        assert (objects["04"], objects["05"], objects["19"]) == (b"12", b"2", b"12")
+        assert "06" not in objects
 
     @pytest.mark.parametrize("size", [10, 2 * PART], ids=["small", "in parts"])
     async def test_an_object_that_appeared_stays(self, any_row: Site, size: int) -> None:
@@ -422,7 +460,7 @@ class TestCopies:
 
     @pytest.mark.parametrize("change", ["appeared", "replaced"])
     async def test_a_target_without_conditions(self, site: Site, change: str) -> None:
-        """Where the target enforces no condition, a HEAD before the copy finds what changed."""
+        """Where the target enforces no condition, a listing and a HEAD before the copy find what changed."""
         other = FaultyProvider(RowOf(**UNCONDITIONAL))
         await site.inner.put("p/a", b"1")
         await site.inner.put("p/b", b"1")
@@ -433,7 +471,7 @@ class TestCopies:
         other.calls.clear()
         assert counts(await site.manager.apply(plan, other=other)) == (1, 0, 0, 1, 0)
         assert await other.get("q/a") == b"theirs"
-        assert other.calls["head"] == 2
+        assert (other.calls["list_page"], other.calls["head"], other.calls["put_object"]) == (1, 1, 1)
 
     async def test_the_time_of_a_source_without_one(self, site: Site) -> None:
         """A copy through memory gets the time when its source was stored, if the source has none in its metadata."""
@@ -817,13 +855,85 @@ class TestPlans:
         with pytest.raises(InvalidRequestError, match="other must be a provider, not str"):
             await site.manager.apply(plan, other="memory://")  # type: ignore[arg-type]
 
+    async def test_the_messages_of_changed_targets(self, any_row: Site) -> None:
+        """The error names the object once, says what happened to it, and what to do, whatever the vendor enforces."""
+        await any_row.inner.put("p/replaced", b"before")
+        await any_row.inner.put("p/removed", b"before")
+        for path in ("appeared", "removed", "replaced"):
+            any_row.write(path, b"1")
+        plan = await any_row.manager.plan_sync(any_row.directory, "p")
+        await any_row.inner.put("p/appeared", b"theirs")
+        await any_row.inner.put("p/replaced", b"theirs")
+        await any_row.inner.delete("p/removed")
+        report = await any_row.manager.apply(plan)
+        changed = "it was changed or removed after the plan was made, so it was left as it is; plan again"
+        assert {path: error.message for path, error in report.changed.items()} == {
+            "appeared": f"{any_row.provider.locate('p/appeared')}: it appeared after the plan was made, so it was left "
+            "as it is; plan again",
+            "removed": f"{any_row.provider.locate('p/removed')}: {changed}",
+            "replaced": f"{any_row.provider.locate('p/replaced')}: {changed}",
+        }
+
+    @pytest.mark.parametrize("size", [10, 2 * PART], ids=["small", "in parts"])
+    @pytest.mark.parametrize("direction", ["upload", "download", "copy", "server copy"])
+    async def test_the_messages_of_changed_sources(self, site: Site, direction: str, size: int) -> None:
+        """The error names the source and what happened to it; the error of the transfer is its cause."""
+        other = site.provider if direction == "server copy" else MemoryProvider(transfer=SMALL_PARTS)
+        paths = ("changed", "removed")
+        for path in paths:
+            if direction == "upload":
+                site.write(path, bytes(size))
+            else:
+                await site.inner.put(f"p/{path}", bytes(size))
+        manager, target = site.manager, None
+        if direction in ("upload", "download"):
+            plan = await manager.plan_sync(site.directory, "p", direction=direction)  # type: ignore[arg-type]
+        else:
+            plan, target = await manager.plan_sync_to(other, "p", "q"), other
+        if direction == "upload":
+            site.write("changed", b"2" * size)
+            (site.directory / "removed").unlink()
+        else:
+            await site.inner.put("p/changed", b"2" * size)
+            await site.inner.delete("p/removed")
+        report = await manager.apply(plan, other=target)
+        assert set(report.changed) == set(paths)
+        for path, error in report.changed.items():
+            where = str(site.directory / path) if direction == "upload" else site.provider.locate(f"p/{path}")
+            assert error.message == (
+                f"{where}: it was {path} after the plan was made, so nothing was transferred; plan again"
+            )
+            assert isinstance(error.__cause__, StorageError)
+            assert error.key == f"p/{path}"
+
+    async def test_the_messages_of_changed_files(self, site: Site) -> None:
+        """A file that appeared, changed or was removed at the target of a download is named, with what happened."""
+        for path in ("appeared", "changed", "removed"):
+            await site.inner.put(f"p/{path}", b"1")
+        site.write("changed", b"before")
+        site.write("removed", b"before")
+        plan = await site.manager.plan_sync(site.directory, "p", direction="download")
+        site.write("appeared", b"mine")
+        site.write("changed", b"mine")
+        (site.directory / "removed").unlink()
+        report = await site.manager.apply(plan)
+        changed = "it was changed or removed after the plan was made, so it was left as it is; plan again"
+        assert {path: error.message for path, error in report.changed.items()} == {
+            "appeared": f"{site.directory / 'appeared'}: it appeared after the plan was made, so it was left as it is; "
+            "plan again",
+            "changed": f"{site.directory / 'changed'}: {changed}",
+            "removed": f"{site.directory / 'removed'}: {changed}",
+        }
+
     async def test_too_many_deletions(self, site: Site) -> None:
         """A plan with more deletions than `max_delete` is refused before anything changes; with as many, it is not."""
         site.write("a", b"1")
         for number in range(3):
             await site.inner.put(f"p/gone {number}", b"1")
         plan = await site.manager.plan_sync(site.directory, "p", delete=True, max_delete=2)
-        with pytest.raises(InvalidRequestError, match=r"deletes 3 entries of memory://.*max_delete is 2"):
+        with pytest.raises(
+            InvalidRequestError, match=r"^memory:///p/: the plan deletes 3 entries.*max_delete=2.*larger"
+        ):
             await site.manager.apply(plan)
         assert len(await site.objects()) == 3
         assert counts(await site.manager.sync(site.directory, "p", delete=True, max_delete=3)) == (1, 3, 0, 0, 0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,30 @@ async def test_an_upload_makes_the_planned_requests(root: Path, enforced: bool) 
     assert (plan.summary.transfers, plan.summary.deletions) == (5, 3)
     provider.calls.clear()
     (await manager.apply(plan)).raise_for_failures()
+    assert provider.calls.total() == plan.summary.requests
+
+
+@pytest.mark.parametrize(
+    ("changes", "pages", "heads"),
+    [
+        pytest.param({"max_list_keys": 4}, 3, 0, id="many pages"),
+        pytest.param({"max_list_keys": 1}, 6, 0, id="one page for each"),
+        pytest.param({"key_normalization": "NFC"}, 1, 1, id="normalized keys"),
+        pytest.param({"plain_paths": True}, 0, 6, id="paths of a file system"),
+    ],
+)
+async def test_pages_that_compare_targets(root: Path, changes: dict[str, Any], pages: int, heads: int) -> None:
+    """Where no condition is enforced, the plan counts the pages that compare targets, and the HEADs of odd keys."""
+    provider = FaultyProvider(RowOf(put_if_none_match=False, put_if_match=False, **changes))
+    for number in range(12):
+        await store(provider, f"data/{number:02}", b"12")
+        write(root, f"{number:02}", b"1" if number in {0, 3, 5, 7, 10} else b"12")
+    write(root, "é", b"1")
+    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    plan = await manager.plan_sync(root, "data", compare="size")
+    provider.calls.clear()
+    (await manager.apply(plan)).raise_for_failures()
+    assert provider.calls == Counter(put_object=6, list_page=pages, head=heads)
     assert provider.calls.total() == plan.summary.requests
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from bucketry.errors import (
     DiskFullError,
     IntegrityError,
     InvalidRequestError,
+    LocalFileNotFoundError,
     LocalIsADirectoryError,
     LocalNotADirectoryError,
     LocalPermissionError,
@@ -211,6 +213,65 @@ async def test_foreign_files_stay_and_are_named(tmp_path: Path) -> None:
     result = await bench.ensure_dataset("d", target)
     assert (set(result.foreign), result.removed) == ({"notes", "deep/x"}, ())
     assert (target / "deep" / "x").read_bytes() == b"edited"
+
+
+async def test_replaced_files_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Files with other bytes that no call has written, or that were edited, are in the result and in a warning."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    target = write_tree(tmp_path / "target", {"a": b"ONE", "deep/x": b"mine", "a!": b""})
+    with caplog.at_level(logging.WARNING, "bucketry"):
+        result = await bench.ensure_dataset("d", target)
+    assert result.replaced == ("a", "deep/x")
+    assert "a, deep/x" in caplog.text
+    caplog.clear()
+    write_tree(target, {"z~": b"edited"})
+    (target / "deep" / "x").unlink()
+    assert (await bench.ensure_dataset("d", target)).replaced == ("z~",)
+    assert read_tree(target) == FILES
+
+
+async def test_files_of_an_earlier_call_are_not_named_as_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new version replaces the files that an earlier call has written or verified, without a warning."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    target = write_tree(tmp_path / "target", {"a": FILES["a"]})
+    await bench.ensure_dataset("d", target)
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", {"a": b"ONE", "deep/x": b"longer than before"}))
+    result = await bench.ensure_dataset("d", target, exact=True)
+    assert (result.downloaded, result.replaced) == (("a", "deep/x"), ())
+    assert caplog.text == ""
+
+
+async def test_local_files_without_a_manifest_are_named_as_replaced(tmp_path: Path) -> None:
+    """Without a manifest, a local file that no call has written is downloaded again, and so it is named."""
+    bench = Bench()
+    await put_plain(bench, {"a": b"one", "b": b"two"})
+    target = write_tree(tmp_path / "target", {"a": b"ONE"})
+    with pytest.raises(InvalidRequestError, match="has files with other bytes"):
+        await bench.ensure_dataset("d", target, exact=True)
+    assert (await bench.ensure_dataset("d", target)).replaced == ("a",)
+    assert (await bench.download_dataset("d", target)).replaced == ()
+
+
+@pytest.mark.parametrize("data", [b"ONE", b"longer"])
+async def test_exact_refuses_to_replace_files(tmp_path: Path, data: bytes) -> None:
+    """With `exact=True`, a file that would be lost is an error, before any file is changed or downloaded."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    target = write_tree(tmp_path / "target", {"a": data, "deep/x": FILES["deep/x"]})
+    bench.requests()
+    with pytest.raises(InvalidRequestError, match=r"changed since: a; move them elsewhere, or leave out exact=True"):
+        await bench.ensure_dataset("d", target, exact=True)
+    assert bench.requests() == {"open_body": 1}
+    assert read_tree(target) == {"a": data, "deep/x": FILES["deep/x"]}
+    await bench.ensure_dataset("d", target)
+    write_tree(target, {"a": data + b"!"})
+    with pytest.raises(InvalidRequestError, match="leave out exact=True"):
+        await bench.ensure_dataset("d", target, exact=True)
+    assert (target / "a").read_bytes() == data + b"!"
 
 
 async def test_exact_refuses_foreign_files(tmp_path: Path) -> None:
@@ -592,6 +653,14 @@ async def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
     await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
     with pytest.raises(LocalPermissionError, match="making the directory for the dataset"):
         await bench.ensure_dataset("d", "/sys/kernel/target")  # nobody can make a directory there
+
+
+async def test_a_directory_that_cannot_exist_is_named(tmp_path: Path) -> None:
+    """A path where the system has no place for a directory is an error that says to choose another one."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    with pytest.raises(LocalFileNotFoundError, match=r"^/proc/target: the directory cannot be made .* choose another"):
+        await bench.ensure_dataset("d", "/proc/target")
 
 
 async def test_another_bucket_with_the_same_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -456,4 +457,107 @@ async def test_datasets_are_listed(tmp_path: Path) -> None:
     await bench.provider.put("datasets/no name/x", b"")
     bench.requests()
     assert await bench.list_datasets() == ["a", "b"]
+    assert bench.requests() == {"list_page": 1}
+
+
+async def test_the_upload_that_fails_says_what_it_may_have_damaged(tmp_path: Path) -> None:
+    """An upload that loses after the other one has ended says that the other one's version may be damaged."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path / "winner", FILES))
+    write_tree(tmp_path / "winner", {"z~": b"won"})
+    loser = write_tree(tmp_path / "loser", FILES | {"a": b"lost", "y": b"lost"})
+    winner_has_listed, loser_has_replaced = asyncio.Event(), asyncio.Event()
+
+    async def pause_the_winner() -> None:
+        winner_has_listed.set()
+        await loser_has_replaced.wait()
+
+    async def pause_the_loser() -> None:
+        loser_has_replaced.set()
+        await winner
+
+    winning = bench.with_faults(Fault(operation="put_object", hook=pause_the_winner))
+    losing = bench.with_faults(Fault(operation="put_object", nth=2, hook=pause_the_loser))
+    async with asyncio.TaskGroup() as group:
+        winner = group.create_task(winning.upload_dataset("d", tmp_path / "winner"))
+        await winner_has_listed.wait()
+        with pytest.raises(
+            PreconditionFailedError, match=r"may have replaced objects.*upload again what you want to keep"
+        ):
+            await losing.upload_dataset("d", loser)
+    with pytest.raises(IntegrityError, match="upload the dataset again"):
+        await bench.ensure_dataset("d", tmp_path / "target")
+    await bench.upload_dataset("d", tmp_path / "winner")
+    await bench.ensure_dataset("d", tmp_path / "target")
+    assert read_tree(tmp_path / "target") == read_tree(tmp_path / "winner")
+
+
+async def test_a_first_upload_that_loses_at_once_has_replaced_nothing(tmp_path: Path) -> None:
+    """An upload that cannot write its first manifest says that it has replaced no object."""
+    bench = Bench()
+
+    async def interfere() -> None:
+        await bench.upload_dataset("d", tmp_path)
+
+    write_tree(tmp_path, FILES)
+    with pytest.raises(PreconditionFailedError, match="has replaced no object; wait"):
+        await bench.with_faults(Fault(operation="put_object", hook=interfere)).upload_dataset("d", tmp_path)
+
+
+async def test_an_interrupted_publication_leaves_directories_in_step_usable(tmp_path: Path) -> None:
+    """After an interrupted upload, a directory in step still works, and the error for another one says what to do."""
+    bench = Bench()
+    source = write_tree(tmp_path / "source", FILES)
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "in step")
+    failing = bench.with_faults(Fault(operation="put_object", nth=2, error=UnsupportedError("no")))
+    with pytest.raises(UnsupportedError):
+        await failing.upload_dataset("d", write_tree(source, {"a": b"two", "z~": b"two"}))
+    assert (await bench.ensure_dataset("d", tmp_path / "in step")).downloaded == ()
+    with pytest.raises(
+        IntegrityError,
+        match=r"upload the dataset again; until then, only directories that have this file already can be used",
+    ):
+        await bench.ensure_dataset("d", tmp_path / "new")
+    await bench.upload_dataset("d", source)
+    await bench.ensure_dataset("d", tmp_path / "new")
+    assert read_tree(tmp_path / "new") == read_tree(source)
+
+
+async def test_metadata_stays_until_it_is_replaced(tmp_path: Path) -> None:
+    """An upload without metadata keeps that of the version before, and an empty mapping removes it."""
+    bench = Bench()
+    await bench.upload_dataset("d", write_tree(tmp_path, FILES), metadata={"k": "v"})
+    await bench.upload_dataset("d", write_tree(tmp_path, {"a": b"two"}))
+    assert (await bench.dataset_info("d")).metadata == {"k": "v"}
+    await bench.upload_dataset("d", tmp_path, metadata={})
+    assert (await bench.dataset_info("d")).metadata == {}
+
+
+async def test_the_error_for_an_unusable_entry_says_how_to_leave_it_out(tmp_path: Path) -> None:
+    """The error for a link to a directory, or for a name that is no path, gives a pattern that works."""
+    bench = Bench()
+    write_tree(tmp_path, FILES | {"deep/a:b": b""})
+    (tmp_path / "l[1]").symlink_to(tmp_path)
+    with pytest.raises(LocalFileError, match="nothing was uploaded; remove it, or leave it out with") as link:
+        await bench.upload_dataset("d", tmp_path)
+    assert "passed over" not in str(link.value)
+    assert "exclude=['/l\\\\[1]']" in str(link.value)
+    assert link.value.path == str(tmp_path / "l[1]")
+    with pytest.raises(UnsafeKeyError, match=r"'deep/a:b' cannot be restored on every system.*rename it") as name:
+        await bench.upload_dataset("d", tmp_path, exclude=["/l\\[1]"])
+    assert "exclude=['/deep/a:b']" in str(name.value)
+    assert bench.requests() == {}
+    info = await bench.upload_dataset("d", tmp_path, exclude=["/l\\[1]", "/deep/a:b"])
+    assert [file.path for file in info.files] == sorted(FILES)
+
+
+async def test_a_dataset_whose_first_upload_failed_is_listed(tmp_path: Path) -> None:
+    """A listing of the names costs one request, and so it has the names of incomplete datasets, too."""
+    bench = Bench()
+    failing = bench.with_faults(Fault(operation="put_object", nth=2, error=UnsupportedError("no")))
+    with pytest.raises(UnsupportedError):
+        await failing.upload_dataset("d", write_tree(tmp_path, FILES))
+    bench.requests()
+    assert await bench.list_datasets() == ["d"]
     assert bench.requests() == {"list_page": 1}

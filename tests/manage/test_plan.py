@@ -108,7 +108,7 @@ async def test_the_header_says_what_the_plan_is_for(
     assert (header.prefix, header.source_prefix, header.compare) == ("data/", "", "checksum")
     assert (header.delete, header.max_delete, header.include, header.exclude) == (True, 3, ("*.bin",), ("b",))
     assert before <= header.created <= datetime.now(UTC)
-    down = await SyncMethods(memory).plan_sync("other", "data", direction="download")
+    down = await SyncMethods(memory).plan_sync("other", "data", direction="download", force=True)
     assert (down.header.source, down.header.target) == ("memory:///data/", str(root.parent / "other"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class TestBadInput:
             ({"compare": "color"}, "'size-mtime', 'size', 'checksum'"),
             ({"max_delete": -1}, "max_delete=-1"),
             ({"max_delete": True}, "max_delete=True"),
+            ({"max_delete": 3}, "max_delete=3: delete is False.*give delete=True, or omit max_delete"),
             ({"delete": "yes"}, "delete='yes'"),
             ({"force": 1}, "force=1"),
             ({"include": "*.bin"}, "one pattern"),
@@ -60,6 +62,86 @@ class TestBadInput:
             await SyncMethods(memory).plan_sync_to("s3://bucket", "", "")  # type: ignore[arg-type]
         with pytest.raises(InvalidRequestError, match="compare"):
             await SyncMethods(memory).plan_sync_to(MemoryProvider(), "", "", compare="mtime")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("prefix", "advice"),
+        [
+            ("/abs/x", "give 'abs/x'"),
+            ("a//b", "give 'a/b'"),
+            ("a//", "give 'a'"),
+            ("./a/", "give 'a'"),
+            ("a/./b", "give 'a/b'"),
+            ("a/../x", "give 'x'"),
+            (".", "give ''"),
+            ("/", "give ''"),
+            ("../x", "without empty, '.' and '..' names"),
+            ("s3://bucket/a/x", "give 'a/x'"),
+            ("s3://bucket/", "give ''"),
+            ("s3://bucket", "give ''"),
+            ("r2://bucket//a/", "give 'a'"),
+            ("https://bucket.example/a", "give only the part after s3://bucket/"),
+            ("s3://other/a", "give only the part after s3://bucket/"),
+        ],
+    )
+    async def test_a_prefix_that_no_object_has(self, root: Path, prefix: str, advice: str) -> None:
+        """A URL, and a prefix that is absolute or has odd names, are refused before a request; the error has the fix.
+
+        A prefix of the source of a copy may be odd, because such keys can exist, but it must not be a URL.
+        """
+        provider = FaultyProvider(S3Provider({"bucket_name": "bucket", "region": "us-east-1"}))
+        manager = SyncMethods(provider)
+        (root / "x").write_bytes(b"1")
+        for direction in ("upload", "download"):
+            with pytest.raises(InvalidRequestError) as caught:
+                await manager.plan_sync(root, prefix, direction=direction)  # type: ignore[arg-type]
+            assert str(caught.value).startswith(f"prefix={prefix!r}: ")
+            assert advice in str(caught.value)
+        with pytest.raises(InvalidRequestError, match=r"^prefix="):
+            await SyncMethods(MemoryProvider()).plan_sync_to(provider, "", prefix)
+        if "://" in prefix:
+            with pytest.raises(InvalidRequestError, match=r"^source_prefix="):
+                await manager.plan_sync_to(MemoryProvider(), prefix, "")
+        assert not provider.calls
+
+    async def test_odd_prefixes_of_a_source(self, memory: MemoryProvider) -> None:
+        """Objects below an odd prefix can be copied to a prefix that is not odd."""
+        for prefix in ("/a/", "b//c/", "../d/"):
+            await store(memory, f"{prefix}x")
+            assert lines(await SyncMethods(memory).plan_sync_to(MemoryProvider(), prefix, "")) == [("copy", "x", "new")]
+
+    async def test_a_url_of_a_local_provider(self, root: Path) -> None:
+        """The URL of a directory below the provider's own is refused with the prefix to give."""
+        manager = SyncMethods(LocalProvider({"base_path": str(root / "store")}))
+        with pytest.raises(InvalidRequestError, match=r"give 'a/b'$"):
+            await manager.plan_sync(root / "d", f"file://{root}/store/a/b/", direction="download")
+
+    @pytest.mark.parametrize("kept", [None, "local"])
+    async def test_a_download_from_a_prefix_without_objects(
+        self, memory: MemoryProvider, root: Path, kept: str | None
+    ) -> None:
+        """It is an error, because the prefix is probably wrong, and nothing is made; `force=True` allows it."""
+        await store(memory, "data/a")
+        target = root / "target"
+        if kept is not None:
+            write(target, kept)
+        manager = SyncMethods(memory)
+        for options in ({}, {"delete": True}, {"exclude": ["*.txt"]}, {"path": root / "plan"}):
+            with pytest.raises(
+                NotFoundError, match=r"/dat/: there is no object below this prefix.*force=True"
+            ) as error:
+                await manager.plan_sync(target, "dat", direction="download", **options)  # type: ignore[arg-type]
+            assert (error.value.provider, error.value.key) == ("memory", "dat/")
+        assert os.listdir(root) == ([] if kept is None else ["target"])
+        plan = await manager.plan_sync(target, "dat", direction="download", delete=True, force=True)
+        assert lines(plan) == ([] if kept is None else [("delete", kept, "not in source")])
+
+    async def test_a_download_of_what_cannot_be_synced(self, memory: MemoryProvider, root: Path) -> None:
+        """A prefix that has only an object that is skipped, or the mark of a directory, is no wrong prefix."""
+        await store(memory, "odd/../x")
+        await store(memory, "empty/", b"")
+        manager = SyncMethods(memory)
+        assert [kind for kind, _, _ in lines(await manager.plan_sync(root, "odd", direction="download"))] == ["skip"]
+        assert lines(await manager.plan_sync(root, "empty", direction="download")) == []
 
     async def test_a_directory_that_is_missing_or_a_file(self, memory: MemoryProvider, root: Path) -> None:
         """A missing source is an error, a missing target is empty, and a file is neither."""
@@ -142,8 +224,9 @@ class TestBadInput:
         assert lines(await manager.plan_sync(root, "data", exclude=["*.txt", "link"])) == []
         plan = await manager.plan_sync(root, "data", delete=True, exclude=["*.txt", "link"], force=True)
         assert lines(plan) == [("delete", "a", "not in source")]
+        await store(memory, "marked/", b"")
         with pytest.raises(InvalidRequestError, match="force=True"):
-            await manager.plan_sync(root, "none", direction="download", delete=True)
+            await manager.plan_sync(root, "marked", direction="download", delete=True)
         with pytest.raises(InvalidRequestError, match="force=True"):
             await SyncMethods(MemoryProvider()).plan_sync_to(memory, "", "data", delete=True)
 

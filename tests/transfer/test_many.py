@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -440,3 +441,5 @@ async def test_get_many_ends_at_the_first_error_unless_told_otherwise(bench: Ben
         _ = [key async for key, _ in bench.manager(FaultyProvider(memory, faults)).get_many(["k0"], on_error="yield")]
     with pytest.raises(InvalidRequestError, match="on_error='skip'"):
         manager.get_many(["k0"], on_error="skip")  # type: ignore[call-overload]  # what a user may write
+    with pytest.raises(InvalidRequestError, match=r"cache must be an ObjectCache, not PosixPath"):
+        manager.get_many(["k0"], cache=Path("cache"))  # type: ignore[call-overload]  # what a user may write

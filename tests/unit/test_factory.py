@@ -117,6 +117,14 @@ def test_an_entry_point_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert StorageProviderFactory.get_registered_providers()[-1] == "other"
 
 
+def test_an_unknown_name_in_the_environment_is_refused() -> None:
+    """The error names the variable that has the unknown name."""
+    with pytest.raises(ConfigError, match=r"^STORAGE_PROVIDER='s33' is unknown; did you mean 's3'"):
+        storage_provider_from_env({"STORAGE_PROVIDER": "s33"})
+    with pytest.raises(ConfigError, match=r"^provider_type 's33' is unknown; did you mean 's3'"):
+        StorageProviderFactory.create({"provider_type": "s33"})
+
+
 def test_the_environment_names_the_provider(tmp_path: Path) -> None:
     """STORAGE_PROVIDER chooses the provider, local is the default, and only the given mapping is read."""
     assert isinstance(storage_provider_from_env({}), LocalProvider)

@@ -129,6 +129,8 @@ def test_what_cannot_be_used_is_given_with_its_error(tmp_path: Path) -> None:
         ("to-dir", LocalFileError),
     ]
     assert all(one.path == f"{tmp_path}/{one.key.rstrip('/')}" for one in found)
+    (broken,) = [one.error for one in found if isinstance(one, Unusable) and one.key == "broken"]
+    assert str(broken).startswith(f"{tmp_path}/broken: is a symbolic link whose target does not exist; remove the link")
 
 
 def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:

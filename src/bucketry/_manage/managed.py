@@ -24,18 +24,22 @@ class Managed:
         provider: Any provider; this class neither connects nor disconnects it.
         transfer: The limits of all transfers; `None`: `provider.transfer` is used, so that its limits hold for all
             transfers of the provider together.
+        memo_dir: The directory in which syncs remember times of objects; `None`: they do not remember them.
 
     Raises:
         ConfigError: `provider` is no provider, or `transfer.max_concurrency` is more than its connections.
     """
 
-    def __init__(self, provider: IStorageProvider, *, transfer: TransferConfig | None = None) -> None:
+    def __init__(
+        self, provider: IStorageProvider, *, transfer: TransferConfig | None = None, memo_dir: str | None = None
+    ) -> None:
         """Store the provider, and make the transfer manager; no I/O."""
         if not isinstance(provider, StorageProvider):
             message = f"{type(self).__name__}: provider must be a StorageProvider, not {type(provider).__name__}"
             raise ConfigError(message)
         self.provider = provider
         self.transfers = provider.transfer if transfer is None else TransferManager(provider, transfer)
+        self.memo_dir = memo_dir
 
 
 def check_name(kind: str, name: str) -> str:

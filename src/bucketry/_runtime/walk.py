@@ -197,18 +197,22 @@ class Walk:
 
     def _entry_for(self, key: str) -> FoundFile | Unusable:
         """Return the file, or the error, for a key that is not a directory."""
-        path = self._base + key
+        path, is_link = self._base + key, False
         try:
             status = os.lstat(path)
             is_link = stat.S_ISLNK(status.st_mode)
             if is_link:
                 status = os.stat(path)
         except OSError as exc:
-            return Unusable(key, path, local_error(exc, path, "looking at the file"))
+            error = local_error(exc, path, "looking at the file")
+            if is_link and isinstance(exc, FileNotFoundError):
+                message = f"{path}: is a symbolic link whose target does not exist; remove the link, or make its target"
+                error = LocalFileNotFoundError(message, path=path)
+            return Unusable(key, path, error)
         if stat.S_ISREG(status.st_mode):
             return FoundFile(key, path, status, is_link)
         what = "a symbolic link to a directory, and those are not followed" if is_link else "not a regular file"
-        message = f"{path}: is {what}; it was passed over"
+        message = f"{path}: is {what}"
         return Unusable(key, path, LocalFileError(message, path=path))
 
     def _unreadable(self, key: str, error: OSError) -> Unusable:

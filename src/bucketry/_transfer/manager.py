@@ -228,7 +228,7 @@ class TransferManager(ObjectTransfers):
 
         Raises:
             NotFoundError: A key has no object, and `on_error` is `"raise"`; its copy in the cache is removed.
-            InvalidRequestError: `on_error` is neither `"raise"` nor `"yield"`.
+            InvalidRequestError: `on_error` is neither `"raise"` nor `"yield"`, or `cache` is no `ObjectCache`.
             LocalFileError: The cache cannot be read or written.
 
         Cost: 1 request for each object up to 1 MiB, 2 for a larger one. For a current copy in the cache: 1 request
@@ -239,6 +239,12 @@ class TransferManager(ObjectTransfers):
             refuse_string(keys, self.provider.locate())
             if on_error not in ("raise", "yield"):
                 message = f"{self.provider.locate()}: on_error={on_error!r}: give 'raise' or 'yield'"
+                raise InvalidRequestError(message)
+            if cache is not None and not isinstance(cache, ObjectCache):
+                name = type(cache).__name__
+                message = (
+                    f"{self.provider.locate()}: cache must be an ObjectCache, not {name}; give ObjectCache(directory)"
+                )
                 raise InvalidRequestError(message)
         return get_many(
             self.provider,

@@ -117,7 +117,8 @@ class StorageProviderFactory:
         This calls the class method `from_environment(environ, *, pool)`. A class without this method is called without
         configuration entries.
         """
-        provider_class = cls._class(kind)
+        named = f"STORAGE_PROVIDER={kind!r}" if environ.get("STORAGE_PROVIDER") == kind else None
+        provider_class = cls._class(kind, named)
         made: IStorageProvider
         if hasattr(provider_class, "from_environment"):
             made = provider_class.from_environment(environ, pool=pool)
@@ -126,7 +127,8 @@ class StorageProviderFactory:
         return made
 
     @classmethod
-    def _class(cls, kind: str) -> type[Any]:
+    def _class(cls, kind: str, named: str | None = None) -> type[Any]:
+        named = named or f"provider_type {kind!r}"  # for errors
         name = kind.lower()
         if name in _BUILTIN:
             module, class_name, _ = _BUILTIN[name]
@@ -138,10 +140,10 @@ class StorageProviderFactory:
             try:
                 loaded: type[Any] = point.load()
             except (ImportError, AttributeError) as exc:
-                message = f"provider_type {kind!r}: its entry point {point.value!r} cannot be loaded: {exc}"
+                message = f"{named}: its entry point {point.value!r} cannot be loaded: {exc}"
                 raise ConfigError(message) from exc
             return loaded
-        message = f"provider_type {kind!r} is unknown; {nearest(kind, tuple(cls.get_registered_providers()))}"
+        message = f"{named} is unknown; {nearest(kind, tuple(cls.get_registered_providers()))}"
         raise ConfigError(message)
 
 

@@ -30,6 +30,8 @@ class Comparison:
         missing: The files to download.
         stale: The stamp of each file of an earlier version that this version does not have, and nobody has changed.
         foreign: The paths of all other entries.
+        edited: The paths of files of the dataset that exist, but not as an earlier call left them: no call has written
+            or verified them, or they were changed since.
     """
 
     in_step: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -37,11 +39,17 @@ class Comparison:
     missing: list[DatasetFile] = field(default_factory=list)
     stale: dict[str, tuple[int, int]] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
+    edited: set[str] = field(default_factory=set)
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether the directory is equal to the dataset."""
         return not (self.unknown or self.missing or self.stale)
+
+    @property
+    def replaced(self) -> list[str]:
+        """The paths of the edited files that a download replaces."""
+        return [file.path for file in self.missing if file.path in self.edited]
 
 
 def compare(
@@ -69,9 +77,12 @@ def compare(
                 unusable.append(repr(entry.key) if isinstance(entry.error, InvalidKeyError) else entry.key)
         yield
     verified = state.verified(place) if state is not None and trust else {}
+    stamps = state.stamps if state is not None else {}
     result = Comparison()
     for file in wanted.info.files:
         stamp = found.pop(file.path, None)
+        if stamp is not None and stamp != stamps.get(file.path):
+            result.edited.add(file.path)
         if stamp is None or stamp[0] != file.size:
             result.missing.append(file)
         elif file.content and verified.get(file.path) == (file.content, stamp):
@@ -80,11 +91,30 @@ def compare(
             result.unknown.append(file)
         else:
             result.missing.append(file)
-    stamps = state.stamps if state is not None else {}
     result.stale.update((path, stamp) for path, stamp in found.items() if stamps.get(path) == stamp)
     result.foreign.extend(path for path in found if path not in result.stale)
     result.foreign.extend(unusable)
     return result
+
+
+def named(paths: list[str]) -> str:
+    """Return the first paths, for a message, and the number of the others."""
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(paths[:_NAMED]) + more
+
+
+def check_replaced(root: str, replaced: list[str]) -> None:
+    """Refuse to replace files that somebody has made or edited.
+
+    Raises:
+        InvalidRequestError: There is such a file.
+    """
+    if replaced:
+        message = (
+            f"{root}: has files with other bytes than the dataset's, which no earlier call has written or which were "
+            f"changed since: {named(replaced)}; move them elsewhere, or leave out exact=True, and they are replaced"
+        )
+        raise InvalidRequestError(message, path=root)
 
 
 def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exact: bool) -> None:
@@ -95,9 +125,9 @@ def check_conflicts(root: str, wanted: StoredDataset, foreign: list[str], *, exa
             needed, or is below the path of a file; or `exact` is true, and there are foreign entries.
     """
     if exact and foreign:
-        more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
-        names = ", ".join(foreign[:_NAMED])
-        message = f"{root}: has files that are not in the dataset: {names}{more}; remove them, or leave out exact=True"
+        message = (
+            f"{root}: has files that are not in the dataset: {named(foreign)}; remove them, or leave out exact=True"
+        )
         raise InvalidRequestError(message, path=root)
     if not foreign:
         return

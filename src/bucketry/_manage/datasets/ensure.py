@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo
-from bucketry._manage.datasets.compare import Comparison, check_conflicts, compare, remove_stale
+from bucketry._manage.datasets.compare import Comparison, check_conflicts, check_replaced, compare, named, remove_stale
 from bucketry._manage.datasets.local_state import LocalDirectory, LocalState
 from bucketry._manage.datasets.stored import DatasetPlace, StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetResult
@@ -35,6 +36,8 @@ from bucketry.errors import (
     StorageError,
 )
 
+_log = logging.getLogger("bucketry")
+
 _BATCH = 100  # files that are renamed between two points where the call can be cancelled
 _UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # a manifest does not have the time of an object
 
@@ -46,7 +49,8 @@ class Ensuring:
     Attributes:
         place: The dataset.
         directory: The local directory.
-        exact: Whether entries in the directory that do not belong to the dataset are an error.
+        exact: Whether it is an error if the directory has entries that do not belong to the dataset, or edited files
+            that would be replaced.
         trust: Whether a verified file counts as unchanged, without reading it, while its size and time are unchanged.
         progress: The user's callback, or `None`.
     """
@@ -109,6 +113,10 @@ class Ensuring:
                 missing.append(file)
 
         await fan_out(comparison.unknown, read_file, width=os.cpu_count() or 1)
+        missing.sort(key=lambda file: file.path)
+        comparison = replace(comparison, missing=missing)
+        if self.exact:  # only here, because another process that has the lock may be writing new files
+            check_replaced(self.directory.root, comparison.replaced)
         await in_thread(self._check_space, missing)
         width = self.place.manager.transfers.config.max_concurrency
         total = sum(file.size for file in missing)
@@ -125,13 +133,19 @@ class Ensuring:
                 raise
             raise await self._explained(error, stored) from error
         meter.close()
+        if comparison.replaced:
+            _log.warning(
+                "%s: replacing files with other bytes than the dataset's, which no earlier call has written or which "
+                "were changed since: %s",
+                self.directory.root,
+                named(comparison.replaced),
+            )
         changed = await in_thread(remove_stale, self.directory.root, comparison.stale)
         stamps |= await in_steps(self._publish(missing))
         await in_thread(self.directory.write, self.place.url, stored, stamps)
         await in_thread(self.directory.remove_staging)
         done = replace(
             comparison,
-            missing=sorted(missing, key=lambda file: file.path),
             stale={path: stamp for path, stamp in comparison.stale.items() if path not in changed},
             foreign=[*comparison.foreign, *changed],
         )
@@ -189,8 +203,9 @@ class Ensuring:
                     problem = f"the object is not the one of the manifest: {error.message}"
                     kind = IntegrityError
                 message = (
-                    f"{where}: {problem}; an upload of this dataset is under way or was interrupted, or the object was "
-                    "changed by other means: upload the dataset again; no local file was changed"
+                    f"{where}: {problem}; an upload of this dataset is under way or has failed, or the object was "
+                    "changed by other means: if no upload is under way, upload the dataset again; until then, only "
+                    "directories that have this file already can be used; no local file was changed"
                 )
                 return kind(message, key=error.key)
         message = f"{where}: the dataset changed while it was downloaded; run again; no local file was changed"
@@ -224,6 +239,7 @@ class Ensuring:
             local_dir=self.directory.root,
             downloaded=tuple(file.path for file in comparison.missing),
             downloaded_bytes=self._downloaded_bytes,
+            replaced=tuple(comparison.replaced),
             removed=tuple(comparison.stale),
             foreign=tuple(comparison.foreign),
             seconds=time.monotonic() - self._started,

@@ -18,7 +18,13 @@ from bucketry._manage.datasets.stored import StoredDataset
 from bucketry._manage.datasets.values import DatasetFile, DatasetInfo
 from bucketry._manage.manifest import Json, ManifestReader, format_time, from_json, to_json
 from bucketry._transfer.one.staging import make_directories, staged_name
-from bucketry.errors import IntegrityError, InvalidRequestError, LocalNotADirectoryError, UnsupportedError
+from bucketry.errors import (
+    IntegrityError,
+    InvalidRequestError,
+    LocalFileNotFoundError,
+    LocalNotADirectoryError,
+    UnsupportedError,
+)
 
 _STATE = "dataset.json"
 _COMPLETE = re.compile(r"[0-9a-f]{64}")  # the name of a staged file that is complete
@@ -102,6 +108,9 @@ class LocalDirectory:
         """
         try:
             make_directories(self.staging)
+        except FileNotFoundError as exc:  # such as below /proc; "does not exist" alone would not say what to do
+            message = f"{self.root}: the directory cannot be made at this place of the file system; choose another one"
+            raise LocalFileNotFoundError(message, path=self.root) from exc
         except OSError as exc:
             raise local_error(exc, self.root, "making the directory for the dataset") from exc
 

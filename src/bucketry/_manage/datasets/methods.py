@@ -32,10 +32,14 @@ class DatasetMethods(Managed):
     dataset begins with a manifest which says that the upload is under way, so that no reader uses an incomplete
     dataset. From then on, the prefix is no longer a dataset without a manifest.
 
-    If two uploads of one dataset run at once, and `capabilities.conditional_put` is true, at least one of them fails
-    with `PreconditionFailedError`. At other providers the last manifest wins. In both cases an upload may have replaced
-    an object that the manifest of the other upload names. Then readers get an `IntegrityError` until the dataset is
-    uploaded again.
+    If an upload is interrupted, the manifest of the version before stays, but some of its objects may be replaced.
+    Until somebody uploads the dataset again, `ensure_dataset` still works in directories that are in step with that
+    version, and raises `IntegrityError` where it has to download a replaced object.
+
+    Do not run two uploads of one dataset at once. If you do, and `capabilities.conditional_put` is true, at least one
+    of them fails with `PreconditionFailedError`. At other providers both may report success, and the last manifest
+    wins. At all providers the failed or overwritten upload may have replaced objects that the published manifest names,
+    also after the other call has returned. Then readers get an `IntegrityError` until one of the uploads is repeated.
     """
 
     datasets_root = "datasets"
@@ -59,7 +63,8 @@ class DatasetMethods(Managed):
         Args:
             name: 1 to 128 letters, digits, `.`, `_` and `-`.
             local_dir: The directory; its files must not change during the upload.
-            metadata: Texts that are stored in the manifest, such as a source or a licence.
+            metadata: Texts that are stored in the manifest, such as a source or a licence. `None`: those of the version
+                before stay, unless its manifest is damaged; `{}` removes them.
             include: Patterns of the files to upload, as in a `.gitignore` file in the directory; empty: all.
             exclude: Patterns of the files to leave out.
             progress: Called with `SyncProgress` about 10 times a second at most.
@@ -72,7 +77,9 @@ class DatasetMethods(Managed):
                 directory overlaps the place where the provider itself keeps the dataset; nothing was sent.
             LocalFileError: The directory is missing, or has an entry that cannot be uploaded; nothing was sent.
             UnsafeKeyError: The name of a file cannot be restored on every system; nothing was sent.
-            PreconditionFailedError: Another upload of this dataset is under way.
+            PreconditionFailedError: Another upload of this dataset is under way, or has just ended. This call has
+                published no version, but may have replaced objects of the version that the other upload publishes. Wait
+                until the other upload has ended, and repeat one of the two uploads, also if the other one succeeded.
             IntegrityError: A file changed during the upload; no new version was published.
 
         Cost: every file is read once, and once more if it is sent. 1 request for the manifest, 1 for each 1,000 objects
@@ -81,8 +88,8 @@ class DatasetMethods(Managed):
             objects. Memory for all names.
         """
         place = self._place(name)
-        texts = dict(metadata or {})
-        if not all(isinstance(text, str) for pair in texts.items() for text in pair):
+        texts = None if metadata is None else dict(metadata)
+        if texts and not all(isinstance(text, str) for pair in texts.items() for text in pair):
             message = f"dataset {name!r}: metadata must map texts to texts"
             raise InvalidRequestError(message)
         filters = Filter(include, exclude)
@@ -104,26 +111,30 @@ class DatasetMethods(Managed):
         The directory changes only after all files are downloaded and verified; if one of these steps fails, the
         directory is as before. Complete files of an interrupted call stay in `.bucketry/staging`, and the next call
         uses them. If a call is interrupted while it moves the verified files to their paths, the next call moves the
-        others. A local file is replaced if its path is in the dataset and its bytes differ. Unchanged files of an
-        earlier version that this version does not have are removed. All other files stay, and the result names them.
+        others. A local file is replaced if its path is in the dataset and its bytes differ, also if no earlier call has
+        written it, or somebody has edited it: then `replaced` of the result names it, and a warning is logged.
+        Unchanged files of an earlier version that this version does not have are removed. All other files stay, and
+        `foreign` of the result names them.
 
         A file counts as verified while it has the size and the time that it had when it was verified.
 
         Args:
             name: The dataset.
             local_dir: The directory; if it is missing, it is made.
-            exact: Raise an error, before anything is changed, if the directory has files that are not in the dataset.
+            exact: Raise an error, before any file is changed or downloaded, if the directory has files that are not in
+                the dataset, or files that would be in `replaced` of the result.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
             NotFoundError: There is no such dataset (the message names similar ones), its first upload has not ended,
                 or an object that the manifest names does not exist.
             PreconditionFailedError: The dataset changed while it was downloaded; run it again.
-            IntegrityError: An object or the manifest was changed by another program, or is damaged.
+            IntegrityError: An object was replaced by an upload that is under way or has failed; upload the dataset
+                again. Or an object or the manifest was changed by another program, or is damaged.
             UnsupportedError: The manifest has a newer format.
             UnsafeKeyError: A key cannot be a local path.
             InvalidRequestError: The directory has another dataset, or is inside the directory of a dataset; or a local
-                file has a path where the dataset needs a directory, or the reverse.
+                file has a path where the dataset needs a directory, or the reverse; or see `exact`.
             LocalFileError: The directory cannot be written, or is a file.
 
         Cost: if there is nothing to do, 1 request (without a manifest, 1 for each 1,000 objects), and a walk through
@@ -144,7 +155,8 @@ class DatasetMethods(Managed):
         Args:
             name: The dataset.
             local_dir: The directory; if it is missing, it is made.
-            exact: Raise an error, before anything is changed, if the directory has files that are not in the dataset.
+            exact: Raise an error, before any file is changed or downloaded, if the directory has files that are not in
+                the dataset, or files that would be in `replaced` of the result.
             progress: Called with `SyncProgress` about 10 times a second at most.
 
         Raises:
@@ -157,7 +169,9 @@ class DatasetMethods(Managed):
     async def list_datasets(self) -> list[str]:
         """Return the names of all datasets, with or without a manifest, sorted.
 
-        Names that the other methods do not accept are left out.
+        Names that the other methods do not accept are left out. A dataset whose first upload is under way or was
+        interrupted is listed, because only a request for each dataset would show it; `dataset_info` raises
+        `NotFoundError` for it.
 
         Cost: 1 request for each 1,000 datasets.
         """

@@ -7,6 +7,7 @@ describes what a reader sees during an upload.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +35,9 @@ from bucketry._transfer.workers import fan_out
 from bucketry.errors import (
     AlreadyExistsError,
     IntegrityError,
+    InvalidKeyError,
     InvalidRequestError,
+    LocalFileError,
     PreconditionFailedError,
     StorageError,
     UnsafeKeyError,
@@ -43,6 +46,13 @@ from bucketry.errors import (
 SHA256 = "sha256"
 """The metadata name of an object's SHA-256, which shows whether an interrupted upload has stored the object already."""
 
+_MAY_HAVE_REPLACED = (
+    "but this call may have replaced objects of the version that the other upload publishes, and then readers get an "
+    "IntegrityError: wait until the other upload has ended, and then upload again what you want to keep, the other "
+    "directory or this one, also if the other upload has reported success"
+)
+_HAS_REPLACED_NOTHING = "it has replaced no object; wait until the other upload has ended, and upload again"
+_SPECIAL = re.compile(r"[*?\[\\]")  # characters that are not literal in a pattern
 _BATCH = 1_000  # files between two points where a walk can be cancelled
 
 
@@ -54,14 +64,14 @@ class Publishing:
         place: The dataset.
         root: The local directory, absolute.
         filters: Select the files.
-        metadata: The user's metadata of the dataset.
+        metadata: The user's metadata of the dataset; `None`: that of the version before.
         progress: The user's callback, or `None`.
     """
 
     place: DatasetPlace
     root: str
     filters: Filter
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] | None
     progress: SyncProgressCallback | None
 
     async def run(self) -> DatasetInfo:
@@ -72,9 +82,10 @@ class Publishing:
         files = await self._hash(found)
         stored = await self.place.objects()
         if before is None:
-            before = await self._put(self._info(files), None, complete=False)
+            before = await self._put(self._info(files, self.metadata or {}), None, complete=False)
         await self._make_room(files, before.info, stored)
-        info = self._info(await self._upload(files, before.info, stored))
+        metadata = before.info.metadata if self.metadata is None else self.metadata
+        info = self._info(await self._upload(files, before.info, stored), metadata)
         if before.complete and (info.files, info.metadata) == (before.info.files, before.info.metadata):
             return before.info
         await self._put(info, before.version, complete=True)
@@ -90,7 +101,7 @@ class Publishing:
                 selected = self.filters.includes(entry.key) and not self.filters.excludes(entry.key)
                 if isinstance(entry, Unusable):
                     if selected or entry.key[-1:] in ("", "/"):  # an unreadable directory may have selected files
-                        raise entry.error
+                        raise _refused(self.root, entry) if entry.key else entry.error
                 elif selected:
                     found.append(entry)
         if not found:
@@ -108,7 +119,14 @@ class Publishing:
 
     def _check_names(self, found: list[FoundFile]) -> None:
         provider = self.place.manager.provider
-        check_paths((file.key for file in found), self.root)
+        try:
+            check_paths((file.key for file in found), self.root)
+        except UnsafeKeyError as exc:
+            message = (
+                f"{self.root}: the name {exc.key!r} cannot be restored on every system, so nothing was uploaded; "
+                f"rename it, or leave it out with {_exclusion(exc.key or '')} ({exc})"
+            )
+            raise UnsafeKeyError(message, key=exc.key) from exc
         paths: dict[str, str] = {}
         for file in found:
             key = self.place.key(file.key)
@@ -210,28 +228,28 @@ class Publishing:
                 path, self.place.key(file.path), progress=progress, **write
             )
         except (AlreadyExistsError, PreconditionFailedError) as exc:
-            raise self._lost(file.path) from exc
+            raise self._lost(file.path, _MAY_HAVE_REPLACED) from exc
         status = await in_thread(os.stat, path)
         if (status.st_size, max(0, status.st_mtime_ns)) != (file.size, file.mtime):
             message = f"{path}: changed while the dataset was uploaded; no new version was published; upload it again"
             raise IntegrityError(message, path=path)
         return result.etag
 
-    def _lost(self, path: str) -> PreconditionFailedError:
+    def _lost(self, path: str, damage: str) -> PreconditionFailedError:
         message = (
             f"{self.place.url}: {path!r} was changed while this dataset was uploaded: another upload of it is under "
-            "way; no new version was published; wait until it has ended, and upload again"
+            f"way, or has just ended; this call has published no version; {damage}"
         )
         return PreconditionFailedError(message, key=self.place.key(path))
 
-    def _info(self, files: list[DatasetFile]) -> DatasetInfo:
+    def _info(self, files: list[DatasetFile], metadata: Mapping[str, str]) -> DatasetInfo:
         return DatasetInfo(
             name=self.place.name,
             prefix=self.place.prefix,
             files=tuple(files),
             has_manifest=True,
             created=datetime.now(UTC),
-            metadata=dict(self.metadata),
+            metadata=dict(metadata),
         )
 
     async def _put(self, info: DatasetInfo, version: str | None, *, complete: bool) -> StoredDataset:
@@ -246,7 +264,7 @@ class Publishing:
         try:
             made = await provider.put(self.place.manifest, data, **write)
         except (AlreadyExistsError, PreconditionFailedError) as exc:
-            raise self._lost(DATASET_MANIFEST) from exc
+            raise self._lost(DATASET_MANIFEST, _MAY_HAVE_REPLACED if complete else _HAS_REPLACED_NOTHING) from exc
         return StoredDataset(info, made.etag or None, complete=complete)
 
     async def _remove(self, before: DatasetInfo, now: DatasetInfo, stored: dict[str, ObjectInfo]) -> None:
@@ -266,3 +284,20 @@ class Publishing:
 
 def _take(entries: Iterator[FoundFile | Unusable]) -> list[FoundFile | Unusable]:
     return list(islice(entries, _BATCH))
+
+
+def _refused(root: str, entry: Unusable) -> LocalFileError | InvalidKeyError:
+    """Return the error for an entry that cannot be a file of a dataset, which says how to leave the entry out."""
+    message = (
+        f"{root}: {entry.key!r} cannot be a file of a dataset, so nothing was uploaded; remove it, or leave it out "
+        f"with {_exclusion(entry.key)} ({entry.error.message})"
+    )
+    if isinstance(entry.error, InvalidKeyError):
+        return InvalidKeyError(message)
+    return type(entry.error)(message, path=entry.path)
+
+
+def _exclusion(path: str) -> str:
+    """Return the argument of `upload_dataset` that leaves a file out, for a message."""
+    pattern = "/" + _SPECIAL.sub(r"\\\g<0>", path)
+    return f"exclude=[{pattern!r}]"

@@ -66,6 +66,9 @@ class DatasetResult:
         local_dir: The directory, absolute.
         downloaded: The paths of the files that were downloaded or completed from an interrupted download.
         downloaded_bytes: The number of bytes that were received.
+        replaced: The paths of files that were there before with other bytes, and that no earlier call had written, or
+            that somebody had edited since; their bytes are lost. Without a manifest also files with equal bytes,
+            because there is no SHA-256 to compare them with.
         removed: The paths of files of an earlier version that were removed, because this version does not have them.
         foreign: The paths of entries in the directory that do not belong to the dataset; they were left alone.
         seconds: Duration, including the time of waiting for another process.
@@ -75,6 +78,7 @@ class DatasetResult:
     local_dir: str
     downloaded: tuple[str, ...] = ()
     downloaded_bytes: int = 0
+    replaced: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     seconds: float = 0.0

@@ -9,14 +9,23 @@ from contextlib import aclosing
 from bucketry._core.facts import filled
 from bucketry._manage.sync.blocked import BLOCKED, Blocked
 from bucketry._manage.sync.moves import Moves
-from bucketry._manage.sync.pins import changed
+from bucketry._manage.sync.pins import source_changed, target_changed
 from bucketry._manage.sync.progress import SyncMeter
 from bucketry._manage.sync.results import Outcome, SyncResult
 from bucketry._manage.sync.saved import SyncPlan
 from bucketry._manage.sync.values import SyncAction
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.workers import fan_out_each
-from bucketry.errors import PreconditionFailedError, StorageError, UploadNotFoundError
+from bucketry.errors import (
+    LocalFileNotFoundError,
+    LocalNotADirectoryError,
+    NotFoundError,
+    StorageError,
+    UploadNotFoundError,
+)
+
+_REMOVED = (NotFoundError, LocalFileNotFoundError, LocalNotADirectoryError)
+"""The errors of a transfer whose source does not exist any more."""
 
 _log = logging.getLogger("bucketry")
 
@@ -127,23 +136,27 @@ class Applier:
 
     async def _transferred(self, action: SyncAction, progress: ProgressCallback | None) -> SyncResult:
         if self._continues or self._moves.looks_first(action):
-            seen = await self._moves.look(action)
+            # Where an earlier sync has done the action, a listing would show only that the pinned state is gone.
+            look = self._moves.look if self._continues else self._moves.quick_look
+            seen = await look(action)
             self._continues = seen == "done"
             if seen == "done":
                 return SyncResult(action=action, done="already_done")
             if seen == "changed":
-                raise changed(self._moves.target(action))
+                raise target_changed(self._moves.target(action), action.target)
         try:
             transfer = await self._moves.transfer(action, progress)
         except self._moves.CHANGED as error:
             if isinstance(error, UploadNotFoundError):
                 raise
-            self._continues = await self._moves.look(action) == "done"
-            if self._continues:
+            seen = await self._moves.look(action)
+            self._continues = seen == "done"
+            if seen == "done":
                 return SyncResult(action=action, done="already_done")
-            if isinstance(error, PreconditionFailedError):
-                raise
-            raise changed(self._moves.target(action), error.message) from error
+            if seen == "changed":
+                raise target_changed(self._moves.target(action), action.target, error.key) from error
+            where, removed = self._moves.source(action), isinstance(error, _REMOVED)
+            raise source_changed(where, error.key, removed=removed) from error
         return SyncResult(action=action, done="transferred", transfer=transfer)
 
 

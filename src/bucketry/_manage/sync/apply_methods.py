@@ -10,6 +10,7 @@ from contextlib import aclosing
 from bucketry._core.facts import Facts
 from bucketry._core.provider import StrPath
 from bucketry._manage.sync.apply import Applier
+from bucketry._manage.sync.memo import memo_of
 from bucketry._manage.sync.methods import SyncMethods
 from bucketry._manage.sync.moves import Copies, Downloads, Moves, Uploads
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
@@ -48,9 +49,11 @@ class ApplyMethods(SyncMethods):
         Uploads store the file's time in the metadata `mtime`, as rclone does. Downloads set the file's time.
 
         A file is checked just before the rename that replaces it. An object is protected by a condition of the write if
-        the provider enforces conditions (`capabilities.put_if_match` and similar fields). At other providers, and
-        before deletions, a HEAD compares the object just before; if another program writes the object after this HEAD,
-        that is not noticed.
+        the provider enforces conditions (`capabilities.put_if_match` and similar fields). Where the provider does not
+        enforce conditions, a listing at most 2 seconds old, or a HEAD, compares the object before it is written; a
+        write by another program in between is not noticed. Before a deletion, and before an upload or copy in parts, a
+        HEAD compares the object, and what is written after this HEAD is not noticed either, unless the provider
+        enforces the condition.
 
         Args:
             plan: The plan, from `plan_sync`, `plan_sync_to` or `SyncPlan.load`.
@@ -64,8 +67,11 @@ class ApplyMethods(SyncMethods):
             InvalidRequestError: The plan was made for another provider, bucket or prefix, or deletes more than its
                 `max_delete`; nothing was changed.
 
-        Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that no condition protects
-        or that is made in parts. Memory grows only with the number of problems.
+        Cost: the requests of the transfers; 1 HEAD for each deletion, and for each transfer that is made in parts.
+        Before small transfers that no condition protects, 1 listing page about every 2 seconds and for each
+        `capabilities.max_list_keys` objects of the target, and 1 HEAD for each target that has changed; never more
+        pages than such transfers. If pages are slow or cannot be used, 1 HEAD for each such transfer. Memory for 1
+        listing page; it grows only with the number of problems.
         """
         started = time.monotonic()
         applied = self.apply_each(plan, other=other, progress=progress)
@@ -140,7 +146,7 @@ class ApplyMethods(SyncMethods):
             direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
             delete: Remove entries that only the target has, after all transfers succeeded.
             max_delete: If more deletions are needed, an error is raised before anything changes.
-            force: Allow `delete` even if the source has nothing to sync.
+            force: Allow a source that has nothing to sync; see `plan_sync`.
             include: Patterns of the entries to sync.
             exclude: Patterns of the entries to leave out.
             compare: How entries of equal size are compared.
@@ -219,18 +225,23 @@ class ApplyMethods(SyncMethods):
         self, plan: SyncPlan, other: StorageProvider | None, progress: SyncProgressCallback | None
     ) -> AsyncGenerator[Outcome, None]:
         moves: Moves
+        memo = memo_of(self.provider, self.memo_dir) if plan.header.direction == "upload" else None
         if other is not None:
             moves = Copies(plan.header, self.provider, self.transfers, other)
         elif plan.header.direction == "upload":
-            moves = Uploads(plan.header, self.provider, self.transfers)
+            moves = Uploads(plan.header, self.provider, self.transfers, memo)
         else:
             moves = await in_thread(Downloads, plan.header, self.provider, self.transfers)
         meter = SyncMeter(progress, plan.summary)
         width = self.transfers.config.max_concurrency
         applier = Applier(plan, moves, meter, width=width, provider=self.provider.name)
-        async with aclosing(applier.outcomes()) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        try:
+            async with aclosing(applier.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            if memo is not None:
+                await memo.flush()
 
     def _check_plan(self, plan: SyncPlan, other: StorageProvider | None) -> None:
         """Refuse a plan that was made for other places, or that has too many deletions.
@@ -261,9 +272,11 @@ class ApplyMethods(SyncMethods):
                 message = f"apply: the plan was made for {planned}, and this is {present}; nothing was changed"
                 raise InvalidRequestError(message)
         if header.max_delete is not None and plan.summary.deletions > header.max_delete:
+            count = plan.summary.deletions
             message = (
-                f"apply: the plan deletes {plan.summary.deletions} entries of {header.target}, and max_delete is "
-                f"{header.max_delete}; nothing was changed"
+                f"{header.target}: the plan deletes {count} {'entry' if count == 1 else 'entries'}, more than "
+                f"max_delete={header.max_delete}, so nothing was changed; if the deletions in the plan are right, plan "
+                "with a larger max_delete"
             )
             raise InvalidRequestError(message)
 

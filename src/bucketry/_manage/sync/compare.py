@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bucketry._core import checksums
-from bucketry._core.mtimes import mtime_of, stored_at, stored_mtime
+from bucketry._core.checks import same_etag
+from bucketry._core.mtimes import mtime_of
 from bucketry._core.os_errors import local_error
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.sync.entries import Entry
+from bucketry._manage.sync.memo import StoredTime, TimeMemo, stored_time
 from bucketry._manage.sync.pins import object_at, same_time
 from bucketry._manage.sync.values import Compare, EntryState
 from bucketry._runtime.threads import in_steps, in_thread
@@ -30,12 +32,14 @@ class Place:
         provider: The provider; `None`: this side is a directory.
         prefix: The prefix of the objects: empty, or with `/` at the end.
         root: The directory's absolute path.
+        memo: The remembered times of the provider's objects; `None`: there are none.
     """
 
     url: str
     provider: StorageProvider | None = None
     prefix: str = ""
     root: str = ""
+    memo: TimeMemo | None = None
 
     def key(self, entry: Entry) -> str:
         """Return the object's key."""
@@ -93,6 +97,26 @@ class Comparer:
         self._source = source
         self._target = target
         self._compare = compare
+        self._source_times: Mapping[str, StoredTime] = {}
+        self._target_times: Mapping[str, StoredTime] = {}
+
+    async def prepare(self, pairs: Sequence[tuple[Entry, Entry]]) -> None:
+        """Look up the remembered times of the objects that are compared next.
+
+        Cost: no request.
+        """
+        if self._compare == "size-mtime":
+            self._source_times = await _remembered(self._source, (source for source, _ in pairs))
+            self._target_times = await _remembered(self._target, (target for _, target in pairs))
+
+    async def save(self) -> None:
+        """Remember the times in the answers to HEADs.
+
+        Cost: no request.
+        """
+        for place in (self._source, self._target):
+            if place.memo is not None:
+                await place.memo.flush()
 
     async def compare(self, source: Entry, target: Entry) -> Compared:
         """Compare the entries of one path.
@@ -100,31 +124,23 @@ class Comparer:
         Raises:
             LocalFileError: A file cannot be read.
 
-        Cost: 1 HEAD for each object. By checksum: a file is read, unless it is empty. An object is read if it is not
-            empty and has no stored checksum of the algorithm that is compared, see `_same_content`.
+        Cost: 1 HEAD for each object; by time, only if the object's time is not known. By checksum: a file is read,
+            unless it is empty. An object is read if it is not empty and has no stored checksum of the algorithm that is
+            compared, see `_same_content`.
         """
-        source_head = target_head = None
-        if source.info is not None and (source_head := await self._source.head(source)) is None:
+        ours = await _look(self._source, source, self._source_times)
+        if ours is None:
             return Compared(None, None, None)
-        if target.info is not None and (target_head := await self._target.head(target)) is None:
-            return Compared(state_of(source, source_head), None, "new")
-        states = state_of(source, source_head), state_of(target, target_head)
-        if states[0].size != states[1].size:  # an entry was replaced after it was listed
+        theirs = await _look(self._target, target, self._target_times)
+        if theirs is None:
+            return Compared(ours.state, None, "new")
+        states = ours.state, theirs.state
+        if ours.state.size != theirs.state.size:  # an entry was replaced after it was listed
             return Compared(*states, "size")
         if self._compare == "size-mtime":
-            same = _same_mtime(states[0], states[1], target_head)
-            return Compared(*states, None if same else "mtime")
-        ours = _ComparedSide(self._source, source, source_head)
-        theirs = _ComparedSide(self._target, target, target_head)
-        same = not states[0].size or await _same_content(ours, theirs)
+            return Compared(*states, None if _same_mtime(ours, theirs) else "mtime")
+        same = not ours.state.size or await _same_content(ours, theirs)
         return Compared(*states, None if same else "checksum")
-
-
-def _same_mtime(source: EntryState, target: EntryState, target_head: ObjectInfo | None) -> bool:
-    """Return whether the times are equal, or a target without `mtime` was stored after the source's last change."""
-    if target_head is not None and stored_mtime(target_head) is None:
-        return source.mtime is not None and stored_at(target_head) >= source.mtime
-    return same_time(source.mtime, target.mtime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +150,16 @@ class _ComparedSide:
     Attributes:
         place: The side.
         entry: The file or object.
-        head: The response to a HEAD of the object; `None` for a file.
+        state: The entry's state, with its time.
+        head: The response to a HEAD of the object; `None` for a file, and for an object whose time is remembered.
+        keeps_mtime: Whether the state's time is the time of the last change, and not the time when it was stored.
     """
 
     place: Place
     entry: Entry
-    head: ObjectInfo | None
+    state: EntryState
+    head: ObjectInfo | None = None
+    keeps_mtime: bool = True
 
     def stored(self, algorithm: str) -> str | None:
         """Return the stored checksum; `None`: there is none."""
@@ -166,6 +186,40 @@ class _ComparedSide:
             async for chunk in reader:
                 await in_thread(digest.update, chunk)
         return digest.hexdigest()
+
+
+async def _remembered(place: Place, entries: Iterable[Entry]) -> Mapping[str, StoredTime]:
+    if place.memo is None:
+        return {}
+    return await place.memo.look_up(entry.info for entry in entries if entry.info is not None)
+
+
+async def _look(place: Place, entry: Entry, times: Mapping[str, StoredTime]) -> _ComparedSide | None:
+    """Return the entry with its time; `None`: the object no longer exists.
+
+    Cost: 1 HEAD for an object whose time is not in `times`.
+    """
+    if entry.info is None:
+        return _ComparedSide(place, entry, state_of(entry))
+    known = times.get(entry.info.key)
+    if known is not None:
+        state = EntryState(size=entry.size, mtime=known.mtime, etag=entry.info.etag)
+        return _ComparedSide(place, entry, state, keeps_mtime=known.in_metadata)
+    head = await place.head(entry)
+    if head is None:
+        return None
+    found = stored_time(head)
+    if place.memo is not None and head.size == entry.size and same_etag(head.etag, entry.info.etag):
+        place.memo.note(entry.info, found)
+    return _ComparedSide(place, entry, state_of(entry, head), head, keeps_mtime=found.in_metadata)
+
+
+def _same_mtime(source: _ComparedSide, target: _ComparedSide) -> bool:
+    """Return whether the times are equal, or a target without `mtime` was stored after the source's last change."""
+    one, other = source.state.mtime, target.state.mtime
+    if not target.keeps_mtime:
+        return one is not None and other is not None and other >= one
+    return same_time(one, other)
 
 
 async def _same_content(source: _ComparedSide, target: _ComparedSide) -> bool:

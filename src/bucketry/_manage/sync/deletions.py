@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from bucketry._core.os_errors import local_error
-from bucketry._manage.sync.pins import changed, file_is, object_at, object_is, status_of
+from bucketry._manage.sync.pins import file_is, object_at, object_is, status_of, target_changed
 from bucketry._manage.sync.results import Outcome, SyncResult
 from bucketry._manage.sync.values import SyncAction
 from bucketry._runtime.threads import in_thread
@@ -41,7 +41,9 @@ async def delete_objects(
             return action, error
         if info is None:
             return action, SyncResult(action=action, done="already_done")
-        return action, None if object_is(info, action.target) else changed(provider.locate(key))
+        return action, None if object_is(info, action.target) else target_changed(
+            provider.locate(key), action.target, key
+        )
 
     most = max(1, min(OBJECTS, provider.capabilities.max_delete_keys))
     async with aclosing(_chunks(actions, most if most > 1 else OBJECTS)) as chunks:
@@ -109,7 +111,7 @@ def _remove(root: str, path: str, action: SyncAction) -> bool:
     if status is None:
         return False
     if not file_is(status, action.target):
-        raise changed(path)
+        raise target_changed(path, action.target)
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -67,11 +67,13 @@ class Found:
         entries: All files or objects that can be synced, selected or not.
         included: The entries that an include pattern matches.
         selected: The included entries that no exclude pattern matches.
+        listed: All objects of the listing, also those that are left out or cannot be synced; 0 for a directory.
     """
 
     entries: int = 0
     included: int = 0
     selected: int = 0
+    listed: int = 0
 
 
 async def local_entries(root: str, filters: Filter, found: Found, *, may_be_missing: bool) -> Batches:
@@ -148,8 +150,10 @@ async def provider_entries(
         async for info in listed:
             infos.append(info)
             if len(infos) == BATCH:
+                found.listed += BATCH
                 yield _selected(_objects(infos, prefix, as_files=as_files, local=other_is_local), filters, found)
                 infos = []
+        found.listed += len(infos)
         yield _selected(_objects(infos, prefix, as_files=as_files, local=other_is_local), filters, found)
 
 

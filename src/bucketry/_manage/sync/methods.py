@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from bucketry._manage.managed import Managed
 from bucketry._manage.overlap import local_place, refuse_overlap
 from bucketry._manage.sync.compare import Place
 from bucketry._manage.sync.filters import Filter
+from bucketry._manage.sync.memo import memo_of
 from bucketry._manage.sync.plan import PlanRequest, make_plan
 from bucketry._manage.sync.saved import SyncPlan
 from bucketry._manage.sync.values import Compare, Direction, PlanHeader
@@ -23,6 +26,8 @@ from bucketry._transfer.listing import as_directory
 from bucketry._transfer.plan import check_part_size
 from bucketry.errors import InvalidRequestError
 from bucketry.providers.provider import StorageProvider
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @fills_in_facts
@@ -69,11 +74,13 @@ class SyncMethods(Managed):
 
         Args:
             local_dir: The directory; as the target it need not exist.
-            prefix: A directory of keys: `"data"` means `"data/"`; empty: all keys.
+            prefix: A directory of keys: `"data"` means `"data/"`; empty: all keys. A URL, a `/` at the beginning, and
+                empty, `.` and `..` names in it are errors.
             direction: `"upload"`: the prefix changes; `"download"`: the directory changes.
             delete: Remove entries that only the target has, after all transfers succeeded.
-            max_delete: If the plan has more deletions, `apply` raises an error before it changes anything.
-            force: Allow `delete` even if the source has nothing to sync.
+            max_delete: If the plan has more deletions, `apply` raises an error before it changes anything; only with
+                `delete`.
+            force: Allow `delete` even if the source has nothing to sync, and a download from a prefix without objects.
             include: Patterns of the entries to sync; empty: all.
             exclude: Patterns of the entries to leave out.
             compare: How entries of equal size are compared.
@@ -83,21 +90,23 @@ class SyncMethods(Managed):
         Raises:
             InvalidRequestError: An argument is wrong; the provider is a directory, and it overlaps `local_dir`;
                 `include` matches nothing; or `delete` is set, and the source has nothing to sync.
-            NotFoundError: `include` is given, and the source has no entries at all.
+            NotFoundError: There is no object at all below the prefix of a download, without `force`; or `include` is
+                given, and the source has no entries at all.
             LocalFileNotFoundError: The directory to upload does not exist.
             LocalNotADirectoryError: `local_dir` is a file.
             IntegrityError: A listing is not sorted.
 
-        Cost: 1 request for each 1,000 objects; `"size-mtime"` and `"checksum"`: 1 HEAD for each pair of equal size,
-            `max_concurrency` at once; `"checksum"`: each such file is read, and each such object without a comparable
-            checksum. Memory does not grow with the number of entries. If the provider normalizes keys, the directory is
-            walked twice, and memory grows with the number of names that change.
+        Cost: 1 request for each 1,000 objects. `"size-mtime"`: 1 HEAD for each pair of equal size whose object was
+            not seen before, see `memo_dir` of the manager. `"checksum"`: 1 HEAD for each pair of equal size; each such
+            file is read, and each such object without a comparable checksum. HEADs run `max_concurrency` at once.
+            Memory does not grow with the number of entries. If the provider normalizes keys, the directory is walked
+            twice, and memory grows with the number of names that change.
         """
         if direction not in ("upload", "download"):
             raise InvalidRequestError(f"direction={direction!r}: give 'upload' or 'download'")
         filters = Filter(include, exclude, form=self.provider.capabilities.key_normalization)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
-        remote = _remote(self.provider, prefix)
+        remote = _remote(self.provider, prefix, self.memo_dir)
         root = _absolute(local_dir)
         await in_thread(refuse_overlap, remote.url, root)
         local = Place(root, root=root)
@@ -140,11 +149,11 @@ class SyncMethods(Managed):
 
         Args:
             other: The target; it can be this provider with another prefix.
-            source_prefix: The prefix of this provider: `"data"` means `"data/"`; empty: all keys.
-            prefix: The prefix of the other provider.
+            source_prefix: The prefix of this provider: `"data"` means `"data/"`; empty: all keys. A URL is an error.
+            prefix: The prefix of the other provider; as in `plan_sync`.
             delete: See `plan_sync`.
             max_delete: See `plan_sync`.
-            force: See `plan_sync`.
+            force: Allow `delete` even if the source has nothing to sync.
             include: See `plan_sync`.
             exclude: See `plan_sync`.
             compare: See `plan_sync`.
@@ -157,15 +166,17 @@ class SyncMethods(Managed):
             IntegrityError: A listing is not sorted.
 
         Cost: 1 request for each 1,000 objects of each side, of the source twice if the target normalizes keys and the
-            source does not; `"size-mtime"` and `"checksum"`: 2 HEADs for each pair of equal size; `"checksum"`: an
-            object is read if it has no stored checksum that can be compared.
+            source does not. `"size-mtime"`: 1 HEAD for each object of a pair of equal size that was not seen before,
+            see `memo_dir` of the manager. `"checksum"`: 2 HEADs for each pair of equal size; an object is read if it
+            has no stored checksum that can be compared.
         """
         if not isinstance(other, StorageProvider):
             raise InvalidRequestError(f"other must be a provider, not {type(other).__name__}")
         form = other.capabilities.key_normalization or self.provider.capabilities.key_normalization
         filters = Filter(include, exclude, form=form)
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
-        source, target = _remote(self.provider, source_prefix), _remote(other, prefix)
+        source = _remote(self.provider, source_prefix, self.memo_dir, "source_prefix", may_be_odd=True)
+        target = _remote(other, prefix, self.memo_dir)
         await in_thread(_refuse_overlapping, source, target)
         check_part_size(self.transfers.config.part_size, other.capabilities, target.url)
         header = PlanHeader(
@@ -212,6 +223,10 @@ def _check(*, compare: Any, delete: Any, max_delete: Any, force: Any) -> None:  
             raise InvalidRequestError(f"{name}={value!r}: give True or False")
     if max_delete is not None and (not isinstance(max_delete, int) or isinstance(max_delete, bool) or max_delete < 0):
         raise InvalidRequestError(f"max_delete={max_delete!r}: give a number of entries, or None for no limit")
+    if max_delete is not None and not delete:
+        raise InvalidRequestError(
+            f"max_delete={max_delete}: delete is False, so nothing is deleted; give delete=True, or omit max_delete"
+        )
 
 
 def _absolute(local_dir: StrPath) -> str:
@@ -223,13 +238,66 @@ def _absolute(local_dir: StrPath) -> str:
     return os.path.abspath(root)
 
 
-def _remote(provider: StorageProvider, prefix: str) -> Place:
-    """Return the place of a prefix, in the Unicode form in which the provider stores it."""
+def _remote(
+    provider: StorageProvider, prefix: str, memo_dir: str | None, name: str = "prefix", *, may_be_odd: bool = False
+) -> Place:
+    """Return the place of a prefix, in the Unicode form in which the provider stores it.
+
+    Args:
+        provider: The provider.
+        prefix: The prefix.
+        memo_dir: The directory of the remembered times; `None`: nothing is remembered.
+        name: The argument's name, for errors.
+        may_be_odd: Whether the prefix may be absolute and may have empty, `.` and `..` names, because objects can have
+            such keys. Nothing is written to such keys.
+    """
     if not isinstance(prefix, str):
-        raise InvalidRequestError(f"prefix={prefix!r}: give a str; '' means all keys")
+        raise InvalidRequestError(f"{name}={prefix!r}: give a str; '' means all keys")
+    _refuse_url(provider, prefix, name)
+    if not may_be_odd:
+        _refuse_odd(prefix, name)
     form = provider.capabilities.key_normalization
     below = as_directory(unicodedata.normalize(form, prefix) if form else prefix)
-    return Place(provider.locate(below), provider, below)
+    return Place(provider.locate(below), provider, below, memo=memo_of(provider, memo_dir))
+
+
+def _refuse_url(provider: StorageProvider, prefix: str, name: str) -> None:
+    """Refuse a URL as a prefix.
+
+    Raises:
+        InvalidRequestError: It is a URL; if it is one of the provider's, the message has the prefix to give.
+    """
+    if not _SCHEME.match(prefix):
+        return
+    here = as_directory(provider.locate())
+    place, own = as_directory(prefix.partition("://")[2]), here.partition("://")[2]
+    below = _plain(place.removeprefix(own)) if place.startswith(own) else None
+    advice = f"give only the part after {here}" if below is None else f"give {below!r}"
+    raise InvalidRequestError(f"{name}={prefix!r}: a prefix is a part of keys, not a URL; {advice}")
+
+
+def _refuse_odd(prefix: str, name: str) -> None:
+    """Refuse a prefix whose keys could not be the paths of files.
+
+    Raises:
+        InvalidRequestError: The prefix begins with `/`, or has an empty, `.` or `..` name; the message has the prefix
+            to give, if that is clear.
+    """
+    if not prefix or all(part not in ("", ".", "..") for part in prefix.removesuffix("/").split("/")):
+        return
+    plain = _plain(prefix)
+    advice = "give a prefix without empty, '.' and '..' names" if plain is None else f"give {plain!r}"
+    raise InvalidRequestError(
+        f"{name}={prefix!r}: a prefix has no '/' at its beginning, and no empty, '.' or '..' names; {advice}"
+    )
+
+
+def _plain(prefix: str) -> str | None:
+    """Return the prefix without empty, `.` and `..` names; `None`: it goes out of the store."""
+    plain = posixpath.normpath(prefix.strip("/") or ".")
+    if plain == ".." or plain.startswith("../"):
+        return None
+    return "" if plain == "." else plain
 
 
 def _refuse_overlapping(source: Place, target: Place) -> None:

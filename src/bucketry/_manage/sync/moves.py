@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo, Progress, TransferResult
 from bucketry._manage.sync import pins
 from bucketry._manage.sync.deletions import delete_files, delete_objects
+from bucketry._manage.sync.memo import BATCH_OF_WRITES, TimeMemo
 from bucketry._manage.sync.pins import Seen
 from bucketry._manage.sync.results import Outcome
+from bucketry._manage.sync.target_states import ListedTargets
 from bucketry._manage.sync.values import EntryState, PlanHeader, SyncAction
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import as_directory, every_object
@@ -56,8 +59,14 @@ class Moves(Protocol):
     async def look(self, action: SyncAction) -> Seen:
         """Compare the target with its pinned state, and with the state that the action would make."""
 
+    async def quick_look(self, action: SyncAction) -> Seen:
+        """Compare as `look` does; a target in its pinned state may be found by a listing that is a short time old."""
+
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
         """Transfer the entry, if its source and its target still have their pinned states."""
+
+    def source(self, action: SyncAction) -> str:
+        """Return the source's path or URL for messages."""
 
     def target(self, action: SyncAction) -> str:
         """Return the target's path or URL for messages."""
@@ -81,12 +90,20 @@ class Uploads:
         LocalNotADirectoryError,
     )
 
-    def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
+    def __init__(
+        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, memo: TimeMemo | None = None
+    ) -> None:
         """Store the arguments; no I/O."""
+        self._memo = memo
         self._root = header.source
         self._prefix = as_directory(header.prefix)
         self._provider = provider
         self._transfers = transfers
+        self._listed = ListedTargets(provider, self._prefix)
+
+    def source(self, action: SyncAction) -> str:
+        """Return the file's path."""
+        return os.path.join(self._root, action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the object's URL."""
@@ -107,20 +124,37 @@ class Uploads:
             return "as_planned"
         return "done" if pins.uploaded(info, source_of(action)) else "changed"
 
+    async def quick_look(self, action: SyncAction) -> Seen:
+        """Compare the object; see `Moves.quick_look`.
+
+        Cost: 1 listing page for many objects, and 1 HEAD if the page does not show the pinned state; 1 HEAD for an
+        upload in parts.
+        """
+        in_parts = self._transfers.goes_in_parts(source_of(action).size)
+        if not in_parts and await self._listed.shows(self._prefix + action.path, action.target):
+            return "as_planned"
+        return await self.look(action)
+
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
-        """Upload the file, with its time as metadata."""
+        """Upload the file, with its time as metadata, and remember the time for the next plan."""
         source = source_of(action)
         in_parts = self._transfers.goes_in_parts(source.size)
         mtime = source.mtime or 0
-        return await self._transfers.upload_found(
+        key = self._prefix + action.path
+        began = time.time_ns()
+        result = await self._transfers.upload_found(
             os.path.join(self._root, action.path),
-            self._prefix + action.path,
+            key,
             size=source.size,
             mtime=mtime,
             progress=progress,
             metadata={MTIME: mtime_text(mtime)},
             **(condition(action.target, self._provider.capabilities, in_parts=in_parts) or {}),
         )
+        if self._memo is not None:
+            self._memo.note_written(key, result.etag, result.size, mtime=mtime, began=began)
+            await self._memo.flush(at_least=BATCH_OF_WRITES)
+        return result
 
     def delete(self, actions: AsyncGenerator[SyncAction, None]) -> AsyncGenerator[Outcome, None]:
         """Delete objects."""
@@ -144,6 +178,10 @@ class Downloads:
         self._transfers = transfers
         self._directory = DownloadDirectory(self._root, self._prefix)
 
+    def source(self, action: SyncAction) -> str:
+        """Return the object's URL."""
+        return self._provider.locate(self._prefix + action.path)
+
     def target(self, action: SyncAction) -> str:
         """Return the file's path."""
         return os.path.join(self._root, action.path)
@@ -166,6 +204,10 @@ class Downloads:
         info = await pins.object_at(self._provider, self._prefix + action.path)
         done = info is not None and same_etag(info.etag, source.etag or "") and pins.downloaded(status, info)
         return "done" if done else "changed"
+
+    async def quick_look(self, action: SyncAction) -> Seen:
+        """Compare the file, as `look` does."""
+        return await self.look(action)
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
         """Download the object, and set the file's time to the object's time."""
@@ -204,6 +246,11 @@ class Copies:
         self._provider = provider
         self._transfers = transfers
         self._other = other
+        self._listed = ListedTargets(other, self._prefix)
+
+    def source(self, action: SyncAction) -> str:
+        """Return the URL of the object to copy."""
+        return self._provider.locate(self._source_prefix + action.path)
 
     def target(self, action: SyncAction) -> str:
         """Return the URL of the copy."""
@@ -228,6 +275,17 @@ class Copies:
         original = await pins.object_at(self._provider, self._source_prefix + action.path)
         done = original is not None and same_etag(original.etag, source.etag or "") and pins.copied(info, original)
         return "done" if done else "changed"
+
+    async def quick_look(self, action: SyncAction) -> Seen:
+        """Compare the target's object; see `Moves.quick_look`.
+
+        Cost: 1 listing page for many objects, and the cost of `look` if the page does not show the pinned state; the
+        cost of `look` for a copy in parts.
+        """
+        in_parts = self._goes_in_parts(source_of(action))
+        if not in_parts and await self._listed.shows(self._prefix + action.path, action.target):
+            return "as_planned"
+        return await self.look(action)
 
     async def transfer(self, action: SyncAction, progress: ProgressCallback | None) -> TransferResult:
         """Copy the object with its metadata; unless the server makes the copy, add a missing time to the metadata."""

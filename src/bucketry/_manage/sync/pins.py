@@ -102,15 +102,24 @@ def check_file(path: str, pin: EntryState | None) -> None:
         PreconditionFailedError: The file has another size or time, was added, or was removed.
     """
     if not file_is(status_of(path), pin):
-        raise changed(path)
+        raise target_changed(path, pin)
 
 
-def changed(where: str, cause: str = "") -> PreconditionFailedError:
-    """Return the error for an entry that has changed since the plan was made.
+def target_changed(where: str, pin: EntryState | None, key: str | None = None) -> PreconditionFailedError:
+    """Return the error for a target that is not in its pinned state.
 
     Args:
         where: The file's path, or the object's URL.
-        cause: What has changed, if it is known.
+        pin: The state that the plan saw; `None`: there was no entry.
+        key: The object's key.
     """
-    message = f"{where}: {cause or 'this changed since the plan was made'}; it was left as it is, so plan again"
-    return PreconditionFailedError(message)
+    what = "it appeared" if pin is None else "it was changed or removed"
+    message = f"{where}: {what} after the plan was made, so it was left as it is; plan again"
+    return PreconditionFailedError(message, key=key)
+
+
+def source_changed(where: str, key: str | None, *, removed: bool) -> PreconditionFailedError:
+    """Return the error for a source that is not in its pinned state; `where` is the file's path or the object's URL."""
+    what = "removed" if removed else "changed"
+    message = f"{where}: it was {what} after the plan was made, so nothing was transferred; plan again"
+    return PreconditionFailedError(message, key=key)

@@ -56,10 +56,10 @@ async def make_plan(request: PlanRequest, path: StrPath | None) -> SyncPlan:
         request: What to plan.
         path: The plan's file; `None`: the plan is in memory, or in a temporary file if it is large.
     """
-    found = Found()
+    found, there = Found(), Found()
     async with (
         PlanWriter(request.header, path) as writer,
-        aclosing(merged(_source(request, found), _target(request))) as batches,
+        aclosing(merged(_source(request, found), _target(request, there))) as batches,
     ):
         planner = _Planner(request, found, writer)
         async for pairs in batches:
@@ -67,7 +67,8 @@ async def make_plan(request: PlanRequest, path: StrPath | None) -> SyncPlan:
             await asyncio.sleep(0)  # other tasks must run, and a listing from memory never waits
         await planner.settle()
         planner.check_source()
-        return await writer.finish(PlanSummary(unchanged=planner.unchanged, requests=planner.requests.total))
+        requests = planner.requests.total(there.entries)
+        return await writer.finish(PlanSummary(unchanged=planner.unchanged, requests=requests))
 
 
 def _source(request: PlanRequest, found: Found) -> Batches:
@@ -88,15 +89,15 @@ def _source(request: PlanRequest, found: Found) -> Batches:
     return begin(found=found) if form is None or form == already else in_form(form, lambda one: begin(found=one), found)
 
 
-def _target(request: PlanRequest) -> Batches:
+def _target(request: PlanRequest, found: Found) -> Batches:
     place = request.target
     if place.provider is None:
-        return local_entries(place.root, request.filters, Found(), may_be_missing=True)
+        return local_entries(place.root, request.filters, found, may_be_missing=True)
     return provider_entries(
         place.provider,
         place.prefix,
         request.filters,
-        Found(),
+        found,
         as_files=False,
         other_is_local=request.source.provider is None,
     )
@@ -110,10 +111,10 @@ class _Planner:
     """Decides about pairs in the order of their paths."""
 
     def __init__(self, request: PlanRequest, found: Found, writer: PlanWriter) -> None:
-        header = request.header
+        header, target = request.header, request.target
         self.unchanged = 0
         self._first_deletion = ""
-        self.requests = RequestCounter(header.direction, request.transfers, request.target.provider)
+        self.requests = RequestCounter(header.direction, request.transfers, target.provider, target.prefix)
         self._request = request
         self._header = header
         self._found = found
@@ -147,7 +148,9 @@ class _Planner:
     async def settle(self) -> None:
         """Compare the waiting pairs, and write all decided actions."""
         if self._open:
+            await self._comparer.prepare([self._pair(index) for index in self._open])
             await fan_out(self._open, self._compare, width=self._request.transfers.config.max_concurrency)
+            await self._comparer.save()
             self._open = []
         for number, action in enumerate(self._waiting, 1):
             if isinstance(action, SyncAction):
@@ -158,14 +161,19 @@ class _Planner:
         self._waiting = []
 
     def check_source(self) -> None:
-        """Refuse include patterns that match no entry of the source, and deletions because of an empty source.
+        """Refuse a source that is probably a wrong path: see `plan_sync`.
 
         Raises:
             InvalidRequestError: The source has entries, but no pattern matches one of them; or there is nothing to
                 sync, and the plan has deletions without `force`.
-            NotFoundError: The source has no entries at all, and there are patterns.
+            NotFoundError: The source has no entries at all, and there are patterns; or a download has no object at all,
+                and there is no `force`.
         """
         where, found = self._header.source, self._found
+        if self._header.direction == "download" and not found.listed and not self._request.force:
+            advice = "give the right prefix, or force=True if it may be empty"
+            message = f"{where}: there is no object below this prefix; {advice}"
+            raise NotFoundError(message, key=self._request.source.prefix)
         if self._header.include and not found.included:
             where = f"{where}: include={self._header.include!r} matches nothing"
             if found.entries:
@@ -256,13 +264,18 @@ class _Planner:
             return str(error)
         return None
 
-    async def _compare(self, index: int) -> None:
-        """Compare one waiting pair, and replace it in `_waiting` by the action, or by `None` if there is no action."""
+    def _pair(self, index: int) -> tuple[Entry, Entry]:
+        """Return one of the waiting pairs that must be compared."""
         pair = self._waiting[index]
         assert isinstance(pair, tuple)  # noqa: S101 - `_open` has the places of pairs
         source, target = pair
         assert source is not None  # noqa: S101 - every pair here has both
         assert target is not None  # noqa: S101 - every pair here has both
+        return source, target
+
+    async def _compare(self, index: int) -> None:
+        """Compare one waiting pair, and replace it in `_waiting` by the action, or by `None` if there is no action."""
+        source, target = self._pair(index)
         path = source.name or source.path
         try:
             seen = await self._comparer.compare(source, target)

@@ -68,8 +68,10 @@ class PlanSummary:
         skipped: Entries that cannot be synced.
         requests: Requests that applying the plan makes, retries not counted: 1 for an upload or a download, 2 for a
             copy, and more if it is made in parts; 1 HEAD for each deletion of an object, and 1 request for a batch of
-            deletions. An upload or a copy needs 1 HEAD more if it is made in parts, or if no condition protects its
-            target.
+            deletions. An upload or a copy needs 1 HEAD more if it is made in parts. Targets that no condition protects
+            are compared by a listing: 1 request for each `capabilities.max_list_keys` objects of the target, at most 1
+            for each such transfer. `apply` makes more requests if it takes longer than 2 seconds, because it lists
+            again, or if it finds changed targets.
     """
 
     transfers: int = 0
