@@ -85,13 +85,15 @@ class Uploads:
         LocalNotADirectoryError,
     )
 
-    def __init__(self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager) -> None:
+    def __init__(
+        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, *, trusted: float
+    ) -> None:
         """Store the arguments; no I/O."""
         self._root = header.source
         self._prefix = as_directory(header.prefix)
         self._provider = provider
         self._transfers = transfers
-        self._listed = ListedTargets(provider, self._prefix)
+        self._listed = ListedTargets(provider, self._prefix, trusted=trusted)
 
     def target(self, action: SyncAction) -> str:
         """Return the object's URL."""
@@ -216,7 +218,13 @@ class Copies:
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 
     def __init__(
-        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, other: StorageProvider
+        self,
+        header: PlanHeader,
+        provider: StorageProvider,
+        transfers: TransferManager,
+        other: StorageProvider,
+        *,
+        trusted: float,
     ) -> None:
         """Store the arguments; no I/O."""
         self._source_prefix = as_directory(header.source_prefix)
@@ -224,7 +232,7 @@ class Copies:
         self._provider = provider
         self._transfers = transfers
         self._other = other
-        self._listed = ListedTargets(other, self._prefix)
+        self._listed = ListedTargets(other, self._prefix, trusted=trusted)
 
     def target(self, action: SyncAction) -> str:
         """Return the URL of the copy."""
