@@ -13,13 +13,13 @@ import pytest
 
 from bucketry import TransferConfig
 from bucketry._core.units import MiB
-from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._manage.sync.methods import SyncMethods
 from bucketry._manage.sync.values import Compare
 from bucketry.providers.provider import StorageProvider
 from bucketry.testing import FaultyProvider
 from tests.manage.generated import GeneratedProvider
 from tests.manage.planning import store, write
+from tests.manage.syncing import PatientMethods
 from tests.transfer.doubles import RowOf
 
 SMALL_PARTS = TransferConfig(part_size=MiB, multipart_threshold=2 * MiB)
@@ -58,7 +58,7 @@ async def test_an_upload_makes_the_planned_requests(root: Path, enforced: bool) 
     provider = FaultyProvider(row(enforced=enforced))
     await fill(provider, "data")
     fill_directory(root)
-    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    manager = PatientMethods(provider, transfer=SMALL_PARTS)
     plan = await manager.plan_sync(root, "data", delete=True)
     assert (plan.summary.transfers, plan.summary.deletions) == (5, 3)
     provider.calls.clear()
@@ -82,7 +82,7 @@ async def test_pages_that_compare_targets(root: Path, changes: dict[str, Any], p
         await store(provider, f"data/{number:02}", b"12")
         write(root, f"{number:02}", b"1" if number in {0, 3, 5, 7, 10} else b"12")
     write(root, "é", b"1")
-    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    manager = PatientMethods(provider, transfer=SMALL_PARTS)
     plan = await manager.plan_sync(root, "data", compare="size")
     provider.calls.clear()
     (await manager.apply(plan)).raise_for_failures()
@@ -97,7 +97,7 @@ async def test_a_download_makes_the_planned_requests(root: Path) -> None:
     await store(provider, "data/large", LARGE)
     await store(provider, "data/empty", b"")
     write(root, "gone")
-    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    manager = PatientMethods(provider, transfer=SMALL_PARTS)
     plan = await manager.plan_sync(root, "data", direction="download", delete=True)
     provider.calls.clear()
     (await manager.apply(plan)).raise_for_failures()
@@ -114,7 +114,7 @@ async def test_a_copy_makes_the_planned_requests(same: bool, enforced: bool) -> 
     await store(target, "target/large", b"12")
     for name, data in (("new", b"1"), ("replaced", b"1"), ("large", LARGE), ("empty", b"")):
         await store(provider, f"source/{name}", data)
-    manager = ApplyMethods(provider, transfer=SMALL_PARTS)
+    manager = PatientMethods(provider, transfer=SMALL_PARTS)
     plan = await manager.plan_sync_to(target, "source", "target", delete=True)
     provider.calls.clear()
     other.calls.clear()

@@ -20,7 +20,7 @@ from bucketry._manage.sync.saved import SyncPlan
 from bucketry._manage.sync.values import SyncProgress
 from bucketry.errors import AccessDeniedError
 from bucketry.testing import EmbeddedS3, Fault, embedded_s3
-from tests.manage.syncing import LONG_AGO, SMALL_PARTS, Site, counts
+from tests.manage.syncing import LONG_AGO, SMALL_PARTS, PatientMethods, Site, counts
 
 FILES = 60
 
@@ -266,3 +266,21 @@ class TestS3:
             assert sorted(await provider.list_files(prefix)) == [
                 f"{prefix}/{path}" for path in ("appears", "goes", "new", "replaced", "same")
             ]
+
+    async def test_one_listing_where_no_condition_is_enforced(self, server: EmbeddedS3, tmp_path: Path) -> None:
+        """With the generic row, a sync makes one listing and no HEAD, whether objects are new or replaced."""
+        config = {name: value for name, value in server.config.items() if name != "server"}
+        (tmp_path / "d").mkdir()
+        async with S3Provider(config) as provider:
+            site = Site(tmp_path / "d", provider)
+            manager = PatientMethods(site.provider)
+            for path in (" first", "a+b %", "d/ä", "d/日本", *(f"e/{number:02}" for number in range(46))):
+                site.write(path, b"1")
+            for reason in ("new", "size"):
+                plan = await manager.plan_sync(site.directory, "few heads")
+                site.forget()
+                assert counts(await manager.apply(plan)) == (50, 0, 0, 0, 0), reason
+                assert site.provider.calls == {"list_page": 1, "put_object": 50}
+                assert plan.summary.requests == 51
+                for path in site.files():
+                    site.write(path, b"22")

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from typing import ClassVar
 
 from bucketry._core.facts import Facts
 from bucketry._core.provider import StrPath
@@ -16,6 +17,7 @@ from bucketry._manage.sync.moves import Copies, Downloads, Moves, Uploads
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
 from bucketry._manage.sync.results import Outcome, ReportCollector
 from bucketry._manage.sync.saved import SyncPlan
+from bucketry._manage.sync.target_states import TRUSTED
 from bucketry._manage.sync.values import Compare, Direction, SyncReport
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import as_directory
@@ -27,6 +29,9 @@ _log = logging.getLogger("bucketry")
 
 class ApplyMethods(SyncMethods):
     """Methods that apply the plan of a sync, or make and apply a plan."""
+
+    _trusted: ClassVar[float] = TRUSTED
+    """Seconds for which a listing page shows the state of targets that no condition protects."""
 
     async def apply(
         self,
@@ -227,9 +232,9 @@ class ApplyMethods(SyncMethods):
         moves: Moves
         memo = memo_of(self.provider, self.memo_dir) if plan.header.direction == "upload" else None
         if other is not None:
-            moves = Copies(plan.header, self.provider, self.transfers, other)
+            moves = Copies(plan.header, self.provider, self.transfers, other, trusted=self._trusted)
         elif plan.header.direction == "upload":
-            moves = Uploads(plan.header, self.provider, self.transfers, memo)
+            moves = Uploads(plan.header, self.provider, self.transfers, memo, trusted=self._trusted)
         else:
             moves = await in_thread(Downloads, plan.header, self.provider, self.transfers)
         meter = SyncMeter(progress, plan.summary)

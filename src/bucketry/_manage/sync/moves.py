@@ -91,7 +91,13 @@ class Uploads:
     )
 
     def __init__(
-        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, memo: TimeMemo | None = None
+        self,
+        header: PlanHeader,
+        provider: StorageProvider,
+        transfers: TransferManager,
+        memo: TimeMemo | None = None,
+        *,
+        trusted: float,
     ) -> None:
         """Store the arguments; no I/O."""
         self._memo = memo
@@ -99,7 +105,7 @@ class Uploads:
         self._prefix = as_directory(header.prefix)
         self._provider = provider
         self._transfers = transfers
-        self._listed = ListedTargets(provider, self._prefix)
+        self._listed = ListedTargets(provider, self._prefix, trusted=trusted)
 
     def source(self, action: SyncAction) -> str:
         """Return the file's path."""
@@ -238,7 +244,13 @@ class Copies:
     CHANGED: ClassVar[tuple[type[StorageError], ...]] = (PreconditionFailedError, AlreadyExistsError, NotFoundError)
 
     def __init__(
-        self, header: PlanHeader, provider: StorageProvider, transfers: TransferManager, other: StorageProvider
+        self,
+        header: PlanHeader,
+        provider: StorageProvider,
+        transfers: TransferManager,
+        other: StorageProvider,
+        *,
+        trusted: float,
     ) -> None:
         """Store the arguments; no I/O."""
         self._source_prefix = as_directory(header.source_prefix)
@@ -246,7 +258,7 @@ class Copies:
         self._provider = provider
         self._transfers = transfers
         self._other = other
-        self._listed = ListedTargets(other, self._prefix)
+        self._listed = ListedTargets(other, self._prefix, trusted=trusted)
 
     def source(self, action: SyncAction) -> str:
         """Return the URL of the object to copy."""
