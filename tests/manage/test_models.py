@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bucketry import LocalProvider, MemoryProvider, TransferConfig
+from bucketry import LocalProvider, MemoryProvider, S3Provider, TransferConfig
 from bucketry._core.options import WriteOptions
 from bucketry._core.values import Body, ListPage, ObjectInfo, Progress
 from bucketry._manage.manifest import to_json
@@ -35,6 +35,7 @@ from bucketry.errors import (
     UnsupportedError,
 )
 from bucketry.testing import Fault, FaultyProvider
+from tests.contract import servers
 from tests.manage.model_bench import (
     AT_ONCE,
     Models,
@@ -346,6 +347,22 @@ async def test_other_etags_do_not_send_what_a_checksum_proves(net: Path) -> None
     assert watched.calls["put_object"] == 3
     infos = [await memory.head(f"models/net/blobs/{file.blob}") for file in again.files]
     assert [file.etag for file in again.files] == [info.etag for info in infos]
+
+
+async def test_listed_etags_without_quotes_are_the_same(tmp_path: Path, net: Path) -> None:
+    """A server that leaves the quotes out of its listings does not get unchanged files again, but damaged ones."""
+    with servers.rclone(tmp_path / "rclone") as server:
+        async with S3Provider(server.new_bucket()) as provider:
+            watched = FaultyProvider(provider)
+            models = Models(watched)
+            made = await models.backup_model(net, "net")
+            watched.calls.clear()
+            await models.backup_model(net, "net")
+            assert watched.calls["put_object"] == 4  # the lease, the claim, the manifest, and `latest`
+            key = f"models/net/blobs/{made.files[1].blob}"
+            await provider.put(key, noise(5_000, 9))
+            await models.backup_model(net, "net")
+            assert await provider.get(key) == noise(5_000, 1)
 
 
 async def test_a_manifest_without_etags_is_read(models: Models, memory: MemoryProvider, net: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bucketry._core.checks import same_etag
 from bucketry._core.values import ObjectInfo
 from bucketry._manage.models.keys import sha256_of
 from bucketry._manage.models.stored import StoredModel
@@ -42,7 +43,7 @@ async def intact_blobs(
         return intact
     latest, _ = await model.read_latest()
     recorded = await _recorded_etags(model, [latest] if latest else [], undecided)
-    intact |= {blob: found[blob].etag for blob in undecided if found[blob].etag in recorded[blob]}
+    intact |= {blob: found[blob].etag for blob in undecided if _among(found[blob].etag, recorded[blob])}
     undecided -= intact.keys()
 
     async def compare(blob: str) -> None:
@@ -61,7 +62,7 @@ async def intact_blobs(
         earlier = await _recorded_etags(model, others, undecided)
         for blob in undecided:
             known = recorded[blob] | earlier[blob]
-            if not known or found[blob].etag in known:
+            if not known or _among(found[blob].etag, known):
                 intact[blob] = found[blob].etag if known else ""
     return intact
 
@@ -88,3 +89,7 @@ async def _recorded_etags(model: StoredModel, versions: Iterable[str], blobs: It
 
     await fan_out(list(versions), one, width=model.transfers.config.max_concurrency)
     return etags
+
+
+def _among(etag: str, known: Iterable[str]) -> bool:
+    return any(same_etag(etag, one) for one in known)
