@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bucketry import LocalProvider, StorageManager
+from bucketry.errors import NotFoundError
 
 
 async def publish(manager: StorageManager, directory: Path) -> None:
@@ -51,6 +52,28 @@ async def training(manager: StorageManager, data: Path, output: Path) -> None:
 # --8<-- [end:run]
 
 
+# --8<-- [start:continue]
+async def start_step(manager: StorageManager, state: Path) -> int:
+    try:
+        checkpoint = await manager.restore_checkpoint("cat-finder", state)
+    except NotFoundError:  # the first start: there is no checkpoint
+        return 0
+    return checkpoint.step + 1
+
+
+# --8<-- [end:continue]
+
+
+# --8<-- [start:clean]
+async def remove_checkpoints(manager: StorageManager) -> None:
+    for run in {checkpoint.run for checkpoint in await manager.list_checkpoints("cat-finder")}:
+        removed = await manager.delete_checkpoints("cat-finder", run=run)
+        print(f"run {run}: removed {removed} checkpoints")
+
+
+# --8<-- [end:clean]
+
+
 # --8<-- [start:use]
 def make_samples(directory: Path) -> Path:
     directory.mkdir()
@@ -66,7 +89,10 @@ async def main() -> None:
             await publish(manager, make_samples(Path(directory, "samples")))
             await ensure(manager, Path(directory, "data"))
             await ensure(manager, Path(directory, "data"))  # in step: 1 request
+            print("first step:", await start_step(manager, Path(directory, "state")))
             await training(manager, Path(directory, "data"), Path(directory, "output"))
+            print("first step:", await start_step(manager, Path(directory, "state")))
+            await remove_checkpoints(manager)
             print(await manager.list_datasets(), await manager.list_models())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -66,6 +67,54 @@ async def test_on_every_provider(provider: StorageProvider, tmp_path: Path) -> N
     await provider.delete("a/k")
     with pytest.raises(NotFoundError):
         await manager.cached("a/k", **place)
+
+
+@pytest.mark.parametrize(
+    ("key", "suffix"),
+    [
+        ("m/model.pt", ".pt"),
+        ("t.csv.gz", ".csv.gz"),
+        ("v1.2/net.2024.tar.gz", ".tar.gz"),
+        ("a.b/c", ""),
+        ("a/.hidden", ""),
+        ("x.safetensors", ".safetensors"),
+        ("x." + "y" * 40, ""),
+        ("x.p t", ""),
+        ("x.", ""),
+    ],
+)
+async def test_the_path_has_the_suffix_of_the_key(
+    provider: StorageProvider, tmp_path: Path, key: str, suffix: str
+) -> None:
+    """Libraries that choose a format by the suffix can open the path; the second call finds the same copy."""
+    counting = FaultyProvider(provider)
+    manager = CacheMethods(counting)
+    await provider.put(key, b"data")
+    for _ in range(2):
+        path = await manager.cached(key, cache_dir=tmp_path / "cache", max_bytes=KiB)
+        assert "".join(path.suffixes) == suffix
+    assert counting.calls["open_body"] == 1
+
+
+async def test_a_copy_of_an_earlier_release_is_fetched_again(tmp_path: Path) -> None:
+    """A copy without the suffix is not returned, but counts, and is removed when its space is needed."""
+    provider = MemoryProvider()
+    manager = CacheMethods(provider)
+    await provider.put("m.pt", b"1234")
+    path = await manager.cached("m.pt", cache_dir=tmp_path / "cache", max_bytes=10)
+    old = path.rename(path.with_suffix(""))
+    assert (await manager.cached("m.pt", cache_dir=tmp_path / "cache", max_bytes=10)).suffix == ".pt"
+    await provider.put("n.pt", b"1234")
+    await manager.cached("n.pt", cache_dir=tmp_path / "cache", max_bytes=10)
+    assert not old.exists()
+
+
+async def test_only_this_user_can_read_a_new_cache(tmp_path: Path) -> None:
+    """The directory of the cache and those in it are readable by this user only."""
+    provider = MemoryProvider()
+    await provider.put("k", b"1")
+    await CacheMethods(provider).cached("k", cache_dir=tmp_path / "new/cache", max_bytes=10)
+    assert stat.S_IMODE((tmp_path / "new/cache").stat().st_mode) == 0o700
 
 
 def files(directory: Path) -> dict[Path, int]:

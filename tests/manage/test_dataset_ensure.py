@@ -562,6 +562,16 @@ async def test_a_call_does_not_go_back_to_an_older_version(tmp_path: Path) -> No
     assert read_tree(target) == read_tree(source)
 
 
+async def test_a_call_that_finds_the_work_done_leaves_nothing(tmp_path: Path) -> None:
+    """If another call brings the directory in step before this call has the lock, no empty directory remains."""
+    target, inner = tmp_path / "target", MemoryProvider()
+    other = DatasetMethods(inner)
+    await other.upload_dataset("d", write_tree(tmp_path / "source", FILES))
+    overtaken = DatasetMethods(Overtaken(inner, lambda: other.ensure_dataset("d", target)))
+    assert (await overtaken.ensure_dataset("d", target)).downloaded == ()
+    assert sorted(os.listdir(target / ".bucketry")) == ["dataset.json", "lock"]
+
+
 async def test_a_full_disk_is_found_before_the_download(tmp_path: Path) -> None:
     """A dataset that does not fit on the disk is refused before the first object is read."""
     bench = Bench()

@@ -571,6 +571,28 @@ async def test_a_tag_without_its_version_says_so(memory: MemoryProvider, models:
     assert (await models.backup_model(net, "net")).version == "v3"
 
 
+async def test_a_damaged_manifest_says_what_to_do(models: Models, memory: MemoryProvider, net: Path) -> None:
+    """One damaged manifest stops lists and prunes; the error says that deleting it helps, and this is true."""
+    for _ in range(3):
+        await models.backup_model(net, "net")
+    key = "models/net/versions/v2.json"
+    await memory.put(key, b"{}")
+    for call in (models.list_model_versions("net"), models.prune_models("net", keep=1), models.model_info("net", "v2")):
+        with pytest.raises(IntegrityError, match="or delete it: then version 'v2' is gone") as caught:
+            await call
+        assert caught.value.key == key
+    await memory.delete(key)
+    assert await versions(models) == ["v1", "v3"]
+    assert (await models.prune_models("net", keep=1)).removed == ("v1",)
+
+
+@pytest.mark.parametrize("value", [float("nan"), {"x": [float("inf")]}, object(), (1, 2), {1: 2}])
+async def test_the_error_names_the_entry_of_the_metadata(models: Models, net: Path, value: object) -> None:
+    """What JSON cannot hold is refused, and the message names the entry."""
+    with pytest.raises(InvalidRequestError, match=r"metadata\['loss'\]"):
+        await models.backup_model(net, "net", metadata={"steps": 3, "loss": value})
+
+
 async def test_a_tampered_or_newer_manifest_is_refused(memory: MemoryProvider, tmp_path: Path, net: Path) -> None:
     """A manifest that was edited, copied, or made by a newer version is refused by every method; nothing changes."""
     models = Models(memory)

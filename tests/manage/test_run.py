@@ -204,6 +204,88 @@ async def test_the_storage_manager_has_it_below_its_own_root(state: Path) -> Non
     assert content(await manager.cached(key, cache_dir=state.with_name("cache"), max_bytes=100)) == b"first"
 
 
+class Scalar:
+    """A number as numpy and torch have it."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def item(self) -> object:
+        """Return the Python number, or refuse, as an array of several numbers does."""
+        if self._value is None:
+            raise ValueError
+        return self._value
+
+    def __str__(self) -> str:
+        """Return what a training prints."""
+        return f"Scalar({self._value})"
+
+
+class Unprintable:
+    """A value whose `str` fails."""
+
+    def __str__(self) -> str:
+        """Refuse."""
+        raise RuntimeError
+
+
+class TestMetadataAfterTraining:
+    """Odd metadata does not cost the backup."""
+
+    async def test_values_that_json_does_not_have(self, state: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """They are stored as numbers or texts, and the log names each of them."""
+        manager, _ = managed()
+        facts: dict[Any, Any] = {}
+        async with manager.training_run(model="m", output=state, metadata=facts) as run:
+            facts |= {"loss": float("nan"), "best": Scalar(0.5), "all": Scalar(None), "nested": [{"x": float("inf")}]}
+            facts |= {"shape": (1, 2), 7: Path("x"), "fine": [1, "a", None, True]}
+        assert run.version is not None
+        stored = (await manager.model_info("m")).metadata
+        assert stored == {
+            "loss": "nan",
+            "best": 0.5,
+            "all": "Scalar(None)",
+            "nested": [{"x": "inf"}],
+            "shape": [1, 2],
+            "7": "x",
+            "fine": [1, "a", None, True],
+        }
+        warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert [name for name in facts if any(f"metadata[{name!r}]" in line for line in warned)] == [
+            "loss",
+            "best",
+            "all",
+            "nested",
+            "shape",
+            7,
+        ]
+
+    @pytest.mark.parametrize("value", ["x" * 70_000, Unprintable()])
+    async def test_metadata_that_cannot_be_stored(
+        self, state: Path, value: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The model is backed up without it, and the log says so."""
+        manager, _ = managed()
+        facts: dict[str, Any] = {}
+        async with manager.training_run(model="m", output=state, metadata=facts) as run:
+            facts["large"] = value
+        assert run.version is not None
+        assert run.version.metadata == {}
+        assert "without its metadata" in caplog.text
+
+    async def test_a_failed_backup_says_where_the_model_is(self, state: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """The error has a note with what to call, and the log says that the run has ended."""
+        manager, _ = managed()
+        output = state.parent / "nothing"
+        with pytest.raises(LocalFileNotFoundError) as caught:
+            async with manager.training_run(model="m", output=output) as run:
+                await run.checkpoint(state, step=1)
+        [note] = caught.value.__notes__
+        assert f"all files are left as they are; call backup_model({str(output)!r}, 'm')" in note
+        assert "ended; the training succeeded, but the backup of" in caplog.text
+        assert steps_of(await manager.list_checkpoints("m")) == [1]
+
+
 class TestArguments:
     """What is refused before anything is done."""
 
@@ -219,6 +301,7 @@ class TestArguments:
             ({"dataset": "a/b", "local_dir": "x"}, "dataset name"),
             ({"model": "m", "output": ""}, "path"),
             ({"model": "m", "output": "x", "metadata": {"a": object()}}, "metadata"),
+            ({"model": "m", "output": "x", "dataset": "d", "local_dir": "x/../x"}, "same directory"),
             ({"model": "m", "keep_checkpoints": 0}, "keep_checkpoints"),
             ({"model": "m", "keep_checkpoints": True}, "keep_checkpoints"),
         ],
@@ -226,9 +309,10 @@ class TestArguments:
     async def test_bad_arguments(self, arguments: dict[str, Any], named: str) -> None:
         """A mistake is found before the training, not after it: the block does not run, and nothing is requested."""
         manager, provider = managed()
-        with pytest.raises(StorageError, match=named):
+        with pytest.raises(StorageError, match=named) as caught:
             async with manager.training_run(**arguments):
                 pytest.fail("the block must not run")
+        assert caught.value.operation == "training_run"
         assert provider.calls == {}
 
     async def test_a_missing_dataset(self, tmp_path: Path) -> None:
@@ -414,7 +498,7 @@ class TestEnds:
         with pytest.raises(LocalFileNotFoundError) as raised:
             async with manager.training_run(model="m", output=state.with_name("missing")) as run:
                 await run.checkpoint(state, step=1)
-        assert "the last checkpoint was not uploaded" in raised.value.__notes__[0]
+        assert "the last checkpoint was not uploaded" in raised.value.__notes__[1]
         assert run.version is None
 
 

@@ -19,6 +19,9 @@ class CacheMethods(Managed):
         the same time, one process fetches it, and the other processes wait. Copies appear whole or not at all. Before
         the copies together take more than `max_bytes`, the least recently used copies are removed.
 
+        The file's name has the suffix of the key, such as `.pt` or `.csv.gz`, also two suffixes, because many libraries
+        choose how to read a file by its suffix. Suffixes longer than 15 characters or with unusual ones are left out.
+
         Do not change the file. It stays until other objects need its space; then the least recently used copies are
         removed first. If a program has the file open when it is removed, the program can read it to its end.
 

@@ -82,6 +82,7 @@ class Ensuring:
             comparison = await self._compare(stored, state)
             check_conflicts(self.directory.root, stored, comparison.foreign, exact=self.exact)
             if self._is_done(stored, state, comparison):
+                await in_thread(self.directory.remove_staging)  # it may be from this call, and no process needs it now
                 return self._result(stored, comparison)
             return await self._bring_in_step(stored, comparison)
 

@@ -49,7 +49,7 @@ def find_files(local_path: str) -> tuple[ModelKind, list[LocalModelFile]]:
     try:
         status = os.stat(local_path)
     except OSError as exc:
-        raise local_error(exc, local_path, "looking for the model") from exc
+        raise local_error(exc, local_path, "looking for the files") from exc
     if stat.S_ISREG(status.st_mode):
         name = os.path.basename(local_path)
         _check_name(name, local_path)

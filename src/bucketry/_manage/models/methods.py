@@ -58,7 +58,8 @@ class ModelMethods(Managed):
         higher number.
 
         Symbolic links to files are followed. Links to directories, broken links, sockets, unreadable files, and names
-        that not every system allows raise an error, because the version would not be complete. Empty directories are
+        that are no UTF-8 or begin with a drive, such as `c:x`, raise an error, because the version would not be
+        complete. Empty directories are
         not stored. Temporary files of this package and directories named `.bucketry` are left out. Of a file's
         permissions, only whether its owner may execute it is stored.
 
@@ -263,9 +264,9 @@ class ModelMethods(Managed):
         """Remove old versions of a model, and all stored files that no version names any more.
 
         The last `keep` versions of `list_model_versions` stay, and also every version that a tag names, `latest`
-        included. Objects that a backup under way needs stay, too, because each backup holds a lease on them. The lease
-        of a killed backup ends after `model_config.lease_duration` seconds, and a later prune removes what this backup
-        has uploaded.
+        included. A version that you gave a name is removed like a numbered one: tag it to keep it. Objects that a
+        backup under way needs stay, too, because each backup holds a lease on them. The lease of a killed backup ends
+        after `model_config.lease_duration` seconds, and a later prune removes what this backup has uploaded.
 
         Args:
             name: The model.

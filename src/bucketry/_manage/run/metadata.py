@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bucketry._manage.models.manifests import metadata_text
-from bucketry.errors import InvalidRequestError
 
 _log = logging.getLogger("bucketry")
 
@@ -29,7 +28,7 @@ def storable(metadata: Mapping[str, Any] | None, run: str) -> dict[str, Any] | N
     try:
         stored = {str(name): _as_json(value) for name, value in metadata.items()}
         metadata_text(stored)
-    except (InvalidRequestError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - also what a value's `str` raises
         _log.warning("training run %s: the model is backed up without its metadata: %s", run, error)
         return None
     for name, value in metadata.items():

@@ -53,7 +53,7 @@ class RunMethods(DatasetMethods, ModelMethods):
           such as a second Ctrl-C, stops this upload; the earlier checkpoints stay. A cancelled scope of anyio cancels
           repeatedly, so it stops this upload.
         - After success: `backup_model(output, model, metadata=metadata)`; then `run.version` is the version. If this
-          backup fails, a note of the error says that the files are still in `output`, and what to call.
+          backup fails, a note of the error says so, and what to call; the files and the checkpoints stay.
         - After an error, a cancellation or `KeyboardInterrupt`: there is no backup, the checkpoints stay, and the error
           is raised unchanged. If the last upload also failed, a note of the error says so.
 
@@ -81,7 +81,9 @@ class RunMethods(DatasetMethods, ModelMethods):
 
         Cost: the cost of `ensure_dataset`, `backup_model` and `TrainingRun.checkpoint`.
         """
-        keep = _checked_arguments(dataset, local_dir, model, output, metadata, keep_checkpoints)
+        with Facts(self.provider.name, "training_run"):
+            _refuse_same(local_dir, output)
+            keep = _checked_arguments(dataset, local_dir, model, output, metadata, keep_checkpoints)
         place = None if model is None else self._checkpoints(model)
         done = None if dataset is None or local_dir is None else await self.ensure_dataset(dataset, local_dir)
         failure: BaseException | None = None
@@ -234,6 +236,15 @@ def _checked_arguments(
     return keep_checkpoints
 
 
+def _refuse_same(local_dir: StrPath | None, output: StrPath | None) -> None:
+    if local_dir and output and os.path.abspath(local_dir) == os.path.abspath(output):
+        message = (
+            f"training_run: local_dir and output are the same directory, {os.fspath(output)}; the model's files "
+            "must not be among those of the dataset; name another output"
+        )
+        raise InvalidRequestError(message)
+
+
 def _checked_run(run: str | None) -> str | None:
     return None if run is None else check_name("run", run)
 
@@ -269,8 +280,8 @@ def _log_begin(run: TrainingRun) -> None:
 def _note_no_backup(run: TrainingRun, error: BaseException, output: str, model: str) -> None:
     """Say what is left to do after a training has succeeded and its backup has failed."""
     error.add_note(
-        f"the training succeeded, but its model was not backed up: the files are still in {output}; call "
-        f"backup_model({output!r}, {model!r}) when the cause is mended; the checkpoints stay until then"
+        "the training succeeded, but its model was not backed up; all files are left as they are; call "
+        f"backup_model({output!r}, {model!r}) when the cause is mended, or with the right path; the checkpoints stay"
     )
     kind = type(error).__name__
     detail = f": {error}" if isinstance(error, StorageError) else ""

@@ -34,7 +34,7 @@ class StagedBytes:
 
     def __enter__(self) -> str:
         """Write the file."""
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        _make(self._directory)
         while self._fd < 0:
             self._path = os.path.join(self._directory, secrets.token_hex(8) + _BYTES)
             fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -80,7 +80,7 @@ class Fetch:
     def try_begin(self) -> bool:
         """Take the right, unless another task has it; return whether it was taken."""
         with local_errors(self._base):
-            os.makedirs(os.path.dirname(self._base), mode=0o700, exist_ok=True)
+            _make(os.path.dirname(self._base))
             path = self._base + _LOCK
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if not (try_lock(fd) and _is_at(fd, path)):
@@ -123,6 +123,12 @@ def _sweep(path: str) -> None:
             remove(path)
     finally:
         unlock(fd)
+
+
+def _make(directory: str) -> None:
+    """Make the directory of unfinished files, and before it the cache's own; only this user can read them."""
+    for path in (os.path.dirname(directory), directory):
+        os.makedirs(path, mode=0o700, exist_ok=True)  # the mode is that of the last directory, not of its parents
 
 
 def _remove_leftovers(base: str) -> None:

@@ -2,9 +2,11 @@
 
 Files of the directory:
 
-- `objects/<2 hex digits>/<62 hex digits>/<size>-<etag in hex>`: a copy of one version of an object. The digits are the
-  SHA-256 of the object's URL. The file's access time is the time of the last use; its modification time is the time
-  when the provider was last asked. So a copy is one file, and there is no index that could disagree with the files.
+- `objects/<2 hex digits>/<62 hex digits>/<size>-<etag in hex><suffix>`: a copy of one version of an object. The digits
+  are the SHA-256 of the object's URL. The suffix is that of its key, such as `.pt` or `.csv.gz`, because many libraries
+  choose how to read a file by its suffix. The file's access time is the time of the last use; its modification time is
+  the time when the provider was last asked. So a copy is one file, and there is no index that could disagree with the
+  files.
 - `incoming/`: files that are being written.
 - `total`: the sum of the sizes in `objects`, or more. A process locks this file while it adds a copy and removes old
   copies.
@@ -17,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import stat
 import time
 from collections.abc import Generator, Iterator
@@ -31,6 +34,7 @@ from bucketry._runtime.file_lock import unlock
 from bucketry._transfer.cache.incoming import Fetch, StagedBytes, acquire, local_errors, remove, sweep
 
 LONGEST_ETAG = 100  # bytes, because the etag in hex and the size must fit in a file name of 255 bytes
+_SUFFIX = re.compile(r"(?<=[^/])(\.[A-Za-z0-9_]{1,15}){1,2}$")  # at most 32 bytes; the rest of the name has at most 221
 _TOTAL = 20  # bytes of the stored total: the number, after spaces
 _NANOSECONDS = 1_000_000_000
 _READ_ONLY = 0o444  # a program that changes a copy by mistake gets an error
@@ -104,8 +108,16 @@ class ObjectCache:
         return self.max_age is not None and 0 <= time.time_ns() - kept.checked < self.max_age * _NANOSECONDS
 
     def find(self, url: str, etag: str | None = None) -> KeptObject | None:
-        """Return the copy that was checked last; if `etag` is given, the copy of this version."""
-        copies = [kept for kept in _copies(self._place(url)) if etag in (None, kept.etag)]
+        """Return the copy that was checked last; if `etag` is given, the copy of this version.
+
+        Copies without the suffix are left out: an earlier release has made them, and they are removed like all others.
+        """
+        suffix = suffix_of(url)
+        copies = [
+            kept
+            for kept in _copies(self._place(url))
+            if etag in (None, kept.etag) and kept.path.endswith(kept.etag.encode().hex() + suffix)
+        ]
         return max(copies, key=lambda kept: kept.checked, default=None)
 
     def use(self, kept: KeptObject, asked: int | None = None) -> bool:
@@ -167,7 +179,7 @@ class ObjectCache:
 
     def publish(self, staged: str, url: str, etag: str, size: int, asked: int) -> Generator[None, None, str]:
         """Make room, rename a staged file to its name in the cache, and return its path. A generator for `in_steps`."""
-        target = os.path.join(self._place(url), f"{size}-{etag.encode().hex()}")
+        target = os.path.join(self._place(url), f"{size}-{etag.encode().hex()}{suffix_of(url)}")
         with local_errors(target):
             lock = os.open(self._path("total"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -219,6 +231,12 @@ class ObjectCache:
         return os.path.join(self.directory, *names)
 
 
+def suffix_of(url: str) -> str:
+    """Return the last suffix of a URL's name, or the last two, such as `.csv.gz`; empty: there is no usual suffix."""
+    found = _SUFFIX.search(url)
+    return found[0] if found else ""
+
+
 def _digits(url: str) -> str:
     return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()
 
@@ -228,7 +246,8 @@ def _copies(place: str) -> Iterator[KeptObject]:
     try:
         with os.scandir(place) as entries:
             for entry in entries:
-                size, _, etag = entry.name.partition("-")
+                size, _, rest = entry.name.partition("-")
+                etag, _, _ = rest.partition(".")
                 try:
                     status = entry.stat(follow_symlinks=False)
                     kept = KeptObject(
