@@ -31,6 +31,16 @@ async def test_files_with_names_of_drives_are_uploaded(site: Site) -> None:
     assert counts(await site.manager.sync(site.directory, "p", delete=True)) == (0, 0, 0, 0, 0)
 
 
+async def test_files_with_names_of_drives_are_skipped_by_a_local_provider(site: Site, tmp_path: Path) -> None:
+    """A provider on the local disk refuses such keys, so these files are skipped, and all others are uploaded."""
+    local = Site(site.directory, LocalProvider({"base_path": str(tmp_path / "store")}))
+    for name in ("a:b.txt", "d/e:f", "x"):
+        site.write(name, b"1")
+    report = await local.manager.sync(local.directory, "p")
+    assert report.skipped.keys() == {"a:b.txt", "d/e:f"}
+    assert counts(report) == (1, 0, 0, 0, 0)
+
+
 async def test_files_with_names_of_drives_are_removed(site: Site) -> None:
     """A download removes files with such names if only the directory has them."""
     await store(site.inner, "p/x", b"1")
