@@ -5,14 +5,13 @@ change unless the object is written again, and a write changes its `last_modifie
 earlier HEAD still holds if key, size, etag and `last_modified` are those in the listing. An entry without an etag is
 not kept.
 
-A write does not return `last_modified`. So an entry of an upload has a range instead: from the begin of the upload to
-its end, by the clock of this machine, with `CLOCKS` added on both sides. If the clocks differ by more, the entry is not
-used, and the cost is one HEAD. An entry for any `last_modified` would be wrong: a program that stores the same bytes
-again with another time would not be noticed at all, and a file that happens to have the old time and the same size, but
-other bytes, would then count as equal.
+A write does not return `last_modified`, and some servers list another time than that of the write. So an entry of an
+upload holds for any `last_modified`, as long as key, size and etag are the same. If another program stores the same
+bytes with another time, the entry still has the time of the upload. Then the object is taken for unchanged, which is
+true of its bytes. Only a local file with the old time, the old size and other bytes would be wrongly in step with it;
+but a comparison by size and time never finds such a file: use `compare="checksum"`.
 
-One case is not noticed: another program stores the same bytes with another time within the same second as the
-remembered version (after an upload: within the range), because then key, size, etag and `last_modified` stay the same.
+After a HEAD, one case is not noticed: another program stores the same bytes with another time within the same second.
 
 The memo is an SQLite file for each bucket, of about 150 bytes and the key for each object. Entries that were not used
 for `KEPT` days are dropped. Several processes can use it at once. It only saves time: after any error, the call goes on
@@ -36,7 +35,6 @@ from bucketry._core.values import ObjectInfo
 from bucketry._runtime.threads import in_thread
 from bucketry.providers.provider import StorageProvider
 
-CLOCKS = 2_000_000_000  # ns; a time in a listing has whole seconds, and the clocks of two machines differ a little
 BATCH_OF_WRITES = 500  # entries of uploads in one transaction
 KEPT = 90  # days
 _PRUNED_EVERY = 7  # days, because it reads the whole file
@@ -114,7 +112,7 @@ class TimeMemo:
         at = stored_at(listed)
         self._note(listed.key, listed.etag, listed.size, (at, at), found)
 
-    def note_written(self, key: str, etag: str, size: int, *, mtime: int, began: int) -> None:
+    def note_written(self, key: str, etag: str, size: int, *, mtime: int) -> None:
         """Remember an object that this process has just written; `flush` saves it.
 
         Args:
@@ -122,10 +120,8 @@ class TimeMemo:
             etag: The etag that the provider returned.
             size: Length in bytes.
             mtime: The time in its metadata, in nanoseconds since 1970.
-            began: The begin of the write, by the clock of this machine, in nanoseconds since 1970.
         """
-        ended = int(self._clock() * 1_000_000_000)
-        self._note(key, etag, size, (began - CLOCKS, ended + CLOCKS), StoredTime(mtime, in_metadata=True))
+        self._note(key, etag, size, (-_LARGEST, _LARGEST), StoredTime(mtime, in_metadata=True))
 
     async def flush(self, *, at_least: int = 1) -> None:
         """Save what was noted, if there are so many entries.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -147,7 +146,6 @@ class Uploads:
         in_parts = self._transfers.goes_in_parts(source.size)
         mtime = source.mtime or 0
         key = self._prefix + action.path
-        began = time.time_ns()
         result = await self._transfers.upload_found(
             os.path.join(self._root, action.path),
             key,
@@ -158,7 +156,7 @@ class Uploads:
             **(condition(action.target, self._provider.capabilities, in_parts=in_parts) or {}),
         )
         if self._memo is not None:
-            self._memo.note_written(key, result.etag, result.size, mtime=mtime, began=began)
+            self._memo.note_written(key, result.etag, result.size, mtime=mtime)
             await self._memo.flush(at_least=BATCH_OF_WRITES)
         return result
 
