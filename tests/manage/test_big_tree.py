@@ -149,8 +149,8 @@ async def test_a_tree_goes_up_across_and_down(route: Route) -> None:
     route.calls()
     for plan in await route.sync():
         assert plan.summary == PlanSummary(unchanged=FILES)
-    # One listing for each plan that the bucket is part of. The times of uploads are remembered. Those of copies are not,
-    # so the second bucket answers one HEAD for each object, once.
+    # One listing for each plan that the bucket is part of. The times of uploads are remembered, but not those of copies:
+    # the second bucket answers one HEAD for each object, once.
     assert route.calls() == [{"list_page": 2 * PAGES}, {"list_page": 2 * PAGES, "head": FILES}]
     for plan in await route.sync():
         assert plan.summary == PlanSummary(unchanged=FILES)
