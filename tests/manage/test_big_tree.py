@@ -149,7 +149,7 @@ async def test_a_tree_goes_up_across_and_down(route: Route) -> None:
     route.calls()
     for plan in await route.sync():
         assert plan.summary == PlanSummary(unchanged=FILES)
-    # One listing for each plan that the bucket is part of. The times of uploads are remembered, those of copies are not:
+    # One listing for each plan that the bucket is part of. Times of uploads are remembered, those of copies are not:
     # the second bucket answers one HEAD for each object, once.
     assert route.calls() == [{"list_page": 2 * PAGES}, {"list_page": 2 * PAGES, "head": FILES}]
     for plan in await route.sync():
