@@ -7,11 +7,12 @@ import json
 import pytest
 
 from bucketry import errors
-from bucketry._cli.args import UsageError, size
+from bucketry._cli.args import size
+from bucketry._cli.commands import COMMANDS, UsageError
 from bucketry._cli.exits import exit_code
 from tests.cli.conftest import Shell
 
-VERBS = ("list", "info", "delete", "cat", "upload", "download", "demo")
+VERBS = tuple(command.name for command in COMMANDS)
 EXIT_CODES = {
     1: {
         errors.AlreadyExistsError,
@@ -96,11 +97,12 @@ def test_sizes_that_are_none(bucketry: Shell, text: str) -> None:
     ("words", "hint"),
     [
         ((), "VERB"),
-        (("lst",), "invalid choice: 'lst'"),
-        (("list", "--prefx", "a"), "unrecognized arguments: --prefx a"),
-        (("list", "--pre", "a"), "unrecognized arguments: --pre a"),
-        (("upload", "--locl", "a"), "--locl: did you mean '--local'"),
-        (("list", "--prefx", "a"), "--prefx: did you mean '--prefix'"),
+        (("lst",), "unknown verb 'lst'; did you mean 'list'"),
+        (("frobnicate", "--prefx", "a"), "unknown verb 'frobnicate'; known are"),
+        (("list", "--pre", "a"), "unknown option --pre; did you mean '--prefix'"),
+        (("upload", "--locl", "a"), "unknown option --locl; did you mean '--local'"),
+        (("list", "--prefx=a"), "unknown option --prefx; did you mean '--prefix'"),
+        (("--jsn", "list"), "unknown option --jsn; did you mean '--json'"),
         (("list", "--prefix", "a", "--prefix", "b"), "--prefix is given twice"),
         (("demo", "--region", "x"), "leave out --region"),
         (("download", "--remote", "k", "--local", "-", "--no-clobber"), "--no-clobber is for files"),

@@ -1,4 +1,4 @@
-"""The command line's verbs, options and value formats. Imports only modules that load quickly."""
+"""Parses the command line: the common options, and the formats of values. Imports only modules that load quickly."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import NoReturn, get_args
+from typing import NoReturn, TypeVar, get_args
 
 from bucketry import __version__
+from bucketry._cli.commands import COMMANDS, Command, UsageError, Verb, find_command
 from bucketry._core.config import AddressingStyle, Server
 from bucketry._core.entries import nearest
 from bucketry._core.units import GiB, KiB, MiB, TiB
-from bucketry.errors import ConfigError
 
 _UNITS = {
     "": 1,
@@ -39,23 +39,20 @@ ENTRIES = (
 )
 """Options that are entries of the provider's configuration."""
 
-_REPEATABLE = frozenset({"--debug", "--json", "--metadata"})
+_REPEATABLE = frozenset({"--debug", "--exclude", "--include", "--json", "--metadata"})
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
+
+_NamespaceT = TypeVar("_NamespaceT", bound=argparse.Namespace)
 
 _EXIT_CODES = """\
 exit codes: 0 done, 1 some items failed, 2 usage or configuration, 3 not found, 4 access refused,
 5 a temporary fault (try again), 130 interrupted"""
 
 
-class UsageError(ConfigError):
-    """The command line is wrong; nothing was done."""
-
-
 class Arguments(argparse.Namespace):
-    """The parsed command line; the values here are the defaults."""
+    """The options of every verb, with their defaults; each verb adds its own in a subclass."""
 
-    command: str
     provider: str | None = None
     url: str | None = None
     env_file: str | None = None
@@ -69,22 +66,13 @@ class Arguments(argparse.Namespace):
     anonymous: bool = False
     json: bool = False
     debug: bool = False
-    local: str | None = None
-    remote: str | None = None
-    prefix: str | None = None
-    delimiter: str | None = None
+
+
+class TransferArguments(Arguments):
+    """The options of every verb that moves objects."""
+
     part_size: int | None = None
     concurrency: int | None = None
-    metadata: Sequence[tuple[str, str]] = ()
-    content_type: str | None = None
-    if_none_match: str | None = None
-    key: str | None = None
-    keys: Sequence[str] = ()
-    recursive: bool = False
-    all: bool = False
-    strict: bool = False
-    no_clobber: bool = False
-    keep: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,76 +83,81 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(text)
 
 
-def parse(words: Sequence[str]) -> Arguments:
-    """Parse the words of a command line.
+def parse(words: Sequence[str]) -> tuple[Command, Verb, Arguments]:
+    """Parse the words of a command line; return the verb and its options.
 
     Raises:
-        UsageError: The words are wrong; the message names a similar option, if there is one.
+        UsageError: The words are wrong; the message names a similar verb or option, if there is one.
         SystemExit: Help or the version was printed.
     """
-    options = [word.partition("=")[0] for word in takewhile(lambda word: word != "--", words) if word[:2] == "--"]
-    twice = next((option for option, times in Counter(options).items() if times > 1), None)
+    given = _given(words)
+    twice = next((option for option, times in Counter(given).items() if times > 1), None)
     if twice is not None and twice not in _REPEATABLE:
         text = f"{twice} is given twice; give it once"
         raise UsageError(text)
-    parser, verbs = _parser()
+    verbs = {name for command in COMMANDS for name in (command.name, *command.aliases)}
+    until = next((place for place, word in enumerate(words, 1) if word in verbs), len(words))
+    before = _parse(_overview(), words[:until], argparse.Namespace())
+    command = find_command(before.verb)
+    verb = command.load()
+    options = verb.Options()
+    for name, value in vars(before).items():
+        if name not in {"verb", "rest"}:
+            setattr(options, name, value)
+    return command, verb, _parse(verb_parser(command, verb), [*before.rest, *words[until:]], options)
+
+
+def _given(words: Sequence[str]) -> list[str]:
+    """Return the options among the words, without their values."""
+    return [word.partition("=")[0] for word in takewhile(lambda word: word != "--", words) if word[:2] == "--"]
+
+
+def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        return parser.parse_args(words, namespace=Arguments())
+        return parser.parse_args(words, namespace=namespace)
     except UsageError as error:
-        helps = [verb.format_help() for name, verb in verbs.items() if name in words] or [parser.format_help()]
-        known = tuple(sorted({option for text in helps for option in _OPTION.findall(text)}))
-        unknown = next((option for option in options if option not in known), None)
-        url = next((word for word in words if "://" in word and word[:2] != "--"), None)
-        if url is not None and url in str(error):
-            text = f"{error}; give the URL as an option: --url {url}"
-            raise UsageError(text) from None
-        hint = nearest(unknown, known) if unknown is not None else ""
-        if not hint.startswith("did you mean"):
+        # An unknown option is reported first: a missing or superfluous word often only follows from it.
+        known = tuple(sorted(set(_OPTION.findall(parser.format_help()))))
+        unknown = next((option for option in _given(words) if option not in known), None)
+        if unknown is None:
             raise
-        text = f"{error}; {unknown}: {hint}"
-        raise UsageError(text) from None
+        text = f"unknown option {unknown}; {nearest(unknown, known)}; see `{parser.prog} --help`"
+        raise UsageError(text) from error
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    common = _common()
-    made: dict[str, argparse.ArgumentParser] = {}
-    parser: argparse.ArgumentParser = _Parser(
+def _overview() -> argparse.ArgumentParser:
+    """Make the parser of the words before and including the verb."""
+    rows = [(", ".join((command.name, *command.aliases)), command.summary) for command in COMMANDS]
+    width = max(len(names) for names, _ in rows)
+    verbs = "\n".join(f"  {names:{width}}  {summary}" for names, summary in rows)
+    parser = _Parser(
         prog="bucketry",
-        description="Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk.",
-        epilog=_EXIT_CODES,
-        parents=[common],
+        description=f"Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk.\n\nverbs:\n{verbs}",
+        epilog=f"`bucketry VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
+        parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(dest="command", required=True, metavar="VERB")
+    parser.add_argument("verb", metavar="VERB")
+    parser.add_argument("rest", metavar="…", nargs=argparse.REMAINDER, help="the verb's own options")
+    return parser
 
-    def verb(name: str, text: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        made[name] = verbs.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            parents=[common, *more],
-            allow_abbrev=False,
-            argument_default=argparse.SUPPRESS,
-        )
-        return made[name]
 
-    _add_objects(
-        verb("list", "list objects in the order of their keys"),
-        verb("info", "show the properties of an object, or of the provider"),
-        verb("delete", "delete objects; a missing object is an error only with --strict"),
-        verb("cat", "write an object's bytes to standard output"),
+def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
+    """Make the parser of the words after a verb."""
+    examples = "\n".join(f"  bucketry {line}\n      {text}" for line, text in verb.EXAMPLES)
+    parser = _Parser(
+        prog=f"bucketry {command.name}",
+        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        epilog=f"examples:\n{examples}" if examples else None,
+        parents=[_common()],
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    transfer = _transfer()
-    _add_transfers(
-        verb("upload", "upload a file, a directory or standard input", transfer),
-        verb("download", "download an object, or all objects below a prefix", transfer),
-    )
-    demo = verb("demo", "start an S3 server on this machine, move files to it and back, and compare them")
-    demo.add_argument("--local", metavar="DIR", help="use the files of this directory instead of sample files")
-    demo.add_argument("--keep", action="store_true", help="keep the directories, and print their paths")
-    return parser, made
+    verb.add_options(parser)
+    return parser
 
 
 def _common() -> argparse.ArgumentParser:
@@ -212,58 +205,11 @@ def _add_entries(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _transfer() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+def add_transfer_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every verb that moves objects: those of `TransferArguments`."""
     group = parser.add_argument_group("transfer options")
     group.add_argument("--part-size", type=size, metavar="SIZE", help="size of a part, such as 8MiB")
     group.add_argument("--concurrency", type=int, metavar="N", help="number of requests at the same time")
-    return parser
-
-
-def _add_objects(
-    listing: argparse.ArgumentParser,
-    info: argparse.ArgumentParser,
-    delete: argparse.ArgumentParser,
-    cat: argparse.ArgumentParser,
-) -> None:
-    listing.add_argument("--prefix", metavar="P", help="only keys that begin with P; * is not a wildcard")
-    listing.add_argument("--delimiter", metavar="D", help="group keys at this text, such as /")
-    info.add_argument("key", metavar="KEY", nargs="?", help="key of the object; default: show the provider")
-    delete.add_argument("keys", metavar="KEY", nargs="*", help="key of an object; * is not a wildcard")
-    delete.add_argument("--prefix", metavar="P", help="delete all objects whose keys begin with P; needs --recursive")
-    delete.add_argument("--all", action="store_true", help="delete all objects; needs --recursive")
-    delete.add_argument("--recursive", action="store_true", help="confirm --prefix or --all")
-    delete.add_argument(
-        "--strict", action="store_true", help="check each key first, and report missing objects as errors"
-    )
-    cat.add_argument("key", metavar="KEY", help="key of the object")
-
-
-def _add_transfers(upload: argparse.ArgumentParser, download: argparse.ArgumentParser) -> None:
-    upload.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard input")
-    upload.add_argument(
-        "--remote", metavar="R", help="the key for a file, or the prefix for a directory; default: the name of L"
-    )
-    upload.add_argument(
-        "--metadata", action="append", type=pair, metavar="NAME=VALUE", help="user metadata; may be given several times"
-    )
-    upload.add_argument("--content-type", metavar="TYPE", help="media type, such as text/csv")
-    upload.add_argument(
-        "--if-none-match",
-        nargs="?",
-        const="*",
-        choices=("*",),
-        metavar="*",
-        help="upload only if the object does not exist",
-    )
-    download.add_argument(
-        "--remote",
-        required=True,
-        metavar="R",
-        help="a key, or a prefix to download all objects below it (R/ is always a prefix)",
-    )
-    download.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard output")
-    download.add_argument("--no-clobber", action="store_true", help="keep existing files, and download only the others")
 
 
 def size(text: str) -> int:

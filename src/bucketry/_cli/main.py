@@ -7,18 +7,11 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
 
-from bucketry._cli.args import Arguments, parse
+from bucketry._cli.args import parse
 from bucketry._cli.exits import BY_SIGNAL, DONE, exit_code
 from bucketry._cli.output import Output
-from bucketry._cli.rules import check
-
-if TYPE_CHECKING:
-    from bucketry._core.provider import IStorageProvider
-
-    Verb: TypeAlias = Callable[[IStorageProvider, Arguments, Output], Coroutine[Any, Any, int]]
 
 _SIGINT = 2
 
@@ -49,40 +42,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str], output: Output) -> int:
-    arguments = parse(words)
-    output.as_json, output.debug, output.verb = arguments.json, arguments.debug, arguments.command
-    check(arguments)
+    command, verb, options = parse(words)
+    output.as_json, output.debug, output.verb = options.json, options.debug, command.name
     warnings.showwarning = lambda message, *_rest: output.note(f"warning: {message}")
-    if arguments.debug:
+    if options.debug:
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
-    # Imported only now, so that `--help` and usage errors do not load asyncio, and a command loads only its modules.
+    # Imported only now, so that `--help` and usage errors do not load them.
     from bucketry._cli.interrupt import run
+    from bucketry._cli.place import Places, load_env_file
 
-    if arguments.command == "demo":
-        from bucketry._cli.demo import demo
+    if options.env_file is not None:
+        load_env_file(options.env_file, os.environ)
 
-        return run(lambda: demo(arguments, output), output)
+    async def job() -> int:
+        async with Places(options, os.environ) as places:
+            return await verb.run(options, places, output)
 
-    from bucketry._cli.place import load_env_file, make_provider
-
-    if arguments.env_file is not None:
-        load_env_file(arguments.env_file, os.environ)
-    provider = make_provider(arguments, os.environ)
-
-    verb = _verb(arguments.command)
-    return run(lambda: verb(provider, arguments, output), output)
-
-
-def _verb(command: str) -> Verb:
-    """Import the module of one verb, and return the verb's function."""
-    if command in {"upload", "download"}:
-        from bucketry._cli.transfers import download, upload
-
-        return upload if command == "upload" else download
-    from bucketry._cli.objects import cat, delete, info, list_objects
-
-    return {"list": list_objects, "info": info, "delete": delete, "cat": cat}[command]
+    return run(job, output)
 
 
 def _flush_stdout() -> None:

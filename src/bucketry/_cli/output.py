@@ -57,6 +57,10 @@ class Output:
         with suppress(BrokenPipeError):  # standard error is closed; the result does not depend on it
             print(text, file=sys.stderr, flush=True)
 
+    def ask(self, question: str) -> None:
+        """Print a question to standard error; the cursor stays behind it."""
+        print(question, end="", file=sys.stderr, flush=True)
+
     def error(self, error: BaseException) -> None:
         """Print an error in one line."""
         if self.debug:

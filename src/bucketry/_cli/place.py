@@ -1,14 +1,16 @@
-"""Makes the provider of a command, and closes it at the end."""
+"""Turns the words of a command line into providers and keys, and closes the providers at the end."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Mapping, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from bucketry._cli.args import ENTRIES, Arguments
+from bucketry._cli.args import ENTRIES, Arguments, TransferArguments
+from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.provider import IStorageProvider
 from bucketry._transfer.limits import default_config
@@ -16,31 +18,127 @@ from bucketry.errors import AccessDeniedError, ConfigError
 from bucketry.providers.factory import is_same_class, provider_from, provider_of_url
 from bucketry.providers.url import read_url
 
+if TYPE_CHECKING:
+    from bucketry._session.pool import SessionPool
+
+STREAM = "-"
+"""The local path for standard input or output."""
+
+Prove: TypeAlias = Literal["nothing", "reads", "writes"]
+
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
-def make_provider(arguments: Arguments, environ: Mapping[str, str]) -> IStorageProvider:
-    """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O.
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A key or prefix of a provider.
 
-    Raises:
-        ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
+    Attributes:
+        provider: The provider; `Places` disconnects it.
+        key: The key or prefix as it was written; empty: the whole place.
     """
-    options = {name: getattr(arguments, name) for name in ENTRIES}
-    entries = {name: value for name, value in options.items() if value is not None and value is not False}
-    pool = None
-    if (arguments.concurrency or 0) > MAX_CONNECTIONS:
-        from bucketry import SessionPool
 
-        pool = SessionPool(max_connections=arguments.concurrency)
-    if arguments.url is not None:
-        url = read_url(arguments.url)
-        if arguments.provider and not is_same_class(arguments.provider, url.kind):
-            message = f"--provider {arguments.provider} is not the provider of --url; leave one of them out"
-            raise ConfigError(message)
-        return provider_of_url(url, environ, entries, pool=pool)
-    if not arguments.provider and not environ.get("STORAGE_PROVIDER"):
-        _check_that_local_is_meant(entries, environ)
-    return provider_from(environ, entries, kind=arguments.provider, pool=pool)
+    provider: IStorageProvider
+    key: str = ""
+
+    @property
+    def url(self) -> str:
+        """The full name, for messages and results."""
+        return self.provider.locate(self.key)
+
+
+class Places:
+    """Makes the providers that a command line names, each once; disconnects them at the end.
+
+    Args:
+        options: The options of every verb.
+        environ: The environment variables.
+    """
+
+    def __init__(self, options: Arguments, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self._options = options
+        self._made: dict[str | None, IStorageProvider] = {}
+        self._pool: SessionPool | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for provider in self._made.values():
+            await provider.disconnect()
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def open(self, word: str | None = None, *, prove: Prove = "nothing") -> Remote:
+        """Return the provider and the key that a word names.
+
+        Args:
+            word: A URL; or a key of the provider of `--url`, `--provider` or the environment. `None`: that provider.
+            prove: Check first that the bucket and the credentials allow reads or writes.
+
+        Raises:
+            ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
+
+        The error of a list, get or delete request shows whether the bucket or the credentials are wrong, so a verb that
+        begins with such a request needs no check. The error of a HEAD does not show this. In a transfer of a directory,
+        each of many requests would report the same error.
+        """
+        remote = self._remote(word)
+        if prove == "writes":
+            with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
+                await remote.provider.connect()
+        elif prove == "reads" and not remote.provider.capabilities.plain_paths:
+            # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
+            await remote.provider.connect()
+        return remote
+
+    def _remote(self, word: str | None) -> Remote:
+        if word is None or not is_url(word):
+            if None not in self._made:
+                self._made[None] = self._usual_provider()
+            return Remote(self._made[None], word or "")
+        if self._options.url is not None or self._options.provider is not None:
+            option = "--url" if self._options.url is not None else "--provider"
+            message = f"{word} names its provider; leave out {option}"
+            raise UsageError(message)
+        url = read_url(word)
+        place = replace(url, prefix="", key="")
+        name = repr(place)
+        if name not in self._made:
+            self._made[name] = provider_of_url(place, self.environ, self._entries(), pool=self._shared_pool())
+        return Remote(self._made[name], url.key)
+
+    def _usual_provider(self) -> IStorageProvider:
+        """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
+        options, entries, pool = self._options, self._entries(), self._shared_pool()
+        if options.url is not None:
+            url = read_url(options.url)
+            if options.provider and not is_same_class(options.provider, url.kind):
+                message = f"--provider {options.provider} is not the provider of --url; leave one of them out"
+                raise ConfigError(message)
+            return provider_of_url(url, self.environ, entries, pool=pool)
+        if not options.provider and not self.environ.get("STORAGE_PROVIDER"):
+            _check_that_local_is_meant(entries, self.environ)
+        return provider_from(self.environ, entries, kind=options.provider, pool=pool)
+
+    def _entries(self) -> dict[str, object]:
+        given = {name: getattr(self._options, name) for name in ENTRIES}
+        return {name: value for name, value in given.items() if value is not None and value is not False}
+
+    def _shared_pool(self) -> SessionPool | None:
+        """Make the pool that `--concurrency` needs; without one, each provider makes its own."""
+        concurrency = getattr(self._options, "concurrency", None) or 0
+        if concurrency > MAX_CONNECTIONS and self._pool is None:
+            from bucketry import SessionPool
+
+            self._pool = SessionPool(max_connections=concurrency)
+        return self._pool
+
+
+def is_url(word: str) -> bool:
+    """Return whether a word is a URL; other words are keys or local paths."""
+    return "://" in word
 
 
 def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:
@@ -57,7 +155,7 @@ def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[s
         warnings.warn(f"{found} is set, but no provider is named, so the local directory is used; {hint}", stacklevel=2)
 
 
-def transfer_config(provider: IStorageProvider, arguments: Arguments) -> TransferConfig:
+def transfer_config(provider: IStorageProvider, arguments: TransferArguments) -> TransferConfig:
     """Turn the transfer options into a configuration.
 
     Raises:
@@ -97,25 +195,3 @@ def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
         problem = error.strerror if isinstance(error, OSError) else error
         message = f"--env-file {file}: {problem}"
         raise ConfigError(message, path=file) from error
-
-
-@asynccontextmanager
-async def in_use(
-    provider: IStorageProvider, *, prove: Literal["nothing", "reads", "writes"] = "nothing"
-) -> AsyncIterator[None]:
-    """Check the connection at the beginning if needed, and disconnect at the end.
-
-    The error of a list, get or delete request shows whether the bucket or the credentials are wrong, so a verb that
-    begins with such a request needs no check. The error of a HEAD does not show this. In a transfer of a directory,
-    each of many requests would report the same error.
-    """
-    try:
-        if prove == "writes":
-            with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
-                await provider.connect()
-        elif prove == "reads" and not provider.capabilities.plain_paths:
-            # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
-            await provider.connect()
-        yield
-    finally:
-        await provider.disconnect()

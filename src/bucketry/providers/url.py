@@ -28,12 +28,14 @@ class StorageURL:
         kind: The factory's name for the provider.
         place: The configuration entries from host and path, such as `bucket_name`.
         prefix: The prefix of all keys, with `/` at its end; empty: none.
+        key: The prefix as it was written, which may be a key.
         query: The configuration entries of the query, as text.
     """
 
     kind: str
     place: dict[str, str]
     prefix: str
+    key: str
     query: dict[str, str]
 
 
@@ -61,14 +63,13 @@ def read_url(url: str) -> StorageURL:
         if parts.netloc not in {"", "localhost"} or not path:
             message = f"open_storage: {_shown(url)}: give file:///absolute/directory, with three slashes"
             raise ConfigError(message)
-        return StorageURL(kind=kind, place={"base_path": path}, prefix="", query=query)
+        return StorageURL(kind=kind, place={"base_path": path}, prefix="", key="", query=query)
     prefix = path.lstrip("/")
     place = {} if kind == "memory" else {"bucket_name": parts.netloc}
     if kind == "memory" and parts.netloc:
         prefix = f"{parts.netloc}/{prefix}"
-    return StorageURL(
-        kind=kind, place=place, prefix=prefix if not prefix or prefix.endswith("/") else f"{prefix}/", query=query
-    )
+    directory = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+    return StorageURL(kind=kind, place=place, prefix=directory, key=prefix, query=query)
 
 
 def _query(text: str) -> dict[str, str]:

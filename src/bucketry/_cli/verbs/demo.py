@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
@@ -10,9 +11,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from bucketry._cli.args import Arguments
+from bucketry._cli.args import ENTRIES, Arguments
+from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, shown, shown_rate, shown_size
+from bucketry._cli.place import Places
 from bucketry._cli.sample import differences, files_below, make_sample
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
@@ -23,6 +26,8 @@ from bucketry.errors import LocalFileNotFoundError, LocalNotADirectoryError
 if TYPE_CHECKING:
     from bucketry import S3Provider
     from bucketry.testing import EmbeddedS3
+
+EXAMPLES = (("demo", "move sample files"), ("demo --local data/ --keep", "move your files, and keep the copies"))
 
 T = TypeVar("T")
 PREFIX = "demo/"
@@ -73,34 +78,51 @@ class Demo:
         }
 
 
-async def demo(arguments: Arguments, output: Output) -> int:
+class Options(Arguments):
+    """The options of `demo`."""
+
+    local: str | None = None
+    keep: bool = False
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `demo`."""
+    parser.add_argument("--local", metavar="DIR", help="use the files of this directory instead of sample files")
+    parser.add_argument("--keep", action="store_true", help="keep the directories, and print their paths")
+
+
+async def run(options: Options, places: Places, output: Output) -> int:  # noqa: ARG001 - as every verb
     """Run the steps and print their times; the exit code says whether all bytes are the same."""
+    for name in ("url", "provider", *ENTRIES):
+        if getattr(options, name):
+            message = f"starts its own server: leave out --{name.replace('_', '-')}"
+            raise UsageError(message)
     from bucketry.testing import embedded_s3
 
     stack = ExitStack()
     try:
-        if arguments.local is not None:
-            await in_thread(_check_directory, arguments.local)
+        if options.local is not None:
+            await in_thread(_check_directory, options.local)
         server = await in_thread(stack.enter_context, embedded_s3())
-        work = await in_thread(_make_work, stack, arguments.keep)
+        work = await in_thread(_make_work, stack, options.keep)
         found = Demo(
-            source=arguments.local or os.path.join(work, "source"),
+            source=options.local or os.path.join(work, "source"),
             restored=os.path.join(work, "restored"),
             server=server.endpoint_url,
         )
-        await _run(found, server, made=arguments.local is None)
+        await _take_steps(found, server, made=options.local is None)
     finally:
         await in_thread(stack.close)
     output.failures(found.uploaded)
     output.failures(found.downloaded)
     if output.as_json:
-        output.document(_facts(found, arguments))
+        output.document(_facts(found, options))
     else:
-        _print(found, output, kept=arguments.keep)
+        _print(found, output, kept=options.keep)
     return DONE if found.identical else FAILED
 
 
-async def _run(found: Demo, server: EmbeddedS3, *, made: bool) -> None:
+async def _take_steps(found: Demo, server: EmbeddedS3, *, made: bool) -> None:
     from bucketry import S3Provider, TransferManager
 
     if made:
@@ -150,11 +172,11 @@ def _check_directory(path: str) -> None:
         raise LocalNotADirectoryError(message, path=path)
 
 
-def _facts(found: Demo, arguments: Arguments) -> dict[str, object]:
+def _facts(found: Demo, options: Options) -> dict[str, object]:
     return {
         "server": found.server,
-        "source": found.source if arguments.keep or arguments.local is not None else None,
-        "restored": found.restored if arguments.keep else None,
+        "source": found.source if options.keep or options.local is not None else None,
+        "restored": found.restored if options.keep else None,
         "steps": [asdict(step) for step in found.steps],
         "large_object": found.large_object(),
         "identical": found.identical,

@@ -1,0 +1,68 @@
+"""Reports the results of a transfer, as text or as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bucketry._cli.exits import DONE, FAILED
+from bucketry._cli.output import Output, counted, error_facts, shown, shown_rate, shown_size
+from bucketry._core.values import BatchResult, TransferResult
+
+
+def batch_of_one(result: TransferResult) -> BatchResult:
+    """Return the result of a single transfer as a batch."""
+    return BatchResult(succeeded=(result.key,), results={result.key: result})
+
+
+def report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult, seconds: float) -> int:
+    """Print the results; return the exit code.
+
+    Args:
+        output: The command's output.
+        verb: The name of the verb.
+        ends: The names of source and destination.
+        batch: The results.
+        seconds: The duration of the whole transfer.
+    """
+    results = list(batch.results.values())
+    size, parts = sum(one.size for one in results), sum(one.parts for one in results)
+    verified = Counter(one.verified for one in results)
+    # Keys without a result were skipped, except keys that end in "/", for which directories were made.
+    skipped = sum(key not in batch.results and not key.endswith("/") for key in batch.succeeded)
+    output.failures(batch)
+    if output.as_json:
+        output.document(
+            {
+                "verb": verb,
+                "source": ends[0],
+                "destination": ends[1],
+                "files": len(results),
+                "skipped": skipped,
+                "bytes": size,
+                "parts": parts,
+                "retries": sum(one.retries for one in results),
+                "verified": verified,
+                "seconds": round(seconds, 3),
+                "bytes_per_second": round(size / seconds) if seconds > 0 else None,
+                "objects": [_object(one) for one in results],
+                "failed": [{"key": key, **error_facts(error)} for key, error in batch.failed.items()],
+            }
+        )
+    else:
+        output.line(f"{verb}: {shown(ends[0])} → {shown(ends[1])}")
+        rest = [f"{len(batch.failed):,} more failed"] if batch.failed else []
+        rest += [f"{skipped:,} skipped: already there"] if skipped else []
+        rows = [
+            ("files", " ".join([f"{len(results):,}", *(f"({text})" for text in rest)])),
+            ("bytes", f"{size:,} ({shown_size(size)})"),
+            ("parts", f"{parts:,}"),
+            ("verified", ", ".join(f"{kind} ({counted(n, 'file')})" for kind, n in verified.items()) or "–"),
+            ("time", f"{seconds:.2f} s ({shown_rate(size, seconds)})"),
+        ]
+        output.table((f"  {name}", value) for name, value in rows)
+    return FAILED if batch.failed else DONE
+
+
+def _object(result: TransferResult) -> dict[str, object]:
+    names = ("key", "size", "etag", "version_id", "parts", "verified")
+    return {name: getattr(result, name) for name in names}
