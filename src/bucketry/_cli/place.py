@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -26,6 +28,8 @@ STREAM = "-"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
+_NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
+_WILDCARD = re.compile(r"[*?[]")
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -36,10 +40,12 @@ class Remote:
     Attributes:
         provider: The provider; `Places` disconnects it.
         key: The key or prefix as it was written; empty: the whole place.
+        is_glob: Whether `*`, `?` and `[` in the key may be wildcards, because the word was a URL.
     """
 
     provider: IStorageProvider
     key: str = ""
+    is_glob: bool = False
 
     @property
     def url(self) -> str:
@@ -102,12 +108,17 @@ class Places:
             option = "--url" if self._options.url is not None else "--provider"
             message = f"{word} names its provider; leave out {option}"
             raise UsageError(message)
-        url = read_url(word)
+        # A ? that does not begin a query is a wildcard of a glob.
+        url = read_url(_NO_QUERY.sub("%3F", word))
         place = replace(url, prefix="", key="")
+        key = url.key
+        if url.kind == "local":
+            directory, key = _split_path(url.place["base_path"])
+            place = replace(place, place={"base_path": directory})
         name = repr(place)
         if name not in self._made:
             self._made[name] = provider_of_url(place, self.environ, self._entries(), pool=self._shared_pool())
-        return Remote(self._made[name], url.key)
+        return Remote(self._made[name], key, is_glob=True)
 
     def _usual_provider(self) -> IStorageProvider:
         """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
@@ -134,6 +145,15 @@ class Places:
 
             self._pool = SessionPool(max_connections=concurrency)
         return self._pool
+
+
+def _split_path(path: str) -> tuple[str, str]:
+    """Split the path of a file URL into the directory of the store, and the key or glob in it."""
+    if os.path.isdir(path):
+        return path, ""
+    literal = path[: wild.start()] if (wild := _WILDCARD.search(path)) else path.rstrip("/")
+    directory = literal.rpartition("/")[0] or "/"
+    return directory, path[len(directory) :].lstrip("/")
 
 
 def is_url(word: str) -> bool:
