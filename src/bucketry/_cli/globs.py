@@ -24,7 +24,7 @@ _TOKEN = re.compile(
 )
 _MEMBER = re.compile(r".-.|.", re.DOTALL)
 _PATTERNS = {"deep": "(?:.*/)?", "all": ".*", "star": "[^/]*", "one": "[^/]"}
-_LARGE = 50  # objects in each directory of a page, on average; then a listing of the directories' names is cheaper
+LARGE = 50  # a page of 1,000 objects then shows at most 20 directories
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,20 @@ class Glob:
         """Return whether the key matches; with `below`, also keys below a directory that matches."""
         return self._regex(below=below).fullmatch(key) is not None
 
-    async def search(self, provider: IStorageProvider, *, below: bool = False) -> AsyncGenerator[ObjectInfo, None]:
+    async def search(
+        self, provider: IStorageProvider, *, below: bool = False, large: int = LARGE
+    ) -> AsyncGenerator[ObjectInfo, None]:
         """Yield the objects that match, in the order of their keys.
 
         Args:
             provider: The provider.
             below: Also yield the objects below directories that match.
+            large: How many objects a directory has on average if it is better to list the directories' names first.
 
         Cost: at least 1 request. Directories that do not match are not listed if they are large: the first page of a
         listing shows whether they are. Memory for 2 pages for each wildcard.
         """
-        search = _Search(provider, self._regex(below=below), below=below)
+        search = _Search(provider, self._regex(below=below), below=below, large=large)
         async with aclosing(search.walk("", _split(self._tokens))) as found:
             async for entry in found:
                 yield entry
@@ -134,12 +137,14 @@ class _Search:
         provider: The provider.
         regex: Matches the keys to yield.
         below: Whether everything below a matching directory is selected.
+        large: As in `Glob.search`.
     """
 
-    def __init__(self, provider: IStorageProvider, regex: re.Pattern[str], *, below: bool) -> None:
+    def __init__(self, provider: IStorageProvider, regex: re.Pattern[str], *, below: bool, large: int) -> None:
         self._provider = provider
         self._regex = regex
         self._below = below
+        self._large = large
 
     async def walk(self, prefix: str, segments: Sequence[_Segment]) -> AsyncGenerator[ObjectInfo, None]:
         """Yield the objects below a directory whose keys match the rest of the glob."""
@@ -178,7 +183,7 @@ class _Search:
         page = await self._provider.list_page(start)
         found = [entry for entry in page.entries if isinstance(entry, ObjectInfo)]
         names = {entry.key[len(prefix) :].partition("/")[0] for entry in found}
-        if page.next_token is not None and len(found) >= _LARGE * len(names):
+        if page.next_token is not None and len(found) >= self._large * len(names):
             others = self._list_level(prefix, segment, rest)
         else:
             for entry in found:

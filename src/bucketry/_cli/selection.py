@@ -1,11 +1,10 @@
-"""Selects objects by words, patterns and dates, or by a list of keys: `selected`, `selected_keys`, and their options."""
+"""Selects objects by words, patterns and dates, or by a list of keys, and adds the options for that to a verb."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
