@@ -92,12 +92,7 @@ class Places:
         each of many requests would report the same error.
         """
         remote = self._remote(word)
-        if prove == "writes":
-            with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
-                await remote.provider.connect()
-        elif prove == "reads" and not remote.provider.capabilities.plain_paths:
-            # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
-            await remote.provider.connect()
+        await prove_access(remote.provider, prove)
         return remote
 
     def configured(self, word: str | None = None) -> tuple[Configured, str]:
@@ -167,6 +162,16 @@ def _split_path(path: str) -> tuple[str, str]:
     literal = path[: wild.start()] if (wild := _WILDCARD.search(path)) else path.rstrip("/")
     directory = literal.rpartition("/")[0] or "/"
     return directory, path[len(directory) :].lstrip("/")
+
+
+async def prove_access(provider: IStorageProvider, prove: Prove) -> None:
+    """Check that the bucket and the credentials allow reads or writes."""
+    if prove == "writes":
+        with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
+            await provider.connect()
+    elif prove == "reads" and not provider.capabilities.plain_paths:
+        # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
+        await provider.connect()
 
 
 def is_url(word: str) -> bool:
