@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -12,11 +14,12 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from bucketry._cli.args import ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
+from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
 from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
-from bucketry.providers.factory import is_same_class, provider_from, provider_of_url
-from bucketry.providers.url import read_url
+from bucketry.providers.factory import Configured, configured_by_url, configured_from, is_same_class
+from bucketry.providers.url import StorageURL, read_url
 
 if TYPE_CHECKING:
     from bucketry._session.pool import SessionPool
@@ -26,6 +29,8 @@ STREAM = "-"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
+_NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
+_WILDCARD = re.compile(r"[*?[]")
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -36,10 +41,12 @@ class Remote:
     Attributes:
         provider: The provider; `Places` disconnects it.
         key: The key or prefix as it was written; empty: the whole place.
+        is_glob: Whether `*`, `?` and `[` in the key may be wildcards, because the word was a URL.
     """
 
     provider: IStorageProvider
     key: str = ""
+    is_glob: bool = False
 
     @property
     def url(self) -> str:
@@ -85,46 +92,58 @@ class Places:
         each of many requests would report the same error.
         """
         remote = self._remote(word)
-        if prove == "writes":
-            with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
-                await remote.provider.connect()
-        elif prove == "reads" and not remote.provider.capabilities.plain_paths:
-            # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
-            await remote.provider.connect()
+        await prove_access(remote.provider, prove)
         return remote
 
-    def _remote(self, word: str | None) -> Remote:
+    def configured(self, word: str | None = None) -> tuple[Configured, str]:
+        """Return the configuration of the provider that a word names, and the key; no provider is made.
+
+        Raises:
+            ConfigError: As for `open`.
+        """
         if word is None or not is_url(word):
-            if None not in self._made:
-                self._made[None] = self._usual_provider()
-            return Remote(self._made[None], word or "")
+            return self._usual(), word or ""
+        url = self._url(word)
+        return configured_by_url(replace(url, prefix="", key=""), self.environ, self._entries()), url.key
+
+    def _remote(self, word: str | None) -> Remote:
+        url = None if word is None or not is_url(word) else self._url(word)
+        name = None if url is None else repr(replace(url, prefix="", key=""))
+        if name not in self._made:
+            self._made[name] = self.configured(word)[0].make(pool=self._shared_pool())
+        return Remote(self._made[name], (word or "") if url is None else url.key, is_glob=url is not None)
+
+    def _url(self, word: str) -> StorageURL:
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"
             message = f"{word} names its provider; leave out {option}"
             raise UsageError(message)
-        url = read_url(word)
-        place = replace(url, prefix="", key="")
-        name = repr(place)
-        if name not in self._made:
-            self._made[name] = provider_of_url(place, self.environ, self._entries(), pool=self._shared_pool())
-        return Remote(self._made[name], url.key)
+        url = read_url(_NO_QUERY.sub("%3F", word))  # a ? that does not begin a query is a wildcard of a glob
+        if url.kind == "local":
+            directory, key = _split_path(url.place["base_path"])
+            return replace(url, place={"base_path": directory}, key=key)
+        return url
 
-    def _usual_provider(self) -> IStorageProvider:
-        """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
-        options, entries, pool = self._options, self._entries(), self._shared_pool()
+    def _usual(self) -> Configured:
+        """Configure the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
+        options, entries = self._options, self._entries()
         if options.url is not None:
             url = read_url(options.url)
             if options.provider and not is_same_class(options.provider, url.kind):
                 message = f"--provider {options.provider} is not the provider of --url; leave one of them out"
                 raise ConfigError(message)
-            return provider_of_url(url, self.environ, entries, pool=pool)
+            return configured_by_url(url, self.environ, entries)
         if not options.provider and not self.environ.get("STORAGE_PROVIDER"):
             _check_that_local_is_meant(entries, self.environ)
-        return provider_from(self.environ, entries, kind=options.provider, pool=pool)
+        return configured_from(self.environ, entries, kind=options.provider)
 
-    def _entries(self) -> dict[str, object]:
+    def _entries(self) -> dict[str, Given]:
         given = {name: getattr(self._options, name) for name in ENTRIES}
-        return {name: value for name, value in given.items() if value is not None and value is not False}
+        return {
+            name: Given(value, "--" + name.replace("_", "-"))
+            for name, value in given.items()
+            if value is not None and value is not False
+        }
 
     def _shared_pool(self) -> SessionPool | None:
         """Make the pool that `--concurrency` needs; without one, each provider makes its own."""
@@ -134,6 +153,25 @@ class Places:
 
             self._pool = SessionPool(max_connections=concurrency)
         return self._pool
+
+
+def _split_path(path: str) -> tuple[str, str]:
+    """Split the path of a file URL into the directory of the store, and the key or glob in it."""
+    if os.path.isdir(path) or (path.endswith("/") and not _WILDCARD.search(path)):
+        return path, ""
+    literal = path[: wild.start()] if (wild := _WILDCARD.search(path)) else path.rstrip("/")
+    directory = literal.rpartition("/")[0] or "/"
+    return directory, path[len(directory) :].lstrip("/")
+
+
+async def prove_access(provider: IStorageProvider, prove: Prove) -> None:
+    """Check that the bucket and the credentials allow reads or writes."""
+    if prove == "writes":
+        with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
+            await provider.connect()
+    elif prove == "reads" and not provider.capabilities.plain_paths:
+        # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
+        await provider.connect()
 
 
 def is_url(word: str) -> bool:
