@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from bucketry import LocalProvider, StorageManager
 from bucketry._cli.main import main
 from tests.cli.conftest import Shell, files_below
 from tests.cli.pseudo_terminal import at_terminal
@@ -14,17 +16,23 @@ from tests.cli.pseudo_terminal import at_terminal
 pytestmark = pytest.mark.slow  # most tests start processes
 
 
-def _stored(bucketry: Shell) -> dict[str, bytes]:
-    """Upload a dataset of two files, and return the files."""
+async def _store(bucketry: Shell) -> dict[str, bytes]:
+    """Store a dataset of two files, and return the files; without a process, because a process takes longer."""
     bucketry.write("cats/a.bin", b"a" * 1_000)
     bucketry.write("cats/sub/b.bin", b"b" * 500)
-    assert bucketry("datasets", "upload", "cats", "cats", "--metadata", "licence=CC0").code == 0
+    manager = StorageManager(LocalProvider({"base_path": str(bucketry.store)}), memo_dir=None)
+    await manager.upload_dataset("cats", bucketry.directory / "cats", metadata={"licence": "CC0"})
     return files_below(bucketry.directory / "cats")
 
 
-def test_a_dataset_goes_up_and_comes_back(bucketry: Shell) -> None:
+def _objects(bucketry: Shell) -> dict[str, bytes]:
+    """Return the bytes of each object, by its key."""
+    return {key: data for key, data in files_below(bucketry.store).items() if not key.startswith(".bucketry/")}
+
+
+async def test_a_dataset_goes_up_and_comes_back(bucketry: Shell) -> None:
     """`upload` stores a directory, `ensure` brings another one in step, and a second `ensure` has nothing to do."""
-    expected = _stored(bucketry)
+    expected = await _store(bucketry)
     again = bucketry("datasets", "upload", "cats", "cats", "--json").document
     assert (again["files"], again["bytes"], again["sent_files"], again["sent_bytes"]) == (2, 1_500, 0, 0)
     assert again["metadata"] == {"licence": "CC0"}
@@ -36,9 +44,9 @@ def test_a_dataset_goes_up_and_comes_back(bucketry: Shell) -> None:
     assert "nothing: the directory was in step" in second.text
 
 
-def test_a_download_repairs_what_an_ensure_trusts(bucketry: Shell) -> None:
+async def test_a_download_repairs_what_an_ensure_trusts(bucketry: Shell) -> None:
     """`download` reads every local file, and says which files it replaced and which it left alone."""
-    _stored(bucketry)
+    await _store(bucketry)
     assert bucketry("datasets", "ensure", "cats", "out").code == 0
     bucketry.write("out/a.bin", b"edited")
     bucketry.write("out/own", b"mine")
@@ -49,14 +57,14 @@ def test_a_download_repairs_what_an_ensure_trusts(bucketry: Shell) -> None:
     assert (bucketry.directory / "out/a.bin").read_bytes() == b"a" * 1_000
 
 
-def test_datasets_are_listed_and_described(bucketry: Shell) -> None:
+async def test_datasets_are_listed_and_described(bucketry: Shell) -> None:
     """`list` prints the names, with --long the sizes; `info` prints one dataset, with --files its files."""
-    _stored(bucketry)
+    await _store(bucketry)
     assert bucketry("datasets", "ls").text == "cats\n"
     assert bucketry("datasets", "list", "--json").lines == [{"name": "cats"}]
     (line,) = bucketry("datasets", "list", "--long", "--json").lines
     assert (line["files"], line["bytes"], line["has_manifest"]) == (2, 1_500, True)
-    assert "1.5 KiB" in bucketry("datasets", "list", "--long").text
+    assert "1.5 KiB" in bucketry("datasets", "list", "-l").text
     found = bucketry("datasets", "info", "cats", "--files", "--json").document
     assert set(found) == {"name", "url", "files", "bytes", "created", "has_manifest", "metadata", "entries"}
     assert [entry["path"] for entry in found["entries"]] == ["a.bin", "sub/b.bin"]
@@ -65,29 +73,29 @@ def test_datasets_are_listed_and_described(bucketry: Shell) -> None:
     assert shown.endswith("500 B  sub/b.bin\n")
 
 
-def test_deleting_a_dataset_asks(bucketry: Shell) -> None:
+async def test_deleting_a_dataset_asks(bucketry: Shell) -> None:
     """Without a terminal --yes is needed; at a terminal `n` keeps the dataset and `y` deletes it."""
-    _stored(bucketry)
-    before = files_below(bucketry.store)
+    await _store(bucketry)
+    before = _objects(bucketry)
     refused = bucketry("datasets", "delete", "cats")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "--yes" in refused.err
     no = at_terminal(bucketry, "datasets", "delete", "cats", answer="n")
     assert no.code == 1
     assert "2 files, 1.5 KiB? [y/N]" in no.screen
-    assert files_below(bucketry.store) == before
+    assert _objects(bucketry) == before
     yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
     assert yes.code == 0
     assert "deleted the dataset cats" in yes.screen
-    assert files_below(bucketry.store) == {}
+    assert _objects(bucketry) == {}
 
 
-def test_yes_deletes_without_a_terminal(bucketry: Shell) -> None:
+async def test_yes_deletes_without_a_terminal(bucketry: Shell) -> None:
     """With -y nothing is asked, and the report says what was deleted."""
-    _stored(bucketry)
+    await _store(bucketry)
     ran = bucketry("datasets", "rm", "cats", "-y", "--json")
     assert (ran.code, ran.document["name"], ran.document["deleted"]) == (0, "cats", True)
-    assert files_below(bucketry.store) == {}
+    assert _objects(bucketry) == {}
 
 
 @pytest.mark.parametrize(
@@ -98,20 +106,29 @@ def test_yes_deletes_without_a_terminal(bucketry: Shell) -> None:
         (("delete", "catz", "--yes"), 3, "did you mean 'cats'"),
         (("upload", "cats", "big/cats"), 2, "letters, digits"),
         (("upload", "nowhere", "cats"), 3, "nowhere"),
-        (("upload", "cats", "cats", "--include", "*.png"), 2, "--include"),
+        (("upload", "cats", "cats", "--include", "*.png"), 2, "include and exclude"),
         (("upload", "cats", "cats", "--metadata", "a=1", "--metadata", "a=2"), 2, "gives a name twice"),
         (("upload", "cats"), 2, "NAME"),
         (("fetch", "cats"), 2, "unknown verb 'fetch' of datasets"),
         (("ensure", "cats", "out", "--exakt"), 2, "did you mean '--exact'"),
     ],
 )
-def test_bad_input(bucketry: Shell, words: tuple[str, ...], code: int, hint: str) -> None:
+def test_bad_input(
+    bucketry: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    code: int,
+    hint: str,
+) -> None:
     """A wrong name, path or option gives one line that says what to do, and changes nothing."""
-    _stored(bucketry)
+    monkeypatch.chdir(bucketry.directory)
+    asyncio.run(_store(bucketry))
     before = files_below(bucketry.directory)
-    ran = bucketry("datasets", *words)
-    assert (ran.code, ran.out, ran.err.count("\n")) == (code, b"", 1)
-    assert hint in ran.err
+    assert main(["datasets", *words]) == code
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert hint in err
     assert files_below(bucketry.directory) == before
 
 

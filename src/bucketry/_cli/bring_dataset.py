@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bucketry._cli.args import TransferArguments, add_transfer_options
 from bucketry._cli.exits import DONE
-from bucketry._cli.manager import moving, open_manager
+from bucketry._cli.manager import in_words_of_options, moving, open_manager
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import Places
 
@@ -47,7 +47,7 @@ async def bring(verb: str, options: BringOptions, places: Places, output: Output
     call: Callable[..., Awaitable[DatasetResult]] = (
         manager.ensure_dataset if verb == "ensure" else manager.download_dataset
     )
-    with moving(output, verb) as moved:
+    with in_words_of_options(), moving(output, verb) as moved:
         done = await call(options.name, options.local, exact=options.exact, progress=moved.in_all)
     url = manager.provider.locate(done.info.prefix)
     if output.as_json:

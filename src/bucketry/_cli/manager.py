@@ -1,7 +1,8 @@
-"""Opens the StorageManager of a verb, and counts what one of its calls moves."""
+"""Opens the StorageManager of a verb, counts what one of its calls moves, and puts its errors in a user's words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ from bucketry._cli.output import Output
 from bucketry._cli.place import Places, transfer_config
 from bucketry._cli.progress import Counts, progress
 from bucketry._core.values import Progress
+from bucketry.errors import StorageError
 
 if TYPE_CHECKING:
     from bucketry import StorageManager
     from bucketry._manage.sync.values import SyncProgress
+
+_ARGUMENT = re.compile(r"\b(?:(delete|exact|force)=True|(include|exclude)=[(\[](.+?),?[)\]](?= |$)|max_delete=(\d+))")
 
 
 async def open_manager(places: Places, options: Arguments) -> StorageManager:
@@ -62,3 +66,18 @@ def moving(output: Output, verb: str) -> Iterator[Moved]:
     """Show the progress while the context is open, where `progress` shows it; yield the counts to report to."""
     with progress(output, verb) as counts:
         yield Moved(counts)
+
+
+@contextmanager
+def in_words_of_options() -> Iterator[None]:
+    """Write the arguments that an error's message names as options: `force=True` as `--force`."""
+    try:
+        yield
+    except StorageError as error:
+        error.args = (_ARGUMENT.sub(_option, error.message),)
+        raise
+
+
+def _option(found: re.Match[str]) -> str:
+    flag, pattern, value, most = found.groups()
+    return f"--{flag}" if flag else f"--{pattern} {value}" if pattern else f"--max-delete {most}"

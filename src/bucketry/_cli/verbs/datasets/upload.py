@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bucketry._cli.args import TransferArguments, add_transfer_options, pair
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
-from bucketry._cli.manager import moving, open_manager
+from bucketry._cli.manager import in_words_of_options, moving, open_manager
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import Places
 
@@ -25,7 +25,7 @@ class Options(TransferArguments):
 
     local: str
     name: str
-    metadata: Sequence[tuple[str, str]] | None = None
+    metadata: Sequence[tuple[str, str]] = ()
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
 
@@ -58,16 +58,16 @@ async def run(options: Options, places: Places, output: Output) -> int:
     "metadata", "seconds"}`; `files` and `bytes` are those of the dataset, `sent_…` those that this call has sent.
     """
     pairs = options.metadata
-    if pairs is not None and len(dict(pairs)) < len(pairs):
+    if len(dict(pairs)) < len(pairs):
         message = "--metadata gives a name twice"
         raise UsageError(message)
     manager = await open_manager(places, options)
     started = time.monotonic()
-    with moving(output, "upload") as moved:
+    with in_words_of_options(), moving(output, "upload") as moved:
         info = await manager.upload_dataset(
             options.name,
             options.local,
-            metadata=None if pairs is None else dict(pairs),
+            metadata=dict(pairs) or None,
             include=options.include,
             exclude=options.exclude,
             progress=moved.in_all,
