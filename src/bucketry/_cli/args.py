@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import NoReturn, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar, get_args
 
 from bucketry import __version__
 from bucketry._cli.commands import COMMANDS, Command, UsageError, Verb, find_command
@@ -77,8 +77,27 @@ class TransferArguments(Arguments):
     concurrency: int | None = None
 
 
+class _Append(argparse.Action):
+    """Collect the values of an option in a tuple; the standard action cannot add to a default of `Options`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Add one value."""
+        del parser, option_string
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises errors; the standard parser prints errors and exits."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the options of the standard parser
+        super().__init__(**options)
+        self.register("action", "append", _Append)
 
     def error(self, message: str) -> NoReturn:
         text = f"{message}; see `{self.prog} --help`"
