@@ -105,6 +105,7 @@ COMMANDS = (
             Command("models prune", "delete old versions of a model, and files that no version needs any more"),
         ),
     ),
+    Command("cost", "compare what the vendors bill a month, for given numbers or for the objects of a bucket"),
     Command("demo", "start an S3 server on this machine, move files to it and back, and compare them"),
 )
 """All verbs, in the order of the help."""
