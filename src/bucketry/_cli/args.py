@@ -203,6 +203,7 @@ def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
+        conflict_handler="resolve",  # the `--version` of a model takes the place of the common option
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verb.add_options(parser)
