@@ -13,16 +13,20 @@ from bucketry._cli.args import ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.provider import IStorageProvider
+from bucketry._runtime.threads import in_steps
 from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
-from bucketry.providers.factory import is_same_class, provider_from, provider_of_url
-from bucketry.providers.url import read_url
+from bucketry.providers.factory import is_same_class, provider_from, provider_of_place, provider_of_url
+from bucketry.providers.url import StorageURL, read_url, split_name
 
 if TYPE_CHECKING:
     from bucketry._session.pool import SessionPool
+    from bucketry.providers.places import NamedPlace, PlaceFile
 
 STREAM = "-"
 """The local path for standard input or output."""
+USUAL_LOCAL, USUAL_REMOTE = "data/", "datasets/"
+"""What `sync` uses if no paths are given and no place names them."""
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
@@ -53,11 +57,13 @@ class Places:
     Args:
         options: The options of every verb.
         environ: The environment variables.
+        named: The named places of the configuration file, from `read_named`; `None`: the command line names none.
     """
 
-    def __init__(self, options: Arguments, environ: Mapping[str, str]) -> None:
+    def __init__(self, options: Arguments, environ: Mapping[str, str], named: PlaceFile | None = None) -> None:
         self.environ = environ
         self._options = options
+        self._named = named
         self._made: dict[str | None, IStorageProvider] = {}
         self._pool: SessionPool | None = None
 
@@ -74,17 +80,19 @@ class Places:
         """Return the provider and the key that a word names.
 
         Args:
-            word: A URL; or a key of the provider of `--url`, `--provider` or the environment. `None`: that provider.
+            word: A URL, or `NAME:path` with a place of the configuration file; or a key of the provider of `--url`,
+                `--provider` or the environment. `None`: that provider.
             prove: Check first that the bucket and the credentials allow reads or writes.
 
         Raises:
             ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
+                Or the word is a key, no provider is named, and the key begins like a place of the file.
 
         The error of a list, get or delete request shows whether the bucket or the credentials are wrong, so a verb that
         begins with such a request needs no check. The error of a HEAD does not show this. In a transfer of a directory,
         each of many requests would report the same error.
         """
-        remote = self._remote(word)
+        remote = await self._remote(word)
         if prove == "writes":
             with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
                 await remote.provider.connect()
@@ -93,34 +101,90 @@ class Places:
             await remote.provider.connect()
         return remote
 
-    def _remote(self, word: str | None) -> Remote:
-        if word is None or not is_url(word):
+    def is_remote(self, word: str) -> bool:
+        """Return whether a word is a URL, or `NAME:path` with a place of the configuration file."""
+        return is_url(word) or self._name(word) is not None
+
+    def unknown_place(self, word: str) -> str | None:
+        """Return what is wrong with a word that has the form `NAME:path` but names no place; `None`: it has not."""
+        named = split_name(word)
+        if named is None or self._named is None or named[0] in self._named.tables:
+            return None
+        return f"{self._named.path} has no place {named[0]!r}; {self._named.hint(named[0])}"
+
+    def defaults(self) -> tuple[str, str]:
+        """Return the local directory and the prefix for a sync without paths: those of the place of `--url`."""
+        name = self._name(self._options.url or "")
+        place = self._named.place(name) if self._named is not None and name is not None else None
+        local, remote = (None, None) if place is None else (place.local, place.remote)
+        return (USUAL_LOCAL if local is None else local, USUAL_REMOTE if remote is None else remote)
+
+    def _name(self, word: str) -> str | None:
+        """Return the name of the place in a word; `None`: it names none of the file."""
+        named = split_name(word)
+        known = named is not None and self._named is not None and named[0] in self._named.tables
+        return named[0] if named is not None and known else None
+
+    async def _remote(self, word: str | None) -> Remote:
+        if word is None or not self.is_remote(word):
+            self._check_that_a_key_is_meant(word or "")
             if None not in self._made:
-                self._made[None] = self._usual_provider()
+                self._made[None] = await self._usual_provider()
             return Remote(self._made[None], word or "")
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"
             message = f"{word} names its provider; leave out {option}"
             raise UsageError(message)
-        url = read_url(word)
-        place = replace(url, prefix="", key="")
-        name = repr(place)
+        url, place = self._find(word)
+        root = replace(url, prefix="", key="")
+        name = repr(root) if place is None else place.where
         if name not in self._made:
-            self._made[name] = provider_of_url(place, self.environ, self._entries(), pool=self._shared_pool())
+            self._made[name] = await self._provider(root, place)
         return Remote(self._made[name], url.key)
 
-    def _usual_provider(self) -> IStorageProvider:
-        """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
-        options, entries, pool = self._options, self._entries(), self._shared_pool()
+    def _find(self, word: str) -> tuple[StorageURL, NamedPlace | None]:
+        """Return the URL that a word is or means, and its place.
+
+        Raises:
+            ConfigError: It is no URL, or its place is not in the file.
+        """
+        named = split_name(word)
+        if named is None or self._named is None:
+            return read_url(word), None
+        place = self._named.place(named[0])
+        return place.url_of(named[1]), place
+
+    async def _provider(self, url: StorageURL, place: NamedPlace | None) -> IStorageProvider:
+        entries, pool = self._entries(), self._shared_pool()
+        if place is None:
+            return provider_of_url(url, self.environ, entries, pool=pool)
+        opened = await in_steps(place.opened(entries, self.environ))
+        return provider_of_place(place, url, self.environ, opened, pool=pool)
+
+    async def _usual_provider(self) -> IStorageProvider:
+        """Make the provider named by `--url`, else by `--provider`, else by the environment."""
+        options = self._options
         if options.url is not None:
-            url = read_url(options.url)
+            url, place = self._find(options.url)
             if options.provider and not is_same_class(options.provider, url.kind):
                 message = f"--provider {options.provider} is not the provider of --url; leave one of them out"
                 raise ConfigError(message)
-            return provider_of_url(url, self.environ, entries, pool=pool)
+            return await self._provider(url, place)
+        entries = self._entries()
         if not options.provider and not self.environ.get("STORAGE_PROVIDER"):
             _check_that_local_is_meant(entries, self.environ)
-        return provider_from(self.environ, entries, kind=options.provider, pool=pool)
+        return provider_from(self.environ, entries, kind=options.provider, pool=self._shared_pool())
+
+    def _check_that_a_key_is_meant(self, word: str) -> None:
+        """Raise an error or warn if a key looks like `NAME:path` and no provider is named: the name may be mistyped."""
+        options = self._options
+        problem = self.unknown_place(word)
+        if problem is None or options.url or options.provider or self.environ.get("STORAGE_PROVIDER"):
+            return
+        if "did you mean" in problem:
+            message = f"{problem} For a key of the local directory, add --provider local"
+            raise ConfigError(message)
+        warnings.warn(f"{word} is taken as a key of the local directory: {problem}", stacklevel=2)
 
     def _entries(self) -> dict[str, object]:
         given = {name: getattr(self._options, name) for name in ENTRIES}
@@ -139,6 +203,22 @@ class Places:
 def is_url(word: str) -> bool:
     """Return whether a word is a URL; other words are keys or local paths."""
     return "://" in word
+
+
+def read_named(options: Arguments, environ: Mapping[str, str]) -> PlaceFile | None:
+    """Read the configuration file if a word of the command line may name a place; blocks for one small file.
+
+    Raises:
+        ConfigError: The file is malformed or unsafe.
+    """
+    words: list[object] = []
+    for value in vars(options).values():
+        words += value if isinstance(value, (list, tuple)) else [value]
+    if not any(isinstance(word, str) and split_name(word) for word in words):
+        return None
+    from bucketry.providers.places import read_places  # loads tomllib and subprocess
+
+    return read_places(environ)
 
 
 def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:

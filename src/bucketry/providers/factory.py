@@ -9,44 +9,19 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bucketry._core.config import (
-    BackblazeConfig,
-    CloudflareR2Config,
-    DigitalOceanConfig,
-    LocalConfig,
-    MemoryConfig,
-    S3Config,
-    S3FamilyConfig,
-    TransferConfig,
-    WasabiConfig,
-)
+from bucketry._core.config import S3FamilyConfig, TransferConfig
 from bucketry._core.entries import ProviderConfig, nearest, without_locals, wrong_entry
+from bucketry._runtime.threads import run_steps
 from bucketry.errors import ConfigError
-from bucketry.providers.url import StorageURL, read_url
+from bucketry.providers.builtin import BUILTIN
+from bucketry.providers.url import StorageURL, read_url, split_name
 
 if TYPE_CHECKING:
     from bucketry._core.provider import IStorageProvider
     from bucketry._session.pool import SessionPool
+    from bucketry.providers.places import NamedPlace
 
 ENTRY_POINTS = "bucketry.providers"
-
-_S3 = "bucketry.providers.s3"
-_BUILTIN: dict[str, tuple[str, str, type[ProviderConfig]]] = {
-    "local": ("bucketry.providers.local", "LocalProvider", LocalConfig),
-    "s3": (_S3, "S3Provider", S3Config),
-    "aws": (_S3, "S3Provider", S3Config),
-    "digitalocean": (_S3, "DigitalOceanProvider", DigitalOceanConfig),
-    "do": (_S3, "DigitalOceanProvider", DigitalOceanConfig),
-    "spaces": (_S3, "DigitalOceanProvider", DigitalOceanConfig),
-    "wasabi": (_S3, "WasabiProvider", WasabiConfig),
-    "backblaze": (_S3, "BackblazeProvider", BackblazeConfig),
-    "b2": (_S3, "BackblazeProvider", BackblazeConfig),
-    "cloudflare": (_S3, "CloudflareR2Provider", CloudflareR2Config),
-    "r2": (_S3, "CloudflareR2Provider", CloudflareR2Config),
-    "cloudflare_r2": (_S3, "CloudflareR2Provider", CloudflareR2Config),
-    "memory": ("bucketry.providers.memory", "MemoryProvider", MemoryConfig),
-}
-"""For each name of the factory: the module and the class, imported on first use, and the configuration class."""
 
 
 class StorageProviderFactory:
@@ -91,7 +66,7 @@ class StorageProviderFactory:
     def get_registered_providers(cls) -> list[str]:
         """Return all names: the built-in names in a fixed order, then registered names, then names of entry points."""
         found = (point.name for point in entry_points(group=ENTRY_POINTS))
-        return list(dict.fromkeys([*_BUILTIN, *cls._registered, *found]))
+        return list(dict.fromkeys([*BUILTIN, *cls._registered, *found]))
 
     @classmethod
     def register(cls, name: str, provider_class: type[Any]) -> None:
@@ -100,7 +75,7 @@ class StorageProviderFactory:
         Raises:
             ConfigError: The name is empty or that of a built-in provider, or `provider_class` cannot be called.
         """
-        if not isinstance(name, str) or not name or name.lower() in _BUILTIN:
+        if not isinstance(name, str) or not name or name.lower() in BUILTIN:
             message = f"register: {name!r} is {'built in' if name else 'not a name'}; choose another"
             raise ConfigError(message)
         if not callable(provider_class):
@@ -130,8 +105,8 @@ class StorageProviderFactory:
     def _class(cls, kind: str, named: str | None = None) -> type[Any]:
         named = named or f"provider_type {kind!r}"  # for errors
         name = kind.lower()
-        if name in _BUILTIN:
-            module, class_name, _ = _BUILTIN[name]
+        if name in BUILTIN:
+            module, class_name, _ = BUILTIN[name]
             found: type[Any] = getattr(import_module(module), class_name)
             return found
         if kind in cls._registered:
@@ -176,16 +151,24 @@ def open_storage(
     `s3://bucket?endpoint_url=https://minio.example&region=eu-1`. Entries that are neither in the URL nor in `config`
     come from the provider's environment variables.
 
+    `"prod:run-1/"` means the named place `prod` of the configuration file, with `run-1/` added to its URL; entries in
+    `config` replace those of the place. If a command gives one of its secrets, this function runs the command and waits
+    for its end: in a program that serves others at the same time, call it in a thread.
+
     Args:
-        url: Scheme, bucket, prefix and entries; for `file`, an absolute directory.
+        url: Scheme, bucket, prefix and entries (for `file`, an absolute directory), or a place and a prefix.
         pool: Shared sessions and connections.
         transfer: The configuration of the provider's transfers.
         config: The provider's configuration entries.
 
     Raises:
         ConfigError: The URL is malformed, its scheme is unknown, an entry is missing or wrong, the query contains a
-            secret, or URL and `config` give different values.
+            secret, or URL and `config` give different values. Or the place is not in the configuration file, the file
+            is malformed or others can write it, or there is no secret.
     """
+    named = split_name(url) if isinstance(url, str) else None
+    if named is not None:
+        return _open_place(*named, os.environ, config, pool=pool, transfer=transfer)
     return provider_of_url(read_url(url), os.environ, config, pool=pool, transfer=transfer)
 
 
@@ -202,8 +185,8 @@ def provider_from(
         ConfigError: As for `storage_provider_from_env`, or an entry is wrong or unknown for this provider.
     """
     kind = kind or environ.get("STORAGE_PROVIDER") or "local"
-    if kind.lower() in _BUILTIN:
-        config_class = _BUILTIN[kind.lower()][2]
+    if kind.lower() in BUILTIN:
+        config_class = BUILTIN[kind.lower()][2]
         found = config_class.laid_over(config_class.entries(environ), entries)
         return _built_in(kind, found, environ, pool, None)
     if entries:
@@ -225,7 +208,7 @@ def provider_of_url(
     Raises:
         ConfigError: As for `open_storage`.
     """
-    config_class = _BUILTIN[url.kind][2]
+    config_class = BUILTIN[url.kind][2]
     said = url.place | _query_entries(url, config_class)
     for name, value in said.items():
         if entries.get(name, value) not in (None, value):
@@ -241,6 +224,45 @@ def provider_of_url(
     return prefixed
 
 
+@without_locals
+def _open_place(
+    name: str,
+    path: str,
+    environ: Mapping[str, str],
+    config: Mapping[str, Any],
+    *,
+    pool: SessionPool | None,
+    transfer: TransferConfig | None,
+) -> IStorageProvider:
+    from bucketry.providers.places import read_places  # loads tomllib and subprocess
+
+    place = read_places(environ).place(name)
+    entries = run_steps(place.opened(config, environ))
+    return provider_of_place(place, place.url_of(path), environ, entries, pool=pool, transfer=transfer)
+
+
+@without_locals
+def provider_of_place(
+    place: NamedPlace,
+    url: StorageURL,
+    environ: Mapping[str, str],
+    entries: Mapping[str, Any],
+    *,
+    pool: SessionPool | None = None,
+    transfer: TransferConfig | None = None,
+) -> IStorageProvider:
+    """Make the provider of a URL of a place, with the entries that `place.opened` returned.
+
+    Raises:
+        ConfigError: As for `provider_of_url`; the message names the file and the place.
+    """
+    try:
+        return provider_of_url(url, environ, entries, pool=pool, transfer=transfer)
+    except ConfigError as error:
+        message = f"{place.where}: {error}"
+        raise ConfigError(message) from None
+
+
 def _built_in(
     kind: str,
     entries: Mapping[str, Any],
@@ -248,7 +270,7 @@ def _built_in(
     pool: SessionPool | None,
     transfer: TransferConfig | None,
 ) -> IStorageProvider:
-    module, class_name, config_class = _BUILTIN[kind.lower()]
+    module, class_name, config_class = BUILTIN[kind.lower()]
     options = {"environ": environ} if issubclass(config_class, S3FamilyConfig) else {}
     made: IStorageProvider = getattr(import_module(module), class_name)(
         entries, pool=pool, transfer=transfer, **options
@@ -258,11 +280,11 @@ def _built_in(
 
 def is_same_class(one: str, other: str) -> bool:
     """Return whether two names mean the same built-in provider."""
-    return _BUILTIN.get(one.lower(), one)[:2] == _BUILTIN.get(other.lower(), other)[:2]
+    return BUILTIN.get(one.lower(), one)[:2] == BUILTIN.get(other.lower(), other)[:2]
 
 
 def _query_entries(url: StorageURL, config_class: type[ProviderConfig]) -> dict[str, Any]:
-    secret = {entry.name for _, _, kind in _BUILTIN.values() for entry in fields(kind) if not entry.repr}
+    secret = {entry.name for _, _, kind in BUILTIN.values() for entry in fields(kind) if not entry.repr}
     known = tuple(entry.name for entry in fields(config_class) if entry.name not in {*secret, *url.place})
     found = {}
     for name, text in url.query.items():
