@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.place import Places, read_named
+from bucketry._cli.selection import SelectionArguments, selected, single_key
 from bucketry.errors import ConfigError
 from tests.cli.conftest import ENVIRON, Shell
 
@@ -84,7 +86,7 @@ def test_words_without_a_place_do_not_read_the_file(named: Shell) -> None:
     named.write("data/storage/k", b"1")
     configure(named, "not toml")
     assert named("cat", "k").out == b"1"
-    assert named("cat", f"file://{named.directory}/data/storage/k").code != 0  # a URL of a file names a directory
+    assert named("cat", f"file://{named.directory}/data/storage/k").code == 0
     assert "is not valid TOML" in named("cat", "prod:k").err
 
 
@@ -200,6 +202,43 @@ async def test_two_words_of_one_place_share_a_provider(bucketry: Shell) -> None:
         assert one.provider is two.provider
         assert (one.key, two.key, one.url) == ("base/a", "base/b/", "s3://my-bucket/base/a")
     assert runs.read_text() == "x\n"
+
+
+async def test_the_path_may_be_a_glob_and_the_prefix_of_the_place_is_literal(bucketry: Shell) -> None:
+    """`prod:*.txt` selects below the place's prefix only, also if the prefix holds a character of globs."""
+    file = configure(bucketry, '[places.prod]\nurl = "memory:///run[1]/base*"\n')
+    options = Arguments()
+    options.env_file = "prod:"  # any word of this form makes the file known
+    environ = {"BUCKETRY_CONFIG": str(file)}
+    async with Places(options, environ, read_named(options, environ)) as found:
+        remote = await found.open("prod:*.txt")
+        assert remote.is_glob
+        for key in ("run[1]/base*/a.txt", "run[1]/base*/b.bin", "run[1]/base2/a.txt", "run1/base*/a.txt"):
+            await remote.provider.put(key, b"x")
+        async with aclosing(selected(remote, SelectionArguments())) as entries:
+            assert [entry.key async for entry in entries] == ["run[1]/base*/a.txt"]
+        assert single_key(await found.open("prod:a.txt")) == "run[1]/base*/a.txt"
+
+
+async def test_where_each_entry_is_from(bucketry: Shell) -> None:
+    """The configuration of a word says what gave each entry, without fetching a secret."""
+    file = configure(
+        bucketry,
+        '[places.prod]\nurl = "s3://my-bucket"\nregion = "eu-1"\naccess_key_id = "A"\n'
+        'secret_access_key = { command = ["/no/such/program"] }\n',
+    )
+    options = Arguments()
+    options.url = "prod:"
+    environ = {"BUCKETRY_CONFIG": str(file), "BUCKETRY_MAX_ATTEMPTS": "3"}
+    configured, key = Places(options, environ, read_named(options, environ)).configured()
+    assert key == ""
+    assert {name: given.source for name, given in configured.entries.items()} == {
+        "bucket_name": "the URL",
+        "region": "place prod",
+        "access_key_id": "place prod",
+        "secret_access_key": "place prod",
+        "max_attempts": "BUCKETRY_MAX_ATTEMPTS",
+    }
 
 
 def test_places_do_not_slow_the_start(bucketry: Shell) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import bucketry as bucketry_package
 from bucketry import IStorageProvider, LocalProvider, S3Provider, open_storage
-from bucketry._runtime.threads import run_steps
+from bucketry._core.entries import Given
 from bucketry.errors import ConfigError
 from bucketry.providers.places import read_places
 from bucketry.providers.url import split_name
@@ -240,7 +240,7 @@ def test_a_secret_that_others_can_read(file: Path, mode: int, other: bool) -> No
 def test_a_file_that_is_safe(file: Path, mode: int) -> None:
     """Without a secret in it, others may read the file; the id of a key is no secret."""
     write(file, '[places.prod]\nurl = "s3://b"\naccess_key_id = "AKID"\n', mode)
-    assert read_places(os.environ).place("prod").entries == {"access_key_id": "AKID"}
+    assert read_places(os.environ).place("prod").entries == {"access_key_id": Given("AKID", "place prod")}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -364,4 +364,3 @@ def test_defaults_for_a_sync(file: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     write(file, '[places.prod]\nurl = "s3://b"\nlocal = "~/data"\nremote = ""\n')
     place = read_places(os.environ).place("prod")
     assert (place.local, place.remote) == ("/home/ada/data", "")
-    assert run_steps(place.opened({}, {})) == {}

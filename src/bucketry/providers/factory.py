@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bucketry._core.config import S3FamilyConfig, TransferConfig
-from bucketry._core.entries import ProviderConfig, nearest, without_locals, wrong_entry
+from bucketry._core.entries import Given, ProviderConfig, given_by, nearest, without_locals, wrong_entry
 from bucketry._runtime.threads import run_steps
 from bucketry.errors import ConfigError
 from bucketry.providers.builtin import BUILTIN
@@ -135,7 +136,7 @@ def storage_provider_from_env(
     Raises:
         ConfigError: The provider's name is unknown, or a variable is missing or malformed; the message says which.
     """
-    return provider_from(os.environ if environ is None else environ, {}, pool=pool)
+    return configured_from(os.environ if environ is None else environ, {}).make(pool=pool)
 
 
 def open_storage(
@@ -166,20 +167,83 @@ def open_storage(
             secret, or URL and `config` give different values. Or the place is not in the configuration file, the file
             is malformed or others can write it, or there is no secret.
     """
-    named = split_name(url) if isinstance(url, str) else None
-    if named is not None:
-        return _open_place(*named, os.environ, config, pool=pool, transfer=transfer)
-    return provider_of_url(read_url(url), os.environ, config, pool=pool, transfer=transfer)
+    given, named = given_by("an argument", config), split_name(url) if isinstance(url, str) else None
+    if named is None:
+        configured = configured_by_url(read_url(url), os.environ, given)
+    else:
+        from bucketry.providers.places import read_places  # loads tomllib and subprocess
+
+        name, path = named
+        place = read_places(os.environ).place(name)
+        configured = run_steps(configured_by_place(place, place.url_of(path), os.environ, given).with_secrets())
+    return configured.make(pool=pool, transfer=transfer)
 
 
-def provider_from(
-    environ: Mapping[str, str],
-    entries: Mapping[str, Any],
-    *,
-    kind: str | None = None,
-    pool: SessionPool | None = None,
-) -> IStorageProvider:
-    """Make the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace the provider's variables.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """A provider that is not made yet.
+
+    Attributes:
+        kind: The factory's name for the provider.
+        entries: The configuration entries that were given, and what gave each of them. A provider that is not built in
+            has none, because it reads its own variables.
+        environ: The environment variables.
+        prefix: All keys are relative to this prefix; empty: none.
+        place: The place of the configuration file that gave some of the entries; `None`: none.
+    """
+
+    kind: str
+    entries: Mapping[str, Given]
+    environ: Mapping[str, str] = field(repr=False)
+    prefix: str = ""
+    place: NamedPlace | None = None
+
+    @property
+    def config_class(self) -> type[ProviderConfig] | None:
+        """The class of the provider's configuration; `None`: the provider is not built in."""
+        return BUILTIN[self.kind.lower()][2] if self.kind.lower() in BUILTIN else None
+
+    def with_secrets(self) -> Generator[None, None, Configured]:
+        """Get the secrets of the place; before that, their values are sources, see `NamedPlace`.
+
+        This is a generator for `in_steps`, because a command may take long.
+
+        Raises:
+            ConfigError: There is no secret; the message does not show what a command printed.
+
+        Cost: one process for each secret that comes from a command.
+        """
+        entries = None if self.place is None else (yield from self.place.with_secrets(self.entries, self.environ))
+        return self if entries is None else replace(self, entries=entries)
+
+    @without_locals
+    def make(self, *, pool: SessionPool | None = None, transfer: TransferConfig | None = None) -> IStorageProvider:
+        """Make the provider.
+
+        Raises:
+            ConfigError: An entry is missing, unknown or malformed.
+        """
+        with _naming(self.place):
+            inner = self._inner(pool, transfer)
+        if not self.prefix:
+            return inner
+        prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(inner, self.prefix)
+        return prefixed
+
+    def _inner(self, pool: SessionPool | None, transfer: TransferConfig | None) -> IStorageProvider:
+        if self.kind.lower() not in BUILTIN:
+            return StorageProviderFactory.from_environment(self.kind, self.environ, pool=pool)
+        module, class_name, config_class = BUILTIN[self.kind.lower()]
+        options = {"environ": self.environ} if issubclass(config_class, S3FamilyConfig) else {}
+        entries = {name: given.value for name, given in self.entries.items()}
+        made: IStorageProvider = getattr(import_module(module), class_name)(
+            entries, pool=pool, transfer=transfer, **options
+        )
+        return made
+
+
+def configured_from(environ: Mapping[str, str], entries: Mapping[str, Given], *, kind: str | None = None) -> Configured:
+    """Configure the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace the provider's variables.
 
     Raises:
         ConfigError: As for `storage_provider_from_env`, or an entry is wrong or unknown for this provider.
@@ -188,22 +252,15 @@ def provider_from(
     if kind.lower() in BUILTIN:
         config_class = BUILTIN[kind.lower()][2]
         found = config_class.laid_over(config_class.entries(environ), entries)
-        return _built_in(kind, found, environ, pool, None)
+        return Configured(kind=kind, entries=found, environ=environ)
     if entries:
         message = f"{kind}: {next(iter(entries))}: this provider takes its entries from its own variables only"
         raise ConfigError(message)
-    return StorageProviderFactory.from_environment(kind, environ, pool=pool)
+    return Configured(kind=kind, entries={}, environ=environ)
 
 
-def provider_of_url(
-    url: StorageURL,
-    environ: Mapping[str, str],
-    entries: Mapping[str, Any],
-    *,
-    pool: SessionPool | None = None,
-    transfer: TransferConfig | None = None,
-) -> IStorageProvider:
-    """Make the provider of a URL; the URL's entries and `entries` replace the provider's variables.
+def configured_by_url(url: StorageURL, environ: Mapping[str, str], entries: Mapping[str, Given]) -> Configured:
+    """Configure the provider of a URL; the URL's entries and `entries` replace the provider's variables.
 
     Raises:
         ConfigError: As for `open_storage`.
@@ -211,71 +268,38 @@ def provider_of_url(
     config_class = BUILTIN[url.kind][2]
     said = url.place | _query_entries(url, config_class)
     for name, value in said.items():
-        if entries.get(name, value) not in (None, value):
+        if name in entries and entries[name].value not in (None, value):
             problem = "the URL gives one value, and another is given beside it; leave one out"
             raise wrong_entry(config_class.provider, name, problem)
     # A file URL is complete, so no variable is read.
     found = {} if url.kind == "local" else config_class.entries(environ)
-    found = config_class.laid_over(config_class.laid_over(found, said), entries)
-    inner = _built_in(url.kind, found, environ, pool, transfer)
-    if not url.prefix:
-        return inner
-    prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(inner, url.prefix)
-    return prefixed
+    found = config_class.laid_over(config_class.laid_over(found, given_by("the URL", said)), entries)
+    return Configured(kind=url.kind, entries=found, environ=environ, prefix=url.prefix)
 
 
-@without_locals
-def _open_place(
-    name: str,
-    path: str,
-    environ: Mapping[str, str],
-    config: Mapping[str, Any],
-    *,
-    pool: SessionPool | None,
-    transfer: TransferConfig | None,
-) -> IStorageProvider:
-    from bucketry.providers.places import read_places  # loads tomllib and subprocess
-
-    place = read_places(environ).place(name)
-    entries = run_steps(place.opened(config, environ))
-    return provider_of_place(place, place.url_of(path), environ, entries, pool=pool, transfer=transfer)
-
-
-@without_locals
-def provider_of_place(
-    place: NamedPlace,
-    url: StorageURL,
-    environ: Mapping[str, str],
-    entries: Mapping[str, Any],
-    *,
-    pool: SessionPool | None = None,
-    transfer: TransferConfig | None = None,
-) -> IStorageProvider:
-    """Make the provider of a URL of a place, with the entries that `place.opened` returned.
+def configured_by_place(
+    place: NamedPlace, url: StorageURL, environ: Mapping[str, str], entries: Mapping[str, Given]
+) -> Configured:
+    """Configure the provider of a URL of the place; `entries` replace those of the place. Gets no secrets.
 
     Raises:
-        ConfigError: As for `provider_of_url`; the message names the file and the place.
+        ConfigError: As for `open_storage`; the message names the file and the place.
     """
+    found = BUILTIN[url.kind][2].laid_over(place.entries, entries)
+    with _naming(place):
+        return replace(configured_by_url(url, environ, found), place=place)
+
+
+@contextmanager
+def _naming(place: NamedPlace | None) -> Iterator[None]:
+    """Name the file and the place in a `ConfigError`."""
     try:
-        return provider_of_url(url, environ, entries, pool=pool, transfer=transfer)
+        yield
     except ConfigError as error:
+        if place is None:
+            raise
         message = f"{place.where}: {error}"
         raise ConfigError(message) from None
-
-
-def _built_in(
-    kind: str,
-    entries: Mapping[str, Any],
-    environ: Mapping[str, str],
-    pool: SessionPool | None,
-    transfer: TransferConfig | None,
-) -> IStorageProvider:
-    module, class_name, config_class = BUILTIN[kind.lower()]
-    options = {"environ": environ} if issubclass(config_class, S3FamilyConfig) else {}
-    made: IStorageProvider = getattr(import_module(module), class_name)(
-        entries, pool=pool, transfer=transfer, **options
-    )
-    return made
 
 
 def is_same_class(one: str, other: str) -> bool:

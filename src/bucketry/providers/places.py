@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from bucketry._core.entries import ProviderConfig, nearest, without_locals
+from bucketry._core.entries import Given, ProviderConfig, nearest, without_locals
 from bucketry.errors import ConfigError
 from bucketry.providers.builtin import BUILTIN
 from bucketry.providers.secret_sources import SecretSource, read_source
@@ -37,14 +37,14 @@ class NamedPlace:
     Attributes:
         where: The file and the place, for errors.
         url: The place's URL.
-        entries: The provider's entries; a secret may be a `SecretSource`.
+        entries: The provider's entries; the value of a secret may be a `SecretSource`.
         local: The directory that a sync without paths uses; `None`: not given.
         remote: The prefix that a sync without paths uses, relative to the URL; `None`: not given.
     """
 
     where: str
     url: StorageURL
-    entries: Mapping[str, Any] = field(repr=False)
+    entries: Mapping[str, Given] = field(repr=False)
     local: str | None = None
     remote: str | None = None
 
@@ -53,27 +53,23 @@ class NamedPlace:
         key = f"{self.url.prefix}{path.lstrip('/')}"
         return replace(self.url, key=key, prefix=key if not key or key.endswith("/") else f"{key}/")
 
-    def opened(self, entries: Mapping[str, Any], environ: Mapping[str, str]) -> Generator[None, None, dict[str, Any]]:
-        """Get the secrets, and return all entries; those that are given here replace those of the file.
+    def with_secrets(
+        self, entries: Mapping[str, Given], environ: Mapping[str, str]
+    ) -> Generator[None, None, dict[str, Given]]:
+        """Return the entries with secrets in place of their sources; a secret that was replaced is not fetched.
 
-        This is a generator for `in_steps`, because commands may take long. A secret that is replaced is not fetched.
+        This is a generator for `in_steps`, because a command may take long.
 
         Raises:
             ConfigError: There is no secret; the message does not show what a command printed.
 
         Cost: one process for each secret that comes from a command.
         """
-        merged = BUILTIN[self.url.kind][2].laid_over(self.entries, entries)
-        try:
-            for name, value in merged.items():
-                if isinstance(value, SecretSource):
-                    merged[name] = yield from value.steps(environ)
-        except ConfigError as exc:
-            error = exc.with_traceback(None)  # error reports may show the variables of a frame
-        else:
-            return merged
-        del merged, entries, value
-        raise error
+        found = dict(entries)
+        for name, given in entries.items():
+            if isinstance(given.value, SecretSource):
+                found[name] = replace(given, value=(yield from given.value.steps(environ)))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ class PlaceFile:
         except ConfigError as error:
             raise ConfigError(f"{where}: url: {str(error).removeprefix('open_storage: ')}", path=self.path) from None
         entries = {
-            entry: _entry(f"{where}: {entry}", entry, value, BUILTIN[url.kind][2], url)
+            entry: Given(_value(f"{where}: {entry}", entry, value, BUILTIN[url.kind][2], url), f"place {name}")
             for entry, value in table.items()
             if entry not in _OWN
         }
@@ -216,7 +212,7 @@ def _is_plain(tables: Mapping[str, Mapping[str, Any]], name: str, entry: str) ->
 
 
 @without_locals
-def _entry(where: str, name: str, value: object, config_class: type[ProviderConfig], url: StorageURL) -> object:
+def _value(where: str, name: str, value: object, config_class: type[ProviderConfig], url: StorageURL) -> object:
     """Check the name of a provider's entry, and return its value; the provider checks the value."""
     if name in {*url.place, *url.query}:
         raise ConfigError(f"{where}: the URL gives it; leave it out")
