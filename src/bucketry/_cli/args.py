@@ -214,7 +214,9 @@ def _common() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("common options")
     group.add_argument(
-        "--url", help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…"
+        "--url",
+        help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…; "
+        "or NAME:prefix with a place of the configuration file",
     )
     group.add_argument(
         "--provider",
