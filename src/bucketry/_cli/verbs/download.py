@@ -11,7 +11,7 @@ from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
 from bucketry._cli.expected import counting
 from bucketry._cli.output import Output, shown, shown_rate, shown_size
-from bucketry._cli.place import STREAM, Places, transfer_config
+from bucketry._cli.place import STREAM, Places, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import batch_of_one, report
 from bucketry._cli.streams import write_stdout
@@ -50,8 +50,9 @@ async def run(options: Options, places: Places, output: Output) -> int:
     problem = _problem(options)
     if problem:
         raise UsageError(problem)
-    provider = (await places.open(prove="reads")).provider
+    provider = (await places.open()).provider
     manager = TransferManager(provider, transfer_config(provider, options))
+    await prove_access(provider, "reads")
     local, remote = options.local, options.remote
     started = time.monotonic()
     if local == STREAM:

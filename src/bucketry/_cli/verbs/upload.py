@@ -13,7 +13,7 @@ from bucketry._cli.args import TransferArguments, add_transfer_options, pair
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
 from bucketry._cli.output import Output
-from bucketry._cli.place import STREAM, Places, transfer_config
+from bucketry._cli.place import STREAM, Places, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import batch_of_one, report
 from bucketry._cli.streams import read_stdin
@@ -66,8 +66,9 @@ async def run(options: Options, places: Places, output: Output) -> int:
     started = time.monotonic()
     if tree:
         _refuse_object_options(options)
-    provider = (await places.open(prove="writes")).provider
+    provider = (await places.open()).provider
     manager = TransferManager(provider, transfer_config(provider, options))
+    await prove_access(provider, "writes")  # after the options were checked, because it makes a missing directory
     if tree:
         target = name if remote is None else remote
         with progress(output, "upload") as counts:
