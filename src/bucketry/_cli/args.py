@@ -152,7 +152,10 @@ def _given(words: Sequence[str]) -> list[str]:
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        return parser.parse_args(words, namespace=namespace)
+        if "--" in words or any(action.nargs == argparse.REMAINDER for action in parser._actions):  # noqa: SLF001
+            return parser.parse_args(words, namespace=namespace)
+        # Options may stand between words. This function drops --, and does not know REMAINDER.
+        return parser.parse_intermixed_args(words, namespace=namespace)
     except UsageError as error:
         # An unknown option is reported first: a missing or superfluous word often only follows from it.
         known = tuple(sorted(set(_OPTION.findall(parser.format_help()))))
