@@ -289,7 +289,7 @@ def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) 
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
     """Continuous integration runs both halves of the README's test command, unchanged."""
     (command,) = [block.strip() for block in blocks(README, "sh") if "pytest" in block]
-    assert command == 'python -m pip install ".[tests]" && python -m pytest'
+    assert command == 'python -m pip install ".[tests]" && python -m pytest --numprocesses 2 --dist loadfile'
     if not CI.exists():
         pytest.skip("a copy of the repository without its continuous integration")
     script = [line.partition(" ||")[0].strip() for line in CI.read_text(encoding="utf-8").splitlines()]

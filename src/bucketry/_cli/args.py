@@ -95,16 +95,33 @@ def parse(words: Sequence[str]) -> tuple[Command, Verb, Arguments]:
     if twice is not None and twice not in _REPEATABLE:
         text = f"{twice} is given twice; give it once"
         raise UsageError(text)
-    verbs = {name for command in COMMANDS for name in (command.name, *command.aliases)}
-    until = next((place for place, word in enumerate(words, 1) if word in verbs), len(words))
-    before = _parse(_overview(), words[:until], argparse.Namespace())
-    command = find_command(before.verb)
+    options = argparse.Namespace()
+    command: Command | None = None
+    rest = list(words)
+    while command is None or command.verbs:
+        command, rest = _next_verb(command, rest, options)
     verb = command.load()
-    options = verb.Options()
+    arguments = verb.Options()
+    for name, value in vars(options).items():
+        setattr(arguments, name, value)
+    return command, verb, _parse(verb_parser(command, verb), rest, arguments)
+
+
+def _next_verb(above: Command | None, words: Sequence[str], options: argparse.Namespace) -> tuple[Command, list[str]]:
+    """Parse the words up to the next verb; return the verb and the words after it.
+
+    Args:
+        above: The verb before these words; `None`: there is none yet.
+        words: The words.
+        options: Receives the options that are given before the verb.
+    """
+    verbs = {name for command in (COMMANDS if above is None else above.verbs) for name in command.words}
+    until = next((place for place, word in enumerate(words, 1) if word in verbs), len(words))
+    before = _parse(overview_parser(above), words[:until], argparse.Namespace())
     for name, value in vars(before).items():
         if name not in {"verb", "rest"}:
             setattr(options, name, value)
-    return command, verb, _parse(verb_parser(command, verb), [*before.rest, *words[until:]], options)
+    return find_command(before.verb, of=above), [*before.rest, *words[until:]]
 
 
 def _given(words: Sequence[str]) -> list[str]:
@@ -125,15 +142,22 @@ def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _Na
         raise UsageError(text) from error
 
 
-def _overview() -> argparse.ArgumentParser:
-    """Make the parser of the words before and including the verb."""
-    rows = [(", ".join((command.name, *command.aliases)), command.summary) for command in COMMANDS]
+def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
+    """Make the parser of the words before and including a verb.
+
+    Args:
+        above: The verb before; `None`: the words come first.
+    """
+    commands = COMMANDS if above is None else above.verbs
+    rows = [(", ".join(command.words), command.summary) for command in commands]
     width = max(len(names) for names, _ in rows)
     verbs = "\n".join(f"  {names:{width}}  {summary}" for names, summary in rows)
+    prog = "bucketry" if above is None else f"bucketry {above.name}"
+    about = "Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk" if above is None else _sentence(above)
     parser = _Parser(
-        prog="bucketry",
-        description=f"Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk.\n\nverbs:\n{verbs}",
-        epilog=f"`bucketry VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
+        prog=prog,
+        description=f"{about}.\n\nverbs:\n{verbs}",
+        epilog=f"`{prog} VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
@@ -144,12 +168,16 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
+def _sentence(command: Command) -> str:
+    return f"{command.summary[0].upper()}{command.summary[1:]}"
+
+
 def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
     """Make the parser of the words after a verb."""
     examples = "\n".join(f"  bucketry {line}\n      {text}" for line, text in verb.EXAMPLES)
     parser = _Parser(
         prog=f"bucketry {command.name}",
-        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        description=f"{_sentence(command)}.",
         epilog=f"examples:\n{examples}" if examples else None,
         parents=[_common()],
         allow_abbrev=False,

@@ -1,7 +1,12 @@
-"""The verbs of the command line: names, aliases and summaries. A verb's code is the module `verbs/<name>.py`."""
+"""The verbs of the command line: names, aliases and summaries.
+
+A verb's code is the module `verbs/<name>.py`. A verb such as `models` has verbs of its own; the code of `models backup`
+is the module `verbs/models/backup.py`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -26,18 +31,25 @@ class Command:
     """A verb.
 
     Attributes:
-        name: The verb, and the name of its module.
+        name: The verb as users write it, such as `list` or `models backup`; its words are also the path of its module.
         summary: One line for the overview.
-        aliases: Other names that users know from other programs.
+        aliases: Other names that users know from other programs; one word each.
+        verbs: The verbs that follow this one, such as `models backup`; empty: this verb does the work itself.
     """
 
     name: str
     summary: str
     aliases: tuple[str, ...] = ()
+    verbs: tuple[Command, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The last word of the name, and the aliases."""
+        return (self.name.rpartition(" ")[2], *self.aliases)
 
     def load(self) -> Verb:
-        """Import the verb's module."""
-        return cast("Verb", import_module(f"bucketry._cli.verbs.{self.name}"))
+        """Import the module of a verb that does the work itself."""
+        return cast("Verb", import_module(f"bucketry._cli.verbs.{self.name.replace(' ', '.')}"))
 
 
 class Verb(Protocol):
@@ -71,15 +83,26 @@ COMMANDS = (
 """All verbs, in the order of the help."""
 
 
-def find_command(word: str) -> Command:
+def find_command(word: str, *, of: Command | None = None) -> Command:
     """Return the command with this name or alias.
+
+    Args:
+        word: The word.
+        of: Search among the verbs of this verb; `None`: among all that can come first.
 
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    for command in COMMANDS:
-        if word == command.name or word in command.aliases:
+    commands, program = (COMMANDS, "bucketry") if of is None else (of.verbs, f"bucketry {of.name}")
+    for command in commands:
+        if word in command.words:
             return command
-    names = tuple(name for command in COMMANDS for name in (command.name, *command.aliases))
-    message = f"unknown verb {word!r}; {nearest(word, names)}; see `bucketry --help`"
-    raise UsageError(message)
+    names = tuple(name for command in commands for name in command.words)
+    message = f"unknown verb {word!r}{'' if of is None else f' of {of.name}'}; {nearest(word, names)}"
+    raise UsageError(f"{message}; see `{program} --help`")
+
+
+def all_commands() -> Iterator[Command]:
+    """Yield the verbs that do work, in the order of the help: `models backup`, not `models`."""
+    for command in COMMANDS:
+        yield from command.verbs or (command,)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from bucketry._cli.args import ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
+from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
 from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
-from bucketry.providers.factory import is_same_class, provider_from, provider_of_url
-from bucketry.providers.url import read_url
+from bucketry.providers.factory import Configured, configured_by_url, configured_from, is_same_class
+from bucketry.providers.url import StorageURL, read_url
 
 if TYPE_CHECKING:
     from bucketry._session.pool import SessionPool
@@ -93,38 +94,51 @@ class Places:
             await remote.provider.connect()
         return remote
 
-    def _remote(self, word: str | None) -> Remote:
+    def configured(self, word: str | None = None) -> tuple[Configured, str]:
+        """Return the configuration of the provider that a word names, and the key; no provider is made.
+
+        Raises:
+            ConfigError: As for `open`.
+        """
         if word is None or not is_url(word):
-            if None not in self._made:
-                self._made[None] = self._usual_provider()
-            return Remote(self._made[None], word or "")
+            return self._usual(), word or ""
+        url = self._url(word)
+        return configured_by_url(replace(url, prefix="", key=""), self.environ, self._entries()), url.key
+
+    def _remote(self, word: str | None) -> Remote:
+        url = None if word is None or not is_url(word) else self._url(word)
+        name = None if url is None else repr(replace(url, prefix="", key=""))
+        if name not in self._made:
+            self._made[name] = self.configured(word)[0].make(pool=self._shared_pool())
+        return Remote(self._made[name], (word or "") if url is None else url.key)
+
+    def _url(self, word: str) -> StorageURL:
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"
             message = f"{word} names its provider; leave out {option}"
             raise UsageError(message)
-        url = read_url(word)
-        place = replace(url, prefix="", key="")
-        name = repr(place)
-        if name not in self._made:
-            self._made[name] = provider_of_url(place, self.environ, self._entries(), pool=self._shared_pool())
-        return Remote(self._made[name], url.key)
+        return read_url(word)
 
-    def _usual_provider(self) -> IStorageProvider:
-        """Make the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
-        options, entries, pool = self._options, self._entries(), self._shared_pool()
+    def _usual(self) -> Configured:
+        """Configure the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
+        options, entries = self._options, self._entries()
         if options.url is not None:
             url = read_url(options.url)
             if options.provider and not is_same_class(options.provider, url.kind):
                 message = f"--provider {options.provider} is not the provider of --url; leave one of them out"
                 raise ConfigError(message)
-            return provider_of_url(url, self.environ, entries, pool=pool)
+            return configured_by_url(url, self.environ, entries)
         if not options.provider and not self.environ.get("STORAGE_PROVIDER"):
             _check_that_local_is_meant(entries, self.environ)
-        return provider_from(self.environ, entries, kind=options.provider, pool=pool)
+        return configured_from(self.environ, entries, kind=options.provider)
 
-    def _entries(self) -> dict[str, object]:
+    def _entries(self) -> dict[str, Given]:
         given = {name: getattr(self._options, name) for name in ENTRIES}
-        return {name: value for name, value in given.items() if value is not None and value is not False}
+        return {
+            name: Given(value, "--" + name.replace("_", "-"))
+            for name, value in given.items()
+            if value is not None and value is not False
+        }
 
     def _shared_pool(self) -> SessionPool | None:
         """Make the pool that `--concurrency` needs; without one, each provider makes its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,7 +20,7 @@ from bucketry._core.config import (
     TransferConfig,
     WasabiConfig,
 )
-from bucketry._core.entries import ProviderConfig, nearest, without_locals, wrong_entry
+from bucketry._core.entries import Given, ProviderConfig, given_by, nearest, without_locals, wrong_entry
 from bucketry.errors import ConfigError
 from bucketry.providers.url import StorageURL, read_url
 
@@ -160,7 +160,7 @@ def storage_provider_from_env(
     Raises:
         ConfigError: The provider's name is unknown, or a variable is missing or malformed; the message says which.
     """
-    return provider_from(os.environ if environ is None else environ, {}, pool=pool)
+    return configured_from(os.environ if environ is None else environ, {}).make(pool=pool)
 
 
 def open_storage(
@@ -186,17 +186,58 @@ def open_storage(
         ConfigError: The URL is malformed, its scheme is unknown, an entry is missing or wrong, the query contains a
             secret, or URL and `config` give different values.
     """
-    return provider_of_url(read_url(url), os.environ, config, pool=pool, transfer=transfer)
+    configured = configured_by_url(read_url(url), os.environ, given_by("an argument", config))
+    return configured.make(pool=pool, transfer=transfer)
 
 
-def provider_from(
-    environ: Mapping[str, str],
-    entries: Mapping[str, Any],
-    *,
-    kind: str | None = None,
-    pool: SessionPool | None = None,
-) -> IStorageProvider:
-    """Make the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace the provider's variables.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """A provider that is not made yet.
+
+    Attributes:
+        kind: The factory's name for the provider.
+        entries: The configuration entries that were given, and what gave each of them. A provider that is not built in
+            has none, because it reads its own variables.
+        environ: The environment variables.
+        prefix: All keys are relative to this prefix; empty: none.
+    """
+
+    kind: str
+    entries: Mapping[str, Given]
+    environ: Mapping[str, str] = field(repr=False)
+    prefix: str = ""
+
+    @property
+    def config_class(self) -> type[ProviderConfig] | None:
+        """The class of the provider's configuration; `None`: the provider is not built in."""
+        return _BUILTIN[self.kind.lower()][2] if self.kind.lower() in _BUILTIN else None
+
+    def make(self, *, pool: SessionPool | None = None, transfer: TransferConfig | None = None) -> IStorageProvider:
+        """Make the provider.
+
+        Raises:
+            ConfigError: An entry is missing, unknown or malformed.
+        """
+        inner = self._inner(pool, transfer)
+        if not self.prefix:
+            return inner
+        prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(inner, self.prefix)
+        return prefixed
+
+    def _inner(self, pool: SessionPool | None, transfer: TransferConfig | None) -> IStorageProvider:
+        if self.kind.lower() not in _BUILTIN:
+            return StorageProviderFactory.from_environment(self.kind, self.environ, pool=pool)
+        module, class_name, config_class = _BUILTIN[self.kind.lower()]
+        options = {"environ": self.environ} if issubclass(config_class, S3FamilyConfig) else {}
+        entries = {name: given.value for name, given in self.entries.items()}
+        made: IStorageProvider = getattr(import_module(module), class_name)(
+            entries, pool=pool, transfer=transfer, **options
+        )
+        return made
+
+
+def configured_from(environ: Mapping[str, str], entries: Mapping[str, Given], *, kind: str | None = None) -> Configured:
+    """Configure the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace the provider's variables.
 
     Raises:
         ConfigError: As for `storage_provider_from_env`, or an entry is wrong or unknown for this provider.
@@ -205,22 +246,15 @@ def provider_from(
     if kind.lower() in _BUILTIN:
         config_class = _BUILTIN[kind.lower()][2]
         found = config_class.laid_over(config_class.entries(environ), entries)
-        return _built_in(kind, found, environ, pool, None)
+        return Configured(kind=kind, entries=found, environ=environ)
     if entries:
         message = f"{kind}: {next(iter(entries))}: this provider takes its entries from its own variables only"
         raise ConfigError(message)
-    return StorageProviderFactory.from_environment(kind, environ, pool=pool)
+    return Configured(kind=kind, entries={}, environ=environ)
 
 
-def provider_of_url(
-    url: StorageURL,
-    environ: Mapping[str, str],
-    entries: Mapping[str, Any],
-    *,
-    pool: SessionPool | None = None,
-    transfer: TransferConfig | None = None,
-) -> IStorageProvider:
-    """Make the provider of a URL; the URL's entries and `entries` replace the provider's variables.
+def configured_by_url(url: StorageURL, environ: Mapping[str, str], entries: Mapping[str, Given]) -> Configured:
+    """Configure the provider of a URL; the URL's entries and `entries` replace the provider's variables.
 
     Raises:
         ConfigError: As for `open_storage`.
@@ -228,32 +262,13 @@ def provider_of_url(
     config_class = _BUILTIN[url.kind][2]
     said = url.place | _query_entries(url, config_class)
     for name, value in said.items():
-        if entries.get(name, value) not in (None, value):
+        if name in entries and entries[name].value not in (None, value):
             problem = "the URL gives one value, and another is given beside it; leave one out"
             raise wrong_entry(config_class.provider, name, problem)
     # A file URL is complete, so no variable is read.
     found = {} if url.kind == "local" else config_class.entries(environ)
-    found = config_class.laid_over(config_class.laid_over(found, said), entries)
-    inner = _built_in(url.kind, found, environ, pool, transfer)
-    if not url.prefix:
-        return inner
-    prefixed: IStorageProvider = import_module("bucketry.providers.prefixed").PrefixedProvider(inner, url.prefix)
-    return prefixed
-
-
-def _built_in(
-    kind: str,
-    entries: Mapping[str, Any],
-    environ: Mapping[str, str],
-    pool: SessionPool | None,
-    transfer: TransferConfig | None,
-) -> IStorageProvider:
-    module, class_name, config_class = _BUILTIN[kind.lower()]
-    options = {"environ": environ} if issubclass(config_class, S3FamilyConfig) else {}
-    made: IStorageProvider = getattr(import_module(module), class_name)(
-        entries, pool=pool, transfer=transfer, **options
-    )
-    return made
+    found = config_class.laid_over(config_class.laid_over(found, given_by("the URL", said)), entries)
+    return Configured(kind=url.kind, entries=found, environ=environ, prefix=url.prefix)
 
 
 def is_same_class(one: str, other: str) -> bool:
