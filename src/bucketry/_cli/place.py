@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from bucketry._cli.args import ENTRIES, Arguments, TransferArguments
+from bucketry._cli.args import ENCRYPTION, ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
@@ -133,7 +133,7 @@ class Places:
         return configured_from(self.environ, entries, kind=options.provider)
 
     def _entries(self) -> dict[str, Given]:
-        given = {name: getattr(self._options, name) for name in ENTRIES}
+        given = {name: getattr(self._options, name, None) for name in (*ENTRIES, *ENCRYPTION)}
         return {
             name: Given(value, "--" + name.replace("_", "-"))
             for name, value in given.items()
@@ -181,6 +181,7 @@ def transfer_config(provider: IStorageProvider, arguments: TransferArguments) ->
         max_concurrency=usual if arguments.concurrency is None else arguments.concurrency,
         # A larger --part-size raises the budget, so that one such part fits.
         memory_budget=max(MEMORY_BUDGET, arguments.part_size or 0),
+        max_bandwidth=arguments.bwlimit,
     )
 
 
