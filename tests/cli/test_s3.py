@@ -130,7 +130,7 @@ def test_a_server_of_ones_own_takes_one_line(
         (["--region", "b"], "--region is for a store in a cloud"),
         (["--addressing-style", "host"], "invalid choice: 'host'"),
         (["--region", "b", "--region", "b"], "--region is given twice"),
-        (["--regin", "b"], "--regin: did you mean '--region'"),
+        (["--regin", "b"], "unknown option --regin; did you mean '--region'"),
     ],
 )
 def test_wrong_options_are_one_line(words: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:

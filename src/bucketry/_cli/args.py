@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import NoReturn, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar, get_args
 
 from bucketry import __version__
 from bucketry._cli.commands import COMMANDS, Command, UsageError, Verb, find_command
@@ -22,10 +22,12 @@ _UNITS = {
     **dict.fromkeys(("m", "mib"), MiB),
     **dict.fromkeys(("g", "gib"), GiB),
     **dict.fromkeys(("t", "tib"), TiB),
+    **dict.fromkeys(("p", "pib"), 1024 * TiB),
     "kb": 1_000,
     "mb": 1_000_000,
     "gb": 1_000_000_000,
     "tb": 1_000_000_000_000,
+    "pb": 1_000_000_000_000_000,
 }
 ENTRIES = (
     "endpoint_url",
@@ -38,8 +40,8 @@ ENTRIES = (
     "anonymous",
 )
 """Options that are entries of the provider's configuration."""
-ENCRYPTION = ("server_side_encryption", "kms_key_id")
-"""More such options, which only the verbs that store objects have."""
+ENCRYPTION = {"server_side_encryption": "--sse", "kms_key_id": "--sse-kms-key-id"}
+"""More such entries with the names of their options, which only the verbs that store objects have."""
 
 _REPEATABLE = frozenset({"--debug", "--exclude", "--include", "--json", "--metadata"})
 _OPTION = re.compile(r"--[a-z][a-z-]*")
@@ -78,8 +80,27 @@ class TransferArguments(Arguments):
     bwlimit: int | None = None
 
 
+class _Append(argparse.Action):
+    """Collect the values of an option in a tuple; the standard action cannot add to a default of `Options`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Add one value."""
+        del parser, option_string
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises errors; the standard parser prints errors and exits."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the options of the standard parser
+        super().__init__(**options)
+        self.register("action", "append", _Append)
 
     def error(self, message: str) -> NoReturn:
         text = f"{message}; see `{self.prog} --help`"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -27,6 +29,8 @@ STREAM = "-"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
+_NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
+_WILDCARD = re.compile(r"[*?[]")
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -37,10 +41,12 @@ class Remote:
     Attributes:
         provider: The provider; `Places` disconnects it.
         key: The key or prefix as it was written; empty: the whole place.
+        is_glob: Whether `*`, `?` and `[` in the key may be wildcards, because the word was a URL.
     """
 
     provider: IStorageProvider
     key: str = ""
+    is_glob: bool = False
 
     @property
     def url(self) -> str:
@@ -86,12 +92,7 @@ class Places:
         each of many requests would report the same error.
         """
         remote = self._remote(word)
-        if prove == "writes":
-            with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
-                await remote.provider.connect()
-        elif prove == "reads" and not remote.provider.capabilities.plain_paths:
-            # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
-            await remote.provider.connect()
+        await prove_access(remote.provider, prove)
         return remote
 
     def configured(self, word: str | None = None) -> tuple[Configured, str]:
@@ -110,14 +111,18 @@ class Places:
         name = None if url is None else repr(replace(url, prefix="", key=""))
         if name not in self._made:
             self._made[name] = self.configured(word)[0].make(pool=self._shared_pool())
-        return Remote(self._made[name], (word or "") if url is None else url.key)
+        return Remote(self._made[name], (word or "") if url is None else url.key, is_glob=url is not None)
 
     def _url(self, word: str) -> StorageURL:
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"
             message = f"{word} names its provider; leave out {option}"
             raise UsageError(message)
-        return read_url(word)
+        url = read_url(_NO_QUERY.sub("%3F", word))  # a ? that does not begin a query is a wildcard of a glob
+        if url.kind == "local":
+            directory, key = _split_path(url.place["base_path"])
+            return replace(url, place={"base_path": directory}, key=key)
+        return url
 
     def _usual(self) -> Configured:
         """Configure the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
@@ -150,6 +155,25 @@ class Places:
         return self._pool
 
 
+def _split_path(path: str) -> tuple[str, str]:
+    """Split the path of a file URL into the directory of the store, and the key or glob in it."""
+    if os.path.isdir(path) or (path.endswith("/") and not _WILDCARD.search(path)):
+        return path, ""
+    literal = path[: wild.start()] if (wild := _WILDCARD.search(path)) else path.rstrip("/")
+    directory = literal.rpartition("/")[0] or "/"
+    return directory, path[len(directory) :].lstrip("/")
+
+
+async def prove_access(provider: IStorageProvider, prove: Prove) -> None:
+    """Check that the bucket and the credentials allow reads or writes."""
+    if prove == "writes":
+        with suppress(AccessDeniedError):  # the check reads, and some tokens only allow writes
+            await provider.connect()
+    elif prove == "reads" and not provider.capabilities.plain_paths:
+        # Only for clouds, because `connect` of a local provider makes a missing directory, which a read should not.
+        await provider.connect()
+
+
 def is_url(word: str) -> bool:
     """Return whether a word is a URL; other words are keys or local paths."""
     return "://" in word
@@ -159,7 +183,8 @@ def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[s
     """Raise an error or warn if a cloud is configured but no provider is named, because the default is `local`."""
     hint = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
-        option = "--" + next(iter(entries)).replace("_", "-")
+        first = next(iter(entries))
+        option = ENCRYPTION.get(first) or "--" + first.replace("_", "-")
         message = (
             f"{option} is for a store in a cloud, but no provider is named, so the local directory is used; {hint}"
         )

@@ -10,9 +10,10 @@ from bucketry._cli.args import TransferArguments, add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import counting
 from bucketry._cli.output import Output, shown
-from bucketry._cli.place import STREAM, Places, Remote, transfer_config
+from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
+from bucketry._cli.selection import literal_key
 from bucketry._cli.streams import object_to_stdout
 from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.values import BatchResult
@@ -50,9 +51,11 @@ async def run(options: Options, places: Places, output: Output) -> int:
     problem = None if local != STREAM else _problem_of_stdout(word, options)
     if problem:
         raise UsageError(problem)
-    remote = await places.open(word, prove="reads")
-    provider, key = remote.provider, remote.key
+    remote = await places.open(word)
+    provider, key = remote.provider, literal_key(remote)
+    remote = Remote(provider, key)
     manager = TransferManager(provider, transfer_config(provider, options))
+    await prove_access(provider, "reads")
     started = time.monotonic()
     again = again_with(no_clobber=options.no_clobber)
     if local == STREAM:

@@ -13,9 +13,10 @@ from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
 from bucketry._cli.object_options import ObjectArguments, add_object_options, write_keywords
 from bucketry._cli.output import Output
-from bucketry._cli.place import STREAM, Places, Remote, transfer_config
+from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
+from bucketry._cli.selection import literal_key
 from bucketry._cli.streams import read_stdin
 from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.options import WriteKeywords
@@ -68,12 +69,13 @@ async def run(options: Options, places: Places, output: Output) -> int:
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
-    remote = await places.open(word or "", prove="writes")
+    remote = await places.open(word or "")
     manager = TransferManager(remote.provider, transfer_config(remote.provider, options))
-    key = name if word is None else remote.key
+    key = name if word is None else literal_key(remote)
     again = again_with(no_clobber=options.no_clobber)
     if local == STREAM and not key:
         raise UsageError(_NO_NAME)
+    await prove_access(remote.provider, "writes")  # after all checks, because it makes a missing directory
     if tree:
         with progress(output, "upload") as counts, told_to_continue(output, again):
             if counts is not None:
