@@ -114,16 +114,17 @@ async def _upload_one(
 def _words(options: Options) -> tuple[str, str | None]:
     """Return LOCAL and REMOTE, after a check of what they need."""
     local, remote = two_words(options)
-    problem = None
     if local is None:
-        problem = "needs LOCAL (or --local): a file, a directory, or - for standard input"
-    elif not local:
+        message = "needs LOCAL (or --local): a file, a directory, or - for standard input"
+        raise UsageError(message)
+    problem = None
+    if not local:
         problem = "--local is empty"
     elif local == STREAM and (not remote or remote.endswith("/")):
         problem = _NO_NAME
     elif options.no_clobber and options.if_none_match:
         problem = "--no-clobber skips existing objects, and --if-none-match fails for them; give one"
-    if local is None or problem:
+    if problem is not None:
         raise UsageError(problem)
     return local, remote
 
