@@ -24,7 +24,6 @@ _CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
             errors.InvalidKeyError,
             errors.InvalidMetadataError,
             errors.InvalidRangeError,
-            errors.InvalidRequestError,
             errors.LocalIsADirectoryError,
             errors.LocalNotADirectoryError,
         ),
