@@ -182,11 +182,19 @@ class WrappedRequests(ObjectRequests):
         return self.inner.copy_source(self._full(key))
 
     async def copy_object_from(
-        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+        self,
+        source: ObjectSource,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
     ) -> ObjectInfo:
         target = self._full(destination)
         return self._bare(
-            await self._ask("copy_object_from", lambda: self.inner.copy_object_from(source, target, if_match=if_match))
+            await self._ask(
+                "copy_object_from",
+                lambda: self.inner.copy_object_from(source, target, if_match=if_match, options=options),
+            )
         )
 
     async def copy_part_from(
