@@ -152,7 +152,10 @@ def _given(words: Sequence[str]) -> list[str]:
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        return parser.parse_args(words, namespace=namespace)
+        if "--" in words or any(action.nargs == argparse.REMAINDER for action in parser._actions):  # noqa: SLF001
+            return parser.parse_args(words, namespace=namespace)
+        # Options may stand between words. This function drops --, and does not know REMAINDER.
+        return parser.parse_intermixed_args(words, namespace=namespace)
     except UsageError as error:
         # An unknown option is reported first: a missing or superfluous word often only follows from it.
         known = tuple(sorted(set(_OPTION.findall(parser.format_help()))))
@@ -203,6 +206,7 @@ def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
+        conflict_handler="resolve",  # the `--version` of a model takes the place of the common option
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verb.add_options(parser)
@@ -213,7 +217,9 @@ def _common() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("common options")
     group.add_argument(
-        "--url", help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…"
+        "--url",
+        help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…; "
+        "or NAME:prefix with a place of the configuration file",
     )
     group.add_argument(
         "--provider",
