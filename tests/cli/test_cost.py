@@ -122,6 +122,10 @@ def test_a_listed_place(bucketry: Shell) -> None:
         assert document["place"].rstrip("/").endswith("/run-1")
         (wasabi,) = [one for one in document["vendors"] if one["vendor"] == "wasabi"]
         assert wasabi["total"] == "7.99"
+    document = bucketry("cost", f"file://{bucketry.store}/run-*/", "--exclude", "b", "--json").document
+    assert document["usage"]["stored"] == {"STANDARD": {"bytes": 1007, "objects": 2}}
+    missing = bucketry("cost", "run-9/")
+    assert (missing.code, missing.out) == (3, b"")
     text = bucketry("cost", "run-1/", "--vendors", "spaces").text
     assert "6 kB stored in 2 objects, 0 bytes sent" in text
     assert "objects count as at least 4,096 bytes" in text
@@ -158,6 +162,7 @@ async def test_old_prices_warn(capsys: pytest.CaptureFixture[str]) -> None:
         (("--storage", "1TB", "--objects", "many"), "not a number of items"),
         (("prefix/", "--storage", "1TB"), "a bucket is listed"),
         (("prefix/", "--url", "memory://"), "not both"),
+        (("--storage", "1TB", "--include", "*.bin"), "give its URL"),
         (("--storage", "1TB", "--chart", "c.gif"), "ends in .svg or .png"),
         (("--storage", "1TB", "--chart", "missing/c.svg"), "there is no directory missing"),
         (("--storage", "1TB", "--chart", "directory.svg"), "this is a directory"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+from contextlib import aclosing
 from datetime import UTC, date, datetime
 
-from bucketry._cli.args import Arguments, size
+from bucketry._cli.args import size
 from bucketry._cli.chart import check_chart, draw_chart
 from bucketry._cli.commands import UsageError
 from bucketry._cli.costs import (
@@ -22,8 +23,10 @@ from bucketry._cli.costs import (
     usage_values,
 )
 from bucketry._cli.exits import DONE
+from bucketry._cli.objects import Tally, counting_display, nothing_there
 from bucketry._cli.output import Output, counted, printable
 from bucketry._cli.place import Places, Remote
+from bucketry._cli.selection import Filters, SelectionArguments, add_selection_options, narrows, selected
 from bucketry._core.entries import nearest
 from bucketry._core.os_errors import local_error
 from bucketry._cost.compare import MINIMUM_SIZES, compare, find_vendors
@@ -49,7 +52,7 @@ _WIDTH = 100
 """The widest paragraph of remarks."""
 
 
-class Options(Arguments):
+class Options(SelectionArguments):
     """The options of `cost`."""
 
     place: str | None = None
@@ -67,7 +70,9 @@ class Options(Arguments):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `cost`."""
-    parser.add_argument("place", metavar="PLACE", nargs="?", help="URL of a bucket or prefix; its objects are listed")
+    parser.add_argument(
+        "place", metavar="PLACE", nargs="?", help="a bucket, a directory or a glob; its objects are listed"
+    )
     parser.add_argument("--storage", type=size, metavar="SIZE", help="bytes stored, such as 1TB (10^12) or 1TiB (2^40)")
     parser.add_argument("--egress", type=size, metavar="SIZE", help="bytes downloaded to the internet in a month")
     parser.add_argument(
@@ -85,6 +90,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--chart", metavar="FILE", help="also draw the comparison, to a file .svg or .png")
     parser.add_argument("--plan", metavar="FILE", help="price a saved plan of a sync: its requests and its egress")
+    add_selection_options(parser)
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
@@ -92,6 +98,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     problem = _problem(options)
     if problem:
         raise UsageError(problem)
+    Filters(options)
     today = options.today or datetime.now(UTC).date()
     if options.plan is not None:
         return _price_plan(await SyncPlan.load(options.plan), options.plan, today, output)
@@ -101,7 +108,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     remote = None
     if _is_listed(options):
         remote = await places.open(options.place)
-        stored = await _listed(remote)
+        stored = await _listed(remote, options, output)
     else:
         name = (options.storage_class or STANDARD).upper()
         stored = {name: StoredObjects(size=options.storage or 0, objects=options.objects or 0)}
@@ -109,9 +116,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     estimates = compare(usage, vendors)
     _warn(estimates, today, output)
     if options.chart is not None:
-        await in_thread(
-            _write, draw_chart(f"A month of {_title(remote, usage)}", estimates, options.chart), options.chart
-        )
+        await in_thread(_draw, f"A month of {_title(remote, usage)}", estimates, options.chart)
         output.note(f"chart: {options.chart}")
     _show(output, remote, usage, estimates)
     return DONE
@@ -176,14 +181,20 @@ def _problem(options: Options) -> str | None:
     """Return what is wrong with the options, if anything is."""
     if options.plan is not None:
         names = ("place", "url", "provider", "storage", "egress", "requests", "objects", "storage_class", "vendors")
-        if any(getattr(options, name) is not None for name in (*names, "chart")):
+        if any(getattr(options, name) is not None for name in (*names, "chart")) or narrows(options):
             return "--plan prices a plan as it was saved: leave out PLACE and the other options"
         return None
+    return _problem_of_usage(options)
+
+
+def _problem_of_usage(options: Options) -> str | None:
     if options.place is not None and options.url is not None:
         return "give PLACE or --url, not both"
     if _is_listed(options):
         if any(one is not None for one in (options.storage, options.objects, options.storage_class)):
             return "--storage, --objects and --class are for numbers of your own; a bucket is listed: leave them out"
+    elif narrows(options):
+        return "--include, --exclude, --newer and --older select objects of a bucket; give its URL"
     elif all(one is None for one in (options.storage, options.egress, options.requests)):
         return "needs something to price: give --storage and --egress, or the URL of a bucket, such as s3://bucket"
     return None
@@ -203,14 +214,25 @@ def _chosen(options: Options) -> tuple[str, ...] | None:
     return options.vendors
 
 
-async def _listed(remote: Remote) -> dict[str, StoredObjects]:
-    """List a place; return its bytes and objects by storage class."""
+async def _listed(remote: Remote, options: Options, output: Output) -> dict[str, StoredObjects]:
+    """List a place; return its bytes and objects by storage class.
+
+    Raises:
+        NotFoundError: Nothing is there, though a directory, an object or a glob was named.
+    """
     counters: dict[str, StoredCounter] = {}
-    async for entry in remote.provider.list(remote.key):
-        name = entry.storage_class or STANDARD
-        if name not in counters:
-            counters[name] = StoredCounter(MINIMUM_SIZES)
-        counters[name].add(entry.size)
+    total = Tally()
+    with counting_display(output, total) as display:
+        async with aclosing(selected(remote, options, recursive=True)) as found:
+            async for entry in found:
+                name = entry.storage_class or STANDARD
+                if name not in counters:
+                    counters[name] = StoredCounter(MINIMUM_SIZES)
+                counters[name].add(entry.size)
+                total.add(entry.size)
+                display.update()
+    if not total.objects and remote.key and not narrows(options):
+        raise nothing_there(remote)
     return {name: counter.total() for name, counter in counters.items()}
 
 
