@@ -213,6 +213,21 @@ def narrows(options: SelectionArguments) -> bool:
     return bool(options.include or options.exclude) or options.newer is not None or options.older is not None
 
 
+def literal_key(remote: Remote) -> str:
+    """Return the key or prefix of a word that must not be a glob.
+
+    Raises:
+        UsageError: The word is a glob.
+    """
+    if not remote.is_glob:
+        return remote.key
+    glob = Glob(remote.key)
+    if not glob.is_plain:
+        message = f"{remote.key}: is a glob, but a key or prefix is needed; write [*] for a plain *"
+        raise UsageError(message)
+    return glob.literal
+
+
 class Filters:
     """What the options leave out."""
 
