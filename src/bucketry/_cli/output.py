@@ -75,9 +75,13 @@ class Output:
         """Print the error of each failed item of a batch."""
         for key, error in batch.failed.items():
             if self.as_json:
-                self.note(_json({"error": {"key": key, **error_facts(error)}}))
+                self.problem({"key": key, **error_facts(error)})
             else:
                 self.note(f"failed: {shown(key)}: {error_text(error)}")
+
+    def problem(self, facts: dict[str, object]) -> None:
+        """Print the facts of an error, or of an item that cannot be moved, as JSON."""
+        self.note(_json({"error": facts}))
 
 
 def error_text(error: BaseException) -> str:
