@@ -18,6 +18,7 @@ from bucketry._manage.overlap import store_below
 from bucketry._manage.sync.filters import exact_pattern
 from bucketry._manage.sync.values import Direction, PlanHeader
 from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import as_directory
 from bucketry.providers.url import read_url
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ class Sides:
         direction: Whether the local directory is the source or the target, or whether there is none.
         source: The prefix to read from; for an upload the local directory.
         target: The prefix to change; for a download the local directory.
-        said: What to tell the user before the sync begins, because the command line does not say it.
+        said: What the command line does not say, for the user to know before the sync begins.
+        exclude: Patterns of what must be left out, because the usual store is there.
     """
 
     direction: Direction
     source: Remote | str
     target: Remote | str
-    said: str = ""
+    said: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, str]:
@@ -89,18 +92,19 @@ class Sides:
         direction: Direction = "upload" if self.direction == "upload" else "download"
         return await manager.plan_sync(local, self._mine.key, direction=direction, **arguments)
 
-    async def own_store(self) -> str | None:
-        """Return the path, relative to the local directory, of the store of this sync; `None`: it is not below it.
-
-        The usual store `data/storage` is below the usual directory `data/`.
-        """
-        if self.local is None:
-            return None
-        return await in_thread(store_below, self._mine.provider.locate(), self.local)
+    async def places(self) -> tuple[str, str]:
+        """Return both sides as a plan names them: as absolute paths, and as URLs of directories."""
+        return await in_thread(_planned_name, self.source), await in_thread(_planned_name, self.target)
 
 
 def _name(side: Remote | str) -> str:
     return side if isinstance(side, str) else side.url
+
+
+def _planned_name(side: Remote | str) -> str:
+    if isinstance(side, str):
+        return os.path.abspath(side)
+    return side.provider.locate(as_directory(side.key))
 
 
 def _remote(side: Remote | str) -> Remote:
@@ -177,13 +181,21 @@ async def sides_of_options(places: Places, direction: str, local: str | None, re
     """
     usual_local, usual_remote = places.defaults()
     directory = usual_local if local is None else local
-    opened = await _opened(places, remote) if remote is not None and places.is_remote(remote) else None
-    opened = opened or await places.open(usual_remote if remote is None else remote)
+    word = usual_remote if remote is None else remote
+    is_url = places.is_remote(word)
+    opened = await (_opened(places, word) if is_url else places.open(word))
+    said, exclude = [], []
     missing = [name for name, value in (("--local", local), ("--remote", remote)) if value is None]
-    said = f"{' and '.join(missing)} not given: using {shown(directory)} and {shown(opened.url)}" if missing else ""
-    if direction == "upload":
-        return Sides("upload", directory, opened, said)
-    return Sides("download", opened, directory, said)
+    if missing:
+        said.append(f"{' and '.join(missing)} not given: using {shown(directory)} and {shown(opened.url)}")
+    # Not for a URL that the user has written: its directory must not be in the local one by mistake.
+    inside = None if is_url else await in_thread(store_below, opened.provider.locate(), directory)
+    if inside is not None:
+        said.append(f"leaving out {shown(inside)} in {shown(directory)}: the store keeps its objects there")
+        exclude.append(exact_pattern(f"{inside}/"))
+    source, target = (directory, opened) if direction == "upload" else (opened, directory)
+    kind: Direction = "upload" if direction == "upload" else "download"
+    return Sides(kind, source, target, tuple(said), tuple(exclude))
 
 
 async def sides_of_plan(places: Places, header: PlanHeader, given: Sides | None) -> Sides:
@@ -195,7 +207,7 @@ async def sides_of_plan(places: Places, header: PlanHeader, given: Sides | None)
         given: The sides on the command line, which tell how to reach the providers; `None`: there are none.
 
     Raises:
-        UsageError: The given sides are not those of the plan.
+        UsageError: The sides are not those of the plan.
     """
     if given is None:
         source: Remote | str = header.source
@@ -205,13 +217,11 @@ async def sides_of_plan(places: Places, header: PlanHeader, given: Sides | None)
             source = Remote(await _root(places, header.source, prefix), prefix)
         if header.direction != "download":
             target = Remote(await _root(places, header.target, header.prefix), header.prefix)
-        return Sides(header.direction, source, target)
-    planned = header.source if header.direction == "upload" else header.target
-    here = None if given.local is None else await in_thread(os.path.abspath, given.local)
-    if given.direction != header.direction or here not in (None, planned):
+        given = Sides(header.direction, source, target)
+    if given.direction != header.direction or await given.places() != (header.source, header.target):
         message = (
-            f"the plan is for {shown(header.source)} → {shown(header.target)}, and the command line is for "
-            f"{shown(given.names[0])} → {shown(given.names[1])}; leave the paths out, or give those of the plan"
+            f"the plan is for {shown(header.source)} → {shown(header.target)}, and this is {shown(given.names[0])} → "
+            f"{shown(given.names[1])}; give the same paths, --url and --provider as when it was made"
         )
         raise UsageError(message)
     return given
@@ -221,8 +231,3 @@ async def _root(places: Places, url: str, prefix: str) -> IStorageProvider:
     """Open the provider of a URL in a plan, without the plan's prefix; the manager then compares both URLs."""
     scheme, _, rest = url.removesuffix(prefix).partition("://")
     return (await places.open(f"{scheme}://{quote(rest.rstrip('/'))}/")).provider
-
-
-def exclusion(path: str) -> str:
-    """Return the pattern that leaves a directory below the local one out."""
-    return exact_pattern(f"{path}/")

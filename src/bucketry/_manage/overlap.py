@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from bucketry._manage.sync.filters import exact_pattern
 from bucketry.errors import InvalidRequestError
 
 _LOCAL = "file://"
@@ -26,9 +27,13 @@ def refuse_overlap(url: str, local_dir: str, *, excludes: Callable[[str], bool] 
     real = os.path.realpath(local_dir)
     if place is None or os.path.commonpath((place, real)) not in (place, real):
         return
-    if excludes is not None and _is_below(place, real) and excludes(f"{os.path.relpath(place, real)}/"):
-        return
-    message = f"{local_dir}: overlaps {place}, where the provider keeps these objects; choose another directory"
+    advice = "choose another directory"
+    if excludes is not None and _is_below(place, real):
+        inside = f"{os.path.relpath(place, real)}/"
+        if excludes(inside):
+            return
+        advice += f", or leave it out with exclude=[{exact_pattern(inside)!r}]"
+    message = f"{local_dir}: overlaps {place}, where the provider keeps these objects; {advice}"
     raise InvalidRequestError(message, path=local_dir)
 
 

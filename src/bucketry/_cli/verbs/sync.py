@@ -17,7 +17,7 @@ from bucketry._cli.manager import in_words_of_options, moving
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import Places
 from bucketry._cli.sync_report import ShownPlan, SyncTally
-from bucketry._cli.sync_sides import Sides, exclusion, sides_of_options, sides_of_plan, sides_of_words
+from bucketry._cli.sync_sides import Sides, sides_of_options, sides_of_plan, sides_of_words
 from bucketry._manage.sync.saved import BANDWIDTH
 from bucketry._manage.sync.values import Compare
 
@@ -109,6 +109,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     started = time.monotonic()
     with in_words_of_options():
         sides, manager, plan = await _planned(options, places, output)
+    planning = time.monotonic() - started
     rate = min(BANDWIDTH, manager.transfers.config.max_bandwidth or BANDWIDTH)
     seconds = plan.estimate(bandwidth=rate, concurrency=manager.transfers.config.max_concurrency)
     shown_plan = ShownPlan(plan, sides.names, seconds)
@@ -125,7 +126,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         what = f"delete {counted(totals.deletions, 'file')} ({shown_size(totals.deletion_bytes)})"
         if not await confirmed(f"{what} below {shown(sides.names[1])}", output, yes=options.yes):
             return shown_plan.print_refused(output)
-    tally = SyncTally(output, totals)
+    tally, started = SyncTally(output, totals), time.monotonic()
     with moving(output, "sync") as moved:
         outcomes = manager.apply_each(plan, other=sides.other, progress=moved.in_all)
         try:
@@ -135,7 +136,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         except asyncio.CancelledError:
             output.note(_CONTINUE)
             raise
-    return tally.print_report(plan, sides.names, time.monotonic() - started)
+    return tally.print_report(plan, sides.names, planning + time.monotonic() - started)
 
 
 async def _planned(options: Options, places: Places, output: Output) -> tuple[Sides, StorageManager, SyncPlan]:
@@ -152,21 +153,14 @@ async def _planned(options: Options, places: Places, output: Output) -> tuple[Si
         sides = await sides_of_plan(places, plan.header, sides)
         return sides, sides.manager(options), plan
     assert sides is not None  # noqa: S101 - `_problem` has checked it
-    if sides.said:
-        output.note(f"sync: {sides.said}")
-    exclude = list(options.exclude)
-    store = await sides.own_store()
-    if store is not None:
-        output.note(
-            f"sync: leaving out {shown(store)} in {shown(sides.local or '')}: the store keeps its objects there"
-        )
-        exclude.append(exclusion(store))
+    for line in sides.said:
+        output.note(f"sync: {line}")
     arguments: dict[str, Any] = {
         "delete": options.delete,
         "max_delete": options.max_delete,
         "force": options.force,
         "include": options.include,
-        "exclude": exclude,
+        "exclude": [*options.exclude, *sides.exclude],
         "compare": options.compare,
         "path": options.save_plan,
     }
