@@ -78,6 +78,7 @@ COMMANDS = (
     Command("info", "show the properties of an object, or of the provider", ("stat",)),
     Command("delete", "delete objects; a missing object is an error only with --strict", ("rm",)),
     Command("cat", "write an object's bytes to standard output"),
+    Command("doctor", "examine a provider: configuration, network, access, and what its server really does"),
     Command("demo", "start an S3 server on this machine, move files to it and back, and compare them"),
 )
 """All verbs, in the order of the help."""
