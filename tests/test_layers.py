@@ -55,6 +55,7 @@ LAZY = (
     "__init__.py",
     "providers/__init__.py",
     "providers/factory.py",
+    "providers/secret_sources.py",  # keyring, which few programs need
     "_cli/",
     "testing.py",
     "_core/content_types.py",  # mimetypes reads system files, which reading objects does not need
