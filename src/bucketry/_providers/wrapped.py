@@ -62,6 +62,11 @@ class WrappedRequests(ObjectRequests):
         return self.inner.capabilities
 
     @property
+    def billed_by(self) -> str:
+        """The name of the cloud whose list prices apply; empty: there is none."""
+        return getattr(self.inner, "billed_by", "")
+
+    @property
     def max_connections(self) -> int | None:
         """The wrapped provider's limit on connections; `None`: it has no limit, or does not state the limit."""
         connections: int | None = getattr(self.inner, "max_connections", None)
