@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def test_several_sources(inside: Inside) -> None:
     """Several sources go into the destination, each under its own name; a directory keeps its name, too."""
     tree(inside)
     inside.write("one", b"1")
-    assert inside("cp", "-r", "tree/sub", "one", "st:tree/none/../k", "two:all/").code == 3
+    assert inside("cp", "-r", "tree/sub", "one", "st:missing", "two:all/").code == 3
     assert inside.files("two") == {}
     ran = inside("cp", "-r", "tree/sub", "one", "two:all/", "--json")
     assert (ran.code, ran.document["files"]) == (0, 3)
@@ -181,11 +182,11 @@ REFUSED = [
     (("st:top", "st:d/top", "two:x/"), 2, "would both become"),
     (("-r", "st:d/d/", "st:d/"), 2, "would overwrite"),
     (("-r", "st:d", "f"), 2, "f: is a file, but a directory is needed"),
-    (("st:d/a.csv", "f/"), 2, "f: is a file, but a directory is needed"),
+    (("st:d/a.csv", "f/"), 2, "f/: is a file, but a directory is needed"),
     (("st:d/*.csv", "f"), 2, "f: is a file, but a directory is needed"),
     (("st:top", "taken"), 2, "is a directory"),
     (("st:top", "f/x"), 2, "f"),
-    (("missing", "st:x"), 3, "missing: "),
+    (("missing", "st:x"), 3, "missing does not exist"),
     (("st:missing", "out"), 3, "missing: there is no such object"),
     (("f", "new"), 3, "there is no such object; to copy the local f, write the other word as a URL"),
     (("f", "s3x://bucket/k"), 2, "did you mean 's3'"),
@@ -213,7 +214,7 @@ REFUSED = [
     (("-", "f", "st:x/"), 2, "standard input or output"),
     (("st:top", "-", "--no-clobber"), 2, "leave out --no-clobber"),
     (("st:top", "-", "--json"), 2, "--json cannot be used"),
-    (("st:d/", "-"), 3, "d/"),
+    (("st:d/", "-"), 2, "d/"),
     (("st:d/*", "-"), 2, "is a glob, but one object is needed"),
     (("-r", "-", "st:x"), 2, "is one object"),
 ]
@@ -227,12 +228,12 @@ def test_what_is_refused(inside: Inside, words: tuple[str, ...], code: int, hint
     """What cannot be meant, or would destroy something, is refused in one line before anything is changed."""
     tree(inside)
     tree(inside, "st/d")
-    for name in ("f", "names", "st/top", "st/d/top", "st/d/d/top", "taken/top/x"):
+    for name in ("f", "names", "st/top", "st/d/top", "st/d/d/top", "st/d/d/d/top", "taken/top/x"):
         inside.write(name)
     before = inside.files(".")
     ran = inside("copy", *words)
     assert (ran.code, ran.out) == (code, "")
-    assert ran.err.startswith('{"error": ' if "--json" in words else "error: copy: ")
+    assert ran.err.startswith('{"error": ' if "--json" in words else "error: ")
     assert ran.err.count("\n") == 1
     assert hint in ran.err
     assert inside.files(".") == before
@@ -258,17 +259,13 @@ def test_items_that_fail_do_not_stop_the_others(inside: Inside) -> None:
 
 def test_a_replaced_object_is_copied_in_its_new_version(inside: Inside) -> None:
     """If an object is replaced after it was listed, the copy has the new bytes."""
-    store, other = MemoryProvider(), MemoryProvider()
+    store = MemoryProvider()
 
     async def replace() -> None:
         await store.put("k", b"new bytes")
 
     provider = FaultyProvider(store, (Fault(operation="copy_object", hook=replace),))
     StorageProviderFactory.register("changing", lambda _, **__: provider)
-    del other
-    inside.capsys.readouterr()
-    import asyncio
-
     asyncio.run(store.put("k", b"old"))
     ran = inside("cp", "k", "copy", "--provider", "changing", "--json")
     assert (ran.code, ran.document["bytes"]) == (0, 9)
@@ -280,7 +277,7 @@ def server() -> Iterator[EmbeddedS3]:
     pytest.importorskip("moto")
     with embedded_s3("one") as running:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        request = urllib.request.Request(f"{running.endpoint_url}/other", method="PUT")
+        request = urllib.request.Request(f"{running.endpoint_url}/other", method="PUT")  # noqa: S310 - our own
         direct.open(request, timeout=10).close()
         yield running
 
@@ -306,7 +303,9 @@ def clouds(inside: Inside, server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) 
 def headers(server: EmbeddedS3, path: str) -> dict[str, str]:
     """Return the headers of an object."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(urllib.request.Request(f"{server.endpoint_url}/{path}", method="HEAD"), timeout=10) as response:
+    keys = {"Authorization": "AWS embedded:embedded"}
+    request = urllib.request.Request(f"{server.endpoint_url}/{path}", headers=keys, method="HEAD")  # noqa: S310 - our own
+    with direct.open(request, timeout=10) as response:
         return {name.lower(): value for name, value in response.headers.items()}
 
 
@@ -356,7 +355,6 @@ def test_the_same_bucket_under_two_names(clouds: Inside) -> None:
 @pytest.mark.slow
 def test_keys_that_are_no_paths(clouds: Inside, server: EmbeddedS3) -> None:
     """Keys that would leave the directory fail, marks of directories become directories, the others are written."""
-    import asyncio
 
     async def fill() -> None:
         async with S3Provider({**server.config, "bucket_name": "one"}) as provider:
@@ -378,8 +376,6 @@ def test_credentials_that_may_not_list(inside: Inside) -> None:
         MemoryProvider(), tuple(Fault(operation="list_page", nth=n, error=refused) for n in (1, 2))
     )
     StorageProviderFactory.register("unlisted", lambda _, **__: provider)
-    import asyncio
-
     asyncio.run(provider.inner.put("k", b"x"))
     assert inside("cp", "k", "copy", "--provider", "unlisted").code == 0
     ran = inside("cp", "none", "copy", "--provider", "unlisted")

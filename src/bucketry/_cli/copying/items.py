@@ -55,7 +55,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CopySource:
     """A source.
 
     Attributes:
@@ -79,7 +79,7 @@ class Source:
         return base_of(self.end) if self.kind != "one" else self.end.key
 
 
-async def find_source(end: End, options: CopyArguments) -> Source:
+async def find_source(end: End, options: CopyArguments) -> CopySource:
     """Look at a source, and return what it is; nothing is changed.
 
     Raises:
@@ -98,21 +98,21 @@ async def find_source(end: End, options: CopyArguments) -> Source:
         if glob.across and not options.recursive:
             message = f"{end.url}: selects whole directories; to copy everything below them, add --recursive"
             raise UsageError(message)
-        return Source(end, "", "glob")
+        return CopySource(end, "", "glob")
     return await _remote_source(Remote(end.provider, glob.literal if end.is_glob else end.key), options)
 
 
-async def _remote_source(end: Remote, options: CopyArguments) -> Source:
+async def _remote_source(end: Remote, options: CopyArguments) -> CopySource:
     provider, key = end.provider, end.key
     name = key.rstrip("/").rpartition("/")[2]
     if options.files_from is not None:
-        return Source(Remote(provider, key if not key or key.endswith("/") else f"{key}/"), name, "list")
+        return CopySource(Remote(provider, key if not key or key.endswith("/") else f"{key}/"), name, "list")
     if not key or key.endswith("/"):
         if not options.recursive:
             raise UsageError(_needs_recursive(end.url))
-        return Source(end, name, "directory")
+        return CopySource(end, name, "directory")
     if options.recursive and await _any_below(provider, key):
-        return Source(Remote(provider, f"{key}/"), name, "directory")
+        return CopySource(Remote(provider, f"{key}/"), name, "directory")
     try:
         entry = await provider.head(key)
     except NotFoundError:
@@ -125,10 +125,10 @@ async def _remote_source(end: Remote, options: CopyArguments) -> Source:
             message = f"{end.url}: there is no such object; to copy the local {key}, write the other word as a URL"
             raise NotFoundError(message, key=key) from None
         raise
-    return Source(end, name, "one", _object_item(provider, entry, name))
+    return CopySource(end, name, "one", _object_item(provider, entry, name))
 
 
-def _local_source(end: Local, options: CopyArguments) -> Source:
+def _local_source(end: Local, options: CopyArguments) -> CopySource:
     try:
         found = os.stat(end.path)
     except OSError as error:
@@ -139,12 +139,12 @@ def _local_source(end: Local, options: CopyArguments) -> Source:
         if not is_directory:
             message = f"{end.path}: is a file; with --files-from, give the directory of the names"
             raise LocalNotADirectoryError(message, path=end.path)
-        return Source(end, name, "list")
+        return CopySource(end, name, "list")
     if is_directory:
         if not options.recursive:
             raise UsageError(_needs_recursive(end.path))
-        return Source(end, name, "directory")
-    return Source(end, name, "one", Item(name, end.path, path=end.path, size=found.st_size))
+        return CopySource(end, name, "directory")
+    return CopySource(end, name, "one", Item(name, end.path, path=end.path, size=found.st_size))
 
 
 def _needs_recursive(what: str) -> str:
@@ -155,7 +155,7 @@ async def _any_below(provider: IStorageProvider, key: str) -> bool:
     return bool((await provider.list_page(f"{key}/")).entries)
 
 
-async def items_of(source: Source, options: CopyArguments) -> AsyncGenerator[Item, None]:
+async def items_of(source: CopySource, options: CopyArguments) -> AsyncGenerator[Item, None]:
     """Yield what a source selects and the options do not leave out, in the order of names.
 
     Raises:
@@ -181,7 +181,7 @@ async def _keeps(filters: Filters, item: Item) -> bool:
     return filters.in_time(_time_of(found)) and filters.matches(item.name)
 
 
-async def _found(source: Source, options: CopyArguments, filters: Filters) -> AsyncGenerator[Item, None]:
+async def _found(source: CopySource, options: CopyArguments, filters: Filters) -> AsyncGenerator[Item, None]:
     """Yield everything below a directory, or what a glob matches."""
     if isinstance(source.end, Local):
         files = _files(source.end.path, filters)
@@ -196,7 +196,7 @@ async def _found(source: Source, options: CopyArguments, filters: Filters) -> As
             yield _object_item(provider, entry, entry.key[base:])
 
 
-async def _listed(source: Source, options: CopyArguments) -> AsyncGenerator[Item, None]:
+async def _listed(source: CopySource, options: CopyArguments) -> AsyncGenerator[Item, None]:
     """Yield the names of `--files-from`, each once."""
     seen: set[str] = set()
     async with aclosing(keys_from(options)) as names:

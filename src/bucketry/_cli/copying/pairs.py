@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
-from bucketry._cli.copying.items import Item, Source, items_of
+from bucketry._cli.copying.items import Item, CopySource, items_of
 from bucketry._cli.copying.words import End, Local
 from bucketry._cli.place import Remote
 from bucketry._cli.selection import literal_key, narrows
@@ -72,7 +72,7 @@ class Destination:
         return self.directory.path_of(name.rstrip("/"))
 
 
-async def find_destination(end: End, sources: Sequence[Source], options: CopyArguments) -> Destination:
+async def find_destination(end: End, sources: Sequence[CopySource], options: CopyArguments) -> Destination:
     """Look at the destination, and decide whether it is a directory; nothing is changed.
 
     Raises:
@@ -99,7 +99,7 @@ async def find_destination(end: End, sources: Sequence[Source], options: CopyArg
     return Destination(None, end.path, many or into, directory)
 
 
-async def plan_pairs(sources: Sequence[Source], destination: Destination, options: CopyArguments) -> Pairs:
+async def plan_pairs(sources: Sequence[CopySource], destination: Destination, options: CopyArguments) -> Pairs:
     """Return the pairs, after a check that no file or object is both a source and a target.
 
     Raises:
@@ -143,11 +143,11 @@ def _pair(destination: Destination, item: Item, below: str) -> Pair | None:
         return Pair(replace(item, error=error), name)
 
 
-def _overlaps(source: Source, destination: Destination, options: CopyArguments) -> bool:
+def _overlaps(source: CopySource, destination: Destination, options: CopyArguments) -> bool:
     """Return whether targets may be sources. Blocks.
 
     Raises:
-        UsageError: Source and destination are the same, or a directory would be copied into itself.
+        UsageError: CopySource and destination are the same, or a directory would be copied into itself.
     """
     if source.kind == "one":
         target = destination.target(source.name)
@@ -230,4 +230,4 @@ def _as_directory(path: str) -> str:
 def _look_at(path: str) -> str | None:
     if os.path.isdir(path):
         return "directory"
-    return "file" if os.path.lexists(path) else None
+    return "file" if os.path.lexists(path.rstrip("/")) else None

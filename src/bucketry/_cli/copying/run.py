@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
-from bucketry._cli.copying.items import Source, find_source, items_of
+from bucketry._cli.copying.items import CopySource, find_source, items_of
 from bucketry._cli.copying.one import Copier
 from bucketry._cli.copying.pairs import Pair, Pairs, find_destination, plan_pairs
 from bucketry._cli.copying.words import End, Local, read_words
@@ -77,7 +77,7 @@ async def _only(pairs: Pairs, copier: Copier) -> BatchResult:
 async def _each(
     pairs: Pairs,
     copier: Copier,
-    sources: Sequence[Source],
+    sources: Sequence[CopySource],
     options: CopyArguments,
     counts: Counts | None,
     output: Output,
@@ -98,7 +98,7 @@ async def _each(
     return collector.result()
 
 
-async def _sizes(sources: Sequence[Source], options: CopyArguments) -> AsyncGenerator[int, None]:
+async def _sizes(sources: Sequence[CopySource], options: CopyArguments) -> AsyncGenerator[int, None]:
     for source in sources:
         async with aclosing(items_of(source, options)) as items:
             async for item in items:
