@@ -33,6 +33,7 @@ from bucketry._cli.place import Places
 from bucketry._doctor.configuration import ConfiguredEntry, list_entries
 from bucketry._doctor.examine import Wanted, examine
 from bucketry._doctor.values import PROBLEMS, Check
+from bucketry._runtime.threads import in_steps
 from bucketry.providers.factory import Configured
 
 EXAMPLES = (
@@ -79,6 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: Options, places: Places, output: Output) -> int:
     """Examine a provider, and print each check."""
     configured, key = places.configured(options.place)
+    configured = await in_steps(configured.with_secrets())
     entries = list_entries(configured)
     made: list[Check] = []
     page = _Page(output)
