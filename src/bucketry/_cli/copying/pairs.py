@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
-from bucketry._cli.copying.items import Item, CopySource, items_of
+from bucketry._cli.copying.items import CopySource, Item, items_of
 from bucketry._cli.copying.words import End, Local
 from bucketry._cli.place import Remote
 from bucketry._cli.selection import literal_key, narrows
