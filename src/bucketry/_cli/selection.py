@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import UsageError
 from bucketry._cli.globs import Glob, under
-from bucketry._cli.place import STREAM, Remote
+from bucketry._cli.place import STREAM, Places, Remote
 from bucketry._cli.streams import read_stdin
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
@@ -167,6 +167,21 @@ async def keys_from(
                 yield key
 
 
+async def place_of_list(words: Sequence[str], places: Places) -> Remote:
+    """Return the provider of the keys in `--files-from`: that of the one word, which names a bucket, or the usual one.
+
+    Raises:
+        UsageError: The word names more than a bucket, or there are several.
+    """
+    remote = await places.open(*words[:1])
+    if len(words) > 1 or remote.key:
+        message = (
+            f"with --files-from, give no key: {words[-1]} is one; a URL of the bucket is fine, such as s3://bucket"
+        )
+        raise UsageError(message)
+    return remote
+
+
 def base_of(remote: Remote) -> str:
     """Return the directory of a word, with `/` at its end, or empty: what comes before it is common to all keys.
 
@@ -245,13 +260,14 @@ class Filters:
         """Return whether the patterns select the path."""
         return self._filter is None or (self._filter.includes(path) and not self._filter.excludes(path))
 
+    def in_time(self, written: datetime) -> bool:
+        """Return whether the time is after `--newer` and before `--older`."""
+        too_old = self._newer is not None and written <= self._newer
+        return not too_old and (self._older is None or written < self._older)
+
     def keeps(self, entry: ObjectInfo | ObjectVersion, path: str) -> bool:
         """Return whether the object, or the version, stays."""
-        if self._newer is not None and entry.last_modified <= self._newer:
-            return False
-        if self._older is not None and entry.last_modified >= self._older:
-            return False
-        return self.matches(path)
+        return self.in_time(entry.last_modified) and self.matches(path)
 
 
 def age(text: str) -> timedelta | None:

@@ -47,9 +47,9 @@ class ShownPlan:
         rows.append(("unchanged", counted(totals.unchanged, "file")))
         if totals.skipped:
             rows.append(("skip", f"{counted(totals.skipped, 'file')} that cannot be synced"))
-        price = self.plan.price()
-        cost = "" if price is None else f", {dollars(price.total)} by list prices, without free amounts"
-        rows.append(("estimate", f"{counted(totals.requests, 'request')}, {shown_duration(self.seconds)}{cost}"))
+        rows.append(("estimate", f"{counted(totals.requests, 'request')}, {shown_duration(self.seconds)}"))
+        if (price := self.plan.price()) is not None:
+            rows.append(("price", f"at most {dollars(price.total)} by list prices of {price.as_of}"))
         return rows
 
     def print_summary(self, output: Output) -> None:
