@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
@@ -11,8 +13,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 
 from bucketry import __version__
 from bucketry._cli.commands import COMMANDS, Command, UsageError, Verb, find_command
-from bucketry._core.config import AddressingStyle, Server
-from bucketry._core.entries import nearest
+from bucketry._core.choices import AddressingStyle, Server
 from bucketry._core.units import GiB, KiB, MiB, TiB
 
 _UNITS = {
@@ -45,9 +46,13 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
 
 _NamespaceT = TypeVar("_NamespaceT", bound=argparse.Namespace)
 
+_HELP_WIDTH = 80  # a terminal's usual width; longer lines are harder to read
+_HELP_POSITION = 24
+
 _EXIT_CODES = """\
-exit codes: 0 done, 1 some items failed, 2 usage or configuration, 3 not found, 4 access refused,
-5 a temporary fault (try again), 130 interrupted"""
+exit codes:
+  0 done, 1 some items failed, 2 usage or configuration, 3 not found,
+  4 access refused, 5 a temporary fault (try again), 130 interrupted"""
 
 
 class Arguments(argparse.Namespace):
@@ -88,6 +93,21 @@ class _Append(argparse.Action):
         """Add one value."""
         del parser, option_string
         setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Formats a help text for the width of the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        """Find out the width; the standard class does it with a module that takes long to load."""
+        super().__init__(prog, max_help_position=_HELP_POSITION, width=min(_HELP_WIDTH, _columns()))
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _HELP_WIDTH
+    except (OSError, ValueError, AttributeError):  # not a terminal, or no real file
+        return _HELP_WIDTH
 
 
 class _Parser(argparse.ArgumentParser):
@@ -157,6 +177,8 @@ def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _Na
         unknown = next((option for option in _given(words) if option not in known), None)
         if unknown is None:
             raise
+        from bucketry._core.entries import nearest  # here, because it takes long to load
+
         text = f"unknown option {unknown}; {nearest(unknown, known)}; see `{parser.prog} --help`"
         raise UsageError(text) from error
 
@@ -180,7 +202,7 @@ def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("verb", metavar="VERB")
     parser.add_argument("rest", metavar="…", nargs=argparse.REMAINDER, help="the verb's own options")
@@ -201,7 +223,7 @@ def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     verb.add_options(parser)
     return parser

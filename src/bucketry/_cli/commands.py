@@ -7,11 +7,9 @@ is the module `verbs/models/backup.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from bucketry._core.entries import nearest
 from bucketry.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,9 +24,8 @@ class UsageError(ConfigError):
     """The command line is wrong; nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A verb.
+class Command(NamedTuple):
+    """A verb; a named tuple, because the module for dataclasses takes longer to load than all of `--help`.
 
     Attributes:
         name: The verb as users write it, such as `list` or `models backup`; its words are also the path of its module.
@@ -97,6 +94,8 @@ def find_command(word: str, *, of: Command | None = None) -> Command:
     for command in commands:
         if word in command.words:
             return command
+    from bucketry._core.entries import nearest  # here, because it takes long to load
+
     names = tuple(name for command in commands for name in command.words)
     message = f"unknown verb {word!r}{'' if of is None else f' of {of.name}'}; {nearest(word, names)}"
     raise UsageError(f"{message}; see `{program} --help`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 import warnings
@@ -44,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], output: Output) -> int:
     command, verb, options = parse(words)
     output.as_json, output.debug, output.verb = options.json, options.debug, command.name
-    warnings.showwarning = lambda message, *_rest: output.note(f"warning: {message}")
+    warnings.showwarning = lambda message, *_rest: output.warning(str(message))
     if options.debug:
+        import logging
+
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
     # Imported only now, so that `--help` and usage errors do not load them.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
+from bucketry._core.choices import AddressingStyle, Server, Transport
 from bucketry._core.entries import ProviderConfig, check_path, nearest, with_secrets, wrong_entry
 from bucketry._core.request_entries import S3RequestEntries
 from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
 from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts
 from bucketry._core.units import GiB, KiB, MiB
-
-AddressingStyle: TypeAlias = Literal["auto", "path", "virtual"]
-Transport: TypeAlias = Literal["auto", "aiobotocore"]
-Server: TypeAlias = Literal["auto", "aws", "generic"]
 
 MAX_CONNECTIONS = 32  # twice the default max_concurrency, so that other calls get connections during transfers
 PART_SIZE = 8 * MiB  # an object of up to 78 GiB has fewer than 10 000 parts; see docs/explanation/part-size
