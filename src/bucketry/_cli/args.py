@@ -23,10 +23,12 @@ _UNITS = {
     **dict.fromkeys(("m", "mib"), MiB),
     **dict.fromkeys(("g", "gib"), GiB),
     **dict.fromkeys(("t", "tib"), TiB),
+    **dict.fromkeys(("p", "pib"), 1024 * TiB),
     "kb": 1_000,
     "mb": 1_000_000,
     "gb": 1_000_000_000,
     "tb": 1_000_000_000_000,
+    "pb": 1_000_000_000_000_000,
 }
 ENTRIES = (
     "endpoint_url",

@@ -75,6 +75,7 @@ COMMANDS = (
     Command("info", "show the properties of an object, or of the provider", ("stat",)),
     Command("delete", "delete objects; a missing object is an error only with --strict", ("rm",)),
     Command("cat", "write an object's bytes to standard output"),
+    Command("cost", "compare what the vendors bill a month, for given numbers or for the objects of a bucket"),
     Command("demo", "start an S3 server on this machine, move files to it and back, and compare them"),
 )
 """All verbs, in the order of the help."""
