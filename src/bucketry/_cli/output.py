@@ -45,9 +45,7 @@ class Output:
         """Print a JSON document of the result, on one line."""
         print(_json(value))
 
-    def table(
-        self, rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), shorten: int | None = None
-    ) -> None:
+    def table(self, rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), shorten: int | None = None) -> None:
         """Print rows in columns, aligned also for wide characters such as those of Chinese.
 
         Args:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bucketry._core.config import (
@@ -25,6 +24,8 @@ from bucketry.errors import ConfigError
 from bucketry.providers.url import StorageURL, read_url
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from bucketry._core.provider import IStorageProvider
     from bucketry._session.pool import SessionPool
 
@@ -90,7 +91,7 @@ class StorageProviderFactory:
     @classmethod
     def get_registered_providers(cls) -> list[str]:
         """Return all names: the built-in names in a fixed order, then registered names, then names of entry points."""
-        found = (point.name for point in entry_points(group=ENTRY_POINTS))
+        found = (point.name for point in _entry_points())
         return list(dict.fromkeys([*_BUILTIN, *cls._registered, *found]))
 
     @classmethod
@@ -136,7 +137,7 @@ class StorageProviderFactory:
             return found
         if kind in cls._registered:
             return cls._registered[kind]
-        for point in entry_points(group=ENTRY_POINTS, name=kind):
+        for point in _entry_points(name=kind):
             try:
                 loaded: type[Any] = point.load()
             except (ImportError, AttributeError) as exc:
@@ -145,6 +146,12 @@ class StorageProviderFactory:
             return loaded
         message = f"{named} is unknown; {nearest(kind, tuple(cls.get_registered_providers()))}"
         raise ConfigError(message)
+
+
+def _entry_points(**only: str) -> EntryPoints:
+    """Return the providers of other packages; the module that finds them takes long to load, and is seldom needed."""
+    found: EntryPoints = import_module("importlib.metadata").entry_points(group=ENTRY_POINTS, **only)
+    return found
 
 
 def storage_provider_from_env(
