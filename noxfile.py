@@ -63,6 +63,13 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Run the code of the pages for users of aioboto3, s3fs and obstore: theirs and ours, side by side."""
+    session.install(".[tests,peers]")
+    session.run("python", "-m", "pytest", "tests/docs/test_coming_from.py", *session.posargs)
+
+
+@nox.session
 def nightly(session: nox.Session) -> None:
     """Run the property tests with 20 times as many new examples as in `tests`, and the syncs of a large tree."""
     session.install(".[fast,tests]")

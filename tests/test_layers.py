@@ -53,6 +53,8 @@ LAZY = (
     "__init__.py",
     "providers/__init__.py",
     "providers/factory.py",
+    "providers/reads.py",  # the transfer manager, which a listing does not need
+    "providers/secret_sources.py",  # keyring, which few programs need
     "_cli/",
     "testing.py",
     "_core/content_types.py",  # mimetypes reads system files, which reading objects does not need

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import bucketry as bucketry_package
+from bucketry.testing import EmbeddedS3, embedded_s3
 
 COMMAND = (sys.executable, "-m", "bucketry")
 ENVIRON = {"PYTHONPATH": str(Path(bucketry_package.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
@@ -98,6 +99,33 @@ class Shell:
 def bucketry(tmp_path: Path) -> Shell:
     """Return the command line in an empty directory."""
     return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[EmbeddedS3]:
+    """Return a running S3 server with one bucket."""
+    pytest.importorskip("moto")
+    with embedded_s3() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_environment(s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Configure S3 as the provider by environment variables, for `main` in this process; work in `tmp_path`."""
+    for name, value in s3_variables(s3_server).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+def s3_variables(server: EmbeddedS3) -> dict[str, str]:
+    """Return the environment variables that make the server the provider."""
+    return {
+        "STORAGE_PROVIDER": "s3",
+        "AWS_BUCKET_NAME": server.bucket,
+        "AWS_ACCESS_KEY_ID": "embedded",
+        "AWS_SECRET_ACCESS_KEY": "embedded",
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+    }
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ EXIT_CODES = {
         errors.ChecksumMismatchError,
         errors.DiskFullError,
         errors.IntegrityError,
-        errors.InvalidRequestError,
         errors.LocalFileError,
         errors.PreconditionFailedError,
         errors.StorageError,
@@ -29,6 +28,7 @@ EXIT_CODES = {
         errors.InvalidKeyError,
         errors.InvalidMetadataError,
         errors.InvalidRangeError,
+        errors.InvalidRequestError,
         errors.LocalIsADirectoryError,
         errors.LocalNotADirectoryError,
         errors.UnsafeKeyError,
@@ -60,6 +60,7 @@ def test_every_error_has_the_exit_code_of_its_kind() -> None:
     assert known == {getattr(errors, name) for name in errors.__all__}
     for code, kinds in EXIT_CODES.items():
         assert {exit_code(kind("message")) for kind in kinds} == {code}
+    assert exit_code(errors.InvalidRequestError("a server refused it", status=400)) == 1
     assert exit_code(RuntimeError()) == 1
 
 

@@ -13,6 +13,7 @@ import sysconfig
 import textwrap
 import tomllib
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -88,16 +89,16 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def marks(example: Path) -> list[pytest.MarkDecorator]:
+    """Give the marks of an example: of a slow one, and of one with a library that only the extra `peers` has."""
+    library = example.stem.removeprefix("with_") if example.stem.startswith("with_") else "bucketry"
+    missing = pytest.mark.skipif(find_spec(library) is None, reason=f"{library} is not installed")
+    return [pytest.mark.timeout(110), missing, *([] if example.stem in QUICK else [pytest.mark.slow])]
+
+
 def example_cases() -> list[Any]:
-    """Give every example, the slow ones marked."""
-    return [
-        pytest.param(
-            path,
-            id=path.stem,
-            marks=[pytest.mark.timeout(110)] + ([] if path.stem in QUICK else [pytest.mark.slow]),
-        )
-        for path in EXAMPLES
-    ]
+    """Give every example, marked."""
+    return [pytest.param(path, id=path.stem, marks=marks(path)) for path in EXAMPLES]
 
 
 @pytest.mark.parametrize("example", example_cases())

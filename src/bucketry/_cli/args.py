@@ -225,6 +225,7 @@ def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
+        conflict_handler="resolve",  # the `--version` of a model takes the place of the common option
         formatter_class=_Formatter,
     )
     verb.add_options(parser)
@@ -235,7 +236,9 @@ def _common() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("common options")
     group.add_argument(
-        "--url", help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…"
+        "--url",
+        help="URL of the objects: s3://bucket/prefix, r2://…, b2://…, wasabi://…, spaces://…, file:///…; "
+        "or NAME:prefix with a place of the configuration file",
     )
     group.add_argument(
         "--provider",

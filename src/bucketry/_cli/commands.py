@@ -75,6 +75,33 @@ COMMANDS = (
     Command("info", "show the properties of an object, or of the provider", ("stat",)),
     Command("delete", "delete objects; a missing object is an error only with --strict", ("rm",)),
     Command("cat", "write an object's bytes to standard output"),
+    Command(
+        "datasets",
+        "keep directories of files as datasets: list, upload, download, ensure, info, delete",
+        verbs=(
+            Command("datasets list", "list the datasets", ("ls",)),
+            Command("datasets upload", "upload a directory as a dataset; files that are stored already are not sent"),
+            Command("datasets download", "download a dataset, and check every local file by its bytes"),
+            Command("datasets ensure", "bring a directory in step with a dataset; quick if there is nothing to do"),
+            Command("datasets info", "show the files, the time and the metadata of a dataset"),
+            Command("datasets delete", "delete a dataset", ("rm",)),
+        ),
+    ),
+    Command(
+        "models",
+        "keep models as versions that never change: list, versions, info, backup, restore, verify, tag, prune",
+        verbs=(
+            Command("models list", "list the models", ("ls",)),
+            Command("models versions", "list the versions of a model, oldest first"),
+            Command("models info", "show a version of a model, and its files"),
+            Command("models backup", "store a file or a directory as a new version of a model"),
+            Command("models restore", "restore a version of a model to a file or a directory"),
+            Command("models verify", "check that every file of a version is stored undamaged"),
+            Command("models tag", "let a tag, such as prod, name a version; a tagged version is never pruned"),
+            Command("models untag", "remove a tag; its version stays until it is pruned"),
+            Command("models prune", "delete old versions of a model, and files that no version needs any more"),
+        ),
+    ),
     Command("cost", "compare what the vendors bill a month, for given numbers or for the objects of a bucket"),
     Command("demo", "start an S3 server on this machine, move files to it and back, and compare them"),
 )

@@ -51,13 +51,14 @@ def _run(words: Sequence[str], output: Output) -> int:
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
     # Imported only now, so that `--help` and usage errors do not load them.
     from bucketry._cli.interrupt import run
-    from bucketry._cli.place import Places, load_env_file
+    from bucketry._cli.place import Places, load_env_file, read_named
 
     if options.env_file is not None:
         load_env_file(options.env_file, os.environ)
+    named = read_named(options, os.environ)
 
     async def job() -> int:
-        async with Places(options, os.environ) as places:
+        async with Places(options, os.environ, named) as places:
             return await verb.run(options, places, output)
 
     return run(job, output)

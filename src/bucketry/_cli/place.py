@@ -16,21 +16,33 @@ from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
+from bucketry._runtime.threads import in_steps
 from bucketry._transfer.limits import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
-from bucketry.providers.factory import Configured, configured_by_url, configured_from, is_same_class
-from bucketry.providers.url import StorageURL, read_url
+from bucketry.providers.factory import (
+    Configured,
+    configured_by_place,
+    configured_by_url,
+    configured_from,
+    is_same_class,
+)
+from bucketry.providers.url import StorageURL, read_url, split_name
 
 if TYPE_CHECKING:
     from bucketry._session.pool import SessionPool
+    from bucketry.providers.places import NamedPlace, PlaceFile
 
 STREAM = "-"
 """The local path for standard input or output."""
+USUAL_LOCAL, USUAL_REMOTE = "data/", "datasets/"
+"""What `sync` uses if no paths are given and no place names them."""
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
 _NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
 _WILDCARD = re.compile(r"[*?[]")
+_LITERAL = r"[\g<0>]"
+"""How a glob writes the character."""
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -41,7 +53,7 @@ class Remote:
     Attributes:
         provider: The provider; `Places` disconnects it.
         key: The key or prefix as it was written; empty: the whole place.
-        is_glob: Whether `*`, `?` and `[` in the key may be wildcards, because the word was a URL.
+        is_glob: Whether `*`, `?` and `[` in the key may be wildcards, because the word was a URL or named a place.
     """
 
     provider: IStorageProvider
@@ -60,11 +72,13 @@ class Places:
     Args:
         options: The options of every verb.
         environ: The environment variables.
+        named: The named places of the configuration file, from `read_named`; `None`: the command line names none.
     """
 
-    def __init__(self, options: Arguments, environ: Mapping[str, str]) -> None:
+    def __init__(self, options: Arguments, environ: Mapping[str, str], named: PlaceFile | None = None) -> None:
         self.environ = environ
         self._options = options
+        self._named = named
         self._made: dict[str | None, IStorageProvider] = {}
         self._pool: SessionPool | None = None
 
@@ -81,61 +95,130 @@ class Places:
         """Return the provider and the key that a word names.
 
         Args:
-            word: A URL; or a key of the provider of `--url`, `--provider` or the environment. `None`: that provider.
+            word: A URL, or `NAME:path` with a place of the configuration file; or a key of the provider of `--url`,
+                `--provider` or the environment. `None`: that provider.
             prove: Check first that the bucket and the credentials allow reads or writes.
 
         Raises:
-            ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory.
+            ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory. Or the
+                word is a key, no provider is named, and the key begins like a place of the file.
 
         The error of a list, get or delete request shows whether the bucket or the credentials are wrong, so a verb that
         begins with such a request needs no check. The error of a HEAD does not show this. In a transfer of a directory,
         each of many requests would report the same error.
         """
-        remote = self._remote(word)
+        remote = await self._remote(word)
         await prove_access(remote.provider, prove)
         return remote
 
     def configured(self, word: str | None = None) -> tuple[Configured, str]:
         """Return the configuration of the provider that a word names, and the key; no provider is made.
 
+        The secrets of a named place are not fetched, see `Configured.with_secrets`.
+
         Raises:
             ConfigError: As for `open`.
         """
-        if word is None or not is_url(word):
-            return self._usual(), word or ""
-        url = self._url(word)
-        return configured_by_url(replace(url, prefix="", key=""), self.environ, self._entries()), url.key
+        found = self._find(word)
+        return self._configured(found), (word or "") if found is None else found[0].key
 
-    def _remote(self, word: str | None) -> Remote:
-        url = None if word is None or not is_url(word) else self._url(word)
-        name = None if url is None else repr(replace(url, prefix="", key=""))
+    def is_remote(self, word: str) -> bool:
+        """Return whether a word is a URL, or `NAME:path` with a place of the configuration file."""
+        return is_url(word) or self._split(word) is not None
+
+    def unknown_place(self, word: str) -> str | None:
+        """Return what is wrong with a word of the form `NAME:path` that names no place; `None`: it has another form."""
+        named = split_name(word)
+        if named is None or self._named is None or named[0] in self._named.tables:
+            return None
+        return f"{self._named.path} has no place {named[0]!r}; {self._named.hint(named[0])}"
+
+    def defaults(self) -> tuple[str, str]:
+        """Return the local directory and the prefix of a sync without paths: those of the place of `--url`."""
+        named = self._split(self._options.url or "")
+        local, remote = (None, None) if named is None else (named[0].local, named[0].remote)
+        return (USUAL_LOCAL if local is None else local, USUAL_REMOTE if remote is None else remote)
+
+    def _split(self, word: str) -> tuple[NamedPlace, str] | None:
+        """Split a word into a place and a path; `None`: it names no place of the file."""
+        named = split_name(word)
+        if named is None or self._named is None or named[0] not in self._named.tables:
+            return None
+        return self._named.place(named[0]), named[1]
+
+    async def _remote(self, word: str | None) -> Remote:
+        found = self._find(word)
+        if found is None:
+            name, key = None, word or ""
+        else:
+            url, place = found
+            name, key = repr(_root(url)) if place is None else place.where, url.key
         if name not in self._made:
-            self._made[name] = self.configured(word)[0].make(pool=self._shared_pool())
-        return Remote(self._made[name], (word or "") if url is None else url.key, is_glob=url is not None)
+            configured = self._configured(found)
+            if configured.place is not None:
+                configured = await in_steps(configured.with_secrets())
+            self._made[name] = configured.make(pool=self._shared_pool())
+        return Remote(self._made[name], key, is_glob=found is not None)
 
-    def _url(self, word: str) -> StorageURL:
+    def _find(self, word: str | None) -> tuple[StorageURL, NamedPlace | None] | None:
+        """Return the URL that a word is or means, and its place; `None`: it is a key of the usual provider."""
+        named = self._split(word or "")
+        if word is None or (named is None and not is_url(word)):
+            self._check_that_a_key_is_meant(word or "")
+            return None
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"
             message = f"{word} names its provider; leave out {option}"
             raise UsageError(message)
+        if named is not None:
+            place, path = named
+            url, base = place.url_of(path), place.url.prefix
+            # The path may be a glob, but the prefix of the place is literal.
+            return replace(url, key=f"{_WILDCARD.sub(_LITERAL, base)}{url.key[len(base) :]}"), place
         url = read_url(_NO_QUERY.sub("%3F", word))  # a ? that does not begin a query is a wildcard of a glob
         if url.kind == "local":
             directory, key = _split_path(url.place["base_path"])
-            return replace(url, place={"base_path": directory}, key=key)
-        return url
+            return replace(url, place={"base_path": directory}, key=key), None
+        return url, None
+
+    def _configured(self, found: tuple[StorageURL, NamedPlace | None] | None) -> Configured:
+        if found is None:
+            return self._usual()
+        url, place = found
+        return self._by_url(_root(url), place)
+
+    def _by_url(self, url: StorageURL, place: NamedPlace | None) -> Configured:
+        if place is None:
+            return configured_by_url(url, self.environ, self._entries())
+        return configured_by_place(place, url, self.environ, self._entries())
 
     def _usual(self) -> Configured:
         """Configure the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
-        options, entries = self._options, self._entries()
+        options = self._options
         if options.url is not None:
-            url = read_url(options.url)
+            if problem := self.unknown_place(options.url):
+                raise ConfigError(problem)
+            named = self._split(options.url)
+            url, place = (read_url(options.url), None) if named is None else (named[0].url_of(named[1]), named[0])
             if options.provider and not is_same_class(options.provider, url.kind):
                 message = f"--provider {options.provider} is not the provider of --url; leave one of them out"
                 raise ConfigError(message)
-            return configured_by_url(url, self.environ, entries)
+            return self._by_url(url, place)
+        entries = self._entries()
         if not options.provider and not self.environ.get("STORAGE_PROVIDER"):
             _check_that_local_is_meant(entries, self.environ)
         return configured_from(self.environ, entries, kind=options.provider)
+
+    def _check_that_a_key_is_meant(self, word: str) -> None:
+        """Raise an error or warn if a key looks like `NAME:path` and no provider is named: the name may be mistyped."""
+        options = self._options
+        problem = self.unknown_place(word)
+        if problem is None or options.url or options.provider or self.environ.get("STORAGE_PROVIDER"):
+            return
+        if "did you mean" in problem:
+            message = f"{problem} For a key of the local directory, add --provider local"
+            raise ConfigError(message)
+        warnings.warn(f"{word} is taken as a key of the local directory: {problem}", stacklevel=2)
 
     def _entries(self) -> dict[str, Given]:
         given = {name: getattr(self._options, name) for name in ENTRIES}
@@ -153,6 +236,11 @@ class Places:
 
             self._pool = SessionPool(max_connections=concurrency)
         return self._pool
+
+
+def _root(url: StorageURL) -> StorageURL:
+    """Return the URL of the whole bucket."""
+    return replace(url, prefix="", key="")
 
 
 def _split_path(path: str) -> tuple[str, str]:
@@ -177,6 +265,22 @@ async def prove_access(provider: IStorageProvider, prove: Prove) -> None:
 def is_url(word: str) -> bool:
     """Return whether a word is a URL; other words are keys or local paths."""
     return "://" in word
+
+
+def read_named(options: Arguments, environ: Mapping[str, str]) -> PlaceFile | None:
+    """Read the configuration file if a word of the command line may name a place; blocks for one small file.
+
+    Raises:
+        ConfigError: The file is malformed or unsafe.
+    """
+    words: list[object] = []
+    for value in vars(options).values():
+        words += value if isinstance(value, (list, tuple)) else [value]
+    if not any(isinstance(word, str) and split_name(word) for word in words):
+        return None
+    from bucketry.providers.places import read_places  # loads tomllib and subprocess
+
+    return read_places(environ)
 
 
 def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[str, str]) -> None:

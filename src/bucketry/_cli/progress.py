@@ -7,9 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from bucketry._cli.output import Output, shown_duration, shown_size
 from bucketry._core.values import Progress
+
+if TYPE_CHECKING:
+    from bucketry._manage.sync.values import SyncProgress
 
 _WINDOW = 10.0  # the rate is the average of this number of seconds, so it is steady, and soon correct after a stall
 _STEP = 0.25  # seconds between two samples of the rate
@@ -31,6 +35,7 @@ class Counts:
         self.moved = 0
         self.size: int | None = None
         self._files: int | None = None
+        self._ended: int | None = None  # files that have ended, if the reports count them; `None`: keys are counted
         self._complete = True
 
     def expect(self, size: int, files: int, *, complete: bool = True) -> None:
@@ -46,6 +51,15 @@ class Counts:
             self._whole.add(step.key)
         else:
             self._whole.discard(step.key)
+        self._sample()
+
+    def report_all(self, step: SyncProgress) -> None:
+        """Take the progress of a whole sync, which has counted its files and bytes itself."""
+        self.expect(step.total, step.total_files)
+        self.moved, self._ended = step.transferred, step.files
+        self._sample()
+
+    def _sample(self) -> None:
         now = self._clock()
         if now - self._samples[-1][0] >= _STEP:
             self._samples.append((now, self.moved))
@@ -66,7 +80,8 @@ class Counts:
         if rate and self.size:
             words.append(f"{shown_duration(max(0, self.size - self.moved) / rate)} left{more}")
         if self._files is not None:
-            words.append(f"files {len(self._whole):,} of {self._files:,}{more}")
+            ended = len(self._whole) if self._ended is None else self._ended
+            words.append(f"files {ended:,} of {self._files:,}{more}")
         return "  ".join(words)
 
     def _rate(self) -> float | None:

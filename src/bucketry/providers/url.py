@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -18,6 +19,8 @@ SCHEMES = {
     "memory": "memory",
 }
 """The factory's name for each URL scheme."""
+
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!//)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,15 @@ def read_url(url: str) -> StorageURL:
         prefix = f"{parts.netloc}/{prefix}"
     directory = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     return StorageURL(kind=kind, place=place, prefix=directory, key=prefix, query=query)
+
+
+def split_name(word: str) -> tuple[str, str] | None:
+    """Split `NAME:path` into the name of a place and the path; `None`: the word has another form.
+
+    A scheme of URLs is not a name. One letter is not a name either, because `C:` is a drive on some systems.
+    """
+    match = _NAMED.fullmatch(word)
+    return None if match is None or match[1].lower() in SCHEMES else (match[1], match[2])
 
 
 def _query(text: str) -> dict[str, str]:
