@@ -41,6 +41,8 @@ ENTRIES = (
     "anonymous",
 )
 """Options that are entries of the provider's configuration."""
+ENCRYPTION = {"server_side_encryption": "--sse", "kms_key_id": "--sse-kms-key-id"}
+"""More such entries with the names of their options, which only the verbs that store objects have."""
 
 _REPEATABLE = frozenset({"--debug", "--exclude", "--include", "--json", "--metadata"})
 _OPTION = re.compile(r"--[a-z][a-z-]*")
@@ -80,6 +82,7 @@ class TransferArguments(Arguments):
 
     part_size: int | None = None
     concurrency: int | None = None
+    bwlimit: int | None = None
 
 
 class _Append(argparse.Action):
@@ -172,7 +175,10 @@ def _given(words: Sequence[str]) -> list[str]:
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        return parser.parse_args(words, namespace=namespace)
+        if "--" in words or any(action.nargs == argparse.REMAINDER for action in parser._actions):  # noqa: SLF001
+            return parser.parse_args(words, namespace=namespace)
+        # Options may stand between words. This function drops --, and does not know REMAINDER.
+        return parser.parse_intermixed_args(words, namespace=namespace)
     except UsageError as error:
         # An unknown option is reported first: a missing or superfluous word often only follows from it.
         known = tuple(sorted(set(_OPTION.findall(parser.format_help()))))
@@ -284,6 +290,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("transfer options")
     group.add_argument("--part-size", type=size, metavar="SIZE", help="size of a part, such as 8MiB")
     group.add_argument("--concurrency", type=int, metavar="N", help="number of requests at the same time")
+    group.add_argument("--bwlimit", type=rate, metavar="RATE", help="most bytes per second on average, such as 10MiB")
 
 
 def size(text: str) -> int:
@@ -296,6 +303,11 @@ def size(text: str) -> int:
             return int(value)
     message = f"{text!r} is not a size; write for example 8MiB, 64MB or 8388608"
     raise argparse.ArgumentTypeError(message)
+
+
+def rate(text: str) -> int:
+    """Convert `10MiB` or `10MiB/s` to bytes per second."""
+    return size(text.strip().removesuffix("/s"))
 
 
 def pair(text: str) -> tuple[str, str]:

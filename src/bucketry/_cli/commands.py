@@ -74,7 +74,10 @@ COMMANDS = (
     Command("download", "download an object, or all objects below a prefix"),
     Command("info", "show the properties of an object, or of the provider", ("stat",)),
     Command("delete", "delete objects; a missing object is an error only with --strict", ("rm",)),
-    Command("cat", "write an object's bytes to standard output"),
+    Command("cat", "write the bytes of objects to standard output"),
+    Command("head", "show the headers of an object, with one HEAD request (for its first bytes: cat --range 0-99)"),
+    Command("du", "add up bytes and objects by directory and by storage class"),
+    Command("presign", "make a URL that works without credentials for a time"),
     Command(
         "datasets",
         "keep directories of files as datasets: list, upload, download, ensure, info, delete",

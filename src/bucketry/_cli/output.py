@@ -21,6 +21,7 @@ _FACTS = ("provider", "bucket", "key", "operation", "status", "code", "request_i
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _STEP = 1024
 _GAP = "  "
+_MOST_FAILURES = 20  # lines; they fit on a terminal, and if everything fails, the reason is mostly the same
 
 
 class Output:
@@ -102,12 +103,15 @@ class Output:
         self.note(_json({"error": facts}) if self.as_json else f"{styled('error:', 'red', sys.stderr)} {text}")
 
     def failures(self, batch: BatchResult) -> None:
-        """Print the error of each failed item of a batch."""
-        for key, error in batch.failed.items():
+        """Print the error of each failed item of a batch: in JSON all of them, else the first 20."""
+        for number, (key, error) in enumerate(batch.failed.items()):
             if self.as_json:
                 self.note(_json({"error": {"key": key, **error_facts(error)}}))
-            else:
+            elif number < _MOST_FAILURES:
                 self.note(f"{styled('failed:', 'red', sys.stderr)} {shown(key)}: {error_text(error)}")
+        if not self.as_json and len(batch.failed) > _MOST_FAILURES:
+            more = len(batch.failed) - _MOST_FAILURES
+            self.note(f"… and {more:,} more failed; --json shows all")
 
 
 def error_text(error: BaseException) -> str:

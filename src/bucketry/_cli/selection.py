@@ -16,9 +16,11 @@ from bucketry._cli.globs import Glob, under
 from bucketry._cli.place import STREAM, Remote
 from bucketry._cli.streams import read_stdin
 from bucketry._core.os_errors import local_error
+from bucketry._core.provider import IStorageProvider
 from bucketry._core.units import MiB
-from bucketry._core.values import ObjectInfo
+from bucketry._core.values import ObjectInfo, ObjectVersion
 from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import every_object
 from bucketry.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -116,6 +118,23 @@ async def selected(
                 yield entry
 
 
+async def below_prefix(
+    provider: IStorageProvider, prefix: str, options: SelectionArguments
+) -> AsyncGenerator[ObjectInfo, None]:
+    """Yield the objects whose keys begin with a literal prefix and that the options do not leave out.
+
+    Patterns match the part of the key below the prefix's last `/`.
+
+    Cost: 1 request for each 1,000 keys with the prefix; memory for 2 pages.
+    """
+    filters = Filters(options)
+    base = prefix.rfind("/") + 1
+    async with aclosing(every_object(provider, prefix)) as listing:
+        async for entry in listing:
+            if isinstance(entry, ObjectInfo) and filters.keeps(entry, entry.key[base:]):
+                yield entry
+
+
 async def keys_from(
     options: SelectionArguments, read: Callable[[], AsyncGenerator[bytes, None]] = read_stdin
 ) -> AsyncGenerator[str, None]:
@@ -174,6 +193,26 @@ def single_key(remote: Remote) -> str:
     return key
 
 
+def narrows(options: SelectionArguments) -> bool:
+    """Return whether the options can leave out objects that a word selects."""
+    return bool(options.include or options.exclude) or options.newer is not None or options.older is not None
+
+
+def literal_key(remote: Remote) -> str:
+    """Return the key or prefix of a word that must not be a glob.
+
+    Raises:
+        UsageError: The word is a glob.
+    """
+    if not remote.is_glob:
+        return remote.key
+    glob = Glob(remote.key)
+    if not glob.is_plain:
+        message = f"{remote.key}: is a glob, but a key or prefix is needed; write [*] for a plain *"
+        raise UsageError(message)
+    return glob.literal
+
+
 class Filters:
     """What the options leave out."""
 
@@ -206,8 +245,8 @@ class Filters:
         """Return whether the patterns select the path."""
         return self._filter is None or (self._filter.includes(path) and not self._filter.excludes(path))
 
-    def keeps(self, entry: ObjectInfo, path: str) -> bool:
-        """Return whether the object stays."""
+    def keeps(self, entry: ObjectInfo | ObjectVersion, path: str) -> bool:
+        """Return whether the object, or the version, stays."""
         if self._newer is not None and entry.last_modified <= self._newer:
             return False
         if self._older is not None and entry.last_modified >= self._older:
@@ -215,17 +254,25 @@ class Filters:
         return self.matches(path)
 
 
+def age(text: str) -> timedelta | None:
+    """Convert `7d`, `12h`, `30m` or `1d12h` to a duration; `None`: the text is no age."""
+    if not _AGE.fullmatch(text):
+        return None
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _PIECE.findall(text)), timedelta())
+    except OverflowError:
+        message = f"{text!r} is too long"
+        raise argparse.ArgumentTypeError(message) from None
+
+
 def moment(text: str, now: datetime | None = None) -> datetime:
     """Convert `2026-11-01`, `2026-11-01T12:00`, or an age such as `7d`, `12h` or `1d12h` to a time.
 
     A time without a zone is in UTC, as the times that `list` shows.
     """
-    if _AGE.fullmatch(text):
-        age = timedelta()
+    if (ago := age(text)) is not None:
         try:
-            for number, unit in _PIECE.findall(text):
-                age += timedelta(**{_UNITS[unit]: int(number)})
-            return (now or datetime.now(UTC)) - age
+            return (now or datetime.now(UTC)) - ago
         except OverflowError:
             message = f"{text!r}: there is no time so long ago"
             raise argparse.ArgumentTypeError(message) from None

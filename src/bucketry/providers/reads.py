@@ -164,7 +164,13 @@ class ReadMethods(DefaultRequests):
         )
 
     def stream(
-        self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = MiB
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        chunk_size: int = MiB,
+        version_id: str | None = None,
     ) -> AbstractAsyncContextManager[ObjectStream]:
         """Open the object for reading: `async with provider.stream(key) as chunks: async for chunk in chunks: …`.
 
@@ -179,6 +185,7 @@ class ReadMethods(DefaultRequests):
             start: The position of the first byte.
             end: The position after the last byte; `None`: the object's end.
             chunk_size: Maximum bytes of a chunk.
+            version_id: The version; `None`: the current version.
 
         Raises:
             NotFoundError: There is no such object.
@@ -192,8 +199,8 @@ class ReadMethods(DefaultRequests):
             if chunk_size < 1:
                 message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
                 raise InvalidRangeError(message)
-            options = WHOLE
+            options = WHOLE if version_id is None else ReadOptions(version_id=version_id)
             if start or end is not None:
                 last = self.capabilities.max_object_size if end is None else end
-                options = ReadOptions(byte_range=ByteRange(start, last))
+                options = ReadOptions(byte_range=ByteRange(start, last), version_id=version_id)
         return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self.transfer.policy)

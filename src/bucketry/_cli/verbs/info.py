@@ -3,71 +3,135 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import aclosing
 from dataclasses import asdict
 
 from bucketry._cli.args import Arguments
+from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
-from bucketry._cli.output import Output, printable, shown, shown_size, shown_time
-from bucketry._cli.place import Places
+from bucketry._cli.objects import Tally, counting_display, object_document, object_rows
+from bucketry._cli.output import Output, printable, shown_size, shown_time
+from bucketry._cli.place import Places, Remote, prove_access
+from bucketry._cli.selection import single_key
 from bucketry._core.provider import IStorageProvider
+from bucketry._core.values import ObjectInfo, ObjectVersion
+from bucketry._transfer.listing import every_object
+from bucketry.errors import AccessDeniedError
 
-EXAMPLES = (("info", "show the provider"), ("info model.pt", "show an object"))
+EXAMPLES = (
+    ("info", "show the provider, how much is stored, and what holds there"),
+    ("info s3://bucket --no-count", "the same without a listing of the bucket"),
+    ("info s3://bucket/model.pt", "show an object, with its tags"),
+    ("info s3://bucket/model.pt --versions", "and its versions"),
+)
 
 
 class Options(Arguments):
     """The options of `info`."""
 
     key: str | None = None
+    no_count: bool = False
+    versions: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `info`."""
-    parser.add_argument("key", metavar="KEY", nargs="?", help="key of the object; default: show the provider")
+    parser.add_argument(
+        "key", metavar="KEY", nargs="?", help="key or URL of an object; default, or a URL without a key: the provider"
+    )
+    parser.add_argument(
+        "--no-count",
+        action="store_true",
+        help="do not count what is stored: this needs 1 request for each 1,000 objects",
+    )
+    parser.add_argument("--versions", action="store_true", help="show all versions of the object, too")
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
-    """Print the properties of an object, or of the provider."""
-    if options.key is None:
-        return _provider_info((await places.open()).provider, output)
-    remote = await places.open(options.key, prove="reads")
-    provider, found = remote.provider, await remote.provider.head(remote.key)
-    facts: dict[str, object] = {
-        "key": found.key,
-        "url": provider.locate(found.key),
-        "size": found.size,
-        "etag": found.etag,
-        "last_modified": found.last_modified,
-        "content_type": found.content_type,
-        "storage_class": found.storage_class,
-        "version_id": found.version_id,
-        "metadata": dict(found.metadata),
-        "checksums": dict(found.checksums),
-    }
+    """Print the properties of an object, or of the provider.
+
+    JSON of a provider: `{"provider", "place", "stored": {"objects", "bytes"}, "capabilities": {…}}`; `stored` is `null`
+    if it was not counted. JSON of an object: that of `head`, with `"tags"` (`null` if the provider keeps none), and
+    with `--versions` `"versions": [{"version_id", "size", "etag", "last_modified", "storage_class", "is_latest",
+    "is_delete_marker"}]`.
+    """
+    remote = await places.open(options.key)
+    if options.key is None or (remote.is_glob and not remote.key):
+        if options.versions:
+            message = "--versions needs a KEY; to see all versions, use list --versions"
+            raise UsageError(message)
+        return await _provider_info(remote.provider, output, count=not options.no_count)
+    if options.no_count:
+        message = "--no-count is for a whole bucket; leave it out, or leave out KEY"
+        raise UsageError(message)
+    key = single_key(remote)
+    await prove_access(remote.provider, "reads")
+    return await _object_info(Remote(remote.provider, key), output, versions=options.versions)
+
+
+async def _object_info(remote: Remote, output: Output, *, versions: bool) -> int:
+    provider, key = remote.provider, remote.key
+    # The versions first, because the error of a provider without versions is more to the point than a missing object.
+    found = [entry async for entry in provider.list_versions(key) if entry.key == key] if versions else []
+    info = await provider.head(key)
+    tags = await _tags(provider, key)
     if output.as_json:
-        output.document(facts)
+        document = {**object_document(provider, info), "tags": tags}
+        if versions:
+            document["versions"] = [_version(entry) for entry in found]
+        output.document(document)
         return DONE
-    nested = {
-        f"{name}.{inner}": value
-        for name, values in (("metadata", found.metadata), ("checksums", found.checksums))
-        for inner, value in values.items()
-    }
-    text = {
-        **{name: value for name, value in facts.items() if name not in {"metadata", "checksums"}},
-        "key": shown(found.key),
-        "size": f"{found.size:,} bytes ({shown_size(found.size)})",
-        "last_modified": shown_time(found.last_modified),
-        **nested,
-    }
-    output.table((name, printable(str(value))) for name, value in text.items() if value)
+    rows = object_rows(provider, info)
+    rows += [(f"tags.{name}", printable(value)) for name, value in (tags or {}).items()]
+    for entry in found:
+        state = "deleted" if entry.is_delete_marker else shown_size(entry.size)
+        latest = ", latest" if entry.is_latest else ""
+        rows.append(("version", f"{entry.version_id}  {shown_time(entry.last_modified)}  {state}{latest}"))
+    output.table(rows)
     return DONE
 
 
-def _provider_info(provider: IStorageProvider, output: Output) -> int:
+async def _tags(provider: IStorageProvider, key: str) -> dict[str, str] | None:
+    """Return the tags; `None`: the provider keeps none, or they may not be read.
+
+    Cost: 1 request if the provider keeps tags.
+    """
+    if not provider.capabilities.tags:
+        return None
+    try:
+        return await provider.get_tags(key)
+    except AccessDeniedError:  # reading tags needs a permission of its own
+        return None
+
+
+def _version(entry: ObjectVersion) -> dict[str, object]:
+    names = ("version_id", "size", "etag", "last_modified", "storage_class", "is_latest", "is_delete_marker")
+    return {name: getattr(entry, name) for name in names}
+
+
+async def _provider_info(provider: IStorageProvider, output: Output, *, count: bool) -> int:
     capabilities = asdict(provider.capabilities)
+    tally = Tally()
+    if count:
+        with counting_display(output, tally) as display:
+            async with aclosing(every_object(provider)) as listing:
+                async for entry in listing:
+                    if isinstance(entry, ObjectInfo):
+                        tally.add(entry.size)
+                        display.update()
     if output.as_json:
-        output.document({"provider": provider.name, "place": provider.locate(), "capabilities": capabilities})
+        stored = {"objects": tally.objects, "bytes": tally.size} if count else None
+        output.document(
+            {
+                "provider": provider.name,
+                "place": provider.locate(),
+                "stored": stored,
+                "capabilities": capabilities,
+            }
+        )
         return DONE
     rows = [("provider", provider.name), ("place", provider.locate())]
+    rows += [("stored", str(tally))] if count else []
     output.table(rows + [(name, _capability(name, value)) for name, value in capabilities.items()])
     return DONE
 

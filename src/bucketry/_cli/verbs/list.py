@@ -3,56 +3,236 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeAlias
 
-from bucketry._cli.args import Arguments
-from bucketry._cli.exits import DONE
+from bucketry._cli.commands import UsageError
+from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
+from bucketry._cli.globs import Glob
+from bucketry._cli.objects import nothing_there
 from bucketry._cli.output import Output, counted, shown, shown_size, shown_time
-from bucketry._cli.place import Places
-from bucketry._core.values import CommonPrefix, ObjectInfo
+from bucketry._cli.place import Places, Remote
+from bucketry._cli.selection import (
+    Filters,
+    SelectionArguments,
+    add_selection_options,
+    below_prefix,
+    narrows,
+    selected,
+)
+from bucketry._core.values import CommonPrefix, ObjectInfo, ObjectVersion
+from bucketry._transfer.listing import as_directory, every_object
 
-EXAMPLES = (("list --url s3://bucket --prefix run-1/", "list the objects below run-1/"),)
+EXAMPLES = (
+    ("list", "list everything in the bucket or directory"),
+    ("list 's3://bucket/run-*/' --newer 7d -l", "list what was written in the last 7 days below run-1/, run-2/, …"),
+    ("list s3://bucket/data/ --delimiter /", "list one level, directories as one line each"),
+    ("list --url s3://bucket --prefix run-1/ --json", "print a JSON document for each object"),
+)
+
+Entry: TypeAlias = ObjectInfo | ObjectVersion | CommonPrefix
+
+_NONE = "–"
 
 
-class Options(Arguments):
+class Options(SelectionArguments):
     """The options of `list`."""
 
+    words: Sequence[str] = ()
     prefix: str | None = None
     delimiter: str | None = None
+    long: bool = False
+    bytes: bool = False
+    sort: str = "key"
+    reverse: bool = False
+    versions: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `list`."""
+    parser.add_argument(
+        "words",
+        metavar="WORD",
+        nargs="*",
+        help="a key, or a directory (everything below it); in a URL also a glob such as 's3://bucket/run-*/'",
+    )
     parser.add_argument("--prefix", metavar="P", help="only keys that begin with P; * is not a wildcard")
-    parser.add_argument("--delimiter", metavar="D", help="group keys at this text, such as /")
+    parser.add_argument("--delimiter", metavar="D", help="group keys at this text; with / only one level is listed")
+    parser.add_argument("-l", "--long", action="store_true", help="show storage class and etag, too")
+    parser.add_argument("--bytes", action="store_true", help="show exact sizes, in bytes")
+    parser.add_argument(
+        "--sort", choices=("key", "size", "time"), help="order; by size or time, all entries are first kept in memory"
+    )
+    parser.add_argument("--reverse", action="store_true", help="largest, newest or last key first")
+    parser.add_argument("--versions", action="store_true", help="list all versions and delete markers")
+    add_selection_options(parser, recursive="accepted for habit: everything below is listed anyway")
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
-    """Print each object, and with a delimiter each common prefix."""
-    remote = await places.open()
-    count = size = 0
-    async for entry in remote.provider.list(options.prefix or "", delimiter=options.delimiter):
-        if isinstance(entry, CommonPrefix):
-            if output.as_json:
-                output.document({"prefix": entry.prefix})
+    """Print each object, with a delimiter each common prefix, or each version.
+
+    JSON Lines: for an object `{"key", "size", "etag", "last_modified", "storage_class"}`; for a common prefix
+    `{"prefix"}`; for a version `{"key", "size", "etag", "last_modified", "storage_class", "version_id", "is_latest",
+    "is_delete_marker"}`. Keys are those of the bucket; the lines of several words follow each other.
+    """
+    problem = _problem(options)
+    if problem:
+        raise UsageError(problem)
+    Filters(options)  # refuses malformed patterns before anything is printed
+    remotes = [await places.open(word) for word in options.words] or [await places.open()]
+    for remote in remotes:
+        if options.delimiter is not None and remote.is_glob and not Glob(remote.key).is_plain:
+            message = f"{remote.key}: is a glob, and --delimiter lists one level; leave out one of them"
+            raise UsageError(message)
+    table = _Table(options, output)
+    missing = 0
+    for remote in remotes:
+        before = table.lines
+        async with aclosing(_entries(remote, options)) as entries:
+            await table.add(entries)
+        if table.lines == before and remote.key and not narrows(options):
+            missing += 1
+            output.error(nothing_there(remote))
+    table.finish()
+    return DONE if not missing else NOT_FOUND if missing == len(remotes) else FAILED
+
+
+class _Table:
+    """Prints the entries: at once if they come in the wanted order, else at the end."""
+
+    def __init__(self, options: Options, output: Output) -> None:
+        self._options = options
+        self._output = output
+        self._kept: list[Entry] | None = [] if options.sort != "key" or options.reverse else None
+        self._count = self._size = 0
+        self.lines = 0
+
+    async def add(self, entries: AsyncGenerator[Entry, None]) -> None:
+        async for entry in entries:
+            self.lines += 1
+            if not isinstance(entry, CommonPrefix):
+                self._count, self._size = self._count + 1, self._size + entry.size
+            if self._kept is None:
+                self._print(entry)
             else:
-                output.line(f"{'–':>10}  {'–':20}  {shown(entry.prefix)}")
-            continue
-        count, size = count + 1, size + entry.size
-        if output.as_json:
-            output.document(_listed(entry))
+                self._kept.append(entry)
+
+    def finish(self) -> None:
+        """Print the entries that were kept, and the total."""
+        if self._kept is not None:
+            for entry in sorted(self._kept, key=_ORDERS[self._options.sort], reverse=self._options.reverse):
+                self._print(entry)
+        if not self._output.as_json:
+            word = "version" if self._options.versions else "object"
+            self._output.note(f"{counted(self._count, word)}, {shown_size(self._size)}")
+
+    def _print(self, entry: Entry) -> None:
+        if self._output.as_json:
+            self._output.document(_document(entry))
         else:
-            moment = shown_time(entry.last_modified)
-            output.line(f"{shown_size(entry.size):>10}  {moment}  {shown(entry.key)}")
-    if not output.as_json:
-        output.note(f"{counted(count, 'object')}, {shown_size(size)}")
-    return DONE
+            self._output.line(self._row(entry))
+
+    def _row(self, entry: Entry) -> str:
+        options = self._options
+        if isinstance(entry, CommonPrefix):
+            size, time, name = _NONE, _NONE, entry.prefix
+        else:
+            marker = isinstance(entry, ObjectVersion) and entry.is_delete_marker
+            size = _NONE if marker else str(entry.size) if options.bytes else shown_size(entry.size)
+            time, name = shown_time(entry.last_modified), entry.key
+        cells = [f"{size:>10}", f"{time:20}"]
+        if options.long:
+            kind, etag = ("", "") if isinstance(entry, CommonPrefix) else (entry.storage_class, entry.etag.strip('"'))
+            cells += [f"{kind or _NONE:11}", f"{etag or _NONE:32}"]
+        if isinstance(entry, ObjectVersion):
+            state = "deleted" if entry.is_delete_marker else "latest" if entry.is_latest else ""
+            cells += [f"{entry.version_id:32}", f"{state:7}"]
+        return "  ".join([*cells, shown(name)])
 
 
-def _listed(entry: ObjectInfo) -> dict[str, object]:
-    return {
-        "key": entry.key,
-        "size": entry.size,
-        "etag": entry.etag,
-        "last_modified": entry.last_modified,
-        "storage_class": entry.storage_class,
-    }
+_ORDERS: dict[str, Callable[[Entry], tuple[object, ...]]] = {
+    "key": lambda entry: (_name(entry),),
+    "size": lambda entry: (-1 if isinstance(entry, CommonPrefix) else entry.size, _name(entry)),
+    "time": lambda entry: (0 if isinstance(entry, CommonPrefix) else entry.last_modified.timestamp(), _name(entry)),
+}
+"""For `--sort`: what is compared; common prefixes, which have neither size nor time, come before all objects."""
+
+
+def _name(entry: Entry) -> str:
+    return entry.prefix if isinstance(entry, CommonPrefix) else entry.key
+
+
+async def _entries(remote: Remote, options: Options) -> AsyncGenerator[Entry, None]:
+    """Yield what one word, or `--prefix`, selects."""
+    found: AsyncGenerator[Entry, None]
+    if options.versions:
+        found = _versions(remote, options)
+    elif options.delimiter is not None:
+        found = _grouped(remote, options, options.delimiter)
+    elif options.prefix is not None:
+        found = below_prefix(remote.provider, options.prefix, options)
+    else:
+        found = selected(remote, options, recursive=True)
+    async with aclosing(found):
+        async for entry in found:
+            yield entry
+
+
+async def _grouped(remote: Remote, options: Options, delimiter: str) -> AsyncGenerator[Entry, None]:
+    """Yield the objects and common prefixes of one level."""
+    filters = Filters(options)
+    prefix = options.prefix
+    if prefix is None:
+        key = Glob(remote.key).literal if remote.is_glob else remote.key
+        prefix = as_directory(key)
+        if key != prefix:
+            async with aclosing(selected(remote, options, recursive=False)) as found:
+                async for info in found:
+                    yield info
+    base = prefix.rfind("/") + 1
+    async with aclosing(every_object(remote.provider, prefix, delimiter=delimiter)) as entries:
+        async for entry in entries:
+            if isinstance(entry, CommonPrefix) or filters.keeps(entry, entry.key[base:]):
+                yield entry
+
+
+async def _versions(remote: Remote, options: Options) -> AsyncGenerator[Entry, None]:
+    """Yield the versions of the objects that a word, or `--prefix`, selects."""
+    filters = Filters(options)
+    glob = Glob(remote.key) if remote.is_glob else None
+    key = remote.key if glob is None else glob.literal
+    literal = key if options.prefix is None else options.prefix
+    base = literal.rfind("/") + 1
+    async for version in remote.provider.list_versions(literal):
+        if options.prefix is None and not _names(key, glob, version.key):
+            continue
+        if filters.keeps(version, version.key[base:]):
+            yield version
+
+
+def _names(word: str, glob: Glob | None, key: str) -> bool:
+    """Return whether a word names the key or a directory above it."""
+    if glob is not None and not glob.is_plain:
+        return glob.matches(key, below=True)
+    return key == word or key.startswith(as_directory(word))
+
+
+def _document(entry: Entry) -> dict[str, object]:
+    if isinstance(entry, CommonPrefix):
+        return {"prefix": entry.prefix}
+    names = ["key", "size", "etag", "last_modified", "storage_class"]
+    if isinstance(entry, ObjectVersion):
+        names += ["version_id", "is_latest", "is_delete_marker"]
+    return {name: getattr(entry, name) for name in names}
+
+
+def _problem(options: Options) -> str | None:
+    """Return what is wrong with the options, if anything is."""
+    if options.words and options.prefix is not None:
+        return "give words, or --prefix"
+    if options.versions and options.delimiter is not None:
+        return "--versions lists all keys; leave out --delimiter"
+    if options.delimiter == "":
+        return "--delimiter is empty; write for example --delimiter /"
+    return None

@@ -1,0 +1,114 @@
+"""The properties of an object as a table or JSON, and a display that counts objects during a long listing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from bucketry._cli.output import Output, counted, printable, shown, shown_size, shown_time
+from bucketry._cli.place import Remote
+from bucketry._core.provider import IStorageProvider
+from bucketry._core.values import ObjectInfo
+from bucketry.errors import NotFoundError
+
+_STEP = 0.2  # seconds between two states of the display: often enough to be seen to move
+
+
+def object_document(provider: IStorageProvider, found: ObjectInfo) -> dict[str, object]:
+    """Return the properties of an object for JSON."""
+    return {
+        "key": found.key,
+        "url": provider.locate(found.key),
+        "size": found.size,
+        "etag": found.etag,
+        "last_modified": found.last_modified,
+        "content_type": found.content_type,
+        "storage_class": found.storage_class,
+        "version_id": found.version_id,
+        "cache_control": found.cache_control,
+        "content_disposition": found.content_disposition,
+        "content_encoding": found.content_encoding,
+        "content_language": found.content_language,
+        "metadata": dict(found.metadata),
+        "checksums": dict(found.checksums),
+    }
+
+
+def object_rows(provider: IStorageProvider, found: ObjectInfo) -> list[tuple[str, str]]:
+    """Return the properties of an object for a table, without those that it does not have."""
+    texts: dict[str, object] = {
+        **object_document(provider, found),
+        "key": shown(found.key),
+        "size": f"{found.size:,} bytes ({shown_size(found.size)})",
+        "last_modified": shown_time(found.last_modified),
+    }
+    rows: list[tuple[str, str]] = []
+    for name, value in texts.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{name}.{inner}", printable(str(one))) for inner, one in value.items()]
+        elif value:
+            rows.append((name, printable(str(value))))
+    return rows
+
+
+def nothing_there(remote: Remote) -> NotFoundError:
+    """Return the error for a word that selects no object."""
+    message = f"{remote.url}: there is no such object, and none below it"
+    return NotFoundError(message, key=remote.key)
+
+
+class Tally:
+    """Counts objects and bytes."""
+
+    __slots__ = ("objects", "size")
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Count one object."""
+        self.objects += 1
+        self.size += size
+
+    def __str__(self) -> str:
+        return f"{counted(self.objects, 'object')}, {shown_size(self.size)}"
+
+
+class _Display:
+    """A line on the terminal that shows a tally."""
+
+    def __init__(self, tally: Tally, *, visible: bool) -> None:
+        self._tally = tally
+        self._visible = visible
+        self._next = time.monotonic() + _STEP
+        self._width = 0
+
+    def update(self) -> None:
+        """Show the tally, if the last time was long enough ago."""
+        if self._visible and time.monotonic() >= self._next:
+            text = f"so far {self._tally}"
+            self._width = max(self._width, len(text))
+            self._show(text.ljust(self._width))
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._width:
+            self._show(" " * self._width)
+            self._show("")
+
+    def _show(self, text: str) -> None:
+        print(f"\r{text}", end="", file=sys.stderr, flush=True)
+        self._next = time.monotonic() + _STEP
+
+
+@contextmanager
+def counting_display(output: Output, tally: Tally) -> Iterator[_Display]:
+    """Show a tally on the terminal while the context is open; the caller calls `update` after each object."""
+    display = _Display(tally, visible=sys.stderr.isatty() and not output.as_json)
+    try:
+        yield display
+    finally:
+        display.clear()
