@@ -40,6 +40,7 @@ CI = ROOT / ".ci" / "run"
 QUICK = {
     "cancellation",
     "ci_artefacts",
+    "compare_costs",
     "data_loader",
     "dataset_before_training",
     "errors",
@@ -234,6 +235,23 @@ def test_the_table_of_capabilities_is_current() -> None:
     generator = runpy.run_path(str(DOCS / "generate_capabilities.py"))
     written = (DOCS / "reference" / "capabilities.md").read_text(encoding="utf-8")
     assert written == generator["render"](), "run `python docs/generate_capabilities.py`"
+
+
+def test_the_prices_are_current() -> None:
+    """Page, README and chart are equal to the generator's present output from the vendors' rows."""
+    generator = runpy.run_path(str(DOCS / "generate_prices.py"))
+    for path, name in ((generator["PAGE"], "render"), (README, "readme"), (generator["CHART"], "chart")):
+        assert path.read_text(encoding="utf-8") == generator[name](), f"{name}: run `python docs/generate_prices.py`"
+
+
+def test_the_page_of_prices_has_a_day_and_a_link_for_each_figure() -> None:
+    """Each row with a price ends with the day when the price was read, linked to the page."""
+    page = (DOCS / "reference" / "prices.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## AWS S3")[2].splitlines() if re.search(r"\$\d| free \|", line)]
+    assert len(rows) > 15
+    for row in rows:
+        assert row.startswith("|") is bool(re.search(r"\| \[2026-\d\d-\d\d\]\(https://[^)]+\) \|$", row)), row
+    assert "As of 2026-" in page
 
 
 def test_the_configuration_page_names_every_variable_and_entry() -> None:

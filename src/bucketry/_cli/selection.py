@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import UsageError
 from bucketry._cli.globs import Glob, under
-from bucketry._cli.place import STREAM, Remote
+from bucketry._cli.place import STREAM, Places, Remote
 from bucketry._cli.streams import read_stdin
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
@@ -165,6 +165,21 @@ async def keys_from(
             key = _key_of(line, f"--files-from: {name}: line {number}")
             if key and filters.matches(key):
                 yield key
+
+
+async def place_of_list(words: Sequence[str], places: Places) -> Remote:
+    """Return the provider of the keys in `--files-from`: that of the one word, which names a bucket, or the usual one.
+
+    Raises:
+        UsageError: The word names more than a bucket, or there are several.
+    """
+    remote = await places.open(*words[:1])
+    if len(words) > 1 or remote.key:
+        message = (
+            f"with --files-from, give no key: {words[-1]} is one; a URL of the bucket is fine, such as s3://bucket"
+        )
+        raise UsageError(message)
+    return remote
 
 
 def base_of(remote: Remote) -> str:
