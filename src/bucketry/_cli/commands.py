@@ -107,6 +107,8 @@ COMMANDS = (
         ),
     ),
     Command("cost", "compare what the vendors bill a month, for given numbers or for the objects of a bucket"),
+    Command("doctor", "examine a provider: configuration, network, access, and what its server really does"),
+    Command("completion", "print the script that lets bash, zsh or fish complete words, also keys"),
     Command("demo", "start an S3 server on this machine, move files to it and back, and compare them"),
 )
 """All verbs, in the order of the help."""
