@@ -25,7 +25,8 @@ import bucketry.errors
 import bucketry.providers
 import bucketry.testing
 from bucketry import LocalProvider, MemoryProvider, StorageManager
-from bucketry._cli.args import ENTRIES, parse
+from bucketry._cli.args import ENTRIES
+from bucketry._cli.parser import parse
 from bucketry._core import config, s3_config
 from bucketry._core.entries import ProviderConfig
 from bucketry.errors import PreconditionFailedError

@@ -8,9 +8,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from bucketry._cli.args import parse
 from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, exit_code
 from bucketry._cli.output import Output
+from bucketry._cli.parser import parse
 
 _SIGINT = 2
 
