@@ -30,9 +30,13 @@ from bucketry.errors import StorageError
 from bucketry.providers.places import PlaceFile, read_places
 from bucketry.providers.url import SCHEMES
 
-PATHS = frozenset({"ca_bundle", "chart", "destination", "env_file", "files_from", "local", "local_word", "source"})
+PATHS = frozenset(
+    {"ca_bundle", "chart", "destination", "env_file", "files_from", "local", "local_word", "paths", "source"}
+)
 """The names of options and arguments that are local paths."""
-KEYS = frozenset({"destination", "key", "keys", "place", "prefix", "remote", "remote_word", "source", "url", "words"})
+KEYS = frozenset(
+    {"destination", "key", "keys", "paths", "place", "prefix", "remote", "remote_word", "source", "url", "words"}
+)
 """The names of options and arguments that are keys, URLs or `NAME:path`; a few may be local paths as well."""
 
 TIMEOUT_VARIABLE = "BUCKETRY_COMPLETION_TIMEOUT"
