@@ -30,6 +30,7 @@ from bucketry._cli.parser import parse
 from bucketry._core import config, s3_config
 from bucketry._core.entries import ProviderConfig
 from bucketry.errors import PreconditionFailedError
+from bucketry.providers.places import read_places
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -49,6 +50,7 @@ QUICK = {
     "many_files",
     "model_versions",
     "move_bucket",
+    "places",
     "quickstart",
     "several_processes",
     "sqlite_provider",
@@ -304,6 +306,18 @@ def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) 
     missing = [heading for heading in quoted if heading not in done.stdout]
     assert quoted
     assert not missing, done.stdout
+
+
+def test_the_configuration_file_of_a_page_is_valid(tmp_path: Path) -> None:
+    """Every TOML block of the page about places is a file whose places can be read."""
+    written = blocks(DOCS / "how-to" / "places.md", "toml")
+    assert written
+    for number, text in enumerate(written):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
+        found = read_places({"BUCKETRY_CONFIG": str(file)})
+        assert [found.place(name).url.kind for name in found.tables]
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:

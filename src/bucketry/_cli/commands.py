@@ -42,6 +42,8 @@ COMMANDS = (
     Command("upload", "upload a file, a directory or standard input"),
     Command("download", "download an object, or all objects below a prefix"),
     Command("sync", "make a directory and a prefix equal, or two prefixes; only what differs is sent"),
+    Command("copy", "copy files and objects: to a store, from a store, or between stores", ("cp",)),
+    Command("move", "move files and objects: copy each, check the copy, then delete the source", ("mv",)),
     Command("info", "show the properties of an object, or of the provider", ("stat",)),
     Command("delete", "delete objects; a missing object is an error only with --strict", ("rm",)),
     Command("cat", "write the bytes of objects to standard output"),

@@ -10,11 +10,11 @@
      "counts": {"kept": 30, "different": 1, …},
      "server": "aws"}
 
-`group` is `network`, `access`, `throughput`, `promises` or `cleanup`. `outcome` is `ok`, `warning`, `failed`,
-`allowed`, `denied`, `kept`, `refused`, `different` or `not tested`. `promised` is what the row says, for checks of the
-group `promises`. `server` is the value of the entry `server` that fits the server better, or null. Secrets are only
-said to be set, and of a key's id the last four characters are shown. Buckets, endpoints and error messages of the
-server are shown.
+`group` is `configuration`, `network`, `access`, `throughput`, `promises` or `cleanup`. `outcome` is `ok`, `warning`,
+`failed`, `allowed`, `denied`, `kept`, `refused`, `different` or `not tested`. `promised` is what the row says, for
+checks of the group `promises`. `server` is the value of the entry `server` that fits the server better, or null.
+Secrets are only said to be set, and of a key's id the last four characters are shown. Buckets, endpoints and error
+messages of the server are shown.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from bucketry._cli.place import Places
 from bucketry._doctor.configuration import ConfiguredEntry, list_entries
 from bucketry._doctor.examine import Wanted, examine
 from bucketry._doctor.values import PROBLEMS, Check
+from bucketry._runtime.threads import in_steps
 from bucketry.providers.factory import Configured
 
 EXAMPLES = (
@@ -79,6 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: Options, places: Places, output: Output) -> int:
     """Examine a provider, and print each check."""
     configured, key = places.configured(options.place)
+    configured = await in_steps(configured.with_secrets())
     entries = list_entries(configured)
     made: list[Check] = []
     page = _Report(output)
@@ -132,6 +134,7 @@ class _Report:
         self._plain = not _can_show("✓✗–", sys.stdout.encoding)
 
     def begin(self, configured: Configured, entries: list[ConfiguredEntry]) -> None:
+        self._group = "configuration"
         self._line(f"configuration of {configured.kind}")
         width = max((len(entry.name) for entry in entries), default=0)
         for entry in entries:
