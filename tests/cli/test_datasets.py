@@ -10,6 +10,8 @@ import pytest
 
 from bucketry import LocalProvider, StorageManager
 from bucketry._cli.main import main
+from bucketry.errors import AccessDeniedError
+from bucketry.testing import Fault, FaultyProvider
 from tests.cli.conftest import Shell, files_below
 from tests.cli.pseudo_terminal import at_terminal
 
@@ -87,6 +89,20 @@ async def test_deleting_a_dataset_asks(bucketry: Shell) -> None:
     yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
     assert yes.code == 0
     assert "deleted the dataset cats" in yes.screen
+    assert _objects(bucketry) == {}
+
+
+async def test_what_an_interrupted_upload_has_left_can_be_deleted(bucketry: Shell) -> None:
+    """The question says that the dataset is not complete; a name of which nothing is stored is an error instead."""
+    bucketry.write("cats/a.bin", b"a")
+    faults = (Fault(operation="put_object", nth=2, error=AccessDeniedError("not allowed")),)
+    provider = FaultyProvider(LocalProvider({"base_path": str(bucketry.store)}), faults)
+    with pytest.raises(AccessDeniedError):
+        await StorageManager(provider, memo_dir=None).upload_dataset("cats", bucketry.directory / "cats")
+    assert bucketry("datasets", "delete", "dogs").code == 3
+    yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
+    assert yes.code == 0
+    assert "whose first upload is under way or was interrupted? [y/N]" in yes.screen
     assert _objects(bucketry) == {}
 
 
