@@ -12,6 +12,7 @@ import pytest
 from bucketry._cli.main import main
 from bucketry.testing import embedded_s3
 from tests.cli.conftest import Shell
+from tests.cli.pseudo_terminal import at_terminal
 
 pytest.importorskip("moto")
 pytestmark = pytest.mark.slow  # servers and processes
@@ -146,6 +147,17 @@ def test_words_on_s3(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     ran = capsys.readouterr()
     assert ran.out.splitlines()[0].split()[-2:] == ["deleted", "run-1/a"]
     assert ran.err == "3 versions, 14 B\n"
+
+
+@pytest.mark.parametrize(("columns", "whole"), [("80", False), ("200", True)])
+def test_a_narrow_terminal_shows_short_etags(bucketry: Shell, columns: str, whole: bool) -> None:
+    """With -l, an etag is shortened on a terminal of 80 columns, so that the key fits; the key never is."""
+    bucketry.write("data/storage/key", b"1")
+    bucketry.environ["COLUMNS"] = columns
+    line = at_terminal(bucketry, "ls", "-l").screen.splitlines()[0]
+    etag, key = line.split()[-2:]
+    assert (etag.endswith("…"), len(etag) > 9, key) == (not whole, whole, "key")
+    assert len(line) < int(columns)
 
 
 def test_a_listing_is_a_list_of_keys_for_other_verbs(bucketry: Shell) -> None:

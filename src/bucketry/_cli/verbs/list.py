@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
@@ -36,6 +38,9 @@ EXAMPLES = (
 Entry: TypeAlias = ObjectInfo | ObjectVersion | CommonPrefix
 
 _NONE = "–"
+_ETAG = 32  # characters of most etags
+_SHORT = 9  # characters of an etag on a terminal of less than _WIDE columns
+_WIDE = 120
 
 
 class Options(SelectionArguments):
@@ -109,6 +114,9 @@ class _Table:
         self._kept: list[Entry] | None = [] if options.sort != "key" or options.reverse else None
         self._count = self._size = 0
         self.lines = 0
+        # On a narrow terminal the key is worth more than the whole etag.
+        narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE
+        self._etag_width = _SHORT if narrow else sys.maxsize
 
     async def add(self, entries: AsyncGenerator[Entry, None]) -> None:
         async for entry in entries:
@@ -146,7 +154,9 @@ class _Table:
         cells = [f"{size:>10}", f"{time:20}"]
         if options.long:
             kind, etag = ("", "") if isinstance(entry, CommonPrefix) else (entry.storage_class, entry.etag.strip('"'))
-            cells += [f"{kind or _NONE:11}", f"{etag or _NONE:32}"]
+            if len(etag) > self._etag_width:
+                etag = f"{etag[: self._etag_width - 1]}…"
+            cells += [f"{kind or _NONE:11}", f"{etag or _NONE:{min(self._etag_width, _ETAG)}}"]
         if isinstance(entry, ObjectVersion):
             state = "deleted" if entry.is_delete_marker else "latest" if entry.is_latest else ""
             cells += [f"{entry.version_id:32}", f"{state:7}"]
