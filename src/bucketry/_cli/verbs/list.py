@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -25,6 +24,7 @@ from bucketry._cli.selection import (
     narrows,
     selected,
 )
+from bucketry._cli.terminal import columns
 from bucketry._core.values import CommonPrefix, ObjectInfo, ObjectVersion
 from bucketry._transfer.listing import as_directory, every_object
 
@@ -115,8 +115,8 @@ class _Table:
         self._count = self._size = 0
         self.lines = 0
         # On a narrow terminal the key is worth more than the whole etag.
-        narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE
-        self._etag_width = _SHORT if narrow else sys.maxsize
+        width = columns(sys.stdout)
+        self._etag_width = _SHORT if width is not None and width < _WIDE else sys.maxsize
 
     async def add(self, entries: AsyncGenerator[Entry, None]) -> None:
         async for entry in entries:
@@ -141,16 +141,17 @@ class _Table:
         if self._output.as_json:
             self._output.document(_document(entry))
         else:
-            self._output.line(self._row(entry))
+            self._output.row(self._columns(entry), shown(_name(entry)))
 
-    def _row(self, entry: Entry) -> str:
+    def _columns(self, entry: Entry) -> str:
+        """Return the columns before the key."""
         options = self._options
         if isinstance(entry, CommonPrefix):
-            size, time, name = _NONE, _NONE, entry.prefix
+            size, time = _NONE, _NONE
         else:
             marker = isinstance(entry, ObjectVersion) and entry.is_delete_marker
             size = _NONE if marker else str(entry.size) if options.bytes else shown_size(entry.size)
-            time, name = shown_time(entry.last_modified), entry.key
+            time = shown_time(entry.last_modified)
         cells = [f"{size:>10}", f"{time:20}"]
         if options.long:
             kind, etag = ("", "") if isinstance(entry, CommonPrefix) else (entry.storage_class, entry.etag.strip('"'))
@@ -160,7 +161,7 @@ class _Table:
         if isinstance(entry, ObjectVersion):
             state = "deleted" if entry.is_delete_marker else "latest" if entry.is_latest else ""
             cells += [f"{entry.version_id:32}", f"{state:7}"]
-        return "  ".join([*cells, shown(name)])
+        return "".join(f"{cell}  " for cell in cells)
 
 
 _ORDERS: dict[str, Callable[[Entry], tuple[object, ...]]] = {
