@@ -40,7 +40,8 @@ class Wanted:
     Attributes:
         read_only: Write nothing; most promises are not tested then.
         throughput: Measure the throughput with an object of 8 MiB.
-        key: The prefix below which the scratch prefix is; empty: the whole bucket.
+        key: The prefix below which the scratch prefix is; empty: the whole bucket. Of a local provider, the directory
+            below the store's directory.
     """
 
     read_only: bool = False
@@ -82,21 +83,23 @@ async def _examine_directory(
 ) -> str:
     """Examine a local provider, in a directory of its own on the same file system."""
     given = configured.entries.get("base_path")
-    path = _absolute(LocalConfig().base_path if given is None else given.value)
+    path = _absolute(LocalConfig().base_path if given is None else given.value, wanted.key)
     async for check in examine_directory(path):
         report(check)
     if not any(check.name == "directory" and check.outcome == "ok" for check in made):
         return ""
     if wanted.read_only:
-        provider = configured.make()
-        return await _examine_requests(_subject(provider, ""), {}, wanted, made, report)
+        return await _examine_requests(_subject(_in(path, configured), ""), {}, wanted, made, report)
     async with scratch_directory(path, report) as directory:
-        own = replace(configured, entries={"base_path": Given(directory, "doctor")}).make()
-        return await _examine_requests(_subject(own, ""), {}, wanted, made, report)
+        return await _examine_requests(_subject(_in(directory, configured), ""), {}, wanted, made, report)
 
 
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.abspath(path))
+def _absolute(path: str | os.PathLike[str], below: str) -> Path:
+    return Path(os.path.abspath(os.path.join(path, below)))
+
+
+def _in(directory: Path, configured: Configured) -> IStorageProvider:
+    return replace(configured, entries={"base_path": Given(directory, "doctor")}).make()
 
 
 async def _examine_provider(
