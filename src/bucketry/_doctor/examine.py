@@ -19,7 +19,7 @@ from bucketry._doctor.network import examine_network, measure_throughput
 from bucketry._doctor.promises import best_row, compared
 from bucketry._doctor.scratch import SCRATCH, Scratch
 from bucketry._doctor.subject import Direct, Subject, findings_of
-from bucketry._doctor.values import Check, Finding
+from bucketry._doctor.values import Check, Finding, unknown
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._runtime.finish import finish
 from bucketry._vendors import aws, generic
@@ -180,7 +180,7 @@ async def _promises(
     if wanted.read_only or not {"list", "write", "delete"} <= allowed:
         reason = _NEVER_WRITTEN[not wanted.read_only]
         names = [name for probe in PROBES for name in probe.names]
-        for check in compared([Finding(name=name, found=None, text=reason) for name in names], subject.row, rows):
+        for check in compared([unknown(name, reason) for name in names], subject.row, rows):
             report(check)
         return ""
     written = await subject.requests.head(subject.scratch.key("written"))
@@ -190,8 +190,14 @@ async def _promises(
     elif wanted.throughput:
         report(await measure_throughput(subject))
     findings: list[Finding] = []
-    for probe in PROBES:
-        findings += await findings_of(probe, subject)
+    for number, probe in enumerate(PROBES):
+        try:
+            findings += await findings_of(probe, subject)
+        except StorageError as error:
+            report(Check(group="network", name="connection", outcome="failed", text=str(error), error=error))
+            names = [name for later in PROBES[number:] for name in later.names]
+            findings += [unknown(name, "the server does not answer any more") for name in names]
+            break
     for check in compared(findings, subject.row, rows):
         report(check)
     return best_row(findings, subject.row, rows) or ""
