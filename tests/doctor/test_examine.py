@@ -9,15 +9,18 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from bucketry import S3Provider, StorageProviderFactory
+from bucketry import S3Provider
 from bucketry._doctor.examine import PROBES, Wanted, examine
 from bucketry._doctor.scratch import OLD, SCRATCH, Scratch
 from bucketry._doctor.subject import ONLY_AIOBOTOCORE, Subject, findings_of
 from bucketry._doctor.values import Check
 from bucketry.errors import AuthenticationError, BucketNotFoundError, ConfigError
+from bucketry.providers import StorageProvider
+from bucketry.providers.factory import Configured
 from tests.contract import servers
 from tests.contract.conftest import MINIMAL
 from tests.doctor.conftest import QUICK, checks_of, configured, left_in, problems
@@ -114,9 +117,15 @@ async def test_a_configuration_with_a_key_of_the_user(moto: servers.S3Server) ->
 
 async def test_a_provider_of_another_package(tmp_path: Path) -> None:
     """A provider with few features is examined by its own promises; what it does not have is no problem."""
-    kind = "doctor-minimal"
-    StorageProviderFactory.register(kind, lambda _, **_options: MINIMAL({"path": tmp_path / "objects.db"}))
-    checks = await checks_of({}, QUICK, kind)
+
+    class Minimal(Configured):
+        """Makes the provider of the how-to, without a place in the factory."""
+
+        def make(self, **_options: object) -> StorageProvider:
+            return cast("StorageProvider", MINIMAL({"path": tmp_path / "objects.db"}))
+
+    checks: list[Check] = []
+    await examine(Minimal(kind="minimal", entries={}, environ={}), QUICK, checks.append)
     assert problems(checks) == set()
     assert outcomes(checks)["multipart"] == "kept"
     assert outcomes(checks)["multipart_abort"] == "not tested"
