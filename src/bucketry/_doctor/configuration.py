@@ -8,6 +8,9 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from bucketry._core.entries import Given, ProviderConfig
+from bucketry._doctor.subject import Direct
+from bucketry._doctor.values import Check, Outcome
+from bucketry.errors import StorageError
 from bucketry.providers.factory import Configured
 
 _KEY_IDS = frozenset({"access_key_id", "key_id"})
@@ -58,12 +61,33 @@ def _chain(config_class: type[ProviderConfig], entries: Mapping[str, Given]) -> 
     return [ConfiguredEntry(name="credentials", value="not given", source=source)]
 
 
+async def examine_credentials(direct: Direct) -> Check:
+    """Find the credentials, which may be in files or come from a service, and say what found them."""
+    trial, plane = direct
+    try:
+        found = await trial.credentials(plane)
+    except StorageError as error:
+        advice = "give a key by variables, by a profile (--profile), or use --anonymous for public objects"
+        return _check("failed", str(error), advice=advice, error=error)
+    if found is None:
+        return _check("ok", "none: requests are not signed (anonymous)")
+    who = f"AWS's credential chain ({found.found_by})" if found.found_by else "the configuration"
+    temporary = ", temporary" if found.token else ""
+    return _check("ok", f"key {_key_id(found.access_key)}{temporary}, from {who}")
+
+
+def _check(outcome: Outcome, text: str, *, advice: str = "", error: StorageError | None = None) -> Check:
+    return Check(group="configuration", name="credentials", outcome=outcome, text=text, advice=advice, error=error)
+
+
 def _masked(field: Field[Any], value: object) -> str:
     if field.repr:
         return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-    if field.name in _KEY_IDS and isinstance(value, str) and len(value) >= _LONG_ENOUGH:
-        return f"…{value[-_SHOWN:]}"
-    return "set"
+    return _key_id(value) if field.name in _KEY_IDS and isinstance(value, str) else "set"
+
+
+def _key_id(text: str) -> str:
+    return f"…{text[-_SHOWN:]}" if len(text) >= _LONG_ENOUGH else "set"
 
 
 def _default(field: Field[Any]) -> str:

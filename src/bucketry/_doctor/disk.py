@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bucketry._core.units import GiB
+from bucketry._doctor.scratch import OLD, SCRATCH
 from bucketry._doctor.subject import Subject
 from bucketry._doctor.values import Check, Outcome
+from bucketry._runtime.finish import finish
 from bucketry._runtime.threads import in_thread
 from bucketry.errors import LocalFileError, StorageError
 
@@ -35,6 +40,42 @@ async def examine_directory(path: Path) -> AsyncIterator[Check]:
     else:
         slow = "; transfers with fsync=True are slow here" if seconds > _SLOW else ""
         yield _check("fsync", "ok", f"flushing the directory takes {seconds * 1000:.1f} ms{slow}")
+
+
+@asynccontextmanager
+async def scratch_directory(path: Path, report: Callable[[Check], None]) -> AsyncIterator[Path]:
+    """Make an empty directory below `path` for a store of its own, and remove it at the end.
+
+    A store has files for locks, so one in the user's directory would leave files there. Directories of examinations
+    that were killed more than an hour ago are removed, too.
+
+    Args:
+        path: The directory that is examined.
+        report: Gets the check that says whether something is left.
+    """
+    directory = path / SCRATCH / secrets.token_hex(8)
+    try:
+        await in_thread(_make, directory)
+        yield directory
+    finally:
+        report(await finish(lambda: in_thread(_remove, directory)))
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    for other in directory.parent.iterdir():
+        if other != directory and time.time() - other.stat().st_mtime > OLD.total_seconds():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _remove(directory: Path) -> Check:
+    shutil.rmtree(directory, ignore_errors=True)
+    with suppress(OSError):  # another examination is running there
+        directory.parent.rmdir()
+    if directory.exists():
+        text, advice = f"{directory} could not be removed", "delete this directory"
+        return Check(group="cleanup", name="cleanup", outcome="failed", text=text, advice=advice)
+    return Check(group="cleanup", name="cleanup", outcome="ok", text=f"{directory} was removed")
 
 
 async def examine_case(subject: Subject) -> Check:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import LocalConfig
+from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
 from bucketry._doctor import checksums, conditions, listing, objects, uploads
 from bucketry._doctor.access import examine_access
-from bucketry._doctor.disk import examine_case, examine_directory
+from bucketry._doctor.configuration import examine_credentials
+from bucketry._doctor.disk import examine_case, examine_directory, scratch_directory
 from bucketry._doctor.network import examine_network, measure_throughput
 from bucketry._doctor.promises import best_row, compared
 from bucketry._doctor.scratch import SCRATCH, Scratch
@@ -60,83 +62,107 @@ async def examine(configured: Configured, wanted: Wanted, report: Callable[[Chec
 
     Cost: about 150 requests; about 30 MiB up and 8 MiB down. With `read_only`: about 10 requests.
     """
-    provider = replace(configured, prefix="").make()
-    try:
-        return await _examine(configured, provider, wanted, report)
-    finally:
-        await finish(provider.disconnect)
-
-
-async def _examine(
-    configured: Configured, provider: IStorageProvider, wanted: Wanted, report: Callable[[Check], None]
-) -> str:
     made: list[Check] = []
 
     def reported(check: Check) -> None:
         made.append(check)
         report(check)
 
-    subject, rows = await _subject(configured, provider, wanted, reported)
-    if subject is None or not await _reachable(configured, subject, reported):
-        return ""
-    try:
-        async for check in examine_access(subject, read_only=wanted.read_only):
-            reported(check)
-        if any(check.name in {"bucket", "credentials"} and check.outcome == "failed" for check in made):
-            return ""
-        return await _promises(subject, rows, made, wanted, reported)
-    finally:
-        if not wanted.read_only and subject.scratch.keys:
-            await finish(lambda: _clean(subject, reported))
-
-
-async def _reachable(configured: Configured, subject: Subject, report: Callable[[Check], None]) -> bool:
-    """Examine the directory or the network, and return whether requests can be made."""
-    usable = True
     if configured.config_class is LocalConfig:
-        usable = False
-        async for check in examine_directory(_directory(configured)):
-            report(check)
-            usable = usable or (check.name == "directory" and check.outcome == "ok")
-    elif subject.trial is not None:
-        async for check in examine_network(subject):
-            report(check)
-            usable = usable and check.error is None
-    return usable
+        return await _examine_directory(configured, wanted, made, reported)
+    provider = replace(configured, prefix="").make()
+    try:
+        return await _examine_provider(provider, configured.prefix or wanted.key, wanted, made, reported)
+    finally:
+        await finish(provider.disconnect)
 
 
-def _directory(configured: Configured) -> Path:
+async def _examine_directory(
+    configured: Configured, wanted: Wanted, made: list[Check], report: Callable[[Check], None]
+) -> str:
+    """Examine a local provider, in a directory of its own on the same file system."""
     given = configured.entries.get("base_path")
-    return Path(os.path.abspath(LocalConfig().base_path if given is None else given.value))
+    path = _absolute(LocalConfig().base_path if given is None else given.value)
+    async for check in examine_directory(path):
+        report(check)
+    if not any(check.name == "directory" and check.outcome == "ok" for check in made):
+        return ""
+    if wanted.read_only:
+        provider = configured.make()
+        return await _examine_requests(_subject(provider, ""), {}, wanted, made, report)
+    async with scratch_directory(path, report) as directory:
+        own = replace(configured, entries={"base_path": Given(directory, "doctor")}).make()
+        return await _examine_requests(_subject(own, ""), {}, wanted, made, report)
 
 
-async def _subject(
-    configured: Configured, provider: IStorageProvider, wanted: Wanted, report: Callable[[Check], None]
-) -> tuple[Subject | None, Mapping[str, Capabilities]]:
-    """Return what is examined, and the rows that the entry `server` can name."""
-    prefix = configured.prefix or wanted.key
-    base = f"{prefix}{'/' if prefix and not prefix.endswith('/') else ''}{SCRATCH}"
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(path))
+
+
+async def _examine_provider(
+    provider: IStorageProvider,
+    prefix: str,
+    wanted: Wanted,
+    made: list[Check],
+    report: Callable[[Check], None],
+) -> str:
+    """Examine a provider that is no directory: first the network, if there is one."""
     if not isinstance(provider, S3FamilyProvider):
-        scratch = Scratch(provider, base)
-        return Subject(provider=provider, row=provider.capabilities, requests=provider, scratch=scratch), {}
+        return await _examine_requests(_subject(provider, prefix), {}, wanted, made, report, clean=True)
     trial, row = provider.trial(), provider.row
     rows = {"aws": aws.VENDOR.capabilities, "generic": generic.VENDOR.capabilities}
     if is_own_endpoint(trial.config, row):
-        del rows["aws"]
+        del rows["aws"]  # an entry that the vendor's own servers do not accept
     try:
         plane = await trial.plane()
     except StorageError as error:
         report(Check(group="network", name="connection", outcome="failed", text=str(error), error=error))
-        return None, rows
+        return ""
     subject = Subject(
         provider=provider,
         row=row.capabilities,
         requests=trial,
-        scratch=Scratch(trial, base),
+        scratch=Scratch(trial, _base(prefix)),
         trial=trial,
         direct=None if plane is None else Direct(trial, plane),
     )
-    return subject, rows
+    if subject.direct is not None:
+        report(await examine_credentials(subject.direct))
+    async for check in examine_network(subject, signed=not any(check.error is not None for check in made)):
+        report(check)
+    if any(check.error is not None for check in made):
+        return ""
+    return await _examine_requests(subject, rows, wanted, made, report, clean=True)
+
+
+def _subject(provider: IStorageProvider, prefix: str) -> Subject:
+    scratch = Scratch(provider, _base(prefix))
+    return Subject(provider=provider, row=provider.capabilities, requests=provider, scratch=scratch)
+
+
+def _base(prefix: str) -> str:
+    return f"{prefix}{'/' if prefix and not prefix.endswith('/') else ''}{SCRATCH}"
+
+
+async def _examine_requests(
+    subject: Subject,
+    rows: Mapping[str, Capabilities],
+    wanted: Wanted,
+    made: list[Check],
+    report: Callable[[Check], None],
+    *,
+    clean: bool = False,
+) -> str:
+    """Examine access and promises; `clean`: remove the objects at the end."""
+    try:
+        async for check in examine_access(subject, read_only=wanted.read_only):
+            report(check)
+        if any(check.name in {"bucket", "credentials"} and check.outcome == "failed" for check in made):
+            return ""
+        return await _promises(subject, rows, made, wanted, report)
+    finally:
+        if clean and not wanted.read_only and subject.scratch.keys:
+            await finish(lambda: _clean(subject, report))
 
 
 async def _promises(

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from bucketry.errors import StorageError
 
-Group: TypeAlias = Literal["network", "access", "throughput", "promises", "cleanup"]
+Group: TypeAlias = Literal["configuration", "network", "access", "throughput", "promises", "cleanup"]
 
 Outcome: TypeAlias = Literal[
     "ok", "warning", "failed", "allowed", "denied", "kept", "refused", "different", "not tested"

@@ -10,11 +10,11 @@
      "counts": {"kept": 30, "different": 1, …},
      "server": "aws"}
 
-`group` is `network`, `access`, `throughput`, `promises` or `cleanup`. `outcome` is `ok`, `warning`, `failed`,
-`allowed`, `denied`, `kept`, `refused`, `different` or `not tested`. `promised` is what the row says, for checks of the
-group `promises`. `server` is the value of the entry `server` that fits the server better, or null. Secrets are only
-said to be set, and of a key's id the last four characters are shown. Buckets, endpoints and error messages of the
-server are shown.
+`group` is `configuration`, `network`, `access`, `throughput`, `promises` or `cleanup`. `outcome` is `ok`, `warning`,
+`failed`, `allowed`, `denied`, `kept`, `refused`, `different` or `not tested`. `promised` is what the row says, for
+checks of the group `promises`. `server` is the value of the entry `server` that fits the server better, or null.
+Secrets are only said to be set, and of a key's id the last four characters are shown. Buckets, endpoints and error
+messages of the server are shown.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     configured = await in_steps(configured.with_secrets())
     entries = list_entries(configured)
     made: list[Check] = []
-    page = _Page(output)
+    page = _Report(output)
     page.begin(configured, entries)
 
     def report(check: Check) -> None:
@@ -125,7 +125,7 @@ def _document(
     }
 
 
-class _Page:
+class _Report:
     """Prints the checks for a reader, group by group, as they are made."""
 
     def __init__(self, output: Output) -> None:
@@ -134,6 +134,7 @@ class _Page:
         self._plain = not _can_show("✓✗–", sys.stdout.encoding)
 
     def begin(self, configured: Configured, entries: list[ConfiguredEntry]) -> None:
+        self._group = "configuration"
         self._line(f"configuration of {configured.kind}")
         width = max((len(entry.name) for entry in entries), default=0)
         for entry in entries:

@@ -17,7 +17,7 @@ from typing import Self
 from urllib.parse import unquote_plus, urlsplit
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.config import S3FamilyConfig
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import NOTHING, ListPage
 from bucketry._providers.s3.dates import seconds_of
@@ -31,7 +31,7 @@ from bucketry._wire.client import Call, OriginClient
 from bucketry._wire.connect import Origin
 from bucketry._wire.errors import WireError
 from bucketry._wire.probe import Way, find_addresses, try_way
-from bucketry._wire.sigv4 import encode_path, encode_query
+from bucketry._wire.sigv4 import Credentials, encode_path, encode_query
 from bucketry.errors import StorageError
 
 _LARGEST = 1 * MiB  # the most bytes of a response's body that are read
@@ -121,6 +121,17 @@ class Trial(S3Requests):
         found = await self._planes.signing()
         return found if isinstance(found, WirePlane) else None
 
+    async def credentials(self, plane: WirePlane) -> Credentials | None:
+        """Return the credentials that sign the requests; `None`: requests are not signed.
+
+        Raises:
+            StorageError: AWS's credential chain finds none.
+        """
+        try:
+            return await plane.client.endpoint.credentials()
+        except WireError as exc:
+            raise _error(plane, exc) from exc
+
     # --- the network ---------------------------------------------------------------------------------
 
     async def addresses(self, plane: WirePlane) -> tuple[str, ...]:
@@ -132,7 +143,7 @@ class Trial(S3Requests):
         try:
             return await find_addresses(plane.client.origin)
         except WireError as exc:
-            raise plane.failed(exc, "doctor", None) from exc
+            raise _error(plane, exc) from exc
 
     async def way(self, plane: WirePlane) -> Way:
         """Open a connection to the server, with TLS if the endpoint has it, and close it.
@@ -144,7 +155,7 @@ class Trial(S3Requests):
         try:
             return await try_way(origin, tls, self._bucket.endpoint.timeouts.connect)
         except WireError as exc:
-            raise plane.failed(exc, "doctor", None) from exc
+            raise _error(plane, exc) from exc
 
     def _target(self, plane: WirePlane) -> tuple[Origin, ssl.SSLContext | None]:
         return plane.client.origin, plane.client.endpoint.tls
@@ -247,8 +258,12 @@ async def _sent(
     try:
         head, answer = await client.ask(call, body, payload_hash, limit=_LARGEST)
     except WireError as exc:
-        raise plane.failed(exc, "doctor", key or None) from exc
+        raise _error(plane, exc, key or None) from exc
     return TrialAnswer(status=head.status, headers=head.headers, body=answer, seconds=time.monotonic() - began)
+
+
+def _error(plane: WirePlane, exc: WireError, key: str | None = None) -> StorageError:
+    return plane.bucket.error(exc.kind, key, "doctor", exc.problem)
 
 
 def _everything(row: Capabilities) -> Capabilities:
