@@ -19,18 +19,24 @@ import argcomplete
 from argcomplete.completers import BaseCompleter
 from argcomplete.lexers import split_line
 
-from bucketry._cli.args import Arguments, next_verb, overview_parser, verb_parser
+from bucketry._cli.args import Arguments
 from bucketry._cli.commands import COMMANDS, Command, UsageError
 from bucketry._cli.globs import Glob
+from bucketry._cli.parser import next_verb, overview_parser, verb_parser
 from bucketry._cli.place import Places, Remote, is_url, load_env_file
+from bucketry._cli.verb import load
 from bucketry._core.values import CommonPrefix
 from bucketry.errors import StorageError
 from bucketry.providers.places import PlaceFile, read_places
 from bucketry.providers.url import SCHEMES
 
-PATHS = frozenset({"ca_bundle", "chart", "destination", "env_file", "files_from", "local", "local_word", "source"})
+PATHS = frozenset(
+    {"ca_bundle", "chart", "destination", "env_file", "files_from", "local", "local_word", "paths", "source"}
+)
 """The names of options and arguments that are local paths."""
-KEYS = frozenset({"destination", "key", "keys", "place", "prefix", "remote", "remote_word", "source", "url", "words"})
+KEYS = frozenset(
+    {"destination", "key", "keys", "paths", "place", "prefix", "remote", "remote_word", "source", "url", "words"}
+)
 """The names of options and arguments that are keys, URLs or `NAME:path`; a few may be local paths as well."""
 
 TIMEOUT_VARIABLE = "BUCKETRY_COMPLETION_TIMEOUT"
@@ -85,7 +91,7 @@ def parser_of(words: Sequence[str]) -> tuple[argparse.ArgumentParser, Command | 
         except (UsageError, SystemExit):  # the verb is not complete, or the help is asked for
             break
     verb = above if above is not None and not above.verbs else None
-    parser = overview_parser(above) if verb is None else verb_parser(verb, verb.load())
+    parser = overview_parser(above) if verb is None else verb_parser(verb, load(verb))
     parser.set_defaults(**vars(options))
     return parser, above, len(words) - len(rest)
 

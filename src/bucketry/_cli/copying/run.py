@@ -88,6 +88,9 @@ async def _each(
 
     async def one(pair: Pair) -> None:
         collector.note(*await settled(pair.item.label, copier.one(pair)))
+        if counts is not None:  # the transfer has reported under one of these keys; one that failed never ends there
+            counts.ended(pair.target)
+            counts.ended(pair.item.key)
 
     again = again_with(no_clobber=options.no_clobber or copier.moves)
     if counts is not None:

@@ -83,7 +83,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     configured = await in_steps(configured.with_secrets())
     entries = list_entries(configured)
     made: list[Check] = []
-    page = _Page(output)
+    page = _Report(output)
     page.begin(configured, entries)
 
     def report(check: Check) -> None:
@@ -125,7 +125,7 @@ def _document(
     }
 
 
-class _Page:
+class _Report:
     """Prints the checks for a reader, group by group, as they are made."""
 
     def __init__(self, output: Output) -> None:

@@ -17,7 +17,7 @@ from typing import Self
 from urllib.parse import unquote_plus, urlsplit
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.config import S3FamilyConfig
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import NOTHING, ListPage
 from bucketry._providers.s3.dates import seconds_of
