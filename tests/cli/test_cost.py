@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from bucketry import MemoryProvider, StorageManager, compare_costs
+from bucketry._cli.chart import layout
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places
 from bucketry._cli.verbs import cost
+from bucketry.errors import UnsupportedError
 from tests.cli.conftest import Shell
 
 VENDOR_KEYS = {
@@ -116,6 +122,10 @@ def test_a_listed_place(bucketry: Shell) -> None:
         assert document["place"].rstrip("/").endswith("/run-1")
         (wasabi,) = [one for one in document["vendors"] if one["vendor"] == "wasabi"]
         assert wasabi["total"] == "7.99"
+    document = bucketry("cost", f"file://{bucketry.store}/run-*/", "--exclude", "b", "--json").document
+    assert document["usage"]["stored"] == {"STANDARD": {"bytes": 1007, "objects": 2}}
+    missing = bucketry("cost", "run-9/")
+    assert (missing.code, missing.out) == (3, b"")
     text = bucketry("cost", "run-1/", "--vendors", "spaces").text
     assert "6 kB stored in 2 objects, 0 bytes sent" in text
     assert "objects count as at least 4,096 bytes" in text
@@ -152,11 +162,18 @@ async def test_old_prices_warn(capsys: pytest.CaptureFixture[str]) -> None:
         (("--storage", "1TB", "--objects", "many"), "not a number of items"),
         (("prefix/", "--storage", "1TB"), "a bucket is listed"),
         (("prefix/", "--url", "memory://"), "not both"),
+        (("--storage", "1TB", "--include", "*.bin"), "give its URL"),
+        (("--storage", "1TB", "--chart", "c.gif"), "ends in .svg or .png"),
+        (("--storage", "1TB", "--chart", "missing/c.svg"), "there is no directory missing"),
+        (("--storage", "1TB", "--chart", "directory.svg"), "this is a directory"),
+        (("--plan", "p.jsonl", "--storage", "1TB"), "leave out PLACE and the other options"),
+        (("--plan", "p.jsonl", "--chart", "c.svg"), "leave out PLACE and the other options"),
         (("s3x://bucket",), "did you mean 's3'"),
     ],
 )
 def test_bad_input(bucketry: Shell, words: tuple[str, ...], hint: str) -> None:
     """Each mistake is one line that says what to do, with exit code 2 and no result."""
+    (bucketry.directory / "directory.svg").mkdir()
     done = bucketry("cost", *words)
     assert (done.code, done.out) == (2, b"")
     assert done.err.startswith("error: ")
@@ -171,3 +188,118 @@ def test_bad_input(bucketry: Shell, words: tuple[str, ...], hint: str) -> None:
 def test_requests(text: str, expected: dict[str, int]) -> None:
     """Numbers of requests have decimal factors, and kinds any case."""
     assert cost._requests(text) == expected
+
+
+class Cloud(MemoryProvider):
+    """Objects in memory, with the prices of AWS."""
+
+    billed_by = "s3"
+
+
+async def saved_plan(directory: Path, provider: MemoryProvider) -> str:
+    """Save a plan that uploads a file."""
+    (directory / "data").mkdir()
+    (directory / "data" / "a").write_bytes(b"1")
+    plan = await StorageManager(provider).plan_sync(directory / "data", "data")
+    await plan.save(directory / "plan.jsonl")
+    return str(directory / "plan.jsonl")
+
+
+async def test_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A saved plan is priced by its own cloud: what it uploads, the requests, and at most how much they cost."""
+    file = await saved_plan(tmp_path, Cloud())
+    out, _ = await ran(capsys, plan=file)
+    assert "1 transfer of 1 bytes, 1 request: at most < $0.01 by list prices" in out
+    assert "AWS S3:" in out
+    assert "free amounts" in out
+    out, _ = await ran(capsys, plan=file, as_json=True)
+    document = json.loads(out)
+    assert set(document) == {
+        *("plan", "direction", "source", "target", "transfers", "bytes", "requests"),
+        *("currency", "total", "as_of", "vendors"),
+    }
+    assert document["total"] == document["vendors"][0]["total"] == "0.000005"
+    assert set(document["vendors"][0]) == VENDOR_KEYS
+
+
+async def test_a_plan_without_a_price(tmp_path: Path) -> None:
+    """A plan of a store without list prices is an error that says so."""
+    file = await saved_plan(tmp_path, MemoryProvider())
+    options = cost.Options(plan=file)
+    async with Places(options, {}) as places:
+        with pytest.raises(UnsupportedError, match="neither side is a cloud with list prices"):
+            await cost.run(options, places, Output(as_json=False, debug=False))
+
+
+async def test_a_former_plan(tmp_path: Path) -> None:
+    """A plan that an older version saved is an error that says what to do."""
+    file = await saved_plan(tmp_path, Cloud())
+    lines = [json.loads(line) for line in (tmp_path / "plan.jsonl").read_text().splitlines()]
+    lines[0]["bucketry-plan"] = 1
+    del lines[-1]["summary"]["sides"]
+    (tmp_path / "plan.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    options = cost.Options(plan=file)
+    async with Places(options, {}) as places:
+        with pytest.raises(UnsupportedError, match="plan again"):
+            await cost.run(options, places, Output(as_json=False, debug=False))
+
+
+@pytest.mark.slow
+def test_a_missing_plan(bucketry: Shell) -> None:
+    """A plan that is not there is an error with the exit code for missing files."""
+    done = bucketry("cost", "--plan", "none.jsonl")
+    assert (done.code, done.out) == (3, b"")
+    assert "none.jsonl" in done.err
+
+
+async def test_a_chart_as_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The SVG is well-formed and has each vendor with its total; the file's name is said on standard error."""
+    file = tmp_path / "chart.svg"
+    _, err = await ran(capsys, storage=25 * 10**10, egress=10**12, chart=str(file))
+    assert err == f"chart: {file}\n"
+    root = ET.parse(file).getroot()  # noqa: S314 - a file of our own
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == "A month of 250 GB stored, 1 TB sent"
+    for text in ("Backblaze B2", "$4.17", "Wasabi", "outside policy", "$86.75"):
+        assert text in texts
+    assert "$7.99" not in texts
+
+
+async def test_a_chart_as_png(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The PNG has the chart's size, twice as many pixels as the SVG, and its colours."""
+    images = pytest.importorskip("PIL.Image")
+    file = tmp_path / "chart.PNG"
+    await ran(capsys, storage=10**12, egress=10**12, requests={"get": 10**8}, chart=str(file))
+    with images.open(file) as image:
+        assert image.width == 2 * 760
+        colours = {colour for _, colour in image.getcolors(10**6)}
+    assert {(255, 255, 255), (0x2B, 0x6C, 0xB0), (0xD9, 0x82, 0x2B), (0x2A, 0x9D, 0x5C)} <= colours
+
+
+@pytest.mark.slow
+def test_a_png_without_pillow(bucketry: Shell) -> None:
+    """Without Pillow, a PNG is an error that says what to install, before anything else; an SVG needs nothing."""
+    without = bucketry.scripted("import sys; sys.modules['PIL'] = None")
+    done = without("cost", "missing/", "--chart", "c.png")
+    assert (done.code, done.out) == (2, b"")
+    assert 'pip install "bucketry[chart]"' in done.err
+    assert without("cost", "--storage", "1TB", "--chart", "c.svg").code == 0
+    assert (bucketry.directory / "c.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("storage", "egress", "requests"),
+    [(10**12, 10**12, {}), (0, 0, {}), (10**17, 10**18, {"get": 10**12, "put": 10**10, "list": 10**9, "head": 5})],
+)
+def test_labels_do_not_overlap(storage: int, egress: int, requests: dict[str, int]) -> None:
+    """No label touches another one or the edge, also in a font whose letters are wide."""
+    chart = layout("a month of " + "many words " * 20, compare_costs(storage=storage, egress=egress, requests=requests))
+    sizes = {"title": 16, "text": 13, "note": 12}
+    boxes = [
+        (label.x, label.y - sizes[label.kind], label.x + len(label.text) * sizes[label.kind] * 0.62, label.y + 4)
+        for label in chart.labels
+    ]
+    assert all(left >= 0 and top >= 0 and right <= 760 and low <= chart.height for left, top, right, low in boxes)
+    for number, one in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]

@@ -77,7 +77,7 @@ def test_cat(store: Path, words: tuple[str, ...], expected: bytes, capfdbinary: 
         (("a", "--range", "100-"), 2, "100"),
         (("a", "--version-id", "v", "b"), 2, "--version-id is for one KEY"),
         (("a", "--version-id", "v"), 2, "no versions"),
-        (("a", "--files-from", "keys"), 2, "give keys, or --files-from"),
+        (("a", "--files-from", "keys"), 2, "give no key: a is one"),
         (("--files-from", "nothing"), 3, "nothing does not exist"),
         (("file://{store}/nope-*",), 3, "there is no such object"),
         (("file://{store}",), 2, "one object is needed"),

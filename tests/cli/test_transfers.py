@@ -112,6 +112,66 @@ def test_the_local_name_of_a_download(bucketry: Shell) -> None:
         assert (bucketry.directory / path).read_bytes() == b"data"
 
 
+def test_words_instead_of_options(bucketry: Shell) -> None:
+    """LOCAL and REMOTE are words, too: keys, and URLs of another store; a download goes to the object's own name."""
+    bucketry.write("some dir/f.bin", b"data")
+    elsewhere = f"file://{bucketry.directory}/elsewhere"
+    for words in (("some dir/f.bin",), ("some dir", "k"), ("some dir", f"{elsewhere}/"), ("some dir/f.bin", "x/")):
+        assert bucketry("upload", *words).code == 0
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["f.bin", "k/f.bin", "x/f.bin"]
+    assert files_below(bucketry.directory / "elsewhere")["f.bin"] == b"data"
+    assert bucketry("download", f"{elsewhere}/f.bin").code == 0
+    assert (bucketry.directory / "f.bin").read_bytes() == b"data"
+    assert bucketry("download", "k", "out").code == 0
+    assert bucketry("download", "x/f.bin", "new/name").code == 0
+    assert (bucketry.directory / "out/f.bin").read_bytes() == (bucketry.directory / "new/name").read_bytes() == b"data"
+
+
+def test_each_object_of_a_directory_has_the_options(bucketry: Shell) -> None:
+    """Metadata and content type apply to each object below a directory, and to a single object."""
+    _tree(bucketry)
+    words = ("--metadata", "run=7", "--content-type", "text/x", "--cache-control", "no-cache")
+    assert bucketry("upload", "tree", "r", *words).code == 0
+    assert bucketry("upload", "tree/a.txt", "one", *words).code == 0
+    for key in ("r/a.txt", "r/sub dir/deep/er/x", "one"):
+        found = bucketry("info", key, "--json").document
+        assert (found["metadata"], found["content_type"]) == ({"run": "7"}, "text/x")
+
+
+def test_no_clobber_keeps_objects(bucketry: Shell) -> None:
+    """With --no-clobber existing objects are kept and counted, and the other files are uploaded."""
+    _tree(bucketry)
+    bucketry.write("data/storage/r/a.txt", b"old")
+    ran = bucketry("upload", "tree", "r", "--no-clobber", "--json")
+    assert (ran.code, ran.document["files"], ran.document["skipped"]) == (0, 3, 1)
+    ran = bucketry("upload", "tree/a.txt", "r/", "--no-clobber", "--json")
+    assert (ran.code, ran.document["files"], ran.document["skipped"]) == (0, 0, 1)
+    assert bucketry("cat", "r/a.txt").out == b"old"
+
+
+def test_many_failures_are_shown_in_part(bucketry: Shell) -> None:
+    """Of many failed files 20 are shown, then their number, and how to try them again; --json shows all."""
+    bucketry.write("tree/good", b"x")
+    for number in range(23):
+        (bucketry.directory / f"tree/link{number}").symlink_to("nowhere")
+    ran = bucketry("upload", "tree", "r")
+    assert ran.code == 1
+    assert ran.err.count("failed: r/link") == 20
+    assert ran.err.endswith("… and 3 more failed; --json shows all\n")
+    assert "failed    23; to try only these again, run the same command again with --no-clobber" in ran.text
+    ran = bucketry("upload", "tree", "r", "--json")
+    assert (ran.err.count("\n"), len(ran.document["failed"])) == (23, 23)
+
+
+def test_a_limited_rate(bucketry: Shell) -> None:
+    """With --bwlimit a transfer still moves all bytes, in smaller parts; the limit reaches the manager."""
+    bucketry.write("f", bytes(100_000))
+    ran = bucketry("upload", "f", "--bwlimit", "1GiB/s", "--part-size", "10KiB", "--json")
+    assert (ran.code, ran.document["parts"]) == (0, 10)  # without a limit, the local disk gets the file in one piece
+    ran = bucketry("upload", "f", "--bwlimit", "100")
+    assert (ran.code, "max_bandwidth" in ran.err) == (2, True)
+
+
 def test_parts_and_their_size(bucketry: Shell) -> None:
     """--part-size splits a stream into parts of that size."""
     data = bytes(range(256)) * 4_096  # 1 MiB
@@ -185,8 +245,21 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
         (("upload", "--local", "f", "--remote", "/abs"), 2, "cannot be a local path"),
         (("upload", "--local", "f", "--metadata", "a=1", "--metadata", "a=2"), 2, "a name twice"),
         (("upload", "--local", "f", "--metadata", "a=ü"), 2, "printable ASCII"),
-        (("upload", "--local", "tree", "--metadata", "a=1"), 2, "--metadata is for a single object"),
-        (("upload", "--local", "tree", "--if-none-match"), 2, "--if-none-match is for a single object"),
+        (("upload", "tree", "--metadata", "a=ü"), 2, "printable ASCII"),
+        (("upload", "tree", "--cache-control", "ü"), 2, "cache_control"),
+        (("upload", "f", "--sse-kms-key-id", "k"), 2, "is for --sse aws:kms"),
+        (("upload", "f", "--sse", "AES256"), 2, "--sse is for a store in a cloud"),
+        (("upload", "f", "--bwlimit", "fast"), 2, "'fast' is not a size"),
+        (("upload", "f", "--no-clobber", "--if-none-match"), 2, "give one"),
+        (("upload", "f", "--remote", "k2"), 2, "either as words or with --local and --remote"),
+        (("upload", "f", "k2", "--local", "f"), 2, "either as words or with --local and --remote"),
+        (("upload", "f", "ftp://bucket/k"), 2, "scheme 'ftp' is unknown"),
+        (("upload", "f", "memory://x", "--provider", "s3"), 2, "names its provider; leave out --provider"),
+        (("upload", "f", "memory://x/a*"), 2, "is a glob"),
+        (("upload", "-", "memory://"), 2, "give the complete key"),
+        (("upload", "f", "k2", "k3"), 2, "unrecognized arguments: k3"),
+        (("download", "d/"), 2, "needs LOCAL"),
+        (("download", "k", "taken", "--local", "out"), 2, "either as words or with --local and --remote"),
         (("upload", "--local", "/dev/null", "--remote", "k"), 1, "not a regular file"),
         (("download", "--remote", "nothing", "--local", "out"), 3, "no such object"),
         (("download", "--remote", "nothing/", "--local", "out"), 3, "no object below"),

@@ -40,6 +40,8 @@ ENTRIES = (
     "anonymous",
 )
 """Options that are entries of the provider's configuration."""
+ENCRYPTION = {"server_side_encryption": "--sse", "kms_key_id": "--sse-kms-key-id"}
+"""More such entries with the names of their options, which only the verbs that store objects have."""
 
 _REPEATABLE = frozenset({"--debug", "--exclude", "--include", "--json", "--metadata"})
 _OPTION = re.compile(r"--[a-z][a-z-]*")
@@ -75,6 +77,7 @@ class TransferArguments(Arguments):
 
     part_size: int | None = None
     concurrency: int | None = None
+    bwlimit: int | None = None
 
 
 class _Append(argparse.Action):
@@ -265,6 +268,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("transfer options")
     group.add_argument("--part-size", type=size, metavar="SIZE", help="size of a part, such as 8MiB")
     group.add_argument("--concurrency", type=int, metavar="N", help="number of requests at the same time")
+    group.add_argument("--bwlimit", type=rate, metavar="RATE", help="most bytes per second on average, such as 10MiB")
 
 
 def size(text: str) -> int:
@@ -277,6 +281,11 @@ def size(text: str) -> int:
             return int(value)
     message = f"{text!r} is not a size; write for example 8MiB, 64MB or 8388608"
     raise argparse.ArgumentTypeError(message)
+
+
+def rate(text: str) -> int:
+    """Convert `10MiB` or `10MiB/s` to bytes per second."""
+    return size(text.strip().removesuffix("/s"))
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -6,7 +6,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from bucketry._cost.values import CostEstimate, CostItem, Usage, cents, dollars, total_of
+from bucketry._cli.output import counted
+from bucketry._cost.values import STANDARD, CostEstimate, CostItem, Usage, cents, dollars, total_of
+from bucketry._manage.sync.price import PlanPrice
 
 OUTSIDE = "outside policy"
 _UNKNOWN = "price not known"
@@ -18,20 +20,21 @@ _TRANSFER = ("egress", "retrieval")
 def shown_bytes(size: int) -> str:
     """Return the text of a size in decimal units, as price lists have them: `1 TB`, `931.3 GB`."""
     name, factor = next(((name, factor) for name, factor in _DECIMAL if size >= factor), ("bytes", 1))
-    return f"{_short(Decimal(size) / factor)} {name}"
+    return f"{_short(round(Decimal(size) / factor, 3))} {name}"
 
 
 def shown_usage(usage: Usage) -> str:
     """Return a usage in words: `1 TB stored, 1 TB sent, 1,000,000 get requests`."""
     parts = [_stored(usage), f"{shown_bytes(usage.egress)} sent"]
-    return ", ".join([*parts, *(f"{count:,} {kind} requests" for kind, count in usage.requests.items() if count)])
+    return ", ".join([*parts, *(counted(count, f"{kind} request") for kind, count in usage.requests.items() if count)])
 
 
 def _stored(usage: Usage) -> str:
     classes = [name for name, one in usage.stored.items() if one.size]
     objects = sum(one.objects for one in usage.stored.values())
-    named = f" in {', '.join(classes)}" if classes and classes != ["STANDARD"] else ""
-    return f"{shown_bytes(usage.size)} stored{f' in {objects:,} objects' if objects else ''}{named}"
+    named = f" in {', '.join(classes)}" if classes and classes != [STANDARD] else ""
+    among = f" in {counted(objects, 'object')}" if objects else ""
+    return f"{shown_bytes(usage.size)} stored{among}{named}"
 
 
 def shown_total(estimate: CostEstimate) -> str:
@@ -142,12 +145,22 @@ def _item_values(item: CostItem) -> dict[str, object]:
         "what": item.what,
         "name": item.name,
         "used": item.used,
-        "billed": f"{item.billed.normalize():f}",
+        "billed": _exact(item.billed),
         "unit": item.unit,
-        "price": None if item.price is None else f"{item.price.normalize():f}",
-        "amount": None if item.amount is None else f"{item.amount.normalize():f}",
+        "price": _exact(item.price),
+        "amount": _exact(item.amount),
         "note": item.note,
     }
+
+
+def price_values(price: PlanPrice) -> dict[str, object]:
+    """Return the price of a plan for JSON; its total is exact, because it can be far below a cent."""
+    estimates = [estimate_values(one) | {"total": _exact(one.total)} for one in price.estimates]
+    return {"total": _exact(price.total), "as_of": price.as_of.isoformat(), "vendors": estimates}
+
+
+def _exact(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount.normalize():f}"
 
 
 def usage_values(usage: Usage) -> dict[str, object]:

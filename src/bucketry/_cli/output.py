@@ -17,6 +17,7 @@ from bucketry.errors import StorageError
 _FACTS = ("provider", "bucket", "key", "operation", "status", "code", "request_id", "retry_after", "path")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _STEP = 1024
+_MOST_FAILURES = 20  # lines; they fit on a terminal, and if everything fails, the reason is mostly the same
 
 
 class Output:
@@ -72,12 +73,15 @@ class Output:
         self.note(_json({"error": facts}) if self.as_json else f"error: {text}")
 
     def failures(self, batch: BatchResult) -> None:
-        """Print the error of each failed item of a batch."""
-        for key, error in batch.failed.items():
+        """Print the error of each failed item of a batch: in JSON all of them, else the first 20."""
+        for number, (key, error) in enumerate(batch.failed.items()):
             if self.as_json:
                 self.note(_json({"error": {"key": key, **error_facts(error)}}))
-            else:
+            elif number < _MOST_FAILURES:
                 self.note(f"failed: {shown(key)}: {error_text(error)}")
+        if not self.as_json and len(batch.failed) > _MOST_FAILURES:
+            more = len(batch.failed) - _MOST_FAILURES
+            self.note(f"… and {more:,} more failed; --json shows all")
 
 
 def error_text(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from bucketry._cli.args import ENTRIES, Arguments, TransferArguments
+from bucketry._cli.args import ENCRYPTION, ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
@@ -221,7 +221,7 @@ class Places:
         warnings.warn(f"{word} is taken as a key of the local directory: {problem}", stacklevel=2)
 
     def _entries(self) -> dict[str, Given]:
-        given = {name: getattr(self._options, name) for name in ENTRIES}
+        given = {name: getattr(self._options, name, None) for name in (*ENTRIES, *ENCRYPTION)}
         return {
             name: Given(value, "--" + name.replace("_", "-"))
             for name, value in given.items()
@@ -287,7 +287,8 @@ def _check_that_local_is_meant(entries: Mapping[str, object], environ: Mapping[s
     """Raise an error or warn if a cloud is configured but no provider is named, because the default is `local`."""
     hint = "give --url s3://BUCKET or --provider s3, or set STORAGE_PROVIDER"
     if entries:
-        option = "--" + next(iter(entries)).replace("_", "-")
+        first = next(iter(entries))
+        option = ENCRYPTION.get(first) or "--" + first.replace("_", "-")
         message = (
             f"{option} is for a store in a cloud, but no provider is named, so the local directory is used; {hint}"
         )
@@ -309,6 +310,7 @@ def transfer_config(provider: IStorageProvider, arguments: TransferArguments) ->
         max_concurrency=usual if arguments.concurrency is None else arguments.concurrency,
         # A larger --part-size raises the budget, so that one such part fits.
         memory_budget=max(MEMORY_BUDGET, arguments.part_size or 0),
+        max_bandwidth=arguments.bwlimit,
     )
 
 

@@ -1,8 +1,11 @@
-"""Reports the results of a transfer, as text or as JSON."""
+"""Reports the results of a transfer, as text or as JSON, and says how to continue."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, counted, error_facts, shown, shown_rate, shown_size
@@ -14,7 +17,34 @@ def batch_of_one(result: TransferResult) -> BatchResult:
     return BatchResult(succeeded=(result.key,), results={result.key: result})
 
 
-def report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult, seconds: float) -> int:
+def again_with(*, no_clobber: bool) -> str:
+    """Return how to continue a transfer of many files: what is complete was stored whole, so it can be skipped."""
+    return "run the same command again" if no_clobber else "run the same command again with --no-clobber"
+
+
+@contextmanager
+def told_to_continue(output: Output, again: str) -> Iterator[None]:
+    """Say how to continue if the user interrupts a transfer of many files.
+
+    Args:
+        output: The command's output.
+        again: What to do: `"run the same command again"`.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        output.note(f"{output.verb}: what is complete was kept; to continue, {again}")
+        raise
+
+
+def report(
+    output: Output,
+    verb: str,
+    ends: tuple[str, str],
+    batch: BatchResult,
+    seconds: float,
+    again: str = "run the same command again",
+) -> int:
     """Print the results; return the exit code.
 
     Args:
@@ -23,9 +53,11 @@ def report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult,
         ends: The names of source and destination.
         batch: The results.
         seconds: The duration of the whole transfer.
+        again: How to try what failed once more.
     """
     results = list(batch.results.values())
     size, parts = sum(one.size for one in results), sum(one.parts for one in results)
+    retries = sum(one.retries for one in results)
     verified = Counter(one.verified for one in results)
     # Keys without a result were skipped, except keys that end in "/", for which directories were made.
     skipped = sum(key not in batch.results and not key.endswith("/") for key in batch.succeeded)
@@ -40,7 +72,7 @@ def report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult,
                 "skipped": skipped,
                 "bytes": size,
                 "parts": parts,
-                "retries": sum(one.retries for one in results),
+                "retries": retries,
                 "verified": verified,
                 "seconds": round(seconds, 3),
                 "bytes_per_second": round(size / seconds) if seconds > 0 else None,
@@ -56,9 +88,11 @@ def report(output: Output, verb: str, ends: tuple[str, str], batch: BatchResult,
             ("files", " ".join([f"{len(results):,}", *(f"({text})" for text in rest)])),
             ("bytes", f"{size:,} ({shown_size(size)})"),
             ("parts", f"{parts:,}"),
+            ("retries", f"{retries:,}"),
             ("verified", ", ".join(f"{kind} ({counted(n, 'file')})" for kind, n in verified.items()) or "–"),
             ("time", f"{seconds:.2f} s ({shown_rate(size, seconds)})"),
         ]
+        rows += [("failed", f"{len(batch.failed):,}; to try only these again, {again}")] if batch.failed else []
         output.table((f"  {name}", value) for name, value in rows)
     return FAILED if batch.failed else DONE
 

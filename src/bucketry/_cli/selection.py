@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import UsageError
 from bucketry._cli.globs import Glob, under
-from bucketry._cli.place import STREAM, Remote
+from bucketry._cli.place import STREAM, Places, Remote
 from bucketry._cli.streams import read_stdin
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
@@ -167,6 +167,21 @@ async def keys_from(
                 yield key
 
 
+async def place_of_list(words: Sequence[str], places: Places) -> Remote:
+    """Return the provider of the keys in `--files-from`: that of the one word, which names a bucket, or the usual one.
+
+    Raises:
+        UsageError: The word names more than a bucket, or there are several.
+    """
+    remote = await places.open(*words[:1])
+    if len(words) > 1 or remote.key:
+        message = (
+            f"with --files-from, give no key: {words[-1]} is one; a URL of the bucket is fine, such as s3://bucket"
+        )
+        raise UsageError(message)
+    return remote
+
+
 def base_of(remote: Remote) -> str:
     """Return the directory of a word, with `/` at its end, or empty: what comes before it is common to all keys.
 
@@ -196,6 +211,21 @@ def single_key(remote: Remote) -> str:
 def narrows(options: SelectionArguments) -> bool:
     """Return whether the options can leave out objects that a word selects."""
     return bool(options.include or options.exclude) or options.newer is not None or options.older is not None
+
+
+def literal_key(remote: Remote) -> str:
+    """Return the key or prefix of a word that must not be a glob.
+
+    Raises:
+        UsageError: The word is a glob.
+    """
+    if not remote.is_glob:
+        return remote.key
+    glob = Glob(remote.key)
+    if not glob.is_plain:
+        message = f"{remote.key}: is a glob, but a key or prefix is needed; write [*] for a plain *"
+        raise UsageError(message)
+    return glob.literal
 
 
 class Filters:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from functools import partial
-from typing import Literal, overload
+from typing import Literal, Unpack, overload
 
-from bucketry._core.checks import check_metadata, refuse_string
+from bucketry._core.checks import refuse_string
 from bucketry._core.facts import Facts, filled, fills_in_facts
+from bucketry._core.options import WriteKeywords
 from bucketry._core.provider import StrPath
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
@@ -16,7 +17,9 @@ from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, collected, settled
 from bucketry._transfer.one.download import Listed
+from bucketry._transfer.one.read import exists
 from bucketry._transfer.one.transfers import ObjectTransfers
+from bucketry._transfer.options import write_options
 from bucketry._transfer.prefetch import get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
@@ -112,8 +115,9 @@ class TransferManager(ObjectTransfers):
         local_dir: StrPath,
         prefix: str,
         *,
-        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
         progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> BatchResult:
         """Upload every file below a directory; each key is the prefix, `/` and the file's relative path.
 
@@ -124,15 +128,18 @@ class TransferManager(ObjectTransfers):
         Args:
             local_dir: The directory.
             prefix: Put before each path: `"models"` means `"models/"`; empty: the keys are the paths.
-            metadata: User metadata of each object, printable ASCII.
+            overwrite: `False`: if there is an object at the key of a file, the object stays unchanged, the file is not
+                sent, and the key is in `succeeded` without a result.
             progress: Called with `Progress` about 10 times a second at most for each file.
+            **write: Options of each write, see `WriteKeywords`: `metadata`, `content_type`, `storage_class`, ….
 
         Raises:
             InvalidMetadataError: The metadata cannot be stored; nothing was uploaded.
+            InvalidRequestError: A header or a tag cannot be sent; nothing was uploaded.
             LocalFileNotFoundError: There is no such directory.
             LocalNotADirectoryError: `local_dir` is a file.
 
-        Cost: as `upload`, for each file.
+        Cost: as `upload`, for each file; without `overwrite` 1 HEAD more.
         """
         collector = BatchCollector()
 
@@ -140,10 +147,10 @@ class TransferManager(ObjectTransfers):
             if found.error is not None:
                 collector.note(found.key, filled(found.error, self.provider.name, "upload", found.key))
                 return
-            upload = self.upload(found.path, found.key, metadata=metadata, progress=progress)
+            upload = self._send(found, progress, write, overwrite=overwrite)
             collector.note(*await settled(found.key, upload))
 
-        check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
+        write_options(self.provider, prefix, **write)  # refuses wrong options before the first file is sent
         await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
         return collector.result()
 
@@ -257,6 +264,14 @@ class TransferManager(ObjectTransfers):
             verify=self.config.verify,
             cache=cache,
         )
+
+    async def _send(
+        self, found: LocalFile, progress: ProgressCallback | None, write: WriteKeywords, *, overwrite: bool
+    ) -> TransferResult | None:
+        with Facts(self.provider.name, "upload", found.key):
+            if not overwrite and await exists(self.provider, found.key):
+                return None
+            return await self.upload(found.path, found.key, progress=progress, **write)
 
     async def _save(
         self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool

@@ -80,6 +80,11 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         StorageProvider.__init__(self, transfer)
         self._transfer_as_given = transfer  # not the defaults, which adapt to the number of connections
 
+    @property
+    def billed_by(self) -> str:
+        """The name of the cloud whose list prices apply; empty: a server of your own behind `endpoint_url`."""
+        return self.vendor.name if is_own_endpoint(self._config, self.vendor) else ""
+
     def _row(self, config: S3FamilyConfig) -> Vendor:
         """Return the vendor's data; the entry `server` can change the server's features, not its name and endpoints."""
         if config.server == "auto":

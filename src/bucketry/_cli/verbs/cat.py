@@ -13,7 +13,7 @@ from bucketry._cli.globs import Glob
 from bucketry._cli.objects import nothing_there
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places, Remote
-from bucketry._cli.selection import SelectionArguments, keys_from, selected, single_key
+from bucketry._cli.selection import SelectionArguments, keys_from, place_of_list, selected, single_key
 from bucketry._cli.streams import write_stdout
 
 EXAMPLES = (
@@ -56,8 +56,11 @@ async def run(options: Options, places: Places, output: Output) -> int:  # noqa:
     problem = _problem(options)
     if problem:
         raise UsageError(problem)
-    remotes = [await places.open(key) for key in options.keys]
-    async with aclosing(_named(options, remotes or [await places.open()])) as objects:
+    if options.files_from is not None:
+        remotes = [await place_of_list(options.keys, places)]
+    else:
+        remotes = [await places.open(key) for key in options.keys]
+    async with aclosing(_named(options, remotes)) as objects:
         async for remote in objects:
             await write_object(remote, options)
     return DONE
@@ -119,6 +122,4 @@ def _problem(options: Options) -> str | None:
         return "needs a KEY, or --files-from"
     if options.version_id is not None and (len(options.keys) != 1 or options.files_from is not None):
         return "--version-id is for one KEY"
-    if options.files_from is not None and options.keys:
-        return "give keys, or --files-from"
     return None

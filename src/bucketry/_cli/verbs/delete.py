@@ -3,85 +3,275 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
-from bucketry._cli.args import Arguments
+from bucketry._cli.ask import confirmed
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
+from bucketry._cli.globs import Glob
+from bucketry._cli.objects import Tally, counting_display
 from bucketry._cli.output import Output, counted, error_facts, shown
-from bucketry._cli.place import Places
+from bucketry._cli.place import Places, Remote
+from bucketry._cli.selection import (
+    Filters,
+    SelectionArguments,
+    add_selection_options,
+    below_prefix,
+    keys_from,
+    narrows,
+    place_of_list,
+    selected,
+)
 from bucketry._core.checks import check_key
 from bucketry._core.config import MAX_CONCURRENCY
 from bucketry._core.provider import IStorageProvider
-from bucketry._core.values import BatchResult
+from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import NotFoundError, StorageError
 
-EXAMPLES = (("delete a.bin b.bin", "delete two objects"),)
+EXAMPLES = (
+    ("delete a.bin b.bin", "delete two objects"),
+    ("delete -r s3://bucket/run-1 --dry-run", "show what would be deleted: run-1, and all objects below run-1/"),
+    ("delete 's3://bucket/run-1/*.tmp' --older 30d", "delete by a glob and by age"),
+    ("delete -r s3://bucket --yes", "empty a bucket; without --yes, it asks"),
+    ("delete s3://bucket --files-from keys.txt", "delete the keys in a file, one a line"),
+)
+
+_EVERYTHING = re.compile(r"[*/]*")
 
 
-class Options(Arguments):
+class Options(SelectionArguments):
     """The options of `delete`."""
 
     keys: Sequence[str] = ()
     prefix: str | None = None
-    recursive: bool = False
     all: bool = False
     strict: bool = False
+    yes: bool = False
+    dry_run: bool = False
+    version_id: str | None = None
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `delete`."""
-    parser.add_argument("keys", metavar="KEY", nargs="*", help="key of an object; * is not a wildcard")
+    parser.add_argument(
+        "keys",
+        metavar="KEY",
+        nargs="*",
+        help="key of an object, in which * is not a wildcard; or a URL, in which it is one: 's3://bucket/run-*/x'",
+    )
     parser.add_argument("--prefix", metavar="P", help="delete all objects whose keys begin with P; needs --recursive")
     parser.add_argument("--all", action="store_true", help="delete all objects; needs --recursive")
-    parser.add_argument("--recursive", action="store_true", help="confirm --prefix or --all")
     parser.add_argument(
         "--strict", action="store_true", help="check each key first, and report missing objects as errors"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before everything in a bucket is deleted")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
+    parser.add_argument("--version-id", metavar="ID", help="delete this version of the one KEY for ever")
+    add_selection_options(
+        parser,
+        recursive="delete all objects below a directory, too; needed for more than named objects",
+        files_from=True,
     )
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
-    """Delete the keys, or all keys with the prefix, and report.
+    """Delete the selected objects, and report.
 
     A server sends the same response whether the object existed or not. So the number of deleted objects is known only
     for listed keys, or with `--strict`, which checks each key first.
+
+    JSON: `{"requested", "deleted", "failed": [{"key", "type", "message", …}]}`; `deleted` is `null` if it is not known.
+    With `--dry-run` JSON Lines: `{"key", "size"}`; the size is `null` if the objects were not listed.
     """
     problem = _problem(options)
     if problem:
         raise UsageError(problem)
-    remote = await places.open(prove="reads" if options.strict else "nothing")
-    provider = remote.provider
-    keys = list(dict.fromkeys(options.keys))
-    for key in keys:
-        check_key(key, provider.capabilities, provider.locate())
-    if star := next((key for key in keys if "*" in key), None):
-        output.note(
-            f"delete: the * in {shown(star)} is a plain character; to delete keys by their beginning, use --prefix"
-        )
-    requested = done = 0
-    absent = BatchResult()
+    Filters(options)
+    targets = await _targets(options, places)
+    for target in targets:
+        _check_key(target, options, output)
+    everything = [target.remote for target in targets if target.is_everything]
+    for remote in [] if options.dry_run else everything:
+        what = "all matching objects" if narrows(options) else "everything"
+        if not await confirmed(f"delete {what} in {remote.provider.locate()}", output, yes=options.yes):
+            output.note("delete: nothing was deleted")
+            return FAILED
+    if options.version_id is not None:
+        return await _delete_version(targets[0].remote, options.version_id, output)
+    if options.dry_run:
+        return await _show(targets, options, output)
+    return await _delete(targets, options, output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What one word, `--prefix`, `--all` or `--files-from` names.
+
+    Attributes:
+        remote: The word, or the provider.
+        word: The word as it was written; `None`: an option names the objects.
+        named: Whether the word names one key, which is deleted without a listing.
+    """
+
+    remote: Remote
+    word: str | None
+    named: bool = False
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether a word selects a whole bucket or directory."""
+        return self.word is not None and self.remote.is_glob and _EVERYTHING.fullmatch(self.remote.key) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An object to delete; `size` is `None` if it was not listed."""
+
+    provider: IStorageProvider
+    key: str
+    size: int | None = None
+
+
+async def _targets(options: Options, places: Places) -> list[_Target]:
+    if options.files_from is not None:
+        return [_Target(await place_of_list(options.keys, places), None)]
+    if not options.keys:
+        return [_Target(await places.open(), None)]
+    targets = []
+    for word in dict.fromkeys(options.keys):
+        remote = await places.open(word, prove="reads" if options.strict else "nothing")
+        glob = Glob(remote.key)
+        plain = not remote.is_glob or glob.is_plain
+        if plain and remote.is_glob:
+            remote = Remote(remote.provider, glob.literal, is_glob=not glob.literal)
+        named = plain and not options.recursive and not narrows(options)
+        targets.append(_Target(remote, word, named))
+    return targets
+
+
+def _check_key(target: _Target, options: Options, output: Output) -> None:
+    """Raise an error for a word that could select more than the user means; nothing was deleted yet."""
+    remote, word = target.remote, target.word
+    if word is None:
+        return
+    glob = Glob(remote.key)
+    across = glob.across if remote.is_glob else remote.key.endswith("/")
+    if options.recursive:
+        pass
+    elif target.remote.is_glob and not remote.key:
+        message = f"{word}: is a whole bucket or directory; to delete everything in it, add --recursive"
+        raise UsageError(message)
+    elif across:
+        kind = "selects all objects below directories" if not glob.is_plain and remote.is_glob else "is a prefix"
+        message = f"{word}: {kind}; to delete them all, add --recursive (see them with list)"
+        raise UsageError(message)
+    if (options.strict or options.version_id is not None) and not target.named:
+        option = "--strict" if options.strict else "--version-id"
+        message = f"{option} works with keys only, and {word} can select several objects"
+        raise UsageError(message)
+    if not remote.is_glob:
+        check_key(remote.key, remote.provider.capabilities, remote.provider.locate())
+        if "*" in word and remote.key == word:
+            output.note(
+                f"delete: the * in {shown(word)} is a plain character; to delete keys by their beginning, use --prefix"
+            )
+
+
+async def _items(targets: Sequence[_Target], options: Options) -> AsyncGenerator[_Item, None]:
+    """Yield each object to delete."""
+    for target in targets:
+        provider = target.remote.provider
+        if target.named:
+            yield _Item(provider, target.remote.key)
+        elif options.files_from is not None:
+            async with aclosing(keys_from(options)) as keys:
+                async for key in keys:
+                    check_key(key, provider.capabilities, provider.locate())
+                    yield _Item(provider, key)
+        else:
+            async with aclosing(_listed(target, options)) as entries:
+                async for entry in entries:
+                    yield _Item(provider, entry.key, entry.size)
+
+
+def _listed(target: _Target, options: Options) -> AsyncGenerator[ObjectInfo, None]:
+    if target.word is None:
+        return below_prefix(target.remote.provider, options.prefix or "", options)
+    return selected(target.remote, options)
+
+
+async def _batches(items: AsyncGenerator[_Item, None]) -> AsyncGenerator[list[_Item], None]:
+    """Yield the items in batches that one request can delete, because there may be more keys than fit in memory."""
+    waiting: list[_Item] = []
+    async with aclosing(items):
+        async for item in items:
+            provider = item.provider
+            if waiting and (
+                waiting[0].provider is not provider or len(waiting) == provider.capabilities.max_delete_keys
+            ):
+                yield waiting
+                waiting = []
+            waiting.append(item)
+    if waiting:
+        yield waiting
+
+
+async def _delete(targets: list[_Target], options: Options, output: Output) -> int:
+    requested = done = missing = 0
     failed: list[dict[str, object]] = []
-    if options.strict:
-        absent = await _absent(provider, keys)
-        output.failures(absent)
-    present = [key for key in keys if key not in absent.failed]
-    async for batch in _deleted(provider, present, None if keys else options.prefix or ""):
-        requested += len(batch.succeeded) + len(batch.failed)
-        done += len(batch.succeeded)
-        failed += [{"key": key, **error_facts(error)} for key, error in batch.failed.items()]
-        output.failures(batch)
-    requested += len(absent.failed)
-    known = options.strict or not keys
-    failed += [{"key": key, **error_facts(error)} for key, error in absent.failed.items()]
+    known = options.strict or (options.files_from is None and not any(target.named for target in targets))
+    tally = Tally()
+    with counting_display(output, tally) as display:
+        async with aclosing(_batches(_items(targets, options))) as batches:
+            async for batch in batches:
+                provider, keys = batch[0].provider, [item.key for item in batch]
+                absent = await _absent(provider, keys) if options.strict else BatchResult()
+                result = await provider.delete_many([key for key in keys if key not in absent.failed])
+                requested += len(set(keys))
+                done += len(result.succeeded)
+                missing += sum(isinstance(error, NotFoundError) for error in absent.failed.values())
+                for item in batch:
+                    tally.add(item.size or 0)
+                display.update()
+                for problems in (absent, result):
+                    if problems.failed:
+                        display.clear()
+                    output.failures(problems)
+                    failed += [{"key": key, **error_facts(error)} for key, error in problems.failed.items()]
     if output.as_json:
         output.document({"requested": requested, "deleted": done if known else None, "failed": failed})
     else:
         said = f"deleted {counted(done, 'object')}" if known else f"asked to delete {counted(requested, 'key')}"
         output.line(f"{said}{f', {len(failed)} failed' if failed else ''}")
-    nothing = bool(keys) and all(isinstance(absent.failed.get(key), NotFoundError) for key in keys)
-    return NOT_FOUND if nothing else FAILED if failed else DONE
+    return NOT_FOUND if requested and missing == requested else FAILED if failed else DONE
+
+
+async def _show(targets: list[_Target], options: Options, output: Output) -> int:
+    """Print what would be deleted."""
+    tally = Tally()
+    async with aclosing(_items(targets, options)) as items:
+        async for item in items:
+            tally.add(item.size or 0)
+            if output.as_json:
+                output.document({"key": item.key, "size": item.size})
+            else:
+                output.line(f"would delete {shown(item.key)}")
+    if not output.as_json:
+        output.note(f"dry run: {tally}; nothing was deleted")
+    return DONE
+
+
+async def _delete_version(remote: Remote, version_id: str, output: Output) -> int:
+    await remote.provider.delete(remote.key, version_id=version_id)
+    if output.as_json:
+        output.document({"requested": 1, "deleted": None, "failed": []})
+    else:
+        output.line(f"asked to delete version {version_id} of {shown(remote.key)}")
+    return DONE
 
 
 async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResult:
@@ -98,31 +288,16 @@ async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResul
     return BatchResult(failed=failed)
 
 
-async def _deleted(provider: IStorageProvider, keys: Sequence[str], prefix: str | None) -> AsyncIterator[BatchResult]:
-    """Delete the keys, or all keys with the prefix, in batches, because there may be more keys than fit in memory."""
-    waiting = list(keys)
-    if prefix is not None:
-        async with aclosing(_listed_keys(provider, prefix)) as found:
-            async for key in found:
-                waiting.append(key)
-                if len(waiting) == provider.capabilities.max_delete_keys:
-                    yield await provider.delete_many(waiting)
-                    waiting.clear()
-    if waiting:
-        yield await provider.delete_many(waiting)
-
-
-async def _listed_keys(provider: IStorageProvider, prefix: str) -> AsyncGenerator[str, None]:
-    async for entry in provider.list(prefix):
-        yield entry.key
-
-
 def _problem(options: Options) -> str | None:
     """Return what is wrong with the options, if anything is."""
     wide = options.all or options.prefix is not None
-    if options.keys and wide:
+    if (options.keys or options.files_from is not None) and wide:
         return "give keys, or --prefix, or --all"
-    if options.keys:
+    if options.files_from is not None and options.strict:
+        return "--strict works with keys only, not with --files-from"
+    if options.version_id is not None and (len(options.keys) != 1 or options.recursive or options.dry_run):
+        return "--version-id is for one KEY, without --recursive and --dry-run"
+    if options.keys or options.files_from is not None:
         return None
     return _problem_of_many(options) if wide else "needs keys to delete: give keys, or --prefix P --recursive"
 

@@ -8,109 +8,107 @@ import time
 
 from bucketry._cli.args import TransferArguments, add_transfer_options
 from bucketry._cli.commands import UsageError
-from bucketry._cli.exits import DONE
 from bucketry._cli.expected import counting
-from bucketry._cli.output import Output, shown, shown_rate, shown_size
-from bucketry._cli.place import STREAM, Places, prove_access, transfer_config
+from bucketry._cli.output import Output, shown
+from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
-from bucketry._cli.report import batch_of_one, report
-from bucketry._cli.streams import write_stdout
-from bucketry._core.provider import IStorageProvider
+from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
+from bucketry._cli.selection import literal_key
+from bucketry._cli.streams import object_to_stdout
+from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.values import BatchResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.manager import TransferManager
 from bucketry.errors import LocalNotADirectoryError, NotFoundError
 
-EXAMPLES = (("download --remote datasets/ --local data/", "download all objects below datasets/"),)
+EXAMPLES = (
+    ("download --remote datasets/ --local data/", "download all objects below datasets/"),
+    ("download s3://bucket/models/model.pt", "download an object into this directory, under its own name"),
+    ("download s3://bucket/run-1/ out/ --no-clobber", "download a prefix, and keep the files that are there"),
+    ("download s3://bucket/data.tar - | tar -x", "hand an object to another program"),
+)
 
 
-class Options(TransferArguments):
+class Options(TransferArguments, TwoWords):
     """The options of `download`."""
 
-    local: str
-    remote: str
     no_clobber: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `download`."""
-    add_transfer_options(parser)
-    parser.add_argument(
-        "--remote",
-        required=True,
-        metavar="R",
-        help="a key, or a prefix to download all objects below it (R/ is always a prefix)",
+    add_remote(parser, "a URL, a key, or a prefix to download all objects below it (R/ is always a prefix)")
+    add_local(
+        parser, "a file, a directory, or - for standard output (default for one object: its name in this directory)"
     )
-    parser.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard output")
     parser.add_argument("--no-clobber", action="store_true", help="keep existing files, and download only the others")
+    add_transfer_options(parser)
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
     """Fetch an object, or all objects below a prefix, and report."""
-    problem = _problem(options)
+    word, local = _words(options)
+    problem = None if local != STREAM else _problem_of_stdout(word, options)
     if problem:
         raise UsageError(problem)
-    provider = (await places.open()).provider
+    remote = await places.open(word)
+    provider, key = remote.provider, literal_key(remote)
+    remote = Remote(provider, key)
     manager = TransferManager(provider, transfer_config(provider, options))
     await prove_access(provider, "reads")
-    local, remote = options.local, options.remote
     started = time.monotonic()
+    again = again_with(no_clobber=options.no_clobber)
     if local == STREAM:
-        return await _to_stdout(provider, remote, output)
-    if not remote or remote.endswith("/"):
-        batch = await _download_tree(provider, manager, remote, options, output)
+        return await object_to_stdout(provider, key, output)
+    if not key or key.endswith("/"):
+        batch = await _download_tree(manager, remote, local or "", options, output)
     else:
-        target = await in_thread(_file_for, remote, local)
+        target = await in_thread(_file_for, key, local or "./")
         try:
-            batch = await _download_one(provider, manager, target, options, output)
+            batch = await _download_one(manager, remote, local, target, options, output)
         except NotFoundError:
-            if not await _any_below(provider, f"{remote}/"):
+            if local is None or not await _any_below(remote):
                 raise
-            batch = await _download_tree(provider, manager, f"{remote}/", options, output)
+            batch = await _download_tree(manager, Remote(provider, f"{key}/"), local, options, output)
         else:
             local = target
-    return report(output, "download", (provider.locate(remote), local), batch, time.monotonic() - started)
+    return report(output, "download", (remote.url, local or ""), batch, time.monotonic() - started, again)
 
 
 async def _download_one(
-    provider: IStorageProvider, manager: TransferManager, target: str, options: Options, output: Output
+    manager: TransferManager, remote: Remote, local: str | None, target: str, options: Options, output: Output
 ) -> BatchResult:
-    key, local = options.remote, options.local
-    into_directory = target != local and not local.endswith("/") and not await in_thread(os.path.isdir, target)
+    into_directory = (
+        local is not None and target != local and not local.endswith("/") and not await in_thread(os.path.isdir, target)
+    )
     exists = options.no_clobber and await in_thread(os.path.lexists, target)
     if into_directory or exists:
-        await provider.head(key)  # before the messages below, because the key may be a prefix, or missing
+        await remote.provider.head(remote.key)  # before the messages below, because the key may be a prefix, or missing
     if exists:
-        return BatchResult(succeeded=(key,))
+        return BatchResult(succeeded=(remote.key,))
     if into_directory:
-        output.note(f"download: {shown(local)} is a directory: writing {shown(target)}")
+        output.note(f"download: {shown(local or '')} is a directory: writing {shown(target)}")
     with progress(output, "download") as counts:
-        return batch_of_one(await manager.download(key, target, progress=reporter(counts)))
+        return batch_of_one(await manager.download(remote.key, target, progress=reporter(counts)))
 
 
 async def _download_tree(
-    provider: IStorageProvider, manager: TransferManager, prefix: str, options: Options, output: Output
+    manager: TransferManager, remote: Remote, local: str, options: Options, output: Output
 ) -> BatchResult:
-    local = options.local
+    if not local:
+        message = f"needs LOCAL (or --local): the directory for the objects below {remote.url}"
+        raise UsageError(message)
     await in_thread(_check_directory, local)
-    with progress(output, "download") as counts:
-        async with counting(provider, prefix, counts):
+    again = again_with(no_clobber=options.no_clobber)
+    with progress(output, "download") as counts, told_to_continue(output, again):
+        async with counting(remote.provider, remote.key, counts):
             return await manager.download_tree(
-                prefix, local, overwrite=not options.no_clobber, progress=reporter(counts)
+                remote.key, local, overwrite=not options.no_clobber, progress=reporter(counts)
             )
 
 
-async def _to_stdout(provider: IStorageProvider, key: str, output: Output) -> int:
-    started = time.monotonic()
-    async with provider.stream(key) as chunks:
-        size = await write_stdout(chunks)
-    seconds = time.monotonic() - started
-    output.note(f"download: {shown_size(size)} in {seconds:.2f} s, {shown_rate(size, seconds)}")
-    return DONE
-
-
-async def _any_below(provider: IStorageProvider, prefix: str) -> bool:
-    return bool((await provider.list_page(prefix)).entries)
+async def _any_below(remote: Remote) -> bool:
+    return bool((await remote.provider.list_page(f"{remote.key}/")).entries)
 
 
 def _check_directory(path: str) -> None:
@@ -124,15 +122,23 @@ def _file_for(key: str, local: str) -> str:
     return os.path.join(local, key.rpartition("/")[2]) if local.endswith("/") or os.path.isdir(local) else local
 
 
-def _problem(options: Options) -> str | None:
-    """Return what is wrong with the options, if anything is."""
-    if not options.local:
-        return "--local is empty"
-    if options.local != STREAM:
-        return None
+def _words(options: Options) -> tuple[str, str | None]:
+    """Return REMOTE and LOCAL."""
+    local, remote = two_words(options)
+    if remote is None:
+        message = "needs REMOTE (or --remote): a key, or a prefix to download all objects below it"
+        raise UsageError(message)
+    if local == "":
+        message = "--local is empty"
+        raise UsageError(message)
+    return remote, local
+
+
+def _problem_of_stdout(remote: str, options: Options) -> str | None:
+    """Return what is wrong with the options for standard output, if anything is."""
     if options.no_clobber:
         return "--no-clobber is for files, and standard output is not a file"
-    if not options.remote or options.remote.endswith("/"):
+    if not remote or remote.endswith("/"):
         return "standard output takes one object only: give one key, or a directory with --local"
     if options.json:
         return "standard output takes the object's bytes, so --json cannot be used"

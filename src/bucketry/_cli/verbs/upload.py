@@ -6,131 +6,127 @@ import argparse
 import os
 import stat
 import time
-from collections.abc import Sequence
 from contextlib import aclosing
 
-from bucketry._cli.args import TransferArguments, add_transfer_options, pair
+from bucketry._cli.args import add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
+from bucketry._cli.object_options import ObjectArguments, add_object_options, write_keywords
 from bucketry._cli.output import Output
-from bucketry._cli.place import STREAM, Places, prove_access, transfer_config
+from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
-from bucketry._cli.report import batch_of_one, report
+from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
+from bucketry._cli.selection import literal_key
 from bucketry._cli.streams import read_stdin
+from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
+from bucketry._core.options import WriteKeywords
 from bucketry._core.os_errors import local_error
-from bucketry._core.values import TransferResult
+from bucketry._core.values import BatchResult
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.one.read import exists
 
-EXAMPLES = (("upload --local data/ --remote datasets/", "upload a directory"),)
+EXAMPLES = (
+    ("upload --local data/ --remote datasets/", "upload the files of a directory: data/a.csv becomes datasets/a.csv"),
+    ("upload model.pt s3://bucket/models/", "upload a file under its own name"),
+    ("upload site/ s3://bucket/www --cache-control max-age=3600", "upload a directory, each object with this header"),
+    ("tar -c data | bucketry upload - backups/data.tar", "upload what another program writes"),
+)
+
+_NO_NAME = "standard input has no name: give the complete key with --remote"
 
 
-class Options(TransferArguments):
+class Options(ObjectArguments, TwoWords):
     """The options of `upload`."""
 
-    local: str
-    remote: str | None = None
-    metadata: Sequence[tuple[str, str]] = ()
-    content_type: str | None = None
     if_none_match: str | None = None
+    no_clobber: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `upload`."""
-    add_transfer_options(parser)
-    parser.add_argument("--local", required=True, metavar="L", help="a file, a directory, or - for standard input")
-    parser.add_argument(
-        "--remote", metavar="R", help="the key for a file, or the prefix for a directory; default: the name of L"
+    add_local(parser, "a file, a directory, or - for standard input")
+    add_remote(
+        parser, "a URL, a key for a file, or a prefix for a directory; R/ is always a prefix (default: the name of L)"
     )
-    parser.add_argument(
-        "--metadata", action="append", type=pair, metavar="NAME=VALUE", help="user metadata; may be given several times"
-    )
-    parser.add_argument("--content-type", metavar="TYPE", help="media type, such as text/csv")
+    parser.add_argument("--no-clobber", action="store_true", help="keep existing objects, and upload only the others")
     parser.add_argument(
         "--if-none-match",
         nargs="?",
         const="*",
         choices=("*",),
         metavar="*",
-        help="upload only if the object does not exist",
+        help="fail for an object that exists; the server checks this when it stores the object",
     )
+    add_object_options(parser)
+    add_transfer_options(parser)
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
     """Store a file, a directory or standard input, and report."""
-    problem = _problem(options)
-    if problem:
-        raise UsageError(problem)
-    local, remote = options.local, options.remote
+    local, word = _words(options)
+    write = write_keywords(options)
+    write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
+    remote = await places.open(word or "")
+    manager = TransferManager(remote.provider, transfer_config(remote.provider, options))
+    key = name if word is None else literal_key(remote)
+    again = again_with(no_clobber=options.no_clobber)
+    if local == STREAM and not key:
+        raise UsageError(_NO_NAME)
+    await prove_access(remote.provider, "writes")  # after all checks, because it makes a missing directory
     if tree:
-        _refuse_object_options(options)
-    provider = (await places.open()).provider
-    manager = TransferManager(provider, transfer_config(provider, options))
-    await prove_access(provider, "writes")  # after the options were checked, because it makes a missing directory
-    if tree:
-        target = name if remote is None else remote
-        with progress(output, "upload") as counts:
+        with progress(output, "upload") as counts, told_to_continue(output, again):
             if counts is not None:
                 counts.expect(*await in_steps(measure(local)))
-            batch = await manager.upload_tree(local, target, progress=reporter(counts))
+            batch = await manager.upload_tree(
+                local, key, overwrite=not options.no_clobber, progress=reporter(counts), **write
+            )
     else:
-        target = remote if remote and not remote.endswith("/") else f"{remote or ''}{name}"
-        batch = batch_of_one(await _upload_one(manager, options, output, target, size))
-    return report(output, "upload", (local, provider.locate(target)), batch, time.monotonic() - started)
+        key = key if key and not key.endswith("/") else f"{key}{name}"
+        target = Remote(remote.provider, key)
+        batch = await _upload_one(manager, local, size, target, write, output, no_clobber=options.no_clobber)
+    return report(output, "upload", (local, remote.provider.locate(key)), batch, time.monotonic() - started, again)
 
 
 async def _upload_one(
-    manager: TransferManager, options: Options, output: Output, key: str, size: int | None
-) -> TransferResult:
-    metadata = dict(options.metadata) or None
-    content_type, if_none_match = options.content_type, options.if_none_match
+    manager: TransferManager,
+    local: str,
+    size: int | None,
+    target: Remote,
+    write: WriteKeywords,
+    output: Output,
+    *,
+    no_clobber: bool,
+) -> BatchResult:
+    if no_clobber and await exists(target.provider, target.key):
+        return BatchResult(succeeded=(target.key,))
     with progress(output, "upload") as counts:
         if counts is not None and size is not None:
             counts.expect(size, 1)
-        if options.local != STREAM:
-            return await manager.upload(
-                options.local,
-                key,
-                metadata=metadata,
-                content_type=content_type,
-                if_none_match=if_none_match,
-                progress=reporter(counts),
-            )
+        if local != STREAM:
+            return batch_of_one(await manager.upload(local, target.key, progress=reporter(counts), **write))
         async with aclosing(read_stdin()) as chunks:
-            return await manager.upload_stream(
-                chunks,
-                key,
-                metadata=metadata,
-                content_type=content_type,
-                if_none_match=if_none_match,
-                progress=reporter(counts),
-            )
+            return batch_of_one(await manager.upload_stream(chunks, target.key, progress=reporter(counts), **write))
 
 
-def _problem(options: Options) -> str | None:
-    """Return what is wrong with the options, if anything is."""
-    names = [name for name, _ in options.metadata]
-    if not options.local:
-        return "--local is empty"
-    if options.local == STREAM and (not options.remote or options.remote.endswith("/")):
-        return "standard input has no name: give the complete key with --remote"
-    if len(set(names)) < len(names):
-        return "--metadata gives a name twice"
-    return None
-
-
-def _refuse_object_options(options: Options) -> None:
-    given = {
-        "--metadata": options.metadata,
-        "--content-type": options.content_type,
-        "--if-none-match": options.if_none_match,
-    }
-    for name, value in given.items():
-        if value:
-            message = f"upload: {name} is for a single object, but {options.local} is a directory"
-            raise UsageError(message)
+def _words(options: Options) -> tuple[str, str | None]:
+    """Return LOCAL and REMOTE, after a check of what they need."""
+    local, remote = two_words(options)
+    if local is None:
+        message = "needs LOCAL (or --local): a file, a directory, or - for standard input"
+        raise UsageError(message)
+    problem = None
+    if not local:
+        problem = "--local is empty"
+    elif local == STREAM and (not remote or remote.endswith("/")):
+        problem = _NO_NAME
+    elif options.no_clobber and options.if_none_match:
+        problem = "--no-clobber skips existing objects, and --if-none-match fails for them; give one"
+    if problem is not None:
+        raise UsageError(problem)
+    return local, remote
 
 
 def _look_at(path: str) -> tuple[str, bool, int]:

@@ -24,6 +24,7 @@ from bucketry._manage.sync.plan_lines import (
     read_line,
     summary_line,
 )
+from bucketry._manage.sync.price import PlanPrice, price_of
 from bucketry._manage.sync.values import PlanHeader, PlanSummary, SyncAction
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.one.staging import StagedFile, staged_name
@@ -225,6 +226,17 @@ class SyncPlan:
                 "give positive numbers"
             )
         return self.summary.transfer_bytes / bandwidth + self.summary.requests * round_trip / concurrency
+
+    def price(self) -> PlanPrice | None:
+        """Return what it costs to apply the plan, by the list prices of the clouds of both sides.
+
+        The price has the requests and the bytes that leave a cloud. It is at most so much, because free amounts are not
+        subtracted. It has no retries and no storage; `leaves_out` of its estimates names everything that it lacks.
+
+        Returns:
+            The price; `None`: neither side is a cloud with list prices, or an older version saved the plan.
+        """
+        return price_of(self.summary)
 
 
 class PlanWriter:

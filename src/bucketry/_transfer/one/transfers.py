@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Mapping
+import time
+from collections.abc import AsyncIterable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Unpack
@@ -27,7 +29,7 @@ from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.plan import single_limit
-from bucketry._transfer.progress import ProgressCallback
+from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry.errors import ConfigError
 
 
@@ -237,15 +239,14 @@ class ObjectTransfers:
         destination_key: str,
         *,
         listed: ObjectInfo | None = None,
-        metadata: Mapping[str, str] | None = None,
         keep_mtime: bool = False,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
+        progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> TransferResult:
         """Copy an object to another provider: on the server if that is possible, else part by part through memory.
 
         The server copies within one bucket (`capabilities.copy`), and between two buckets with the same endpoint,
-        credentials and options (`capabilities.copy_between_buckets`), unless there is `metadata` or a condition. A
+        credentials and options (`capabilities.copy_between_buckets`), unless there is a condition. A
         destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice the
         object's size.
 
@@ -254,11 +255,13 @@ class ObjectTransfers:
             key: The object.
             destination_key: The key to write.
             listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
-            metadata: User metadata to add to the source's metadata.
             keep_mtime: If the source has no `mtime` in its metadata, add the time when it was stored; the server does
                 not do that.
-            if_none_match: `"*"`: only make the destination, never replace it.
-            if_match: An etag: only replace this version of the destination.
+            progress: Called with `Progress` of the destination's key about 10 times a second at most; a copy in one
+                request on the server is reported at its end.
+            **write: What differs from the source, see `WriteKeywords`: `metadata` is added to the source's metadata,
+                the other properties replace those of the source. Without `storage_class`, the copy has the
+                destination's default class. `if_none_match` and `if_match` are about the destination.
 
         Raises:
             NotFoundError: There is no such object.
@@ -270,32 +273,12 @@ class ObjectTransfers:
             `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
             vendors have tags. The bytes down and up.
         """
-        conditional = if_none_match is not None or if_match is not None
-        if not metadata and not conditional and same_server(self.provider, other_provider, key):
-            if other_provider is self.provider and listed is None:
-                copied = await self.copy(key, destination_key)
-            else:
-                info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
-                copied = await copy_listed(
-                    self.provider,
-                    other_provider,
-                    self._limits.get(),
-                    self.config,
-                    info,
-                    destination_key,
-                    token=new_token(),
-                )
-            return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
-        options = write_options(
-            other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
-        )
-        wanted = CopyOptions(
-            listed=listed,
-            metadata=options.metadata,
-            keep_mtime=keep_mtime,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
+        changes = write_options(other_provider, destination_key, **write)
+        if write.get("content_type") is None:
+            changes = replace(changes, content_type=None)  # the source's type, not that of the key's suffix
+        if not changes.conditional and same_server(self.provider, other_provider, key):
+            return await self._copy_on_server(other_provider, key, destination_key, listed, changes, progress)
+        wanted = CopyOptions(listed=listed, changes=changes, keep_mtime=keep_mtime, progress=progress)
         return await copy_between(
             self.provider,
             other_provider,
@@ -305,6 +288,38 @@ class ObjectTransfers:
             destination_key,
             wanted,
             token=new_token(),
+        )
+
+    async def _copy_on_server(
+        self,
+        other: ObjectRequests,
+        key: str,
+        destination_key: str,
+        listed: ObjectInfo | None,
+        changes: WriteOptions,
+        progress: ProgressCallback | None,
+    ) -> TransferResult:
+        started = time.monotonic()
+        info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
+        meter = Meter(progress, destination_key, info.size)
+        copied = await copy_listed(
+            self.provider,
+            other,
+            self._limits.get(),
+            self.config,
+            info,
+            destination_key,
+            token=new_token(),
+            changes=changes,
+            meter=meter,
+        )
+        meter.finish()
+        return TransferResult(
+            key=destination_key,
+            size=copied.size,
+            etag=copied.etag,
+            version_id=copied.version_id,
+            seconds=time.monotonic() - started,
         )
 
     async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> OpenUpload:
