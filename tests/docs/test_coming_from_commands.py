@@ -7,6 +7,7 @@ with the extra `peers`; `aws` is used where the machine has it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ import pytest
 
 import bucketry
 from bucketry import S3Provider
+from bucketry._cli.args import parse
 from bucketry.testing import EmbeddedS3, embedded_s3
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +48,9 @@ FILES = {
 }
 NAMES = {name.rpartition("/")[2] for name in OBJECTS}
 """What a listing can mention."""
+
+PLACES = '[places.prod]\nurl = "s3://my-bucket"\n'
+"""The file with named places."""
 
 PRINTS = {"ls": "names", "cat": "bytes", "get": "bytes"}
 """Our verbs whose output is compared with that of the other program, and what of it."""
@@ -112,6 +117,9 @@ class World:
         ours = programs / "bucketry"
         ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bucketry "$@"\n')
         ours.chmod(0o755)
+        places = self.directory.parent / ".config" / "bucketry" / "config.toml"
+        places.parent.mkdir(parents=True, exist_ok=True)
+        places.write_text(PLACES)
         endpoint = self.server.endpoint_url
         environment = {
             "PATH": f"{programs}{os.pathsep}{search_path()}",
@@ -205,9 +213,49 @@ def named(listing: bytes) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_the_options_of_a_page_exist(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option of ours in the table of options is one of `copy` or `sync`."""
+    for verb in ("copy", "sync"):
+        with pytest.raises(SystemExit):
+            parse([verb, "--help"])
+    known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
+    text = (HOW_TO / f"coming-from-{page}.md").read_text(encoding="utf-8")
+    table = text.partition("## Options\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (.*?) \| (.*?) \|$", table, re.MULTILINE)[1:]
+    assert len(cells) > 10
+    for theirs, ours in cells:
+        options = theirs if ours.startswith("the same") else ours
+        assert set(re.findall(r"--[a-z][a-z-]+", options)) <= known, ours
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_table_covers_the_daily_work(page: str) -> None:
     """Each table has about twenty rows with a command of ours."""
     assert len(rows(page)) >= 18
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ("rclone copy data remote:my-bucket/data", "bucketry sync --json data s3://my-bucket/data"),
+        ("bucketry sync data s3://my-bucket/data", "rclone copy -v data remote:my-bucket/data 2>&1"),
+    ],
+    ids=["rclone first", "bucketry first"],
+)
+async def test_what_one_program_has_uploaded_is_in_step_for_the_other(
+    commands: tuple[str, str], tmp_path: Path
+) -> None:
+    """A directory that rclone has uploaded is not sent again by our sync, and the other way round."""
+    first, second = commands
+    with world(tmp_path / "work") as fresh:
+        assert fresh.run(first).returncode == 0
+        again = fresh.run(second)
+        assert again.returncode == 0, again.stderr
+        if second.startswith("rclone"):
+            assert b"There was nothing to transfer" in again.stdout
+        else:
+            report = json.loads(again.stdout)
+            assert (report["transferred"], report["unchanged"]) == (0, 3)
 
 
 def test_rclone_is_compared() -> None:
