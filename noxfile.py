@@ -15,6 +15,7 @@ nox.options.sessions = ["lint", "typing", "tests"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
+IN_TWO_PROCESSES = ("--numprocesses=2", "--dist=loadfile")
 COVERAGE = 95  # percent of lines and branches; checked only here, so that a run of a few tests does not fail
 
 
@@ -58,8 +59,8 @@ def oldest(session: nox.Session) -> None:
     (needed,) = (each for each in PROJECT["project"]["dependencies"] if each.startswith("aiobotocore>="))
     lowest = needed.removeprefix("aiobotocore>=").partition(",")[0]
     session.install(".[tests]", f"aiobotocore=={lowest}", "aioboto3")
-    session.run("python", "-m", "pytest", "tests/contract", "-k", "aiobotocore", *session.posargs)
-    session.run("python", "-m", "pytest", "tests/session", *session.posargs)
+    session.run("python", "-m", "pytest", *IN_TWO_PROCESSES, "tests/contract", "-k", "aiobotocore", *session.posargs)
+    session.run("python", "-m", "pytest", *IN_TWO_PROCESSES, "tests/session", *session.posargs)
 
 
 @nox.session

@@ -31,7 +31,9 @@ MAY_IMPORT = {
     "testing": {"errors", "_core", "_providers", "providers"},
     "_cost": {"errors", "_core", "_vendors", "_transfer"},
     "_manage": BELOW_MANAGE | {"_cost"},
-    "_cli": BELOW_MANAGE | {"_cost", "_manage", "testing", "__init__"},
+    # Compares servers with rows, so it needs rows and requests; it moves no objects, so it needs no managers.
+    "_doctor": BELOW_MANAGE - {"_session", "_transfer"},
+    "_cli": BELOW_MANAGE | {"_cost", "_manage", "_doctor", "testing", "__init__"},
     "__main__": {"_cli"},
     "__init__": BELOW_MANAGE | {"_cost", "_manage", "testing"},
 }

@@ -12,8 +12,10 @@ import pytest
 
 from bucketry import MemoryProvider, StorageManager, compare_costs
 from bucketry._cli.chart import layout
+from bucketry._cli.costs import comparison_rows, item_rows
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places
+from bucketry._cli.sync_report import ShownPlan
 from bucketry._cli.verbs import cost
 from bucketry.errors import UnsupportedError
 from tests.cli.conftest import Shell
@@ -98,8 +100,8 @@ async def test_one_vendor_shows_each_item(capsys: pytest.CaptureFixture[str]) ->
     """With one vendor the table has the items, with the unit of each price."""
     out, _ = await ran(capsys, storage=10**12, egress=10**12, vendors=("aws",), requests={"get": 5})
     assert "AWS S3: $104.00" in out
-    assert "1,000 GB  $0.023 per GB" in out
-    assert "$0.40 per million" in out
+    assert " 1,000  GB         $0.023   $23.00" in out
+    assert "million     $0.40" in out
     assert "< $0.01" in out
 
 
@@ -222,6 +224,15 @@ async def test_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert set(document["vendors"][0]) == VENDOR_KEYS
 
 
+async def test_a_sync_shows_the_price(tmp_path: Path) -> None:
+    """The summary of a plan has its price, if a side has list prices."""
+    priced, unpriced = [
+        await StorageManager(provider).plan_sync(tmp_path, "data") for provider in (Cloud(), MemoryProvider())
+    ]
+    assert dict(ShownPlan(priced, ("a", "b"), 0.0).rows())["price"].startswith("at most $0.00 by list prices of 2026-")
+    assert "price" not in dict(ShownPlan(unpriced, ("a", "b"), 0.0).rows())
+
+
 async def test_a_plan_without_a_price(tmp_path: Path) -> None:
     """A plan of a store without list prices is an error that says so."""
     file = await saved_plan(tmp_path, MemoryProvider())
@@ -244,12 +255,52 @@ async def test_a_former_plan(tmp_path: Path) -> None:
             await cost.run(options, places, Output(as_json=False, debug=False))
 
 
+def test_the_vendor_that_has_the_objects_is_marked() -> None:
+    """In the table of a listed bucket, its own vendor has a mark, and the table fits into 80 columns."""
+    estimates = compare_costs(storage=10**14, egress=2 * 10**14, requests={"get": 10**10})
+    rows = comparison_rows(estimates, "digitalocean")
+    assert [row[0] for row in rows if "*" in row[0]] == ["DigitalOcean Spaces *"]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    assert sum(widths) + 2 * (len(widths) - 1) <= 80
+    for one in estimates:
+        rows = item_rows(one.items)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        assert sum(widths) + 2 * (len(widths) - 1) <= 80
+
+
 @pytest.mark.slow
 def test_a_missing_plan(bucketry: Shell) -> None:
     """A plan that is not there is an error with the exit code for missing files."""
     done = bucketry("cost", "--plan", "none.jsonl")
     assert (done.code, done.out) == (3, b"")
     assert "none.jsonl" in done.err
+
+
+@pytest.mark.slow
+def test_a_bucket_of_a_cloud(bucketry: Shell) -> None:
+    """The listed storage classes are priced as such, and the vendor that has the objects is marked."""
+    code = """
+from bucketry import MemoryProvider, StorageProviderFactory
+class Cloud(MemoryProvider):
+    billed_by = "cloudflare_r2"
+    def __init__(self, config, **options):
+        super().__init__()
+    async def list_page(self, prefix, **options):
+        await self.put("a", bytes(4_000), storage_class="STANDARD_IA")
+        await self.put("b", bytes(1_000))
+        return await super().list_page(prefix, **options)
+StorageProviderFactory.register("cloud", Cloud)
+"""
+    cloud = bucketry.scripted(code)
+    document = cloud("cost", "--provider", "cloud", "--egress", "1GB", "--json").document
+    assert document["usage"]["stored"] == {
+        "STANDARD_IA": {"bytes": 4_000, "objects": 1},
+        "STANDARD": {"bytes": 1_000, "objects": 1},
+    }
+    text = cloud("cost", "--provider", "cloud").text
+    assert "Cloudflare R2 *" in text
+    assert "* has the objects now" in text
+    assert "5 kB stored in 2 objects in STANDARD_IA, STANDARD, 0 bytes sent" in text
 
 
 async def test_a_chart_as_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,6 +157,21 @@ def places(url: str | None, config: Path, **more: str) -> Places:
     return Places(options, environ, read_named(options, environ))
 
 
+def test_the_doctor_examines_a_place(bucketry: Shell) -> None:
+    """The doctor says what gave each entry, with secrets masked, and uses the secrets of the place."""
+    configure(
+        bucketry,
+        '[places.prod]\nurl = "s3://my-bucket"\nendpoint_url = "http://127.0.0.1:9"\nmax_attempts = 1\n'
+        'access_key_id = { env = "MY_ID" }\nsecret_access_key = { command = ["echo", "canary"] }\n',
+    )
+    bucketry.environ["MY_ID"] = "canary"
+    ran = bucketry("doctor", "prod:", "--read-only")
+    assert "(place prod, command)" in ran.text
+    assert "(place prod, env)" in ran.text
+    assert "cannot connect" in ran.text
+    assert "canary" not in ran.text + ran.err
+
+
 def test_the_defaults_of_a_sync(bucketry: Shell) -> None:
     """The place of --url gives the directory and the prefix; else they are data/ and datasets/."""
     file = configure(

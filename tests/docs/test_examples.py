@@ -29,6 +29,7 @@ from bucketry._cli.args import ENTRIES, parse
 from bucketry._core import config
 from bucketry._core.entries import ProviderConfig
 from bucketry.errors import PreconditionFailedError
+from bucketry.providers.places import read_places
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -40,6 +41,7 @@ CI = ROOT / ".ci" / "run"
 QUICK = {
     "cancellation",
     "ci_artefacts",
+    "compare_costs",
     "data_loader",
     "dataset_before_training",
     "errors",
@@ -47,6 +49,7 @@ QUICK = {
     "many_files",
     "model_versions",
     "move_bucket",
+    "places",
     "quickstart",
     "several_processes",
     "sqlite_provider",
@@ -236,6 +239,23 @@ def test_the_table_of_capabilities_is_current() -> None:
     assert written == generator["render"](), "run `python docs/generate_capabilities.py`"
 
 
+def test_the_prices_are_current() -> None:
+    """Page, README and chart are equal to the generator's present output from the vendors' rows."""
+    generator = runpy.run_path(str(DOCS / "generate_prices.py"))
+    for path, name in ((generator["PAGE"], "render"), (README, "readme"), (generator["CHART"], "chart")):
+        assert path.read_text(encoding="utf-8") == generator[name](), f"{name}: run `python docs/generate_prices.py`"
+
+
+def test_the_page_of_prices_has_a_day_and_a_link_for_each_figure() -> None:
+    """Each row with a price ends with the day when the price was read, linked to the page."""
+    page = (DOCS / "reference" / "prices.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## AWS S3")[2].splitlines() if re.search(r"\$\d| free \|", line)]
+    assert len(rows) > 15
+    for row in rows:
+        assert row.startswith("|") is bool(re.search(r"\| \[2026-\d\d-\d\d\]\(https://[^)]+\) \|$", row)), row
+    assert "As of 2026-" in page
+
+
 def test_the_configuration_page_names_every_variable_and_entry() -> None:
     """The page has every entry and variable of the configuration classes."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
@@ -285,6 +305,18 @@ def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) 
     missing = [heading for heading in quoted if heading not in done.stdout]
     assert quoted
     assert not missing, done.stdout
+
+
+def test_the_configuration_file_of_a_page_is_valid(tmp_path: Path) -> None:
+    """Every TOML block of the page about places is a file whose places can be read."""
+    written = blocks(DOCS / "how-to" / "places.md", "toml")
+    assert written
+    for number, text in enumerate(written):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
+        found = read_places({"BUCKETRY_CONFIG": str(file)})
+        assert [found.place(name).url.kind for name in found.tables]
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:

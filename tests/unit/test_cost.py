@@ -20,7 +20,7 @@ from bucketry._cost.values import CostEstimate, StoredCounter, StoredObjects, Us
 from bucketry._vendors import generic
 from bucketry._vendors.prices import KINDS
 from bucketry.errors import ConfigError, InvalidRequestError, UnsupportedError
-from bucketry.providers.factory import _BUILTIN
+from bucketry.providers.builtin import BUILTIN
 
 GB, TB = 10**9, 10**12
 OUTSIDE = "outside policy"
@@ -226,7 +226,7 @@ def test_work_is_priced_without_free_amounts() -> None:
 
 def test_names_are_those_of_the_factory() -> None:
     """A vendor is found by each of its names in the factory, in any case; those without prices are unknown."""
-    for name, (_, _, kind) in _BUILTIN.items():
+    for name, (_, _, kind) in BUILTIN.items():
         if name in {"local", "memory"}:
             assert name not in NAMES
         else:

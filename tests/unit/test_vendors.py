@@ -21,7 +21,7 @@ from bucketry._cost.estimate import figures
 from bucketry._vendors.prices import KINDS
 from bucketry._vendors.row import Vendor
 from bucketry.providers import StorageProviderFactory
-from bucketry.providers.factory import _BUILTIN
+from bucketry.providers.builtin import BUILTIN
 from bucketry.providers.url import SCHEMES
 
 MODULES = ("aws", "spaces", "wasabi", "backblaze", "r2", "generic", "local", "memory")
@@ -54,7 +54,7 @@ class TestNames:
     @EACH
     def test_the_scheme_leads_to_the_name(self, row: Vendor) -> None:
         """A row's URL, which is shown in messages, can be opened, and gives the provider of that name."""
-        assert _BUILTIN[SCHEMES[row.scheme]] == _BUILTIN[row.name]
+        assert BUILTIN[SCHEMES[row.scheme]] == BUILTIN[row.name]
 
     def test_titles_are_unique(self) -> None:
         """The capability table in the docs has one column for each title."""

@@ -47,6 +47,7 @@ from bucketry.errors import (
     TransientError,
     UnreachableError,
     UnsupportedError,
+    UploadNotFoundError,
 )
 from bucketry.testing import Fault, FaultyProvider
 from tests.wire.conftest import Provide
@@ -322,6 +323,39 @@ class TestSuccessThatIsNone:
                     await request()
             with pytest.raises(StorageError):
                 (await provider.delete_batch(["a"])).raise_for_failures()
+
+    async def test_a_completion_without_an_etag(self, provide: Provide) -> None:
+        """Ceph 16 completes an upload and names the key, but no etag: the upload is done, and a HEAD tells the etag."""
+        done = b"<CompleteMultipartUploadResult><Key>k</Key><ETag></ETag></CompleteMultipartUploadResult>"
+
+        stored: dict[str, str] = {}
+
+        def script(request: Request) -> Answer:
+            if request.method == "HEAD":
+                return Answer(200, b"", {"ETag": '"final"', "Content-Length": "1", **stored})
+            if request.method == "POST":
+                stored.update((name, value) for name, value in request.headers.items() if "x-amz-meta-" in name)
+                return created("u1") if "uploads" in request.query else Answer(200, done)
+            if request.method == "GET":
+                part = b"<Part><PartNumber>1</PartNumber><ETag>&quot;p&quot;</ETag><Size>1</Size></Part>"
+                asked_again = "part-number-marker=1" in request.query
+                return Answer(200, b"<ListPartsResult>" + (b"" if asked_again else part) + b"</ListPartsResult>")
+            return Answer(200, b"", {"ETag": '"p"'})
+
+        async with serving(script) as server:
+            provider = provide(server, max_attempts=1)
+            assert (await provider.complete_multipart(UPLOAD, [PARTS[0]], WriteOptions())).etag == ""
+            async with await provider.start_upload("k") as upload:
+                await upload.put_part(1, b"x")
+                assert (await upload.commit()).etag == '"final"'
+            adopted = await provider.adopt_upload("k", "u1")
+            assert (await adopted.commit()).etag == '"final"'
+
+    async def test_the_parts_of_a_missing_upload(self, provide: Provide) -> None:
+        """Ceph 16 answers `NoSuchKey` to a listing of the parts of an upload that does not exist."""
+        async with serving([error("NoSuchKey", 404)]) as server:
+            with pytest.raises(UploadNotFoundError, match="completed or aborted"):
+                await provide(server).list_parts(UPLOAD)
 
     async def test_a_part_without_an_etag(self, provide: Provide) -> None:
         """A part whose answer has no etag cannot be completed: our error says so."""

@@ -123,7 +123,7 @@ def parse(words: Sequence[str]) -> tuple[Command, Verb, Arguments]:
     command: Command | None = None
     rest = list(words)
     while command is None or command.verbs:
-        command, rest = _next_verb(command, rest, options)
+        command, rest = next_verb(command, rest, options)
     verb = command.load()
     arguments = verb.Options()
     for name, value in vars(options).items():
@@ -131,7 +131,7 @@ def parse(words: Sequence[str]) -> tuple[Command, Verb, Arguments]:
     return command, verb, _parse(verb_parser(command, verb), rest, arguments)
 
 
-def _next_verb(above: Command | None, words: Sequence[str], options: argparse.Namespace) -> tuple[Command, list[str]]:
+def next_verb(above: Command | None, words: Sequence[str], options: argparse.Namespace) -> tuple[Command, list[str]]:
     """Parse the words up to the next verb; return the verb and the words after it.
 
     Args:

@@ -75,6 +75,9 @@ COMMANDS = (
     Command("list", "list objects in the order of their keys", ("ls",)),
     Command("upload", "upload a file, a directory or standard input"),
     Command("download", "download an object, or all objects below a prefix"),
+    Command("sync", "make a directory and a prefix equal, or two prefixes; only what differs is sent"),
+    Command("copy", "copy files and objects: to a store, from a store, or between stores", ("cp",)),
+    Command("move", "move files and objects: copy each, check the copy, then delete the source", ("mv",)),
     Command("info", "show the properties of an object, or of the provider", ("stat",)),
     Command("delete", "delete objects; a missing object is an error only with --strict", ("rm",)),
     Command("cat", "write the bytes of objects to standard output"),
@@ -109,6 +112,8 @@ COMMANDS = (
         ),
     ),
     Command("cost", "compare what the vendors bill a month, for given numbers or for the objects of a bucket"),
+    Command("doctor", "examine a provider: configuration, network, access, and what its server really does"),
+    Command("completion", "print the script that lets bash, zsh or fish complete words, also keys"),
     Command("demo", "start an S3 server on this machine, move files to it and back, and compare them"),
 )
 """All verbs, in the order of the help."""

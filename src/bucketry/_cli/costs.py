@@ -52,11 +52,11 @@ def comparison_rows(estimates: Iterable[CostEstimate], here: str = "") -> list[t
         estimates: The estimates, in the order of the rows.
         here: The name of the vendor that has the objects; it gets a mark. Empty: none.
     """
-    rows: list[tuple[str, ...]] = [("vendor", "a month", "storage", "egress", "requests", "as of")]
+    rows: list[tuple[str, ...]] = [("vendor", "a month", "storage", "egress", "requests")]
     for one in estimates:
         parts = (_part(one, kinds) for kinds in (_STORAGE, _TRANSFER, ("requests",)))
-        mark = " (here)" if here and here == one.vendor else ""
-        rows.append((one.title + mark, shown_total(one), *parts, f"{one.as_of}"))
+        mark = " *" if here and here == one.vendor else ""
+        rows.append((one.title + mark, shown_total(one), *parts))
     return rows
 
 
@@ -67,14 +67,13 @@ def _part(estimate: CostEstimate, kinds: Sequence[str]) -> str:
 
 
 def item_rows(items: Iterable[CostItem]) -> list[tuple[str, ...]]:
-    """Return the rows of the table of one estimate's items, with a title row."""
-    rows: list[tuple[str, ...]] = [("item", "used", "billed", "price", "dollars", "")]
+    """Return the rows of the table of one estimate's items, with a title row; `remarks` has their notes."""
+    rows: list[tuple[str, ...]] = [("item", "used", "billed", "unit", "per unit", "dollars")]
     for item in items:
         used = f"{item.used:,}" if item.what in {"requests", "fee"} else shown_bytes(item.used)
-        billed = f"{_short(item.billed)} {item.unit}" if item.price is not None else "–"
-        price = f"{_price(item.price)} per {item.unit}" if item.price is not None else "–"
+        billed, price = ("–", "–") if item.price is None else (_short(item.billed), _price(item.price))
         amount = "–" if item.amount is None else dollars(item.amount)
-        rows.append((f"{item.what} {item.name}".strip(), used, billed, price, amount, item.note))
+        rows.append((f"{item.what} {item.name}".strip(), used, billed, item.unit, price, amount))
     return rows
 
 
@@ -95,8 +94,8 @@ def remarks(estimates: Sequence[CostEstimate], width: int) -> list[str]:
     for one in estimates:
         own = [text for text in one.leaves_out if text not in common]
         lines += _wrapped(f"{one.title}: {'; '.join(own)}.", width) if own else []
-    lines.append("sources:")
-    return lines + [f"  {one.title}, {one.as_of}: {url}" for one in estimates for url in one.sources]
+    lines.append("sources, and the day when each was read:")
+    return lines + [f"  {one.as_of}  {one.title}: {url}" for one in estimates for url in one.sources]
 
 
 def _items_said(estimate: CostEstimate) -> list[str]:

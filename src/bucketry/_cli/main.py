@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from bucketry._cli.args import parse
-from bucketry._cli.exits import BY_SIGNAL, DONE, exit_code
+from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, exit_code
 from bucketry._cli.output import Output
 
 _SIGINT = 2
@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The words after the program's name; `None`: the words with which this process was started.
     """
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for the completions of a word
+        return _complete()
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for keys that the terminal cannot show
@@ -39,6 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = exit_code(error)
     _flush_stdout()
     return code
+
+
+def _complete() -> int:
+    try:
+        from bucketry._cli.completion import complete
+    except ImportError:  # argcomplete was removed, and the shell still has its script
+        return FAILED
+    complete(os.environ)
+    return DONE
 
 
 def _run(words: Sequence[str], output: Output) -> int:

@@ -76,12 +76,16 @@ class Output:
         """Print the error of each failed item of a batch: in JSON all of them, else the first 20."""
         for number, (key, error) in enumerate(batch.failed.items()):
             if self.as_json:
-                self.note(_json({"error": {"key": key, **error_facts(error)}}))
+                self.problem({"key": key, **error_facts(error)})
             elif number < _MOST_FAILURES:
                 self.note(f"failed: {shown(key)}: {error_text(error)}")
         if not self.as_json and len(batch.failed) > _MOST_FAILURES:
             more = len(batch.failed) - _MOST_FAILURES
             self.note(f"… and {more:,} more failed; --json shows all")
+
+    def problem(self, facts: dict[str, object]) -> None:
+        """Print the facts of an error, or of an item that cannot be moved, as JSON."""
+        self.note(_json({"error": facts}))
 
 
 def error_text(error: BaseException) -> str:

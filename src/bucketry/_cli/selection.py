@@ -260,13 +260,14 @@ class Filters:
         """Return whether the patterns select the path."""
         return self._filter is None or (self._filter.includes(path) and not self._filter.excludes(path))
 
+    def in_time(self, written: datetime) -> bool:
+        """Return whether the time is after `--newer` and before `--older`."""
+        too_old = self._newer is not None and written <= self._newer
+        return not too_old and (self._older is None or written < self._older)
+
     def keeps(self, entry: ObjectInfo | ObjectVersion, path: str) -> bool:
         """Return whether the object, or the version, stays."""
-        if self._newer is not None and entry.last_modified <= self._newer:
-            return False
-        if self._older is not None and entry.last_modified >= self._older:
-            return False
-        return self.matches(path)
+        return self.in_time(entry.last_modified) and self.matches(path)
 
 
 def age(text: str) -> timedelta | None:

@@ -18,9 +18,11 @@ MAX_AGE = timedelta(days=180)
 LEFT_OUT = (
     "taxes, discounts and contracts",
     "replication, event notifications, inventories and other paid features",
+    "other prices of egress that does not go to the internet, such as to the vendor's own machines or its CDN",
 )
 """What no estimate includes, for any vendor."""
 
+_LEFT_OUT_OF_MONTH = ("other use of the same account, which shares free amounts and minimums",)
 _LEFT_OUT_OF_WORK = (
     "free amounts, because the account may have used them already",
     "the storage of what is transferred, see `bucketry cost` for a month",
@@ -50,7 +52,7 @@ def estimate(vendor: Vendor, usage: Usage) -> CostEstimate:
     outside = ""
     if prices.egress_policy_ratio is not None and usage.egress > prices.egress_policy_ratio * usage.size:
         outside = "egress is more than what is stored; the vendor may limit or suspend the service"
-    return _estimated(vendor, items, outside, (*leaves_out, *prices.missing, *LEFT_OUT))
+    return _estimated(vendor, items, outside, (*leaves_out, *prices.missing, *_LEFT_OUT_OF_MONTH, *LEFT_OUT))
 
 
 def estimate_work(vendor: Vendor, *, egress: int, requests: Mapping[str, int]) -> CostEstimate:

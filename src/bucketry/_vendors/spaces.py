@@ -24,7 +24,7 @@ _PRICES = Prices(
             minimum_object_size=4 * KiB,
             requests=(
                 RequestPrice(
-                    name="all requests",
+                    name="all",
                     kinds=KINDS,
                     price=Price(dollars=Decimal(0), per=MILLION, unit="million", source=_PAGE),
                 ),

@@ -68,7 +68,9 @@ class NamedPlace:
         found = dict(entries)
         for name, given in entries.items():
             if isinstance(given.value, SecretSource):
-                found[name] = replace(given, value=(yield from given.value.steps(environ)))
+                secret = yield from given.value.steps(environ)
+                found[name] = Given(secret, f"{given.source}, {given.value.kind}")
+                del secret  # error reports may show the variables of a frame
         return found
 
 

@@ -26,6 +26,7 @@ from bucketry._core.config_dicts import (
 from bucketry._core.entries import without_locals
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
+from bucketry._providers.s3.trial import Trial
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
@@ -97,6 +98,15 @@ class S3FamilyProvider(S3Requests, StorageProvider):
             raise ConfigError(message)
         row = aws.VENDOR if config.server == "aws" else generic.VENDOR
         return replace(row, **{name: getattr(self.vendor, name) for name in _IDENTITY_FIELDS})
+
+    def trial(self) -> Trial:
+        """Return requests to the bucket as if its row promised everything, for `bucketry doctor`; no I/O."""
+        return Trial(self._config, self._bucket.vendor, self._pool)
+
+    @property
+    def row(self) -> Vendor:
+        """What is known of the server: the row of the vendor, or the row that the entry `server` names."""
+        return self._bucket.vendor
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; the copy makes a new pool if this provider made its own."""

@@ -166,7 +166,7 @@ def _price_plan(plan: SyncPlan, file: str, today: date, output: Output) -> int:
     output.line(f"{moved}, {counted(summary.requests, 'request')}: at most {dollars(price.total)} by list prices")
     for one in price.estimates:
         output.line(f"{one.title}:")
-        output.table(item_rows(one.items), right=(1, 2, 4))
+        output.table(item_rows(one.items), right=(1, 2, 4, 5))
     _remark(price.estimates, output)
     return DONE
 
@@ -250,10 +250,12 @@ def _show(output: Output, remote: Remote | None, usage: Usage, estimates: tuple[
     output.line(f"{_title(remote, usage)}; list prices of one month in US dollars")
     if len(estimates) == 1:
         output.line(f"{estimates[0].title}: {shown_total(estimates[0])}")
-        output.table(item_rows(estimates[0].items), right=(1, 2, 4))
+        output.table(item_rows(estimates[0].items), right=(1, 2, 4, 5))
     else:
         here = "" if remote is None else getattr(remote.provider, "billed_by", "")
         output.table(comparison_rows(estimates, here), right=(1, 2, 3, 4))
+        if any(here == one.vendor for one in estimates):
+            output.line("* has the objects now")
     _remark(estimates, output)
 
 

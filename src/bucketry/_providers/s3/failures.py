@@ -177,6 +177,7 @@ UNEXPLAINED: Mapping[int, str] = MappingProxyType(
 )
 
 _SERVER_ERRORS = range(500, 600)
+_OF_UPLOADS = frozenset({"put_part", "list_parts", "complete_multipart", "abort_multipart"})
 _MAKES_OBJECTS = frozenset({"put", "create_multipart"})  # here a 404 is about the bucket, not about the object
 
 
@@ -225,7 +226,7 @@ def refusal_error(
     if kind is AccessDeniedError and headers.get("x-amz-delete-marker") == "true":
         kind, hint = NotFoundError, "this version is a delete marker"  # S3 answers 405, Method Not Allowed
     else:
-        kind, hint = _meaning(kind, operation, creates=creates, replaces=replaces)
+        kind, hint = _meaning(kind, code, operation, creates=creates, replaces=replaces)
     if code is None and status == 404 and key is None:  # noqa: PLR2004
         kind = BucketNotFoundError
     if kind is AccessDeniedError:
@@ -260,13 +261,15 @@ def refusal_error(
 
 
 def _meaning(
-    kind: type[StorageError], operation: str, *, creates: bool, replaces: bool
+    kind: type[StorageError], code: str | None, operation: str, *, creates: bool, replaces: bool
 ) -> tuple[type[StorageError], str]:
     """Return a more exact class for the error of a write, and a hint for its message."""
     if kind is PreconditionFailedError and creates:
         return AlreadyExistsError, "the object exists already, and was left as it is"
     if kind is NotFoundError and replaces:
         return PreconditionFailedError, "there is no object to replace, and nothing was written"
+    if kind is NotFoundError and operation in _OF_UPLOADS and code == "NoSuchKey":
+        return UploadNotFoundError, "the upload was completed or aborted"  # Ceph 16 answers so to `list_parts`
     if kind is NotFoundError and operation in _MAKES_OBJECTS:
         return BucketNotFoundError, "there is no such bucket there, or it does not accept a key of this form"
     return kind, ""

@@ -147,7 +147,8 @@ class OpenUpload:
         while True:
             attempt += 1
             try:
-                return await self.provider.complete_multipart(self.upload, parts, WriteOptions())
+                info = await self.provider.complete_multipart(self.upload, parts, WriteOptions())
+                return info if info.etag else await self.provider.head(self.key)
             except TransientError as error:
                 lost = error
                 delay = policy.delay(error, attempt)

@@ -108,13 +108,14 @@ async def complete_checked(
     Raises:
         IntegrityError: The stored object has another size than the parts sent.
 
-    Cost: as `complete_settled`, and 1 HEAD if `config.verify` is true, or if completion does not return the final etag.
+    Cost: as `complete_settled`, and 1 HEAD if `config.verify` is true, or if completion does not return the final etag,
+        or none (Ceph 16).
     """
     row = provider.capabilities
     whole = whole_checksum(parts, row)
     policy = RetryPolicy.of(config)
     info, settled = await complete_settled(provider, upload, parts, marked, checksum=whole, policy=policy)
-    if not config.verify and row.stable_multipart_etag:
+    if not config.verify and row.stable_multipart_etag and info.etag:
         return info, settled
     try:
         stored = await provider.head(upload.key)

@@ -195,7 +195,9 @@ class BotoPlane(BotoListings):
         full = checksum is not None and self.capabilities.full_object_checksum
 
         def read(answer: dict[str, Any]) -> ObjectInfo:
-            etag = required(answer, "ETag")  # an empty response with status 200 means that nothing was published
+            etag = answer.get("ETag", "")
+            if not etag and not answer.get("Key"):  # an empty response means that nothing was published
+                raise ValueError("it has neither an ETag nor a Key")
             return written(upload.key, headers_of(answer), etag, sum(part.size for part in parts), options)
 
         return await self.send(

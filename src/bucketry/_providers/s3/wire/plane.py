@@ -177,9 +177,10 @@ class WirePlane(WireCalls):
             headers |= checksum_headers(algorithm, checksum, sdk=False) | {"x-amz-checksum-type": "FULL_OBJECT"}
 
         def read(head: AnswerHead, answer: bytes) -> ObjectInfo:
-            etag = answer_fields(answer, "CompleteMultipartUploadResult").get("ETag")
-            if not etag:  # an empty response with status 200 means that nothing was published
-                raise ValueError("it has no ETag")
+            fields = answer_fields(answer, "CompleteMultipartUploadResult")
+            etag = fields.get("ETag", "")
+            if not etag and not fields.get("Key"):  # an empty response means that nothing was published
+                raise ValueError("it has neither an ETag nor a Key")
             return written(key, head.headers, etag, sum(part.size for part in parts), options)
 
         # If the response is lost, a repeated request fails, because the upload no longer exists, or because the object

@@ -1,0 +1,239 @@
+"""An examination leaves nothing behind, also if it ends early, and reports what it cannot examine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bucketry import S3Provider
+from bucketry._doctor.examine import PROBES, Wanted, examine
+from bucketry._doctor.scratch import OLD, SCRATCH, Scratch
+from bucketry._doctor.subject import ONLY_AIOBOTOCORE, Subject, findings_of
+from bucketry._doctor.values import Check
+from bucketry.errors import AuthenticationError, BucketNotFoundError, ConfigError
+from tests.contract import servers
+from tests.doctor.conftest import QUICK, checks_of, configured, left_in, problems
+from tests.doctor.lying import Liar
+from tests.wire.certificates import certificate
+from tests.wire.corrupting import CorruptingProxy
+from tests.wire.scripted import Answer, Request, error, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+HONEST: frozenset[str] = frozenset()
+
+
+def outcomes(checks: list[Check]) -> dict[str, str]:
+    """Give the outcome of each check by its name."""
+    return {check.name: check.outcome for check in checks}
+
+
+async def test_a_versioned_bucket_is_empty_afterwards(moto: servers.S3Server) -> None:
+    """Versions are examined, and every version and delete marker is removed."""
+    config = moto.new_bucket(versions=True)
+    found = outcomes(await checks_of(config))
+    assert (found["versions"], found["cleanup"]) == ("kept", "ok")
+    left = moto.client.list_object_versions(Bucket=config["bucket_name"])
+    assert "Versions" not in left
+    assert "DeleteMarkers" not in left
+
+
+@pytest.mark.parametrize("after", [12, 40, 70, 100])
+async def test_a_cancelled_examination(moto: servers.S3Server, after: int) -> None:
+    """Cancelled during any request, it removes what it made, and then ends as cancelled."""
+    config = moto.new_bucket()
+    honest, count = Liar(moto.endpoint_url, HONEST), 0
+    running: list[asyncio.Task[str]] = []
+
+    def script(request: Request) -> Answer:
+        nonlocal count
+        count += 1
+        if count == after:
+            running[0].cancel()
+        return honest(request)
+
+    async with serving(script) as server:
+        entries = configured(config | {"endpoint_url": server.url})
+        running.append(asyncio.create_task(examine(entries, QUICK, lambda _: None)))
+        with pytest.raises(asyncio.CancelledError):
+            await running[0]
+    assert left_in(moto, config["bucket_name"]) == []
+
+
+async def test_requests_that_fail_midway(moto: servers.S3Server) -> None:
+    """A server that fails for one kind of request gets no less examined, and nothing is left."""
+    config = moto.new_bucket()
+    honest = Liar(moto.endpoint_url, HONEST)
+
+    def script(request: Request) -> Answer:
+        broken = request.method == "PUT" and "/order/" in request.path
+        return error("InternalError", 500) if broken else honest(request)
+
+    async with serving(script) as server:
+        found = await checks_of(config | {"endpoint_url": server.url, "retry_delay": 0})
+    assert problems(found) == {"listing_order"}
+    assert outcomes(found)["listing_order"] == "refused"
+    assert left_in(moto, config["bucket_name"]) == []
+
+
+async def test_leftovers_of_a_killed_examination(moto: servers.S3Server) -> None:
+    """Objects, versions and uploads of older examinations are removed, and those of running ones are not."""
+    config = moto.new_bucket(versions=True)
+    async with S3Provider(config) as provider:
+        trial = provider.trial()
+        killed, now = Scratch(trial), Scratch(trial)
+        info = await killed.put("a", b"1")
+        await killed.put("a", b"2")
+        await trial.delete(info.key)
+        await killed.open_upload("b")
+        mine = await now.put("c", b"1")
+        moment = (await trial.head(mine.key)).last_modified
+        assert await now.remove_old(moment) == 0
+        assert left_in(moto, config["bucket_name"]) == [mine.key, killed.key("b")]
+        assert await now.remove_old(moment + OLD + timedelta(minutes=1)) == 1
+        assert left_in(moto, config["bucket_name"]) == [mine.key]
+        left = moto.client.list_object_versions(Bucket=config["bucket_name"])
+        assert [entry["Key"] for entry in left["Versions"]] == [mine.key]
+        assert "DeleteMarkers" not in left
+
+
+async def test_reading_only(moto: servers.S3Server) -> None:
+    """With `read_only`, only GET and HEAD are sent, and no promise is tested."""
+    config = moto.new_bucket()
+    async with serving(Liar(moto.endpoint_url, HONEST)) as server:
+        found = await checks_of(config | {"endpoint_url": server.url}, Wanted(read_only=True))
+        assert {request.method for request in server.requests} == {"GET", "HEAD"}
+    assert problems(found) == set()
+    assert {check.outcome for check in found if check.group == "promises"} == {"not tested"}
+    assert outcomes(found)["read"] == "allowed"
+
+
+@pytest.mark.parametrize("methods", [("PUT", "POST"), ("DELETE",)])
+async def test_denied_permissions(moto: servers.S3Server, methods: tuple[str, ...]) -> None:
+    """Each permission is reported, no promise is tested without them, and what cannot be removed is named."""
+    config = moto.new_bucket()
+    honest = Liar(moto.endpoint_url, HONEST)
+
+    def script(request: Request) -> Answer:
+        return error("AccessDenied", 403) if request.method in methods else honest(request)
+
+    async with serving(script) as server:
+        checks = await checks_of(config | {"endpoint_url": server.url})
+    found = outcomes(checks)
+    assert (found["list"], found["read"]) == ("allowed", "allowed")
+    assert found["put_if_match"] == "not tested"
+    if "PUT" in methods:
+        assert (found["write"], found["multipart"], found["delete"]) == ("denied", "not tested", "not tested")
+        assert left_in(moto, config["bucket_name"]) == []
+    else:
+        assert (found["write"], found["delete"], found["cleanup"]) == ("allowed", "denied", "failed")
+        (text,) = [check.text for check in checks if check.name == "cleanup"]
+        assert SCRATCH in text
+
+
+async def test_a_missing_bucket_and_wrong_credentials(moto: servers.S3Server) -> None:
+    """They are told apart, and nothing else is tried."""
+    config = moto.new_bucket()
+    missing = (await checks_of(config | {"bucket_name": "no-such-bucket"}))[-1]
+    assert (missing.name, missing.outcome) == ("bucket", "failed")
+    assert isinstance(missing.error, BucketNotFoundError)
+
+    def script(request: Request) -> Answer:
+        return Answer(403) if request.method == "HEAD" else error("SignatureDoesNotMatch", 403)
+
+    async with serving(script) as server:
+        wrong = (await checks_of(config | {"endpoint_url": server.url}))[-1]
+    assert (wrong.name, wrong.outcome) == ("credentials", "failed")
+    assert isinstance(wrong.error, AuthenticationError)
+
+
+async def test_another_region(moto: servers.S3Server) -> None:
+    """The server's answer names the bucket's region, and the line for the configuration is given."""
+    found = await checks_of(moto.new_bucket() | {"region": "eu-west-1"}, Wanted(read_only=True))
+    (region,) = [check for check in found if check.name == "region"]
+    assert (region.outcome, region.advice) == ("failed", 'region = "us-east-1" (--region us-east-1)')
+
+
+async def test_certificates(moto: servers.S3Server, tmp_path: Path) -> None:
+    """An accepted certificate is described; for another one, the check says why and what to do."""
+    tls, bundle = certificate(tmp_path, days=9)
+    config = moto.new_bucket()
+    async with CorruptingProxy(moto.endpoint_url, tls) as proxy:
+        config |= {"endpoint_url": proxy.url}
+        refused = (await checks_of(config, Wanted(read_only=True)))[-1]
+        trusted = await checks_of(config | {"ca_bundle": bundle}, Wanted(read_only=True))
+    assert (refused.name, refused.outcome) == ("tls", "failed")
+    assert isinstance(refused.error, ConfigError)
+    assert "self-signed" in refused.text
+    assert "--ca-bundle FILE" in refused.text
+    (seen,) = [check for check in trusted if check.name == "tls"]
+    assert seen.outcome == "warning"  # it ends soon
+    assert "TLSv1.3" in seen.text
+    assert "valid for 9 more days" in seen.text
+
+
+async def test_an_endpoint_that_only_aiobotocore_reaches(moto: servers.S3Server) -> None:
+    """Checks that need bucketry's own client are not made, and say so; the others are made."""
+    async with S3Provider(moto.new_bucket()) as provider:
+        trial = provider.trial()
+        row = provider.row.capabilities
+        subject = Subject(provider=provider, row=row, requests=trial, scratch=Scratch(trial), trial=trial)
+        found = {one.name: one for probe in PROBES for one in await findings_of(probe, subject)}
+        assert found["put_if_none_match"].found is True
+        assert {name for name, one in found.items() if one.text == ONLY_AIOBOTOCORE} == {
+            "put_checksum",
+            "multipart_checksum",
+            "presign_methods",
+            "presign_post",
+            "encryption",
+            "expected_bucket_owner",
+        }
+        assert await subject.scratch.remove() == []
+
+
+async def test_the_store_in_memory() -> None:
+    """All promises of the memory's row are kept."""
+    assert problems(await checks_of({}, QUICK, "memory")) == set()
+
+
+async def test_a_local_directory(tmp_path: Path) -> None:
+    """All promises of the local row are kept, nothing is left, and an old scratch directory is removed."""
+    (tmp_path / "store").mkdir()
+    killed, other = (tmp_path / "store" / SCRATCH / name for name in ("killed", "running"))
+    for directory in (killed, other):
+        (directory / "sub").mkdir(parents=True)
+    os.utime(killed, (0, time.time() - 2 * OLD.total_seconds()))
+    checks = await checks_of({"base_path": tmp_path / "store"}, QUICK, "local")
+    assert problems(checks) == set()
+    assert {"directory", "free_space", "fsync", "case"} <= outcomes(checks).keys()
+    assert os.listdir(tmp_path / "store" / SCRATCH) == ["running"]
+
+
+async def test_local_directories_that_cannot_be_used(tmp_path: Path) -> None:
+    """A missing directory is not made, and a file is not taken for a directory."""
+    missing = await checks_of({"base_path": tmp_path / "missing"}, QUICK, "local")
+    assert [(check.name, check.outcome) for check in missing] == [("directory", "warning")]
+    (tmp_path / "file").write_bytes(b"")
+    wrong = await checks_of({"base_path": tmp_path / "file"}, QUICK, "local")
+    assert [(check.name, check.outcome) for check in wrong] == [("directory", "failed")]
+    assert os.listdir(tmp_path) == ["file"]
+
+
+async def test_a_prefix_and_the_throughput(moto: servers.S3Server) -> None:
+    """Everything is made below the prefix of the URL; the throughput is measured with 8 MiB."""
+    config = moto.new_bucket()
+    seen: list[Check] = []
+    async with serving(Liar(moto.endpoint_url, HONEST)) as server:
+        entries = replace(configured(config | {"endpoint_url": server.url}), prefix="team/")
+        with suppress(asyncio.CancelledError):
+            await examine(entries, Wanted(), seen.append)
+        made = [request.path for request in server.requests if request.method == "PUT"]
+    assert all(path.startswith(f"/{config['bucket_name']}/team/{SCRATCH}") for path in made)
+    assert "MiB/s down" in next(check.text for check in seen if check.name == "throughput")
