@@ -25,8 +25,9 @@ import bucketry.errors
 import bucketry.providers
 import bucketry.testing
 from bucketry import LocalProvider, MemoryProvider, StorageManager
-from bucketry._cli.args import ENTRIES, parse
-from bucketry._core import config
+from bucketry._cli.args import ENTRIES
+from bucketry._cli.parser import parse
+from bucketry._core import config, s3_config
 from bucketry._core.entries import ProviderConfig
 from bucketry.errors import PreconditionFailedError
 from bucketry.providers.places import read_places
@@ -259,7 +260,7 @@ def test_the_page_of_prices_has_a_day_and_a_link_for_each_figure() -> None:
 def test_the_configuration_page_names_every_variable_and_entry() -> None:
     """The page has every entry and variable of the configuration classes."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
-    classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
+    classes = [kind for kind in (vars(config) | vars(s3_config)).values() if isinstance(kind, type)]
     providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
     assert providers
     for kind in providers:
@@ -275,14 +276,14 @@ def test_the_table_of_the_configuration_says_how_each_entry_is_given() -> None:
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     known = {
         kind.provider: kind
-        for kind in vars(config).values()
+        for kind in (vars(config) | vars(s3_config)).values()
         if isinstance(kind, type) and "Config" in kind.__name__ and issubclass(kind, ProviderConfig) and kind.provider
     }
     kind, seen = ProviderConfig, set()
     for row in re.findall(r"^\| (.*?) \|$", page, re.MULTILINE):
         provider, name, variables, option, query, *_ = (cell.strip(" `") for cell in row.split("|"))
         if provider in known or provider == "each S3-compatible":
-            kind = known.get(provider, config.WasabiConfig)
+            kind = known.get(provider, s3_config.WasabiConfig)
         if name not in {entry.name for entry in fields(kind)}:
             continue
         (secret,) = [not entry.repr for entry in fields(kind) if entry.name == name]

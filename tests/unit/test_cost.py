@@ -226,11 +226,11 @@ def test_work_is_priced_without_free_amounts() -> None:
 
 def test_names_are_those_of_the_factory() -> None:
     """A vendor is found by each of its names in the factory, in any case; those without prices are unknown."""
-    for name, (_, _, kind) in BUILTIN.items():
+    for name, builtin in BUILTIN.items():
         if name in {"local", "memory"}:
             assert name not in NAMES
         else:
-            assert NAMES[name].name == kind.provider
+            assert NAMES[name].name == builtin.config_class.provider
     assert [one.name for one in find_vendors([" R2", "b2", "cloudflare"])] == ["cloudflare_r2", "backblaze"]
 
 

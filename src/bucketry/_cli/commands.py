@@ -7,28 +7,17 @@ is the module `verbs/models/backup.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import NamedTuple
 
-from bucketry._core.entries import nearest
 from bucketry.errors import ConfigError
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bucketry._cli.args import Arguments
-    from bucketry._cli.output import Output
-    from bucketry._cli.place import Places
 
 
 class UsageError(ConfigError):
     """The command line is wrong; nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A verb.
+class Command(NamedTuple):
+    """A verb; a named tuple, because the module for dataclasses takes longer to load than all of `--help`.
 
     Attributes:
         name: The verb as users write it, such as `list` or `models backup`; its words are also the path of its module.
@@ -47,29 +36,6 @@ class Command:
         """The last word of the name, and the aliases."""
         return (self.name.rpartition(" ")[2], *self.aliases)
 
-    def load(self) -> Verb:
-        """Import the module of a verb that does the work itself."""
-        return cast("Verb", import_module(f"bucketry._cli.verbs.{self.name.replace(' ', '.')}"))
-
-
-class Verb(Protocol):
-    """The module of a verb."""
-
-    Options: type[Arguments]
-    """The verb's options with their defaults; a subclass of `Arguments`."""
-    EXAMPLES: tuple[tuple[str, str], ...]
-    """Command lines for the help, each with what it does: `(("list --prefix run-1/", "one run"), …)`."""
-
-    def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the verb's own options and positional arguments to its parser."""
-
-    async def run(self, options: Any, places: Places, output: Output) -> int:  # noqa: ANN401 - an `Options`
-        """Check the options, then do the work; return the exit code.
-
-        Raises:
-            UsageError: Options contradict each other, or could do more than the user meant. Nothing was done.
-        """
-
 
 COMMANDS = (
     Command("list", "list objects in the order of their keys", ("ls",)),
@@ -84,6 +50,14 @@ COMMANDS = (
     Command("head", "show the headers of an object, with one HEAD request (for its first bytes: cat --range 0-99)"),
     Command("du", "add up bytes and objects by directory and by storage class"),
     Command("presign", "make a URL that works without credentials for a time"),
+    Command(
+        "uploads",
+        "list or abort multipart uploads that were not completed; their parts are billed",
+        verbs=(
+            Command("uploads list", "list open multipart uploads of this machine, or all", ("ls",)),
+            Command("uploads abort", "abort open multipart uploads, and delete their parts"),
+        ),
+    ),
     Command(
         "datasets",
         "keep directories of files as datasets: list, upload, download, ensure, info, delete",
@@ -133,6 +107,8 @@ def find_command(word: str, *, of: Command | None = None) -> Command:
     for command in commands:
         if word in command.words:
             return command
+    from bucketry._core.entries import nearest  # here, because it takes long to load
+
     names = tuple(name for command in commands for name in command.words)
     message = f"unknown verb {word!r}{'' if of is None else f' of {of.name}'}; {nearest(word, names)}"
     raise UsageError(f"{message}; see `{program} --help`")

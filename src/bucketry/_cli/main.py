@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
-from bucketry._cli.args import parse
 from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, exit_code
 from bucketry._cli.output import Output
+from bucketry._cli.parser import parse
 
 _SIGINT = 2
 
@@ -55,8 +54,10 @@ def _complete() -> int:
 def _run(words: Sequence[str], output: Output) -> int:
     command, verb, options = parse(words)
     output.as_json, output.debug, output.verb = options.json, options.debug, command.name
-    warnings.showwarning = lambda message, *_rest: output.note(f"warning: {message}")
+    warnings.showwarning = lambda message, *_rest: output.warning(str(message))
     if options.debug:
+        import logging
+
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
     # Imported only now, so that `--help` and usage errors do not load them.

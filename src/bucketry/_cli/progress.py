@@ -119,7 +119,7 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
         return
     counts = Counts()
 
-    class Verb(ProgressColumn):
+    class VerbColumn(ProgressColumn):
         """The first column; it updates the bar's state before the other columns are drawn."""
 
         def render(self, task: Task) -> Text:
@@ -134,7 +134,7 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
 
     console = Console(stderr=True)
     width = max(5, min(_BAR_WIDTH, console.width - _TEXT_WIDTH))
-    columns = (Verb(), BarColumn(bar_width=width), Line(Column(no_wrap=True)))
+    columns = (VerbColumn(), BarColumn(bar_width=width), Line(Column(no_wrap=True)))
     with Bar(*columns, console=console, transient=True) as bar:
         bar.add_task(verb, total=None)
         yield counts

@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._vendors.prices import Prices
+
+if TYPE_CHECKING:  # prices take long to load, and only `_cost` reads them
+    from bucketry._vendors.prices import Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

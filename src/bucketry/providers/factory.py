@@ -7,17 +7,18 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bucketry._core.config import S3FamilyConfig, TransferConfig
+from bucketry._core.config import TransferConfig
 from bucketry._core.entries import Given, ProviderConfig, given_by, nearest, without_locals, wrong_entry
 from bucketry._runtime.threads import run_steps
 from bucketry.errors import ConfigError
-from bucketry.providers.builtin import BUILTIN
+from bucketry.providers.builtin import BUILTIN, secret_entries
 from bucketry.providers.url import StorageURL, read_url, split_name
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from bucketry._core.provider import IStorageProvider
     from bucketry._session.pool import SessionPool
     from bucketry.providers.places import NamedPlace
@@ -66,7 +67,7 @@ class StorageProviderFactory:
     @classmethod
     def get_registered_providers(cls) -> list[str]:
         """Return all names: the built-in names in a fixed order, then registered names, then names of entry points."""
-        found = (point.name for point in entry_points(group=ENTRY_POINTS))
+        found = (point.name for point in _entry_points())
         return list(dict.fromkeys([*BUILTIN, *cls._registered, *found]))
 
     @classmethod
@@ -107,12 +108,10 @@ class StorageProviderFactory:
         named = named or f"provider_type {kind!r}"  # for errors
         name = kind.lower()
         if name in BUILTIN:
-            module, class_name, _ = BUILTIN[name]
-            found: type[Any] = getattr(import_module(module), class_name)
-            return found
+            return BUILTIN[name].provider_class
         if kind in cls._registered:
             return cls._registered[kind]
-        for point in entry_points(group=ENTRY_POINTS, name=kind):
+        for point in _entry_points(name=kind):
             try:
                 loaded: type[Any] = point.load()
             except (ImportError, AttributeError) as exc:
@@ -121,6 +120,12 @@ class StorageProviderFactory:
             return loaded
         message = f"{named} is unknown; {nearest(kind, tuple(cls.get_registered_providers()))}"
         raise ConfigError(message)
+
+
+def _entry_points(**only: str) -> EntryPoints:
+    """Return the providers of other packages; the module that finds them takes long to load, and is seldom needed."""
+    found: EntryPoints = import_module("importlib.metadata").entry_points(group=ENTRY_POINTS, **only)
+    return found
 
 
 def storage_provider_from_env(
@@ -201,7 +206,7 @@ class Configured:
     @property
     def config_class(self) -> type[ProviderConfig] | None:
         """The class of the provider's configuration; `None`: the provider is not built in."""
-        return BUILTIN[self.kind.lower()][2] if self.kind.lower() in BUILTIN else None
+        return BUILTIN[self.kind.lower()].config_class if self.kind.lower() in BUILTIN else None
 
     def with_secrets(self) -> Generator[None, None, Configured]:
         """Get the secrets of the place; before that, their values are sources, see `NamedPlace`.
@@ -233,12 +238,10 @@ class Configured:
     def _inner(self, pool: SessionPool | None, transfer: TransferConfig | None) -> IStorageProvider:
         if self.kind.lower() not in BUILTIN:
             return StorageProviderFactory.from_environment(self.kind, self.environ, pool=pool)
-        module, class_name, config_class = BUILTIN[self.kind.lower()]
-        options = {"environ": self.environ} if issubclass(config_class, S3FamilyConfig) else {}
+        builtin = BUILTIN[self.kind.lower()]
+        options = {"environ": self.environ} if builtin.is_cloud else {}
         entries = {name: given.value for name, given in self.entries.items()}
-        made: IStorageProvider = getattr(import_module(module), class_name)(
-            entries, pool=pool, transfer=transfer, **options
-        )
+        made: IStorageProvider = builtin.provider_class(entries, pool=pool, transfer=transfer, **options)
         return made
 
 
@@ -250,7 +253,7 @@ def configured_from(environ: Mapping[str, str], entries: Mapping[str, Given], *,
     """
     kind = kind or environ.get("STORAGE_PROVIDER") or "local"
     if kind.lower() in BUILTIN:
-        config_class = BUILTIN[kind.lower()][2]
+        config_class = BUILTIN[kind.lower()].config_class
         found = config_class.laid_over(config_class.entries(environ), entries)
         return Configured(kind=kind, entries=found, environ=environ)
     if entries:
@@ -265,7 +268,7 @@ def configured_by_url(url: StorageURL, environ: Mapping[str, str], entries: Mapp
     Raises:
         ConfigError: As for `open_storage`.
     """
-    config_class = BUILTIN[url.kind][2]
+    config_class = BUILTIN[url.kind].config_class
     said = url.place | _query_entries(url, config_class)
     for name, value in said.items():
         if name in entries and entries[name].value not in (None, value):
@@ -285,7 +288,7 @@ def configured_by_place(
     Raises:
         ConfigError: As for `open_storage`; the message names the file and the place.
     """
-    found = BUILTIN[url.kind][2].laid_over(place.entries, entries)
+    found = BUILTIN[url.kind].config_class.laid_over(place.entries, entries)
     with _naming(place):
         return replace(configured_by_url(url, environ, found), place=place)
 
@@ -304,11 +307,11 @@ def _naming(place: NamedPlace | None) -> Iterator[None]:
 
 def is_same_class(one: str, other: str) -> bool:
     """Return whether two names mean the same built-in provider."""
-    return BUILTIN.get(one.lower(), one)[:2] == BUILTIN.get(other.lower(), other)[:2]
+    return BUILTIN.get(one.lower(), one) == BUILTIN.get(other.lower(), other)
 
 
 def _query_entries(url: StorageURL, config_class: type[ProviderConfig]) -> dict[str, Any]:
-    secret = {entry.name for _, _, kind in BUILTIN.values() for entry in fields(kind) if not entry.repr}
+    secret = secret_entries()
     known = tuple(entry.name for entry in fields(config_class) if entry.name not in {*secret, *url.place})
     found = {}
     for name, text in url.query.items():

@@ -15,7 +15,7 @@ from typing import Any
 
 from bucketry._core.entries import Given, ProviderConfig, nearest, without_locals
 from bucketry.errors import ConfigError
-from bucketry.providers.builtin import BUILTIN
+from bucketry.providers.builtin import BUILTIN, secret_entries
 from bucketry.providers.secret_sources import SecretSource, read_source
 from bucketry.providers.url import SCHEMES, StorageURL, read_url, split_name
 
@@ -23,9 +23,7 @@ CONFIG_VARIABLE = "BUCKETRY_CONFIG"
 _USUAL_FILE = "~/.config/bucketry/config.toml"
 _OWN = ("url", "local", "remote")
 """The entries of a place that are not entries of its provider."""
-_CREDENTIALS = frozenset(
-    entry.name for _, _, config_class in BUILTIN.values() for entry in fields(config_class) if not entry.repr
-)
+_CREDENTIALS = secret_entries()
 _SECRETS = _CREDENTIALS - {"access_key_id", "key_id"}
 """The entries that others must not read. The id of a key is none of them, but it may come from a command, too."""
 
@@ -104,7 +102,9 @@ class PlaceFile:
         except ConfigError as error:
             raise ConfigError(f"{where}: url: {str(error).removeprefix('open_storage: ')}", path=self.path) from None
         entries = {
-            entry: Given(_value(f"{where}: {entry}", entry, value, BUILTIN[url.kind][2], url), f"place {name}")
+            entry: Given(
+                _value(f"{where}: {entry}", entry, value, BUILTIN[url.kind].config_class, url), f"place {name}"
+            )
             for entry, value in table.items()
             if entry not in _OWN
         }

@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from bucketry._core.config import (
-    BackblazeConfig,
-    CloudflareR2Config,
-    DigitalOceanConfig,
-    S3Config,
-    S3FamilyConfig,
-    TransferConfig,
-    WasabiConfig,
-)
+from bucketry._core.config import TransferConfig
 from bucketry._core.config_dicts import (
     BackblazeConfigDict,
     CloudflareR2ConfigDict,
@@ -24,6 +16,14 @@ from bucketry._core.config_dicts import (
     WasabiConfigDict,
 )
 from bucketry._core.entries import without_locals
+from bucketry._core.s3_config import (
+    BackblazeConfig,
+    CloudflareR2Config,
+    DigitalOceanConfig,
+    S3Config,
+    S3FamilyConfig,
+    WasabiConfig,
+)
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
 from bucketry._providers.s3.trial import Trial

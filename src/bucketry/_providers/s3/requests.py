@@ -10,11 +10,11 @@ from typing import Any
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_header
-from bucketry._core.config import S3FamilyConfig
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._core.values import (
     BatchResult,
     Body,

@@ -17,7 +17,7 @@ from typing import Self
 from urllib.parse import unquote_plus, urlsplit
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.config import S3FamilyConfig
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import NOTHING, ListPage
 from bucketry._providers.s3.dates import seconds_of
@@ -188,7 +188,9 @@ class Trial(S3Requests):
             StorageError: No response came.
         """
         path = f"{plane.root}/{encode_path(key)}" if key else plane.root or "/"
-        call = plane.call(method, path, encode_query(query) if query else "", headers)
+        # An object that the provider has encrypted with the user's own key is only read with this key.
+        own = plane.bucket.headers.existing if key else NOTHING
+        call = plane.call(method, path, encode_query(query) if query else "", {**own, **headers})
         return await _sent(plane, plane.client, call, key, body, payload_hash)
 
     async def fetch_unsigned(

@@ -18,7 +18,7 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
-from bucketry._transfer.limits import Limits, check_connections, default_config
+from bucketry._transfer.limits import Limits, checked_config
 from bucketry._transfer.one.cached import cached_path
 from bucketry._transfer.one.copy import CopyOptions, copy, copy_between, copy_listed, same_server
 from bucketry._transfer.one.download import DownloadTransfer, Listed
@@ -30,7 +30,6 @@ from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.plan import single_limit
 from bucketry._transfer.progress import Meter, ProgressCallback
-from bucketry.errors import ConfigError
 
 
 @fills_in_facts
@@ -41,11 +40,8 @@ class ObjectTransfers:
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
         """Store provider and configuration; no I/O."""
-        if config is not None and not isinstance(config, TransferConfig):
-            message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
-            raise ConfigError(message)
         self.provider = provider
-        self.config = default_config(provider) if config is None else check_connections(provider, config)
+        self.config = checked_config(provider, config)
         self.policy = RetryPolicy.of(self.config)  # for bodies that break
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
