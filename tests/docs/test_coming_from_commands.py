@@ -22,7 +22,7 @@ import pytest
 
 import bucketry
 from bucketry import S3Provider
-from bucketry._cli.args import parse
+from bucketry._cli.parser import parse
 from bucketry.testing import EmbeddedS3, embedded_s3
 
 ROOT = Path(__file__).parents[2]
@@ -46,13 +46,16 @@ FILES = {
     "report.pdf": b"%PDF",
     "site/index.html": b"<p>old",
 }
-NAMES = {name.rpartition("/")[2] for name in OBJECTS}
+OPEN = "open.bin"
+"""An upload that another program has not completed."""
+
+NAMES = {name.rpartition("/")[2] for name in (*OBJECTS, OPEN)}
 """What a listing can mention."""
 
 PLACES = '[places.prod]\nurl = "s3://my-bucket"\n'
 """The file with named places."""
 
-PRINTS = {"ls": "names", "cat": "bytes", "get": "bytes"}
+PRINTS = {"ls": "names", "uploads": "names", "cat": "bytes"}
 """Our verbs whose output is compared with that of the other program, and what of it."""
 
 
@@ -149,7 +152,7 @@ class World:
         )
 
     async def state(self) -> dict[str, bytes]:
-        """Give the bytes of every object and every file."""
+        """Give the bytes of every object and every file, and the keys of the open uploads."""
         found = {
             f"file {path.relative_to(self.directory)}": path.read_bytes()
             for path in self.directory.rglob("*")
@@ -158,6 +161,7 @@ class World:
         for bucket in ("my-bucket", "other-bucket"):
             async with S3Provider({**self.server.config, "bucket_name": bucket}) as storage:
                 found |= {f"{bucket}/{entry.key}": await storage.get(entry.key) async for entry in storage.list()}
+                found |= {f"upload {bucket}/{upload.key}": b"" async for upload in storage.list_uploads()}
         return found
 
 
@@ -186,6 +190,7 @@ async def tried(command: str, directory: Path) -> tuple[bytes, dict[str, bytes]]
         async with S3Provider(fresh.server.config) as storage:
             for key, data in OBJECTS.items():
                 await storage.put(key, data)
+            await storage.start_upload(OPEN)
         done = fresh.run(command)
         assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
         assert b"Traceback" not in done.stderr
