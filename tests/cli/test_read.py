@@ -152,6 +152,20 @@ def test_info_of_a_store(store: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.count("\n") == 2
 
 
+def test_info_without_the_right_to_list(bucketry: Shell) -> None:
+    """If the credentials may not list, the rest is printed, the error is on stderr, and the code is 4."""
+    refusing = bucketry.scripted(
+        "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"
+        "from bucketry.testing import Fault, FaultyProvider\n"
+        "faults = (Fault(operation='list_page', error=errors.AccessDeniedError('may not list')),)\n"
+        "StorageProviderFactory.register('faulty', lambda config, **options: FaultyProvider(MemoryProvider(), faults))"
+    )
+    ran = refusing("info", "--provider", "faulty")
+    assert (ran.code, ran.err) == (4, "error: info: may not list\n")
+    assert ran.text.startswith("provider ")
+    assert "stored  " not in ran.text
+
+
 def test_versions_and_tags_on_s3(server: EmbeddedS3, capsys: pytest.CaptureFixture[str]) -> None:
     """On a bucket with versions, info lists them, and head and cat take a version's id."""
     url = f"s3://{server.bucket}/k"

@@ -106,6 +106,7 @@ def test_on_s3(here: Here) -> None:
     down = here.report("s3://bucketry-demo/sync/two", f"file://{here.directory}/back")
     assert (down["direction"], down["transferred"]) == ("download", 2)
     assert here.files("back") == here.files("src")
+    assert here.report("src", "s3://bucketry-demo/new", "--save-plan", "plan.jsonl")["price"] is None  # not AWS's own
     assert here.report("--direction", "download", "--local", "back2", "--remote", "sync/two")["transferred"] == 2
     (here.directory / "src/a").unlink()
     gone = here.report("src", "s3://bucketry-demo/sync/one", "--delete", "-y")
@@ -252,7 +253,7 @@ def test_a_saved_plan_is_applied_later(here: Here) -> None:
     here.shell.write("src/c", b"3")
     saved = here.report("src", here.store, "--save-plan", "plan.jsonl")
     assert (set(saved), saved["saved"]) == (
-        {"verb", "direction", "source", "destination", "saved", "plan"},
+        {"verb", "direction", "source", "destination", "saved", "plan", "price"},
         "plan.jsonl",
     )
     assert (saved["plan"]["transfers"], here.files("store")) == (3, {})
@@ -283,6 +284,18 @@ def test_a_saved_plan_keeps_its_deletions_safe(here: Here) -> None:
     assert "a" in here.files("store")
     here("--apply", "all.jsonl", "--yes")
     assert "a" not in here.files("store")
+
+
+def test_the_estimate_has_the_price_if_a_side_has_list_prices(here: Here) -> None:
+    """The summary of a plan for a cloud ends with its price: 1,000,000 PUTs cost $5.00 at AWS."""
+    here("src", here.store, "--save-plan", "plan.jsonl")
+    file = here.directory / "plan.jsonl"
+    *lines, last = file.read_text().splitlines()
+    totals = json.loads(last)
+    totals["summary"]["sides"] = [{"vendor": "aws", "requests": {"put": 1_000_000}, "egress": 0}]
+    file.write_text("\n".join([*lines, json.dumps(totals)]) + "\n")
+    here("--apply", "plan.jsonl", "--dry-run")
+    assert "; price at most $5.00 by list prices of 20" in here.err
 
 
 def test_what_cannot_be_synced_is_named(here: Here) -> None:
@@ -341,7 +354,7 @@ def test_an_interrupted_sync_says_how_to_continue(bucketry: Shell) -> None:
         out, err = running.communicate()
     assert (running.returncode, out) == (130, b"")
     assert err.decode().splitlines()[-1] == (
-        "run the same command again to continue: finished files are not sent again"
+        "sync: what is complete was kept; to continue, run the same command again; finished files are not sent again"
     )
 
 

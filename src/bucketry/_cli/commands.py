@@ -51,6 +51,14 @@ COMMANDS = (
     Command("du", "add up bytes and objects by directory and by storage class"),
     Command("presign", "make a URL that works without credentials for a time"),
     Command(
+        "uploads",
+        "list or abort multipart uploads that were not completed; their parts are billed",
+        verbs=(
+            Command("uploads list", "list open multipart uploads of this machine, or all", ("ls",)),
+            Command("uploads abort", "abort open multipart uploads, and delete their parts"),
+        ),
+    ),
+    Command(
         "datasets",
         "keep directories of files as datasets: list, upload, download, ensure, info, delete",
         verbs=(

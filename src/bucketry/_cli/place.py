@@ -157,8 +157,16 @@ class Places:
             configured = self._configured(found)
             if configured.place is not None:
                 configured = await in_steps(configured.with_secrets())
-            self._made[name] = configured.make(pool=self._shared_pool())
+            self._made[name] = self._recorded(configured.make(pool=self._shared_pool()))
         return Remote(self._made[name], key, is_glob=found is not None)
+
+    def _recorded(self, provider: IStorageProvider) -> IStorageProvider:
+        """Let the uploads of a provider on a server be recorded; a store on this machine needs no record."""
+        if provider.capabilities.plain_paths or not provider.capabilities.multipart:
+            return provider
+        from bucketry._cli.journal import journaled
+
+        return journaled(provider, self.environ)
 
     def _find(self, word: str | None) -> tuple[StorageURL, NamedPlace | None] | None:
         """Return the URL that a word is or means, and its place; `None`: it is a key of the usual provider."""

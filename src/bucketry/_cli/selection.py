@@ -20,7 +20,7 @@ from bucketry._core.provider import IStorageProvider
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo, ObjectVersion
 from bucketry._runtime.threads import in_thread
-from bucketry._transfer.listing import every_object
+from bucketry._transfer.listing import as_directory, every_object
 from bucketry.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -187,8 +187,22 @@ def base_of(remote: Remote) -> str:
 
     `run-1/` for `run-1/` and `run-1/a`, `data/` for `data/run-*/x`.
     """
-    literal = Glob(remote.key).literal if remote.is_glob else remote.key
+    literal = literal_of(remote)
     return literal[: literal.rfind("/") + 1]
+
+
+def literal_of(remote: Remote) -> str:
+    """Return the characters with which every key begins that a word names."""
+    return Glob(remote.key).literal if remote.is_glob else remote.key
+
+
+def names(remote: Remote, key: str) -> bool:
+    """Return whether a word names the key, or a directory above it; an empty word names every key."""
+    glob = Glob(remote.key)
+    if remote.is_glob and not glob.is_plain:
+        return glob.matches(key, below=True)
+    word = literal_of(remote)
+    return key == word or key.startswith(as_directory(word))
 
 
 def single_key(remote: Remote) -> str:

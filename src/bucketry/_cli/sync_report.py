@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from bucketry._cli.costs import price_values
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, counted, error_facts, error_text, shown, shown_duration, shown_rate, shown_size
 from bucketry._cost.values import dollars
@@ -88,11 +89,11 @@ class ShownPlan:
     def print_saved(self, output: Output, file: str) -> int:
         """Print where the plan was saved, and how to apply it.
 
-        With `--json`: `{"verb", "direction", "source", "destination", "saved", "plan"}`; `saved` is the file, and
-        `plan` has the totals of the plan.
+        With `--json`: `{"verb", "direction", "source", "destination", "saved", "plan", "price"}`; `saved` is the file,
+        `plan` has the totals of the plan, and `price` is what `cost --plan` says of it, or `null`.
         """
         if output.as_json:
-            output.document({**self._facts(), "saved": file, "plan": asdict(self.plan.summary)})
+            output.document({**self._facts(), "saved": file, **self._totals()})
             return DONE
         output.line(f"saved the plan to {shown(file)}; nothing was changed")
         output.note(f"to make its changes, run sync --apply {shown(file)} with the same paths, or with the same --url")
@@ -101,16 +102,20 @@ class ShownPlan:
     def print_refused(self, output: Output) -> int:
         """Print that the user did not agree.
 
-        With `--json`: `{"verb", "direction", "source", "destination", "refused", "plan"}`; `refused` is true.
+        With `--json`: `{"verb", "direction", "source", "destination", "refused", "plan", "price"}`; `refused` is true.
         """
         if output.as_json:
-            output.document({**self._facts(), "refused": True, "plan": asdict(self.plan.summary)})
+            output.document({**self._facts(), "refused": True, **self._totals()})
         else:
             output.line("nothing was changed")
         return FAILED
 
     def _facts(self) -> dict[str, object]:
         return _facts(self.plan, self.ends)
+
+    def _totals(self) -> dict[str, object]:
+        price = self.plan.price()
+        return {"plan": asdict(self.plan.summary), "price": None if price is None else price_values(price)}
 
 
 def _facts(plan: SyncPlan, ends: tuple[str, str]) -> dict[str, object]:

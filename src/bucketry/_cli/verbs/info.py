@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import UsageError
-from bucketry._cli.exits import DONE
+from bucketry._cli.exits import DONE, exit_code
 from bucketry._cli.objects import Tally, counting_display, object_document, object_rows
 from bucketry._cli.output import Output, printable, shown_size, shown_time
 from bucketry._cli.place import Places, Remote, prove_access
@@ -111,14 +111,14 @@ def _version(entry: ObjectVersion) -> dict[str, object]:
 
 async def _provider_info(provider: IStorageProvider, output: Output, *, count: bool) -> int:
     capabilities = asdict(provider.capabilities)
+    code = DONE
     tally = Tally()
     if count:
-        with counting_display(output, tally) as display:
-            async with aclosing(every_object(provider)) as listing:
-                async for entry in listing:
-                    if isinstance(entry, ObjectInfo):
-                        tally.add(entry.size)
-                        display.update()
+        try:
+            await _count(provider, tally, output)
+        except AccessDeniedError as error:  # the credentials may not list; what else is known is still printed
+            output.error(error)
+            count, code = False, exit_code(error)
     if output.as_json:
         stored = {"objects": tally.objects, "bytes": tally.size} if count else None
         output.document(
@@ -129,11 +129,24 @@ async def _provider_info(provider: IStorageProvider, output: Output, *, count: b
                 "capabilities": capabilities,
             }
         )
-        return DONE
+        return code
     rows = [("provider", provider.name), ("place", provider.locate())]
     rows += [("stored", str(tally))] if count else []
     output.table(rows + [(name, _capability(name, value)) for name, value in capabilities.items()])
-    return DONE
+    return code
+
+
+async def _count(provider: IStorageProvider, tally: Tally, output: Output) -> None:
+    """Count the objects, and show on a terminal how far it is.
+
+    Cost: 1 request for each 1,000 objects.
+    """
+    with counting_display(output, tally) as display:
+        async with aclosing(every_object(provider)) as listing:
+            async for entry in listing:
+                if isinstance(entry, ObjectInfo):
+                    tally.add(entry.size)
+                    display.update()
 
 
 def _capability(name: str, value: object) -> str:

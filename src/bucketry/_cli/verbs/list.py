@@ -18,6 +18,8 @@ from bucketry._cli.selection import (
     SelectionArguments,
     add_selection_options,
     below_prefix,
+    literal_of,
+    names,
     narrows,
     selected,
 )
@@ -184,7 +186,7 @@ async def _grouped(remote: Remote, options: Options, delimiter: str) -> AsyncGen
     filters = Filters(options)
     prefix = options.prefix
     if prefix is None:
-        key = Glob(remote.key).literal if remote.is_glob else remote.key
+        key = literal_of(remote)
         prefix = as_directory(key)
         if key != prefix:
             async with aclosing(selected(remote, options, recursive=False)) as found:
@@ -200,31 +202,22 @@ async def _grouped(remote: Remote, options: Options, delimiter: str) -> AsyncGen
 async def _versions(remote: Remote, options: Options) -> AsyncGenerator[Entry, None]:
     """Yield the versions of the objects that a word, or `--prefix`, selects."""
     filters = Filters(options)
-    glob = Glob(remote.key) if remote.is_glob else None
-    key = remote.key if glob is None else glob.literal
-    literal = key if options.prefix is None else options.prefix
+    literal = literal_of(remote) if options.prefix is None else options.prefix
     base = literal.rfind("/") + 1
     async for version in remote.provider.list_versions(literal):
-        if options.prefix is None and not _names(key, glob, version.key):
+        if options.prefix is None and not names(remote, version.key):
             continue
         if filters.keeps(version, version.key[base:]):
             yield version
 
 
-def _names(word: str, glob: Glob | None, key: str) -> bool:
-    """Return whether a word names the key or a directory above it."""
-    if glob is not None and not glob.is_plain:
-        return glob.matches(key, below=True)
-    return key == word or key.startswith(as_directory(word))
-
-
 def _document(entry: Entry) -> dict[str, object]:
     if isinstance(entry, CommonPrefix):
         return {"prefix": entry.prefix}
-    names = ["key", "size", "etag", "last_modified", "storage_class"]
+    wanted = ["key", "size", "etag", "last_modified", "storage_class"]
     if isinstance(entry, ObjectVersion):
-        names += ["version_id", "is_latest", "is_delete_marker"]
-    return {name: getattr(entry, name) for name in names}
+        wanted += ["version_id", "is_latest", "is_delete_marker"]
+    return {name: getattr(entry, name) for name in wanted}
 
 
 def _problem(options: Options) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from bucketry._cli.exits import DONE
 from bucketry._cli.manager import in_words_of_options, moving
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import Places
+from bucketry._cli.report import told_to_continue
 from bucketry._cli.sync_report import ShownPlan, SyncTally
 from bucketry._cli.sync_sides import Sides, sides_of_options, sides_of_plan, sides_of_words
 from bucketry._manage.sync.saved import BANDWIDTH
@@ -33,7 +33,7 @@ EXAMPLES = (
     ("sync ./data s3://bucket/data --save-plan plan.jsonl", "write the plan to a file, and change nothing"),
     ("sync --apply plan.jsonl", "make the changes of a plan that was saved"),
 )
-_CONTINUE = "run the same command again to continue: finished files are not sent again"
+_CONTINUE = "run the same command again; finished files are not sent again"
 _TWO = 2
 _OF_PLAN = ("delete", "max_delete", "force", "include", "exclude", "compare", "save_plan")
 
@@ -127,15 +127,10 @@ async def run(options: Options, places: Places, output: Output) -> int:
         if not await confirmed(f"{what} below {shown(sides.names[1])}", output, yes=options.yes):
             return shown_plan.print_refused(output)
     tally, started = SyncTally(output, totals), time.monotonic()
-    with moving(output, "sync") as moved:
-        outcomes = manager.apply_each(plan, other=sides.other, progress=moved.in_all)
-        try:
-            async with aclosing(outcomes):
-                async for path, outcome in outcomes:
-                    tally.add(path, outcome)
-        except asyncio.CancelledError:
-            output.note(_CONTINUE)
-            raise
+    with told_to_continue(output, _CONTINUE), moving(output, "sync") as moved:
+        async with aclosing(manager.apply_each(plan, other=sides.other, progress=moved.in_all)) as outcomes:
+            async for path, outcome in outcomes:
+                tally.add(path, outcome)
     return tally.print_report(plan, sides.names, planning + time.monotonic() - started)
 
 
