@@ -259,7 +259,7 @@ async def _show(targets: list[_Target], options: Options, output: Output) -> int
             if output.as_json:
                 output.document({"key": item.key, "size": item.size})
             else:
-                output.line(f"would delete {shown(item.key)}")
+                output.row("would delete ", shown(item.key))
     if not output.as_json:
         output.note(f"dry run: {tally}; nothing was deleted")
     return DONE
