@@ -35,7 +35,7 @@ from bucketry.testing import Fault, FaultyProvider
 async def wait():
     while not os.path.exists("go"):
         await asyncio.sleep(0.01)
-provider = FaultyProvider(MemoryProvider(), tuple(Fault(operation="put", nth=n, hook=wait) for n in (2, 3)))
+provider = FaultyProvider(MemoryProvider(), tuple(Fault(operation="put_object", nth=n, hook=wait) for n in (2, 3)))
 StorageProviderFactory.register("gate", lambda config, **options: provider)
 """
 """A provider that stores the first object, and the others only after the test has made the file `go`."""
@@ -221,7 +221,7 @@ def test_a_dumb_terminal_and_a_pipe_get_text_only(bucketry: Shell, words: tuple[
 @pytest.mark.parametrize("words", [("list",), ("ls", "-l"), ("du",)])
 def test_a_long_key_is_cut_on_a_terminal_only(bucketry: Shell, words: tuple[str, ...], columns: int) -> None:
     """A listing fits the terminal, also with wide characters; a pipe gets whole keys."""
-    long, wide = f"{'directory-' * 12}/{'name-' * 30}.bin", f"{'数据' * 30}/{'训练' * 30}.bin"
+    long, wide = f"{'directory-' * 24}/{'name-' * 30}.bin", f"{'数据' * 40}/{'训练' * 30}.bin"
     for key in (long, wide):
         bucketry.write(f"data/storage/{key}", b"x")
     with on_terminal(bucketry, *words, columns=columns) as terminal:
