@@ -73,10 +73,13 @@ def test_what_is_deleted(place: str, words: list[str], gone: set[str], capsys: p
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["{}/run-1/"], "is a prefix; to delete all objects below it, add --recursive"),
-        (["{}/run-1/a", "{}/run-1"], "run-1/: is a prefix; to delete all objects below it, add --recursive"),
-        (["{}/run-1/a", "{}/run-*/"], "selects directories; to delete"),
-        (["{}/**.tmp"], "selects directories; to delete"),
+        (["{}/run-1/"], "is a prefix; to delete them all, add --recursive"),
+        (
+            ["{}/run-1/a", "{}/run-1"],
+            "there is no such object, but there are objects below it; to delete them, add --r",
+        ),
+        (["{}/run-1/a", "{}/run-*/"], "selects all objects below directories"),
+        (["{}/**.tmp"], "selects all objects below directories"),
         (["{}"], "is a whole bucket or directory; to delete everything in it, add --recursive"),
         (["-r", "{}"], "to agree, add --yes"),
         (["-r", "{}/*"], "to agree, add --yes"),
@@ -134,7 +137,7 @@ def test_plain_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyt
         (root / key).write_bytes(b"1")
     for word in ("dir", "dir/"):
         assert main(["rm", word]) == 2
-        assert "dir/: is a prefix" in capsys.readouterr().err
+        assert "add --recursive" in capsys.readouterr().err
     assert main(["rm", "dir*"]) == 0
     assert (root / "dir/a").exists()
     assert main(["rm", "-r", "dir", "--json"]) == 0

@@ -29,9 +29,9 @@ from bucketry._core.checks import check_key
 from bucketry._core.config import MAX_CONCURRENCY
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, ObjectInfo
-from bucketry._transfer.one.read import exists
+from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import AccessDeniedError, InvalidKeyError, NotFoundError, StorageError
+from bucketry.errors import NotFoundError, StorageError
 
 EXAMPLES = (
     ("delete a.bin b.bin", "delete two objects"),
@@ -96,7 +96,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     for target in targets:
         _check_key(target, options, output)
     if not options.strict and options.version_id is None:
-        await fan_out([target.remote for target in targets if target.named], _check_directory, width=MAX_CONCURRENCY)
+        await fan_out([target for target in targets if target.named], _refuse_directory, width=MAX_CONCURRENCY)
     everything = [target.remote for target in targets if target.is_everything]
     for remote in [] if options.dry_run else everything:
         what = "all matching objects" if narrows(options) else "everything"
@@ -169,8 +169,8 @@ def _check_key(target: _Target, options: Options, output: Output) -> None:
         message = f"{word}: is a whole bucket or directory; to delete everything in it, add --recursive"
         raise UsageError(message)
     elif across:
-        kind = "selects directories" if not glob.is_plain and remote.is_glob else "is a prefix"
-        message = f"{word}: {kind}; to delete all objects below it, add --recursive (see them with list)"
+        kind = "selects all objects below directories" if not glob.is_plain and remote.is_glob else "is a prefix"
+        message = f"{word}: {kind}; to delete them all, add --recursive (see them with list)"
         raise UsageError(message)
     if (options.strict or options.version_id is not None) and not target.named:
         option = "--strict" if options.strict else "--version-id"
@@ -184,18 +184,20 @@ def _check_key(target: _Target, options: Options, output: Output) -> None:
             )
 
 
-async def _check_directory(remote: Remote) -> None:
-    """Raise an error if there are objects below the key as a directory, and no object with the key.
+async def _refuse_directory(target: _Target) -> None:
+    """Raise an error for a word that names no object but a directory: a server would accept it and delete nothing.
 
-    Cost: 1 request, and 1 HEAD if there are objects below.
+    Cost: 1 LIST, and 1 HEAD if there are objects below the key.
     """
+    provider, key = target.remote.provider, target.remote.key
     try:
-        below = (await remote.provider.list_page(f"{remote.key}/")).entries
-        if not below or await exists(remote.provider, remote.key):
+        async with aclosing(every_object(provider, f"{key}/", delimiter="/")) as below:
+            empty = await anext(below, None) is None
+        if empty or await provider.exists(key):
             return
-    except (AccessDeniedError, InvalidKeyError):  # the credentials may only delete, or no longer key is possible
+    except StorageError:  # the credentials may be allowed to delete only
         return
-    message = f"{remote.url}/: is a prefix; to delete all objects below it, add --recursive (see them with list)"
+    message = f"{target.word}: there is no such object, but there are objects below it; to delete them, add --recursive"
     raise UsageError(message)
 
 
