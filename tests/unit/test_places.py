@@ -334,11 +334,14 @@ def write_with_secret(path: Path, old: str, new: str) -> None:
         ("allow_http = true", 'session_token = { env = "NOT_SET" }'),
         ("allow_http = true", "allow_http ="),
         ("s3:", "s4:"),
+        ("allow_http = true", 'session_token = { command = ["sh", "-c", "echo canary; exit 1"] }'),
+        ("allow_http = true", 'session_token = { command = ["echo", "canary\\ncanary"] }'),
     ],
 )
 def test_an_error_report_shows_no_secret(file: Path, old: str, new: str) -> None:
     """Reports with the variables of each function, as some services send them, hold no secret of the file."""
     write_with_secret(file, old, new)
+    del new
     with pytest.raises(ConfigError) as caught:
         open_storage("prod:")
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
