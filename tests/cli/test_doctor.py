@@ -103,6 +103,40 @@ def test_the_document(at_server: Shell, server: EmbeddedS3) -> None:
     assert KEY_ID not in ran.text
 
 
+def test_a_named_place(at_server: Shell, server: EmbeddedS3) -> None:
+    """A place of the configuration file is examined, and its entries are shown as given by the place."""
+    file = at_server.write(
+        "config.toml",
+        f"""
+        [places.prod]
+        url = "s3://{server.bucket}/base"
+        endpoint_url = "{server.endpoint_url}"
+        secret_access_key = {{ env = "PROD_SECRET" }}
+        access_key_id = "{KEY_ID}"
+        """.encode(),
+    )
+    file.chmod(0o600)
+    at_server.environ |= {"BUCKETRY_CONFIG": str(file), "PROD_SECRET": SECRET}
+    ran = at_server("doctor", "prod:run-1/", "--read-only", "--json")
+    assert ran.code == 0, ran.err
+    sources = {entry["name"]: (entry["value"], entry["source"]) for entry in ran.document["configuration"]}
+    assert sources["endpoint_url"] == (server.endpoint_url, "place prod")
+    value, source = sources["secret_access_key"]
+    assert value == "set"
+    assert source.startswith("place prod")
+    assert SECRET not in ran.text
+
+
+def test_a_local_directory(bucketry: Shell) -> None:
+    """The directory of a file URL is examined itself, and nothing is left in it."""
+    directory = bucketry.directory / "objects"
+    directory.mkdir()
+    ran = bucketry("doctor", f"file://{directory}")
+    assert ran.code == 0, ran.text
+    assert f"  ✓ directory: {directory} is a directory that can be read and written" in ran.text.splitlines()
+    assert list(directory.iterdir()) == []
+
+
 def test_a_terminal_without_unicode(bucketry: Shell) -> None:
     """The signs are ASCII if the output's encoding is; a store that keeps its promises gives exit code 0."""
     bucketry.environ["PYTHONIOENCODING"] = "ascii"
@@ -118,6 +152,7 @@ def test_exit_codes(at_server: Shell) -> None:
     assert at_server("doctor", "s3://no-such-bucket").code == 3
     assert at_server("doctor", "s3://bucket", "--endpoint-url", "http://127.0.0.1:9").code == 5
     assert at_server("doctor", "s3://bucket", "--url", "s3://bucket").code == 2
+    assert "is a glob" in at_server("doctor", "s3://bucket/a*").err
     at_server.environ |= {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     without = at_server("doctor", "s3://bucket", "--json")
     assert without.code == 4

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bucketry._cli.main import main
-from tests.cli.conftest import Shell, files_below
+from tests.cli.conftest import Inside, Shell, files_below
 from tests.cli.pseudo_terminal import at_terminal
 
 pytestmark = pytest.mark.slow  # some tests start processes
@@ -38,27 +36,28 @@ REPORT = {
 
 
 class Here:
-    """Runs the command line in this process, in an empty directory with a source `src` of two files."""
+    """The verb `sync` inside this process, in a directory with a source `src` of two files."""
 
-    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.directory = directory
-        self.shell = Shell(directory)
-        self.store = f"file://{directory}/store"
-        self.err = ""
-        self._capsys = capsys
+    def __init__(self, inside: Inside) -> None:
+        self.inside = inside
+        self.directory = inside.directory
+        self.shell = inside.shell
+        self.store = f"file://{inside.directory}/store"
         self.shell.write("src/a", b"1")
         self.shell.write("src/sub/b", b"22")
 
+    @property
+    def err(self) -> str:
+        """What the last run printed to standard error."""
+        return self.inside.err
+
     def __call__(self, *words: str, code: int = 0) -> str:
         """Run to the end; return what was printed to standard output."""
-        found = main(["sync", *words])
-        out, self.err = self._capsys.readouterr()
-        assert found == code, self.err
-        return out
+        return self.inside("sync", *words, code=code)
 
     def report(self, *words: str, code: int = 0) -> Any:
         """Run with --json; return the document."""
-        return json.loads(self(*words, "--json", code=code))
+        return self.inside.document("sync", *words, code=code)
 
     def files(self, name: str) -> dict[str, bytes]:
         """Return the files below a directory, without those that a store keeps for itself."""
@@ -67,11 +66,9 @@ class Here:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """Return the command line in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Here(tmp_path, capsys)
+def here(inside: Inside) -> Here:
+    """Return the verb in a directory of its own."""
+    return Here(inside)
 
 
 def test_up_and_back_by_urls(here: Here) -> None:
@@ -378,6 +375,7 @@ def test_an_interrupted_sync_says_how_to_continue(bucketry: Shell) -> None:
         (("src", "{store}", "--include", "*.png"), 2, "--include '*.png' matches nothing"),
         (("src", "{store}", "--exclude", "a\nb"), 2, "give each line as a pattern"),
         (("src", "{store}/run-*/"), 2, "--include and --exclude"),
+        (("src", "s3:/bucket/p"), 2, "write s3://bucket/p"),
         (("src", "s4://bucket/p"), 2, "did you mean 's3'"),
         (("src", "{store}", "--compare", "time"), 2, "--compare"),
         (("src", "{store}", "--delte"), 2, "did you mean '--delete'"),
@@ -389,8 +387,6 @@ def test_an_interrupted_sync_says_how_to_continue(bucketry: Shell) -> None:
 )
 def test_bad_input(here: Here, words: tuple[str, ...], code: int, hint: str) -> None:
     """A wrong path or option gives one line that says what to do, and changes nothing."""
-    before = files_below(here.directory)
-    assert here(*(word.format(here=here.directory, store=here.store) for word in words), code=code) == ""
-    assert here.err.count("\n") == 1
-    assert hint in here.err
-    assert files_below(here.directory) == before
+    here.inside.refused(
+        "sync", *(word.format(here=here.directory, store=here.store) for word in words), code=code, hint=hint
+    )

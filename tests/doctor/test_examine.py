@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,7 +19,10 @@ from bucketry._doctor.scratch import OLD, SCRATCH, Scratch
 from bucketry._doctor.subject import ONLY_AIOBOTOCORE, Subject, findings_of
 from bucketry._doctor.values import Check
 from bucketry.errors import AuthenticationError, BucketNotFoundError, ConfigError
+from bucketry.providers import StorageProvider
+from bucketry.providers.factory import Configured
 from tests.contract import servers
+from tests.contract.conftest import MINIMAL
 from tests.doctor.conftest import QUICK, checks_of, configured, left_in, problems
 from tests.doctor.lying import Liar
 from tests.wire.certificates import certificate
@@ -81,6 +85,50 @@ async def test_requests_that_fail_midway(moto: servers.S3Server) -> None:
     assert problems(found) == {"listing_order"}
     assert outcomes(found)["listing_order"] == "refused"
     assert left_in(moto, config["bucket_name"]) == []
+
+
+async def test_a_server_that_stops_answering(moto: servers.S3Server) -> None:
+    """The examination ends soon, says so, and tests nothing more; what could not be removed is reported."""
+    config = moto.new_bucket()
+    honest = Liar(moto.endpoint_url, HONEST)
+    gone = False
+
+    def script(request: Request) -> Answer:
+        nonlocal gone
+        gone = gone or "/order/" in request.path
+        return Answer(drop=True) if gone else honest(request)
+
+    async with serving(script) as server:
+        checks = await checks_of(config | {"endpoint_url": server.url, "retry_delay": 0})
+    found = outcomes(checks)
+    assert problems(checks) == {"connection", "cleanup"}
+    assert (found["put_if_none_match"], found["listing_order"], found["tags"]) == ("kept", "not tested", "not tested")
+    assert SCRATCH in checks[-1].text
+
+
+async def test_a_configuration_with_a_key_of_the_user(moto: servers.S3Server) -> None:
+    """Objects that are encrypted with the user's own key are examined, too; URLs cannot hold the key."""
+    config = moto.new_bucket() | {"sse_customer_key": bytes(range(32))}
+    async with serving(Liar(moto.endpoint_url, HONEST)) as server:
+        checks = await checks_of(config | {"endpoint_url": server.url})
+    assert problems(checks) == set()
+    assert {outcomes(checks)[name] for name in ("presign_methods", "presign_post")} == {"not tested"}
+
+
+async def test_a_provider_of_another_package(tmp_path: Path) -> None:
+    """A provider with few features is examined by its own promises; what it does not have is no problem."""
+
+    class Minimal(Configured):
+        """Makes the provider of the how-to, without a place in the factory."""
+
+        def make(self, **_options: object) -> StorageProvider:
+            return cast("StorageProvider", MINIMAL({"path": tmp_path / "objects.db"}))
+
+    checks: list[Check] = []
+    await examine(Minimal(kind="minimal", entries={}, environ={}), QUICK, checks.append)
+    assert problems(checks) == set()
+    assert outcomes(checks)["multipart"] == "kept"
+    assert outcomes(checks)["multipart_abort"] == "not tested"
 
 
 async def test_leftovers_of_a_killed_examination(moto: servers.S3Server) -> None:

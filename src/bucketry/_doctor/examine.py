@@ -19,7 +19,7 @@ from bucketry._doctor.network import examine_network, measure_throughput
 from bucketry._doctor.promises import best_row, compared
 from bucketry._doctor.scratch import SCRATCH, Scratch
 from bucketry._doctor.subject import Direct, Subject, findings_of
-from bucketry._doctor.values import Check, Finding
+from bucketry._doctor.values import Check, Finding, unknown
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._runtime.finish import finish
 from bucketry._vendors import aws, generic
@@ -40,7 +40,8 @@ class Wanted:
     Attributes:
         read_only: Write nothing; most promises are not tested then.
         throughput: Measure the throughput with an object of 8 MiB.
-        key: The prefix below which the scratch prefix is; empty: the whole bucket.
+        key: The prefix below which the scratch prefix is; empty: the whole bucket. Of a local provider, the directory
+            below the store's directory.
     """
 
     read_only: bool = False
@@ -82,21 +83,23 @@ async def _examine_directory(
 ) -> str:
     """Examine a local provider, in a directory of its own on the same file system."""
     given = configured.entries.get("base_path")
-    path = _absolute(LocalConfig().base_path if given is None else given.value)
+    path = _absolute(LocalConfig().base_path if given is None else given.value, wanted.key)
     async for check in examine_directory(path):
         report(check)
     if not any(check.name == "directory" and check.outcome == "ok" for check in made):
         return ""
     if wanted.read_only:
-        provider = configured.make()
-        return await _examine_requests(_subject(provider, ""), {}, wanted, made, report)
+        return await _examine_requests(_subject(_in(path, configured), ""), {}, wanted, made, report)
     async with scratch_directory(path, report) as directory:
-        own = replace(configured, entries={"base_path": Given(directory, "doctor")}).make()
-        return await _examine_requests(_subject(own, ""), {}, wanted, made, report)
+        return await _examine_requests(_subject(_in(directory, configured), ""), {}, wanted, made, report)
 
 
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.abspath(path))
+def _absolute(path: str | os.PathLike[str], below: str) -> Path:
+    return Path(os.path.abspath(os.path.join(path, below)))
+
+
+def _in(directory: Path, configured: Configured) -> IStorageProvider:
+    return replace(configured, entries={"base_path": Given(directory, "doctor")}).make()
 
 
 async def _examine_provider(
@@ -177,7 +180,7 @@ async def _promises(
     if wanted.read_only or not {"list", "write", "delete"} <= allowed:
         reason = _NEVER_WRITTEN[not wanted.read_only]
         names = [name for probe in PROBES for name in probe.names]
-        for check in compared([Finding(name=name, found=None, text=reason) for name in names], subject.row, rows):
+        for check in compared([unknown(name, reason) for name in names], subject.row, rows):
             report(check)
         return ""
     written = await subject.requests.head(subject.scratch.key("written"))
@@ -187,8 +190,14 @@ async def _promises(
     elif wanted.throughput:
         report(await measure_throughput(subject))
     findings: list[Finding] = []
-    for probe in PROBES:
-        findings += await findings_of(probe, subject)
+    for number, probe in enumerate(PROBES):
+        try:
+            findings += await findings_of(probe, subject)
+        except StorageError as error:
+            report(Check(group="network", name="connection", outcome="failed", text=str(error), error=error))
+            names = [name for later in PROBES[number:] for name in later.names]
+            findings += [unknown(name, "the server does not answer any more") for name in names]
+            break
     for check in compared(findings, subject.row, rows):
         report(check)
     return best_row(findings, subject.row, rows) or ""

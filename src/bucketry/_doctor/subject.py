@@ -13,7 +13,13 @@ from bucketry._doctor.scratch import Scratch
 from bucketry._doctor.values import Finding, unknown
 from bucketry._providers.s3.trial import Trial
 from bucketry._providers.s3.wire.plane import WirePlane
-from bucketry.errors import AccessDeniedError, StorageError, UnsupportedError
+from bucketry.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    UnsupportedError,
+)
 
 WRONG_ETAG = f'"{"0" * 32}"'
 """An etag in the usual form that no object of an examination has."""
@@ -67,16 +73,19 @@ class Probe(NamedTuple):
 
 
 async def findings_of(probe: Probe, subject: Subject) -> list[Finding]:
-    """Run a probe; an error becomes the finding of each promise that the probe did not reach.
+    """Run a probe; an error becomes the finding of each of its promises.
 
     Raises:
-        StorageError: No response came, or the credentials are refused, so later probes would fail, too.
+        StorageError: The server does not answer any more, so that later probes would fail, too.
     """
     try:
-        found = await probe.run(subject)
+        return await probe.run(subject)
+    except (ConnectionFailedError, RequestTimeoutError) as error:
+        if error.status is None:
+            raise
+        return [from_error(name, error, subject) for name in probe.names]
     except StorageError as error:
-        found = [from_error(name, error) for name in probe.names]
-    return found
+        return [from_error(name, error, subject) for name in probe.names]
 
 
 def not_direct(subject: Subject, name: str, *, nothing: object) -> list[Finding]:
@@ -86,15 +95,19 @@ def not_direct(subject: Subject, name: str, *, nothing: object) -> list[Finding]
     return [unknown(name, ONLY_AIOBOTOCORE)]
 
 
-def from_error(name: str, error: StorageError) -> Finding:
+def from_error(name: str, error: StorageError, subject: Subject) -> Finding:
     """Return the finding for an error that ended a check."""
     if isinstance(error, AccessDeniedError):
         return unknown(name, f"access denied: {shortened(error)}")
-    if error.retryable and error.status is None:
+    if error.status is None and error.retryable:
         return unknown(name, f"no usable answer: {shortened(error)}")
-    gated = isinstance(error, UnsupportedError) and error.status is None
-    text = "the provider does not have it" if gated else f"the server refuses it: {shortened(error)}"
-    return Finding(name=name, found=False, text=text, refused=True)
+    if error.status is None and isinstance(error, UnsupportedError):
+        if subject.trial is not None:  # nothing was sent, because the configuration does not allow it
+            return unknown(name, shortened(error))
+        if isinstance(getattr(subject.row, name, None), bool):
+            return Finding(name=name, found=False, text="the provider does not have it", refused=True)
+        return unknown(name, "the provider does not have what this check needs")
+    return Finding(name=name, found=False, text=f"the server refuses it: {shortened(error)}", refused=True)
 
 
 def shortened(error: StorageError) -> str:

@@ -8,7 +8,7 @@ from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._doctor.subject import Probe, Subject
 from bucketry._doctor.values import Finding, unknown
-from bucketry.errors import NotFoundError, StorageError, UploadNotFoundError
+from bucketry.errors import NotFoundError, StorageError, UnsupportedError, UploadNotFoundError
 
 _SMALLEST = 5 * MiB  # the smallest part of S3, for a row without multipart uploads
 _MORE = 64 * KiB
@@ -92,7 +92,10 @@ async def _copied(subject: Subject) -> list[Finding]:
         return [unknown(name, "the row promises no copies, or no multipart uploads")]
     source = await subject.scratch.put("part-source", b"0123456789")
     upload = await subject.scratch.open_upload("part-copy", WriteOptions(part_checksums=False))
-    part = await requests.copy_part(upload, 1, source.key, ByteRange(2, 6), if_match=source.etag)
+    try:
+        part = await requests.copy_part(upload, 1, source.key, ByteRange(2, 6), if_match=source.etag)
+    except UnsupportedError:
+        return [Finding(name=name, found=False, text="the server does not copy parts", refused=True)]
     completed = await requests.complete_multipart(upload, [part], WriteOptions())
     async with requests.open_body(completed.key) as body:
         data = await body.read()

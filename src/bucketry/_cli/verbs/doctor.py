@@ -27,7 +27,9 @@ from dataclasses import asdict
 
 from bucketry import __version__
 from bucketry._cli.args import Arguments
+from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import ACCESS, DONE, FAILED, exit_code
+from bucketry._cli.globs import Glob
 from bucketry._cli.output import Output, printable
 from bucketry._cli.place import Places
 from bucketry._doctor.configuration import ConfiguredEntry, list_entries
@@ -71,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "place",
         metavar="URL",
         nargs="?",
-        help="what to examine, such as s3://bucket; default: --url, --provider, else the environment",
+        help="what to examine: s3://bucket, or NAME: of a place; default: --url, --provider, else the environment",
     )
     parser.add_argument("--read-only", action="store_true", help="write nothing; most promises are not tested then")
     parser.add_argument("--no-throughput", action="store_true", help="do not send and read an object of 8 MiB")
@@ -80,6 +82,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: Options, places: Places, output: Output) -> int:
     """Examine a provider, and print each check."""
     configured, key = places.configured(options.place)
+    if options.place is not None and places.is_remote(options.place):
+        key = _literal(key)
     configured = await in_steps(configured.with_secrets())
     entries = list_entries(configured)
     made: list[Check] = []
@@ -97,6 +101,14 @@ async def run(options: Options, places: Places, output: Output) -> int:
     else:
         page.end(made, server)
     return _code(made)
+
+
+def _literal(key: str) -> str:
+    glob = Glob(key)
+    if not glob.is_plain:
+        message = f"{key}: is a glob, but a bucket or a prefix is needed; write [*] for a plain *"
+        raise UsageError(message)
+    return glob.literal
 
 
 def _code(made: list[Check]) -> int:

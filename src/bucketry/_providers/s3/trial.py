@@ -188,7 +188,9 @@ class Trial(S3Requests):
             StorageError: No response came.
         """
         path = f"{plane.root}/{encode_path(key)}" if key else plane.root or "/"
-        call = plane.call(method, path, encode_query(query) if query else "", headers)
+        # An object that the provider has encrypted with the user's own key is only read with this key.
+        own = plane.bucket.headers.existing if key else NOTHING
+        call = plane.call(method, path, encode_query(query) if query else "", {**own, **headers})
         return await _sent(plane, plane.client, call, key, body, payload_hash)
 
     async def fetch_unsigned(
