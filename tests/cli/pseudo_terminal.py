@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import termios
 from dataclasses import dataclass
 
 from tests.cli.conftest import ENVIRON, Shell
@@ -18,7 +19,7 @@ class Seen:
     screen: str
 
 
-def at_terminal(shell: Shell, *words: str, answer: str = "", when: str = "[y/N] ") -> Seen:
+def at_terminal(shell: Shell, *words: str, answer: str = "", when: str = "[y/N] ", width: int = 120) -> Seen:
     """Run to the end at a terminal.
 
     Args:
@@ -26,13 +27,15 @@ def at_terminal(shell: Shell, *words: str, answer: str = "", when: str = "[y/N] 
         words: The words of the command line.
         answer: What the person types, with the key Enter behind it; empty: nothing.
         when: The text on the screen after which the person types.
+        width: The columns of the terminal.
     """
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (40, width))
     try:
         with subprocess.Popen(
             [*shell.command, *words],
             cwd=shell.directory,
-            env={**os.environ, **ENVIRON, "COLUMNS": "120", "TERM": "xterm", **shell.environ},
+            env={**os.environ, **ENVIRON, "COLUMNS": str(width), "TERM": "xterm", **shell.environ},
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -15,7 +15,7 @@ import pytest
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import all_commands
-from bucketry._cli.completion import KEYS, PATHS, listed, local_paths, parser_of
+from bucketry._cli.completion import KEYS, is_path, listed, local_paths, parser_of
 from bucketry._cli.parser import verb_parser
 from bucketry._cli.verb import load
 from bucketry.providers.places import PlaceFile, read_places
@@ -89,6 +89,9 @@ def offered(shell: Shell, line: str) -> list[str]:
         ("bucketry list --env-file s", ["store/"]),
         ("bucketry list --ca-bundle c", ["config.toml"]),
         ("bucketry models backup s", ["store/"]),
+        ("bucketry sync s", ["store/", "s3://", "spaces://"]),
+        ("bucketry sync ./store prod:de", ["deep/"]),
+        ("bucketry list s", ["s3://", "spaces://"]),
     ],
 )
 def test_what_is_offered(store: Shell, line: str, expected: list[str]) -> None:
@@ -116,7 +119,7 @@ def test_every_argument_is_classified() -> None:
     for command in all_commands():
         for action in verb_parser(command, load(command))._actions:
             if not action.option_strings and action.choices is None:
-                assert action.dest in PATHS | KEYS | FREE, f"{command.name}: {action.dest}"
+                assert is_path(action) or action.dest in KEYS | FREE, f"{command.name}: {action.dest}"
 
 
 def test_the_words_before_the_verb() -> None:

@@ -74,6 +74,10 @@ def test_what_is_deleted(place: str, words: list[str], gone: set[str], capsys: p
     ("words", "hint"),
     [
         (["{}/run-1/"], "is a prefix; to delete them all, add --recursive"),
+        (
+            ["{}/run-1/a", "{}/run-1"],
+            "there is no such object, but there are objects below it; to delete them, add --r",
+        ),
         (["{}/run-1/a", "{}/run-*/"], "selects all objects below directories"),
         (["{}/**.tmp"], "selects all objects below directories"),
         (["{}"], "is a whole bucket or directory; to delete everything in it, add --recursive"),

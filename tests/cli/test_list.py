@@ -12,6 +12,7 @@ import pytest
 from bucketry._cli.main import main
 from bucketry.testing import embedded_s3
 from tests.cli.conftest import Shell
+from tests.cli.pseudo_terminal import at_terminal
 
 pytest.importorskip("moto")
 pytestmark = pytest.mark.slow  # servers and processes
@@ -146,6 +147,18 @@ def test_words_on_s3(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     ran = capsys.readouterr()
     assert ran.out.splitlines()[0].split()[-2:] == ["deleted", "run-1/a"]
     assert ran.err == "3 versions, 14 B\n"
+
+
+def test_a_listing_fits_the_terminal(bucketry: Shell) -> None:
+    """With -l, etags are shortened on a terminal of 80 columns, and a key that does not fit is cut in the middle."""
+    bucketry.write(f"data/storage/{'long' * 20}.bin", b"1")
+    narrow = at_terminal(bucketry, "ls", "-l", width=80).screen.splitlines()[0]
+    assert len(narrow) == 80
+    assert narrow.endswith(".bin")
+    assert narrow.count("…") == 2
+    wide = at_terminal(bucketry, "ls", "-l", width=200).screen.splitlines()[0]
+    assert "…" not in wide
+    assert wide.endswith(f"  {'long' * 20}.bin")
 
 
 def test_a_listing_is_a_list_of_keys_for_other_verbs(bucketry: Shell) -> None:

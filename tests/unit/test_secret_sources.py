@@ -95,24 +95,19 @@ async def test_a_cancelled_command_is_ended(tmp_path: Path) -> None:
 
 
 KEYRING = """
-from keyring import errors
+class KeyringLocked(Exception): ...
 def get_password(service, user):
     if service == "locked":
-        raise errors.KeyringLocked("locked by its user")
+        raise KeyringLocked("locked by its user")
     return "from keyring" if (service, user) == ("bucketry", "ada") else None
 """
-ERRORS = "class KeyringError(Exception): ...\nclass KeyringLocked(KeyringError): ...\n"
 
 
 @pytest.fixture
 def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a package with the interface of keyring, with one password."""
-    package = tmp_path / "keyring"
-    package.mkdir()
-    (package / "__init__.py").write_text(KEYRING)
-    (package / "errors.py").write_text(ERRORS)
-    for name in ("keyring", "keyring.errors"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    """Install a module with the interface of keyring, with one password."""
+    (tmp_path / "keyring.py").write_text(KEYRING)
+    monkeypatch.delitem(sys.modules, "keyring", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -124,8 +119,7 @@ def test_the_keyring_has_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
         run_steps(read_source(WHERE, {"keyring": ["bucketry", "bob"]}).steps({}))
     with pytest.raises(ConfigError, match=r"cannot be read \(KeyringLocked: locked by its user\)"):
         run_steps(read_source(WHERE, {"keyring": ["locked", "ada"]}).steps({}))
-    for name in ("keyring", "keyring.errors"):
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "keyring")
 
 
 def test_keyring_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Completes words in a shell: verbs, options, choices, named places, keys and local paths.
 
 The script of `bucketry completion SHELL` runs the program with the variable `_ARGCOMPLETE`; nothing of this module is
-loaded otherwise. What a word may be follows from the name of its option or argument, see `PATHS` and `KEYS`.
+loaded otherwise. What a word may be follows from its option or argument, see `PATHS` and `KEYS`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,10 @@ from bucketry.errors import StorageError
 from bucketry.providers.places import PlaceFile, read_places
 from bucketry.providers.url import SCHEMES
 
-PATHS = frozenset(
-    {"ca_bundle", "chart", "destination", "env_file", "files_from", "local", "local_word", "paths", "source"}
-)
-"""The names of options and arguments that are local paths."""
-KEYS = frozenset(
-    {"destination", "key", "keys", "paths", "place", "prefix", "remote", "remote_word", "source", "url", "words"}
-)
-"""The names of options and arguments that are keys, URLs or `NAME:path`; a few may be local paths as well."""
+PATHS = frozenset({"DESTINATION", "DIR", "FILE", "L", "LOCAL", "PATH"})
+"""How the help shows options and arguments that may be local paths."""
+KEYS = frozenset({"key", "keys", "paths", "place", "prefix", "remote", "remote_word", "url", "word", "words"})
+"""The names of options and arguments that may be keys, URLs or `NAME:path`; some may be local paths as well."""
 
 TIMEOUT_VARIABLE = "BUCKETRY_COMPLETION_TIMEOUT"
 _TIMEOUT = 2.0  # seconds; longer, and a shell that waits seems to hang
@@ -118,7 +114,7 @@ class _Completer(BaseCompleter):
         if action.dest == "verb":
             commands = COMMANDS if self._above is None else self._above.verbs
             return {word: command.summary for command in commands for word in command.words}
-        found = list(local_paths(prefix)) if action.dest in PATHS else []
+        found = list(local_paths(prefix)) if is_path(action) else []
         if action.dest in KEYS:
             with suppress(Exception):  # a completion is no place for errors
                 found += self._remote_words(prefix, action.dest, parsed_args)
@@ -183,6 +179,11 @@ def _written(key: str, *, is_glob: bool, is_url: bool) -> str:
         if not is_glob:
             key = key.replace("?", "%3F")
     return key.translate(_IN_GLOBS) if is_glob else key
+
+
+def is_path(action: argparse.Action) -> bool:
+    """Return whether the value of an option or argument may be a local path."""
+    return isinstance(action.metavar, str) and action.metavar.rpartition(" ")[2] in PATHS
 
 
 def local_paths(start: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from bucketry._cli.progress import Counts
+from bucketry._cli.counts import Counts
 from bucketry._core.provider import IStorageProvider
 from bucketry._runtime.walk import FoundFile
 from bucketry._transfer.tree.local_files import walk_to_upload

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bucketry._cli.args import Arguments, TransferArguments
+from bucketry._cli.counts import Counts
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places, transfer_config
-from bucketry._cli.progress import Counts, progress
+from bucketry._cli.progress import progress
 from bucketry._core.values import Progress
 from bucketry.errors import StorageError
 

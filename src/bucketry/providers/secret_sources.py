@@ -128,11 +128,10 @@ def _checked(where: str, output: bytes) -> str:
 def _from_keyring(where: str, service: str, user: str) -> str | None:
     try:
         keyring = import_module("keyring")
-        errors = import_module("keyring.errors")
     except ImportError:
         raise ConfigError(f"{where}: needs the package keyring: python -m pip install keyring") from None
     try:
         found: str | None = keyring.get_password(service, user)
-    except errors.KeyringError as error:
+    except Exception as error:  # noqa: BLE001 - each system has its own backend, with errors of its own
         raise ConfigError(f"{where}: the keyring cannot be read ({type(error).__name__}: {error})") from None
     return found

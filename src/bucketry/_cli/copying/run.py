@@ -12,12 +12,13 @@ from bucketry._cli.copying.items import CopySource, find_source, items_of
 from bucketry._cli.copying.one import Copier
 from bucketry._cli.copying.pairs import Pair, Pairs, find_destination, plan_pairs
 from bucketry._cli.copying.words import End, Local, read_words
+from bucketry._cli.counts import Counts
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.expected import counting_sizes
 from bucketry._cli.object_options import given_options, write_keywords
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
-from bucketry._cli.progress import Counts, progress, reporter
+from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
 from bucketry._cli.selection import literal_key, narrows, single_key
 from bucketry._cli.streams import object_to_stdout, read_stdin
@@ -87,6 +88,9 @@ async def _each(
 
     async def one(pair: Pair) -> None:
         collector.note(*await settled(pair.item.label, copier.one(pair)))
+        if counts is not None:  # the transfer has reported under one of these keys; one that failed never ends there
+            counts.ended(pair.target)
+            counts.ended(pair.item.key)
 
     again = again_with(no_clobber=options.no_clobber or copier.moves)
     if counts is not None:

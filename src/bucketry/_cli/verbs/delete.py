@@ -29,6 +29,7 @@ from bucketry._core.checks import check_key
 from bucketry._core.config import MAX_CONCURRENCY
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, ObjectInfo
+from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import NotFoundError, StorageError
 
@@ -94,6 +95,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
     targets = await _targets(options, places)
     for target in targets:
         _check_key(target, options, output)
+    if not options.strict and options.version_id is None:
+        await fan_out([target for target in targets if target.named], _refuse_directory, width=MAX_CONCURRENCY)
     everything = [target.remote for target in targets if target.is_everything]
     for remote in [] if options.dry_run else everything:
         what = "all matching objects" if narrows(options) else "everything"
@@ -181,6 +184,23 @@ def _check_key(target: _Target, options: Options, output: Output) -> None:
             )
 
 
+async def _refuse_directory(target: _Target) -> None:
+    """Raise an error for a word that names no object but a directory: a server would accept it and delete nothing.
+
+    Cost: 1 LIST, and 1 HEAD if there are objects below the key.
+    """
+    provider, key = target.remote.provider, target.remote.key
+    try:
+        async with aclosing(every_object(provider, f"{key}/", delimiter="/")) as below:
+            empty = await anext(below, None) is None
+        if empty or await provider.exists(key):
+            return
+    except StorageError:  # the credentials may be allowed to delete only
+        return
+    message = f"{target.word}: there is no such object, but there are objects below it; to delete them, add --recursive"
+    raise UsageError(message)
+
+
 async def _items(targets: Sequence[_Target], options: Options) -> AsyncGenerator[_Item, None]:
     """Yield each object to delete."""
     for target in targets:
@@ -259,7 +279,7 @@ async def _show(targets: list[_Target], options: Options, output: Output) -> int
             if output.as_json:
                 output.document({"key": item.key, "size": item.size})
             else:
-                output.line(f"would delete {shown(item.key)}")
+                output.row("would delete ", shown(item.key))
     if not output.as_json:
         output.note(f"dry run: {tally}; nothing was deleted")
     return DONE

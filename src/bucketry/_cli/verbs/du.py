@@ -113,9 +113,10 @@ def _print(
     output.table(
         (
             (f"{tally.size:,}" if options.bytes else shown_size(tally.size), f"{tally.objects:,}", name)
-            for name, tally in [*rows]
+            for name, tally in rows
         ),
         right=(0, 1),
+        shorten=2,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
@@ -23,6 +24,7 @@ from bucketry._cli.selection import (
     narrows,
     selected,
 )
+from bucketry._cli.terminal import columns
 from bucketry._core.values import CommonPrefix, ObjectInfo, ObjectVersion
 from bucketry._transfer.listing import as_directory, every_object
 
@@ -36,6 +38,9 @@ EXAMPLES = (
 Entry: TypeAlias = ObjectInfo | ObjectVersion | CommonPrefix
 
 _NONE = "–"
+_ETAG = 32  # characters of most etags
+_SHORT = 9  # characters of an etag on a terminal of less than _WIDE columns
+_WIDE = 120
 
 
 class Options(SelectionArguments):
@@ -109,6 +114,9 @@ class _Table:
         self._kept: list[Entry] | None = [] if options.sort != "key" or options.reverse else None
         self._count = self._size = 0
         self.lines = 0
+        # On a narrow terminal the key is worth more than the whole etag.
+        width = columns(sys.stdout)
+        self._etag_width = _SHORT if width is not None and width < _WIDE else sys.maxsize
 
     async def add(self, entries: AsyncGenerator[Entry, None]) -> None:
         async for entry in entries:
@@ -133,24 +141,27 @@ class _Table:
         if self._output.as_json:
             self._output.document(_document(entry))
         else:
-            self._output.line(self._row(entry))
+            self._output.row(self._columns(entry), shown(_name(entry)))
 
-    def _row(self, entry: Entry) -> str:
+    def _columns(self, entry: Entry) -> str:
+        """Return the columns before the key."""
         options = self._options
         if isinstance(entry, CommonPrefix):
-            size, time, name = _NONE, _NONE, entry.prefix
+            size, time = _NONE, _NONE
         else:
             marker = isinstance(entry, ObjectVersion) and entry.is_delete_marker
             size = _NONE if marker else str(entry.size) if options.bytes else shown_size(entry.size)
-            time, name = shown_time(entry.last_modified), entry.key
+            time = shown_time(entry.last_modified)
         cells = [f"{size:>10}", f"{time:20}"]
         if options.long:
             kind, etag = ("", "") if isinstance(entry, CommonPrefix) else (entry.storage_class, entry.etag.strip('"'))
-            cells += [f"{kind or _NONE:11}", f"{etag or _NONE:32}"]
+            if len(etag) > self._etag_width:
+                etag = f"{etag[: self._etag_width - 1]}…"
+            cells += [f"{kind or _NONE:11}", f"{etag or _NONE:{min(self._etag_width, _ETAG)}}"]
         if isinstance(entry, ObjectVersion):
             state = "deleted" if entry.is_delete_marker else "latest" if entry.is_latest else ""
             cells += [f"{entry.version_id:32}", f"{state:7}"]
-        return "  ".join([*cells, shown(name)])
+        return "".join(f"{cell}  " for cell in cells)
 
 
 _ORDERS: dict[str, Callable[[Entry], tuple[object, ...]]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from bucketry._core.values import NOTHING
+from bucketry._core.values import NOTHING, Progress
 from bucketry.errors import StorageError
 
 Direction: TypeAlias = Literal["upload", "download", "copy"]
@@ -146,6 +146,7 @@ class SyncProgress:
         total: All bytes of the plan.
         rate: Bytes per second since the start.
         seconds_left: Estimate; `None` while the rate is 0.
+        running: The transfers under way, each with its path as `key`, and `increment` 0.
     """
 
     path: str
@@ -155,6 +156,7 @@ class SyncProgress:
     total: int
     rate: float
     seconds_left: float | None
+    running: tuple[Progress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ async def _abort(remote: Remote, chosen: list[FoundUpload]) -> tuple[list[FoundU
 def _print(aborted: list[FoundUpload], choice: _Choice, failed: int, output: Output, *, dry_run: bool) -> None:
     if dry_run:
         for found in aborted:
-            output.line(f"would abort {shown(found.upload.key)}  {found.upload.upload_id}")
+            output.row("would abort ", shown(found.upload.key))
     output.line(
         f"{'would abort' if dry_run else 'aborted'} {counted(len(aborted), 'upload')}"
         f"{f', {failed} failed' if failed else ''}"

@@ -58,7 +58,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
             cells = [f"{_NONE if upload.initiated is None else shown_time(upload.initiated):20}", f"{state:7}"]
             if options.long:
                 cells += [f"{counted(parts, 'part'):>12}", f"{shown_size(size):>10}"]
-            output.line("  ".join([*cells, shown(upload.key), upload.upload_id]))
+            output.row("".join(f"{cell}  " for cell in cells), shown(upload.key))
     if not output.as_json:
         more = f"; {foreign:,} foreign not shown, see --all" if foreign else ""
         output.note(f"{counted(count, 'upload')}{more}")
