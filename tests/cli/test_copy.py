@@ -74,6 +74,21 @@ def test_globs_in_the_source(inside: Inside) -> None:
     assert (inside.directory / "st/b.txt").read_bytes() == b"22"
 
 
+def test_a_glob_can_be_downloaded(inside: Inside) -> None:
+    """`download` takes a glob, too: everything below the directories that match, with the same options."""
+    tree(inside, "st/run-1")
+    tree(inside, "st/run-2")
+    inside.write("out/run-1/a.csv", b"old")
+    ran = inside("download", "st:run-*/", "out", "--no-clobber", "--json")
+    assert (ran.code, ran.document["verb"], ran.document["files"], ran.document["skipped"]) == (0, "download", 7, 1)
+    expected = {f"run-{n}/{name}": data for n in (1, 2) for name, data in TREE.items()}
+    assert inside.files("out") == expected | {"run-1/a.csv": b"old"}
+    assert inside("download", "st:run-1/*.txt").code == 0
+    assert (inside.directory / "b.txt").read_bytes() == b"22"
+    ran = inside("download", "st:run-*", "-")
+    assert (ran.code, "is a glob, but one object is needed" in ran.err) == (2, True)
+
+
 def test_patterns_and_times_select(inside: Inside) -> None:
     """--include, --exclude, --newer and --older leave out files of a directory as well as objects."""
     tree(inside)
