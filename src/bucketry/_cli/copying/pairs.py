@@ -20,6 +20,7 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import LocalNotADirectoryError, StorageError
 
 _FILE = "file://"
+_ANY_KEY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +209,10 @@ def _identity(end: End, path: str) -> tuple[Hashable, str]:
 
 def _object(provider: IStorageProvider, key: str) -> tuple[Hashable, str]:
     """Return a store and a name in it, which are equal for the same object, whatever word names it. Blocks."""
-    source = provider.copy_source(key)
+    probe = key or _ANY_KEY  # a whole bucket has an empty key, which is no key of an object
+    source = provider.copy_source(probe)
     if source is not None:
-        return (provider.name, source.endpoint, source.bucket), source.key
+        return (provider.name, source.endpoint, source.bucket), source.key.removesuffix(probe) + key
     url = provider.locate(key)
     return _local(url.removeprefix(_FILE)) if url.startswith(_FILE) else (id(provider), key)
 
