@@ -338,6 +338,23 @@ PROPERTIES = (
 
 
 @pytest.mark.slow
+def test_whole_buckets_and_globs_at_their_root(clouds: Inside) -> None:
+    """A bucket is copied as a whole, also to a prefix of another, and a glob may begin at its root."""
+    tree(clouds)
+    assert clouds("cp", "-r", "tree", "one:whole/run-1").code == 0
+    assert clouds("cp", "-r", "one:", "other:").code == 0
+    assert clouds("cp", "-r", "other:", "one:backup").code == 0
+    assert clouds("cp", "one:backup/whole/run-*/*.csv", "out/").code == 0
+    assert clouds("cp", "-r", "one:whole*/", "whole/").code == 0
+    assert clouds.files("out") == {"run-1/a.csv": b"1"}
+    assert clouds.files("whole/whole/run-1") == TREE
+    for words in (("one:", "one:"), ("one:", "one:below")):
+        ran = clouds("cp", "-r", *words)
+        assert (ran.code, "would be copied" in ran.err) == (2, True)
+    assert clouds("rm", "-r", "one:", "other:", "--yes").code == 0
+
+
+@pytest.mark.slow
 def test_properties_on_s3(clouds: Inside, server: EmbeddedS3) -> None:
     """The options apply to each object: uploaded, copied by the server, and copied through this machine."""
     tree(clouds)

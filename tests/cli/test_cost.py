@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bucketry._cli.output import Output
 from bucketry._cli.place import Places
 from bucketry._cli.sync_report import ShownPlan
 from bucketry._cli.verbs import cost
-from bucketry.errors import UnsupportedError
+from bucketry.errors import DiskFullError, UnsupportedError
 from tests.cli.conftest import Shell
 
 VENDOR_KEYS = {
@@ -314,6 +315,16 @@ async def test_a_chart_as_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for text in ("Backblaze B2", "$4.17", "Wasabi", "outside policy", "$86.75"):
         assert text in texts
     assert "$7.99" not in texts
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+async def test_a_chart_on_a_full_disk(tmp_path: Path) -> None:
+    """A chart that cannot be written is an error that names the file."""
+    (tmp_path / "chart.svg").symlink_to("/dev/full")
+    options = cost.Options(storage=1, chart=str(tmp_path / "chart.svg"))
+    async with Places(options, {}) as places:
+        with pytest.raises(DiskFullError, match=r"chart\.svg"):
+            await cost.run(options, places, Output(as_json=False, debug=False))
 
 
 async def test_a_chart_as_png(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

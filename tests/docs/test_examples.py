@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from bucketry._core import config, s3_config
 from bucketry._core.entries import ProviderConfig
 from bucketry.errors import PreconditionFailedError
 from bucketry.providers.places import read_places
+from tests.cli.test_reference import programs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -149,7 +149,9 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
     )
     commands += re.findall(r"`(bucketry (?:upload|download|list|delete) [^`\n]*)`", text)
     for command in commands:
-        parse(shlex.split(command)[1:])
+        for words in programs(command):
+            if words[0] == "bucketry":
+                parse(words[1:])
 
 
 async def test_a_move_says_what_was_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

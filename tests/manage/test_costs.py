@@ -165,6 +165,19 @@ async def test_a_copy_makes_the_planned_requests(same: bool, enforced: bool) -> 
         assert [side.egress for side in plan.summary.sides] == [plan.summary.transfer_bytes, 0]
 
 
+async def test_a_large_copy_on_the_server_makes_the_planned_requests() -> None:
+    """An object that is too large for one copy is copied on the server in parts, and no byte leaves it."""
+    provider = FaultyProvider(RowOf(min_part_size=1, max_copy_size=2 * MiB, max_part_size=MiB))
+    await store(provider, "source/large", LARGE)
+    manager = PatientMethods(provider, transfer=SMALL_PARTS)
+    plan = await manager.plan_sync_to(provider, "source", "target")
+    provider.calls.clear()
+    (await manager.apply(plan, other=provider)).raise_for_failures()
+    assert planned(*plan.summary.sides) == kinds(provider)
+    assert planned(plan.summary.sides[1])["copy"] == 4
+    assert [side.egress for side in plan.summary.sides] == [0, 0]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ async def test_a_download(root: Path) -> None:
     await store(provider, "data/a", bytes(MiB))
     plan = await SyncMethods(provider).plan_sync(root, "data", direction="download")
     price = plan.price()
+    assert plan.summary.sides == (SideUsage(vendor="s3", requests={"get": 1}, egress=MiB),)
     assert price is not None
     assert price.total == Decimal("0.09") * MiB / 10**9 + Decimal("0.0000004")
 

@@ -156,12 +156,12 @@ def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
     commands = COMMANDS if above is None else above.verbs
     rows = [(", ".join(command.words), command.summary) for command in commands]
     width = max(len(names) for names, _ in rows)
-    verbs = "\n".join(f"  {names:{width}}  {summary}" for names, summary in rows)
+    verbs = "\n".join(_filled(summary, f"  {names:{width}}  ") for names, summary in rows)
     prog = "bucketry" if above is None else f"bucketry {above.name}"
     about = "Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk" if above is None else _sentence(above)
     parser = _Parser(
         prog=prog,
-        description=f"{about}.\n\nverbs:\n{verbs}",
+        description=f"{_filled(f'{about}.')}\n\nverbs:\n{verbs}",
         epilog=f"`{prog} VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
         parents=[_common()],
         allow_abbrev=False,
@@ -177,12 +177,26 @@ def _sentence(command: Command) -> str:
     return f"{command.summary[0].upper()}{command.summary[1:]}"
 
 
+def _filled(text: str, begin: str = "") -> str:
+    """Break a text into lines that fit; the first begins with `begin`, the others are as far to the right."""
+    import textwrap  # here, because only the help needs it
+
+    return textwrap.fill(text, _HELP_WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))
+
+
+def shell_line(example: str) -> str:
+    """Return an example as users type it: with the program's name, unless another program comes first."""
+    first = example.partition(" ")[0]
+    ours = any(first in command.words for command in COMMANDS)
+    return f"bucketry {example}" if ours else example
+
+
 def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
     """Make the parser of the words after a verb."""
-    examples = "\n".join(f"  bucketry {line}\n      {text}" for line, text in verb.EXAMPLES)
+    examples = "\n".join(f"  {shell_line(line)}\n{_filled(text, ' ' * 6)}" for line, text in verb.EXAMPLES)
     parser = _Parser(
         prog=f"bucketry {command.name}",
-        description=f"{_sentence(command)}.",
+        description=_filled(f"{_sentence(command)}."),
         epilog=f"examples:\n{examples}" if examples else None,
         parents=[_common()],
         allow_abbrev=False,

@@ -20,7 +20,6 @@ from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import LocalNotADirectoryError, StorageError
 
 _FILE = "file://"
-_ANY_KEY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +208,10 @@ def _identity(end: End, path: str) -> tuple[Hashable, str]:
 
 def _object(provider: IStorageProvider, key: str) -> tuple[Hashable, str]:
     """Return a store and a name in it, which are equal for the same object, whatever word names it. Blocks."""
-    probe = key or _ANY_KEY  # a whole bucket has an empty key, which is no key of an object
-    source = provider.copy_source(probe)
+    name = key or "-"  # for a whole bucket the key of an object in it, because a key cannot be empty
+    source = provider.copy_source(name)
     if source is not None:
-        return (provider.name, source.endpoint, source.bucket), source.key.removesuffix(probe) + key
+        return (provider.name, source.endpoint, source.bucket), source.key.removesuffix("" if key else name)
     url = provider.locate(key)
     return _local(url.removeprefix(_FILE)) if url.startswith(_FILE) else (id(provider), key)
 

@@ -14,8 +14,8 @@ EXAMPLES = (
     ("copy -r ./data s3://bucket/data", "copy everything below a directory: data/a.csv becomes data/a.csv"),
     ("copy 's3://bucket/run-*/loss.csv' out/", "copy what a glob matches: out/run-1/loss.csv, …"),
     ("copy -r s3://bucket/data r2://other/data --no-clobber", "copy to another vendor what is not there yet"),
-    ("copy -r s3://bucket/logs ./logs --newer 7d --exclude '*.tmp' --dry-run", "show what would be copied"),
-    ("list s3://bucket/run-1/ --json | bucketry copy --files-from - s3://bucket/ out/", "copy the keys of a list"),
+    ("copy -r s3://bucket/logs ./logs --newer 7d --dry-run", "show what would be copied"),
+    ("list s3://b/run-1/ --json | bucketry copy --files-from - s3://b/ out/", "copy the keys of a list"),
 )
 
 

@@ -15,7 +15,7 @@ from bucketry.errors import InvalidRequestError
 
 EXAMPLES = (
     ("presign s3://bucket/report.pdf", "a link for one hour"),
-    ("presign s3://bucket/report.pdf --expires-in 7d --content-disposition attachment", "a download link for a week"),
+    ("presign s3://b/r.pdf --expires-in 7d --content-disposition attachment", "a download link for a week"),
     ("presign s3://bucket/incoming/a.bin --method PUT", "let someone upload one object: curl -T a.bin URL"),
 )
 

@@ -68,7 +68,7 @@ class RequestCounter:
         source, target = self._transfers.provider, self._target
         found = []
         if self._direction != "upload":
-            found.append(SideUsage(vendor=_vendor(source), requests=dict(self._of_source), egress=self._egress))
+            found.append(SideUsage(vendor=_vendor(source), requests=_made(self._of_source), egress=self._egress))
         if target is not None:
             row = target.capabilities
             counts = self._of_target.copy()
@@ -76,8 +76,7 @@ class RequestCounter:
             counts["list"] += pages
             counts["head"] += self._deletions
             counts["delete"] += -(-self._deletions // max(1, row.max_delete_keys))
-            requests = {kind: count for kind, count in counts.items() if count}
-            found.append(SideUsage(vendor=_vendor(target), requests=requests))
+            found.append(SideUsage(vendor=_vendor(target), requests=_made(counts)))
         return tuple(found)
 
     def _compare(self, action: SyncAction, row: Capabilities) -> None:
@@ -141,6 +140,10 @@ class RequestCounter:
             self._compare(action, row)
         self._of_source["get"] += 1
         self._of_target["put"] += 1
+
+
+def _made(counts: Counter[str]) -> dict[str, int]:
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def _vendor(provider: ObjectRequests) -> str:

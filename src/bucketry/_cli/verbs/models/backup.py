@@ -16,7 +16,7 @@ from bucketry._cli.place import Places
 EXAMPLES = (
     ("models backup out/model.pt resnet --url s3://bucket", "store the file as the next version, such as v4"),
     ("models backup out/ resnet --version 2026-11-final", "store a directory as a version with a name of your own"),
-    ("models backup out/model.pt resnet --metadata loss=0.12 --metadata epoch=9", "store texts with the version"),
+    ("models backup out/m.pt resnet --metadata loss=0.12 --metadata epoch=9", "store texts with the version"),
 )
 
 
