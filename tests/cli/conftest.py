@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import bucketry as bucketry_package
+from bucketry._cli.main import main
 from bucketry.testing import EmbeddedS3, embedded_s3
 
 COMMAND = (sys.executable, "-m", "bucketry")
@@ -100,6 +101,52 @@ class Shell:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
+
+
+class Inside:
+    """Runs `bucketry` inside this process, which is quicker than a process; the directory is the current one.
+
+    Attributes:
+        shell: The same command line as a process.
+        err: What the last run printed to standard error.
+    """
+
+    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory = directory
+        self.shell = Shell(directory)
+        self.err = ""
+        self._capsys = capsys
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        """Run to the end, which must have this exit code; return what was printed to standard output."""
+        found = main(words)
+        out, self.err = self._capsys.readouterr()
+        assert found == code, self.err
+        return out
+
+    def document(self, *words: str, code: int = 0) -> Any:
+        """Run with --json; return the one document."""
+        return json.loads(self(*words, "--json", code=code))
+
+    def lines(self, *words: str) -> list[Any]:
+        """Run with --json; return the JSON Lines."""
+        return [json.loads(line) for line in self(*words, "--json").splitlines()]
+
+    def refused(self, *words: str, code: int, hint: str) -> None:
+        """Run; check that there is only one line of error with the hint, and that no file was changed."""
+        before = files_below(self.directory)
+        assert self(*words, code=code) == ""
+        assert self.err.count("\n") == 1
+        assert hint in self.err
+        assert files_below(self.directory) == before
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Inside:
+    """Return the command line inside this process, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    return Inside(tmp_path, capsys)
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ import pytest
 
 from bucketry import LocalProvider, StorageManager
 from bucketry._cli.main import main
-from tests.cli.conftest import Shell, files_below
+from bucketry.errors import AccessDeniedError
+from bucketry.testing import Fault, FaultyProvider
+from tests.cli.conftest import Inside, Shell, files_below
 from tests.cli.pseudo_terminal import at_terminal
 
 pytestmark = pytest.mark.slow  # most tests start processes
@@ -44,31 +46,31 @@ async def test_a_dataset_goes_up_and_comes_back(bucketry: Shell) -> None:
     assert "nothing: the directory was in step" in second.text
 
 
-async def test_a_download_repairs_what_an_ensure_trusts(bucketry: Shell) -> None:
+def test_a_download_repairs_what_an_ensure_trusts(inside: Inside) -> None:
     """`download` reads every local file, and says which files it replaced and which it left alone."""
-    await _store(bucketry)
-    assert bucketry("datasets", "ensure", "cats", "out").code == 0
-    bucketry.write("out/a.bin", b"edited")
-    bucketry.write("out/own", b"mine")
-    refused = bucketry("datasets", "download", "cats", "out", "--exact")
-    assert (refused.code, refused.err.count("\n")) == (2, 1)
-    done = bucketry("datasets", "download", "cats", "out", "--json").document
+    asyncio.run(_store(inside.shell))
+    inside("datasets", "ensure", "cats", "out")
+    inside.shell.write("out/a.bin", b"edited")
+    inside.shell.write("out/own", b"mine")
+    inside.refused("datasets", "download", "cats", "out", "--exact", code=2, hint="leave out --exact")
+    done = inside.document("datasets", "download", "cats", "out")
     assert (done["replaced"], done["foreign"], done["removed"]) == (["a.bin"], ["own"], [])
-    assert (bucketry.directory / "out/a.bin").read_bytes() == b"a" * 1_000
+    assert (inside.directory / "out/a.bin").read_bytes() == b"a" * 1_000
 
 
-async def test_datasets_are_listed_and_described(bucketry: Shell) -> None:
+def test_datasets_are_listed_and_described(inside: Inside) -> None:
     """`list` prints the names, with --long the sizes; `info` prints one dataset, with --files its files."""
-    await _store(bucketry)
-    assert bucketry("datasets", "ls").text == "cats\n"
-    assert bucketry("datasets", "list", "--json").lines == [{"name": "cats"}]
-    (line,) = bucketry("datasets", "list", "--long", "--json").lines
+    asyncio.run(_store(inside.shell))
+    assert inside("datasets", "ls") == "cats\n"
+    assert inside.err.startswith("1 dataset below file://")
+    assert inside.lines("datasets", "list") == [{"name": "cats"}]
+    (line,) = inside.lines("datasets", "list", "--long")
     assert (line["files"], line["bytes"], line["has_manifest"]) == (2, 1_500, True)
-    assert "1.5 KiB" in bucketry("datasets", "list", "-l").text
-    found = bucketry("datasets", "info", "cats", "--files", "--json").document
+    assert "1.5 KiB" in inside("datasets", "list", "-l")
+    found = inside.document("datasets", "info", "cats", "--files")
     assert set(found) == {"name", "url", "files", "bytes", "created", "has_manifest", "metadata", "entries"}
     assert [entry["path"] for entry in found["entries"]] == ["a.bin", "sub/b.bin"]
-    shown = bucketry("datasets", "info", "cats", "--files").text
+    shown = inside("datasets", "info", "cats", "--files")
     assert "metadata.licence  CC0" in shown
     assert shown.endswith("500 B  sub/b.bin\n")
 
@@ -87,6 +89,20 @@ async def test_deleting_a_dataset_asks(bucketry: Shell) -> None:
     yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
     assert yes.code == 0
     assert "deleted the dataset cats" in yes.screen
+    assert _objects(bucketry) == {}
+
+
+async def test_what_an_interrupted_upload_has_left_can_be_deleted(bucketry: Shell) -> None:
+    """The question says that the dataset is not complete; a name of which nothing is stored is an error instead."""
+    bucketry.write("cats/a.bin", b"a")
+    faults = (Fault(operation="put_object", nth=2, error=AccessDeniedError("not allowed")),)
+    provider = FaultyProvider(LocalProvider({"base_path": str(bucketry.store)}), faults)
+    with pytest.raises(AccessDeniedError):
+        await StorageManager(provider, memo_dir=None).upload_dataset("cats", bucketry.directory / "cats")
+    assert bucketry("datasets", "delete", "dogs").code == 3
+    yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
+    assert yes.code == 0
+    assert "whose first upload is under way or was interrupted? [y/N]" in yes.screen
     assert _objects(bucketry) == {}
 
 
@@ -113,23 +129,10 @@ async def test_yes_deletes_without_a_terminal(bucketry: Shell) -> None:
         (("ensure", "cats", "out", "--exakt"), 2, "did you mean '--exact'"),
     ],
 )
-def test_bad_input(
-    bucketry: Shell,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: tuple[str, ...],
-    code: int,
-    hint: str,
-) -> None:
-    """A wrong name, path or option gives one line that says what to do, and changes nothing."""
-    monkeypatch.chdir(bucketry.directory)
-    asyncio.run(_store(bucketry))
-    before = files_below(bucketry.directory)
-    assert main(["datasets", *words]) == code
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert hint in err
-    assert files_below(bucketry.directory) == before
+def test_bad_input(inside: Inside, words: tuple[str, ...], code: int, hint: str) -> None:
+    """A wrong name, version, path or option gives one line that says what to do, and changes nothing."""
+    asyncio.run(_store(inside.shell))
+    inside.refused("datasets", *words, code=code, hint=hint)
 
 
 @pytest.mark.usefixtures("s3_environment")

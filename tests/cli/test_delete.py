@@ -119,7 +119,7 @@ def test_words_in_a_local_store(tmp_path: Path, capsys: pytest.CaptureFixture[st
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"123")
     url = f"file://{tmp_path}/store"
-    for words, hint in (([f"{url}/run-1/"], "add --recursive"), (["-r", f"{url}/run-1"], "add --yes")):
+    for words, hint in (([f"{url}/run-1"], "add --recursive"), (["-r", f"{url}/run-1"], "add --yes")):
         assert main(["rm", *words]) == 2
         assert hint in capsys.readouterr().err
     assert left(capsys, url) == set(KEYS)
@@ -135,8 +135,9 @@ def test_plain_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyt
     (root / "dir/sub").mkdir(parents=True)
     for key in ("dir/a", "dir/sub/b", "dir*"):
         (root / key).write_bytes(b"1")
-    assert main(["rm", "dir/"]) == 2
-    assert "dir/: is a prefix" in capsys.readouterr().err
+    for word in ("dir", "dir/"):
+        assert main(["rm", word]) == 2
+        assert "add --recursive" in capsys.readouterr().err
     assert main(["rm", "dir*"]) == 0
     assert (root / "dir/a").exists()
     assert main(["rm", "-r", "dir", "--json"]) == 0
@@ -172,6 +173,22 @@ def test_it_asks_before_everything_is_deleted(bucketry: Shell) -> None:
         assert ran.code == code
         assert f"delete everything in file://{bucketry.directory}/store? [y/N]" in ran.screen
         assert (bucketry.directory / "store/a").exists() == bool(code)
+
+
+def test_a_delete_that_stops_says_what_is_done(bucketry: Shell) -> None:
+    """If a later request fails, stderr says how many keys are deleted already."""
+    faulty = bucketry.scripted(
+        "from bucketry import MemoryProvider, StorageProviderFactory, errors\n"
+        "from bucketry.testing import Fault, FaultyProvider\n"
+        "faults = (Fault(operation='delete_batch', nth=2, error=errors.AccessDeniedError('no more')),)\n"
+        "StorageProviderFactory.register('faulty', lambda config, **options: FaultyProvider(MemoryProvider(), faults))"
+    )
+    keys = "".join(f"{number}\n" for number in range(1_001)).encode()
+    ran = faulty("rm", "--files-from", "-", "--provider", "faulty", stdin=keys)
+    assert (ran.code, ran.out) == (4, b"")
+    assert ran.err == (
+        "delete: stopped; 1,000 keys had been deleted; the same command continues\nerror: delete: no more\n"
+    )
 
 
 def test_a_listing_in_a_pipe_is_deleted(bucketry: Shell) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bucketry._cli.args import parse
+from bucketry._cli.parser import parse
 from bucketry._cli.sample import differences
 from bucketry._cli.verbs import demo
 from tests.cli.conftest import Shell, files_below

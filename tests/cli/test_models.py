@@ -10,7 +10,7 @@ import pytest
 
 from bucketry import LocalProvider, StorageManager
 from bucketry._cli.main import main
-from tests.cli.conftest import Shell, files_below
+from tests.cli.conftest import Inside, Shell, files_below
 from tests.cli.pseudo_terminal import at_terminal
 
 pytestmark = pytest.mark.slow  # most tests start processes
@@ -25,12 +25,11 @@ async def _two_versions(bucketry: Shell) -> None:
         await manager.backup_model(bucketry.directory / "out", "resnet")
 
 
-def test_a_second_version_sends_only_what_is_new(bucketry: Shell) -> None:
+def test_a_second_version_sends_only_what_is_new(inside: Inside) -> None:
     """`backup` says how much it sent, `versions` lists both versions, and `info` describes one."""
-    bucketry.write("model.pt", b"1" * 1_000)
-    first = bucketry("models", "backup", "model.pt", "resnet", "--version", "first", "--metadata", "loss=0.5", "--json")
-    assert (first.code, first.err) == (0, "")
-    assert set(first.document) == {
+    inside.shell.write("model.pt", b"1" * 1_000)
+    first = inside.document("models", "backup", "model.pt", "resnet", "--version", "first", "--metadata", "loss=0.5")
+    assert set(first) == {
         "verb",
         "name",
         "version",
@@ -44,24 +43,24 @@ def test_a_second_version_sends_only_what_is_new(bucketry: Shell) -> None:
         "metadata",
         "seconds",
     }
-    assert (first.document["version"], first.document["sent_bytes"]) == ("first", 1_000)
-    second = bucketry("models", "backup", "model.pt", "resnet")
-    assert "version  v1\n" in second.text
-    assert "0 B (1000 B stored already)" in second.text
-    assert [line["version"] for line in bucketry("models", "versions", "resnet", "--json").lines] == ["first", "v1"]
-    found = bucketry("models", "info", "resnet", "--version", "first", "--json").document
+    assert (first["version"], first["sent_bytes"]) == ("first", 1_000)
+    second = inside("models", "backup", "model.pt", "resnet")
+    assert "version  v1\n" in second
+    assert "0 B (1000 B stored already)" in second
+    assert [line["version"] for line in inside.lines("models", "versions", "resnet")] == ["first", "v1"]
+    found = inside.document("models", "info", "resnet", "--version", "first")
     assert (found["kind"], found["metadata"], len(found["entries"])) == ("file", {"loss": "0.5"}, 1)
-    assert "metadata.loss  0.5" in bucketry("models", "info", "resnet", "--version", "first").text
+    assert "metadata.loss  0.5" in inside("models", "info", "resnet", "--version", "first")
 
 
-async def test_models_are_listed(bucketry: Shell) -> None:
+def test_models_are_listed(inside: Inside) -> None:
     """`list` prints the names, with --long the newest version of each."""
-    await _two_versions(bucketry)
-    assert bucketry("models", "ls").text == "resnet\n"
-    assert bucketry("models", "list", "--json").lines == [{"name": "resnet"}]
-    (line,) = bucketry("models", "list", "-l", "--json").lines
+    asyncio.run(_two_versions(inside.shell))
+    assert inside("models", "ls") == "resnet\n"
+    assert inside.lines("models", "list") == [{"name": "resnet"}]
+    (line,) = inside.lines("models", "list", "-l")
     assert (line["latest"], line["files"], line["bytes"]) == ("v2", 2, 2_100)
-    assert "v2" in bucketry("models", "list", "-l").text
+    assert "v2" in inside("models", "list", "-l")
 
 
 async def test_a_restore_replaces_the_directory_as_a_whole(bucketry: Shell) -> None:
@@ -81,16 +80,19 @@ async def test_a_restore_replaces_the_directory_as_a_whole(bucketry: Shell) -> N
     assert files_below(bucketry.directory / "back") == files_below(bucketry.directory / "out")
 
 
-async def test_tags(bucketry: Shell) -> None:
+def test_tags(inside: Inside) -> None:
     """A tag names a version, is listed with it, and can be removed."""
-    await _two_versions(bucketry)
-    ran = bucketry("models", "tag", "resnet", "v1", "prod", "--json")
-    assert (ran.code, ran.document) == (0, {"name": "resnet", "version": "v1", "tag": "prod"})
-    tags = {line["version"]: line["tags"] for line in bucketry("models", "versions", "resnet", "--json").lines}
+    asyncio.run(_two_versions(inside.shell))
+    assert inside.document("models", "tag", "resnet", "v1", "prod") == {
+        "name": "resnet",
+        "version": "v1",
+        "tag": "prod",
+    }
+    tags = {line["version"]: line["tags"] for line in inside.lines("models", "versions", "resnet")}
     assert tags == {"v1": ["prod"], "v2": ["latest"]}
-    assert bucketry("models", "info", "resnet", "--version", "prod", "--json").document["version"] == "v1"
-    assert bucketry("models", "untag", "resnet", "prod").code == 0
-    assert bucketry("models", "info", "resnet", "--version", "prod").code == 3
+    assert inside.document("models", "info", "resnet", "--version", "prod")["version"] == "v1"
+    assert inside("models", "untag", "resnet", "prod") == "resnet has no tag prod\n"
+    inside("models", "info", "resnet", "--version", "prod", code=3)
 
 
 async def test_pruning_shows_what_it_deletes_and_asks(bucketry: Shell) -> None:
@@ -112,19 +114,17 @@ async def test_pruning_shows_what_it_deletes_and_asks(bucketry: Shell) -> None:
     assert bucketry("models", "prune", "resnet", "--keep", "1").code == 0  # nothing is left to ask about
 
 
-async def test_verify_finds_a_damaged_file(bucketry: Shell) -> None:
+def test_verify_finds_a_damaged_file(inside: Inside) -> None:
     """`verify` succeeds for a whole version, and names the damaged file with exit code 1."""
-    await _two_versions(bucketry)
-    whole = bucketry("models", "verify", "resnet", "--json")
-    assert (whole.code, whole.document["failed"]) == (0, [])
-    (blob,) = (path for path in bucketry.store.glob("models/resnet/blobs/*") if path.read_bytes() == b"2" * 100)
+    asyncio.run(_two_versions(inside.shell))
+    assert inside.document("models", "verify", "resnet")["failed"] == []
+    blobs = inside.shell.store.glob("models/resnet/blobs/*")
+    (blob,) = (path for path in blobs if path.read_bytes() == b"2" * 100)
     blob.write_bytes(b"3" * 100)
-    broken = bucketry("models", "verify", "resnet", "--json")
-    assert (broken.code, [one["path"] for one in broken.document["failed"]]) == (1, ["weights"])
-    shown = bucketry("models", "verify", "resnet")
-    assert shown.code == 1
-    assert "failed: weights: " in shown.err
-    assert "1 file missing or damaged" in shown.text
+    broken = inside.document("models", "verify", "resnet", code=1)
+    assert [one["path"] for one in broken["failed"]] == ["weights"]
+    assert "1 file missing or damaged" in inside("models", "verify", "resnet", code=1)
+    assert inside.err.startswith("failed: weights: ")
 
 
 @pytest.mark.parametrize(
@@ -145,23 +145,10 @@ async def test_verify_finds_a_damaged_file(bucketry: Shell) -> None:
         (("verify", "resnet", "--verson", "v1"), 2, "did you mean '--version'"),
     ],
 )
-def test_bad_input(
-    bucketry: Shell,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: tuple[str, ...],
-    code: int,
-    hint: str,
-) -> None:
+def test_bad_input(inside: Inside, words: tuple[str, ...], code: int, hint: str) -> None:
     """A wrong name, version, path or option gives one line that says what to do, and changes nothing."""
-    monkeypatch.chdir(bucketry.directory)
-    asyncio.run(_two_versions(bucketry))
-    before = files_below(bucketry.directory)
-    assert main(["models", *words]) == code
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert hint in err
-    assert files_below(bucketry.directory) == before
+    asyncio.run(_two_versions(inside.shell))
+    inside.refused("models", *words, code=code, hint=hint)
 
 
 def test_the_verbs_of_models_have_their_own_help(bucketry: Shell) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bucketry._cli.main import main
-from tests.cli.conftest import Shell, files_below
+from tests.cli.conftest import Inside, Shell, files_below
 from tests.cli.pseudo_terminal import at_terminal
 
 pytestmark = pytest.mark.slow  # some tests start processes
@@ -38,27 +36,28 @@ REPORT = {
 
 
 class Here:
-    """Runs the command line in this process, in an empty directory with a source `src` of two files."""
+    """The verb `sync` inside this process, in a directory with a source `src` of two files."""
 
-    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.directory = directory
-        self.shell = Shell(directory)
-        self.store = f"file://{directory}/store"
-        self.err = ""
-        self._capsys = capsys
+    def __init__(self, inside: Inside) -> None:
+        self.inside = inside
+        self.directory = inside.directory
+        self.shell = inside.shell
+        self.store = f"file://{inside.directory}/store"
         self.shell.write("src/a", b"1")
         self.shell.write("src/sub/b", b"22")
 
+    @property
+    def err(self) -> str:
+        """What the last run printed to standard error."""
+        return self.inside.err
+
     def __call__(self, *words: str, code: int = 0) -> str:
         """Run to the end; return what was printed to standard output."""
-        found = main(["sync", *words])
-        out, self.err = self._capsys.readouterr()
-        assert found == code, self.err
-        return out
+        return self.inside("sync", *words, code=code)
 
     def report(self, *words: str, code: int = 0) -> Any:
         """Run with --json; return the document."""
-        return json.loads(self(*words, "--json", code=code))
+        return self.inside.document("sync", *words, code=code)
 
     def files(self, name: str) -> dict[str, bytes]:
         """Return the files below a directory, without those that a store keeps for itself."""
@@ -67,11 +66,9 @@ class Here:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """Return the command line in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Here(tmp_path, capsys)
+def here(inside: Inside) -> Here:
+    """Return the verb in a directory of its own."""
+    return Here(inside)
 
 
 def test_up_and_back_by_urls(here: Here) -> None:
@@ -107,6 +104,8 @@ def test_on_s3(here: Here) -> None:
     assert (down["direction"], down["transferred"]) == ("download", 2)
     assert here.files("back") == here.files("src")
     assert here.report("src", "s3://bucketry-demo/new", "--save-plan", "plan.jsonl")["price"] is None  # not AWS's own
+    here("s3://bucketry-demo/sync/one", "s3://bucketry-demo/a% b", "--save-plan", "copy.jsonl")
+    assert here.report("--apply", "copy.jsonl")["transferred"] == 2
     assert here.report("--direction", "download", "--local", "back2", "--remote", "sync/two")["transferred"] == 2
     (here.directory / "src/a").unlink()
     gone = here.report("src", "s3://bucketry-demo/sync/one", "--delete", "-y")
@@ -378,6 +377,7 @@ def test_an_interrupted_sync_says_how_to_continue(bucketry: Shell) -> None:
         (("src", "{store}", "--include", "*.png"), 2, "--include '*.png' matches nothing"),
         (("src", "{store}", "--exclude", "a\nb"), 2, "give each line as a pattern"),
         (("src", "{store}/run-*/"), 2, "--include and --exclude"),
+        (("src", "s3:/bucket/p"), 2, "write s3://bucket/p"),
         (("src", "s4://bucket/p"), 2, "did you mean 's3'"),
         (("src", "{store}", "--compare", "time"), 2, "--compare"),
         (("src", "{store}", "--delte"), 2, "did you mean '--delete'"),
@@ -389,8 +389,27 @@ def test_an_interrupted_sync_says_how_to_continue(bucketry: Shell) -> None:
 )
 def test_bad_input(here: Here, words: tuple[str, ...], code: int, hint: str) -> None:
     """A wrong path or option gives one line that says what to do, and changes nothing."""
-    before = files_below(here.directory)
-    assert here(*(word.format(here=here.directory, store=here.store) for word in words), code=code) == ""
-    assert here.err.count("\n") == 1
-    assert hint in here.err
-    assert files_below(here.directory) == before
+    here.inside.refused(
+        "sync", *(word.format(here=here.directory, store=here.store) for word in words), code=code, hint=hint
+    )
+
+
+COUNTING = """
+import atexit, os
+from bucketry import MemoryProvider, StorageProviderFactory
+from bucketry.testing import FaultyProvider
+counting = FaultyProvider(MemoryProvider())
+StorageProviderFactory.register('counting', lambda config, **options: counting)
+atexit.register(lambda: print(dict(counting.calls)))
+import asyncio
+asyncio.run(counting.inner.put('p/a', b'1'))
+"""
+
+
+def test_a_sync_with_nothing_to_do_is_one_listing(bucketry: Shell) -> None:
+    """The command line makes no request of its own: with nothing to do, all it makes is the listing."""
+    bucketry.write("src/a", b"1")
+    words = ("sync", "--direction", "upload", "--local", "src", "--remote", "p", "--provider", "counting")
+    ran = bucketry.scripted(COUNTING)(*words, "--compare", "size")
+    assert ran.code == 0
+    assert ran.text.splitlines()[-1] == "{'list_page': 1}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,9 +103,10 @@ class Glob:
         """Whether the glob selects below directories: it ends in `/`, or holds `**`."""
         return self.text.endswith("/") or any(token.across for token in self._tokens)
 
-    def matches(self, key: str, *, below: bool = False) -> bool:
-        """Return whether the key matches; with `below`, also keys below a directory that matches."""
-        return self._regex(below=below).fullmatch(key) is not None
+    def matcher(self, *, below: bool = False) -> Callable[[str], bool]:
+        """Return a function that returns whether a key matches; with `below`, also keys below matching directories."""
+        regex = self._regex(below=below)
+        return lambda key: regex.fullmatch(key) is not None
 
     async def search(
         self, provider: IStorageProvider, *, below: bool = False, large: int = LARGE

@@ -196,13 +196,14 @@ def literal_of(remote: Remote) -> str:
     return Glob(remote.key).literal if remote.is_glob else remote.key
 
 
-def names(remote: Remote, key: str) -> bool:
-    """Return whether a word names the key, or a directory above it; an empty word names every key."""
+def names(remote: Remote) -> Callable[[str], bool]:
+    """Return a function that returns whether a word names a key, or a directory above it; an empty word names all."""
     glob = Glob(remote.key)
     if remote.is_glob and not glob.is_plain:
-        return glob.matches(key, below=True)
+        return glob.matcher(below=True)
     word = literal_of(remote)
-    return key == word or key.startswith(as_directory(word))
+    directory = as_directory(word)
+    return lambda key: key == word or key.startswith(directory)
 
 
 def single_key(remote: Remote) -> str:

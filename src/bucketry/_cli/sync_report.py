@@ -107,7 +107,7 @@ class ShownPlan:
         if output.as_json:
             output.document({**self._facts(), "refused": True, **self._totals()})
         else:
-            output.line("nothing was changed")
+            output.note("sync: nothing was changed")
         return FAILED
 
     def _facts(self) -> dict[str, object]:

@@ -19,7 +19,7 @@ from bucketry._manage.sync.filters import exact_pattern
 from bucketry._manage.sync.values import Direction, PlanHeader
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import as_directory
-from bucketry.providers.url import read_url
+from bucketry.providers.url import SCHEMES, read_url
 
 if TYPE_CHECKING:
     from bucketry import StorageManager, SyncPlan
@@ -123,6 +123,10 @@ async def sides_of_words(places: Places, source: str, target: str) -> Sides:
     """
     here, there = not places.is_remote(source), not places.is_remote(target)
     for word in (source, target):
+        scheme, colon, rest = word.partition(":")
+        if colon and scheme in SCHEMES and not places.is_remote(word):
+            message = f"{shown(word)} is not a URL; write {scheme}://{rest.lstrip('/')}, or ./{word} for a local path"
+            raise UsageError(message)
         problem = places.unknown_place(word)
         if problem is not None:
             message = f"{problem}; for a local path, write ./{word}"

@@ -64,8 +64,9 @@ async def open_uploads(remote: Remote, options: UploadArguments) -> AsyncGenerat
     provider = remote.provider
     whole = not remote.key and options.older is None
     records: list[OwnUpload] = []
+    is_named = names(remote)
     async for upload in provider.list_uploads(literal_of(remote)):
-        if not names(remote, upload.key):
+        if not is_named(upload.key):
             continue
         if options.older is not None and (upload.initiated is None or upload.initiated >= options.older):
             continue

@@ -208,9 +208,10 @@ def _identity(end: End, path: str) -> tuple[Hashable, str]:
 
 def _object(provider: IStorageProvider, key: str) -> tuple[Hashable, str]:
     """Return a store and a name in it, which are equal for the same object, whatever word names it. Blocks."""
-    source = provider.copy_source(key)
+    name = key or "-"  # for a whole bucket the key of an object in it, because a key cannot be empty
+    source = provider.copy_source(name)
     if source is not None:
-        return (provider.name, source.endpoint, source.bucket), source.key
+        return (provider.name, source.endpoint, source.bucket), source.key.removesuffix("" if key else name)
     url = provider.locate(key)
     return _local(url.removeprefix(_FILE)) if url.startswith(_FILE) else (id(provider), key)
 

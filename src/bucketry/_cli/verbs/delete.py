@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bucketry._cli.ask import confirmed
 from bucketry._cli.commands import UsageError
@@ -241,9 +241,45 @@ async def _batches(items: AsyncGenerator[_Item, None]) -> AsyncGenerator[list[_I
 
 
 async def _delete(targets: list[_Target], options: Options, output: Output) -> int:
-    requested = done = missing = 0
-    failed: list[dict[str, object]] = []
     known = options.strict or (options.files_from is None and not any(target.named for target in targets))
+    ended = _Ended()
+    try:
+        await _delete_batches(targets, options, output, ended)
+    except BaseException:
+        if ended.done:
+            output.note(f"delete: stopped; {counted(ended.done, 'key')} had been deleted; the same command continues")
+        raise
+    if output.as_json:
+        output.document(
+            {"requested": ended.requested, "deleted": ended.done if known else None, "failed": ended.failed}
+        )
+    else:
+        deleted, requested = counted(ended.done, "object"), counted(ended.requested, "key")
+        said = f"deleted {deleted}" if known else f"asked to delete {requested}"
+        output.line(f"{said}{f', {len(ended.failed)} failed' if ended.failed else ''}")
+    if ended.requested and ended.missing == ended.requested:
+        return NOT_FOUND
+    return FAILED if ended.failed else DONE
+
+
+@dataclass(slots=True)
+class _Ended:
+    """How the deletions ended so far.
+
+    Attributes:
+        requested: Keys that were asked for.
+        done: Keys that the server says are gone.
+        missing: Keys that did not exist; only with `--strict`.
+        failed: Key and error of each that failed, for JSON.
+    """
+
+    requested: int = 0
+    done: int = 0
+    missing: int = 0
+    failed: list[dict[str, object]] = field(default_factory=list)
+
+
+async def _delete_batches(targets: list[_Target], options: Options, output: Output, ended: _Ended) -> None:
     tally = Tally()
     with counting_display(output, tally) as display:
         async with aclosing(_batches(_items(targets, options))) as batches:
@@ -251,9 +287,9 @@ async def _delete(targets: list[_Target], options: Options, output: Output) -> i
                 provider, keys = batch[0].provider, [item.key for item in batch]
                 absent = await _absent(provider, keys) if options.strict else BatchResult()
                 result = await provider.delete_many([key for key in keys if key not in absent.failed])
-                requested += len(set(keys))
-                done += len(result.succeeded)
-                missing += sum(isinstance(error, NotFoundError) for error in absent.failed.values())
+                ended.requested += len(set(keys))
+                ended.done += len(result.succeeded)
+                ended.missing += sum(isinstance(error, NotFoundError) for error in absent.failed.values())
                 for item in batch:
                     tally.add(item.size or 0)
                 display.update()
@@ -261,13 +297,7 @@ async def _delete(targets: list[_Target], options: Options, output: Output) -> i
                     if problems.failed:
                         display.clear()
                     output.failures(problems)
-                    failed += [{"key": key, **error_facts(error)} for key, error in problems.failed.items()]
-    if output.as_json:
-        output.document({"requested": requested, "deleted": done if known else None, "failed": failed})
-    else:
-        said = f"deleted {counted(done, 'object')}" if known else f"asked to delete {counted(requested, 'key')}"
-        output.line(f"{said}{f', {len(failed)} failed' if failed else ''}")
-    return NOT_FOUND if requested and missing == requested else FAILED if failed else DONE
+                    ended.failed += [{"key": key, **error_facts(error)} for key, error in problems.failed.items()]
 
 
 async def _show(targets: list[_Target], options: Options, output: Output) -> int:

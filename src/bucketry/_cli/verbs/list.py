@@ -215,8 +215,9 @@ async def _versions(remote: Remote, options: Options) -> AsyncGenerator[Entry, N
     filters = Filters(options)
     literal = literal_of(remote) if options.prefix is None else options.prefix
     base = literal.rfind("/") + 1
+    is_named = names(remote)
     async for version in remote.provider.list_versions(literal):
-        if options.prefix is None and not names(remote, version.key):
+        if options.prefix is None and not is_named(version.key):
             continue
         if filters.keeps(version, version.key[base:]):
             yield version

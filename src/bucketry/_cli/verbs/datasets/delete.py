@@ -10,7 +10,7 @@ from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.manager import open_manager
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import Places
-from bucketry.errors import IntegrityError
+from bucketry.errors import IntegrityError, NotFoundError
 
 EXAMPLES = (
     ("datasets delete cats --url s3://bucket", "show what would be deleted, and ask"),
@@ -47,11 +47,17 @@ async def run(options: Options, places: Places, output: Output) -> int:
             what += f": {counted(len(info.files), 'file')}, {shown_size(info.size)}"
         except IntegrityError:  # a damaged manifest; the dataset can be deleted
             pass
+        except NotFoundError:
+            if options.name not in await manager.list_datasets():
+                raise
+            what += ", whose first upload is under way or was interrupted"
         agreed = await confirmed(what, output, yes=False)
     if agreed:
         await manager.delete_dataset(options.name)
     if output.as_json:
         output.document({"name": options.name, "url": url, "deleted": agreed})
+    elif agreed:
+        output.line(f"deleted the dataset {options.name}")
     else:
-        output.line(f"deleted the dataset {options.name}" if agreed else "nothing was deleted")
+        output.note("datasets delete: nothing was deleted")
     return DONE if agreed else FAILED

@@ -90,7 +90,7 @@ def _refused(output: Output) -> int:
     if output.as_json:
         output.document(None)
     else:
-        output.line("nothing was restored")
+        output.note("models restore: nothing was restored")
     return FAILED
 
 
