@@ -15,7 +15,7 @@ import pytest
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import all_commands
-from bucketry._cli.completion import KEYS, is_path, listed, local_paths, parser_of
+from bucketry._cli.completion import KEYS, is_path, listed, local_paths, parser_of, timeout_of
 from bucketry._cli.parser import verb_parser
 from bucketry._cli.verb import load
 from bucketry.providers.places import PlaceFile, read_places
@@ -191,6 +191,20 @@ def test_nothing_waits_for_ever(store: Shell) -> None:
     asked |= {"_ARGCOMPLETE_STDOUT_FILENAME": "/dev/null", "BUCKETRY_COMPLETION_TIMEOUT": "0.5"}
     ran = Shell(store.directory, environ=store.environ | asked)()
     assert (ran.code, ran.out, ran.err) == (1, b"", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(None, 2), ("5", 5), ("0.5", 0.5), ("x", 2), ("0", 2), ("-1", 2), ("nan", 2), ("inf", 2)]
+)
+def test_the_time_that_a_completion_may_take(text: str | None, seconds: float) -> None:
+    """The variable gives the seconds; what is not a sensible number counts as not set."""
+    assert timeout_of({} if text is None else {"BUCKETRY_COMPLETION_TIMEOUT": text}) == seconds
+
+
+def test_an_env_file_configures_the_completion(store: Shell) -> None:
+    """The variables of --env-file name the provider whose keys are offered."""
+    store.write("my.env", b"LOCAL_STORAGE_PATH=store/data\n")
+    assert offered(store, "bucketry cat --env-file my.env q") == ["q"]
 
 
 def test_the_scripts(bucketry: Shell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,21 @@ def test_globs_in_the_source(inside: Inside) -> None:
     assert inside.files("two") == {f"run-{n}/{name}": data for n in (1, 2) for name, data in TREE.items()}
     assert inside("cp", "st:run-1/*.txt", "st:").code == 0
     assert (inside.directory / "st/b.txt").read_bytes() == b"22"
+
+
+def test_a_glob_can_be_downloaded(inside: Inside) -> None:
+    """`download` takes a glob, too: everything below the directories that match, with the same options."""
+    tree(inside, "st/run-1")
+    tree(inside, "st/run-2")
+    inside.write("out/run-1/a.csv", b"old")
+    ran = inside("download", "st:run-*/", "out", "--no-clobber", "--json")
+    assert (ran.code, ran.document["verb"], ran.document["files"], ran.document["skipped"]) == (0, "download", 7, 1)
+    expected = {f"run-{n}/{name}": data for n in (1, 2) for name, data in TREE.items()}
+    assert inside.files("out") == expected | {"run-1/a.csv": b"old"}
+    assert inside("download", "st:run-1/*.txt").code == 0
+    assert (inside.directory / "b.txt").read_bytes() == b"22"
+    ran = inside("download", "st:run-*", "-")
+    assert (ran.code, "is a glob, but one object is needed" in ran.err) == (2, True)
 
 
 def test_patterns_and_times_select(inside: Inside) -> None:
@@ -354,6 +370,9 @@ def test_properties_on_s3(clouds: Inside, server: EmbeddedS3) -> None:
             assert found["x-amz-storage-class"] == "STANDARD_IA"
             assert (found["cache-control"], found["x-amz-meta-a"]) == ("no-cache", "1")
             assert found["content-type"] == "x/y"
+    ran = clouds("cp", "one:plain/large", "checked", "--json")
+    assert ran.document["verified"].keys() & {"crc32", "crc64nvme", "md5", "sha256"}
+    assert clouds("cp", "one:plain/large", "unchecked", "--no-verify", "--json").document["verified"] == {"length": 1}
     assert headers(server, "one/props/a.csv")["x-amz-server-side-encryption"] == "aws:kms"
     assert clouds("cp", "other:streamed/large", "back").code == 0
     assert (clouds.directory / "back").read_bytes() == large.read_bytes()
@@ -367,6 +386,10 @@ def test_the_same_bucket_under_two_names(clouds: Inside) -> None:
     for words in (("other:k/f", "account:k/"), ("-r", "account:k", "other:k"), ("-r", "other:k", "account:k/below")):
         ran = clouds("cp", *words)
         assert (ran.code, "itself" in ran.err) == (2, True)
+    ran = clouds("cp", "-r", "other:", "account:k/")
+    assert (ran.code, "into itself" in ran.err) == (2, True)
+    assert clouds("cp", "-r", "other:", "whole", "--exclude", "streamed/", "--exclude", "server/").code == 0
+    assert clouds.files("whole") == {"k/f": b"x"}
 
 
 @pytest.mark.slow
@@ -397,3 +420,26 @@ def test_credentials_that_may_not_list(inside: Inside) -> None:
     assert inside("cp", "k", "copy", "--provider", "unlisted").code == 0
     ran = inside("cp", "none", "copy", "--provider", "unlisted")
     assert (ran.code, "no such object" in ran.err) == (3, True)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command of the page works as it is written, in its order."""
+    page = (Path(__file__).parents[2] / "docs/how-to/copy-and-move.md").read_text(encoding="utf-8")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "embedded")
+    for name in ("model.pt", "data/a.csv", "data/b.txt", "data/sub/c.csv"):
+        inside.write(name)
+    with embedded_s3("my-bucket") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+        for line in (line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")):
+            command, _, file = line.partition(" > ")
+            program, *words = shlex.split(command)
+            ran = inside(*words)
+            assert (program, ran.code) == ("bucketry", 0), ran.err
+            if file:
+                inside.write(file, ran.out.encode())
+    assert set(inside.files("tables")) == {"a.csv"}
+    assert set(inside.files("subset")) == {"a.csv", "sub/c.csv"}
+    assert set(inside.files("chosen")) == {"raw/a.csv", "raw/b.txt", "raw/sub/c.csv"}
+    assert (inside.directory / "restored.pt").exists()

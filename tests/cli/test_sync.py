@@ -104,6 +104,8 @@ def test_on_s3(here: Here) -> None:
     assert (down["direction"], down["transferred"]) == ("download", 2)
     assert here.files("back") == here.files("src")
     assert here.report("src", "s3://bucketry-demo/new", "--save-plan", "plan.jsonl")["price"] is None  # not AWS's own
+    here("s3://bucketry-demo/sync/one", "s3://bucketry-demo/a% b", "--save-plan", "copy.jsonl")
+    assert here.report("--apply", "copy.jsonl")["transferred"] == 2
     assert here.report("--direction", "download", "--local", "back2", "--remote", "sync/two")["transferred"] == 2
     (here.directory / "src/a").unlink()
     gone = here.report("src", "s3://bucketry-demo/sync/one", "--delete", "-y")
@@ -390,3 +392,24 @@ def test_bad_input(here: Here, words: tuple[str, ...], code: int, hint: str) -> 
     here.inside.refused(
         "sync", *(word.format(here=here.directory, store=here.store) for word in words), code=code, hint=hint
     )
+
+
+COUNTING = """
+import atexit, os
+from bucketry import MemoryProvider, StorageProviderFactory
+from bucketry.testing import FaultyProvider
+counting = FaultyProvider(MemoryProvider())
+StorageProviderFactory.register('counting', lambda config, **options: counting)
+atexit.register(lambda: print(dict(counting.calls)))
+import asyncio
+asyncio.run(counting.inner.put('p/a', b'1'))
+"""
+
+
+def test_a_sync_with_nothing_to_do_is_one_listing(bucketry: Shell) -> None:
+    """The command line makes no request of its own: with nothing to do, all it makes is the listing."""
+    bucketry.write("src/a", b"1")
+    words = ("sync", "--direction", "upload", "--local", "src", "--remote", "p", "--provider", "counting")
+    ran = bucketry.scripted(COUNTING)(*words, "--compare", "size")
+    assert ran.code == 0
+    assert ran.text.splitlines()[-1] == "{'list_page': 1}"

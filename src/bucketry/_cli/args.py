@@ -62,6 +62,7 @@ class TransferArguments(Arguments):
     part_size: int | None = None
     concurrency: int | None = None
     bwlimit: int | None = None
+    no_verify: bool = False
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +71,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--part-size", type=size, metavar="SIZE", help="size of a part, such as 8MiB")
     group.add_argument("--concurrency", type=int, metavar="N", help="number of requests at the same time")
     group.add_argument("--bwlimit", type=rate, metavar="RATE", help="most bytes per second on average, such as 10MiB")
+    group.add_argument("--no-verify", action="store_true", help="compare only the lengths of objects, not checksums")
 
 
 def size(text: str) -> int:

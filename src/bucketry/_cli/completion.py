@@ -37,6 +37,7 @@ KEYS = frozenset({"key", "keys", "paths", "place", "prefix", "remote", "remote_w
 
 TIMEOUT_VARIABLE = "BUCKETRY_COMPLETION_TIMEOUT"
 _TIMEOUT = 2.0  # seconds; longer, and a shell that waits seems to hang
+_SHORTEST, _LONGEST = 0.1, 60.0
 _FOR_LISTING = 0.75  # of that time; the rest is for closing what was opened
 _MOST = 100  # names
 _IN_GLOBS = str.maketrans({char: f"[{char}]" for char in "*?["})
@@ -54,7 +55,7 @@ def complete(environ: MutableMapping[str, str]) -> None:
     Cost: 1 request, if the word may be a key.
     """
     signal.signal(signal.SIGALRM, _end)
-    timeout = _timeout(environ)
+    timeout = timeout_of(environ)
     signal.setitimer(signal.ITIMER_REAL, timeout)
     *_, before, _ = split_line(environ["COMP_LINE"], int(environ["COMP_POINT"]))
     parser, above, used = parser_of(before[1:])
@@ -65,11 +66,13 @@ def complete(environ: MutableMapping[str, str]) -> None:
     )
 
 
-def _timeout(environ: Mapping[str, str]) -> float:
+def timeout_of(environ: Mapping[str, str]) -> float:
+    """Return the seconds that a completion may take; a variable that is malformed or out of range counts as not set."""
     try:
-        return max(float(environ[TIMEOUT_VARIABLE]), 0.1)
+        given = float(environ[TIMEOUT_VARIABLE])
     except (KeyError, ValueError):
         return _TIMEOUT
+    return given if _SHORTEST <= given <= _LONGEST else _TIMEOUT
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

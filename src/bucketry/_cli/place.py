@@ -319,6 +319,7 @@ def transfer_config(provider: IStorageProvider, arguments: TransferArguments) ->
         # A larger --part-size raises the budget, so that one such part fits.
         memory_budget=max(MEMORY_BUDGET, arguments.part_size or 0),
         max_bandwidth=arguments.bwlimit,
+        verify=not arguments.no_verify,
     )
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bucketry._core.options import WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import CommonPrefix, MultipartUpload, ObjectInfo, ObjectVersion
-from bucketry.errors import AccessDeniedError, NotFoundError, StorageError, UnsupportedError
+from bucketry.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    RequestTimeoutError,
+    StorageError,
+    UnsupportedError,
+)
 
 SCRATCH = ".bucketry-doctor/"
 """The prefix of every object that an examination makes."""
@@ -73,8 +78,7 @@ class Scratch:
         """
         # By their ids first, because a server may be unable to list versions of keys with control characters.
         for key, version_id in sorted(self.made):
-            with suppress(NotFoundError):
-                await self.requests.delete(key, version_id=version_id)
+            await _try(self.requests.delete(key, version_id=version_id))
         return await self._remove(self.prefix, () if self.versioned else self.keys, self.uploads)
 
     async def remove_old(self, now: datetime) -> int:
@@ -103,15 +107,19 @@ class Scratch:
         known = {upload.upload_id: upload for upload in uploads}
         known |= {upload.upload_id: upload async for upload in _uploads(requests, prefix)}
         for upload in known.values():
-            with suppress(NotFoundError, UnsupportedError):
-                await requests.abort_multipart(upload)
-        listed = {entry.key async for entry in _objects(requests, prefix)}
-        for key in sorted({*keys, *listed}):
-            # A key that was never stored may be one that the server refuses.
-            with suppress(StorageError) if key not in listed else suppress(NotFoundError):
-                await requests.delete(key)
-        async for version in self._versions(prefix):
-            await requests.delete(version.key, version_id=version.version_id)
+            await _try(requests.abort_multipart(upload))
+        problem: StorageError | None = None
+        versions: list[ObjectVersion] = []
+        try:
+            versions = [version async for version in self._versions(prefix)]
+        except StorageError as error:
+            problem = error
+        for version in versions:
+            await _try(requests.delete(version.key, version_id=version.version_id))
+        for key in sorted({*keys, *[entry.key async for entry in _objects(requests, prefix)]}):
+            await _try(requests.delete(key))
+        if problem is not None:
+            raise problem
         left = [entry.key async for entry in _objects(requests, prefix)]
         left += [f"{entry.key} (version {entry.version_id})" async for entry in self._versions(prefix)]
         left += [f"{upload.key} (open upload)" async for upload in _uploads(requests, prefix)]
@@ -141,6 +149,16 @@ class Scratch:
             if page.next_token is None or page.next_token == token:
                 return
             token = page.next_token
+
+
+async def _try(request: Awaitable[None]) -> None:
+    """Wait for a request that removes something; if it is refused, the listing at the end shows what is left."""
+    try:
+        await request
+    except (ConnectionFailedError, RequestTimeoutError):
+        raise
+    except StorageError:
+        pass
 
 
 async def _objects(requests: ObjectRequests, prefix: str) -> AsyncIterator[ObjectInfo]:

@@ -218,8 +218,14 @@ class Configured:
 
         Cost: one process for each secret that comes from a command.
         """
-        entries = None if self.place is None else (yield from self.place.with_secrets(self.entries, self.environ))
-        return self if entries is None else replace(self, entries=entries)
+        if self.place is None:
+            return self
+        try:
+            entries = yield from self.place.with_secrets(self.entries, self.environ)
+        except ConfigError as error:
+            # Error reports may show the variables of a frame, and those below hold what a command printed.
+            raise error.with_traceback(None) from None
+        return replace(self, entries=entries)
 
     @without_locals
     def make(self, *, pool: SessionPool | None = None, transfer: TransferConfig | None = None) -> IStorageProvider:
@@ -245,6 +251,7 @@ class Configured:
         return made
 
 
+@without_locals
 def configured_from(environ: Mapping[str, str], entries: Mapping[str, Given], *, kind: str | None = None) -> Configured:
     """Configure the provider named by `kind`, else by `STORAGE_PROVIDER`; `entries` replace the provider's variables.
 
@@ -262,6 +269,7 @@ def configured_from(environ: Mapping[str, str], entries: Mapping[str, Given], *,
     return Configured(kind=kind, entries={}, environ=environ)
 
 
+@without_locals
 def configured_by_url(url: StorageURL, environ: Mapping[str, str], entries: Mapping[str, Given]) -> Configured:
     """Configure the provider of a URL; the URL's entries and `entries` replace the provider's variables.
 
@@ -280,6 +288,7 @@ def configured_by_url(url: StorageURL, environ: Mapping[str, str], entries: Mapp
     return Configured(kind=url.kind, entries=found, environ=environ, prefix=url.prefix)
 
 
+@without_locals
 def configured_by_place(
     place: NamedPlace, url: StorageURL, environ: Mapping[str, str], entries: Mapping[str, Given]
 ) -> Configured:

@@ -66,9 +66,7 @@ class NamedPlace:
         found = dict(entries)
         for name, given in entries.items():
             if isinstance(given.value, SecretSource):
-                secret = yield from given.value.steps(environ)
-                found[name] = Given(secret, f"{given.source}, {given.value.kind}")
-                del secret  # error reports may show the variables of a frame
+                found[name] = Given((yield from given.value.steps(environ)), f"{given.source}, {given.value.kind}")
         return found
 
 

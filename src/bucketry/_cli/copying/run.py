@@ -158,8 +158,9 @@ async def _stream(source: End, end: End, options: CopyArguments, write: WriteKey
 
 def _problem(options: CopyArguments, sources: Sequence[End], end: End, *, moves: bool) -> str | None:
     """Return what is wrong with the words and options together, if anything is."""
-    streams = [one for one in (*sources, end) if isinstance(one, Local) and one.is_stream]
-    if streams:
+    if moves and options.no_verify:
+        return "a move deletes what it has copied, so each copy is checked; leave out --no-verify"
+    if any(isinstance(one, Local) and one.is_stream for one in (*sources, end)):
         return _problem_of_stream(options, sources, end, moves=moves)
     if isinstance(end, Local) and any(isinstance(one, Local) for one in sources):
         return f"{end.url} and a source are both local; copy local files with cp, or name a store"

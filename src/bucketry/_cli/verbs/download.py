@@ -8,7 +8,10 @@ import time
 
 from bucketry._cli.args import TransferArguments, add_transfer_options
 from bucketry._cli.commands import UsageError
+from bucketry._cli.copying.arguments import CopyArguments
+from bucketry._cli.copying.run import copy_or_move
 from bucketry._cli.expected import counting
+from bucketry._cli.globs import Glob
 from bucketry._cli.output import Output, shown
 from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
@@ -25,6 +28,7 @@ EXAMPLES = (
     ("download --remote datasets/ --local data/", "download all objects below datasets/"),
     ("download s3://bucket/models/model.pt", "download an object into this directory, under its own name"),
     ("download s3://bucket/run-1/ out/ --no-clobber", "download a prefix, and keep the files that are there"),
+    ("download 's3://bucket/run-*/' out/", "download what a glob matches: out/run-1/…, out/run-2/…"),
     ("download s3://bucket/data.tar - | tar -x", "hand an object to another program"),
 )
 
@@ -52,6 +56,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
     if problem:
         raise UsageError(problem)
     remote = await places.open(word)
+    if remote.is_glob and not Glob(remote.key).is_plain:
+        return await copy_or_move(_as_copy(options, word, local or "./"), places, output, moves=False)
     provider, key = remote.provider, literal_key(remote)
     remote = Remote(provider, key)
     manager = TransferManager(provider, transfer_config(provider, options))
@@ -73,6 +79,15 @@ async def run(options: Options, places: Places, output: Output) -> int:
         else:
             local = target
     return report(output, "download", (remote.url, local or ""), batch, time.monotonic() - started, again)
+
+
+def _as_copy(options: Options, word: str, local: str) -> CopyArguments:
+    """Return the options of `copy` that download what a glob matches."""
+    found = CopyArguments()
+    for name, value in vars(options).items():
+        setattr(found, name, value)
+    found.words, found.recursive = (word, local), local != STREAM
+    return found
 
 
 async def _download_one(

@@ -8,8 +8,9 @@ from bucketry._cli.args import Arguments
 from bucketry._cli.exits import DONE
 from bucketry._cli.objects import object_document, object_rows
 from bucketry._cli.output import Output
-from bucketry._cli.place import Places
+from bucketry._cli.place import Places, prove_access
 from bucketry._cli.selection import single_key
+from bucketry.errors import NotFoundError
 
 EXAMPLES = (
     ("head s3://bucket/model.pt", "show size, etag, content type and metadata"),
@@ -33,13 +34,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(options: Options, places: Places, output: Output) -> int:
-    """Print what one HEAD request returns.
+    """Print what one HEAD request returns; if there is no such object, a second request checks the bucket.
 
     JSON: `{"key", "url", "size", "etag", "last_modified", "content_type", "storage_class", "version_id",
     "cache_control", "content_disposition", "content_encoding", "content_language", "metadata", "checksums"}`.
     """
     remote = await places.open(options.key)
-    found = await remote.provider.head(single_key(remote), version_id=options.version_id)
+    key = single_key(remote)
+    try:
+        found = await remote.provider.head(key, version_id=options.version_id)
+    except NotFoundError:
+        await prove_access(remote.provider, "reads")  # the error of a HEAD does not say whether the bucket is missing
+        raise
     if output.as_json:
         output.document(object_document(remote.provider, found))
     else:
