@@ -44,7 +44,7 @@ class SelectionArguments(Arguments):
 
 
 def add_selection_options(
-    parser: argparse.ArgumentParser, *, recursive: str | None = None, files_from: bool = False
+    parser: argparse.ArgumentParser, *, recursive: str | None = None, files_from: bool = False, names: str = "keys"
 ) -> None:
     """Add the options of `SelectionArguments`.
 
@@ -52,6 +52,7 @@ def add_selection_options(
         parser: The verb's parser.
         recursive: The help of `--recursive`; `None`: the verb has no such option.
         files_from: Whether the verb has the option `--files-from`.
+        names: What that option reads.
     """
     group = parser.add_argument_group("selection")
     if recursive is not None:
@@ -78,7 +79,7 @@ def add_selection_options(
         group.add_argument(
             "--files-from",
             metavar="FILE",
-            help="read the keys from a file, or from standard input with -: one a line, as a key or as list --json",
+            help=f"read the {names} from a file, or from standard input with -: one a line, as it is or as list --json",
         )
 
 

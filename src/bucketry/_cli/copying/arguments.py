@@ -38,6 +38,7 @@ def add_copy_options(parser: argparse.ArgumentParser, done: str) -> None:
         parser,
         recursive=f"{done} everything below a directory or prefix; its files go directly below DESTINATION",
         files_from=True,
+        names="names below SOURCE",
     )
     add_object_options(parser)
     add_transfer_options(parser)
