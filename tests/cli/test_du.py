@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from bucketry._cli.main import main
+from bucketry._cli.objects import CountingDisplay, Tally
 from tests.cli.conftest import Shell
 
 SIZES = {"a/1": 1, "a/b/2": 20, "a/b/c/3": 300, "d/4": 4_000, "top": 50_000}
@@ -57,6 +59,22 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.startswith("error: du: ")
     assert main(["du", "nope"]) == 3
     assert main(["du", "--depth", "-1"]) == 2
+
+
+def test_a_long_count_is_shown_on_the_terminal() -> None:
+    """The tally is shown at most 5 times a second, and its line is removed before anything else is printed."""
+    now, screen, tally = [0.0], io.StringIO(), Tally()
+    display = CountingDisplay(tally, screen, lambda: now[0])
+    for moment in (0.1, 0.3, 0.4, 0.6):
+        now[0] = moment
+        tally.add(600)
+        display.update()
+    assert screen.getvalue() == "\rso far 2 objects, 1.2 KiB\rso far 4 objects, 2.3 KiB"
+    display.clear()
+    assert screen.getvalue().endswith("\r" + " " * 25 + "\r")
+    display = CountingDisplay(tally, None, lambda: now[0] + 9)
+    display.update()
+    display.clear()
 
 
 @pytest.mark.slow

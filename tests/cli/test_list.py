@@ -64,6 +64,10 @@ def test_levels(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, "--delimiter", "/") == ["run-1/", "run-10/", "top"]
     assert listed(capsys, "run-1", "--delimiter", "/") == ["run-1/a", "run-1/b/"]
     assert listed(capsys, "--prefix", "run-1", "--delimiter", "/") == ["run-1/", "run-10/"]
+    assert main(["ls", "--delimiter", "/"]) == 0
+    assert capsys.readouterr().err.startswith("2 prefixes, 1 object, ")
+    assert main(["ls", "nope"]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
     assert main(["list", f"file://{store}/run-*", "--delimiter", "/"]) == 2
     assert "--delimiter lists one level" in capsys.readouterr().err
 

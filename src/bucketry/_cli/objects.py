@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 from bucketry._cli.output import Output, counted, printable, shown, shown_size, shown_time
 from bucketry._cli.place import Remote
+from bucketry._cli.terminal import is_plain
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo
 from bucketry.errors import NotFoundError
@@ -77,18 +79,25 @@ class Tally:
         return f"{counted(self.objects, 'object')}, {shown_size(self.size)}"
 
 
-class _Display:
-    """A line on the terminal that shows a tally."""
+class CountingDisplay:
+    """A line on the terminal that shows a tally.
 
-    def __init__(self, tally: Tally, *, visible: bool) -> None:
+    Args:
+        tally: The tally; others count.
+        stream: The terminal; `None`: nothing is shown.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, tally: Tally, stream: TextIO | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._tally = tally
-        self._visible = visible
-        self._next = time.monotonic() + _STEP
+        self._stream = stream
+        self._clock = clock
+        self._next = clock() + _STEP
         self._width = 0
 
     def update(self) -> None:
         """Show the tally, if the last time was long enough ago."""
-        if self._visible and time.monotonic() >= self._next:
+        if self._stream is not None and self._clock() >= self._next:
             text = f"so far {self._tally}"
             self._width = max(self._width, len(text))
             self._show(text.ljust(self._width))
@@ -98,16 +107,17 @@ class _Display:
         if self._width:
             self._show(" " * self._width)
             self._show("")
+            self._width = 0
 
     def _show(self, text: str) -> None:
-        print(f"\r{text}", end="", file=sys.stderr, flush=True)
-        self._next = time.monotonic() + _STEP
+        print(f"\r{text}", end="", file=self._stream, flush=True)
+        self._next = self._clock() + _STEP
 
 
 @contextmanager
-def counting_display(output: Output, tally: Tally) -> Iterator[_Display]:
+def counting_display(output: Output, tally: Tally) -> Iterator[CountingDisplay]:
     """Show a tally on the terminal while the context is open; the caller calls `update` after each object."""
-    display = _Display(tally, visible=sys.stderr.isatty() and not output.as_json)
+    display = CountingDisplay(tally, None if output.as_json or is_plain(sys.stderr) else sys.stderr)
     try:
         yield display
     finally:

@@ -101,7 +101,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
         if table.lines == before and remote.key and not narrows(options):
             missing += 1
             output.error(nothing_there(remote))
-    table.finish()
+    if table.lines or not missing:  # else the error has said all
+        table.finish()
     return DONE if not missing else NOT_FOUND if missing == len(remotes) else FAILED
 
 
@@ -135,7 +136,9 @@ class _Table:
                 self._print(entry)
         if not self._output.as_json:
             word = "version" if self._options.versions else "object"
-            self._output.note(f"{counted(self._count, word)}, {shown_size(self._size)}")
+            prefixes = self.lines - self._count
+            below = f"{prefixes} prefix{'' if prefixes == 1 else 'es'}, " if prefixes else ""
+            self._output.note(f"{below}{counted(self._count, word)}, {shown_size(self._size)}")
 
     def _print(self, entry: Entry) -> None:
         if self._output.as_json:
