@@ -65,9 +65,10 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Run the code of the pages for users of aioboto3, s3fs and obstore: theirs and ours, side by side."""
+    """Run what the pages for users of other libraries and programs show: theirs and ours, and compare the effects."""
     session.install(".[tests,peers]")
-    session.run("python", "-m", "pytest", "tests/docs/test_coming_from.py", *session.posargs)
+    pages = ("tests/docs/test_coming_from.py", "tests/docs/test_coming_from_commands.py")
+    session.run("python", "-m", "pytest", *pages, *session.posargs)
 
 
 @nox.session

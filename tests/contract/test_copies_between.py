@@ -15,7 +15,13 @@ from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange, Progress
 from bucketry._providers.wrapped import WrappedRequests
-from bucketry.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError, UnsupportedError
+from bucketry.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnsupportedError,
+)
 from bucketry.providers import MemoryProvider, PrefixedProvider, S3Provider
 from tests.contract.servers import S3Server
 
@@ -163,6 +169,18 @@ async def test_the_server_changes_properties_of_the_copy(moto: S3Server, pool: S
     assert await _properties(source, "b") == await _properties(destination, "b") == CHANGED
     with pytest.raises(UnsupportedError, match="no condition on its destination"):
         await destination.copy_object_from(source.copy_source("a"), "c", options=WriteOptions(if_none_match="*"))
+
+
+async def test_an_object_is_not_copied_onto_itself_unless_it_changes() -> None:
+    """The same key as source and destination is refused; with changes, the object gets new properties."""
+    provider = MemoryProvider()
+    await provider.put("a", b"abc", metadata={"owner": "me"}, content_language="de", tags={"t": "1"})
+    (listed,) = [entry async for entry in provider.list()]
+    for entry in (None, listed):
+        with pytest.raises(InvalidRequestError, match="the same key"):
+            await provider.transfer.copy_to(provider, "a", "a", listed=entry)
+    await provider.transfer.copy_to(provider, "a", "a", **CHANGES)
+    assert await _properties(provider, "a") == CHANGED
 
 
 @pytest.mark.parametrize("size", [3, 11 * MiB])

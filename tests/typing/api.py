@@ -247,6 +247,7 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         assert_type(got, TransferResult | StorageError)
     await manager.upload_tree("data", "data/")
     await manager.upload_tree("data", "data/", metadata={"version": "1.0"})
+    await manager.upload_tree("data", "data/", overwrite=False, cache_control="no-cache")
     await manager.download_tree("data/", Path("data"))
     async for key, body in manager.get_many(["a", "b"], ordered=False):
         assert_type(key, str)
@@ -255,6 +256,9 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         assert_type(key, str)
         assert_type(found, bytes | StorageError)
     await manager.copy_to(other, "source", "destination")
+    await manager.copy_to(
+        other, "source", "destination", storage_class="STANDARD_IA", metadata={"a": "1"}, progress=show
+    )
 
 
 def failures(error: StorageError) -> None:

@@ -52,9 +52,7 @@ async def copy(
     1 for the tags if the vendor has tags.
     """
     where = provider.locate(source)
-    if _as_stored(source, provider) == _as_stored(destination, provider):
-        message = f"{where}: source and destination are the same key"
-        raise InvalidRequestError(message, key=source)
+    refuse_itself(provider, source, destination)
     if not provider.capabilities.copy:
         message = (
             f"{where}: this provider has no server-side copy (capabilities.copy is False); "
@@ -63,6 +61,17 @@ async def copy(
         raise UnsupportedError(message, key=source)
     info = await provider.head(source)
     return await copy_listed(provider, provider, limits, config, info, destination, token=token)
+
+
+def refuse_itself(provider: ObjectRequests, source: str, destination: str) -> None:
+    """Raise an error if both keys name the same object.
+
+    Raises:
+        InvalidRequestError: They do.
+    """
+    if _as_stored(source, provider) == _as_stored(destination, provider):
+        message = f"{provider.locate(source)}: source and destination are the same key"
+        raise InvalidRequestError(message, key=source)
 
 
 def same_server(provider: ObjectRequests, other: ObjectRequests, key: str) -> bool:

@@ -20,7 +20,15 @@ from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.limits import Limits, checked_config
 from bucketry._transfer.one.cached import cached_path
-from bucketry._transfer.one.copy import CopyOptions, copy, copy_between, copy_listed, same_server
+from bucketry._transfer.one.copy import (
+    UNCHANGED,
+    CopyOptions,
+    copy,
+    copy_between,
+    copy_listed,
+    refuse_itself,
+    same_server,
+)
 from bucketry._transfer.one.download import DownloadTransfer, Listed
 from bucketry._transfer.one.parts import OpenUpload, adopt, start
 from bucketry._transfer.one.read import pinned_head
@@ -296,6 +304,8 @@ class ObjectTransfers:
         progress: ProgressCallback | None,
     ) -> TransferResult:
         started = time.monotonic()
+        if other is self.provider and changes == UNCHANGED:
+            refuse_itself(self.provider, key, destination_key)
         info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
         meter = Meter(progress, destination_key, info.size)
         copied = await copy_listed(
