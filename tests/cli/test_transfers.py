@@ -11,6 +11,9 @@ from contextlib import suppress
 import pytest
 
 from tests.cli.conftest import COMMAND, ENVIRON, Shell, files_below
+from tests.cli.inside import Inside, inside
+
+__all__ = ["inside"]
 
 pytestmark = pytest.mark.slow  # each test starts processes
 
@@ -147,6 +150,22 @@ def test_no_clobber_keeps_objects(bucketry: Shell) -> None:
     ran = bucketry("upload", "tree/a.txt", "r/", "--no-clobber", "--json")
     assert (ran.code, ran.document["files"], ran.document["skipped"]) == (0, 0, 1)
     assert bucketry("cat", "r/a.txt").out == b"old"
+
+
+def test_a_store_is_not_uploaded_into_itself(inside: Inside) -> None:
+    """If the directory contains the local store, the store is left out; a directory of the store is refused."""
+    inside.write("data/a")
+    inside.write("data/storage/old/b")
+    ran = inside("upload", "--local", "data/", "--remote", "datasets/")
+    assert (ran.code, ran.err) == (0, "upload: leaving out storage in data/: the store keeps its objects there\n")
+    expected = {"datasets/a": b"x", "old/b": b"x"}
+    assert inside.files("data/storage") == expected
+    for words in (("data/storage", "k"), ("data/storage/old", "old"), ("data/storage/old", "old/k")):
+        ran = inside("upload", *words)
+        assert (ran.code, "would be uploaded into itself" in ran.err, ran.err.count("\n")) == (2, True, 1)
+    assert inside.files("data/storage") == expected
+    assert inside("upload", "data/storage/old", "new").code == 0
+    assert inside.files("data/storage") == {**expected, "new/b": b"x"}
 
 
 def test_many_failures_are_shown_in_part(bucketry: Shell) -> None:

@@ -10,7 +10,9 @@ from bucketry import errors
 from bucketry._cli.args import size
 from bucketry._cli.commands import COMMANDS, UsageError
 from bucketry._cli.exits import exit_code
-from tests.cli.conftest import Shell
+from bucketry._cli.parser import parse
+from bucketry.testing import EmbeddedS3
+from tests.cli.conftest import Shell, s3_variables
 
 VERBS = tuple(command.name for command in COMMANDS)
 EXIT_CODES = {
@@ -151,6 +153,88 @@ def test_common_options_go_before_or_after_the_verb(bucketry: Shell) -> None:
     """`--json list` and `list --json` mean the same."""
     bucketry.write("data/storage/k", b"x")
     assert bucketry("--json", "list").lines == bucketry("list", "--json").lines
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "k", "--json", "--provider", "local"),
+        ("--json", "--provider", "local", "list", "k"),
+        ("--provider=local", "ls", "--json", "k"),
+        ("--json", "ls", "--provider", "local", "--", "k"),
+    ],
+)
+def test_options_go_anywhere(words: tuple[str, ...]) -> None:
+    """Common options before the verb, after it and between its words mean the same, also for an alias."""
+    command, _, options = parse(words)
+    assert command.name == "list"
+    assert (vars(options)["words"], options.json, options.provider) == (["k"], True, "local")
+
+
+def test_the_value_of_an_option_may_be_the_name_of_a_verb() -> None:
+    """`--profile list list` lists with the profile `list`."""
+    for words in (("--profile", "list", "list"), ("--profile=list", "list"), ("list", "--profile", "list")):
+        command, _, options = parse(words)
+        assert (command.name, options.profile) == ("list", "list")
+    command, _, options = parse(("--region", "models", "models", "--profile", "info", "info", "resnet"))
+    assert (command.name, options.region, options.profile) == ("models info", "models", "info")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ((), "required: VERB; see `bucketry --help`"),
+        (("--json",), "required: VERB; see `bucketry --help`"),
+        (("models",), "required: VERB; see `bucketry models --help`"),
+        (("models", "lst"), "unknown verb 'lst' of models; did you mean 'list'"),
+        (("models", "list", "--logn"), "unknown option --logn; did you mean '--long'"),
+        (("--logn", "models", "list"), "unknown option --logn"),
+        (("cat", "--nope"), "unknown option --nope"),
+        (("list", "--sort", "colour"), "invalid choice: 'colour'"),
+        (("list", "--delimiter"), "--delimiter: expected one argument"),
+        (("presign", "k", "-q"), "-q"),
+    ],
+)
+def test_what_the_parser_refuses(words: tuple[str, ...], hint: str) -> None:
+    """An error of the command line names the word that is wrong, the mistyped option first, and where help is."""
+    with pytest.raises(UsageError) as caught:
+        parse(words)
+    assert hint in str(caught.value)
+    assert "--help`" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_words_that_look_like_options(bucketry: Shell) -> None:
+    """After `--`, a word that begins with a dash is a key."""
+    bucketry.write("data/storage/-draft.txt", b"text")
+    bucketry.write("data/storage/--json", b"more")
+    assert bucketry("cat", "--", "-draft.txt").out == b"text"
+    assert bucketry("cat", "--", "--json").out == b"more"
+    assert bucketry("delete", "--", "-draft.txt").code == 0
+    assert not (bucketry.store / "-draft.txt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("cat", ""), ("info", ""), ("head", ""), ("delete", ""), ("presign", "")])
+def test_an_empty_word_is_no_key(bucketry: Shell, words: tuple[str, ...]) -> None:
+    """An empty word, such as that of a variable that is not set, is refused, and nothing is deleted."""
+    bucketry.write("data/storage/k", b"x")
+    ran = bucketry(*words)
+    assert (ran.code, ran.out) == (2, b"")
+    assert ran.err.count("\n") == 1
+    assert (bucketry.store / "k").exists()
+
+
+@pytest.mark.slow
+def test_debug_logs_each_request_without_secrets(bucketry: Shell, s3_server: EmbeddedS3) -> None:
+    """With --debug, each request is a line on standard error; no line has a credential."""
+    bucketry.environ |= s3_variables(s3_server) | {"AWS_SECRET_ACCESS_KEY": "canary-secret"}
+    ran = bucketry("list", "--prefix", "nothing/", "--debug")
+    assert ran.code == 0
+    assert "DEBUG bucketry: " in ran.err
+    assert "canary" not in ran.err
+    assert "DEBUG" not in bucketry("list", "--prefix", "nothing/").err
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing, asynccontextmanager, suppress
 
 from bucketry._cli.counts import Counts
@@ -16,11 +16,11 @@ from bucketry.errors import LocalFileError
 _BATCH = 1_000  # the thread can be stopped after each 1,000 files
 
 
-def measure(root: str) -> Generator[None, None, tuple[int, int]]:
+def measure(root: str, leave_out: Callable[[str], bool] | None = None) -> Generator[None, None, tuple[int, int]]:
     """Return the bytes and the number of the files that an upload of the directory sends. Blocks: use `in_steps`."""
     size = files = 0
     with suppress(LocalFileError):  # the upload itself reports what cannot be read
-        for number, found in enumerate(walk_to_upload(root), start=1):
+        for number, found in enumerate(walk_to_upload(root, leave_out), start=1):
             if number % _BATCH == 0:
                 yield
             if isinstance(found, FoundFile):

@@ -97,7 +97,7 @@ def _refuse_repetitions(parser: argparse.ArgumentParser, words: Sequence[str]) -
     """Raise an error for an option that takes one value and is given twice: one of the values would be lost."""
     single = {
         option
-        for action in parser._actions  # noqa: SLF001 - argparse has no public list of them
+        for action in _actions(parser)
         if action.nargs != 0 and not isinstance(action, _Append)
         for option in action.option_strings
     }
@@ -116,12 +116,21 @@ def next_verb(above: Command | None, words: Sequence[str], options: argparse.Nam
         options: Receives the options that are given before the verb.
     """
     verbs = {name for command in (COMMANDS if above is None else above.verbs) for name in command.words}
-    until = next((place for place, word in enumerate(words, 1) if word in verbs), len(words))
-    before = _parse(overview_parser(above), words[:until], argparse.Namespace())
+    parser = overview_parser(above)
+    valued = {option for action in _actions(parser) if action.nargs is None for option in action.option_strings}
+    place = 0
+    while place < len(words) and words[place] not in verbs:
+        place += 2 if words[place] in valued else 1  # the value of an option may be the name of a verb
+    until = min(place + 1, len(words))
+    before = _parse(parser, words[:until], argparse.Namespace())
     for name, value in vars(before).items():
         if name not in {"verb", "rest"}:
             setattr(options, name, value)
     return find_command(before.verb, of=above), [*before.rest, *words[until:]]
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return parser._actions  # noqa: SLF001 - argparse has no public list of them
 
 
 def _given(words: Sequence[str]) -> list[str]:
@@ -131,7 +140,7 @@ def _given(words: Sequence[str]) -> list[str]:
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        if "--" in words or any(action.nargs == argparse.REMAINDER for action in parser._actions):  # noqa: SLF001
+        if "--" in words or any(action.nargs == argparse.REMAINDER for action in _actions(parser)):
             return parser.parse_args(words, namespace=namespace)
         # Options may stand between words. This function drops --, and does not know REMAINDER.
         return parser.parse_intermixed_args(words, namespace=namespace)
@@ -169,7 +178,8 @@ def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
         formatter_class=_Formatter,
     )
     parser.add_argument("verb", metavar="VERB")
-    parser.add_argument("rest", metavar="…", nargs=argparse.REMAINDER, help="the verb's own options")
+    rest = parser.add_argument("rest", metavar="…", nargs=argparse.REMAINDER, help="the verb's own options")
+    rest.required = False  # else the error for a missing verb names it, too
     return parser
 
 

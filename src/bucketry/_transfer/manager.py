@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
 from typing import Literal, Unpack, overload
 
@@ -116,6 +116,7 @@ class TransferManager(ObjectTransfers):
         prefix: str,
         *,
         overwrite: bool = True,
+        leave_out: Callable[[str], bool] | None = None,
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> BatchResult:
@@ -130,6 +131,8 @@ class TransferManager(ObjectTransfers):
             prefix: Put before each path: `"models"` means `"models/"`; empty: the keys are the paths.
             overwrite: `False`: if there is an object at the key of a file, the object stays unchanged, the file is not
                 sent, and the key is in `succeeded` without a result.
+            leave_out: Returns whether a path below the directory is left out; the path of a directory ends in `/`, and
+                covers everything below it. Called in worker threads.
             progress: Called with `Progress` about 10 times a second at most for each file.
             **write: Options of each write, see `WriteKeywords`: `metadata`, `content_type`, `storage_class`, ….
 
@@ -151,7 +154,7 @@ class TransferManager(ObjectTransfers):
             collector.note(*await settled(found.key, upload))
 
         write_options(self.provider, prefix, **write)  # refuses wrong options before the first file is sent
-        await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
+        await fan_out(local_files(os.fspath(local_dir), prefix, leave_out), one, width=self.config.max_concurrency)
         return collector.result()
 
     async def download_tree(

@@ -12,7 +12,7 @@ from bucketry._cli.args import add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
 from bucketry._cli.object_options import ObjectArguments, add_object_options, write_keywords
-from bucketry._cli.output import Output
+from bucketry._cli.output import Output, shown
 from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
@@ -21,7 +21,9 @@ from bucketry._cli.streams import read_stdin
 from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.options import WriteKeywords
 from bucketry._core.os_errors import local_error
+from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult
+from bucketry._manage.overlap import local_place, store_below
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.read import exists
@@ -75,13 +77,17 @@ async def run(options: Options, places: Places, output: Output) -> int:
     again = again_with(no_clobber=options.no_clobber)
     if local == STREAM and not key:
         raise UsageError(_NO_NAME)
+    store = await in_thread(_store_inside, local, remote.provider, key) if tree else None
     await prove_access(remote.provider, "writes")  # after all checks, because it makes a missing directory
     if tree:
+        leave_out = None if store is None else f"{store}/".__eq__
+        if store is not None:
+            output.note(f"upload: leaving out {shown(store)} in {shown(local)}: the store keeps its objects there")
         with progress(output, "upload") as counts, told_to_continue(output, again):
             if counts is not None:
-                counts.expect(*await in_steps(measure(local)))
+                counts.expect(*await in_steps(measure(local, leave_out)))
             batch = await manager.upload_tree(
-                local, key, overwrite=not options.no_clobber, progress=reporter(counts), **write
+                local, key, overwrite=not options.no_clobber, leave_out=leave_out, progress=reporter(counts), **write
             )
     else:
         key = key if key and not key.endswith("/") else f"{key}{name}"
@@ -127,6 +133,19 @@ def _words(options: Options) -> tuple[str, str | None]:
     if problem is not None:
         raise UsageError(problem)
     return local, remote
+
+
+def _store_inside(local: str, provider: IStorageProvider, key: str) -> str | None:
+    """Return the path of a local store's directory below the directory to upload; `None`: it is elsewhere. Blocks.
+
+    Raises:
+        UsageError: The directory is the store or a directory in it, and would be uploaded into itself.
+    """
+    store, target = store_below(provider.locate(), local), local_place(provider.locate(key))
+    if store is None and target is not None and f"{target}/".startswith(f"{os.path.realpath(local)}/"):
+        message = f"{local}: would be uploaded into itself; name a destination that is not below it"
+        raise UsageError(message)
+    return store
 
 
 def _look_at(path: str) -> tuple[str, bool, int]:
