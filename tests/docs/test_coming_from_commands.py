@@ -14,14 +14,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 import bucketry
-from bucketry import S3Provider
+from bucketry import LocalProvider, S3Provider
 from bucketry._cli.parser import parse
 from bucketry.testing import EmbeddedS3, embedded_s3
 
@@ -52,8 +53,20 @@ OPEN = "open.bin"
 NAMES = {name.rpartition("/")[2] for name in (*OBJECTS, OPEN)}
 """What a listing can mention."""
 
-PLACES = '[places.prod]\nurl = "s3://my-bucket"\n'
-"""The file with named places."""
+PLACES = """
+[places.prod]
+url = "s3://my-bucket"
+
+[places.here]
+url = "file://{stores}/my-bucket"
+
+[places.there]
+url = "file://{stores}/other-bucket"
+"""
+"""The file with named places: the bucket, and directories in place of both buckets."""
+
+ON_SERVERS = ("--versions", "--storage-class", "uploads", "presign")
+"""What needs a server: a directory has neither versions nor storage classes, open uploads and signed URLs."""
 
 PRINTS = {"ls": "names", "uploads": "names", "cat": "bytes"}
 """Our verbs whose output is compared with that of the other program, and what of it."""
@@ -74,6 +87,11 @@ class Row:
     theirs: str
     ours: str
     differs: str
+
+    @property
+    def works_in_a_directory(self) -> bool:
+        """Whether our command is one of those that are tried in a directory, too: those for users of `aws s3`."""
+        return self.page == "aws-s3" and not any(word in self.ours for word in ON_SERVERS)
 
     @property
     def program(self) -> str:
@@ -122,7 +140,7 @@ class World:
         ours.chmod(0o755)
         places = self.directory.parent / ".config" / "bucketry" / "config.toml"
         places.parent.mkdir(parents=True, exist_ok=True)
-        places.write_text(PLACES)
+        places.write_text(PLACES.format(stores=self.directory.parent / "stores"))
         endpoint = self.server.endpoint_url
         environment = {
             "PATH": f"{programs}{os.pathsep}{search_path()}",
@@ -151,13 +169,15 @@ class World:
             check=False,
         )
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The bytes of every file."""
+        paths = (path for path in self.directory.rglob("*") if path.is_file())
+        return {f"file {path.relative_to(self.directory)}": path.read_bytes() for path in paths}
+
     async def state(self) -> dict[str, bytes]:
         """Give the bytes of every object and every file, and the keys of the open uploads."""
-        found = {
-            f"file {path.relative_to(self.directory)}": path.read_bytes()
-            for path in self.directory.rglob("*")
-            if path.is_file()
-        }
+        found = self.files
         for bucket in ("my-bucket", "other-bucket"):
             async with S3Provider({**self.server.config, "bucket_name": bucket}) as storage:
                 found |= {f"{bucket}/{entry.key}": await storage.get(entry.key) async for entry in storage.list()}
@@ -165,51 +185,72 @@ class World:
         return found
 
 
-@contextmanager
-def servers() -> Iterator[EmbeddedS3]:
-    """Run a server with both buckets."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedS3]:
+    """Run a server with both buckets; to start one for each row would take longer than the rows."""
     # moto has its buckets in the process, so both servers have both buckets; one of them is used.
-    with embedded_s3("other-bucket"), embedded_s3("my-bucket", versioning=True) as server:
-        yield server
+    with embedded_s3("other-bucket"), embedded_s3("my-bucket", versioning=True) as running:
+        yield running
 
 
-@contextmanager
-def world(directory: Path) -> Iterator[World]:
-    """Give a directory with files, and a server with objects."""
+def world(directory: Path, server: EmbeddedS3) -> World:
+    """Give a directory with files, and the server without objects."""
     for name, data in FILES.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    with servers() as server:
-        yield World(directory, server)
+    for bucket in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.values():
+        bucket.keys.clear()
+        bucket.multiparts.clear()
+    return World(directory, server)
 
 
-async def tried(command: str, directory: Path) -> tuple[bytes, dict[str, bytes]]:
+async def tried(command: str, fresh: World) -> tuple[bytes, dict[str, bytes]]:
     """Run a command in a fresh world, and give its output and the state after it."""
-    with world(directory) as fresh:
-        async with S3Provider(fresh.server.config) as storage:
-            for key, data in OBJECTS.items():
-                await storage.put(key, data)
-            await storage.start_upload(OPEN)
-        done = fresh.run(command)
-        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
-        assert b"Traceback" not in done.stderr
-        return done.stdout, await fresh.state()
+    async with S3Provider(fresh.server.config) as storage:
+        for key, data in OBJECTS.items():
+            await storage.put(key, data)
+        await storage.start_upload(OPEN)
+    done = fresh.run(command)
+    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    assert b"Traceback" not in done.stderr
+    return done.stdout, await fresh.state()
 
 
 @pytest.mark.parametrize("row", ROWS)
-async def test_a_row_of_a_table_is_true(row: Row, tmp_path: Path) -> None:
+async def test_a_row_of_a_table_is_true(row: Row, server: EmbeddedS3, tmp_path: Path) -> None:
     """Our command of a row succeeds; where the other program is installed, its command has the same effect."""
-    output, state = await tried(row.ours, tmp_path / "ours" / "work")
+    output, state = await tried(row.ours, world(tmp_path / "ours" / "work", server))
     if not row.program:
         return
-    their_output, their_state = await tried(row.theirs, tmp_path / "theirs" / "work")
+    their_output, their_state = await tried(row.theirs, world(tmp_path / "theirs" / "work", server))
     assert state == their_state
     compared = PRINTS.get(row.ours.split()[1])
     if compared == "bytes":
         assert output == their_output
     elif compared == "names":
         assert named(output) == named(their_output)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.values[0].works_in_a_directory])
+async def test_our_command_does_the_same_in_a_directory(row: Row, server: EmbeddedS3, tmp_path: Path) -> None:
+    """With the places of two directories instead of the URLs of two buckets, our command has the same effect."""
+    output, state = await tried(row.ours, world(tmp_path / "server" / "work", server))
+    command = re.sub("s3://my-bucket/?", "here:", re.sub("s3://other-bucket/?", "there:", row.ours))
+    fresh = world(tmp_path / "local" / "work", server)
+    stores = {
+        bucket: LocalProvider({"base_path": tmp_path / "local" / "stores" / bucket})
+        for bucket in ("my-bucket", "other-bucket")
+    }
+    for key, data in OBJECTS.items():
+        await stores["my-bucket"].put(key, data)
+    done = fresh.run(command)
+    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    found = fresh.files
+    for bucket, store in stores.items():
+        found |= {f"{bucket}/{entry.key}": await store.get(entry.key) async for entry in store.list()}
+    assert found == {name: data for name, data in state.items() if not name.startswith("upload ")}
+    assert named(done.stdout) == named(output)
 
 
 def named(listing: bytes) -> set[str]:
@@ -248,19 +289,19 @@ def test_a_table_covers_the_daily_work(page: str) -> None:
     ids=["rclone first", "bucketry first"],
 )
 async def test_what_one_program_has_uploaded_is_in_step_for_the_other(
-    commands: tuple[str, str], tmp_path: Path
+    commands: tuple[str, str], server: EmbeddedS3, tmp_path: Path
 ) -> None:
     """A directory that rclone has uploaded is not sent again by our sync, and the other way round."""
     first, second = commands
-    with world(tmp_path / "work") as fresh:
-        assert fresh.run(first).returncode == 0
-        again = fresh.run(second)
-        assert again.returncode == 0, again.stderr
-        if second.startswith("rclone"):
-            assert b"There was nothing to transfer" in again.stdout
-        else:
-            report = json.loads(again.stdout)
-            assert (report["transferred"], report["unchanged"]) == (0, 3)
+    fresh = world(tmp_path / "work", server)
+    assert fresh.run(first).returncode == 0
+    again = fresh.run(second)
+    assert again.returncode == 0, again.stderr
+    if second.startswith("rclone"):
+        assert b"There was nothing to transfer" in again.stdout
+    else:
+        report = json.loads(again.stdout)
+        assert (report["transferred"], report["unchanged"]) == (0, 3)
 
 
 def test_rclone_is_compared() -> None:
