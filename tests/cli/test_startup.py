@@ -93,3 +93,17 @@ def test_a_listing_loads_little(bucketry: Shell) -> None:
     assert _among(loaded, SLOW) == []
     verbs = {f"bucketry._cli.verbs.{command.name.replace(' ', '.')}" for command in all_commands()}
     assert loaded & verbs == {"bucketry._cli.verbs.list"}
+
+
+def test_the_collector_rests_while_modules_load(bucketry: Shell) -> None:
+    """Python searches for no garbage while a verb is loaded, and does again while it runs."""
+    spy = (
+        "import gc, sys\n"
+        "class Spy:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in {'bucketry._cli.verbs.list', 'bucketry.providers.local'}:\n"
+        "            print(name, gc.isenabled(), file=sys.stderr)\n"
+        "sys.meta_path.insert(0, Spy())"
+    )
+    ran = bucketry.scripted(spy)("list", "--json")
+    assert ran.err == "bucketry._cli.verbs.list False\nbucketry.providers.local True\n"

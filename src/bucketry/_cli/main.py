@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, exit_code
 from bucketry._cli.output import Output
@@ -51,8 +53,24 @@ def _complete() -> int:
     return DONE
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Do not search for garbage while modules are loaded: there is none, and it takes a tenth of the start."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _run(words: Sequence[str], output: Output) -> int:
-    command, verb, options = parse(words)
+    with _without_collector():
+        command, verb, options = parse(words)
+        # Imported only now, so that `--help` and usage errors do not load them.
+        from bucketry._cli.interrupt import run
+        from bucketry._cli.place import Places, load_env_file, read_named
     output.as_json, output.debug, output.verb = options.json, options.debug, command.name
     warnings.showwarning = lambda message, *_rest: output.warning(str(message))
     if options.debug:
@@ -60,10 +78,6 @@ def _run(words: Sequence[str], output: Output) -> int:
 
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
-    # Imported only now, so that `--help` and usage errors do not load them.
-    from bucketry._cli.interrupt import run
-    from bucketry._cli.place import Places, load_env_file, read_named
-
     if options.env_file is not None:
         load_env_file(options.env_file, os.environ)
     named = read_named(options, os.environ)
