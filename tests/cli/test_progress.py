@@ -107,7 +107,7 @@ def test_a_total_that_grows_has_a_plus(clock: Clock) -> None:
     """While a listing still counts, a plus marks total, time left and files as minimum values."""
     counts = Counts(clock)
     counts.expect(0, 0, complete=False)
-    assert counts.text() == "0 B  files 0 of 0+"
+    assert counts.text() == "0 B  files 0"  # no total that is smaller than what is done
     counts.expect(4 * KiB, 4, complete=False)
     add = reporting(counts, "k", KiB)
     clock.now = 1.0
@@ -167,7 +167,7 @@ async def test_a_prefix_is_counted_meanwhile(clock: Clock) -> None:
     for key, data in (("a/1", b"12"), ("a/2", b""), ("a/sub/", b""), ("b", b"1234")):
         await provider.put(key, data)
     async with counting(provider, "a/", counts):
-        assert counts.text() == "0 B  files 0 of 0+"
+        assert counts.text() == "0 B  files 0"  # no total that is smaller than what is done
         for _ in range(100):  # the listing needs a few rounds of the loop
             await asyncio.sleep(0)
     assert counts.text() == "0 %  0 B of 2 B  files 0 of 2"
@@ -187,7 +187,7 @@ async def test_a_count_that_fails_or_is_left_is_no_error(clock: Clock) -> None:
         provider = FaultyProvider(MemoryProvider(), (fault,))
         async with counting(provider, "", counts):
             await told.wait()
-        assert counts.text() == "0 B  files 0 of 0+"
+        assert counts.text() == "0 B  files 0"  # no total that is smaller than what is done
 
 
 LONG = "data/run-1/a-rather-long-directory/of-a-rather-long-experiment/checkpoint-00012345.safetensors"

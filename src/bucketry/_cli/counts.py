@@ -101,7 +101,9 @@ class Counts:
             words.append(f"{shown_duration(max(0, self.size - self.moved) / rate)} left{more}")
         if self._files is not None:
             ended = len(self._whole) if self._ended is None else self._ended
-            words.append(f"files {ended:,} of {self._files:,}{more}")
+            # While keys still arrive, as with `--files-from`, fewer may be counted than are done.
+            total = f" of {self._files:,}{more}" if self._complete or self._files > ended else ""
+            words.append(f"files {ended:,}{total}")
         return words
 
     def _rate(self) -> float | None:

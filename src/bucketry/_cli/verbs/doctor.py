@@ -143,6 +143,7 @@ class _Report:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._group = ""
+        self._untested: list[Check] = []
         self._plain = not _can_show("✓✗–", sys.stdout.encoding)
 
     def begin(self, configured: Configured, entries: list[ConfiguredEntry]) -> None:
@@ -153,16 +154,31 @@ class _Report:
             self._line(f"  {entry.name:{width}}  {printable(entry.value)}  ({entry.source})")
 
     def add(self, check: Check) -> None:
+        same = check.outcome == "not tested" and self._untested and check.text == self._untested[0].text
+        if check.group != self._group or not same:
+            self._print_untested()
         if check.group != self._group:
             self._group = check.group
             self._line("")
             self._line(check.group)
+        if check.outcome == "not tested":
+            self._untested.append(check)
+            return
         word = "" if check.outcome in {"ok", "kept", "allowed"} else f"{check.outcome}: "
         self._line(f"  {_SIGNS[check.outcome]} {check.name}: {word}{printable(check.text)}")
         if check.advice:
             self._line(f"      → {printable(check.advice)}")
 
+    def _print_untested(self) -> None:
+        """Print checks that were not made for one reason in one line, because there may be many of them."""
+        untested, self._untested = self._untested, []
+        if untested:
+            first, last = untested[0].name, untested[-1].name
+            names = first if len(untested) == 1 else f"{len(untested)} checks, {first} to {last}"
+            self._line(f"  {_SIGNS['not tested']} {names}: not tested: {printable(untested[0].text)}")
+
     def end(self, made: list[Check], server: str) -> None:
+        self._print_untested()
         counts = Counter(check.outcome for check in made)
         self._line("")
         self._line(", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
