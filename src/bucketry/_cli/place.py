@@ -41,8 +41,6 @@ Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
 _NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
 _WILDCARD = re.compile(r"[*?[]")
-_LITERAL = r"[\g<0>]"
-"""How a glob writes the character."""
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -180,9 +178,7 @@ class Places:
             raise UsageError(message)
         if named is not None:
             place, path = named
-            url, base = place.url_of(path), place.url.prefix
-            # The path may be a glob, but the prefix of the place is literal.
-            return replace(url, key=f"{_WILDCARD.sub(_LITERAL, base)}{url.key[len(base) :]}"), place
+            return replace(place.url, key=path.lstrip("/")), place
         url = read_url(_NO_QUERY.sub("%3F", word))  # a ? that does not begin a query is a wildcard of a glob
         if url.kind == "local":
             directory, key = _split_path(url.place["base_path"])
@@ -193,7 +189,8 @@ class Places:
         if found is None:
             return self._usual()
         url, place = found
-        return self._by_url(_root(url), place)
+        # Keys of a place are relative to it, so that a key that was printed can be added to its name.
+        return self._by_url(_root(url) if place is None else place.url_of(""), place)
 
     def _by_url(self, url: StorageURL, place: NamedPlace | None) -> Configured:
         if place is None:
