@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from bucketry._cli.args import ENCRYPTION, ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
-from bucketry._cli.url_words import LITERAL, WILDCARD, glob_url, plain_url
+from bucketry._cli.url_words import WILDCARD, glob_url, plain_url
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
@@ -176,9 +176,7 @@ class Places:
             raise UsageError(message)
         if named is not None:
             place, path = named
-            url, base = place.url_of(path), place.url.prefix
-            # The path may be a glob, but the prefix of the place is literal.
-            return replace(url, key=f"{WILDCARD.sub(LITERAL, base)}{url.key[len(base) :]}"), place
+            return replace(place.url, key=path.lstrip("/")), place
         url = read_url(glob_url(word))
         if url.kind == "local":
             directory, key = _split_path(url.place["base_path"], read_url(plain_url(word)).place["base_path"])
@@ -189,7 +187,8 @@ class Places:
         if found is None:
             return self._usual()
         url, place = found
-        return self._by_url(_root(url), place)
+        # Keys of a place are relative to it, so that a key that was printed can be added to its name.
+        return self._by_url(_root(url) if place is None else place.url_of(""), place)
 
     def _by_url(self, url: StorageURL, place: NamedPlace | None) -> Configured:
         if place is None:

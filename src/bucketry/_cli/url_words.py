@@ -7,8 +7,6 @@ import re
 from bucketry._cli.commands import UsageError
 
 WILDCARD = re.compile(r"[*?[]")
-LITERAL = r"[\g<0>]"
-"""How a glob writes a character that would be a wildcard."""
 
 _NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
 _PARTS = re.compile(r"([^:]*://[^/?]*)(.*?)(\?[a-z_]+=.*)?", re.DOTALL)
