@@ -294,7 +294,7 @@ def test_the_estimate_has_the_price_if_a_side_has_list_prices(here: Here) -> Non
     totals["summary"]["sides"] = [{"vendor": "aws", "requests": {"put": 1_000_000}, "egress": 0}]
     file.write_text("\n".join([*lines, json.dumps(totals)]) + "\n")
     here("--apply", "plan.jsonl", "--dry-run")
-    assert "; price at most $5.00 by list prices of 20" in here.err
+    assert "; price about $5.00 by list prices of 20" in here.err
 
 
 def test_what_cannot_be_synced_is_named(here: Here) -> None:
