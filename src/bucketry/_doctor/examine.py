@@ -73,7 +73,7 @@ async def examine(configured: Configured, wanted: Wanted, report: Callable[[Chec
         return await _examine_directory(configured, wanted, made, reported)
     provider = replace(configured, prefix="").make()
     try:
-        return await _examine_provider(provider, configured.prefix or wanted.key, wanted, made, reported)
+        return await _examine_provider(provider, configured.prefix + wanted.key, wanted, made, reported)
     finally:
         await finish(provider.disconnect)
 
