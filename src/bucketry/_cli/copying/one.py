@@ -102,7 +102,7 @@ class Copier:
     async def _upload(self, provider: IStorageProvider, path: str, key: str) -> TransferResult:
         manager, write = self.manager(provider), self._write(provider)
         if not self.moves:
-            return await manager.upload(path, key, progress=self.progress, **write)
+            return await manager.upload(path, key, keep_mtime=True, progress=self.progress, **write)
         found = await in_thread(file_status, path)
         result = await manager.upload_found(
             path,
@@ -110,6 +110,7 @@ class Copier:
             size=found.st_size,
             mtime=found.st_mtime_ns,
             ctime=found.st_ctime_ns,
+            keep_mtime=True,
             progress=self.progress,
             **write,
         )
@@ -139,14 +140,18 @@ class Copier:
             if is_mark:
                 await in_thread(way)
             else:
-                result = await manager.download_listed(entry, target, before_write=way, progress=self.progress)
+                result = await manager.download_listed(
+                    entry, target, keep_mtime=True, before_write=way, progress=self.progress
+                )
                 if self.moves:
                     await in_thread(check_file, target, result)
         elif is_mark and other.capabilities.plain_paths:
             return None  # a directory of a local store cannot be empty
         else:
             is_another = not self.moves or await is_another_object(provider, entry.key, other, target)
-            result = await manager.copy_to(other, entry.key, target, listed=entry, progress=self.progress, **self.write)
+            result = await manager.copy_to(
+                other, entry.key, target, listed=entry, keep_mtime=True, progress=self.progress, **self.write
+            )
             if self.moves:
                 copy = await check_object(other, target, result)
                 unproven = None if is_another else copy
