@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from typing import Any
 
@@ -267,6 +268,21 @@ def test_a_saved_plan_is_applied_later(here: Here) -> None:
     for words in (("src", f"file://{here.directory}/else"), ("src/sub", here.store), (here.store, "src")):
         here(*words, "--apply", "plan.jsonl", code=2)
         assert "the plan is for" in here.err
+
+
+@pytest.mark.parametrize("by_words", [True, False])
+def test_a_saved_plan_says_how_to_apply_it(here: Here, monkeypatch: pytest.MonkeyPatch, *, by_words: bool) -> None:
+    """The command that is printed applies the plan, also if the place has a name and the paths have blanks."""
+    places = here.shell.write("places.toml", f'[places.st]\nurl = "{here.store}"\n'.encode())
+    places.chmod(0o600)
+    monkeypatch.setenv("BUCKETRY_CONFIG", str(places))
+    options = ("--direction", "upload", "--local", "src", "--remote", "my data", "--url", "st:")
+    here(*(("src", "st:my data") if by_words else options), "--save-plan", "my plan")
+    _, _, command = here.err.strip().partition("run: bucketry sync ")
+    here("--apply", "my plan", "--url", "st:", code=2)
+    assert "SOURCE and DESTINATION" in here.err
+    here(*shlex.split(command))
+    assert here.files("store").keys() == {"my data/a", "my data/sub/b"}
 
 
 def test_a_saved_plan_keeps_its_deletions_safe(here: Here) -> None:

@@ -85,8 +85,8 @@ class ShownPlan:
         if not output.as_json:
             output.note("; ".join(f"{name} {text}" for name, text in self.rows()))
 
-    def print_saved(self, output: Output, file: str) -> int:
-        """Print where the plan was saved, and how to apply it.
+    def print_saved(self, output: Output, file: str, command: str) -> int:
+        """Print where the plan was saved, and the command that applies it.
 
         With `--json`: `{"verb", "direction", "source", "destination", "saved", "plan", "price"}`; `saved` is the file,
         `plan` has the totals of the plan, and `price` is what `cost --plan` says of it, or `null`.
@@ -95,7 +95,7 @@ class ShownPlan:
             output.document({**self._facts(), "saved": file, **self._totals()})
             return DONE
         output.line(f"saved the plan to {shown(file)}; nothing was changed")
-        output.note(f"to make its changes, run sync --apply {shown(file)} with the same paths, or with the same --url")
+        output.note(f"to make its changes, run: {command}")
         return DONE
 
     def print_refused(self, output: Output) -> int:
