@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, get_args
 
 from bucketry._cli.args import ENTRIES, TransferArguments, add_transfer_options
-from bucketry._cli.ask import confirmed
+from bucketry._cli.ask import can_ask, confirmed
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
 from bucketry._cli.manager import in_words_of_options, moving
@@ -126,6 +126,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
     totals = plan.summary
     if totals.deletions:
         what = f"delete {counted(totals.deletions, 'file')} ({shown_size(totals.deletion_bytes)})"
+        if not options.yes and can_ask():
+            await shown_plan.print_deletions(output)
         if not await confirmed(f"{what} below {shown(sides.names[1])}", output, yes=options.yes):
             return shown_plan.print_refused(output)
     tally, started = SyncTally(output, totals), time.monotonic()
