@@ -145,7 +145,7 @@ def test_a_copy_that_was_replaced_is_not_trusted(inside: Inside) -> None:
     async def replace() -> None:
         await store.put("l", b"of another program")
 
-    store = faulty(Fault(operation="head", nth=3, hook=replace), k=b"x")
+    store = faulty(Fault(operation="head", nth=4, hook=replace), k=b"x")
     ran = inside("mv", "k", "l", "--provider", "faulty")
     assert (ran.code, "was replaced just after it was written, so the source was kept" in ran.err) == (1, True)
     assert content(store) == {"k": b"x", "l": b"of another program"}
@@ -158,7 +158,7 @@ def test_a_new_version_of_the_source_is_moved_too(inside: Inside) -> None:
     async def replace() -> None:
         await store.put("k", b"new version")
 
-    store = faulty(Fault(operation="head", nth=4, hook=replace), k=b"x")
+    store = faulty(Fault(operation="head", nth=5, hook=replace), k=b"x")
     assert inside("mv", "k", "l", "--provider", "faulty").code == 0
     assert content(store) == {"l": b"new version"}
 
@@ -193,7 +193,7 @@ StorageProviderFactory.register('hanging', lambda config, **options: provider)
 @pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize(("operation", "nth"), [("copy_object", 2), ("head", 4), ("delete", 1), ("delete", 3)])
+@pytest.mark.parametrize(("operation", "nth"), [("copy_object", 2), ("head", 5), ("delete", 1), ("delete", 3)])
 def test_a_move_that_is_stopped_loses_nothing(
     bucketry: Shell, tmp_path: Path, operation: str, nth: int, sent: signal.Signals
 ) -> None:

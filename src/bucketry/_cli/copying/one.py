@@ -8,18 +8,25 @@ from functools import partial
 
 from bucketry._cli.copying.arguments import CopyArguments
 from bucketry._cli.copying.items import Item
+from bucketry._cli.copying.moved import (
+    check_file,
+    check_object,
+    delete_file,
+    delete_object,
+    file_status,
+    is_another_object,
+)
 from bucketry._cli.copying.pairs import Destination, Pair
 from bucketry._cli.place import transfer_config
 from bucketry._core.checks import same_etag
 from bucketry._core.options import WriteKeywords
-from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.read import exists
 from bucketry._transfer.progress import ProgressCallback
-from bucketry.errors import AlreadyExistsError, IntegrityError, LocalFileError, NotFoundError, PreconditionFailedError
+from bucketry.errors import AlreadyExistsError, PreconditionFailedError
 
 
 @dataclass(slots=True)
@@ -95,19 +102,20 @@ class Copier:
     async def _upload(self, provider: IStorageProvider, path: str, key: str) -> TransferResult:
         manager, write = self.manager(provider), self._write(provider)
         if not self.moves:
-            return await manager.upload(path, key, progress=self.progress, **write)
-        found = await in_thread(_status, path)
+            return await manager.upload(path, key, keep_mtime=True, progress=self.progress, **write)
+        found = await in_thread(file_status, path)
         result = await manager.upload_found(
             path,
             key,
             size=found.st_size,
             mtime=found.st_mtime_ns,
             ctime=found.st_ctime_ns,
+            keep_mtime=True,
             progress=self.progress,
             **write,
         )
-        await _check_object(provider, key, result)
-        await in_thread(_delete_file, path, found)
+        await check_object(provider, key, result)
+        await in_thread(delete_file, path, found)
         return result
 
     async def _current(self, item: Item, provider: IStorageProvider, target: str) -> TransferResult | None:
@@ -125,24 +133,30 @@ class Copier:
         self, item: Item, provider: IStorageProvider, entry: ObjectInfo, target: str
     ) -> TransferResult | None:
         manager, other = self.manager(provider), self.destination.provider
-        result = None
+        result = unproven = None
         is_mark = entry.key.endswith("/") and not entry.size  # consoles make such an object for an empty "directory"
         if other is None:
             way = partial(self._make_way, item, target)
             if is_mark:
                 await in_thread(way)
             else:
-                result = await manager.download_listed(entry, target, before_write=way, progress=self.progress)
+                result = await manager.download_listed(
+                    entry, target, keep_mtime=True, before_write=way, progress=self.progress
+                )
                 if self.moves:
-                    await in_thread(_check_file, target, result)
+                    await in_thread(check_file, target, result)
         elif is_mark and other.capabilities.plain_paths:
             return None  # a directory of a local store cannot be empty
         else:
-            result = await manager.copy_to(other, entry.key, target, listed=entry, progress=self.progress, **self.write)
+            is_another = not self.moves or await is_another_object(provider, entry.key, other, target)
+            result = await manager.copy_to(
+                other, entry.key, target, listed=entry, keep_mtime=True, progress=self.progress, **self.write
+            )
             if self.moves:
-                await _check_object(other, target, result)
+                copy = await check_object(other, target, result)
+                unproven = None if is_another else copy
         if self.moves:
-            await _delete_object(provider, entry)
+            await delete_object(provider, entry, unproven)
         return result
 
     def _make_way(self, item: Item, target: str) -> None:
@@ -161,69 +175,3 @@ class Copier:
         if self.options.no_clobber and row.put_if_none_match and row.complete_if_none_match:
             return {**self.write, "if_none_match": "*"}
         return self.write
-
-
-async def _check_object(provider: IStorageProvider, key: str, result: TransferResult) -> None:
-    """Check that the destination is the copy that was just written.
-
-    Raises:
-        PreconditionFailedError: It is not, so the source must stay.
-
-    Cost: 1 request.
-    """
-    found = await provider.head(key)
-    if found.size != result.size or (result.etag and found.etag and not same_etag(found.etag, result.etag)):
-        message = f"{provider.locate(key)}: was replaced just after it was written, so the source was kept"
-        raise PreconditionFailedError(message, key=key)
-
-
-def _check_file(path: str, result: TransferResult) -> None:
-    """Check that the file has the object's length. Blocks."""
-    if _status(path).st_size != result.size:
-        message = f"{path}: was replaced just after it was written, so the source was kept"
-        raise IntegrityError(message, path=path)
-
-
-async def _delete_object(provider: IStorageProvider, copied: ObjectInfo) -> None:
-    """Delete the source if it is still the version that was copied.
-
-    Raises:
-        PreconditionFailedError: It was replaced meanwhile, and stays.
-
-    Cost: 2 requests.
-    """
-    try:
-        found = await provider.head(copied.key)
-    except NotFoundError:
-        return  # another program deleted it; the copy exists
-    if found.size != copied.size or not same_etag(found.etag, copied.etag):
-        message = f"{provider.locate(copied.key)}: was replaced after it was copied, so the new version was kept"
-        raise PreconditionFailedError(message, key=copied.key)
-    await provider.delete(copied.key)
-
-
-def _status(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise local_error(error, path) from error
-
-
-def _delete_file(path: str, copied: os.stat_result) -> None:
-    """Delete the source if it is still the file that was copied; of a link, only the link. Blocks.
-
-    Raises:
-        LocalFileError: It changed meanwhile, and stays; or it cannot be deleted.
-    """
-    found = _status(path)
-    if _version(found) != _version(copied):
-        message = f"{path}: changed after it was copied, so it was kept"
-        raise LocalFileError(message, path=path)
-    try:
-        os.unlink(path)
-    except OSError as error:
-        raise local_error(error, path, "deleting the file after it was copied") from error
-
-
-def _version(found: os.stat_result) -> tuple[int, int, int, int]:
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
@@ -16,10 +17,12 @@ from bucketry._cli.place import Remote
 from bucketry._cli.selection import literal_key, narrows
 from bucketry._core.provider import IStorageProvider
 from bucketry._runtime.threads import in_thread
+from bucketry._transfer.one.copy import as_stored
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry.errors import LocalNotADirectoryError, StorageError
 
 _FILE = "file://"
+_AWS = "amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ async def plan_pairs(sources: Sequence[CopySource], destination: Destination, op
         UsageError: Something would be copied onto itself, two sources have the same target, or a target is a source.
 
     Cost: what the sources cost. The pairs are kept in memory if there are several sources, or if a source and the
-    destination overlap.
+    destination overlap. If the destination changes the Unicode form of keys, the sources are listed twice, and the
+    targets, or with `--files-from` the pairs, are in memory.
     """
 
     async def pairs() -> AsyncGenerator[Pair, None]:
@@ -120,7 +124,11 @@ async def plan_pairs(sources: Sequence[CopySource], destination: Destination, op
 
     overlaps = [await in_thread(_overlaps, source, destination, options) for source in sources]
     if len(sources) == 1 and not overlaps[0]:
-        return pairs
+        if not _may_join(sources[0], destination):
+            return pairs
+        if options.files_from is None:  # names from standard input can be read one time only
+            await _check_targets(pairs, destination)
+            return pairs
     found = [pair async for pair in pairs()]
     await in_thread(_check, found, destination)
 
@@ -192,6 +200,28 @@ def _check(pairs: Sequence[Pair], destination: Destination) -> None:
             raise UsageError(message)
 
 
+def _may_join(source: CopySource, destination: Destination) -> bool:
+    """Return whether two names of one source can become one key, because the vendor changes their Unicode form."""
+    to = destination.provider and destination.provider.capabilities.key_normalization
+    already = source.end.provider.capabilities.key_normalization if isinstance(source.end, Remote) else None
+    return source.kind != "one" and to is not None and to != already
+
+
+async def _check_targets(pairs: Pairs, destination: Destination) -> None:
+    """Check each target against all others, as the destination stores them."""
+    assert destination.provider is not None  # noqa: S101 - only a store changes keys
+    targets: set[str] = set()
+    async with aclosing(pairs()) as found:
+        async for pair in found:
+            if pair.item.error is not None:
+                continue
+            target = as_stored(pair.target, destination.provider)
+            if target in targets:
+                message = f"{pair.item.label} and another one would both become {destination.url(target)}"
+                raise UsageError(f"{message}; rename one of them, or leave it out with --exclude; nothing was done")
+            targets.add(target)
+
+
 def _identity_of_item(item: Item) -> tuple[Hashable, str]:
     if item.provider is None:
         return _local(item.path or item.label)
@@ -211,9 +241,19 @@ def _object(provider: IStorageProvider, key: str) -> tuple[Hashable, str]:
     name = key or "-"  # for a whole bucket the key of an object in it, because a key cannot be empty
     source = provider.copy_source(name)
     if source is not None:
-        return (provider.name, source.endpoint, source.bucket), source.key.removesuffix("" if key else name)
+        stored = as_stored(source.key.removesuffix("" if key else name), provider)
+        return (_server(source.endpoint), source.bucket), stored
     url = provider.locate(key)
-    return _local(url.removeprefix(_FILE)) if url.startswith(_FILE) else (id(provider), key)
+    return _local(url.removeprefix(_FILE)) if url.startswith(_FILE) else (id(provider), as_stored(key, provider))
+
+
+def _server(endpoint: str | None) -> str:
+    """Return a value that is equal for two URLs of one server. Not for all: a move looks at the objects, too."""
+    parts = urlsplit(endpoint or "")
+    host = parts.hostname or _AWS
+    if host.endswith(f".{_AWS}"):
+        return _AWS  # a bucket of AWS has its name alone, whatever the region
+    return f"{host}:{parts.port}" if parts.port else host
 
 
 def _local(path: str) -> tuple[Hashable, str]:

@@ -69,7 +69,7 @@ def refuse_itself(provider: ObjectRequests, source: str, destination: str) -> No
     Raises:
         InvalidRequestError: They do.
     """
-    if _as_stored(source, provider) == _as_stored(destination, provider):
+    if as_stored(source, provider) == as_stored(destination, provider):
         message = f"{provider.locate(source)}: source and destination are the same key"
         raise InvalidRequestError(message, key=source)
 
@@ -181,7 +181,8 @@ async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) ->
     return await provider.get_tags(source) if both else NOTHING
 
 
-def _as_stored(key: str, provider: ObjectRequests) -> str:
+def as_stored(key: str, provider: ObjectRequests) -> str:
+    """Return a key in the Unicode form in which the vendor stores it."""
     form = provider.capabilities.key_normalization
     return unicodedata.normalize(form, key) if form else key
 
