@@ -71,7 +71,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
-    remote = await places.open(word or "")
+    remote = await places.open(word or "", new=True)
     manager = TransferManager(remote.provider, transfer_config(remote.provider, options))
     key = name if word is None else literal_key(remote)
     again = again_with(no_clobber=options.no_clobber)
