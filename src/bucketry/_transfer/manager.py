@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Literal, Unpack, overload
 
@@ -16,16 +17,17 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, collected, settled
-from bucketry._transfer.one.download import Listed
+from bucketry._transfer.one.download import Listed, refuse_existing
 from bucketry._transfer.one.read import exists
 from bucketry._transfer.one.transfers import ObjectTransfers
+from bucketry._transfer.one.write import create_only
 from bucketry._transfer.options import write_options
 from bucketry._transfer.prefetch import get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
 from bucketry._transfer.workers import fan_out, fan_out_each
-from bucketry.errors import InvalidRequestError, NotFoundError, StorageError
+from bucketry.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, StorageError
 
 
 @fills_in_facts
@@ -272,9 +274,14 @@ class TransferManager(ObjectTransfers):
         self, found: LocalFile, progress: ProgressCallback | None, write: WriteKeywords, *, overwrite: bool
     ) -> TransferResult | None:
         with Facts(self.provider.name, "upload", found.key):
-            if not overwrite and await exists(self.provider, found.key):
+            if overwrite:
+                return await self.upload(found.path, found.key, progress=progress, **write)
+            if await exists(self.provider, found.key):
                 return None
-            return await self.upload(found.path, found.key, progress=progress, **write)
+            with suppress(AlreadyExistsError):  # another program may make the object meanwhile
+                write = create_only(write, self.provider.capabilities)
+                return await self.upload(found.path, found.key, progress=progress, **write)
+            return None
 
     async def _save(
         self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
@@ -284,7 +291,12 @@ class TransferManager(ObjectTransfers):
                 await in_thread(directory.make_directory, entry.key)
                 return None
             path = directory.path_of(entry.key)
-            if not overwrite and await in_thread(os.path.lexists, path):
-                return None
             make_way = partial(directory.make_way, entry.key, path)
-            return await self._download(entry.key, progress).of_listed(Listed(entry, before_write=make_way), path)
+            if overwrite:
+                return await self._download(entry.key, progress).of_listed(Listed(entry, before_write=make_way), path)
+            if await in_thread(os.path.lexists, path):
+                return None
+            with suppress(AlreadyExistsError):  # another program may make the file meanwhile
+                listed = Listed(entry, before_write=make_way, before_publish=partial(refuse_existing, path))
+                return await self._download(entry.key, progress).of_listed(listed, path)
+            return None
