@@ -198,3 +198,38 @@ def test_a_listing_in_a_pipe_is_deleted(bucketry: Shell) -> None:
     listing = bucketry("list", "--json").out
     assert bucketry("rm", "--files-from", "-", stdin=listing).text == "asked to delete 3 keys\n"
     assert bucketry("list").out == b""
+
+
+def test_a_listing_of_versions_or_uploads_deletes_no_object(
+    place: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The JSON Lines of versions and of open uploads are refused as keys: the objects of those keys are not meant."""
+    (tmp_path / "keys").write_text('{"key": "run-1/a", "upload_id": "u", "initiated": null, "own": true}\n')
+    capfd.readouterr()
+    assert main(["rm", place, "--files-from", "keys"]) == 2
+    assert "end uploads with `bucketry uploads abort`" in capfd.readouterr().err
+    assert main(["list", place, "--versions", "--json"]) == 0
+    (tmp_path / "keys").write_text(capfd.readouterr().out)
+    for words in (["rm", place], ["mv", place, "moved/"], ["cp", place, "copied/"], ["cat", place]):
+        assert main([*words, "--files-from", "keys"]) == 2
+        ran = capfd.readouterr()
+        assert ran.out == ""
+        assert "line 1: is a version, not the object of that key" in ran.err
+    assert left(capfd, place) == set(KEYS)
+
+
+def test_a_code_of_a_wildcard_is_a_plain_character(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """%2A, %3F and %5B in a URL name the one key with that character, and the characters themselves are wildcards."""
+    monkeypatch.chdir(tmp_path)
+    keys = {"a*b", "aXb", "a?b", "a[b]", "ab"}
+    for key in keys:
+        (tmp_path / key).write_bytes(b"1")
+    url = f"file://{tmp_path}"
+    for word, gone in (("a%2Ab", "a*b"), ("a%3fb", "a?b"), ("a%5Bb%5D", "a[b]"), ("[a]%2a*", None), ("a[b%5D", None)):
+        assert main(["rm", f"{url}/{word}"]) == 0
+        keys -= {gone}
+        assert left(capsys, url) == keys
+    assert main(["rm", f"{url}/a?b"]) == 0
+    assert left(capsys, url) == {"ab"}

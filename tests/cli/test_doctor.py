@@ -81,6 +81,16 @@ def test_the_page(at_server: Shell, server: EmbeddedS3, client: Any) -> None:
     assert stored(client, server.bucket) == []
 
 
+def test_a_server_that_does_more(at_server: Shell, server: EmbeddedS3) -> None:
+    """What a server does beyond its row has a sign of its own, and is not shown as a problem."""
+    at_server.environ["BUCKETRY_SERVER"] = "generic"
+    ran = at_server("doctor", f"s3://{server.bucket}", "--no-throughput", "--region", "us-east-1")
+    lines = ran.text.splitlines()
+    assert any(line.startswith("  ↑ put_if_none_match: more: ") for line in lines)
+    assert not any(line.startswith("  ✗") and "more" in line for line in lines)
+    assert " more" in lines[-1] or " more" in lines[-2]  # the counts
+
+
 def test_the_document(at_server: Shell, server: EmbeddedS3) -> None:
     """The document has the documented fields, and no secrets."""
     ran = at_server("doctor", f"s3://{server.bucket}/team", "--read-only", "--json")

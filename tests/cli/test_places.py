@@ -215,7 +215,7 @@ async def test_two_words_of_one_place_share_a_provider(bucketry: Shell) -> None:
     async with Places(options, environ, read_named(options, environ)) as found:
         one, two = await found.open("prod:a"), await found.open("prod:b/")
         assert one.provider is two.provider
-        assert (one.key, two.key, one.url) == ("base/a", "base/b/", "s3://my-bucket/base/a")
+        assert (one.key, two.key, one.url) == ("a", "b/", "s3://my-bucket/base/a")
     assert runs.read_text() == "x\n"
 
 
@@ -228,11 +228,11 @@ async def test_the_path_may_be_a_glob_and_the_prefix_of_the_place_is_literal(buc
     async with Places(options, environ, read_named(options, environ)) as found:
         remote = await found.open("prod:*.txt")
         assert remote.is_glob
-        for key in ("run[1]/base*/a.txt", "run[1]/base*/b.bin", "run[1]/base2/a.txt", "run1/base*/a.txt"):
+        for key in ("a.txt", "b.bin", "sub/a.txt"):
             await remote.provider.put(key, b"x")
         async with aclosing(selected(remote, SelectionArguments())) as entries:
-            assert [entry.key async for entry in entries] == ["run[1]/base*/a.txt"]
-        assert single_key(await found.open("prod:a.txt")) == "run[1]/base*/a.txt"
+            assert [remote.provider.locate(entry.key) async for entry in entries] == ["memory:///run[1]/base*/a.txt"]
+        assert single_key(await found.open("prod:a.txt")) == "a.txt"
 
 
 async def test_where_each_entry_is_from(bucketry: Shell) -> None:

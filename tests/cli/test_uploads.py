@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import json
 import os
+import stat
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from bucketry import S3Provider
-from bucketry._cli.journal import JournaledProvider, journaled
+from bucketry._cli.journal import KEPT, JournaledProvider, OwnUpload, UploadJournal, journaled
 from bucketry._cli.main import main
 from bucketry._core.options import WriteOptions
 from bucketry.testing import EmbeddedS3, embedded_s3
@@ -118,7 +122,7 @@ def test_an_upload_of_a_killed_process_is_ones_own(
 
 
 async def test_records_end_with_their_uploads(provider: S3Provider, tmp_path: Path) -> None:
-    """A record is removed when its upload is completed or aborted, or is no longer listed; other records stay."""
+    """A record is removed when its upload is completed or aborted, or is not listed and a year old; others stay."""
     environ = {"XDG_CACHE_HOME": str(tmp_path)}
     recording = journaled(provider, environ)
     assert isinstance(recording, JournaledProvider)
@@ -135,7 +139,11 @@ async def test_records_end_with_their_uploads(provider: S3Provider, tmp_path: Pa
     kept = await later.find(uploads[3])
     assert kept is not None
     assert not kept.running
-    await later.keep_only([kept])
+    await later.remove_old([])  # a server may list only the uploads of one key
+    assert [await later.find(upload) is not None for upload in uploads] == [False, False, True, True]
+    for record in records.rglob("*.json"):
+        os.utime(record, (0, time.time() - (KEPT + 1) * 86_400))
+    await later.remove_old([kept])
     assert [await later.find(upload) is not None for upload in uploads] == [False, False, False, True]
 
 
@@ -148,6 +156,52 @@ async def test_a_record_that_cannot_be_written_is_no_error(provider: S3Provider,
     assert await recording.find(upload) is None
     await recording.abort_multipart(upload)
     assert journaled(provider, {}) is provider
+
+
+def test_a_record_that_cannot_be_locked_is_left_out(tmp_path: Path) -> None:
+    """Without a lock, the upload is foreign: it must not look like one that was left. No file stays."""
+
+    def refuse(descriptor: int, operation: int) -> None:
+        del descriptor, operation
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    journal = UploadJournal(str(tmp_path), lock=refuse)
+    journal.add("key", "1")
+    assert journal.find("key", "1") is None
+    assert os.listdir(tmp_path) == []
+    journal.close()
+
+
+def test_a_record_has_its_name_only_when_it_is_locked(tmp_path: Path) -> None:
+    """While the lock is taken, other processes do not see the record; afterwards they see a running upload."""
+    seen: list[OwnUpload | None] = []
+
+    def look(descriptor: int, operation: int) -> None:
+        seen.append(UploadJournal(str(tmp_path)).find("key", "1"))
+        fcntl.flock(descriptor, operation)
+
+    journal = UploadJournal(str(tmp_path), lock=look)
+    journal.add("key", "1")
+    assert seen == [None]
+    found = UploadJournal(str(tmp_path)).find("key", "1")
+    assert found is not None
+    assert found.running
+    journal.remove("key", "1")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_record_that_cannot_be_opened_counts_as_running(tmp_path: Path) -> None:
+    """If the record cannot be opened, its process may still run, so the upload is left alone."""
+    journal = UploadJournal(str(tmp_path))
+    journal.add("key", "1")
+    found = journal.find("key", "1")
+    assert found is not None
+    journal.close()
+    os.unlink(found.path)
+    os.mknod(found.path, stat.S_IFSOCK | 0o600)  # a file that nobody can open, root included
+    again = journal.find("key", "1")
+    assert again is not None
+    assert again.running
 
 
 def test_a_store_without_uploads(

@@ -10,7 +10,9 @@ from bucketry import errors
 from bucketry._cli.args import size
 from bucketry._cli.commands import COMMANDS, UsageError
 from bucketry._cli.exits import exit_code
+from bucketry._cli.output import error_facts, error_text
 from bucketry._cli.parser import parse
+from bucketry.providers.url import read_url
 from bucketry.testing import EmbeddedS3
 from tests.cli.conftest import Shell, s3_variables
 
@@ -192,7 +194,21 @@ def test_the_value_of_an_option_may_be_the_name_of_a_verb() -> None:
         (("cat", "--nope"), "unknown option --nope"),
         (("list", "--sort", "colour"), "invalid choice: 'colour'"),
         (("list", "--delimiter"), "--delimiter: expected one argument"),
-        (("presign", "k", "-q"), "-q"),
+        (("presign", "k", "-q"), "-q: there is no -q here (results go to standard output"),
+        (("rm", "-rf", "st:x"), "-rf: there is no -f here (with --yes, nothing is asked); write -r"),
+        (("ls", "-la"), "-la: there is no -a here (nothing is hidden); write -l"),
+        (("ls", "-lh", "st:x"), "-lh: -h shows the help, and is written alone; sizes are shown in units"),
+        (("cp", "-P", "a", "b"), "-P: there is no -P here (progress is shown on a terminal only"),
+        (("mb", "s3://b"), "unknown verb 'mb'; buckets are made and deleted with the vendor's own program"),
+        (("rb", "s3://b"), "unknown verb 'rb'; buckets are made and deleted"),
+        (("rcat", "k"), "unknown verb 'rcat'; write upload - KEY"),
+        (("cp", "--acl", "private", "a", "b"), "unknown option --acl; there are no options for access lists"),
+        (("cp", "--quiet", "a", "b"), "unknown option --quiet; results go to standard output"),
+        (("ls", "--human-readable"), "unknown option --human-readable; sizes are shown in units already"),
+        (("cp", "--dryrun", "a", "b"), "unknown option --dryrun; did you mean '--dry-run'?"),
+        (("cp", "--no-progress", "a", "b"), "unknown option --no-progress; progress is shown on a terminal only"),
+        (("cp", "--progress", "a", "b"), "unknown option --progress; progress is shown on a terminal only"),
+        (("ls", "--frobnicate"), "unknown option --frobnicate; see `bucketry list --help`"),
     ],
 )
 def test_what_the_parser_refuses(words: tuple[str, ...], hint: str) -> None:
@@ -202,6 +218,60 @@ def test_what_the_parser_refuses(words: tuple[str, ...], hint: str) -> None:
     assert hint in str(caught.value)
     assert "--help`" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (("help",), "usage: bucketry ["),
+        (("help", "ls"), "usage: bucketry list "),
+        (("help", "models"), "usage: bucketry models "),
+        (("help", "models", "backup"), "usage: bucketry models backup "),
+        (("ls", "-h"), "usage: bucketry list "),
+    ],
+)
+def test_help_as_a_verb(words: tuple[str, ...], usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`help VERB` prints what `VERB --help` prints."""
+    with pytest.raises(SystemExit) as caught:
+        parse(words)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(usage)
+
+
+@pytest.mark.parametrize("word", ["gs", "azure", "s4"])
+def test_a_scheme_that_is_not_similar(word: str) -> None:
+    """An unknown scheme that is not similar to a known one is answered with all of them, without a Python name."""
+    with pytest.raises(errors.ConfigError) as caught:
+        read_url(f"{word}://bucket")
+    assert str(caught.value).startswith(f"open_storage: scheme '{word}' is unknown; known are ")
+    assert error_text(caught.value).startswith(f"scheme '{word}' is unknown; known are ")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "s3://b/k: if_none_match='*' is not enforced",
+            "s3://b/k: --if-none-match is not enforced; write --no-clobber, which looks first whether the object",
+        ),
+        (
+            "s3://b/k: expires_in=691200 must be within 1 and 604800",
+            "s3://b/k: --expires-in 691200 must be within 1 and",
+        ),
+        ("open_storage: the URL's query is wrong", "the URL's query is wrong"),
+    ],
+)
+def test_messages_name_options(message: str, expected: str) -> None:
+    """An error on the command line names options, not the arguments of Python functions, also as JSON."""
+    error = errors.UnsupportedError(message)
+    assert error_text(error).startswith(expected)
+    assert str(error_facts(error)["message"]).startswith(expected)
+
+
+def test_the_verb_help_of_an_unknown_verb() -> None:
+    """`help` with an unknown verb is an error, as the verb itself."""
+    with pytest.raises(UsageError, match="unknown verb 'lst'; did you mean 'list'"):
+        parse(("help", "lst"))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from bucketry._doctor.examine import PROBES, Wanted, examine
 from bucketry._doctor.scratch import OLD, SCRATCH, Scratch
 from bucketry._doctor.subject import ONLY_AIOBOTOCORE, Subject, findings_of
 from bucketry._doctor.values import Check
-from bucketry.errors import AuthenticationError, BucketNotFoundError, ConfigError
+from bucketry.errors import AuthenticationError, BucketNotFoundError, ConfigError, LocalNotADirectoryError
 from bucketry.providers import StorageProvider
 from bucketry.providers.factory import Configured
 from tests.contract import servers
@@ -175,6 +175,19 @@ async def test_leftovers_of_a_killed_examination(moto: servers.S3Server) -> None
         assert "DeleteMarkers" not in left
 
 
+async def test_objects_of_the_user_below_the_scratch_prefix(moto: servers.S3Server) -> None:
+    """Old objects whose names no examination would choose stay, although they are below the prefix of all of them."""
+    config = moto.new_bucket()
+    keys = sorted(f"{SCRATCH}{name}" for name in ("notes.txt", "mine/a", f"{'0' * 15}G/a", "0" * 16, f"{'0' * 17}/a"))
+    async with S3Provider(config) as provider:
+        for key in keys:
+            await provider.put(key, b"1")
+        trial = provider.trial()
+        moment = (await trial.head(keys[0])).last_modified
+        assert await Scratch(trial).remove_old(moment + 2 * OLD) == 0
+    assert left_in(moto, config["bucket_name"]) == keys
+
+
 async def test_reading_only(moto: servers.S3Server) -> None:
     """With `read_only`, only GET and HEAD are sent, and no promise is tested."""
     config = moto.new_bucket()
@@ -276,14 +289,45 @@ async def test_the_store_in_memory() -> None:
 async def test_a_local_directory(tmp_path: Path) -> None:
     """All promises of the local row are kept, nothing is left, and an old scratch directory is removed."""
     (tmp_path / "store").mkdir()
-    killed, other = (tmp_path / "store" / SCRATCH / name for name in ("killed", "running"))
+    killed, other = (tmp_path / "store" / SCRATCH / name for name in ("0" * 16, "1" * 16))
     for directory in (killed, other):
         (directory / "sub").mkdir(parents=True)
-    os.utime(killed, (0, time.time() - 2 * OLD.total_seconds()))
+    long_ago = time.time() - 2 * OLD.total_seconds()
+    for path in (killed / "sub", killed, other):
+        os.utime(path, (0, long_ago))  # other/sub is new: an examination that is running
     checks = await checks_of({"base_path": tmp_path / "store"}, QUICK, "local")
     assert problems(checks) == set()
     assert {"directory", "free_space", "fsync", "case"} <= outcomes(checks).keys()
-    assert os.listdir(tmp_path / "store" / SCRATCH) == ["running"]
+    assert [check.text for check in checks if check.name == "old_objects"] == [
+        "removed what 1 killed examination had left"
+    ]
+    assert os.listdir(tmp_path / "store" / SCRATCH) == ["1" * 16]
+
+
+async def test_a_local_directory_with_names_of_the_user(tmp_path: Path) -> None:
+    """An old directory, or a link, that no examination made stays, although it is at their place."""
+    scratch = tmp_path / SCRATCH
+    (scratch / "mine").mkdir(parents=True)
+    (tmp_path / "target").mkdir()
+    (scratch / ("2" * 16)).symlink_to(tmp_path / "target")
+    (scratch / ("3" * 16)).write_bytes(b"a file")
+    for path in (scratch / "mine", tmp_path / "target", scratch / ("3" * 16)):
+        os.utime(path, (0, time.time() - 2 * OLD.total_seconds()))
+    checks = await checks_of({"base_path": tmp_path}, QUICK, "local")
+    assert problems(checks) == set()
+    assert sorted(os.listdir(scratch)) == ["2" * 16, "3" * 16, "mine"]
+    assert "old_objects" not in outcomes(checks)
+
+
+async def test_a_file_in_the_place_of_the_local_directory(tmp_path: Path) -> None:
+    """A file where the examination needs a directory is a failed check, and nothing is said to be removed."""
+    (tmp_path / SCRATCH.rstrip("/")).write_bytes(b"mine")
+    checks = await checks_of({"base_path": tmp_path}, QUICK, "local")
+    assert problems(checks) == {"write"}
+    assert isinstance(checks[-1].error, LocalNotADirectoryError)
+    assert SCRATCH.rstrip("/") in checks[-1].text
+    assert "cleanup" not in outcomes(checks)
+    assert (tmp_path / SCRATCH.rstrip("/")).read_bytes() == b"mine"
 
 
 async def test_local_directories_that_cannot_be_used(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bucketry._core.capabilities import Capabilities
 from bucketry._doctor.examine import PROBES
 from bucketry._doctor.network import clock_check
 from bucketry._doctor.promises import NEEDED, NOT_OF_SERVER, NOT_TESTED, agrees, best_row, compared
-from bucketry._doctor.values import Finding, unknown
+from bucketry._doctor.values import PROBLEMS, Finding, unknown
 from bucketry._vendors import aws, generic, r2
 
 ROWS = {"aws": aws.VENDOR.capabilities, "generic": generic.VENDOR.capabilities}
@@ -69,7 +69,8 @@ def test_the_outcomes() -> None:
     assert "the row says yes" in made["tags"].text
     assert "report it" in made["put_if_match"].advice
     (more,) = [check for check in compared(findings, ROWS["generic"], {}) if check.name == "put_if_none_match"]
-    assert (more.outcome, more.promised) == ("different", False)
+    assert (more.outcome, more.promised) == ("more", False)
+    assert more.outcome not in PROBLEMS
     assert "does more" in more.advice
 
 

@@ -269,7 +269,7 @@ def test_a_file_of_another_user(file: Path) -> None:
         ('[places.FILE]\nurl = "s3://b"', "place FILE is named like the scheme of a URL"),
         ("[places.prod]\n", "place prod: url is missing"),
         ("[places.prod]\nurl = 3", "place prod: url must be text"),
-        ('[places.prod]\nurl = "s4://b"', "place prod: url: scheme 's4' is unknown; did you mean"),
+        ('[places.prod]\nurl = "s4://b"', "place prod: url: scheme 's4' is unknown; known are s3"),
         ('[places.prod]\nurl = "prod:x"', "place prod: url: 'prod:x' is not a URL"),
         ('[places.prod]\nurl = "s3://b"\nregoin = "x"', "place prod: regoin: unknown entry; did you mean 'region'"),
         ('[places.prod]\nurl = "memory://"\nregion = "x"', "place prod: region: unknown entry"),

@@ -107,10 +107,12 @@ def find_command(word: str, *, of: Command | None = None) -> Command:
     for command in commands:
         if word in command.words:
             return command
-    from bucketry._core.entries import nearest  # here, because it takes long to load
+    from bucketry._cli.habits import instead_of_verb  # here, because they are needed for errors only
+    from bucketry._core.entries import CLOSE, nearest
 
     names = tuple(name for command in commands for name in command.words)
-    message = f"unknown verb {word!r}{'' if of is None else f' of {of.name}'}; {nearest(word, names)}"
+    hint = (instead_of_verb(word) if of is None else "") or nearest(word, names, cutoff=CLOSE)
+    message = f"unknown verb {word!r}{'' if of is None else f' of {of.name}'}; {hint}"
     raise UsageError(f"{message}; see `{program} --help`")
 
 

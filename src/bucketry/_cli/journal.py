@@ -1,7 +1,9 @@
 """Records the multipart uploads that this user has opened on this machine, so that `uploads` can tell whose they are.
 
 A server does not say who opened an upload. So each upload has a file until it is completed or aborted. The process that
-opened the upload locks its file; the kernel releases the lock when the process ends, also if it is killed.
+opened the upload locks its file; the kernel releases the lock when the process ends, also if it is killed. A file gets
+its name only when it is locked, and a file that cannot be examined counts as locked: an upload that still runs must
+never be taken for one that was left.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,6 +26,9 @@ from bucketry._manage.sync.memo import cache_directory
 from bucketry._providers.wrapped import WrappedRequests
 from bucketry._runtime.threads import in_thread
 from bucketry.providers.provider import StorageProvider
+
+KEPT = 365  # days; then a record is removed whose upload was neither ended by this program nor is listed
+_DAY = 24 * 60 * 60
 
 _log = logging.getLogger("bucketry")
 
@@ -44,34 +51,43 @@ class UploadJournal:
 
     Args:
         directory: The directory of the records; it is made when the first upload is recorded.
+        lock: Locks a new record; `OSError`: the file system cannot lock files.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, lock: Callable[[int, int], None] = fcntl.flock) -> None:
         self._directory = directory
+        self._lock = lock
         self._open: dict[str, int] = {}
 
     def add(self, key: str, upload_id: str) -> None:
-        """Record an upload of this process; a record that cannot be written is left out. Blocks."""
+        """Record an upload of this process; a record that cannot be written or locked is left out. Blocks."""
+        path = self._path(key, upload_id)
+        new = f"{path}.{secrets.token_hex(4)}.new"  # only this process knows the name, so the lock is free
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            descriptor = os.open(self._path(key, upload_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             _log.debug("uploads: %s is not recorded: %s", key, error)
             return
-        self._open[upload_id] = descriptor
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # `find` holds its lock for a moment only
+            self._lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.write(descriptor, json.dumps({"key": key, "upload_id": upload_id}).encode())
+            os.rename(new, path)
         except OSError as error:
             _log.debug("uploads: %s is not recorded: %s", key, error)
+            os.close(descriptor)
+            with suppress(OSError):
+                os.unlink(new)
+            return
+        self._open[upload_id] = descriptor
 
     def remove(self, key: str, upload_id: str) -> None:
         """Remove the record of an upload that was completed or aborted. Blocks."""
+        with suppress(OSError):
+            os.unlink(self._path(key, upload_id))
         descriptor = self._open.pop(upload_id, None)
         if descriptor is not None:
             os.close(descriptor)
-        with suppress(OSError):
-            os.unlink(self._path(key, upload_id))
 
     def close(self) -> None:
         """Release the locks; the records of uploads that are still open stay."""
@@ -83,12 +99,16 @@ class UploadJournal:
         path = self._path(key, upload_id)
         return OwnUpload(path, running=_is_locked(path)) if os.path.exists(path) else None
 
-    def keep_only(self, paths: Collection[str]) -> None:
-        """Remove all other records, except those of processes that still run. Blocks."""
+    def remove_old(self, kept: Collection[str]) -> None:
+        """Remove the records that are older than `KEPT` days, except some, and those of processes that still run.
+
+        Younger ones stay although their uploads were not listed, because some servers do not list all uploads. Blocks.
+        """
+        before = time.time() - KEPT * _DAY
         with suppress(OSError):
             for name in os.listdir(self._directory):
                 path = os.path.join(self._directory, name)
-                if path not in paths and not _is_locked(path):
+                if path not in kept and os.stat(path).st_mtime < before and not _is_locked(path):
                     os.unlink(path)
 
     def _path(self, key: str, upload_id: str) -> str:
@@ -138,9 +158,9 @@ class JournaledProvider(WrappedRequests, StorageProvider):
         """Whether the provider has only the objects below a prefix, while the records are of the whole bucket."""
         return self._full_key("x") != "x"
 
-    async def keep_only(self, records: Collection[OwnUpload]) -> None:
-        """Remove the records of all other uploads, which have ended, except those of processes that still run."""
-        await in_thread(self.journal.keep_only, {record.path for record in records})
+    async def remove_old(self, kept: Collection[OwnUpload]) -> None:
+        """Remove the records that are older than a year, except some, and those of processes that still run."""
+        await in_thread(self.journal.remove_old, {record.path for record in kept})
 
     def _full_key(self, key: str) -> str:
         source = self.inner.copy_source(key)
@@ -148,11 +168,13 @@ class JournaledProvider(WrappedRequests, StorageProvider):
 
 
 def _is_locked(path: str) -> bool:
-    """Return whether a process that still runs has locked the file."""
+    """Return whether a process that still runs has locked the file, or may have: the file cannot be opened."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:  # the upload was completed or aborted a moment ago
         return False
+    except OSError:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

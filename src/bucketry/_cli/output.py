@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bucketry._cli.exits import exit_code
 from bucketry._cli.terminal import columns, cut, padded, styled, width_of
+from bucketry._cli.wording import for_command_line
 from bucketry.errors import StorageError
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class Output:
 
 def error_text(error: BaseException) -> str:
     """Return an error's message in one line."""
-    return printable(str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}")
+    text = for_command_line(str(error))
+    return printable(text if isinstance(error, StorageError) else f"{type(error).__name__}: {text}")
 
 
 def printable(text: str) -> str:
@@ -133,7 +135,7 @@ def error_facts(error: BaseException) -> dict[str, object]:
     found = {name: getattr(error, name, None) for name in _FACTS}
     return {
         "type": type(error).__name__,
-        "message": str(error),
+        "message": for_command_line(str(error)),
         "retryable": getattr(error, "retryable", False),
         "exit_code": exit_code(error),
         **{name: value for name, value in found.items() if value is not None},

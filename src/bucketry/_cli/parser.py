@@ -18,6 +18,7 @@ from bucketry._cli.verb import Verb, load
 from bucketry._core.choices import AddressingStyle, Server
 
 _OPTION = re.compile(r"--[a-z][a-z-]*")
+_LETTERS = re.compile(r"-[A-Za-z]+")
 _NamespaceT = TypeVar("_NamespaceT", bound=argparse.Namespace)
 
 _HELP_WIDTH = 80  # a terminal's usual width; longer lines are harder to read
@@ -80,6 +81,8 @@ def parse(words: Sequence[str]) -> tuple[Command, Verb, Arguments]:
     """
     options = argparse.Namespace()
     command: Command | None = None
+    if words[:1] == ["help"] or words[:1] == ("help",):
+        words = (*words[1:], "--help")
     rest = list(words)
     while command is None or command.verbs:
         command, rest = next_verb(command, rest, options)
@@ -88,9 +91,23 @@ def parse(words: Sequence[str]) -> tuple[Command, Verb, Arguments]:
     for name, value in vars(options).items():
         setattr(arguments, name, value)
     parser = verb_parser(command, verb)
+    _refuse_letters(parser, rest)
     parsed = _parse(parser, rest, arguments)
     _refuse_repetitions(parser, words)
     return command, verb, parsed
+
+
+def _refuse_letters(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Raise an error for short options that do not exist, such as the f of `-rf`, and for help among others."""
+    known = {option[1]: action for action in _actions(parser) for option in action.option_strings if option[1] != "-"}
+    for word in takewhile(lambda word: word != "--", words):
+        action = known.get(word[1:2])
+        if _LETTERS.fullmatch(word) is None or (action is not None and action.nargs != 0):
+            continue
+        from bucketry._cli.habits import wrong_letters  # here, because few command lines have such a word
+
+        if wrong := wrong_letters(word, known):
+            parser.error(wrong)
 
 
 def _refuse_repetitions(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -150,9 +167,12 @@ def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _Na
         unknown = next((option for option in _given(words) if option not in known), None)
         if unknown is None:
             raise
-        from bucketry._core.entries import nearest  # here, because it takes long to load
+        from bucketry._cli.habits import instead_of_option  # here, because they are needed for errors only
+        from bucketry._core.entries import CLOSE, nearest
 
-        text = f"unknown option {unknown}; {nearest(unknown, known)}; see `{parser.prog} --help`"
+        close = nearest(unknown, known, cutoff=CLOSE, listing=False)
+        hints = [f"unknown option {unknown}", instead_of_option(unknown) or close, f"see `{parser.prog} --help`"]
+        text = "; ".join(filter(None, hints))
         raise UsageError(text) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from bucketry._cli.args import ENCRYPTION, ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
+from bucketry._cli.url_words import WILDCARD, glob_url, plain_url
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
@@ -39,10 +39,6 @@ USUAL_LOCAL, USUAL_REMOTE = "data/", "datasets/"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
-_NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
-_WILDCARD = re.compile(r"[*?[]")
-_LITERAL = r"[\g<0>]"
-"""How a glob writes the character."""
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -180,12 +176,10 @@ class Places:
             raise UsageError(message)
         if named is not None:
             place, path = named
-            url, base = place.url_of(path), place.url.prefix
-            # The path may be a glob, but the prefix of the place is literal.
-            return replace(url, key=f"{_WILDCARD.sub(_LITERAL, base)}{url.key[len(base) :]}"), place
-        url = read_url(_NO_QUERY.sub("%3F", word))  # a ? that does not begin a query is a wildcard of a glob
+            return replace(place.url, key=path.lstrip("/")), place
+        url = read_url(glob_url(word))
         if url.kind == "local":
-            directory, key = _split_path(url.place["base_path"])
+            directory, key = _split_path(url.place["base_path"], read_url(plain_url(word)).place["base_path"])
             return replace(url, place={"base_path": directory}, key=key), None
         return url, None
 
@@ -193,7 +187,8 @@ class Places:
         if found is None:
             return self._usual()
         url, place = found
-        return self._by_url(_root(url), place)
+        # Keys of a place are relative to it, so that a key that was printed can be added to its name.
+        return self._by_url(_root(url) if place is None else place.url_of(""), place)
 
     def _by_url(self, url: StorageURL, place: NamedPlace | None) -> Configured:
         if place is None:
@@ -251,11 +246,16 @@ def _root(url: StorageURL) -> StorageURL:
     return replace(url, prefix="", key="")
 
 
-def _split_path(path: str) -> tuple[str, str]:
-    """Split the path of a file URL into the directory of the store, and the key or glob in it."""
-    if os.path.isdir(path) or (path.endswith("/") and not _WILDCARD.search(path)):
-        return path, ""
-    literal = path[: wild.start()] if (wild := _WILDCARD.search(path)) else path.rstrip("/")
+def _split_path(path: str, plain: str) -> tuple[str, str]:
+    """Split the path of a file URL into the directory of the store, and the key or glob in it.
+
+    Args:
+        path: The path as a glob.
+        plain: The path with no wildcards.
+    """
+    if os.path.isdir(plain) or (path.endswith("/") and not WILDCARD.search(path)):
+        return plain, ""
+    literal = path[: wild.start()] if (wild := WILDCARD.search(path)) else path.rstrip("/")
     directory = literal.rpartition("/")[0] or "/"
     return directory, path[len(directory) :].lstrip("/")
 

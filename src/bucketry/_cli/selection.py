@@ -149,8 +149,8 @@ async def keys_from(
         read: Reads standard input.
 
     Raises:
-        UsageError: A line is not UTF-8, is longer than 1 MiB, or is JSON without a key; or there is `--newer` or
-            `--older`.
+        UsageError: A line is not UTF-8, is longer than 1 MiB, is JSON without a key, or is the JSON of a version or an
+            open upload, which is not the object of its key; or there is `--newer` or `--older`.
         LocalFileError: The file cannot be read.
     """
     filters = Filters(options)
@@ -321,14 +321,24 @@ def _key_of(line: bytes, where: str) -> str:
         text = line.decode()
         if not text.startswith("{"):
             return text
-        found = json.loads(text)["key"]
+        document = json.loads(text)
+        found = document["key"]
     except UnicodeDecodeError:
         message = f"{where}: is not UTF-8; keys are UTF-8"
         raise UsageError(message) from None
     except (ValueError, KeyError, TypeError):
-        found = None
+        document, found = {}, None
     if not isinstance(found, str):
         message = f'{where}: is not JSON with a key; write a key that begins with {{ as {{"key": "…"}}'
+        raise UsageError(message)
+    if document.get("upload_id") is not None:
+        message = f"{where}: is an open upload, not the object of that key; end uploads with `bucketry uploads abort`"
+        raise UsageError(message)
+    if document.get("version_id") is not None or "is_latest" in document or "is_delete_marker" in document:
+        message = (
+            f"{where}: is a version, not the object of that key; list without --versions, "
+            "or name one version with KEY --version-id ID"
+        )
         raise UsageError(message)
     return found
 

@@ -8,10 +8,9 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from bucketry._cli.costs import price_values
+from bucketry._cli.costs import price_values, shown_price
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, counted, error_facts, error_text, shown, shown_duration, shown_rate, shown_size
-from bucketry._cost.values import dollars
 from bucketry._manage.sync.results import ReportCollector, SyncResult
 from bucketry.errors import StorageError
 
@@ -49,7 +48,7 @@ class ShownPlan:
             rows.append(("skip", f"{counted(totals.skipped, 'file')} that cannot be synced"))
         rows.append(("estimate", f"{counted(totals.requests, 'request')}, {shown_duration(self.seconds)}"))
         if (price := self.plan.price()) is not None:
-            rows.append(("price", f"at most {dollars(price.total)} by list prices of {price.as_of}"))
+            rows.append(("price", f"{shown_price(price)} by list prices of {price.as_of}"))
         return rows
 
     def print_summary(self, output: Output) -> None:

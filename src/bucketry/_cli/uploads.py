@@ -75,7 +75,7 @@ async def open_uploads(remote: Remote, options: UploadArguments) -> AsyncGenerat
             records.append(record)
         yield FoundUpload(upload, own=record is not None, running=record is not None and record.running)
     if whole and isinstance(provider, JournaledProvider) and not provider.has_prefix:
-        await provider.keep_only(records)
+        await provider.remove_old(records)
 
 
 def upload_document(found: FoundUpload) -> dict[str, object]:

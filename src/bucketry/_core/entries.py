@@ -16,6 +16,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound="ProviderConfig")
 _YES = ("1", "true", "yes", "on")
+CLOSE = 0.7
+"""How similar a verb or an option must be to be suggested; below, the words have little in common."""
 _NO = ("0", "false", "no", "off")
 
 
@@ -55,11 +57,20 @@ def with_secrets(config_class: type[C]) -> type[C]:
     return config_class
 
 
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Return the end of an error message: the most similar known words, or all known words."""
-    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
+def nearest(word: str, known: tuple[str, ...], *, cutoff: float = 0.6, listing: bool = True) -> str:
+    """Return the end of an error message: the most similar known words, or all known words.
+
+    Args:
+        word: The unknown word.
+        known: The known words.
+        cutoff: How similar a word must be, from 0 to 1.
+        listing: If no word is similar, return the known words; else nothing.
+    """
+    close = difflib.get_close_matches(word, known, n=2, cutoff=cutoff)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
+    if not listing:
+        return ""
     return f"known are {', '.join(known)}" if known else "none is known here"
 
 

@@ -128,10 +128,11 @@ def _check(finding: Finding, row: Capabilities, better: str | None, rows: Mappin
     if agrees(name, promised, finding.found):
         text = finding.text if promised else f"{finding.text}, as the row says"
         return Check(group="promises", name=name, outcome="kept", text=text, promised=promised)
-    outcome: Outcome = "refused" if finding.refused and promised else "different"
+    more = not promised and name not in _LIMITATIONS
+    outcome: Outcome = "more" if more else "refused" if finding.refused and promised else "different"
     if better is not None and _fits(finding, rows[better]):
         advice = f'server = "{better}" (--server {better})'
-    elif not promised and name not in _LIMITATIONS:
+    elif more:
         advice = "the server does more than the row says; bucketry does not use it, so nothing breaks"
     else:
         advice = "no entry of the configuration says so; report it, with the output of `bucketry doctor --json`"

@@ -10,9 +10,10 @@ from bucketry.errors import StorageError
 Group: TypeAlias = Literal["configuration", "network", "access", "throughput", "promises", "cleanup"]
 
 Outcome: TypeAlias = Literal[
-    "ok", "warning", "failed", "allowed", "denied", "kept", "refused", "different", "not tested"
+    "ok", "warning", "failed", "allowed", "denied", "kept", "refused", "different", "more", "not tested"
 ]
-"""`kept`, `refused` and `different` are for promises of the row; `allowed` and `denied` are for permissions."""
+"""`kept`, `refused`, `different` and `more` (than promised) are for promises of the row; `allowed` and `denied` are for
+permissions."""
 
 PROBLEMS: frozenset[Outcome] = frozenset({"failed", "denied", "refused", "different"})
 """The outcomes after which not all is well."""

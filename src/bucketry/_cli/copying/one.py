@@ -105,7 +105,7 @@ class Copier:
     async def _upload(self, provider: IStorageProvider, path: str, key: str) -> TransferResult:
         manager, write = self.manager(provider), self._write(provider)
         if not self.moves:
-            return await manager.upload(path, key, progress=self.progress, **write)
+            return await manager.upload(path, key, keep_mtime=True, progress=self.progress, **write)
         found = await in_thread(file_status, path)
         result = await manager.upload_found(
             path,
@@ -113,6 +113,7 @@ class Copier:
             size=found.st_size,
             mtime=found.st_mtime_ns,
             ctime=found.st_ctime_ns,
+            keep_mtime=True,
             progress=self.progress,
             **write,
         )
@@ -144,7 +145,12 @@ class Copier:
             else:
                 refuse = partial(refuse_existing, target) if self.options.no_clobber else None
                 result = await manager.download_listed(
-                    entry, target, before_write=way, before_publish=refuse, progress=self.progress
+                    entry,
+                    target,
+                    keep_mtime=True,
+                    before_write=way,
+                    before_publish=refuse,
+                    progress=self.progress,
                 )
                 if self.moves:
                     await in_thread(check_file, target, result)
@@ -155,7 +161,9 @@ class Copier:
             # The server does not copy with a condition, and without it no bytes pass through this machine.
             on_server = same_server(provider, other, entry.key)
             write = self.write if on_server else self._write(other)
-            result = await manager.copy_to(other, entry.key, target, listed=entry, progress=self.progress, **write)
+            result = await manager.copy_to(
+                other, entry.key, target, listed=entry, keep_mtime=True, progress=self.progress, **write
+            )
             if self.moves:
                 copy = await check_object(other, target, result)
                 unproven = None if is_another else copy

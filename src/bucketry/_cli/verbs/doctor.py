@@ -11,10 +11,10 @@
      "server": "aws"}
 
 `group` is `configuration`, `network`, `access`, `throughput`, `promises` or `cleanup`. `outcome` is `ok`, `warning`,
-`failed`, `allowed`, `denied`, `kept`, `refused`, `different` or `not tested`. `promised` is what the row says, for
-checks of the group `promises`. `server` is the value of the entry `server` that fits the server better, or null.
-Secrets are only said to be set, and of a key's id the last four characters are shown. Buckets, endpoints and error
-messages of the server are shown.
+`failed`, `allowed`, `denied`, `kept`, `refused`, `different`, `more` (than the row says; no problem) or `not tested`.
+`promised` is what the row says, for checks of the group `promises`. `server` is the value of the entry `server` that
+fits the server better, or null. Secrets are only said to be set, and of a key's id the last four characters are shown.
+Buckets, endpoints and error messages of the server are shown.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ _SIGNS = {
     "denied": "✗",
     "refused": "✗",
     "different": "✗",
+    "more": "↑",
     "not tested": "–",
 }
-_ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "…": "...", "→": ">"})
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "↑": "^", "…": "...", "→": ">"})
 
 
 class Options(Arguments):
@@ -144,7 +145,7 @@ class _Report:
         self._output = output
         self._group = ""
         self._untested: list[Check] = []
-        self._plain = not _can_show("✓✗–", sys.stdout.encoding)
+        self._plain = not _can_show("✓✗–↑", sys.stdout.encoding)
 
     def begin(self, configured: Configured, entries: list[ConfiguredEntry]) -> None:
         self._group = "configuration"

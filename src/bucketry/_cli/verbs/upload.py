@@ -89,7 +89,13 @@ async def run(options: Options, places: Places, output: Output) -> int:
             if counts is not None:
                 counts.expect(*await in_steps(measure(local, leave_out)))
             batch = await manager.upload_tree(
-                local, key, overwrite=not options.no_clobber, leave_out=leave_out, progress=reporter(counts), **write
+                local,
+                key,
+                overwrite=not options.no_clobber,
+                leave_out=leave_out,
+                keep_mtime=True,
+                progress=reporter(counts),
+                **write,
             )
     else:
         key = key if key and not key.endswith("/") else f"{key}{name}"
@@ -127,7 +133,8 @@ async def _upload_one(
         if counts is not None and size is not None:
             counts.expect(size, 1)
         if local != STREAM:
-            return batch_of_one(await manager.upload(local, target.key, progress=reporter(counts), **write))
+            sent = manager.upload(local, target.key, keep_mtime=True, progress=reporter(counts), **write)
+            return batch_of_one(await sent)
         async with aclosing(read_stdin()) as chunks:
             return batch_of_one(await manager.upload_stream(chunks, target.key, progress=reporter(counts), **write))
 

@@ -106,12 +106,15 @@ class DownloadTransfer:
     retries: int = 0
     _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
 
-    async def to(self, local_path: StrPath, listed: Listed | None = None) -> TransferResult:
+    async def to(
+        self, local_path: StrPath, listed: Listed | None = None, *, keep_mtime: bool = False
+    ) -> TransferResult:
         """Download to the path, atomically.
 
         Args:
             local_path: The file to make or replace.
             listed: The object's entry in a listing, which saves the HEAD of a small object.
+            keep_mtime: As `Listed.keep_mtime`, for an object without an entry in a listing.
         """
         started = time.monotonic()
         path = str(local_path) if isinstance(local_path, str) else local_path.__fspath__()
@@ -133,7 +136,10 @@ class DownloadTransfer:
             (got, verified), repeated = await once_more(attempt)
             if listed is not None and listed.keep_mtime and got is listed.info:  # no metadata arrived
                 got = await self._head(listed)
-            await in_thread(staged.publish if listed is None else partial(listed.publish, staged, got))
+            if listed is None:
+                await in_thread(partial(staged.publish, mtime=mtime_of(got) if keep_mtime else None))
+            else:
+                await in_thread(listed.publish, staged, got)
         self.retries += repeated
         meter.finish()
         return self._result(got, plan.count, verified, started)
