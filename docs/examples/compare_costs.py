@@ -40,8 +40,8 @@ async def price_plan(manager: StorageManager, directory: Path) -> None:
     price = plan.price()
     if price is None:  # the local disk, memory, or a server of your own
         print("no list prices")
-    else:
-        print(f"at most ${price.total:.2f}, by prices of {price.as_of}")
+    elif price.total is not None:
+        print(f"about ${price.total:.2f}, by prices of {price.as_of}")
 
 
 # --8<-- [end:plan]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,11 +14,12 @@ import pytest
 
 from bucketry import MemoryProvider, StorageManager, compare_costs
 from bucketry._cli.chart import layout
-from bucketry._cli.costs import comparison_rows, item_rows
+from bucketry._cli.costs import comparison_rows, item_rows, shown_price
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places
 from bucketry._cli.sync_report import ShownPlan
 from bucketry._cli.verbs import cost
+from bucketry._manage.sync.price import PlanPrice
 from bucketry.errors import DiskFullError, UnsupportedError
 from tests.cli.conftest import Shell
 
@@ -70,6 +72,7 @@ def test_numbers(bucketry: Shell) -> None:
     assert "$7.99 " not in lines[6].partition("outside")[0]
     assert "not in the figures:" in lines
     assert "taxes" in done.text
+    assert "old versions" not in done.text  # nothing was listed
     assert "https://wasabi.com/pricing/faq" in done.text
 
 
@@ -209,10 +212,10 @@ async def saved_plan(directory: Path, provider: MemoryProvider) -> str:
 
 
 async def test_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A saved plan is priced by its own cloud: what it uploads, the requests, and at most how much they cost."""
+    """A saved plan is priced by its own cloud: what it uploads, the requests, and about how much they cost."""
     file = await saved_plan(tmp_path, Cloud())
     out, _ = await ran(capsys, plan=file)
-    assert "1 transfer of 1 bytes, 1 request: at most < $0.01 by list prices" in out
+    assert "1 transfer of 1 bytes, 1 request: less than $0.01 by list prices" in out
     assert "AWS S3:" in out
     assert "free amounts" in out
     out, _ = await ran(capsys, plan=file, as_json=True)
@@ -230,8 +233,18 @@ async def test_a_sync_shows_the_price(tmp_path: Path) -> None:
     priced, unpriced = [
         await StorageManager(provider).plan_sync(tmp_path, "data") for provider in (Cloud(), MemoryProvider())
     ]
-    assert dict(ShownPlan(priced, ("a", "b"), 0.0).rows())["price"].startswith("at most $0.00 by list prices of 2026-")
+    assert dict(ShownPlan(priced, ("a", "b"), 0.0).rows())["price"].startswith("about $0.00 by list prices of 2026-")
     assert "price" not in dict(ShownPlan(unpriced, ("a", "b"), 0.0).rows())
+
+
+@pytest.mark.parametrize(
+    ("total", "text"),
+    [("0", "about $0.00"), ("0.004", "less than $0.01"), ("0.005", "about $0.01"), (None, "price not known")],
+)
+def test_the_price_of_a_plan_in_words(total: str | None, text: str) -> None:
+    """The price is about so much; one below a cent is not nothing, and a missing one is not known."""
+    amount = None if total is None else Decimal(total)
+    assert shown_price(PlanPrice(total=amount, estimates=(), as_of=date(2026, 10, 1))) == text
 
 
 async def test_a_plan_without_a_price(tmp_path: Path) -> None:
@@ -301,6 +314,7 @@ StorageProviderFactory.register("cloud", Cloud)
     text = cloud("cost", "--provider", "cloud").text
     assert "Cloudflare R2 *" in text
     assert "* has the objects now" in text
+    assert text.count("old versions and the parts of open uploads") == 1  # once for all vendors
     assert "5 kB stored in 2 objects in STANDARD_IA, STANDARD, 0 bytes sent" in text
 
 

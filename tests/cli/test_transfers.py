@@ -149,7 +149,8 @@ def test_each_object_of_a_directory_has_the_options(bucketry: Shell) -> None:
     assert bucketry("upload", "tree/a.txt", "one", *words).code == 0
     for key in ("r/a.txt", "r/sub dir/deep/er/x", "one"):
         found = bucketry("info", key, "--json").document
-        assert (found["metadata"], found["content_type"]) == ({"run": "7"}, "text/x")
+        assert (found["metadata"].keys(), found["metadata"]["run"]) == ({"mtime", "run"}, "7")
+        assert found["content_type"] == "text/x"
 
 
 def test_no_clobber_keeps_objects(bucketry: Shell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 
 from bucketry import LocalProvider, MemoryProvider, S3Provider, SyncPlan, WasabiProvider
 from bucketry._core.units import MiB
+from bucketry._cost.estimate import prices_of
 from bucketry._manage.sync.methods import SyncMethods
 from bucketry._manage.sync.plan_lines import FORMAT
-from bucketry._manage.sync.values import SideUsage
+from bucketry._manage.sync.price import price_of
+from bucketry._manage.sync.values import PlanSummary, SideUsage
+from bucketry._vendors import aws
+from bucketry._vendors.prices import StorageClass
 from bucketry.errors import InvalidRequestError
 from bucketry.providers import StorageProvider
 from bucketry.providers.prefixed import PrefixedProvider
@@ -86,6 +91,21 @@ async def test_a_copy_between_clouds_has_both_prices() -> None:
     ]
     assert price.total == sum(one.total or 0 for one in price.estimates)
     assert price.total == Decimal("0.09") * MiB / 10**9 + Decimal("0.0000008") + Decimal("0.0000045")
+
+
+def test_a_missing_price_is_not_zero() -> None:
+    """If the rows have no price for a part of the work, the plan has no total, instead of one without that part."""
+    prices = prices_of(aws.VENDOR)
+    unpriced = replace(aws.VENDOR, prices=replace(prices, classes=(StorageClass(name="STANDARD"),)))
+    usage = (
+        SideUsage(vendor="here", requests={"put": 1}),
+        SideUsage(vendor="s3", requests={"get": 1_000_000}),
+    )
+    summary = PlanSummary(sides=usage)
+    price = price_of(summary, {"here": unpriced, "s3": aws.VENDOR})
+    assert price is not None
+    assert price.total is None
+    assert [one.total for one in price.estimates] == [None, Decimal("0.40")]
 
 
 async def test_a_plan_with_nothing_to_do_costs_nothing(root: Path) -> None:

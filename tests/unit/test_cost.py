@@ -211,7 +211,7 @@ def test_totals_are_exact_sums(stored: int, sent: int, reads: int) -> None:
 
 
 def test_work_is_priced_without_free_amounts() -> None:
-    """The price of a piece of work has no fee, no free amount and no rounding, so it is the most that it can cost."""
+    """The price of a piece of work has no fee, no free amount and no rounding; what can make it higher is named."""
     aws, wasabi, spaces, r2 = (
         estimate_work(vendor, egress=GB, requests={"put": 1000, "get": 1})
         for vendor in find_vendors(["aws", "wasabi", "spaces", "r2"])
@@ -222,6 +222,20 @@ def test_work_is_priced_without_free_amounts() -> None:
     assert any("policy" in text for text in wasabi.leaves_out)
     assert spaces.total == Decimal("0.01") * GB / GiB
     assert any("free amounts" in text for text in aws.leaves_out)
+    assert any("rounding" in text for text in r2.leaves_out)
+    assert not any("rounding" in text for text in aws.leaves_out)
+    for one in (aws, r2):
+        assert any("retrieval" in text and "other than STANDARD" in text for text in one.leaves_out)
+    assert not any("other than" in text for text in spaces.leaves_out)
+    assert any("90 days" in text for text in wasabi.leaves_out)
+
+
+def test_a_listing_lacks_what_is_billed() -> None:
+    """An estimate of listed objects says that old versions and open uploads are not in it."""
+    for listed in (True, False):
+        usage = Usage(stored={"STANDARD": StoredObjects(size=1)}, listed=listed)
+        for vendor in VENDORS:
+            assert any("old versions" in text for text in estimate(vendor, usage).leaves_out) is listed
 
 
 def test_names_are_those_of_the_factory() -> None:

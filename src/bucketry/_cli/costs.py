@@ -45,6 +45,15 @@ def shown_total(estimate: CostEstimate) -> str:
     return OUTSIDE if estimate.outside_policy else _UNKNOWN
 
 
+def shown_price(price: PlanPrice) -> str:
+    """Return the price of a plan in words: `about $5.00`, `less than $0.01`, or that it is not known."""
+    if price.total is None:
+        return _UNKNOWN
+    if price.total and not cents(price.total):
+        return "less than $0.01"
+    return f"about {dollars(price.total)}"
+
+
 def comparison_rows(estimates: Iterable[CostEstimate], here: str = "") -> list[tuple[str, ...]]:
     """Return the rows of the table that compares vendors, with a title row.
 

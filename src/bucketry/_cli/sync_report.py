@@ -8,10 +8,9 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from bucketry._cli.costs import price_values
+from bucketry._cli.costs import price_values, shown_price
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, counted, error_facts, error_text, shown, shown_duration, shown_rate, shown_size
-from bucketry._cost.values import dollars
 from bucketry._manage.sync.results import ReportCollector, SyncResult
 from bucketry.errors import StorageError
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from bucketry import SyncAction, SyncPlan
     from bucketry._manage.sync.values import PlanSummary, SyncReport
 
+_NAMED = 10  # files; enough to see that these are the wrong ones
 _DONE_WORDS = {"upload": "uploaded", "download": "downloaded", "copy": "copied"}
 
 
@@ -49,7 +49,7 @@ class ShownPlan:
             rows.append(("skip", f"{counted(totals.skipped, 'file')} that cannot be synced"))
         rows.append(("estimate", f"{counted(totals.requests, 'request')}, {shown_duration(self.seconds)}"))
         if (price := self.plan.price()) is not None:
-            rows.append(("price", f"at most {dollars(price.total)} by list prices of {price.as_of}"))
+            rows.append(("price", f"{shown_price(price)} by list prices of {price.as_of}"))
         return rows
 
     def print_summary(self, output: Output) -> None:
@@ -86,8 +86,27 @@ class ShownPlan:
         if not output.as_json:
             output.note("; ".join(f"{name} {text}" for name, text in self.rows()))
 
-    def print_saved(self, output: Output, file: str) -> int:
-        """Print where the plan was saved, and how to apply it.
+    async def print_deletions(self, output: Output) -> None:
+        """Print the first files that would be deleted, and whether the destination has no others."""
+        named, total = 0, self.plan.summary.deletions
+        header, totals = self.plan.header, self.plan.summary
+        all_of_it = not (totals.unchanged or totals.skipped or header.include or header.exclude)
+        async with aclosing(aiter(self.plan)) as actions:
+            async for action in actions:
+                if action.kind != "delete":
+                    all_of_it = all_of_it and action.target is None
+                elif named < _NAMED:
+                    named += 1
+                    output.note(f"  delete {shown(action.path)}")
+                if named == min(_NAMED, total) and not all_of_it:
+                    break
+        if total > named:
+            output.note(f"  … and {total - named:,} more; --dry-run shows all")
+        if all_of_it:
+            output.note(f"these are all files that {shown(self.ends[1])} has")
+
+    def print_saved(self, output: Output, file: str, command: str) -> int:
+        """Print where the plan was saved, and the command that applies it.
 
         With `--json`: `{"verb", "direction", "source", "destination", "saved", "plan", "price"}`; `saved` is the file,
         `plan` has the totals of the plan, and `price` is what `cost --plan` says of it, or `null`.
@@ -96,7 +115,7 @@ class ShownPlan:
             output.document({**self._facts(), "saved": file, **self._totals()})
             return DONE
         output.line(f"saved the plan to {shown(file)}; nothing was changed")
-        output.note(f"to make its changes, run sync --apply {shown(file)} with the same paths, or with the same --url")
+        output.note(f"to make its changes, run: {command}")
         return DONE
 
     def print_refused(self, output: Output) -> int:

@@ -26,7 +26,9 @@ _LEFT_OUT_OF_MONTH = ("other use of the same account, which shares free amounts 
 _LEFT_OUT_OF_WORK = (
     "free amounts, because the account may have used them already",
     "the storage of what is transferred, see `bucketry cost` for a month",
+    "requests that are repeated after an error",
 )
+_NOT_LISTED = "old versions and the parts of open uploads, which are stored and billed, but not listed"
 _UNKNOWN = "the price is not in the rows"
 
 
@@ -52,20 +54,32 @@ def estimate(vendor: Vendor, usage: Usage) -> CostEstimate:
     outside = ""
     if prices.egress_policy_ratio is not None and usage.egress > prices.egress_policy_ratio * usage.size:
         outside = "egress is more than what is stored; the vendor may limit or suspend the service"
-    return _estimated(vendor, items, outside, (*leaves_out, *prices.missing, *_LEFT_OUT_OF_MONTH, *LEFT_OUT))
+    not_listed = (_NOT_LISTED,) if usage.listed else ()
+    general = (*not_listed, *_LEFT_OUT_OF_MONTH, *LEFT_OUT)
+    return _estimated(vendor, items, outside, (*leaves_out, *prices.missing, *general))
 
 
 def estimate_work(vendor: Vendor, *, egress: int, requests: Mapping[str, int]) -> CostEstimate:
-    """Compute what some requests and some egress cost by list prices, without free amounts, minimums and rounding.
+    """Compute about what some requests and some egress cost by list prices.
 
-    So the estimate is what the work can cost at most, if the month's free amounts are used up.
+    The requests are priced in the vendor's first storage class, because only a listing says which class an object has.
+    Free amounts are not subtracted, so the bill can be lower. It can be higher by what `leaves_out` names, such as
+    other storage classes and rounding.
 
     Raises:
         UnsupportedError: The vendor has no prices.
     """
     prices = prices_of(vendor)
-    items = [*_requests(prices.classes[0], requests, free=False)]
-    leaves_out = list(_LEFT_OUT_OF_WORK)
+    first = prices.classes[0]
+    items = [*_requests(first, requests, free=False)]
+    leaves_out = [*_LEFT_OUT_OF_WORK, *prices.missing]
+    if len(prices.classes) > 1 or prices.other_classes:
+        leaves_out.append(
+            f"retrieval, and other prices of requests, for objects in storage classes other than {first.name}"
+        )
+    leaves_out += [_early_deletion(one) for one in prices.classes if one.minimum_days]
+    if any(price.rounded_up for price in figures(prices)):
+        leaves_out.append("the rounding up of a month's use to whole units")
     if egress:
         price = prices.egress
         items.insert(0, _item("egress", "", egress, _units(egress, price, whole=False), price))

@@ -82,11 +82,13 @@ class Usage:
         stored: What is stored, by the name of the storage class.
         egress: Bytes sent to the internet.
         requests: Numbers of requests, by their kind, see `KINDS`.
+        listed: Whether a listing of objects gave `stored`; it lacks old versions and the parts of open uploads.
     """
 
     stored: Mapping[str, StoredObjects] = field(default_factory=lambda: MappingProxyType({}))
     egress: int = 0
     requests: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    listed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse negative numbers and unknown kinds of requests.

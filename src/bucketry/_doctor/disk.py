@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from bucketry._core.os_errors import local_error
 from bucketry._core.units import GiB
-from bucketry._doctor.scratch import OLD, SCRATCH
+from bucketry._doctor.scratch import OLD, SCRATCH, is_name, new_name, removed_old
 from bucketry._doctor.subject import Subject
 from bucketry._doctor.values import Check, Outcome
 from bucketry._runtime.finish import finish
@@ -43,39 +43,73 @@ async def examine_directory(path: Path) -> AsyncIterator[Check]:
 
 
 @asynccontextmanager
-async def scratch_directory(path: Path, report: Callable[[Check], None]) -> AsyncIterator[Path]:
+async def scratch_directory(path: Path, report: Callable[[Check], None]) -> AsyncIterator[Path | None]:
     """Make an empty directory below `path` for a store of its own, and remove it at the end.
 
     A store has files for locks, so one in the user's directory would leave files there. Directories of examinations
-    that were killed more than an hour ago are removed, too.
+    that were killed more than an hour ago are removed, too; a directory with another name is not one of them.
 
     Args:
         path: The directory that is examined.
-        report: Gets the check that says whether something is left.
+        report: Gets the checks that say what is wrong, what was removed, and whether something is left.
+
+    Returns:
+        The directory; `None`: it cannot be made.
     """
-    directory = path / SCRATCH / secrets.token_hex(8)
+    directory = path / SCRATCH / new_name()
     try:
-        await in_thread(_make, directory)
-        yield directory
+        checks = await in_thread(_make, directory)
+        for check in checks:
+            report(check)
+        yield None if any(check.error is not None for check in checks) else directory
     finally:
-        report(await finish(lambda: in_thread(_remove, directory)))
+        removed = await finish(lambda: in_thread(_remove, directory))
+        if removed is not None:
+            report(removed)
 
 
-def _make(directory: Path) -> None:
-    directory.mkdir(parents=True)
-    for other in directory.parent.iterdir():
-        if other != directory and time.time() - other.stat().st_mtime > OLD.total_seconds():
-            shutil.rmtree(other, ignore_errors=True)
+def _make(directory: Path) -> list[Check]:
+    try:
+        directory.mkdir(parents=True)
+        others = [other for other in directory.parent.iterdir() if other != directory and _is_left(other)]
+    except OSError as exc:
+        error = local_error(exc, directory, "making a directory for the examination")
+        outcome: Outcome = "denied" if isinstance(error, PermissionError) else "failed"
+        return [_check("write", outcome, str(error), error=error)]
+    for other in others:
+        shutil.rmtree(other, ignore_errors=True)
+    count = sum(not other.exists() for other in others)
+    return [removed_old(count)] if count else []
 
 
-def _remove(directory: Path) -> Check:
+def _is_left(path: Path) -> bool:
+    """Return whether a killed examination made this directory, and nothing in it was changed for an hour."""
+    if not is_name(path.name) or path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        newest = path.stat().st_mtime
+        for directory, folders, files in os.walk(path, onerror=_raise):
+            for name in (*folders, *files):
+                newest = max(newest, os.lstat(os.path.join(directory, name)).st_mtime)
+    except OSError:  # its examination removes it now
+        return False
+    return time.time() - newest > OLD.total_seconds()
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _remove(directory: Path) -> Check | None:
+    """Remove the directory; return `None` if it was not made."""
+    made = directory.exists()
     shutil.rmtree(directory, ignore_errors=True)
     with suppress(OSError):  # another examination is running there
         directory.parent.rmdir()
     if directory.exists():
         text, advice = f"{directory} could not be removed", "delete this directory"
         return Check(group="cleanup", name="cleanup", outcome="failed", text=text, advice=advice)
-    return Check(group="cleanup", name="cleanup", outcome="ok", text=f"{directory} was removed")
+    return Check(group="cleanup", name="cleanup", outcome="ok", text=f"{directory} was removed") if made else None
 
 
 async def examine_case(subject: Subject) -> Check:

@@ -17,7 +17,7 @@ from bucketry._doctor.configuration import examine_credentials
 from bucketry._doctor.disk import examine_case, examine_directory, scratch_directory
 from bucketry._doctor.network import examine_network, measure_throughput
 from bucketry._doctor.promises import best_row, compared
-from bucketry._doctor.scratch import SCRATCH, Scratch
+from bucketry._doctor.scratch import SCRATCH, Scratch, removed_old
 from bucketry._doctor.subject import Direct, Subject, findings_of
 from bucketry._doctor.values import Check, Finding, unknown
 from bucketry._providers.s3.endpoint import is_own_endpoint
@@ -91,6 +91,8 @@ async def _examine_directory(
     if wanted.read_only:
         return await _examine_requests(_subject(_in(path, configured), ""), {}, wanted, made, report)
     async with scratch_directory(path, report) as directory:
+        if directory is None:
+            return ""
         return await _examine_requests(_subject(_in(directory, configured), ""), {}, wanted, made, report)
 
 
@@ -214,8 +216,7 @@ async def _remove_old(subject: Subject, report: Callable[[Check], None]) -> None
         report(Check(group="access", name="old_objects", outcome="warning", text=text))
     else:
         if count:
-            text = f"removed what {count} killed examinations had left"
-            report(Check(group="access", name="old_objects", outcome="ok", text=text))
+            report(removed_old(count))
 
 
 async def _clean(subject: Subject, report: Callable[[Check], None]) -> None:

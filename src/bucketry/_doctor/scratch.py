@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from bucketry._core.options import WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.values import CommonPrefix, MultipartUpload, ObjectInfo, ObjectVersion
+from bucketry._doctor.values import Check
 from bucketry.errors import (
     AccessDeniedError,
     ConnectionFailedError,
@@ -22,6 +24,24 @@ SCRATCH = ".bucketry-doctor/"
 """The prefix of every object that an examination makes."""
 
 OLD = timedelta(hours=1)  # longer than an examination takes, so that no running one is disturbed
+
+_NAME = re.compile("[0-9a-f]{16}")
+
+
+def new_name() -> str:
+    """Return an unused name for what one examination makes."""
+    return secrets.token_hex(8)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a name has the form of those that examinations choose; others below the prefix stay."""
+    return _NAME.fullmatch(name) is not None
+
+
+def removed_old(count: int) -> Check:
+    """Return the check that says how many killed examinations had left something that was removed."""
+    text = f"removed what {count} killed examination{'' if count == 1 else 's'} had left"
+    return Check(group="access", name="old_objects", outcome="ok", text=text)
 
 
 @dataclass(slots=True)
@@ -48,7 +68,7 @@ class Scratch:
 
     def __post_init__(self) -> None:
         """Choose an unused prefix."""
-        self.prefix = self.prefix or f"{self.base}{secrets.token_hex(8)}/"
+        self.prefix = self.prefix or f"{self.base}{new_name()}/"
 
     def key(self, name: str) -> str:
         """Return a key below the prefix; the object is removed at the end."""
@@ -92,9 +112,9 @@ class Scratch:
         """
         newest: dict[str, datetime] = {}
         async for key, moment in self._dated(self.base):
-            name = key[len(self.base) :].partition("/")[0]
+            name, slash, _ = key[len(self.base) :].partition("/")
             prefix = f"{self.base}{name}/"
-            if moment is not None and prefix != self.prefix:
+            if moment is not None and slash and is_name(name) and prefix != self.prefix:
                 newest[prefix] = max(moment, newest.get(prefix, moment))
         old = [prefix for prefix, moment in newest.items() if now - moment > OLD]
         for prefix in old:

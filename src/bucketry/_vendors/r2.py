@@ -62,7 +62,7 @@ _PRICES = Prices(
         ),
     ),
     egress=_per_gb("0"),
-    notes=("each unit is rounded up", "conditional writes that are refused (412) are billed as writes"),
+    notes=("each unit is rounded up", "writes that fail with 412 or 400 are billed, too"),
 )
 
 VENDOR = Vendor(

@@ -18,6 +18,7 @@ from bucketry._cli.costs import (
     price_values,
     remarks,
     shown_bytes,
+    shown_price,
     shown_total,
     shown_usage,
     usage_values,
@@ -31,7 +32,7 @@ from bucketry._core.entries import nearest
 from bucketry._core.os_errors import local_error
 from bucketry._cost.compare import MINIMUM_SIZES, compare, find_vendors
 from bucketry._cost.estimate import outdated
-from bucketry._cost.values import STANDARD, CostEstimate, StoredCounter, StoredObjects, Usage, dollars
+from bucketry._cost.values import STANDARD, CostEstimate, StoredCounter, StoredObjects, Usage
 from bucketry._manage.sync.saved import SyncPlan
 from bucketry._runtime.threads import in_thread
 from bucketry._vendors.prices import KINDS
@@ -44,7 +45,7 @@ EXAMPLES = (
         "cost --storage 2TiB --requests get=10M,put=100k --vendors r2,b2",
         "two vendors, with requests; 1 TB is 10^12 bytes, 1 TiB is 2^40",
     ),
-    ("cost --plan plan.jsonl", "what it costs at most to apply a saved plan of a sync"),
+    ("cost --plan plan.jsonl", "about what it costs to apply a saved plan of a sync"),
 )
 _COUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmg]?)")
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -112,7 +113,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     else:
         name = (options.storage_class or STANDARD).upper()
         stored = {name: StoredObjects(size=options.storage or 0, objects=options.objects or 0)}
-    usage = Usage(stored=stored, egress=options.egress or 0, requests=options.requests or {})
+    usage = Usage(stored=stored, egress=options.egress or 0, requests=options.requests or {}, listed=remote is not None)
     estimates = compare(usage, vendors)
     _warn(estimates, today, output)
     if options.chart is not None:
@@ -163,7 +164,7 @@ def _price_plan(plan: SyncPlan, file: str, today: date, output: Output) -> int:
         return DONE
     output.line(printable(f"{header.direction} {header.source} → {header.target}"))
     moved = f"{counted(summary.transfers, 'transfer')} of {shown_bytes(summary.transfer_bytes)}"
-    output.line(f"{moved}, {counted(summary.requests, 'request')}: at most {dollars(price.total)} by list prices")
+    output.line(f"{moved}, {counted(summary.requests, 'request')}: {shown_price(price)} by list prices")
     for one in price.estimates:
         output.line(f"{one.title}:")
         output.table(item_rows(one.items), right=(1, 2, 4, 5))

@@ -104,7 +104,7 @@ async def _download_one(
     if into_directory:
         output.note(f"download: {shown(local or '')} is a directory: writing {shown(target)}")
     with progress(output, "download") as counts:
-        return batch_of_one(await manager.download(remote.key, target, progress=reporter(counts)))
+        return batch_of_one(await manager.download(remote.key, target, keep_mtime=True, progress=reporter(counts)))
 
 
 async def _download_tree(
@@ -118,7 +118,7 @@ async def _download_tree(
     with progress(output, "download") as counts, told_to_continue(output, again):
         async with counting(remote.provider, remote.key, counts):
             return await manager.download_tree(
-                remote.key, local, overwrite=not options.no_clobber, progress=reporter(counts)
+                remote.key, local, overwrite=not options.no_clobber, keep_mtime=True, progress=reporter(counts)
             )
 
 

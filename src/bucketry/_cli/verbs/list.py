@@ -81,7 +81,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
 
     JSON Lines: for an object `{"key", "size", "etag", "last_modified", "storage_class"}`; for a common prefix
     `{"prefix"}`; for a version `{"key", "size", "etag", "last_modified", "storage_class", "version_id", "is_latest",
-    "is_delete_marker"}`. Keys are those of the bucket; the lines of several words follow each other.
+    "is_delete_marker"}`. Keys are those of the bucket; for `NAME:path` and `--url` those below the prefix of the place
+    or URL. The lines of several words follow each other.
     """
     problem = _problem(options)
     if problem:

@@ -228,10 +228,11 @@ class SyncPlan:
         return self.summary.transfer_bytes / bandwidth + self.summary.requests * round_trip / concurrency
 
     def price(self) -> PlanPrice | None:
-        """Return what it costs to apply the plan, by the list prices of the clouds of both sides.
+        """Return about what it costs to apply the plan, by the list prices of the clouds of both sides.
 
-        The price has the requests and the bytes that leave a cloud. It is at most so much, because free amounts are not
-        subtracted. It has no retries and no storage; `leaves_out` of its estimates names everything that it lacks.
+        The price has the requests, in the storage class that an upload gets, and the bytes that leave a cloud. Free
+        amounts are not subtracted, so the bill can be lower. It can be higher, for example for objects in other storage
+        classes; `leaves_out` of the estimates names what the price lacks.
 
         Returns:
             The price; `None`: neither side is a cloud with list prices, or an older version saved the plan.

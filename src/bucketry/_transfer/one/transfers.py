@@ -69,6 +69,7 @@ class ObjectTransfers:
         local_path: StrPath,
         key: str,
         *,
+        keep_mtime: bool = False,
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
@@ -77,6 +78,8 @@ class ObjectTransfers:
         Args:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
+            keep_mtime: Store the time of the file's last change as the metadata `mtime`, as rclone does; a `mtime` in
+                `metadata` is used instead.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
@@ -91,7 +94,9 @@ class ObjectTransfers:
         """
         with Facts(self.provider.name, "upload", key):
             options = write_options(self.provider, key, **write)
-            return await self._upload(key, options, progress).of_file(local_path)
+            upload = self._upload(key, options, progress)
+            upload.keep_mtime = keep_mtime
+            return await upload.of_file(local_path)
 
     async def upload_found(
         self,
@@ -101,6 +106,7 @@ class ObjectTransfers:
         size: int,
         mtime: int,
         ctime: int | None = None,
+        keep_mtime: bool = False,
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
@@ -112,6 +118,7 @@ class ObjectTransfers:
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
             ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any time.
+            keep_mtime: As in `upload`.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -126,6 +133,7 @@ class ObjectTransfers:
             upload = self._upload(key, write_options(self.provider, key, **write), progress)
             upload.found = (size, mtime)
             upload.found_ctime = ctime
+            upload.keep_mtime = keep_mtime
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:
@@ -148,7 +156,12 @@ class ObjectTransfers:
         return await self._upload(key, options, progress).of_stream(chunks)
 
     async def download(
-        self, key: str, local_path: StrPath, *, progress: ProgressCallback | None = None
+        self,
+        key: str,
+        local_path: StrPath,
+        *,
+        keep_mtime: bool = False,
+        progress: ProgressCallback | None = None,
     ) -> TransferResult:
         """Download an object to a local file; the path always has the old file or the whole new one.
 
@@ -157,6 +170,7 @@ class ObjectTransfers:
         Args:
             key: The object.
             local_path: The file to make or replace.
+            keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
             progress: Called with `Progress` about 10 times a second at most.
 
         Raises:
@@ -169,7 +183,7 @@ class ObjectTransfers:
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
         """
         with Facts(self.provider.name, "download", key):
-            return await self._download(key, progress).to(local_path)
+            return await self._download(key, progress).to(local_path, keep_mtime=keep_mtime)
 
     async def download_listed(
         self,
@@ -274,8 +288,8 @@ class ObjectTransfers:
             UnsupportedError: The destination does not enforce the condition, or does not store objects of this size.
 
         Cost: on the server as `copy`. Through memory: for an object of one part 1 GET and 1 PUT, and 1 HEAD without
-            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
-            vendors have tags. The bytes down and up.
+            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more, or 4 if completion does not
+            return the final etag. 1 more for the tags if both vendors have tags. The bytes down and up.
         """
         changes = write_options(other_provider, destination_key, **write)
         if write.get("content_type") is None:

@@ -1,0 +1,77 @@
+"""What words that name a place mean: their keys are relative to the place, in what is read and in what is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bucketry.testing import EmbeddedS3
+from tests.cli.conftest import Inside, s3_variables
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def placed(inside: Inside, s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> Inside:
+    """Return the command line with two places that are prefixes of one bucket; `one:` holds `data/a` and `data/b`."""
+    for name, value in s3_variables(s3_server).items():
+        if name not in {"STORAGE_PROVIDER", "AWS_BUCKET_NAME"}:
+            monkeypatch.setenv(name, value)
+    base = f"s3://{s3_server.bucket}/{inside.directory.name}"
+    config = inside.directory / "config.toml"
+    config.write_text(f'[places.one]\nurl = "{base}/one"\n[places.two]\nurl = "{base}/two*"\n')
+    config.chmod(0o600)
+    monkeypatch.setenv("BUCKETRY_CONFIG", str(config))
+    for name in ("a", "b"):
+        Path(name).write_text(name)
+        inside("upload", name, f"one:data/{name}")
+    return inside
+
+
+def test_keys_are_relative_to_the_place(placed: Inside) -> None:
+    """A listing prints the keys that can be written after `NAME:`, as with --url; a URL counts from the bucket."""
+    keys = [one["key"] for one in placed.lines("list", "one:data/")]
+    assert keys == [one["key"] for one in placed.lines("list", "--url", "one:")] == ["data/a", "data/b"]
+    assert placed.shell("cat", f"one:{keys[0]}").text == "a"
+    found = placed.document("info", "one:data/a")
+    assert (found["key"], placed.document("head", found["url"])["key"]) == ("data/a", found["url"].split("/", 3)[3])
+
+
+@pytest.mark.parametrize(("verb", "more"), [("delete", ("one:",)), ("delete", ("--url", "one:"))])
+def test_a_listing_is_a_list_of_keys_to_delete(placed: Inside, verb: str, more: tuple[str, ...]) -> None:
+    """--files-from takes what list --json prints for the same place."""
+    Path("keys").write_text(placed("list", "one:data/a", "--json"))
+    placed(verb, *more, "--files-from", "keys")
+    assert [one["key"] for one in placed.lines("list", "one:")] == ["data/b"]
+
+
+def test_a_listing_is_a_list_of_keys_to_read_and_to_copy(placed: Inside) -> None:
+    """Between two places of one bucket, too; the prefix of a place has no wildcards."""
+    Path("keys").write_text(placed("list", "one:", "--json"))
+    assert placed.shell("cat", "one:", "--files-from", "keys").text == "ab"
+    placed("copy", "one:", "two:picked/", "--files-from", "keys")
+    assert [one["key"] for one in placed.lines("list", "two:pick*/**")] == ["picked/data/a", "picked/data/b"]
+    placed.refused("move", "-r", "one:data", "one:data", code=2, hint="onto itself")
+
+
+def test_a_whole_place(placed: Inside) -> None:
+    """`NAME:` is the place: info shows the provider, list prints nothing if it is empty, and delete asks."""
+    shown = placed.document("info", "one:")
+    assert shown["stored"] == {"objects": 2, "bytes": 2}
+    assert shown["place"].endswith("/one/")
+    assert placed("list", "two:") == ""
+    assert placed.err == "0 objects, 0 B\n"
+    assert "--yes" in (placed("delete", "-r", "one:", code=2) or placed.err)
+    assert len(placed.lines("list", "one:")) == 2
+    placed("delete", "-r", "one:", "--yes")
+    assert placed.lines("list", "one:") == []
+
+
+def test_a_sync_with_a_place(placed: Inside) -> None:
+    """A place may be one side of a sync or both, and a saved plan can be applied."""
+    placed("sync", "one:data", "back", "--save-plan", "plan")
+    placed("sync", "one:data", "back", "--apply", "plan")
+    assert Path("back/b").read_text() == "b"
+    placed("sync", "one:data", "two:d")
+    assert [one["key"] for one in placed.lines("list", "two:")] == ["d/a", "d/b"]
