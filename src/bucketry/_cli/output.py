@@ -115,7 +115,7 @@ class Output:
             if self.as_json:
                 self.problem({**item, **error_facts(error)})
             elif number < _MOST_FAILURES:
-                self.note(f"{styled('failed:', 'red', sys.stderr)} {shown(item['key'])}: {error_text(error)}")
+                self.note(f"{styled('failed:', 'red', sys.stderr)} {_failure(item['key'], error)}")
         if not self.as_json and len(items) > _MOST_FAILURES:
             more = len(items) - _MOST_FAILURES
             self.note(f"… and {more:,} more failed; --json shows all")
@@ -129,6 +129,15 @@ def error_text(error: BaseException) -> str:
     """Return an error's message in one line."""
     text = for_command_line(str(error))
     return printable(text if isinstance(error, StorageError) else f"{type(error).__name__}: {text}")
+
+
+def _failure(key: str, error: BaseException) -> str:
+    """Return a failed item and its error, without the item or its URL at the beginning of the error's message."""
+    text, name = error_text(error), f"{printable(key)}: "
+    place = text.find(name)
+    if place == 0 or (place > 0 and text[place - 1] in "/:" and " " not in text[:place]):
+        text = text[place + len(name) :]
+    return f"{shown(key)}: {text}"
 
 
 def printable(text: str) -> str:

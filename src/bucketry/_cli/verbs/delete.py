@@ -41,6 +41,7 @@ EXAMPLES = (
     ("delete s3://bucket --files-from keys.txt", "delete the keys in a file, one a line"),
 )
 
+_MOST_NAMES = 3  # in the line that says what was deleted; a line with more is hard to read
 _EVERYTHING = re.compile(r"[*/]*")
 
 
@@ -264,7 +265,9 @@ async def _delete(targets: list[_Target], options: Options, output: Output) -> i
     else:
         deleted, requested = counted(ended.done, "object"), counted(ended.requested, "key")
         said = f"deleted {deleted}" if known else f"asked to delete {requested}"
-        output.line(f"{said}{f', {len(ended.failed)} failed' if ended.failed else ''}")
+        names = ", ".join([*map(shown, ended.first), *(["…"] if ended.requested > len(ended.first) else [])])
+        more = f", {len(ended.failed)} failed" if ended.failed else "" if known else f": {names}"
+        output.line(f"{said}{more if ended.requested else ''}")
     if ended.requested and ended.missing == ended.requested:
         return NOT_FOUND
     return FAILED if ended.failed else DONE
@@ -277,11 +280,13 @@ class _Ended:
     Attributes:
         requested: Keys that were asked for.
         done: Keys that the server says are gone.
+        first: The first of the requested keys.
         missing: Keys that did not exist; only with `--strict`.
         failed: Key and error of each that failed, for JSON.
     """
 
     requested: int = 0
+    first: list[str] = field(default_factory=list)
     done: int = 0
     missing: int = 0
     failed: list[dict[str, object]] = field(default_factory=list)
@@ -296,6 +301,7 @@ async def _delete_batches(targets: list[_Target], options: Options, output: Outp
                 absent = await _absent(provider, keys) if options.strict else BatchResult()
                 result = await provider.delete_many([key for key in keys if key not in absent.failed])
                 ended.requested += len(set(keys))
+                ended.first += list(dict.fromkeys(keys))[: _MOST_NAMES - len(ended.first)]
                 ended.done += len(result.succeeded)
                 ended.missing += sum(isinstance(error, NotFoundError) for error in absent.failed.values())
                 for item in batch:
