@@ -166,7 +166,8 @@ def test_delete_below_a_prefix(bucketry: Shell) -> None:
     ran = bucketry("delete", "--prefix", "many/", "--recursive", "--json")
     assert ran.document == {"requested": 1_005, "deleted": 1_005, "failed": []}
     assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["man"]
-    assert bucketry("delete", "--all", "--recursive").text == "deleted 1 object\n"
+    assert bucketry("delete", "--all", "--recursive").err.endswith("to agree, add --yes\n")
+    assert bucketry("delete", "--all", "--recursive", "--yes").text == "deleted 1 object\n"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -109,13 +109,17 @@ class Output:
 
     def failures(self, batch: BatchResult) -> None:
         """Print the error of each failed item of a batch: in JSON all of them, else the first 20."""
-        for number, (key, error) in enumerate(batch.failed.items()):
+        self.failed([({"key": key}, error) for key, error in batch.failed.items()])
+
+    def failed(self, items: Sequence[tuple[Mapping[str, str], StorageError]]) -> None:
+        """Print errors, as `failures` does; each has what names its item for JSON, with its key."""
+        for number, (item, error) in enumerate(items):
             if self.as_json:
-                self.problem({"key": key, **error_facts(error)})
+                self.problem({**item, **error_facts(error)})
             elif number < _MOST_FAILURES:
-                self.note(f"{styled('failed:', 'red', sys.stderr)} {shown(key)}: {error_text(error)}")
-        if not self.as_json and len(batch.failed) > _MOST_FAILURES:
-            more = len(batch.failed) - _MOST_FAILURES
+                self.note(f"{styled('failed:', 'red', sys.stderr)} {shown(item['key'])}: {error_text(error)}")
+        if not self.as_json and len(items) > _MOST_FAILURES:
+            more = len(items) - _MOST_FAILURES
             self.note(f"… and {more:,} more failed; --json shows all")
 
     def problem(self, facts: dict[str, object]) -> None:

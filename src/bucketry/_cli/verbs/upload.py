@@ -6,7 +6,7 @@ import argparse
 import os
 import stat
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from bucketry._cli.args import add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
@@ -27,6 +27,8 @@ from bucketry._manage.overlap import local_place, store_below
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.read import exists
+from bucketry._transfer.one.write import create_only
+from bucketry.errors import AlreadyExistsError
 
 EXAMPLES = (
     ("upload --local data/ --remote datasets/", "upload the files of a directory: data/a.csv becomes datasets/a.csv"),
@@ -72,7 +74,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
-    remote = await places.open(word or "")
+    remote = await places.open(word or "", new=True)
     manager = TransferManager(remote.provider, transfer_config(remote.provider, options))
     key = name if word is None else literal_key(remote)
     again = again_with(no_clobber=options.no_clobber)
@@ -99,8 +101,25 @@ async def run(options: Options, places: Places, output: Output) -> int:
     else:
         key = key if key and not key.endswith("/") else f"{key}{name}"
         target = Remote(remote.provider, key)
-        batch = await _upload_one(manager, local, size, target, write, output, no_clobber=options.no_clobber)
+        upload = _upload_new if options.no_clobber else _upload_one
+        batch = await upload(manager, local, size, target, write, output)
     return report(output, "upload", (local, remote.provider.locate(key)), batch, time.monotonic() - started, again)
+
+
+async def _upload_new(
+    manager: TransferManager,
+    local: str,
+    size: int | None,
+    target: Remote,
+    write: WriteKeywords,
+    output: Output,
+) -> BatchResult:
+    """Upload one file or standard input, unless the object exists."""
+    if not await exists(target.provider, target.key):
+        with suppress(AlreadyExistsError):  # another program may make the object meanwhile
+            write = create_only(write, target.provider.capabilities)
+            return await _upload_one(manager, local, size, target, write, output)
+    return BatchResult(succeeded=(target.key,))
 
 
 async def _upload_one(
@@ -110,11 +129,7 @@ async def _upload_one(
     target: Remote,
     write: WriteKeywords,
     output: Output,
-    *,
-    no_clobber: bool,
 ) -> BatchResult:
-    if no_clobber and await exists(target.provider, target.key):
-        return BatchResult(succeeded=(target.key,))
     with progress(output, "upload") as counts:
         if counts is not None and size is not None:
             counts.expect(size, 1)
