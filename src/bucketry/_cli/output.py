@@ -32,6 +32,7 @@ class Output:
         as_json: Print JSON on both streams.
         debug: Show tracebacks.
         verb: The command's verb; empty before the command line is parsed.
+        quiet: Whether the summary of a transfer and its progress are left out.
         asking: Whether a question waits for its answer; nothing was changed before it.
     """
 
@@ -39,6 +40,7 @@ class Output:
         self.as_json = as_json
         self.debug = debug
         self.verb = ""  # until the command line is parsed
+        self.quiet = False
         self.asking = False
 
     def line(self, text: str) -> None:

@@ -82,7 +82,7 @@ def report(
                 "failed": [{"key": key, **error_facts(error)} for key, error in batch.failed.items()],
             }
         )
-    else:
+    elif not output.quiet:
         output.line(f"{verb}: {shown(ends[0])} → {shown(ends[1])}")
         rest = [f"{len(batch.failed):,} more failed"] if batch.failed else []
         rest += [f"{skipped:,} skipped: already there"] if skipped else []

@@ -8,7 +8,7 @@ import stat
 import time
 from contextlib import aclosing, suppress
 
-from bucketry._cli.args import add_transfer_options
+from bucketry._cli.args import add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
 from bucketry._cli.object_options import ObjectArguments, add_object_options, write_keywords
@@ -63,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fail for an object that exists; the server checks this when it stores the object",
     )
     add_object_options(parser)
+    add_quiet(parser)
     add_transfer_options(parser)
 
 
