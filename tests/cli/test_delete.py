@@ -201,7 +201,7 @@ def test_a_listing_in_a_pipe_is_deleted(bucketry: Shell) -> None:
     for key in ("a b", "line\nbreak", "{"):
         bucketry.write(f"data/storage/{key}", b"")
     listing = bucketry("list", "--json").out
-    assert bucketry("rm", "--files-from", "-", stdin=listing).text == "asked to delete 3 keys\n"
+    assert bucketry("rm", "--files-from", "-", stdin=listing).text == 'asked to delete 3 keys: a b, "line\\nbreak", {\n'
     assert bucketry("list").out == b""
 
 

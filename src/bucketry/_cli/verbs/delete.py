@@ -6,14 +6,15 @@ import argparse
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bucketry._cli.ask import confirmed
 from bucketry._cli.commands import UsageError
-from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
+from bucketry._cli.deleted import Ended
+from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.globs import Glob
 from bucketry._cli.objects import Tally, counting_display, nothing_there
-from bucketry._cli.output import Output, counted, error_facts, shown
+from bucketry._cli.output import Output, counted, shown
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.selection import (
     Filters,
@@ -31,7 +32,7 @@ from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import InvalidKeyError, NotFoundError, StorageError
+from bucketry.errors import InvalidKeyError, StorageError
 
 EXAMPLES = (
     ("delete a.bin b.bin", "delete two objects"),
@@ -41,6 +42,7 @@ EXAMPLES = (
     ("delete s3://bucket --files-from keys.txt", "delete the keys in a file, one a line"),
 )
 
+_MOST_NAMES = 3  # in the line that says what was deleted; a line with more is hard to read
 _EVERYTHING = re.compile(r"[*/]*")
 
 
@@ -265,7 +267,7 @@ async def _batches(items: AsyncGenerator[_Item, None]) -> AsyncGenerator[list[_I
 
 async def _delete(targets: list[_Target], options: Options, output: Output) -> int:
     known = options.strict or (options.files_from is None and not any(target.named for target in targets))
-    ended = _Ended()
+    ended = Ended()
     try:
         await _delete_batches(targets, options, output, ended)
     except BaseException:
@@ -279,40 +281,13 @@ async def _delete(targets: list[_Target], options: Options, output: Output) -> i
     else:
         deleted, requested = counted(ended.done, "object"), counted(ended.requested, "key")
         said = f"deleted {deleted}" if known else f"asked to delete {requested}"
-        output.line(f"{said}{f', {len(ended.failed)} failed' if ended.failed else ''}")
+        names = ", ".join([*map(shown, ended.first), *(["…"] if ended.requested > len(ended.first) else [])])
+        more = f", {len(ended.failed)} failed" if ended.failed else "" if known else f": {names}"
+        output.line(f"{said}{more if ended.requested else ''}")
     return ended.code
 
 
-@dataclass(slots=True)
-class _Ended:
-    """How the deletions ended so far.
-
-    Attributes:
-        requested: Keys that were asked for.
-        done: Keys that the server says are gone.
-        missing: Keys that did not exist, with `--strict`, and directories with nothing in them.
-        failed: Key and error of each that failed, for JSON.
-    """
-
-    requested: int = 0
-    done: int = 0
-    missing: int = 0
-    failed: list[dict[str, object]] = field(default_factory=list)
-
-    def add(self, problems: BatchResult) -> None:
-        """Add the keys that failed."""
-        self.missing += sum(isinstance(error, NotFoundError) for error in problems.failed.values())
-        self.failed += [{"key": key, **error_facts(error)} for key, error in problems.failed.items()]
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        if self.requested and self.missing == self.requested:
-            return NOT_FOUND
-        return FAILED if self.failed else DONE
-
-
-async def _delete_batches(targets: list[_Target], options: Options, output: Output, ended: _Ended) -> None:
+async def _delete_batches(targets: list[_Target], options: Options, output: Output, ended: Ended) -> None:
     tally = Tally()
     with counting_display(output, tally) as display:
         async with aclosing(_batches(_items(targets, options))) as batches:
@@ -324,6 +299,7 @@ async def _delete_batches(targets: list[_Target], options: Options, output: Outp
                     absent = BatchResult(failed={item.key: item.error for item in batch if item.error is not None})
                 result = await provider.delete_many([key for key in keys if key not in absent.failed])
                 ended.requested += len({item.key for item in batch})
+                ended.first += list(dict.fromkeys(keys))[: _MOST_NAMES - len(ended.first)]
                 ended.done += len(result.succeeded)
                 for item in batch:
                     tally.add(item.size or 0)
@@ -337,7 +313,7 @@ async def _delete_batches(targets: list[_Target], options: Options, output: Outp
 
 async def _show(targets: list[_Target], options: Options, output: Output) -> int:
     """Print what would be deleted."""
-    tally, ended = Tally(), _Ended()
+    tally, ended = Tally(), Ended()
     async with aclosing(_items(targets, options)) as items:
         async for item in items:
             ended.requested += 1
