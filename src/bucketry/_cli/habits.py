@@ -31,6 +31,11 @@ _VERBS = {
     "get": "write download",
     "config": "places are written in the configuration file, ~/.config/bucketry/config.toml",
 }
+_PRUNE = (
+    "a version is deleted by models prune NAME --keep N, which keeps the newest N and all that have a tag; "
+    "to let it delete a version with a tag, remove the tag first with models untag"
+)
+_VERBS_OF = {("models", "delete"): _PRUNE, ("models", "rm"): _PRUNE, ("models", "remove"): _PRUNE}
 _OPTIONS = {
     "--acl": "there are no options for access lists; set access by the bucket's policy",
     "--quiet": _QUIET,
@@ -59,9 +64,14 @@ _LETTERS = {
 }
 
 
-def instead_of_verb(word: str) -> str:
-    """Return what to write instead of a verb of another program; empty: it is not known."""
-    return _VERBS.get(word, "")
+def instead_of_verb(word: str, of: str = "") -> str:
+    """Return what to write instead of a verb of another program; empty: it is not known.
+
+    Args:
+        word: The verb.
+        of: The verb before it, such as `models`; empty: there is none.
+    """
+    return _VERBS_OF.get((of, word), "") if of else _VERBS.get(word, "")
 
 
 def instead_of_option(option: str) -> str:
