@@ -15,12 +15,16 @@ class TwoWords(Arguments):
     remote_word: str | None = None
     local: str | None = None
     remote: str | None = None
+    recursive: bool = False
 
 
 def add_local(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add LOCAL and `--local`."""
+    """Add LOCAL, `--local`, and the `--recursive` that users of `copy` are used to."""
     parser.add_argument("local_word", nargs="?", metavar="LOCAL", help=text)
     parser.add_argument("--local", metavar="L", help="the same as LOCAL")
+    parser.add_argument(
+        "-r", "--recursive", action="store_true", help="not needed: a directory or prefix is always sent as a whole"
+    )
 
 
 def add_remote(parser: argparse.ArgumentParser, text: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 
-from bucketry._cli.args import TransferArguments, add_transfer_options
+from bucketry._cli.args import TransferArguments, add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
 from bucketry._cli.copying.run import copy_or_move
@@ -46,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser, "a file, a directory, or - for standard output (default for one object: its name in this directory)"
     )
     parser.add_argument("--no-clobber", action="store_true", help="keep existing files, and download only the others")
+    add_quiet(parser)
     add_transfer_options(parser)
 
 

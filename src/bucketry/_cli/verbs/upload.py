@@ -8,7 +8,7 @@ import stat
 import time
 from contextlib import aclosing, suppress
 
-from bucketry._cli.args import add_transfer_options
+from bucketry._cli.args import add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
 from bucketry._cli.object_options import ObjectArguments, add_object_options, write_keywords
@@ -63,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fail for an object that exists; the server checks this when it stores the object",
     )
     add_object_options(parser)
+    add_quiet(parser)
     add_transfer_options(parser)
 
 
@@ -73,7 +74,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
-    remote = await places.open(word or "")
+    remote = await places.open(word or "", new=True)
     manager = TransferManager(remote.provider, transfer_config(remote.provider, options))
     key = name if word is None else literal_key(remote)
     again = again_with(no_clobber=options.no_clobber)
