@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 _NO_BUCKETS = "buckets are made and deleted with the vendor's own program or console"
-_PROGRESS = "progress is shown on a terminal only; to hide it, write 2> /dev/null"
+_PROGRESS = "progress is shown on a terminal only; transfers hide it with --quiet"
 _QUIET = "results go to standard output, so write > /dev/null; errors are still shown"
 
 _VERBS = {
