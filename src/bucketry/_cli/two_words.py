@@ -15,6 +15,7 @@ class TwoWords(Arguments):
     remote_word: str | None = None
     local: str | None = None
     remote: str | None = None
+    recursive: bool = False
 
 
 def add_local(parser: argparse.ArgumentParser, text: str) -> None:
@@ -27,6 +28,13 @@ def add_remote(parser: argparse.ArgumentParser, text: str) -> None:
     """Add REMOTE and `--remote`."""
     parser.add_argument("remote_word", nargs="?", metavar="REMOTE", help=text)
     parser.add_argument("--remote", metavar="R", help="the same as REMOTE")
+
+
+def add_recursive(parser: argparse.ArgumentParser) -> None:
+    """Add `--recursive`, which other programs need for a directory."""
+    parser.add_argument(
+        "-r", "--recursive", action="store_true", help="accepted for habit: a directory needs no option"
+    )
 
 
 def two_words(options: TwoWords) -> tuple[str | None, str | None]:

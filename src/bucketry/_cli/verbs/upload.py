@@ -18,7 +18,7 @@ from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
 from bucketry._cli.selection import literal_key
 from bucketry._cli.streams import read_stdin
-from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
+from bucketry._cli.two_words import TwoWords, add_local, add_recursive, add_remote, two_words
 from bucketry._core.options import WriteKeywords
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
@@ -51,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_remote(
         parser, "a URL, a key for a file, or a prefix for a directory; R/ is always a prefix (default: the name of L)"
     )
+    add_recursive(parser)
     parser.add_argument("--no-clobber", action="store_true", help="keep existing objects, and upload only the others")
     parser.add_argument(
         "--if-none-match",
@@ -67,6 +68,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: Options, places: Places, output: Output) -> int:
     """Store a file, a directory or standard input, and report."""
     local, word = _words(options)
+    if options.local is None and places.is_remote(local) and not await in_thread(os.path.lexists, local):
+        other = "LOCAL" if word is None else shown(word)
+        message = f"{shown(local)} is a store, and upload takes LOCAL first: write `bucketry upload {other} {local}`"
+        raise UsageError(message)
     write = write_keywords(options)
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
