@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import termios
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ class Seen:
     screen: str
 
 
-def at_terminal(shell: Shell, *words: str, answer: str = "", when: str = "[y/N] ", width: int = 120) -> Seen:
+def at_terminal(
+    shell: Shell, *words: str, answer: str = "", when: str = "[y/N] ", width: int = 120, interrupt: bool = False
+) -> Seen:
     """Run to the end at a terminal.
 
     Args:
@@ -28,6 +31,7 @@ def at_terminal(shell: Shell, *words: str, answer: str = "", when: str = "[y/N] 
         answer: What the person types, with the key Enter behind it; empty: nothing.
         when: The text on the screen after which the person types.
         width: The columns of the terminal.
+        interrupt: Send SIGINT, as the key Ctrl-C does, instead of an answer.
     """
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (40, width))
@@ -42,11 +46,14 @@ def at_terminal(shell: Shell, *words: str, answer: str = "", when: str = "[y/N] 
             start_new_session=True,
         ) as running:
             os.close(slave)
-            screen, typed = b"", not answer
+            screen, typed = b"", not (answer or interrupt)
             while shown := _read(master):
                 screen += shown
                 if not typed and when.encode() in screen:
-                    os.write(master, f"{answer}\n".encode())
+                    if interrupt:
+                        running.send_signal(signal.SIGINT)
+                    else:
+                        os.write(master, f"{answer}\n".encode())
                     typed = True
             code = running.wait()
     finally:

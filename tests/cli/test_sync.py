@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from typing import Any
 
@@ -212,9 +213,11 @@ def test_at_a_terminal_deletions_are_asked_about(bucketry: Shell) -> None:
         "unchanged",
         "estimate",
         "delete",
+        "these",
+        "delete",
     ]
     assert "upload     1 file, 2.0 KiB\n" in plan
-    assert "delete 1 file (2 B) below " in plan
+    assert f"delete old\nthese are all files that file://{store} has\ndelete 1 file (2 B) below " in plan
     assert "nothing was changed" in rest
     assert [*files_below(store)] == ["old"]
     yes = at_terminal(bucketry, *words, answer="y")
@@ -222,6 +225,31 @@ def test_at_a_terminal_deletions_are_asked_about(bucketry: Shell) -> None:
     assert "files 1 of 1" in yes.screen
     assert "deleted    1 file\n" in yes.screen
     assert {path for path in files_below(store) if not path.startswith(".bucketry")} == {"a"}
+
+
+def test_the_question_names_the_first_deletions(bucketry: Shell) -> None:
+    """Before the question, ten of the files to delete are named; a destination that keeps a file is not lost whole."""
+    bucketry.write("src/kept", b"1")
+    store = bucketry.write("store/kept", b"22").parent
+    for number in range(12):
+        bucketry.write(f"store/old-{number:02}", b"1")
+    seen = at_terminal(bucketry, "sync", "src", f"file://{store}", "--delete", answer="n").screen
+    assert [line for line in seen.splitlines() if "old-" in line] == [f"  delete old-{n:02}" for n in range(10)]
+    assert "  … and 2 more; --dry-run shows all\n" in seen
+    assert "these are all" not in seen
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_question_changes_nothing(bucketry: Shell) -> None:
+    """Ctrl-C at the question says that nothing was changed."""
+    (bucketry.directory / "src").mkdir()
+    store = bucketry.write("store/old", b"22").parent
+    words = ("sync", "src", f"file://{store}", "--delete", "--force")
+    seen = at_terminal(bucketry, *words, interrupt=True)
+    assert seen.code == 130
+    assert "interrupted: nothing was changed\n" in seen.screen
+    assert "cleaning up" not in seen.screen
+    assert (store / "old").read_bytes() == b"22"
 
 
 def test_too_many_deletions_are_refused_before_the_question(here: Here) -> None:
@@ -267,6 +295,21 @@ def test_a_saved_plan_is_applied_later(here: Here) -> None:
     for words in (("src", f"file://{here.directory}/else"), ("src/sub", here.store), (here.store, "src")):
         here(*words, "--apply", "plan.jsonl", code=2)
         assert "the plan is for" in here.err
+
+
+@pytest.mark.parametrize("by_words", [True, False])
+def test_a_saved_plan_says_how_to_apply_it(here: Here, monkeypatch: pytest.MonkeyPatch, *, by_words: bool) -> None:
+    """The command that is printed applies the plan, also if the place has a name and the paths have blanks."""
+    places = here.shell.write("places.toml", f'[places.st]\nurl = "{here.store}"\n'.encode())
+    places.chmod(0o600)
+    monkeypatch.setenv("BUCKETRY_CONFIG", str(places))
+    options = ("--direction", "upload", "--local", "src", "--remote", "my data", "--url", "st:")
+    here(*(("src", "st:my data") if by_words else options), "--save-plan", "my plan")
+    _, _, command = here.err.strip().partition("run: bucketry sync ")
+    here("--apply", "my plan", "--url", "st:", code=2)
+    assert "SOURCE and DESTINATION" in here.err
+    here(*shlex.split(command))
+    assert here.files("store").keys() == {"my data/a", "my data/sub/b"}
 
 
 def test_a_saved_plan_keeps_its_deletions_safe(here: Here) -> None:

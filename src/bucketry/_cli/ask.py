@@ -10,6 +10,11 @@ from bucketry._cli.output import Output
 from bucketry._cli.streams import read_stdin
 
 
+def can_ask() -> bool:
+    """Return whether there is a terminal to ask on."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 async def confirmed(question: str, output: Output, *, yes: bool) -> bool:
     """Return whether the user agrees.
 
@@ -23,14 +28,16 @@ async def confirmed(question: str, output: Output, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         message = f"would {question}; there is no terminal to ask on: to agree, add --yes"
         raise UsageError(message)
     output.ask(f"{question}? [y/N] ")
     answer = b""
+    output.asking = True
     async with aclosing(read_stdin()) as chunks:
         async for chunk in chunks:
             answer += chunk
             if b"\n" in answer:
                 break
+    output.asking = False
     return answer.strip().lower() in {b"y", b"yes"}

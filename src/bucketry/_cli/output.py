@@ -32,12 +32,14 @@ class Output:
         as_json: Print JSON on both streams.
         debug: Show tracebacks.
         verb: The command's verb; empty before the command line is parsed.
+        asking: Whether a question waits for its answer; nothing was changed before it.
     """
 
     def __init__(self, *, as_json: bool, debug: bool) -> None:
         self.as_json = as_json
         self.debug = debug
         self.verb = ""  # until the command line is parsed
+        self.asking = False
 
     def line(self, text: str) -> None:
         """Print a line of the result."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bucketry import SyncAction, SyncPlan
     from bucketry._manage.sync.values import PlanSummary, SyncReport
 
+_NAMED = 10  # files; enough to see that these are the wrong ones
 _DONE_WORDS = {"upload": "uploaded", "download": "downloaded", "copy": "copied"}
 
 
@@ -85,8 +86,27 @@ class ShownPlan:
         if not output.as_json:
             output.note("; ".join(f"{name} {text}" for name, text in self.rows()))
 
-    def print_saved(self, output: Output, file: str) -> int:
-        """Print where the plan was saved, and how to apply it.
+    async def print_deletions(self, output: Output) -> None:
+        """Print the first files that would be deleted, and whether the destination has no others."""
+        named, total = 0, self.plan.summary.deletions
+        header, totals = self.plan.header, self.plan.summary
+        all_of_it = not (totals.unchanged or totals.skipped or header.include or header.exclude)
+        async with aclosing(aiter(self.plan)) as actions:
+            async for action in actions:
+                if action.kind != "delete":
+                    all_of_it = all_of_it and action.target is None
+                elif named < _NAMED:
+                    named += 1
+                    output.note(f"  delete {shown(action.path)}")
+                if named == min(_NAMED, total) and not all_of_it:
+                    break
+        if total > named:
+            output.note(f"  … and {total - named:,} more; --dry-run shows all")
+        if all_of_it:
+            output.note(f"these are all files that {shown(self.ends[1])} has")
+
+    def print_saved(self, output: Output, file: str, command: str) -> int:
+        """Print where the plan was saved, and the command that applies it.
 
         With `--json`: `{"verb", "direction", "source", "destination", "saved", "plan", "price"}`; `saved` is the file,
         `plan` has the totals of the plan, and `price` is what `cost --plan` says of it, or `null`.
@@ -95,7 +115,7 @@ class ShownPlan:
             output.document({**self._facts(), "saved": file, **self._totals()})
             return DONE
         output.line(f"saved the plan to {shown(file)}; nothing was changed")
-        output.note(f"to make its changes, run sync --apply {shown(file)} with the same paths, or with the same --url")
+        output.note(f"to make its changes, run: {command}")
         return DONE
 
     def print_refused(self, output: Output) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, get_args
 
-from bucketry._cli.args import TransferArguments, add_transfer_options
-from bucketry._cli.ask import confirmed
+from bucketry._cli.args import ENTRIES, TransferArguments, add_transfer_options
+from bucketry._cli.ask import can_ask, confirmed
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
 from bucketry._cli.manager import in_words_of_options, moving
@@ -35,6 +36,7 @@ EXAMPLES = (
 )
 _CONTINUE = "run the same command again; finished files are not sent again"
 _TWO = 2
+_OF_SIDES = ("direction", "local", "remote", "url", "provider", "env_file", *ENTRIES)
 _OF_PLAN = ("delete", "max_delete", "force", "include", "exclude", "compare", "save_plan")
 
 
@@ -119,11 +121,13 @@ async def run(options: Options, places: Places, output: Output) -> int:
         return DONE
     shown_plan.print_summary(output)
     if options.save_plan is not None:
-        return shown_plan.print_saved(output, options.save_plan)
+        return shown_plan.print_saved(output, options.save_plan, _to_apply(options))
     _check_number_of_deletions(plan, sides)
     totals = plan.summary
     if totals.deletions:
         what = f"delete {counted(totals.deletions, 'file')} ({shown_size(totals.deletion_bytes)})"
+        if not options.yes and can_ask():
+            await shown_plan.print_deletions(output)
         if not await confirmed(f"{what} below {shown(sides.names[1])}", output, yes=options.yes):
             return shown_plan.print_refused(output)
     tally, started = SyncTally(output, totals), time.monotonic()
@@ -178,6 +182,16 @@ def _check_number_of_deletions(plan: SyncPlan, sides: Sides) -> None:
         raise UsageError(message)
 
 
+def _to_apply(options: Options) -> str:
+    """Return the command that applies the plan that is saved, with the same words and options for both sides."""
+    words = ["bucketry", "sync", *options.paths]
+    for name in _OF_SIDES:
+        value = getattr(options, name)
+        if value:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [value])]
+    return shlex.join([*words, "--apply", options.save_plan or ""])
+
+
 def _problem(options: Options) -> str | None:
     """Return what is wrong with the options, if anything is."""
     if "" in (*options.paths, options.local):
@@ -206,5 +220,8 @@ def _problem_of_paths(options: Options) -> str | None:
 
 
 def _problem_of_apply(options: Options) -> str | None:
+    if (options.url or options.provider) and not options.paths and options.direction is None:
+        option = "--url" if options.url else "--provider"
+        return f"{option} needs what the plan was made with: SOURCE and DESTINATION, or --direction"
     given = next((name for name in _OF_PLAN if getattr(options, name) != getattr(Options, name)), None)
     return given and f"--{given.replace('_', '-')} is a part of the plan, and cannot be given with --apply"
