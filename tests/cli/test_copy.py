@@ -179,11 +179,11 @@ def test_a_dry_run_leaves_out_what_would_be_skipped(inside: Inside) -> None:
 
 
 REFUSED = [
-    (("tree", "st:x"), 2, "tree: is a directory; to copy everything below it, add --recursive"),
-    (("st:d", "out"), 2, "st/d/: is a directory; to copy everything below it, add --recursive"),
+    (("tree", "st:x"), 2, "tree: is a directory; for everything below it, add --recursive"),
+    (("st:d", "out"), 2, "st/d/: is a directory; for everything below it, add --recursive"),
     (("st:d/", "out"), 2, "add --recursive"),
     (("st:", "out"), 2, "add --recursive"),
-    (("st:*/", "out/"), 2, "selects whole directories; to copy everything below them, add --recursive"),
+    (("st:*/", "out/"), 2, "selects whole directories; for everything below them, add --recursive"),
     (("st:d/*.csv", "out"), 2, "may get several files, so it must be a directory: write out/"),
     (("st:d/a.csv", "st:top", "two:x"), 2, "must be a directory"),
     (("st:d/a.csv", "st:d/a.csv"), 2, "copied onto itself"),

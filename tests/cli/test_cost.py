@@ -326,6 +326,8 @@ async def test_a_chart_as_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     root = ET.parse(file).getroot()  # noqa: S314 - a file of our own
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[0] == "A month of 250 GB stored, 1 TB sent"
+    assert {"storage", "egress"} <= set(texts)
+    assert "requests" not in texts  # none are in the figures
     for text in ("Backblaze B2", "$4.17", "Wasabi", "outside policy", "$86.75"):
         assert text in texts
     assert "$7.99" not in texts

@@ -98,3 +98,12 @@ def test_storage_classes(bucketry: Shell) -> None:
         ["2", "B", "1", "(class", "STANDARD)"],
         ["6", "B", "3", "total"],
     ]
+
+
+def test_nothing_has_no_total(bucketry: Shell) -> None:
+    """A word that selects nothing is an error, and nothing is printed as its sum; of several words, the others are."""
+    bucketry.write("data/storage/k", b"x")
+    ran = bucketry("du", "none")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (3, b"", 1)
+    ran = bucketry("du", "none", "k")
+    assert (ran.code, ran.text.split()) == (1, ["1", "B", "1", "total"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bucketry._cli.copying.one import Copier
 from bucketry._cli.copying.pairs import Destination, Pair, find_destination, plan_pairs
 from bucketry._cli.copying.words import Local
 from bucketry._cli.place import Remote
+from bucketry._core.units import MiB
 from bucketry.errors import AccessDeniedError, InvalidRequestError, PreconditionFailedError
 from bucketry.providers import StorageProvider
 from bucketry.testing import EmbeddedS3, Fault, FaultyProvider, embedded_s3
@@ -186,3 +188,27 @@ async def test_two_sources_that_become_one_key(tmp_path: Path, *, listed: bool) 
             else:
                 pairs = await plan_pairs([source], destination, options)
                 assert {pair.target async for pair in pairs()} == {f"to/{name}" for name in names}
+
+
+class Unstable(RowOf):
+    """A store whose completion of an upload does not return the final etag, as R2's may be."""
+
+    def __init__(self) -> None:
+        super().__init__(stable_multipart_etag=False)
+
+    async def complete_multipart(self, *arguments: Any, **options: Any) -> Any:
+        """Complete the upload, and return another etag."""
+        made = await super().complete_multipart(*arguments, **options)
+        return replace(made, etag='"other"')
+
+
+async def test_a_move_in_parts_to_a_vendor_without_a_stable_etag() -> None:
+    """A large object is moved also if the completion of an upload returns another etag than a HEAD."""
+    store, target = RowOf(), Unstable()
+    await store.put("k", bytes(6 * MiB))
+    copier = Copier(Destination(target, "k", is_directory=False), CopyArguments(part_size=MiB), {}, moves=True)
+    result = await copier.one(Pair(Item("k", "k", provider=store, key="k"), "k"))
+    assert result is not None
+    assert result.parts > 1
+    assert result.etag == (await target.head("k")).etag
+    assert await store.list_files() == []

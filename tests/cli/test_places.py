@@ -16,7 +16,7 @@ from bucketry._cli.args import Arguments
 from bucketry._cli.place import Places, read_named
 from bucketry._cli.selection import SelectionArguments, selected, single_key
 from bucketry.errors import ConfigError
-from tests.cli.conftest import ENVIRON, Shell
+from tests.cli.conftest import ENVIRON, Shell, files_below
 
 pytestmark = pytest.mark.slow  # most tests start processes
 
@@ -79,6 +79,35 @@ def test_a_key_with_a_colon(named: Shell) -> None:
     assert (ran.code, ran.out, ran.err) == (0, b"1", "")
     named.write("data/storage/prod:k", b"3")
     assert named("cat", "prod:k", "--provider", "local").err.endswith("leave out --provider\n")
+
+
+@pytest.mark.parametrize("kind", ["", "local"])
+@pytest.mark.parametrize("words", [("upload", "f", "nope:x"), ("cp", "f", "nope:x"), ("mv", "f", "prdo:x")])
+def test_nothing_is_written_to_a_place_that_is_not_there(named: Shell, words: tuple[str, ...], kind: str) -> None:
+    """A new key of the form NAME:path is refused if the file has places; --provider says that a key is meant."""
+    named.write("f", b"1")
+    named.write("data/storage/f", b"2")
+    named.environ["STORAGE_PROVIDER"] = kind
+    before = files_below(named.directory)
+    ran = named(*words)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, b"", 1)
+    assert f"has no place {words[2][:4]!r}; " in ran.err
+    assert ran.err.endswith(f" If {words[2]} is a key, add --provider local\n")
+    assert files_below(named.directory) == before
+    assert named(*words, "--provider", "local").code == 0
+    assert (named.store / words[2]).exists()
+
+
+def test_a_place_with_a_name_of_one_letter(named: Shell) -> None:
+    """The file's error says what a name is; without such a place the word is a key."""
+    named.write("f", b"1")
+    assert named("upload", "f", "p:x", "--provider", "memory").code == 0
+    configure(named, '[places.p]\nurl = "memory://"\n')
+    before = files_below(named.directory)
+    ran = named("upload", "f", "p:y")
+    assert (ran.code, ran.out) == (2, b"")
+    assert "place 'p': a name is a letter, then at least one letter, digit, - or _" in ran.err
+    assert files_below(named.directory) == before
 
 
 def test_words_without_a_place_do_not_read_the_file(named: Shell) -> None:

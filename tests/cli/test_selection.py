@@ -111,6 +111,37 @@ async def test_a_set_with_a_reversed_range_is_an_error() -> None:
         await found(await store(()), "[z-a]")
 
 
+@pytest.mark.parametrize(
+    ("glob", "key"),
+    [
+        ("*a*a*a*a*a*a*a*a*a*a*b", "a" * 60),
+        ("**a**a**a**a**a**a**a*b", "a" * 1_000),
+        ("**/a*/**/a*/**/a*/**/*b", "a/" * 500),
+    ],
+)
+def test_many_wildcards_are_matched_quickly(glob: str, key: str) -> None:
+    """A key that almost matches is refused after few steps; trying all ways would take minutes or years."""
+    matches = Glob(glob).matcher()
+    assert not matches(key)
+    assert matches(f"{key}b")
+
+
+WILDCARD = re.compile(r"(?<![^/])\*\*/|\*+|\?|\[..\]")
+SIMPLE = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]", "[ab]": "[ab]", "[!a]": "[^/a]"}
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "/", "*", "**", "?", "[ab]", "[!a]", "/**/"]), max_size=8),
+    st.text("ab/", max_size=9),
+)
+def test_a_match_is_that_of_a_simple_expression(pieces: list[str], key: str) -> None:
+    """The quick expression matches what the simple one matches, which tries all ways."""
+    glob = "".join(pieces)
+    simple = WILDCARD.sub(lambda found: SIMPLE.get(found[0], ".*"), glob)
+    simple += ".*" if glob.endswith("/") else ""
+    assert Glob(glob).matcher()(key) is (re.fullmatch(simple, key) is not None)
+
+
 KEY = st.text("ab/-", min_size=1, max_size=7)
 PIECE = st.sampled_from(["a", "b", "-", "/", "*", "**", "**/", "?", "[ab]", "[!a]", "*/", "a*"])
 

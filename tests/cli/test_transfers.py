@@ -10,6 +10,17 @@ from contextlib import suppress
 
 import pytest
 
+from bucketry import BatchResult
+from bucketry._cli.output import Output
+from bucketry._cli.report import report
+from bucketry.errors import (
+    AccessDeniedError,
+    LocalFileError,
+    LocalFileNotFoundError,
+    NotFoundError,
+    StorageError,
+    ThrottledError,
+)
 from tests.cli.conftest import COMMAND, ENVIRON, Shell, files_below
 from tests.cli.inside import Inside, inside
 
@@ -169,8 +180,51 @@ def test_a_store_is_not_uploaded_into_itself(inside: Inside) -> None:
     assert inside.files("data/storage") == {**expected, "new/b": b"x"}
 
 
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (ThrottledError("slow down"), "1; to try only these again, run the same command again"),
+        (AccessDeniedError("denied"), "1; to try only these again, run the same command again"),
+        (NotFoundError("s3://b/k: nothing"), "1"),
+        (LocalFileNotFoundError("dangling"), "1"),
+        (LocalFileError("t/pipe: is not a regular file"), "1"),
+    ],
+)
+def test_how_to_try_again(error: StorageError, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report says how to try again only if this can help; a failed item is named one time."""
+    output = Output(as_json=False, debug=False)
+    report(output, "copy", ("a", "b"), BatchResult(failed={"k": error}), 1.0)
+    ran = capsys.readouterr()
+    assert ran.out.splitlines()[-1].removeprefix("  failed").strip() == hint
+    assert ran.err.count("k: ") == 1
+
+
+def test_a_failure_names_its_item_one_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that begins with the item, or with its URL, is not printed behind the item once more."""
+    output = Output(as_json=False, debug=False)
+    failed = {
+        "s3://b/x.csv": NotFoundError("s3://b/x.csv: head was answered with 404"),
+        "d/x.csv": NotFoundError("s3://b/d/x.csv: there is no such object"),
+        "x": AccessDeniedError("the file of x: denied"),
+    }
+    output.failures(BatchResult(failed=failed))
+    assert capsys.readouterr().err.splitlines() == [
+        "failed: s3://b/x.csv: head was answered with 404",
+        "failed: d/x.csv: there is no such object",
+        "failed: x: the file of x: denied",
+    ]
+
+
+def test_upload_and_download_accept_recursive(inside: Inside) -> None:
+    """`-r` changes nothing, because a directory or prefix is always sent as a whole."""
+    inside.write("d/a", b"x")
+    assert inside("upload", "-r", "d", "k").code == 0
+    assert inside("download", "-r", "k/", "out").code == 0
+    assert inside.files("out") == {"a": b"x"}
+
+
 def test_many_failures_are_shown_in_part(bucketry: Shell) -> None:
-    """Of many failed files 20 are shown, then their number, and how to try them again; --json shows all."""
+    """Of many failed files 20 are shown, then their number; --json shows all."""
     bucketry.write("tree/good", b"x")
     for number in range(23):
         (bucketry.directory / f"tree/link{number}").symlink_to("nowhere")
@@ -178,7 +232,7 @@ def test_many_failures_are_shown_in_part(bucketry: Shell) -> None:
     assert ran.code == 1
     assert ran.err.count("failed: r/link") == 20
     assert ran.err.endswith("… and 3 more failed; --json shows all\n")
-    assert "failed    23; to try only these again, run the same command again with --no-clobber" in ran.text
+    assert "failed    23\n" in ran.text  # another run cannot upload them either
     ran = bucketry("upload", "tree", "r", "--json")
     assert (ran.err.count("\n"), len(ran.document["failed"])) == (23, 23)
 

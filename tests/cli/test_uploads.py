@@ -121,6 +121,35 @@ def test_an_upload_of_a_killed_process_is_ones_own(
     assert own(capsys, url) == {}
 
 
+def test_two_uploads_of_one_key_that_cannot_be_aborted(bucketry: Shell) -> None:
+    """Each upload that cannot be aborted is a failure of its own, also if another one has the same key."""
+    code = """
+from bucketry import MemoryProvider, StorageProviderFactory
+from bucketry._core.options import WriteOptions
+from bucketry.errors import AccessDeniedError
+class Cloud(MemoryProvider):
+    def __init__(self, config, **options):
+        super().__init__()
+    async def list_multiparts(self, prefix="", *, after=None):
+        if after is None:
+            for _ in range(2):
+                await self.create_multipart("k", WriteOptions())
+        return await super().list_multiparts(prefix, after=after)
+    async def abort_multipart(self, upload):
+        raise AccessDeniedError("no", provider="cloud", bucket="b", key=upload.key, operation="abort_multipart")
+StorageProviderFactory.register("cloud", Cloud)
+"""
+    cloud = bucketry.scripted(code)
+    done = cloud("uploads", "abort", "--provider", "cloud", "--all", "--yes", "--json")
+    assert done.code == 1
+    failed = done.document["failed"]
+    assert [one["key"] for one in failed] == ["k", "k"]
+    assert len({one["upload_id"] for one in failed}) == 2
+    plain = cloud("uploads", "abort", "--provider", "cloud", "--all", "--yes")
+    assert plain.text == "aborted 0 uploads, 2 failed\n"
+    assert plain.err.count("failed: k") == 2
+
+
 async def test_records_end_with_their_uploads(provider: S3Provider, tmp_path: Path) -> None:
     """A record is removed when its upload is completed or aborted, or is not listed and a year old; others stay."""
     environ = {"XDG_CACHE_HOME": str(tmp_path)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -260,6 +261,21 @@ async def test_certificates(moto: servers.S3Server, tmp_path: Path) -> None:
     assert seen.outcome == "warning"  # it ends soon
     assert "TLSv1.3" in seen.text
     assert "valid for 9 more days" in seen.text
+
+
+async def test_the_step_that_fails(moto: servers.S3Server) -> None:
+    """A server without TLS fails in the step TLS, and a closed port in that of the connection, whatever its name."""
+    config = moto.new_bucket() | {"retry_delay": 0}
+    address = moto.endpoint_url.removeprefix("http://")
+    plain = await checks_of(config | {"endpoint_url": f"https://{address}"}, Wanted(read_only=True))
+    assert (plain[-1].name, plain[-1].outcome) == ("tls", "failed")
+    assert outcomes(plain)["tcp"] == "ok"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # not listening, so connections are refused
+        config |= {"endpoint_url": f"https://127.0.0.1:{closed.getsockname()[1]}", "bucket_name": "certificate-bucket"}
+        refused = await checks_of(config, Wanted(read_only=True))
+    assert (refused[-1].name, refused[-1].outcome) == ("connection", "failed")
+    assert "tcp" not in outcomes(refused)
 
 
 async def test_an_endpoint_that_only_aiobotocore_reaches(moto: servers.S3Server) -> None:

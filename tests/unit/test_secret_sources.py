@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -78,6 +79,24 @@ def test_a_command_that_does_not_end() -> None:
     source = sh("sleep 1000 & echo $$; sleep 1000")
     with pytest.raises(ConfigError, match=r"'sh' has not ended after 0\.2 seconds"):
         run_steps(source.steps(os.environ, timeout=0.2))
+
+
+def test_what_the_command_has_started_is_ended(tmp_path: Path) -> None:
+    """If the command is ended early, a process that it started in the background is ended, too."""
+    fifo = tmp_path / "open"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        steps = sh(f"(echo started; exec sleep 60) > {fifo} & sleep 60").steps(os.environ)
+        while not select.select([reader], [], [], 0)[0]:
+            next(steps)
+        assert os.read(reader, 100) == b"started\n"
+        steps.close()
+        ended, _, _ = select.select([reader], [], [], 10)  # the end of the data comes when no process has it open
+        assert ended
+        assert os.read(reader, 100) == b""
+    finally:
+        os.close(reader)
 
 
 async def test_a_cancelled_command_is_ended(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ class TransferArguments(Arguments):
     concurrency: int | None = None
     bwlimit: int | None = None
     no_verify: bool = False
+    quiet: bool = False
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +73,13 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--concurrency", type=int, metavar="N", help="number of requests at the same time")
     group.add_argument("--bwlimit", type=rate, metavar="RATE", help="most bytes per second on average, such as 10MiB")
     group.add_argument("--no-verify", action="store_true", help="compare only the lengths of objects, not checksums")
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add `--quiet`, for the verbs whose result is a summary."""
+    parser.add_argument(
+        "--quiet", "-q", action="store_true", help="print no summary and no progress; errors and --json are printed"
+    )
 
 
 def size(text: str) -> int:

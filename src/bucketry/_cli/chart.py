@@ -139,7 +139,8 @@ def layout(title: str, estimates: Sequence[CostEstimate]) -> Chart:
         y += _LINE + 4
         labels.append(Label(_MARGIN, y, line, "title"))
     y += _LINE + 14
-    for index, (kind, name, _) in enumerate(_PARTS):
+    billed = {item.what for one in estimates for item in one.items if item.amount}
+    for index, (kind, name, _) in enumerate(part for part in _PARTS if billed & set(part[2])):
         x = _MARGIN + _LABEL + _LEGEND * index
         bars.append(Bar(x, y - 11, 12, 12, kind))
         labels.append(Label(x + 18, y, name, "note"))

@@ -24,6 +24,7 @@ _TOKEN = re.compile(
 )
 _MEMBER = re.compile(r".-.|.", re.DOTALL)
 _PATTERNS = {"deep": "(?:.*/)?", "all": ".*", "star": "[^/]*", "one": "[^/]"}
+_STARTS = {"deep": "(?>(?:.*?/)??", "all": "(?>.*?", "star": "(?>[^/]*?"}
 LARGE = 50  # a page of 1,000 objects then shows at most 20 directories
 
 
@@ -34,11 +35,13 @@ class _Token:
     Attributes:
         pattern: The regular expression.
         literal: The character that the piece stands for; `None`: a wildcard.
+        start: How a group begins that matches the wildcard and what follows it; `None`: it matches one character.
         across: Whether the wildcard matches `/`.
     """
 
     pattern: str
     literal: str | None = None
+    start: str | None = None
     across: bool = False
 
 
@@ -128,7 +131,7 @@ class Glob:
 
     def _regex(self, *, below: bool) -> re.Pattern[str]:
         end = ".*" if self.text.endswith("/") else "(?:/.*)?" if below else ""
-        return _compiled((*self._tokens, _Token(end)))
+        return _compiled(self._tokens, end)
 
 
 class _Search:
@@ -250,7 +253,7 @@ def _tokens(text: str) -> tuple[_Token, ...]:
         elif kind == "set":
             found.append(_set(match["set"], text))
         elif kind is not None:
-            found.append(_Token(_PATTERNS[kind], across=kind in {"deep", "all"}))
+            found.append(_Token(_PATTERNS[kind], start=_STARTS.get(kind), across=kind in {"deep", "all"}))
     return tuple(found)
 
 
@@ -293,5 +296,22 @@ def _head(tokens: Sequence[_Token]) -> str:
     return literal
 
 
-def _compiled(tokens: Sequence[_Token]) -> re.Pattern[str]:
-    return re.compile("".join(token.pattern for token in tokens), re.DOTALL)
+def _compiled(tokens: Sequence[_Token], end: str = "") -> re.Pattern[str]:
+    """Compile the tokens so that the time of a match does not grow exponentially with the number of wildcards.
+
+    A wildcard takes as few characters as it can until what follows it matches, up to the next wildcard. To take more
+    later would not help, because the next wildcard can take them as well. So each is an atomic group, which is not
+    tried again; only one that matches `/` tries again what is in it, up to the next such wildcard.
+    """
+    pattern, inner, outer = "", "", ""
+    for token in tokens:
+        if token.start is None:
+            pattern += token.pattern
+            continue
+        pattern += inner
+        inner = ")"
+        if token.across:
+            pattern += outer
+            inner, outer = "", ")"
+        pattern += token.start
+    return re.compile(f"{pattern}{end}\\Z{inner}{outer}", re.DOTALL)

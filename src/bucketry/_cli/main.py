@@ -86,6 +86,7 @@ def _run(words: Sequence[str], output: Output) -> int:
         from bucketry._cli.interrupt import run
         from bucketry._cli.place import Places, load_env_file, read_named
     output.as_json, output.debug, output.verb = options.json, options.debug, command.name
+    output.quiet = getattr(options, "quiet", False)
     warnings.showwarning = lambda message, *_rest: output.warning(str(message))
     if options.debug:
         import logging

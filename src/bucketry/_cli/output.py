@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class Output:
         as_json: Print JSON on both streams.
         debug: Show tracebacks.
         verb: The command's verb; empty before the command line is parsed.
+        quiet: Whether the summary of a transfer and its progress are left out.
         asking: Whether a question waits for its answer; nothing was changed before it.
     """
 
@@ -39,6 +40,7 @@ class Output:
         self.as_json = as_json
         self.debug = debug
         self.verb = ""  # until the command line is parsed
+        self.quiet = False
         self.asking = False
 
     def line(self, text: str) -> None:
@@ -107,13 +109,17 @@ class Output:
 
     def failures(self, batch: BatchResult) -> None:
         """Print the error of each failed item of a batch: in JSON all of them, else the first 20."""
-        for number, (key, error) in enumerate(batch.failed.items()):
+        self.failed([({"key": key}, error) for key, error in batch.failed.items()])
+
+    def failed(self, items: Sequence[tuple[Mapping[str, str], StorageError]]) -> None:
+        """Print errors, as `failures` does; each has what names its item for JSON, with its key."""
+        for number, (item, error) in enumerate(items):
             if self.as_json:
-                self.problem({"key": key, **error_facts(error)})
+                self.problem({**item, **error_facts(error)})
             elif number < _MOST_FAILURES:
-                self.note(f"{styled('failed:', 'red', sys.stderr)} {shown(key)}: {error_text(error)}")
-        if not self.as_json and len(batch.failed) > _MOST_FAILURES:
-            more = len(batch.failed) - _MOST_FAILURES
+                self.note(f"{styled('failed:', 'red', sys.stderr)} {_failure(item['key'], error)}")
+        if not self.as_json and len(items) > _MOST_FAILURES:
+            more = len(items) - _MOST_FAILURES
             self.note(f"… and {more:,} more failed; --json shows all")
 
     def problem(self, facts: dict[str, object]) -> None:
@@ -125,6 +131,15 @@ def error_text(error: BaseException) -> str:
     """Return an error's message in one line."""
     text = for_command_line(str(error))
     return printable(text if isinstance(error, StorageError) else f"{type(error).__name__}: {text}")
+
+
+def _failure(key: str, error: BaseException) -> str:
+    """Return a failed item and its error, without the item or its URL at the beginning of the error's message."""
+    text, name = error_text(error), f"{printable(key)}: "
+    place = text.find(name)
+    if place == 0 or (place > 0 and text[place - 1] in "/:" and " " not in text[:place]):
+        text = text[place + len(name) :]
+    return f"{shown(key)}: {text}"
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -39,6 +40,8 @@ USUAL_LOCAL, USUAL_REMOTE = "data/", "datasets/"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
+_ONE_LETTER = re.compile(r"[A-Za-z]:(?!//)")
+"""Such a word names no place, but the file may have a place of that name, which is an error to report."""
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
 
@@ -87,22 +90,26 @@ class Places:
         if self._pool is not None:
             await self._pool.close()
 
-    async def open(self, word: str | None = None, *, prove: Prove = "nothing") -> Remote:
+    async def open(self, word: str | None = None, *, prove: Prove = "nothing", new: bool = False) -> Remote:
         """Return the provider and the key that a word names.
 
         Args:
             word: A URL, or `NAME:path` with a place of the configuration file; or a key of the provider of `--url`,
                 `--provider` or the environment. `None`: that provider.
             prove: Check first that the bucket and the credentials allow reads or writes.
+            new: The word is a key to write.
 
         Raises:
             ConfigError: The provider is unknown, or its configuration is missing, malformed or contradictory. Or the
-                word is a key, no provider is named, and the key begins like a place of the file.
+                word is a key that begins like a place of the file, and no provider is named. A key to write that has
+                the form `NAME:path` is such a key if the file has places.
 
         The error of a list, get or delete request shows whether the bucket or the credentials are wrong, so a verb that
         begins with such a request needs no check. The error of a HEAD does not show this. In a transfer of a directory,
         each of many requests would report the same error.
         """
+        if new:
+            self._check_that_a_new_key_is_meant(word or "")
         remote = await self._remote(word)
         await prove_access(remote.provider, prove)
         return remote
@@ -228,6 +235,16 @@ class Places:
             raise ConfigError(message)
         warnings.warn(f"{word} is taken as a key of the local directory: {problem}", stacklevel=2)
 
+    def _check_that_a_new_key_is_meant(self, word: str) -> None:
+        """Raise an error if a key to write has the form `NAME:path`: an object would be written to the wrong place."""
+        options = self._options
+        problem = self.unknown_place(word)
+        if problem is None or options.url or options.provider or self._named is None or not self._named.tables:
+            return
+        kind = self.environ.get("STORAGE_PROVIDER") or "local"
+        message = f"{problem}{'' if problem.endswith('?') else '.'} If {word} is a key, add --provider {kind}"
+        raise ConfigError(message)
+
     def _entries(self) -> dict[str, Given]:
         given = {name: getattr(self._options, name, None) for name in (*ENTRIES, *ENCRYPTION)}
         return {
@@ -289,7 +306,7 @@ def read_named(options: Arguments, environ: Mapping[str, str]) -> PlaceFile | No
     words: list[object] = []
     for value in vars(options).values():
         words += value if isinstance(value, (list, tuple)) else [value]
-    if not any(isinstance(word, str) and split_name(word) for word in words):
+    if not any(isinstance(word, str) and (split_name(word) or _ONE_LETTER.match(word)) for word in words):
         return None
     from bucketry.providers.places import read_places  # loads tomllib and subprocess
 

@@ -22,10 +22,10 @@ def progress(output: Output, verb: str) -> Iterator[Counts | None]:
     """Show the progress while the context is open; yield the counts to report to, or `None` without a display.
 
     Args:
-        output: The command's output; if it is JSON, there is no display.
+        output: The command's output; if it is JSON or quiet, there is no display.
         verb: The text before the bar, such as `"upload"`.
     """
-    if output.as_json or is_plain(sys.stderr):
+    if output.as_json or output.quiet or is_plain(sys.stderr):
         yield None
         return
     try:

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bucketry._cli.exits import DONE, FAILED
+from bucketry._cli.exits import DONE, FAILED, NOT_FOUND, USAGE, exit_code
 from bucketry._cli.output import Output, counted, error_facts, shown, shown_rate, shown_size
 from bucketry._core.values import BatchResult, TransferResult
+from bucketry._runtime.walk import can_never_be_read
+from bucketry.errors import StorageError
 
 
 def batch_of_one(result: TransferResult) -> BatchResult:
@@ -80,7 +82,7 @@ def report(
                 "failed": [{"key": key, **error_facts(error)} for key, error in batch.failed.items()],
             }
         )
-    else:
+    elif not output.quiet:
         output.line(f"{verb}: {shown(ends[0])} → {shown(ends[1])}")
         rest = [f"{len(batch.failed):,} more failed"] if batch.failed else []
         rest += [f"{skipped:,} skipped: already there"] if skipped else []
@@ -92,9 +94,16 @@ def report(
             ("verified", ", ".join(f"{kind} ({counted(n, 'file')})" for kind, n in verified.items()) or "–"),
             ("time", f"{seconds:.2f} s ({shown_rate(size, seconds)})"),
         ]
-        rows += [("failed", f"{len(batch.failed):,}; to try only these again, {again}")] if batch.failed else []
+        if batch.failed:
+            hint = f"; to try only these again, {again}" if any(map(_may_end_well, batch.failed.values())) else ""
+            rows.append(("failed", f"{len(batch.failed):,}{hint}"))
         output.table((f"  {name}", value) for name, value in rows)
     return FAILED if batch.failed else DONE
+
+
+def _may_end_well(error: StorageError) -> bool:
+    """Return whether a second try can succeed: not for what does not exist, or can never be copied."""
+    return exit_code(error) not in {NOT_FOUND, USAGE} and not can_never_be_read(error)
 
 
 def _object(result: TransferResult) -> dict[str, object]:

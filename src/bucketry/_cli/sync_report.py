@@ -54,7 +54,7 @@ class ShownPlan:
 
     def print_summary(self, output: Output) -> None:
         """Print the summary on the terminal; a program gets it in the report."""
-        if output.as_json or not sys.stderr.isatty():
+        if output.as_json or output.quiet or not sys.stderr.isatty():
             return
         output.note(f"sync: {shown(self.ends[0])} → {shown(self.ends[1])}")
         for line in _aligned(self.rows()):
@@ -191,7 +191,7 @@ class SyncTally:
         report = self.counts.report(seconds)
         if self.output.as_json:
             self.output.document({**_facts(plan, ends), **self._report_facts(report)})
-        else:
+        elif not self.output.quiet:
             self.output.line(f"sync: {shown(ends[0])} → {shown(ends[1])}")
             for line in _aligned(self._report_rows(plan, report)):
                 self.output.line(line)

@@ -19,22 +19,18 @@ class TwoWords(Arguments):
 
 
 def add_local(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add LOCAL and `--local`."""
+    """Add LOCAL, `--local`, and the `--recursive` that users of `copy` are used to."""
     parser.add_argument("local_word", nargs="?", metavar="LOCAL", help=text)
     parser.add_argument("--local", metavar="L", help="the same as LOCAL")
+    parser.add_argument(
+        "-r", "--recursive", action="store_true", help="not needed: a directory or prefix is always sent as a whole"
+    )
 
 
 def add_remote(parser: argparse.ArgumentParser, text: str) -> None:
     """Add REMOTE and `--remote`."""
     parser.add_argument("remote_word", nargs="?", metavar="REMOTE", help=text)
     parser.add_argument("--remote", metavar="R", help="the same as REMOTE")
-
-
-def add_recursive(parser: argparse.ArgumentParser) -> None:
-    """Add `--recursive`, which other programs need for a directory."""
-    parser.add_argument(
-        "-r", "--recursive", action="store_true", help="accepted for habit: a directory needs no option"
-    )
 
 
 def two_words(options: TwoWords) -> tuple[str | None, str | None]:

@@ -37,11 +37,13 @@ async def examine_network(subject: Subject, *, signed: bool) -> AsyncIterator[Ch
         addresses = await trial.addresses(plane)
         milliseconds = (time.monotonic() - began) * 1000
         yield _check("dns", "ok", f"{origin.host} has {', '.join(addresses)} ({milliseconds:.0f} ms)")
-        way = await trial.way(plane)
+        way, problem = await trial.way(plane)
         yield _check("tcp", "ok", f"connected to {way.address} port {origin.port} ({way.tcp * 1000:.0f} ms)")
     except StorageError as error:
-        step = "tls" if origin.secure and "certificate" in str(error) else "connection"
-        yield _check(step, "failed", str(error), error=error)
+        yield _check("connection", "failed", str(error), error=error)
+        return
+    if problem is not None:
+        yield _check("tls", "failed", str(problem), error=problem)
         return
     if way.tls is None:
         yield _check("tls", "not tested", f"the endpoint is {origin}, without TLS")

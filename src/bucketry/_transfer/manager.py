@@ -16,16 +16,17 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, collected, settled
-from bucketry._transfer.one.download import Listed
+from bucketry._transfer.one.download import Listed, refuse_existing
 from bucketry._transfer.one.read import exists
 from bucketry._transfer.one.transfers import ObjectTransfers
+from bucketry._transfer.one.write import create_only
 from bucketry._transfer.options import write_options
 from bucketry._transfer.prefetch import get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
 from bucketry._transfer.workers import fan_out, fan_out_each
-from bucketry.errors import InvalidRequestError, NotFoundError, StorageError
+from bucketry.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, StorageError
 
 
 @fills_in_facts
@@ -284,9 +285,16 @@ class TransferManager(ObjectTransfers):
         keep_mtime: bool,
     ) -> TransferResult | None:
         with Facts(self.provider.name, "upload", found.key):
-            if not overwrite and await exists(self.provider, found.key):
+            if not overwrite:
+                if await exists(self.provider, found.key):
+                    return None
+                write = create_only(write, self.provider.capabilities)
+            try:
+                return await self.upload(found.path, found.key, keep_mtime=keep_mtime, progress=progress, **write)
+            except AlreadyExistsError:  # another program has made the object meanwhile
+                if overwrite:
+                    raise
                 return None
-            return await self.upload(found.path, found.key, keep_mtime=keep_mtime, progress=progress, **write)
 
     async def _save(
         self,
@@ -302,8 +310,12 @@ class TransferManager(ObjectTransfers):
                 await in_thread(directory.make_directory, entry.key)
                 return None
             path = directory.path_of(entry.key)
+            make_way = partial(directory.make_way, entry.key, path)
             if not overwrite and await in_thread(os.path.lexists, path):
                 return None
-            make_way = partial(directory.make_way, entry.key, path)
-            listed = Listed(entry, keep_mtime=keep_mtime, before_write=make_way)
-            return await self._download(entry.key, progress).of_listed(listed, path)
+            refuse = None if overwrite else partial(refuse_existing, path)
+            listed = Listed(entry, keep_mtime=keep_mtime, before_write=make_way, before_publish=refuse)
+            try:
+                return await self._download(entry.key, progress).of_listed(listed, path)
+            except AlreadyExistsError:  # another program has made the file meanwhile
+                return None

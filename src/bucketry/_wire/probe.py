@@ -52,7 +52,7 @@ async def find_addresses(origin: Origin) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> Way:
+async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> tuple[Way, WireError | None]:
     """Open a connection, make the TLS handshake if there is TLS, and close the connection.
 
     Args:
@@ -60,8 +60,11 @@ async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> W
         tls: The settings of TLS; `None`: plain HTTP.
         limit: The longest time in seconds, for each of the two steps.
 
+    Returns:
+        What was seen, and why the handshake failed; its message says what to do.
+
     Raises:
-        WireError: A step failed; the message says what to do.
+        WireError: The connection cannot be opened; the message says what to do.
     """
     began = time.monotonic()
     try:
@@ -72,7 +75,7 @@ async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> W
     address, tcp = str(connected.getpeername()[0]), time.monotonic() - began
     if tls is None:
         connected.close()
-        return Way(address=address, tcp=tcp)
+        return Way(address=address, tcp=tcp), None
     began = time.monotonic()
     transport: asyncio.BaseTransport | None = None
     try:
@@ -81,19 +84,19 @@ async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> W
                 asyncio.Protocol, sock=connected, ssl=tls, server_hostname=origin.host
             )
             seconds, secured = time.monotonic() - began, transport.get_extra_info("ssl_object")
-    except TimeoutError as exc:
-        raise too_slow(origin, limit) from exc
+    except TimeoutError:
+        return Way(address=address, tcp=tcp), too_slow(origin, limit)
     except ssl.SSLCertVerificationError as exc:
         problem = f"the certificate of {origin} is not accepted: {exc.verify_message}; {_advice(exc)}"
-        raise WireError(ConfigError, problem) from exc
+        return Way(address=address, tcp=tcp), WireError(ConfigError, problem)
     except OSError as exc:
-        raise refused(origin, exc) from exc
+        return Way(address=address, tcp=tcp), refused(origin, exc)
     finally:
         if isinstance(transport, asyncio.WriteTransport):
             transport.abort()
         connected.close()
     certificate = secured.getpeercert() or {}
-    return Way(
+    way = Way(
         address=address,
         tcp=tcp,
         tls=seconds,
@@ -102,6 +105,7 @@ async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> W
         issuer=_name(certificate.get("issuer", ())),
         expires=float(ssl.cert_time_to_seconds(certificate["notAfter"])) if "notAfter" in certificate else None,
     )
+    return way, None
 
 
 def _advice(exc: ssl.SSLCertVerificationError) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -36,6 +39,8 @@ class SecretSource:
     def steps(self, environ: Mapping[str, str], *, timeout: float = COMMAND_TIMEOUT) -> Generator[None, None, str]:
         """Get the secret in a few steps, as `in_steps` runs them; closing the generator ends the command.
 
+        What a command has started is ended with it, unless the command ended in time.
+
         Raises:
             ConfigError: There is no secret; the message does not show what a command printed.
 
@@ -64,6 +69,7 @@ class SecretSource:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=dict(environ),
+                start_new_session=True,  # so that the processes that it starts can be ended, too
             )
         except (OSError, ValueError) as error:
             problem = error.strerror if isinstance(error, OSError) else "it holds a NUL"
@@ -72,7 +78,9 @@ class SecretSource:
             try:
                 output = yield from _read(process, timeout)
             finally:
-                process.kill()  # without effect if it has ended
+                if process.returncode is None:  # not waited for yet, so the number is still that of its group
+                    with suppress(ProcessLookupError, PermissionError):  # macOS: all of them have ended
+                        os.killpg(process.pid, signal.SIGKILL)
         if output is None:
             raise ConfigError(f"{named} has not ended after {timeout:g} seconds; run it by hand to see why")
         if process.returncode:

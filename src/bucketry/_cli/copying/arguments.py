@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from bucketry._cli.args import add_transfer_options
+from bucketry._cli.args import add_quiet, add_transfer_options
 from bucketry._cli.object_options import ObjectArguments, add_object_options
 from bucketry._cli.selection import SelectionArguments, add_selection_options
 
@@ -41,4 +41,5 @@ def add_copy_options(parser: argparse.ArgumentParser, done: str) -> None:
         names="names below SOURCE",
     )
     add_object_options(parser)
+    add_quiet(parser)
     add_transfer_options(parser)

@@ -96,7 +96,7 @@ async def find_source(end: End, options: CopyArguments) -> CopySource:
             message = f"{end.url}: is a glob; with --files-from, give the directory of the names"
             raise UsageError(message)
         if glob.across and not options.recursive:
-            message = f"{end.url}: selects whole directories; to copy everything below them, add --recursive"
+            message = f"{end.url}: selects whole directories; for everything below them, add --recursive"
             raise UsageError(message)
         return CopySource(end, "", "glob")
     return await _remote_source(Remote(end.provider, glob.literal if end.is_glob else end.key), options)
@@ -148,7 +148,7 @@ def _local_source(end: Local, options: CopyArguments) -> CopySource:
 
 
 def _needs_recursive(what: str) -> str:
-    return f"{what}: is a directory; to copy everything below it, add --recursive"
+    return f"{what}: is a directory; for everything below it, add --recursive"
 
 
 async def _any_below(provider: IStorageProvider, key: str) -> bool:

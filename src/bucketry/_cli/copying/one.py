@@ -24,7 +24,10 @@ from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.manager import TransferManager
+from bucketry._transfer.one.copy import same_server
+from bucketry._transfer.one.download import refuse_existing
 from bucketry._transfer.one.read import exists
+from bucketry._transfer.one.write import create_only
 from bucketry._transfer.progress import ProgressCallback
 from bucketry.errors import AlreadyExistsError, PreconditionFailedError
 
@@ -140,8 +143,14 @@ class Copier:
             if is_mark:
                 await in_thread(way)
             else:
+                refuse = partial(refuse_existing, target) if self.options.no_clobber else None
                 result = await manager.download_listed(
-                    entry, target, keep_mtime=True, before_write=way, progress=self.progress
+                    entry,
+                    target,
+                    keep_mtime=True,
+                    before_write=way,
+                    before_publish=refuse,
+                    progress=self.progress,
                 )
                 if self.moves:
                     await in_thread(check_file, target, result)
@@ -149,8 +158,11 @@ class Copier:
             return None  # a directory of a local store cannot be empty
         else:
             is_another = not self.moves or await is_another_object(provider, entry.key, other, target)
+            # The server does not copy with a condition, and without it no bytes pass through this machine.
+            on_server = same_server(provider, other, entry.key)
+            write = self.write if on_server else self._write(other)
             result = await manager.copy_to(
-                other, entry.key, target, listed=entry, keep_mtime=True, progress=self.progress, **self.write
+                other, entry.key, target, listed=entry, keep_mtime=True, progress=self.progress, **write
             )
             if self.moves:
                 copy = await check_object(other, target, result)
@@ -170,8 +182,5 @@ class Copier:
             directory.make_way(item.name, target)
 
     def _write(self, provider: IStorageProvider) -> WriteKeywords:
-        """Return the keywords of an upload; with `--no-clobber`, the server refuses to replace an object, if it can."""
-        row = provider.capabilities
-        if self.options.no_clobber and row.put_if_none_match and row.complete_if_none_match:
-            return {**self.write, "if_none_match": "*"}
-        return self.write
+        """Return the keywords of a write; with `--no-clobber`, the server refuses to replace an object, if it can."""
+        return create_only(self.write, provider.capabilities) if self.options.no_clobber else self.write

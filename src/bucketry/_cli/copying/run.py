@@ -27,7 +27,9 @@ from bucketry._core.values import BatchResult
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, settled
 from bucketry._transfer.one.read import exists
+from bucketry._transfer.one.write import create_only
 from bucketry._transfer.workers import fan_out
+from bucketry.errors import AlreadyExistsError
 
 
 async def copy_or_move(options: CopyArguments, places: Places, output: Output, *, moves: bool) -> int:
@@ -146,13 +148,18 @@ async def _stream(source: End, end: End, options: CopyArguments, write: WriteKey
     manager = TransferManager(end.provider, transfer_config(end.provider, options))
     await prove_access(end.provider, "writes")
     started = time.monotonic()
-    if options.no_clobber and await exists(end.provider, key):
-        batch = BatchResult(succeeded=(key,))
-    else:
-        with progress(output, output.verb) as counts:
-            async with aclosing(read_stdin()) as chunks:
-                result = await manager.upload_stream(chunks, key, progress=reporter(counts), **write)
-        batch = batch_of_one(result)
+    batch = BatchResult(succeeded=(key,))
+    if not (options.no_clobber and await exists(end.provider, key)):
+        if options.no_clobber:
+            write = create_only(write, end.provider.capabilities)
+        try:
+            with progress(output, output.verb) as counts:
+                async with aclosing(read_stdin()) as chunks:
+                    result = await manager.upload_stream(chunks, key, progress=reporter(counts), **write)
+            batch = batch_of_one(result)
+        except AlreadyExistsError:  # another program has made it meanwhile
+            if not options.no_clobber:
+                raise
     return report(output, output.verb, (source.url, end.url), batch, time.monotonic() - started)
 
 

@@ -57,17 +57,17 @@ async def read_words(words: Sequence[str], places: Places) -> tuple[list[End], E
     if urls and not any(places.is_remote(word) and not word.startswith(_FILE) for word in words):
         message = f"{words[0]} and {words[-1]} are both local; copy local files with cp, or name a store"
         raise UsageError(message)
-    ends = [await _end(word, places, urls=urls) for word in words]
-    return ends[:-1], ends[-1]
+    sources = [await _end(word, places, urls=urls) for word in words[:-1]]
+    return sources, await _end(words[-1], places, urls=urls, new=True)
 
 
-async def _end(word: str, places: Places, *, urls: bool) -> End:
+async def _end(word: str, places: Places, *, urls: bool, new: bool = False) -> End:
     if word == STREAM:
         return Local(word)
     if word.startswith(_FILE):
         return Local(read_url(word).place["base_path"])
     if places.is_remote(word) or not urls:
-        return await places.open(word)
+        return await places.open(word, new=new)
     url, problem = mistyped_url(word), places.unknown_place(word)
     if url is not None:
         problem = f"{word} is not a URL; write {url}, or ./{word} for a local path"

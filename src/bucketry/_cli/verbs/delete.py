@@ -41,6 +41,7 @@ EXAMPLES = (
     ("delete s3://bucket --files-from keys.txt", "delete the keys in a file, one a line"),
 )
 
+_MOST_NAMES = 3  # in the line that says what was deleted; a line with more is hard to read
 _EVERYTHING = re.compile(r"[*/]*")
 
 
@@ -65,11 +66,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="key of an object, in which * is not a wildcard; or a URL, in which it is one: 's3://bucket/run-*/x'",
     )
     parser.add_argument("--prefix", metavar="P", help="delete all objects whose keys begin with P; needs --recursive")
-    parser.add_argument("--all", action="store_true", help="delete all objects; needs --recursive")
+    parser.add_argument("--all", action="store_true", help="delete all objects; needs --recursive, and asks")
     parser.add_argument(
         "--strict", action="store_true", help="check each key first, and report missing objects as errors"
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before everything in a bucket is deleted")
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask before what can be a whole bucket is deleted"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
     parser.add_argument("--version-id", metavar="ID", help="delete this version of the one KEY for ever")
     add_selection_options(
@@ -97,10 +100,11 @@ async def run(options: Options, places: Places, output: Output) -> int:
         _check_key(target, options, output)
     if not options.strict and options.version_id is None:
         await fan_out([target for target in targets if target.named], _refuse_directory, width=MAX_CONCURRENCY)
-    everything = [target.remote for target in targets if target.is_everything]
-    for remote in [] if options.dry_run else everything:
-        what = "all matching objects" if narrows(options) else "everything"
-        if not await confirmed(f"delete {what} in {remote.provider.locate()}", output, yes=options.yes):
+    for target in targets:
+        if not target.asks or options.dry_run:
+            continue
+        what = "everything" if target.is_everything and not narrows(options) else "all matching objects"
+        if not await confirmed(f"delete {what} in {target.remote.provider.locate()}", output, yes=options.yes):
             output.note("delete: nothing was deleted")
             return FAILED
     if options.version_id is not None:
@@ -118,16 +122,18 @@ class _Target:
         remote: The word, or the provider.
         word: The word as it was written; `None`: an option names the objects.
         named: Whether the word names one key, which is deleted without a listing.
+        asks: Whether it can select a whole bucket or directory, so that the user must agree.
     """
 
     remote: Remote
     word: str | None
     named: bool = False
+    asks: bool = False
 
     @property
     def is_everything(self) -> bool:
-        """Whether a word selects a whole bucket or directory."""
-        return self.word is not None and self.remote.is_glob and _EVERYTHING.fullmatch(self.remote.key) is not None
+        """Whether it selects a whole bucket or directory for certain."""
+        return self.asks and (self.word is None or _EVERYTHING.fullmatch(self.remote.key) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ async def _targets(options: Options, places: Places) -> list[_Target]:
     if options.files_from is not None:
         return [_Target(await place_of_list(options.keys, places), None)]
     if not options.keys:
-        return [_Target(await places.open(), None)]
+        return [_Target(await places.open(), None, asks=options.all)]
     targets = []
     for word in dict.fromkeys(options.keys):
         remote = await places.open(word, prove="reads" if options.strict else "nothing")
@@ -152,7 +158,10 @@ async def _targets(options: Options, places: Places) -> list[_Target]:
         if plain and remote.is_glob:
             remote = Remote(remote.provider, glob.literal, is_glob=not glob.literal)
         named = plain and not options.recursive and not narrows(options)
-        targets.append(_Target(remote, word, named))
+        asks = remote.is_glob and (
+            not glob.literal if options.recursive else _EVERYTHING.fullmatch(remote.key) is not None
+        )
+        targets.append(_Target(remote, word, named, asks))
     return targets
 
 
@@ -256,7 +265,9 @@ async def _delete(targets: list[_Target], options: Options, output: Output) -> i
     else:
         deleted, requested = counted(ended.done, "object"), counted(ended.requested, "key")
         said = f"deleted {deleted}" if known else f"asked to delete {requested}"
-        output.line(f"{said}{f', {len(ended.failed)} failed' if ended.failed else ''}")
+        names = ", ".join([*map(shown, ended.first), *(["…"] if ended.requested > len(ended.first) else [])])
+        more = f", {len(ended.failed)} failed" if ended.failed else "" if known else f": {names}"
+        output.line(f"{said}{more if ended.requested else ''}")
     if ended.requested and ended.missing == ended.requested:
         return NOT_FOUND
     return FAILED if ended.failed else DONE
@@ -269,11 +280,13 @@ class _Ended:
     Attributes:
         requested: Keys that were asked for.
         done: Keys that the server says are gone.
+        first: The first of the requested keys.
         missing: Keys that did not exist; only with `--strict`.
         failed: Key and error of each that failed, for JSON.
     """
 
     requested: int = 0
+    first: list[str] = field(default_factory=list)
     done: int = 0
     missing: int = 0
     failed: list[dict[str, object]] = field(default_factory=list)
@@ -288,6 +301,7 @@ async def _delete_batches(targets: list[_Target], options: Options, output: Outp
                 absent = await _absent(provider, keys) if options.strict else BatchResult()
                 result = await provider.delete_many([key for key in keys if key not in absent.failed])
                 ended.requested += len(set(keys))
+                ended.first += list(dict.fromkeys(keys))[: _MOST_NAMES - len(ended.first)]
                 ended.done += len(result.succeeded)
                 ended.missing += sum(isinstance(error, NotFoundError) for error in absent.failed.values())
                 for item in batch:

@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 
-from bucketry._cli.args import TransferArguments, add_transfer_options
+from bucketry._cli.args import TransferArguments, add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
 from bucketry._cli.copying.run import copy_or_move
@@ -19,7 +19,7 @@ from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
 from bucketry._cli.selection import literal_key
 from bucketry._cli.streams import object_to_stdout
-from bucketry._cli.two_words import TwoWords, add_local, add_recursive, add_remote, two_words
+from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.values import BatchResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.manager import TransferManager
@@ -46,8 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_local(
         parser, "a file, a directory, or - for standard output (default for one object: its name in this directory)"
     )
-    add_recursive(parser)
     parser.add_argument("--no-clobber", action="store_true", help="keep existing files, and download only the others")
+    add_quiet(parser)
     add_transfer_options(parser)
 
 

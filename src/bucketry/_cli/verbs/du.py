@@ -81,8 +81,10 @@ async def run(options: Options, places: Places, output: Output) -> int:
                 missing += 1
                 display.clear()
                 output.error(nothing_there(remote))
+    if missing == len(remotes):
+        return NOT_FOUND
     _print(options, output, directories, classes, total)
-    return DONE if not missing else NOT_FOUND if missing == len(remotes) else FAILED
+    return FAILED if missing else DONE
 
 
 def _print(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, get_args
 
-from bucketry._cli.args import ENTRIES, TransferArguments, add_transfer_options
+from bucketry._cli.args import ENTRIES, TransferArguments, add_quiet, add_transfer_options
 from bucketry._cli.ask import can_ask, confirmed
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
@@ -96,6 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save-plan", metavar="FILE", help="write the plan to FILE as JSON Lines, and change nothing")
     parser.add_argument("--apply", metavar="FILE", help="make the changes of a saved plan")
+    add_quiet(parser)
     add_transfer_options(parser)
 
 

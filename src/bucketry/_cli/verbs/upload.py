@@ -6,9 +6,9 @@ import argparse
 import os
 import stat
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
-from bucketry._cli.args import add_transfer_options
+from bucketry._cli.args import add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
 from bucketry._cli.expected import measure
 from bucketry._cli.object_options import ObjectArguments, add_object_options, write_keywords
@@ -18,7 +18,7 @@ from bucketry._cli.progress import progress, reporter
 from bucketry._cli.report import again_with, batch_of_one, report, told_to_continue
 from bucketry._cli.selection import literal_key
 from bucketry._cli.streams import read_stdin
-from bucketry._cli.two_words import TwoWords, add_local, add_recursive, add_remote, two_words
+from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.options import WriteKeywords
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
@@ -27,6 +27,8 @@ from bucketry._manage.overlap import local_place, store_below
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.read import exists
+from bucketry._transfer.one.write import create_only
+from bucketry.errors import AlreadyExistsError
 
 EXAMPLES = (
     ("upload --local data/ --remote datasets/", "upload the files of a directory: data/a.csv becomes datasets/a.csv"),
@@ -51,7 +53,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_remote(
         parser, "a URL, a key for a file, or a prefix for a directory; R/ is always a prefix (default: the name of L)"
     )
-    add_recursive(parser)
     parser.add_argument("--no-clobber", action="store_true", help="keep existing objects, and upload only the others")
     parser.add_argument(
         "--if-none-match",
@@ -62,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fail for an object that exists; the server checks this when it stores the object",
     )
     add_object_options(parser)
+    add_quiet(parser)
     add_transfer_options(parser)
 
 
@@ -76,7 +78,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
-    remote = await places.open(word or "")
+    remote = await places.open(word or "", new=True)
     manager = TransferManager(remote.provider, transfer_config(remote.provider, options))
     key = name if word is None else literal_key(remote)
     again = again_with(no_clobber=options.no_clobber)
@@ -103,8 +105,25 @@ async def run(options: Options, places: Places, output: Output) -> int:
     else:
         key = key if key and not key.endswith("/") else f"{key}{name}"
         target = Remote(remote.provider, key)
-        batch = await _upload_one(manager, local, size, target, write, output, no_clobber=options.no_clobber)
+        upload = _upload_new if options.no_clobber else _upload_one
+        batch = await upload(manager, local, size, target, write, output)
     return report(output, "upload", (local, remote.provider.locate(key)), batch, time.monotonic() - started, again)
+
+
+async def _upload_new(
+    manager: TransferManager,
+    local: str,
+    size: int | None,
+    target: Remote,
+    write: WriteKeywords,
+    output: Output,
+) -> BatchResult:
+    """Upload one file or standard input, unless the object exists."""
+    if not await exists(target.provider, target.key):
+        with suppress(AlreadyExistsError):  # another program may make the object meanwhile
+            write = create_only(write, target.provider.capabilities)
+            return await _upload_one(manager, local, size, target, write, output)
+    return BatchResult(succeeded=(target.key,))
 
 
 async def _upload_one(
@@ -114,11 +133,7 @@ async def _upload_one(
     target: Remote,
     write: WriteKeywords,
     output: Output,
-    *,
-    no_clobber: bool,
 ) -> BatchResult:
-    if no_clobber and await exists(target.provider, target.key):
-        return BatchResult(succeeded=(target.key,))
     with progress(output, "upload") as counts:
         if counts is not None and size is not None:
             counts.expect(size, 1)

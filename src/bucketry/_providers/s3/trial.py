@@ -145,17 +145,21 @@ class Trial(S3Requests):
         except WireError as exc:
             raise _error(plane, exc) from exc
 
-    async def way(self, plane: WirePlane) -> Way:
+    async def way(self, plane: WirePlane) -> tuple[Way, StorageError | None]:
         """Open a connection to the server, with TLS if the endpoint has it, and close it.
 
+        Returns:
+            What was seen, and why the TLS handshake failed; its message says what to do.
+
         Raises:
-            StorageError: A step failed; the message says what to do.
+            StorageError: The connection cannot be opened; the message says what to do.
         """
         origin, tls = self._target(plane)
         try:
-            return await try_way(origin, tls, self._bucket.endpoint.timeouts.connect)
+            way, problem = await try_way(origin, tls, self._bucket.endpoint.timeouts.connect)
         except WireError as exc:
             raise _error(plane, exc) from exc
+        return way, None if problem is None else _error(plane, problem)
 
     def _target(self, plane: WirePlane) -> tuple[Origin, ssl.SSLContext | None]:
         return plane.client.origin, plane.client.endpoint.tls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,9 +27,26 @@ from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import run_workers
-from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError, PreconditionFailedError
+from bucketry.errors import (
+    AlreadyExistsError,
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    PreconditionFailedError,
+)
 
 READ_MEMORY = MiB  # the buffer of a provider that writes a body to a file
+
+
+def refuse_existing(path: str) -> None:
+    """Raise an error if something is at the path, just before a file is renamed to it. Blocks.
+
+    Raises:
+        AlreadyExistsError: There is something.
+    """
+    if os.path.lexists(path):
+        message = f"{path}: exists, and is not replaced"
+        raise AlreadyExistsError(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,8 +288,8 @@ class ObjectTransfers:
             UnsupportedError: The destination does not enforce the condition, or does not store objects of this size.
 
         Cost: on the server as `copy`. Through memory: for an object of one part 1 GET and 1 PUT, and 1 HEAD without
-            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
-            vendors have tags. The bytes down and up.
+            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more, or 4 if completion does not
+            return the final etag. 1 more for the tags if both vendors have tags. The bytes down and up.
         """
         changes = write_options(other_provider, destination_key, **write)
         if write.get("content_type") is None:

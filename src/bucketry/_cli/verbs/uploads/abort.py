@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from bucketry._cli.ask import confirmed
 from bucketry._cli.exits import DONE, FAILED
@@ -12,7 +13,6 @@ from bucketry._cli.output import Output, counted, error_facts, shown
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.uploads import FoundUpload, UploadArguments, add_upload_options, open_uploads, upload_document
 from bucketry._core.config import MAX_CONCURRENCY
-from bucketry._core.values import BatchResult
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import StorageError
 
@@ -41,7 +41,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
     """Abort open uploads, and delete their parts; uploads of processes that still run on this machine are left alone.
 
     JSON: `{"aborted": [{"key", "upload_id", "initiated", "own", "running"}], "running": N, "foreign": N, "failed":
-    [{"key", "type", "message", …}], "dry_run"}`; `running` and `foreign` are the numbers of uploads left alone.
+    [{"key", "upload_id", "type", "message", …}], "dry_run"}`; `running` and `foreign` are the numbers of uploads left
+    alone.
     """
     remote = await places.open(options.word)
     choice = await _choose(remote, options)
@@ -52,23 +53,26 @@ async def run(options: Options, places: Places, output: Output) -> int:
             output.note("uploads abort: nothing was aborted")
             return FAILED
     aborted = choice.chosen
-    failed: dict[str, StorageError] = {}
+    failed: list[_Failure] = []
     if not options.dry_run:
         aborted, failed = await _abort(remote, choice.chosen)
-        output.failures(BatchResult(failed=failed))
+        output.failed([(_named(found), error) for found, error in failed])
     if output.as_json:
         output.document(
             {
                 "aborted": [upload_document(found) for found in aborted],
                 "running": choice.running,
                 "foreign": choice.foreign,
-                "failed": [{"key": key, **error_facts(error)} for key, error in failed.items()],
+                "failed": [{**_named(found), **error_facts(error)} for found, error in failed],
                 "dry_run": options.dry_run,
             }
         )
     else:
         _print(aborted, choice, len(failed), output, dry_run=options.dry_run)
     return FAILED if failed else DONE
+
+
+_Failure: TypeAlias = tuple[FoundUpload, StorageError]  # a key can have several uploads
 
 
 @dataclass(slots=True)
@@ -93,20 +97,24 @@ async def _choose(remote: Remote, options: Options) -> _Choice:
     return choice
 
 
-async def _abort(remote: Remote, chosen: list[FoundUpload]) -> tuple[list[FoundUpload], dict[str, StorageError]]:
+async def _abort(remote: Remote, chosen: list[FoundUpload]) -> tuple[list[FoundUpload], list[_Failure]]:
     aborted: list[FoundUpload] = []
-    failed: dict[str, StorageError] = {}
+    failed: list[_Failure] = []
 
     async def one(found: FoundUpload) -> None:
         try:
             await remote.provider.abort_multipart(found.upload)
         except StorageError as error:
-            failed[found.upload.key] = error
+            failed.append((found, error))
         else:
             aborted.append(found)
 
     await fan_out(chosen, one, width=MAX_CONCURRENCY)
     return aborted, failed
+
+
+def _named(found: FoundUpload) -> dict[str, str]:
+    return {"key": found.upload.key, "upload_id": found.upload.upload_id}
 
 
 def _print(aborted: list[FoundUpload], choice: _Choice, failed: int, output: Output, *, dry_run: bool) -> None:
