@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, MutableMapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -86,10 +86,11 @@ class Places:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for provider in self._made.values():
-            await provider.disconnect()
-        if self._pool is not None:
-            await self._pool.close()
+        async with AsyncExitStack() as stack:  # an error of one does not leave the others open
+            if self._pool is not None:
+                stack.push_async_callback(self._pool.close)
+            for provider in self._made.values():
+                stack.push_async_callback(provider.disconnect)
 
     async def open(self, word: str | None = None, *, prove: Prove = "nothing", new: bool = False) -> Remote:
         """Return the provider and the key that a word names.
