@@ -409,6 +409,21 @@ def test_keys_that_are_no_paths(clouds: Inside, server: EmbeddedS3) -> None:
     assert not list(Path(clouds.directory).rglob("escaped"))
 
 
+@pytest.mark.parametrize("verb", ["cp", "mv", "sync"])
+def test_options_of_one_of_two_stores(inside: Inside, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """Between stores of two kinds, an option of a provider is refused, and encryption is for the destination alone."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "embedded")
+    tree(inside, "st/d")
+    url = "http://127.0.0.1:9"  # no server answers there
+    ran = inside(verb, "st:d/", "s3://bucket/d/", "--region", "r")
+    hint = "--region would be for both st:d/ and s3://bucket/d/; write it in a URL, or use a named place"
+    assert (ran.code, hint in ran.err) == (2, True)
+    if verb != "sync":  # which has no options of encryption
+        ran = inside(verb, "-r", "st:d/", f"s3://bucket/d/?endpoint_url={url}&server=aws", "--sse", "AES256")
+        assert (ran.code, "cannot connect to" in ran.err) == (5, True)
+
+
 def test_credentials_that_may_not_list(inside: Inside) -> None:
     """An object is copied without a listing; a missing one is reported as missing."""
     refused = AccessDeniedError("listing is not allowed")

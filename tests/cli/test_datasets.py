@@ -146,3 +146,21 @@ def test_datasets_on_s3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads(capsys.readouterr().out)["downloaded"] == 1
     assert main(["datasets", "delete", "cli", "--yes"]) == 0
     assert main(["datasets", "info", "cli"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("upload", "cats", "st:cats"), "write cats here, and add --url st:"),
+        (("ensure", "st:", "out"), "write the name here, and add --url st:"),
+        (("info", "s3://bucket/p/cats"), "write cats here, and add --url s3://bucket/p"),
+        (("delete", "s3://bucket"), "write the name here, and add --url s3://bucket"),
+        (("list", "st:"), "write --url st:"),
+    ],
+)
+def test_a_place_is_no_name(inside: Inside, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], hint: str) -> None:
+    """A place in the word of a dataset is refused with the option to write."""
+    places = inside.shell.write("places.toml", f'[places.st]\nurl = "file://{inside.directory}/st"\n'.encode())
+    places.chmod(0o600)
+    monkeypatch.setenv("BUCKETRY_CONFIG", str(places))
+    inside.refused("datasets", *words, code=2, hint=hint)

@@ -238,3 +238,42 @@ def test_a_code_of_a_wildcard_is_a_plain_character(
         assert left(capsys, url) == keys
     assert main(["rm", f"{url}/a?b"]) == 0
     assert left(capsys, url) == {"ab"}
+
+
+def test_a_wrong_key_in_a_list_is_reported(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that cannot exist is reported, and the keys before and after it are deleted."""
+    (tmp_path / "keys").write_text(f"run-1/a\n{'x' * 2_000}\nrun-10/d\n")
+    capsys.readouterr()
+    assert main(["rm", place, "--files-from", "keys", "--dry-run"]) == 1
+    assert main(["rm", place, "--files-from", "keys", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["requested"], [one["type"] for one in found["failed"]]) == (3, ["InvalidKeyError"])
+    assert left(capsys, place) == set(KEYS) - {"run-1/a", "run-10/d"}
+
+
+def test_a_directory_with_nothing_in_it(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory that is not there is an error with the exit code of list; what others name is deleted."""
+    for words in ([f"{place}/nope"], [f"{place}/nope/"], [f"{place}/nope/", "--dry-run"]):
+        assert main(["rm", "-r", *words]) == 3
+        assert "there is no such object, and none below it" in capsys.readouterr().err
+    assert main(["rm", "-r", f"{place}/nope", f"{place}/run-1"]) == 1
+    assert left(capsys, place) == {"run-10/d", "top.tmp", "x?"}
+    assert main(["rm", "-r", place, "--yes"]) == 0
+    assert main(["rm", "-r", place, "--yes"]) == 0
+
+
+def test_a_list_of_keys_of_a_place(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The keys that list prints for a place with a prefix are the keys that delete takes for it."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'[places.base]\nurl = "{place}/run-1"\n')
+    config.chmod(0o600)
+    monkeypatch.setenv("BUCKETRY_CONFIG", str(config))
+    capsys.readouterr()
+    assert main(["rm", "-r", "base:"]) == 2
+    assert f"would delete everything in {place}/run-1/" in capsys.readouterr().err
+    assert main(["list", "base:", "--json"]) == 0
+    (tmp_path / "keys").write_text(capsys.readouterr().out)
+    assert main(["rm", "base:", "--files-from", "keys"]) == 0
+    assert left(capsys, place) == {"run-10/d", "top.tmp", "x?"}

@@ -91,7 +91,9 @@ def test_tags(inside: Inside) -> None:
     tags = {line["version"]: line["tags"] for line in inside.lines("models", "versions", "resnet")}
     assert tags == {"v1": ["prod"], "v2": ["latest"]}
     assert inside.document("models", "info", "resnet", "--version", "prod")["version"] == "v1"
-    assert inside("models", "untag", "resnet", "prod") == "resnet has no tag prod\n"
+    assert inside("models", "untag", "resnet", "prod") == "removed tag prod of resnet, which named v1\n"
+    assert inside("models", "untag", "resnet", "prod") == "resnet has no tag prod; nothing was changed\n"
+    assert inside("models", "tag", "resnet", "v1", "old") == "tag old of resnet now names v1\n"
     inside("models", "info", "resnet", "--version", "prod", code=3)
 
 

@@ -14,6 +14,7 @@ from bucketry._cli.copying.arguments import CopyArguments
 from bucketry._cli.copying.items import Item
 from bucketry._cli.copying.one import Copier
 from bucketry._cli.copying.pairs import Destination, Pair
+from bucketry._core.units import MiB
 from bucketry.errors import AccessDeniedError, LocalFileError
 from bucketry.providers import StorageProvider
 from bucketry.testing import Fault, FaultyProvider
@@ -220,3 +221,19 @@ def test_a_move_that_is_stopped_loses_nothing(
     assert bucketry(*words).code == 0
     found = {name: body for name, body in files_below(tmp_path / "store").items() if not name.startswith(".bucketry")}
     assert found == {f"e/{name}": body for name, body in data.items()}
+
+
+@pytest.mark.parametrize("operation", ["put_part", "head"])
+async def test_two_names_of_one_file(tmp_path: Path, operation: str) -> None:
+    """A hard link is moved although another name of the file is deleted meanwhile, which changes the file's time."""
+    file, other = tmp_path / "a", tmp_path / "b"
+    file.write_bytes(bytes(20 * MiB))
+    other.hardlink_to(file)
+
+    async def unlink() -> None:
+        other.unlink()
+
+    provider = FaultyProvider(MemoryProvider(), (Fault(operation=operation, hook=unlink),))
+    copier = Copier(Destination(provider, "a", is_directory=False), CopyArguments(), {}, moves=True)
+    await copier.one(Pair(Item("a", str(file), path=str(file)), "a"))
+    assert (file.exists(), await provider.get("a")) == (False, bytes(20 * MiB))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bucketry import MemoryProvider, StorageProviderFactory
 from bucketry._cli.args import Arguments
 from bucketry._cli.place import Places, read_named
 from bucketry._cli.selection import SelectionArguments, selected, single_key
-from bucketry.errors import ConfigError
+from bucketry.errors import ConfigError, StorageError
 from tests.cli.conftest import ENVIRON, Shell, files_below
 
 pytestmark = pytest.mark.slow  # most tests start processes
@@ -227,6 +229,35 @@ async def test_which_words_are_remote(bucketry: Shell) -> None:
     assert found.unknown_place("prdo:a") == f"{file} has no place 'prdo'; did you mean 'prod'?"
     with pytest.raises(ConfigError, match="leave out --url"):
         await found.open("prod:a")
+
+
+async def test_an_error_at_the_end_leaves_no_connection_open() -> None:
+    """If one provider cannot be disconnected, the connections of the others are closed all the same."""
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    class Broken(MemoryProvider):
+        async def disconnect(self) -> None:
+            message = "cannot be disconnected"
+            raise StorageError(message)
+
+    StorageProviderFactory.register("broken", lambda _, **__: Broken())
+    environ = {"STORAGE_PROVIDER": "broken", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"s3://bucket?endpoint_url=http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        found = Places(Arguments(), environ)
+        await found.open("a")
+        assert not await (await found.open(url)).provider.exists("k")
+        with pytest.raises(StorageError, match="cannot be disconnected"):
+            await found.__aexit__()
+        async with asyncio.timeout(10):
+            await ended.wait()
 
 
 async def test_two_words_of_one_place_share_a_provider(bucketry: Shell) -> None:

@@ -203,6 +203,14 @@ def test_the_value_of_an_option_may_be_the_name_of_a_verb() -> None:
         (("rb", "s3://b"), "unknown verb 'rb'; buckets are made and deleted"),
         (("rcat", "k"), "unknown verb 'rcat'; write upload - KEY"),
         (("cp", "--acl", "private", "a", "b"), "unknown option --acl; there are no options for access lists"),
+        (
+            ("models", "delete", "m"),
+            "of models; a version is deleted by models prune NAME --keep N",
+        ),
+        (
+            ("models", "ls", "ceph:"),
+            "ceph:; this verb takes no place as a word: write --url ceph:",
+        ),
         (("cat", "--quiet", "a"), "unknown option --quiet; results go to standard output"),
         (("ls", "--human-readable"), "unknown option --human-readable; sizes are shown in units already"),
         (("cp", "--dryrun", "a", "b"), "unknown option --dryrun; did you mean '--dry-run'?"),

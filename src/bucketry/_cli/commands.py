@@ -111,7 +111,7 @@ def find_command(word: str, *, of: Command | None = None) -> Command:
     from bucketry._core.entries import CLOSE, nearest
 
     names = tuple(name for command in commands for name in command.words)
-    hint = (instead_of_verb(word) if of is None else "") or nearest(word, names, cutoff=CLOSE)
+    hint = instead_of_verb(word, "" if of is None else of.name) or nearest(word, names, cutoff=CLOSE)
     message = f"unknown verb {word!r}{'' if of is None else f' of {of.name}'}; {hint}"
     raise UsageError(f"{message}; see `{program} --help`")
 

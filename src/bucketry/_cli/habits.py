@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 _NO_BUCKETS = "buckets are made and deleted with the vendor's own program or console"
-_PROGRESS = "progress is shown on a terminal only; to hide it, write 2> /dev/null"
+_PROGRESS = "progress is shown on a terminal only; transfers hide it with --quiet"
 _QUIET = "results go to standard output, so write > /dev/null; errors are still shown"
 
 _VERBS = {
@@ -31,6 +31,11 @@ _VERBS = {
     "get": "write download",
     "config": "places are written in the configuration file, ~/.config/bucketry/config.toml",
 }
+_PRUNE = (
+    "a version is deleted by models prune NAME --keep N, which keeps the newest N and all that have a tag; "
+    "to let it delete a version with a tag, remove the tag first with models untag"
+)
+_VERBS_OF = {("models", "delete"): _PRUNE, ("models", "rm"): _PRUNE, ("models", "remove"): _PRUNE}
 _OPTIONS = {
     "--acl": "there are no options for access lists; set access by the bucket's policy",
     "--quiet": _QUIET,
@@ -59,9 +64,14 @@ _LETTERS = {
 }
 
 
-def instead_of_verb(word: str) -> str:
-    """Return what to write instead of a verb of another program; empty: it is not known."""
-    return _VERBS.get(word, "")
+def instead_of_verb(word: str, of: str = "") -> str:
+    """Return what to write instead of a verb of another program; empty: it is not known.
+
+    Args:
+        word: The verb.
+        of: The verb before it, such as `models`; empty: there is none.
+    """
+    return _VERBS_OF.get((of, word), "") if of else _VERBS.get(word, "")
 
 
 def instead_of_option(option: str) -> str:

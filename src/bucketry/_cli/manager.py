@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bucketry._cli.args import Arguments, TransferArguments
+from bucketry._cli.commands import UsageError
 from bucketry._cli.counts import Counts
-from bucketry._cli.output import Output
-from bucketry._cli.place import Places, transfer_config
+from bucketry._cli.output import Output, shown
+from bucketry._cli.place import Places, is_url, transfer_config
 from bucketry._cli.progress import progress
 from bucketry._core.values import Progress
 from bucketry.errors import StorageError
@@ -26,13 +27,28 @@ async def open_manager(places: Places, options: Arguments) -> StorageManager:
     """Return the manager of the provider of `--url`, `--provider` or the environment.
 
     Raises:
+        UsageError: The name of a dataset or model, or the local directory, is a URL or `NAME:path`.
         ConfigError: The provider or a transfer option is wrong.
     """
     from bucketry import StorageManager
 
+    for word in (getattr(options, "name", None), getattr(options, "local", None)):
+        if word and places.is_remote(word):
+            place, name = _place_and_name(word)
+            message = f"{shown(word)} names a place; write {name or 'the name'} here, and add --url {place}"
+            raise UsageError(message)
     provider = (await places.open()).provider
     transfer = transfer_config(provider, options) if isinstance(options, TransferArguments) else None
     return StorageManager(provider, transfer=transfer)
+
+
+def _place_and_name(word: str) -> tuple[str, str]:
+    """Split a URL or `NAME:path` into the place of a manager and the name of a dataset or model."""
+    begin, _, path = word.partition("://" if is_url(word) else ":")
+    head, _, name = path.rstrip("/").rpartition("/")
+    if not is_url(word):
+        return f"{begin}:", name
+    return (f"{begin}://{head}", name) if head else (f"{begin}://{name}", "")
 
 
 class Moved:

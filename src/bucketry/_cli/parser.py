@@ -68,6 +68,9 @@ class _Parser(argparse.ArgumentParser):
         self.register("action", "append", _Append)
 
     def error(self, message: str) -> NoReturn:
+        surplus = message.removeprefix("unrecognized arguments: ")
+        if surplus != message and ":" in surplus and self.prog.endswith((" datasets list", " models list")):
+            message = f"{message}; this verb takes no place as a word: write --url {surplus}"
         text = f"{message}; see `{self.prog} --help`"
         raise UsageError(text)
 

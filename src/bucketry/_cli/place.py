@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -80,15 +80,17 @@ class Places:
         self._named = named
         self._made: dict[str | None, IStorageProvider] = {}
         self._pool: SessionPool | None = None
+        self._encrypted: str | None = None  # the kind of provider that the options of encryption are for; `None`: any
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for provider in self._made.values():
-            await provider.disconnect()
-        if self._pool is not None:
-            await self._pool.close()
+        async with AsyncExitStack() as stack:  # an error of one does not leave the others open
+            if self._pool is not None:
+                stack.push_async_callback(self._pool.close)
+            for provider in self._made.values():
+                stack.push_async_callback(provider.disconnect)
 
     async def open(self, word: str | None = None, *, prove: Prove = "nothing", new: bool = False) -> Remote:
         """Return the provider and the key that a word names.
@@ -128,6 +130,29 @@ class Places:
     def is_remote(self, word: str) -> bool:
         """Return whether a word is a URL, or `NAME:path` with a place of the configuration file."""
         return is_url(word) or self._split(word) is not None
+
+    def expect(self, words: Sequence[str]) -> None:
+        """Let the options of encryption be for the destination, if the words name stores of different kinds.
+
+        Args:
+            words: The URLs and places that a command copies between, the destination last.
+
+        Raises:
+            UsageError: The stores are of different kinds, and an option is for only one of them.
+        """
+        named = [self._split(word) for word in words]
+        kinds = [
+            place[0].url.kind if place else read_url(plain_url(word)).kind
+            for word, place in zip(words, named, strict=True)
+        ]
+        if len(set(kinds)) < 2:  # noqa: PLR2004 - one kind has no other
+            return
+        self._encrypted = kinds[-1]
+        if given := [f"--{name.replace('_', '-')}" for name in ENTRIES if getattr(self._options, name, None)]:
+            message = (
+                f"{given[0]} would be for both {words[0]} and {words[-1]}; write it in a URL, or use a named place"
+            )
+            raise UsageError(message)
 
     def unknown_place(self, word: str) -> str | None:
         """Return what is wrong with a word of the form `NAME:path` that names no place; `None`: it has another form."""
@@ -201,8 +226,8 @@ class Places:
 
     def _by_url(self, url: StorageURL, place: NamedPlace | None) -> Configured:
         if place is None:
-            return configured_by_url(url, self.environ, self._entries())
-        return configured_by_place(place, url, self.environ, self._entries())
+            return configured_by_url(url, self.environ, self._entries(url.kind))
+        return configured_by_place(place, url, self.environ, self._entries(url.kind))
 
     def _usual(self) -> Configured:
         """Configure the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
@@ -245,8 +270,9 @@ class Places:
         message = f"{problem}{'' if problem.endswith('?') else '.'} If {word} is a key, add --provider {kind}"
         raise ConfigError(message)
 
-    def _entries(self) -> dict[str, Given]:
-        given = {name: getattr(self._options, name, None) for name in (*ENTRIES, *ENCRYPTION)}
+    def _entries(self, kind: str | None = None) -> dict[str, Given]:
+        names = ENTRIES if self._encrypted not in {None, kind} else (*ENTRIES, *ENCRYPTION)
+        given = {name: getattr(self._options, name, None) for name in names}
         return {
             name: Given(value, "--" + name.replace("_", "-"))
             for name, value in given.items()

@@ -132,6 +132,7 @@ async def sides_of_words(places: Places, source: str, target: str) -> Sides:
         if problem is not None:
             message = f"{problem}; for a local path, write ./{word}"
             raise UsageError(message)
+    places.expect([word for word in (source, target) if places.is_remote(word) and not word.startswith(_LOCAL)])
     if here and there:
         message = (
             f"{shown(source)} and {shown(target)} are both local paths: write the remote side as a URL, such as "

@@ -29,7 +29,7 @@ from bucketry._transfer.one.download import refuse_existing
 from bucketry._transfer.one.read import exists
 from bucketry._transfer.one.write import create_only
 from bucketry._transfer.progress import ProgressCallback
-from bucketry.errors import AlreadyExistsError, PreconditionFailedError
+from bucketry.errors import AlreadyExistsError, IntegrityError, PreconditionFailedError
 
 
 @dataclass(slots=True)
@@ -106,17 +106,24 @@ class Copier:
         manager, write = self.manager(provider), self._write(provider)
         if not self.moves:
             return await manager.upload(path, key, keep_mtime=True, progress=self.progress, **write)
-        found = await in_thread(file_status, path)
-        result = await manager.upload_found(
-            path,
-            key,
-            size=found.st_size,
-            mtime=found.st_mtime_ns,
-            ctime=found.st_ctime_ns,
-            keep_mtime=True,
-            progress=self.progress,
-            **write,
-        )
+        while True:
+            found = await in_thread(file_status, path)
+            try:
+                result = await manager.upload_found(
+                    path,
+                    key,
+                    size=found.st_size,
+                    mtime=found.st_mtime_ns,
+                    ctime=found.st_ctime_ns,
+                    keep_mtime=True,
+                    progress=self.progress,
+                    **write,
+                )
+                break
+            except (IntegrityError, PreconditionFailedError):
+                # If another name of the file was moved meanwhile, the file has fewer links, and the same bytes.
+                if (await in_thread(file_status, path)).st_nlink >= found.st_nlink:
+                    raise
         await check_object(provider, key, result)
         await in_thread(delete_file, path, found)
         return result

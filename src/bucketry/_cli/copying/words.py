@@ -57,6 +57,7 @@ async def read_words(words: Sequence[str], places: Places) -> tuple[list[End], E
     if urls and not any(places.is_remote(word) and not word.startswith(_FILE) for word in words):
         message = f"{words[0]} and {words[-1]} are both local; copy local files with cp, or name a store"
         raise UsageError(message)
+    places.expect([word for word in words if places.is_remote(word) and not word.startswith(_FILE)])
     sources = [await _end(word, places, urls=urls) for word in words[:-1]]
     return sources, await _end(words[-1], places, urls=urls, new=True)
 

@@ -6,14 +6,15 @@ import argparse
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bucketry._cli.ask import confirmed
 from bucketry._cli.commands import UsageError
-from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
+from bucketry._cli.deleted import Ended
+from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.globs import Glob
-from bucketry._cli.objects import Tally, counting_display
-from bucketry._cli.output import Output, counted, error_facts, shown
+from bucketry._cli.objects import Tally, counting_display, nothing_there
+from bucketry._cli.output import Output, counted, shown
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.selection import (
     Filters,
@@ -31,7 +32,7 @@ from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import NotFoundError, StorageError
+from bucketry.errors import InvalidKeyError, StorageError
 
 EXAMPLES = (
     ("delete a.bin b.bin", "delete two objects"),
@@ -122,12 +123,14 @@ class _Target:
         remote: The word, or the provider.
         word: The word as it was written; `None`: an option names the objects.
         named: Whether the word names one key, which is deleted without a listing.
+        plain: Whether the word is a key or directory, so that it is an error if nothing is there.
         asks: Whether it can select a whole bucket or directory, so that the user must agree.
     """
 
     remote: Remote
     word: str | None
     named: bool = False
+    plain: bool = False
     asks: bool = False
 
     @property
@@ -138,11 +141,12 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An object to delete; `size` is `None` if it was not listed."""
+    """An object to delete; `size` is `None` if it was not listed, and `error` says why it cannot be deleted."""
 
     provider: IStorageProvider
     key: str
     size: int | None = None
+    error: StorageError | None = None
 
 
 async def _targets(options: Options, places: Places) -> list[_Target]:
@@ -161,7 +165,7 @@ async def _targets(options: Options, places: Places) -> list[_Target]:
         asks = remote.is_glob and (
             not glob.literal if options.recursive else _EVERYTHING.fullmatch(remote.key) is not None
         )
-        targets.append(_Target(remote, word, named, asks))
+        targets.append(_Target(remote, word, named, plain and not asks, asks))
     return targets
 
 
@@ -219,12 +223,24 @@ async def _items(targets: Sequence[_Target], options: Options) -> AsyncGenerator
         elif options.files_from is not None:
             async with aclosing(keys_from(options)) as keys:
                 async for key in keys:
-                    check_key(key, provider.capabilities, provider.locate())
-                    yield _Item(provider, key)
+                    yield _Item(provider, key, error=_wrong(provider, key))
         else:
+            empty = target.plain and not narrows(options)
             async with aclosing(_listed(target, options)) as entries:
                 async for entry in entries:
+                    empty = False
                     yield _Item(provider, entry.key, entry.size)
+            if empty:
+                yield _Item(provider, target.remote.key, error=nothing_there(target.remote))
+
+
+def _wrong(provider: IStorageProvider, key: str) -> StorageError | None:
+    """Return what is wrong with a key; one of a long list is reported, and the others are deleted."""
+    try:
+        check_key(key, provider.capabilities, provider.locate())
+    except InvalidKeyError as error:
+        return error
+    return None
 
 
 def _listed(target: _Target, options: Options) -> AsyncGenerator[ObjectInfo, None]:
@@ -251,7 +267,7 @@ async def _batches(items: AsyncGenerator[_Item, None]) -> AsyncGenerator[list[_I
 
 async def _delete(targets: list[_Target], options: Options, output: Output) -> int:
     known = options.strict or (options.files_from is None and not any(target.named for target in targets))
-    ended = _Ended()
+    ended = Ended()
     try:
         await _delete_batches(targets, options, output, ended)
     except BaseException:
@@ -268,42 +284,23 @@ async def _delete(targets: list[_Target], options: Options, output: Output) -> i
         names = ", ".join([*map(shown, ended.first), *(["…"] if ended.requested > len(ended.first) else [])])
         more = f", {len(ended.failed)} failed" if ended.failed else "" if known else f": {names}"
         output.line(f"{said}{more if ended.requested else ''}")
-    if ended.requested and ended.missing == ended.requested:
-        return NOT_FOUND
-    return FAILED if ended.failed else DONE
+    return ended.code
 
 
-@dataclass(slots=True)
-class _Ended:
-    """How the deletions ended so far.
-
-    Attributes:
-        requested: Keys that were asked for.
-        done: Keys that the server says are gone.
-        first: The first of the requested keys.
-        missing: Keys that did not exist; only with `--strict`.
-        failed: Key and error of each that failed, for JSON.
-    """
-
-    requested: int = 0
-    first: list[str] = field(default_factory=list)
-    done: int = 0
-    missing: int = 0
-    failed: list[dict[str, object]] = field(default_factory=list)
-
-
-async def _delete_batches(targets: list[_Target], options: Options, output: Output, ended: _Ended) -> None:
+async def _delete_batches(targets: list[_Target], options: Options, output: Output, ended: Ended) -> None:
     tally = Tally()
     with counting_display(output, tally) as display:
         async with aclosing(_batches(_items(targets, options))) as batches:
             async for batch in batches:
-                provider, keys = batch[0].provider, [item.key for item in batch]
-                absent = await _absent(provider, keys) if options.strict else BatchResult()
+                provider, keys = batch[0].provider, [item.key for item in batch if item.error is None]
+                if options.strict:
+                    absent = await _absent(provider, keys)
+                else:
+                    absent = BatchResult(failed={item.key: item.error for item in batch if item.error is not None})
                 result = await provider.delete_many([key for key in keys if key not in absent.failed])
-                ended.requested += len(set(keys))
+                ended.requested += len({item.key for item in batch})
                 ended.first += list(dict.fromkeys(keys))[: _MOST_NAMES - len(ended.first)]
                 ended.done += len(result.succeeded)
-                ended.missing += sum(isinstance(error, NotFoundError) for error in absent.failed.values())
                 for item in batch:
                     tally.add(item.size or 0)
                 display.update()
@@ -311,14 +308,20 @@ async def _delete_batches(targets: list[_Target], options: Options, output: Outp
                     if problems.failed:
                         display.clear()
                     output.failures(problems)
-                    ended.failed += [{"key": key, **error_facts(error)} for key, error in problems.failed.items()]
+                    ended.add(problems)
 
 
 async def _show(targets: list[_Target], options: Options, output: Output) -> int:
     """Print what would be deleted."""
-    tally = Tally()
+    tally, ended = Tally(), Ended()
     async with aclosing(_items(targets, options)) as items:
         async for item in items:
+            ended.requested += 1
+            if item.error is not None:
+                problem = BatchResult(failed={item.key: item.error})
+                output.failures(problem)
+                ended.add(problem)
+                continue
             tally.add(item.size or 0)
             if output.as_json:
                 output.document({"key": item.key, "size": item.size})
@@ -326,7 +329,7 @@ async def _show(targets: list[_Target], options: Options, output: Output) -> int
                 output.row("would delete ", shown(item.key))
     if not output.as_json:
         output.note(f"dry run: {tally}; nothing was deleted")
-    return DONE
+    return ended.code
 
 
 async def _delete_version(remote: Remote, version_id: str, output: Output) -> int:

@@ -42,5 +42,5 @@ async def run(options: Options, places: Places, output: Output) -> int:
     if output.as_json:
         output.document({"name": found.name, "version": found.version, "tag": options.tag})
     else:
-        output.line(f"{options.tag} of {found.name} names {found.version}")
+        output.line(f"tag {options.tag} of {found.name} now names {found.version}")
     return DONE

@@ -36,9 +36,12 @@ async def run(options: Options, places: Places, output: Output) -> int:
     With `--json`: `{"name", "tag"}`.
     """
     manager = await open_manager(places, options)
+    named = (await manager.model_tags(options.name)).get(options.tag)
     await manager.untag_model(options.name, options.tag)
     if output.as_json:
         output.document({"name": options.name, "tag": options.tag})
+    elif named is None:
+        output.line(f"{options.name} has no tag {options.tag}; nothing was changed")
     else:
-        output.line(f"{options.name} has no tag {options.tag}")
+        output.line(f"removed tag {options.tag} of {options.name}, which named {named}")
     return DONE
