@@ -8,11 +8,12 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, exit_code
+from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, NOT_FOUND, exit_code
 from bucketry._cli.output import Output
 from bucketry._cli.parser import parse
+from bucketry.errors import StorageError
 
 _SIGINT = 2
 
@@ -40,8 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost function: report in one line
         output.error(error)
         code = exit_code(error)
+    if code == NOT_FOUND and not output.as_json:
+        _say_which_are_places(words, output)
     _flush_stdout()
     return code
+
+
+def _say_which_are_places(words: Sequence[str], output: Output) -> None:
+    """Say which of the words, none of which names an object, would name places with a colon."""
+    from bucketry.providers.places import read_places
+
+    with suppress(StorageError):  # nothing depends on the file
+        tables = read_places(os.environ).tables
+        for word in words:
+            if word in tables:
+                output.note(f"{word} is a place of your configuration: did you mean '{word}:'?")
 
 
 def _complete() -> int:

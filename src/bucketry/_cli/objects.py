@@ -13,7 +13,7 @@ from bucketry._cli.place import Remote
 from bucketry._cli.terminal import is_plain
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo
-from bucketry.errors import NotFoundError
+from bucketry.errors import NotFoundError, StorageError
 
 _STEP = 0.2  # seconds between two states of the display: often enough to be seen to move
 
@@ -59,6 +59,25 @@ def nothing_there(remote: Remote) -> NotFoundError:
     """Return the error for a word that selects no object."""
     message = f"{remote.url}: there is no such object, and none below it"
     return NotFoundError(message, key=remote.key)
+
+
+async def any_below(remote: Remote) -> bool:
+    """Return whether there are objects below a key, as in a directory."""
+    return bool((await remote.provider.list_page(f"{remote.key}/")).entries)
+
+
+async def refuse_directory(remote: Remote) -> None:
+    """Raise an error that says so if a key, which names no object, is a directory.
+
+    Cost: 1 LIST.
+    """
+    try:
+        if not await any_below(remote):
+            return
+    except StorageError:  # these credentials may read objects, but not list them
+        return
+    message = f"{remote.url}: is a directory, not an object; see what is below it with `bucketry list`"
+    raise NotFoundError(message, key=remote.key)
 
 
 class Tally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from bucketry._cli.args import ENCRYPTION, ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
-from bucketry._cli.url_words import WILDCARD, glob_url, plain_url
+from bucketry._cli.url_words import WILDCARD, glob_url, mistyped_url, names_no_bucket, plain_url
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
 from bucketry._core.provider import IStorageProvider
@@ -209,6 +209,8 @@ class Places:
         if named is not None:
             place, path = named
             return replace(place.url, key=path.lstrip("/")), place
+        if problem := names_no_bucket(word):
+            raise UsageError(problem)
         url = read_url(glob_url(word))
         if url.kind == "local":
             directory, key = _split_path(url.place["base_path"], read_url(plain_url(word)).place["base_path"])
@@ -231,7 +233,7 @@ class Places:
         """Configure the provider named by `--url`, else by `--provider`, else by the environment; no I/O."""
         options = self._options
         if options.url is not None:
-            if problem := self.unknown_place(options.url):
+            if problem := self.unknown_place(options.url) or names_no_bucket(options.url):
                 raise ConfigError(problem)
             named = self._split(options.url)
             url, place = (read_url(options.url), None) if named is None else (named[0].url_of(named[1]), named[0])
@@ -245,8 +247,11 @@ class Places:
         return configured_from(self.environ, entries, kind=options.provider)
 
     def _check_that_a_key_is_meant(self, word: str) -> None:
-        """Raise an error or warn if a key looks like `NAME:path` and no provider is named: the name may be mistyped."""
+        """Raise an error or warn if a key looks like a URL or `NAME:path`, and no option names a provider."""
         options = self._options
+        if not (options.url or options.provider) and (url := mistyped_url(word)):
+            message = f"{word} is not a URL; write {url} (for a key, name its provider with --provider or --url)"
+            raise UsageError(message)
         problem = self.unknown_place(word)
         if problem is None or options.url or options.provider or self.environ.get("STORAGE_PROVIDER"):
             return

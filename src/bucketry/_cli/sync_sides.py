@@ -13,13 +13,14 @@ from bucketry._cli.commands import UsageError
 from bucketry._cli.globs import Glob
 from bucketry._cli.output import shown
 from bucketry._cli.place import Places, Remote, transfer_config
+from bucketry._cli.url_words import mistyped_url
 from bucketry._core.provider import IStorageProvider
 from bucketry._manage.overlap import store_below
 from bucketry._manage.sync.filters import exact_pattern
 from bucketry._manage.sync.values import Direction, PlanHeader
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.listing import as_directory
-from bucketry.providers.url import SCHEMES, read_url
+from bucketry.providers.url import read_url
 
 if TYPE_CHECKING:
     from bucketry import StorageManager, SyncPlan
@@ -123,9 +124,9 @@ async def sides_of_words(places: Places, source: str, target: str) -> Sides:
     """
     here, there = not places.is_remote(source), not places.is_remote(target)
     for word in (source, target):
-        scheme, colon, rest = word.partition(":")
-        if colon and scheme in SCHEMES and not places.is_remote(word):
-            message = f"{shown(word)} is not a URL; write {scheme}://{rest.lstrip('/')}, or ./{word} for a local path"
+        url = None if places.is_remote(word) else mistyped_url(word)
+        if url is not None:
+            message = f"{shown(word)} is not a URL; write {url}, or ./{word} for a local path"
             raise UsageError(message)
         problem = places.unknown_place(word)
         if problem is not None:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.place import STREAM, Places, Remote
+from bucketry._cli.url_words import mistyped_url
 from bucketry._runtime.threads import in_thread
 from bucketry.providers.url import read_url
 
@@ -68,7 +69,9 @@ async def _end(word: str, places: Places, *, urls: bool, new: bool = False) -> E
         return Local(read_url(word).place["base_path"])
     if places.is_remote(word) or not urls:
         return await places.open(word, new=new)
-    problem = places.unknown_place(word)
+    url, problem = mistyped_url(word), places.unknown_place(word)
+    if url is not None:
+        problem = f"{word} is not a URL; write {url}, or ./{word} for a local path"
     if problem is not None and not await in_thread(os.path.lexists, word):
         raise UsageError(problem)
     return Local(word)

@@ -10,11 +10,12 @@ from contextlib import aclosing
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
 from bucketry._cli.globs import Glob
-from bucketry._cli.objects import nothing_there
+from bucketry._cli.objects import nothing_there, refuse_directory
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.selection import SelectionArguments, keys_from, place_of_list, selected, single_key
 from bucketry._cli.streams import write_stdout
+from bucketry.errors import NotFoundError
 
 EXAMPLES = (
     ("cat notes.txt", "print an object"),
@@ -62,7 +63,11 @@ async def run(options: Options, places: Places, output: Output) -> int:  # noqa:
         remotes = [await places.open(key) for key in options.keys]
     async with aclosing(_named(options, remotes)) as objects:
         async for remote in objects:
-            await write_object(remote, options)
+            try:
+                await write_object(remote, options)
+            except NotFoundError:
+                await refuse_directory(remote)
+                raise
     return DONE
 
 

@@ -12,6 +12,7 @@ from bucketry._cli.copying.arguments import CopyArguments
 from bucketry._cli.copying.run import copy_or_move
 from bucketry._cli.expected import counting
 from bucketry._cli.globs import Glob
+from bucketry._cli.objects import any_below
 from bucketry._cli.output import Output, shown
 from bucketry._cli.place import STREAM, Places, Remote, prove_access, transfer_config
 from bucketry._cli.progress import progress, reporter
@@ -22,7 +23,7 @@ from bucketry._cli.two_words import TwoWords, add_local, add_remote, two_words
 from bucketry._core.values import BatchResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.manager import TransferManager
-from bucketry.errors import LocalNotADirectoryError, NotFoundError
+from bucketry.errors import LocalIsADirectoryError, LocalNotADirectoryError, NotFoundError
 
 EXAMPLES = (
     ("download --remote datasets/ --local data/", "download all objects below datasets/"),
@@ -53,6 +54,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: Options, places: Places, output: Output) -> int:
     """Fetch an object, or all objects below a prefix, and report."""
     word, local = _words(options)
+    if options.local is None and local is not None and places.is_remote(local) and not places.is_remote(word):
+        message = f"{shown(local)} is a store, and download takes it first: write `bucketry download {local} {word}`"
+        raise UsageError(message)
     problem = None if local != STREAM else _problem_of_stdout(word, options)
     if problem:
         raise UsageError(problem)
@@ -73,10 +77,10 @@ async def run(options: Options, places: Places, output: Output) -> int:
         target = await in_thread(_file_for, key, local or "./")
         try:
             batch = await _download_one(manager, remote, local, target, options, output)
-        except NotFoundError:
-            if local is None or not await _any_below(remote):
+        except (NotFoundError, LocalIsADirectoryError) as error:  # a key of objects below it, or of nothing
+            if not await any_below(remote) or (not isinstance(error, NotFoundError) and await provider.exists(key)):
                 raise
-            batch = await _download_tree(manager, Remote(provider, f"{key}/"), local, options, output)
+            batch = await _download_tree(manager, Remote(provider, f"{key}/"), local or "", options, output)
         else:
             local = target
     return report(output, "download", (remote.url, local or ""), batch, time.monotonic() - started, again)
@@ -121,10 +125,6 @@ async def _download_tree(
             return await manager.download_tree(
                 remote.key, local, overwrite=not options.no_clobber, keep_mtime=True, progress=reporter(counts)
             )
-
-
-async def _any_below(remote: Remote) -> bool:
-    return bool((await remote.provider.list_page(f"{remote.key}/")).entries)
 
 
 def _check_directory(path: str) -> None:

@@ -6,9 +6,9 @@ import argparse
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.exits import DONE
-from bucketry._cli.objects import object_document, object_rows
+from bucketry._cli.objects import object_document, object_rows, refuse_directory
 from bucketry._cli.output import Output
-from bucketry._cli.place import Places, prove_access
+from bucketry._cli.place import Places, Remote, prove_access
 from bucketry._cli.selection import single_key
 from bucketry.errors import NotFoundError
 
@@ -45,6 +45,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         found = await remote.provider.head(key, version_id=options.version_id)
     except NotFoundError:
         await prove_access(remote.provider, "reads")  # the error of a HEAD does not say whether the bucket is missing
+        await refuse_directory(Remote(remote.provider, key))
         raise
     if output.as_json:
         output.document(object_document(remote.provider, found))

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE, exit_code
-from bucketry._cli.objects import Tally, counting_display, object_document, object_rows
+from bucketry._cli.objects import Tally, counting_display, object_document, object_rows, refuse_directory
 from bucketry._cli.output import Output, printable, shown_size, shown_time
 from bucketry._cli.place import Places, Remote, prove_access
 from bucketry._cli.selection import single_key
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo, ObjectVersion
 from bucketry._transfer.listing import every_object
-from bucketry.errors import AccessDeniedError
+from bucketry.errors import AccessDeniedError, NotFoundError
 
 EXAMPLES = (
     ("info", "show the provider, how much is stored, and what holds there"),
@@ -73,7 +73,11 @@ async def _object_info(remote: Remote, output: Output, *, versions: bool) -> int
     provider, key = remote.provider, remote.key
     # The versions first, because the error of a provider without versions is more to the point than a missing object.
     found = [entry async for entry in provider.list_versions(key) if entry.key == key] if versions else []
-    info = await provider.head(key)
+    try:
+        info = await provider.head(key)
+    except NotFoundError:
+        await refuse_directory(remote)
+        raise
     tags = await _tags(provider, key)
     if output.as_json:
         document = {**object_document(provider, info), "tags": tags}

@@ -70,6 +70,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: Options, places: Places, output: Output) -> int:
     """Store a file, a directory or standard input, and report."""
     local, word = _words(options)
+    if options.local is None and places.is_remote(local) and not await in_thread(os.path.lexists, local):
+        other = "LOCAL" if word is None else shown(word)
+        message = f"{shown(local)} is a store, and upload takes LOCAL first: write `bucketry upload {other} {local}`"
+        raise UsageError(message)
     write = write_keywords(options)
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
