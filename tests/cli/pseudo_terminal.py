@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import termios
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.cli.conftest import ENVIRON, Shell
@@ -21,7 +22,13 @@ class Seen:
 
 
 def at_terminal(
-    shell: Shell, *words: str, answer: str = "", when: str = "[y/N] ", width: int = 120, interrupt: bool = False
+    shell: Shell,
+    *words: str,
+    answer: str = "",
+    when: str = "[y/N] ",
+    width: int = 120,
+    interrupt: bool = False,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Seen:
     """Run to the end at a terminal.
 
@@ -32,6 +39,7 @@ def at_terminal(
         when: The text on the screen after which the person types.
         width: The columns of the terminal.
         interrupt: Send SIGINT, as the key Ctrl-C does, instead of an answer.
+        meanwhile: What happens before the person types.
     """
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (40, width))
@@ -50,6 +58,8 @@ def at_terminal(
             while shown := _read(master):
                 screen += shown
                 if not typed and when.encode() in screen:
+                    if meanwhile is not None:
+                        meanwhile()
                     if interrupt:
                         running.send_signal(signal.SIGINT)
                     else:

@@ -173,3 +173,16 @@ def test_models_on_s3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["failed"] == []
     assert main(["models", "restore", "cli", "back.pt"]) == 0
     assert (tmp_path / "back.pt").read_bytes() == bytes(10_000)
+
+
+async def test_pruning_deletes_only_what_the_question_named(bucketry: Shell) -> None:
+    """A version that becomes old while the question is on the screen is not deleted with those that it names."""
+    await _two_versions(bucketry)
+    words = ("models", "backup", "out", "resnet")
+    ran = at_terminal(
+        bucketry, "models", "prune", "resnet", "--keep", "1", answer="y", meanwhile=lambda: bucketry(*words)
+    )
+    assert ran.code == 1
+    assert "resnet: versions or tags changed before the answer; nothing was deleted; run it again" in ran.screen
+    versions = bucketry("models", "versions", "resnet", "--json").lines
+    assert [line["version"] for line in versions] == ["v1", "v2", "v3"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.ask import confirmed
@@ -14,7 +15,11 @@ from bucketry._cli.manager import open_manager
 from bucketry._cli.output import Output, counted, shown_size
 from bucketry._cli.place import Places
 from bucketry._manage.models.prune import expected_report
-from bucketry._manage.models.values import PruneReport
+from bucketry._manage.models.values import ModelVersion, PruneReport
+from bucketry.errors import PreconditionFailedError
+
+if TYPE_CHECKING:
+    from bucketry import StorageManager
 
 EXAMPLES = (
     ("models prune resnet --keep 3 --dry-run --url s3://bucket", "show which versions would be deleted"),
@@ -55,8 +60,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         raise UsageError(message)
     manager = await open_manager(places, options)
     if options.dry_run or not options.yes:
-        versions = await manager.list_model_versions(options.name)
-        expected = expected_report(versions, await manager.model_tags(options.name), options.keep)
+        versions, expected = await _expected(manager, options)
         if options.dry_run:
             return _report(output, options, "would delete", expected)
         what = f"delete {_removed(expected)} of {options.name}"
@@ -70,7 +74,16 @@ async def run(options: Options, places: Places, output: Output) -> int:
             )
             _report(output, options, "deleted", nothing)
             return FAILED
+        if expected.removed and (await _expected(manager, options))[1].removed != expected.removed:
+            message = f"{options.name}: versions or tags changed before the answer; nothing was deleted; run it again"
+            raise PreconditionFailedError(message)
     return _report(output, options, "deleted", await manager.prune_models(options.name, keep=options.keep))
+
+
+async def _expected(manager: StorageManager, options: Options) -> tuple[list[ModelVersion], PruneReport]:
+    """Return all versions, and what a prune would report that begins now."""
+    versions = await manager.list_model_versions(options.name)
+    return versions, expected_report(versions, await manager.model_tags(options.name), options.keep)
 
 
 def _report(output: Output, options: Options, did: str, report: PruneReport) -> int:
