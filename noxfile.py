@@ -64,6 +64,14 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Run what the pages for users of other libraries and programs show: theirs and ours, and compare the effects."""
+    session.install(".[tests,peers]")
+    pages = ("tests/docs/test_coming_from.py", "tests/docs/test_coming_from_commands.py")
+    session.run("python", "-m", "pytest", *pages, *session.posargs)
+
+
+@nox.session
 def nightly(session: nox.Session) -> None:
     """Run the property tests with 20 times as many new examples as in `tests`, and the syncs of a large tree."""
     session.install(".[fast,tests]")

@@ -28,6 +28,7 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
         monkeypatch.setenv(name, str(nowhere / name.lower()))
     # Of each test alone: what one test remembers of an object must not change another test's requests.
     monkeypatch.setenv("XDG_CACHE_HOME", str(nowhere / "cache" / uuid4().hex))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(nowhere / "config"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.config import S3FamilyConfig
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._vendors.row import Vendor
 from bucketry.providers import S3FamilyProvider
 from bucketry.testing import embedded_s3

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from bucketry._core.values import ObjectVersion as ObjectVersion
     from bucketry._core.values import Progress as Progress
     from bucketry._core.values import TransferResult as TransferResult
+    from bucketry._cost.compare import compare_costs as compare_costs
+    from bucketry._cost.values import CostEstimate as CostEstimate
+    from bucketry._cost.values import CostItem as CostItem
     from bucketry._manage.datasets.values import DatasetInfo as DatasetInfo
     from bucketry._manage.datasets.values import DatasetResult as DatasetResult
     from bucketry._manage.manager import StorageManager as StorageManager
     from bucketry._manage.models.values import ModelVersion as ModelVersion
     from bucketry._manage.run.training import TrainingRun as TrainingRun
     from bucketry._manage.run.values import Checkpoint as Checkpoint
+    from bucketry._manage.sync.price import PlanPrice as PlanPrice
     from bucketry._manage.sync.results import SyncResult as SyncResult
     from bucketry._manage.sync.saved import SyncPlan as SyncPlan
     from bucketry._manage.sync.values import SyncAction as SyncAction
@@ -58,6 +62,8 @@ _HOMES = {
     "Checkpoint": "_manage.run.values",
     "CloudflareR2Provider": "providers.s3",
     "CommonPrefix": "_core.values",
+    "CostEstimate": "_cost.values",
+    "CostItem": "_cost.values",
     "DatasetInfo": "_manage.datasets.values",
     "DatasetResult": "_manage.datasets.values",
     "DigitalOceanProvider": "providers.s3",
@@ -69,6 +75,7 @@ _HOMES = {
     "ObjectInfo": "_core.values",
     "ObjectStream": "_core.provider",
     "ObjectVersion": "_core.values",
+    "PlanPrice": "_manage.sync.price",
     "Progress": "_core.values",
     "S3Provider": "providers.s3",
     "SessionPool": "_session.pool",
@@ -86,6 +93,7 @@ _HOMES = {
     "TransferResult": "_core.values",
     "Upload": "_core.provider",
     "WasabiProvider": "providers.s3",
+    "compare_costs": "_cost.compare",
     "open_storage": "providers.factory",
     "storage_provider_from_env": "providers.factory",
 }
@@ -98,6 +106,8 @@ __all__ = [
     "Checkpoint",
     "CloudflareR2Provider",
     "CommonPrefix",
+    "CostEstimate",
+    "CostItem",
     "DatasetInfo",
     "DatasetResult",
     "DigitalOceanProvider",
@@ -109,6 +119,7 @@ __all__ = [
     "ObjectInfo",
     "ObjectStream",
     "ObjectVersion",
+    "PlanPrice",
     "Progress",
     "S3Provider",
     "SessionPool",
@@ -126,6 +137,7 @@ __all__ = [
     "TransferResult",
     "Upload",
     "WasabiProvider",
+    "compare_costs",
     "open_storage",
     "storage_provider_from_env",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from bucketry._cli.parser import parse
 from bucketry._cli.sample import differences
+from bucketry._cli.verbs import demo
 from tests.cli.conftest import Shell, files_below
 
 pytest.importorskip("moto")
@@ -26,7 +29,8 @@ def test_the_demo_moves_every_byte(bucketry: Shell, tmp_path: Path) -> None:
     assert ["part", "size", "5.0", "MiB"] in lines
     assert ["concurrency", "8"] in lines
     assert ["download", "verified", "crc32"] in lines
-    assert lines[-1] == ["directories", "identical:", "yes"]
+    assert ["directories", "identical:", "yes"] in lines
+    assert lines[lines.index(["to", "try", "next:"]) + 1] == ["bucketry", "demo", "--models"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,7 +65,7 @@ def test_the_demo_fails_where_not_all_came_back(bucketry: Shell) -> None:
     ran = bucketry("demo", "--local", "mine")
     assert ran.code == 1
     assert "failed: demo/broken" in ran.err
-    assert ran.text.endswith("directories identical: NO\n")
+    assert "directories identical: NO\n" in ran.text
 
 
 @pytest.mark.parametrize(("local", "code"), [("missing", 3), ("file", 2)])
@@ -92,6 +96,57 @@ def test_an_interrupted_demo_leaves_nothing(bucketry: Shell, tmp_path: Path) -> 
         out, _ = running.communicate()
     assert (running.returncode, out) == (130, b"")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_the_demo_of_models(bucketry: Shell, tmp_path: Path) -> None:
+    """--models takes a dataset and three versions of a model through all steps, and says what they show."""
+    bucketry.environ["TMPDIR"] = str(tmp_path)
+    ran = bucketry("demo", "--models")
+    assert (ran.code, ran.err) == (0, "")
+    assert "a dataset that is in step costs 1 request before each training\n" in ran.text
+    assert "24.0 MiB of v2 and v3 were not sent again\n" in ran.text
+    assert "restored files identical: yes\n" in ran.text
+    assert "removed v1, kept v2, v3\n" in ran.text
+    assert all(len(line) <= 80 for line in ran.text.splitlines())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_of_models_as_json(bucketry: Shell) -> None:
+    """With --json it is one document with every step; --keep keeps the files."""
+    ran = bucketry("demo", "--models", "--keep", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = ran.document
+    assert [step["name"] for step in found["steps"]] == [
+        "upload_dataset",
+        "ensure_dataset",
+        "ensure_dataset",
+        "training_run",
+        "backup_model",
+        "backup_model",
+        "tag_model",
+        "verify_model",
+        "restore_model",
+        "prune_models",
+    ]
+    assert (found["steps"][2]["requests"], found["steps"][2]["sent"]) == (1, 0)
+    assert (found["requests_when_in_step"], found["not_sent_again"]) == (1, 24 * 1024**2)
+    assert (found["verified"], found["identical"], found["differing"]) == (True, True, [])
+    assert (found["removed"], found["kept"]) == (["v1"], ["v2", "v3"])
+    assert files_below(Path(found["work"], "restored")) == files_below(Path(found["work"], "model"))
+    shutil.rmtree(found["work"])
+
+
+def test_the_demo_of_models_makes_its_own_files(bucketry: Shell) -> None:
+    """--models and --local contradict each other."""
+    ran = bucketry("demo", "--models", "--local", "mine")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, b"", 1)
+    assert "leave out --local" in ran.err
+
+
+@pytest.mark.parametrize("line", [line for line, _ in (*demo.NEXT, *demo.NEXT_OF_MODELS)])
+def test_what_the_demo_proposes_can_be_run(line: str) -> None:
+    """Each command line that the demo proposes has the options of its verb."""
+    parse(line.split())
 
 
 def test_the_comparison_finds_every_difference(tmp_path: Path) -> None:

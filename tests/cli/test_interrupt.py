@@ -124,3 +124,47 @@ def test_an_error_while_cleaning_up_is_shown(bucketry: Shell) -> None:
         running.send_signal(signal.SIGINT)
         _, err = running.communicate()
     assert (running.returncode, err) == (130, NOTE + b"error: info: no clean-up\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("upload", "tree", "new"),
+        ("download", "old/", "new"),
+        ("copy", "-r", "old", "new"),
+    ],
+)
+def test_a_transfer_of_many_files_says_how_to_continue(bucketry: Shell, words: tuple[str, ...]) -> None:
+    """After Ctrl-C what is complete stays, nothing else does, and the named command transfers the rest."""
+    data = {f"f{number}": bytes(3_000) for number in range(9)}
+    for name, body in data.items():
+        bucketry.write(f"tree/{name}", body)
+        bucketry.write(f"data/storage/old/{name}", body)
+    target = bucketry.directory / "new" if words[0] == "download" else bucketry.store / "new"
+    slow = ("--bwlimit", "1KiB", "--part-size", "1KiB", "--concurrency", "1")
+    if words[0] == "copy":  # the store copies by itself, so the rate has no limit: a request hangs instead
+        shell, slow = bucketry.scripted(_HANGING_COPY), ("--provider", "hanging", "--concurrency", "1")
+    else:
+        shell = bucketry
+    with shell.start(*words, *slow) as running:
+        _until(lambda: target.is_dir() and any(path.name in data for path in target.iterdir()), running)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate()
+    again = "to continue, run the same command again with --no-clobber\n"
+    assert (running.returncode, out) == (130, b"")
+    assert err.decode() == f"{NOTE.decode()}{words[0]}: what is complete was kept; {again}"
+    found = files_below(target)
+    assert 0 < len(found) < len(data)
+    assert found.items() <= data.items()
+    ran = bucketry(*words, "--no-clobber", "--json")
+    assert (ran.code, ran.document["skipped"]) == (0, len(found))
+    assert files_below(target) == data
+
+
+_HANGING_COPY = (
+    "from bucketry import LocalProvider, StorageProviderFactory\n"
+    "from bucketry.testing import Fault, FaultyProvider\n"
+    "fault = Fault(operation='copy_object', nth=3, hang=True)\n"
+    "provider = FaultyProvider(LocalProvider({'base_path': 'data/storage'}), (fault,))\n"
+    "StorageProviderFactory.register('hanging', lambda config, **options: provider)"
+)

@@ -128,10 +128,17 @@ def test_delete_removes_keys_and_says_no_more_than_it_knows(bucketry: Shell) -> 
     for key in ("a", "b", "c"):
         bucketry.write(f"data/storage/{key}", b"x")
     ran = bucketry("delete", "a", "nothing", "a")
-    assert (ran.code, ran.text, ran.err) == (0, "asked to delete 2 keys\n", "")
+    assert (ran.code, ran.text, ran.err) == (0, "asked to delete 2 keys: a, nothing\n", "")
     assert bucketry("delete", "b", "--json").document == {"requested": 1, "deleted": None, "failed": []}
-    assert bucketry("delete", "nothing").text == "asked to delete 1 key\n"
+    assert bucketry("delete", "nothing").text == "asked to delete 1 key: nothing\n"
     assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["c"]
+
+
+def test_delete_names_the_first_keys(bucketry: Shell) -> None:
+    """The result names the keys, of more than three the first three."""
+    assert bucketry("rm", "d", "c", "b", "a").text == "asked to delete 4 keys: d, c, b, …\n"
+    assert bucketry("rm", "d", "c", "b").text == "asked to delete 3 keys: d, c, b\n"
+    assert bucketry("rm", "--files-from", "-", stdin=b"").text == "asked to delete 0 keys\n"
 
 
 def test_delete_strict_looks_first(bucketry: Shell) -> None:
@@ -153,7 +160,7 @@ def test_delete_takes_a_star_literally_and_says_so(bucketry: Shell) -> None:
     """A key with a * deletes no other object, and stderr says why."""
     bucketry.write("data/storage/mine/a", b"x")
     ran = bucketry("delete", "mine/*")
-    assert (ran.code, ran.text) == (0, "asked to delete 1 key\n")
+    assert (ran.code, ran.text) == (0, "asked to delete 1 key: mine/*\n")
     assert ran.err == "delete: the * in mine/* is a plain character; to delete keys by their beginning, use --prefix\n"
     assert (bucketry.store / "mine/a").exists()
 
@@ -166,7 +173,8 @@ def test_delete_below_a_prefix(bucketry: Shell) -> None:
     ran = bucketry("delete", "--prefix", "many/", "--recursive", "--json")
     assert ran.document == {"requested": 1_005, "deleted": 1_005, "failed": []}
     assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["man"]
-    assert bucketry("delete", "--all", "--recursive").text == "deleted 1 object\n"
+    assert bucketry("delete", "--all", "--recursive").err.endswith("to agree, add --yes\n")
+    assert bucketry("delete", "--all", "--recursive", "--yes").text == "deleted 1 object\n"
 
 
 @pytest.mark.parametrize(

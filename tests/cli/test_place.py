@@ -45,7 +45,7 @@ def test_an_env_file_configures_and_the_environment_wins(bucketry: Shell) -> Non
 def test_an_env_file_reaches_providers_made_from_a_url(bucketry: Shell) -> None:
     """Entries that the URL does not have come from --env-file."""
     bucketry.write("my.env", b"WASABI_ACCESS_KEY=id\nWASABI_SECRET_KEY=secret\n")
-    ran = bucketry("info", "--url", "wasabi://bucket/prefix", "--env-file", "my.env", "--json")
+    ran = bucketry("info", "--url", "wasabi://bucket/prefix", "--env-file", "my.env", "--json", "--no-count")
     assert (ran.document["provider"], ran.document["place"]) == ("wasabi", "wasabi://bucket/prefix/")
 
 
@@ -88,8 +88,9 @@ def test_a_cloud_that_is_set_up_and_not_named(bucketry: Shell) -> None:
     assert "warning" not in ran.err
 
 
-def test_a_url_as_an_argument(bucketry: Shell) -> None:
-    """For a URL that is given as an argument, the error names the option for it."""
-    ran = bucketry("list", "s3://bucket")
-    assert ran.code == 2
-    assert "--url s3://bucket" in ran.err
+def test_a_url_as_an_argument_names_its_provider(bucketry: Shell) -> None:
+    """A URL that is an argument contradicts an option that names a provider."""
+    for option in (("--url", "s3://bucket"), ("--provider", "s3")):
+        ran = bucketry("cat", "s3://bucket/k", *option)
+        assert (ran.code, ran.out) == (2, b"")
+        assert f"leave out {option[0]}" in ran.err

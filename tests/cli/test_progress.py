@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bucketry import MemoryProvider
+from bucketry import MemoryProvider, StorageManager, SyncProgress, TransferConfig
+from bucketry._cli.counts import Counts
 from bucketry._cli.expected import counting, measure
 from bucketry._cli.output import shown_duration
-from bucketry._cli.progress import Counts
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Progress
 from bucketry._runtime.threads import in_steps
@@ -106,7 +107,7 @@ def test_a_total_that_grows_has_a_plus(clock: Clock) -> None:
     """While a listing still counts, a plus marks total, time left and files as minimum values."""
     counts = Counts(clock)
     counts.expect(0, 0, complete=False)
-    assert counts.text() == "0 B  files 0 of 0+"
+    assert counts.text() == "0 B  files 0"  # no total that is smaller than what is done
     counts.expect(4 * KiB, 4, complete=False)
     add = reporting(counts, "k", KiB)
     clock.now = 1.0
@@ -166,7 +167,7 @@ async def test_a_prefix_is_counted_meanwhile(clock: Clock) -> None:
     for key, data in (("a/1", b"12"), ("a/2", b""), ("a/sub/", b""), ("b", b"1234")):
         await provider.put(key, data)
     async with counting(provider, "a/", counts):
-        assert counts.text() == "0 B  files 0 of 0+"
+        assert counts.text() == "0 B  files 0"  # no total that is smaller than what is done
         for _ in range(100):  # the listing needs a few rounds of the loop
             await asyncio.sleep(0)
     assert counts.text() == "0 %  0 B of 2 B  files 0 of 2"
@@ -186,4 +187,90 @@ async def test_a_count_that_fails_or_is_left_is_no_error(clock: Clock) -> None:
         provider = FaultyProvider(MemoryProvider(), (fault,))
         async with counting(provider, "", counts):
             await told.wait()
-        assert counts.text() == "0 B  files 0 of 0+"
+        assert counts.text() == "0 B  files 0"  # no total that is smaller than what is done
+
+
+LONG = "data/run-1/a-rather-long-directory/of-a-rather-long-experiment/checkpoint-00012345.safetensors"
+
+
+def test_the_largest_running_transfers_are_known(clock: Clock) -> None:
+    """The largest come first; those that are complete or ended are left out, and so are those that fell silent."""
+    counts = Counts(clock)
+    counts.expect(100 * MiB, 9)
+    for number, size in enumerate((3, 9, 1, 7)):
+        reporting(counts, f"k{number}", size * MiB)(MiB)
+    assert [step.key for step in counts.largest(5)] == ["k1", "k3", "k0"]
+    assert [step.key for step in counts.largest(2)] == ["k1", "k3"]
+    assert counts.largest(0) == []
+    counts.ended("k1")
+    assert [step.key for step in counts.largest(5)] == ["k3", "k0"]
+    clock.now = 50.0
+    reporting(counts, "k4", None)(MiB)
+    clock.now = 61.0
+    assert [step.key for step in counts.largest(5)] == ["k4"]
+
+
+def test_a_single_file_needs_no_lines(clock: Clock) -> None:
+    """The line of the whole transfer says everything about one file."""
+    counts = Counts(clock)
+    reporting(counts, "k", MiB)(KiB)
+    assert counts.largest(5) == []
+
+
+def drawn(counts: Counts, width: int, height: int) -> list[str]:
+    """Return the lines that a terminal of this size shows."""
+    console = pytest.importorskip("rich.console")
+    screen = pytest.importorskip("bucketry._cli.screen")
+    file = io.StringIO()
+    console.Console(file=file, width=width, height=height, force_terminal=True, color_system=None).print(
+        screen.Screen("upload", counts), end=""
+    )
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "lines"), [(80, 24, 6), (200, 24, 6), (80, 4, 3), (40, 24, 7), (12, 24, 9)]
+)
+def test_the_drawing_fits_into_the_terminal(width: int, height: int, lines: int, clock: Clock) -> None:
+    """Every line is shorter than the terminal is wide; there are as many lines as fit, at most 5 for files."""
+    counts = Counts(clock)
+    counts.expect(100 * MiB, 9)
+    for number in range(8):
+        reporting(counts, LONG.replace("1", str(number)), (number + 2) * MiB)(MiB)
+    clock.now = 2.0
+    shown = drawn(counts, width, height)
+    assert all(len(line) < width for line in shown)
+    if width > 12:
+        assert len(shown) == lines
+        assert shown[0].startswith("upload ")
+    if width >= 80:
+        assert shown[0].endswith("8 %  8.0 MiB of 100.0 MiB  4.0 MiB/s  0:23 left  files 0 of 9")
+        assert re.fullmatch(r"  data/run-7/a.+safetensors +11 % +1\.0 MiB of 9\.0 MiB", shown[1])
+        assert ("…" in shown[1]) == (width == 80)
+
+
+def test_keys_cannot_change_the_terminal(clock: Clock) -> None:
+    """Control characters in keys are escaped, and square brackets are not taken for colours."""
+    counts = Counts(clock)
+    counts.expect(MiB, 2)
+    reporting(counts, "a\x1b[2Jb", KiB)(1)
+    reporting(counts, "[red]c[/red]", 2 * KiB)(1)
+    shown = drawn(counts, 80, 24)
+    assert "  [red]c[/red]" in shown[1]
+    assert r'"a\u001b[2Jb"' in shown[2]
+
+
+async def test_a_sync_knows_its_running_transfers(tmp_path: Path, clock: Clock) -> None:
+    """The reports of a sync name the transfers under way with their bytes, and the display shows them."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(bytes(3 * MiB))
+    reports: list[SyncProgress] = []
+    transfer = TransferConfig(part_size=MiB, multipart_threshold=MiB)
+    manager = StorageManager(MemoryProvider(), transfer=transfer)
+    await manager.sync(tmp_path, "p/", direction="upload", progress=reports.append)
+    assert {one.key for report in reports for one in report.running} <= {"a", "b"}
+    assert all(one.total == 3 * MiB for report in reports for one in report.running)
+    assert reports[0].running
+    counts = Counts(clock)
+    counts.report_all(reports[0])
+    assert counts.largest(5) == sorted(reports[0].running, key=lambda one: one.key)

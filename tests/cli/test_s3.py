@@ -65,7 +65,7 @@ def test_a_missing_object_and_a_missing_bucket(
     assert main(["info", "nothing"]) == 3
     assert "s3://bucketry-demo/nothing" in capsys.readouterr().err
     monkeypatch.setenv("AWS_BUCKET_NAME", "no-such-bucket")
-    for words in (["list"], ["info", "k"], ["cat", "k"], ["download", "--remote", "k", "--local", "k"]):
+    for words in (["list"], ["info", "k"], ["head", "k"], ["cat", "k"], ["download", "--remote", "k", "--local", "k"]):
         assert main(words) == 3
         assert "bucket" in capsys.readouterr().err.partition("no-such-bucket")[2]
 
@@ -130,7 +130,7 @@ def test_a_server_of_ones_own_takes_one_line(
         (["--region", "b"], "--region is for a store in a cloud"),
         (["--addressing-style", "host"], "invalid choice: 'host'"),
         (["--region", "b", "--region", "b"], "--region is given twice"),
-        (["--regin", "b"], "--regin: did you mean '--region'"),
+        (["--regin", "b"], "unknown option --regin; did you mean '--region'"),
     ],
 )
 def test_wrong_options_are_one_line(words: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,3 +202,31 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     assert main(["list", "--url", "s3://bucket"]) == 5
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("_configured")
+def test_the_cost_of_a_listed_bucket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The listing's storage classes are priced; a server of one's own has no price for the plan of a sync."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a").write_bytes(bytes(1000))
+    assert main(["upload", "in", "cost/warm"]) == 0
+    assert main(["upload", "in", "cost/cold", "--storage-class", "STANDARD_IA"]) == 0
+    capsys.readouterr()
+    assert main(["cost", "cost/", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["usage"]["stored"] == {
+        "STANDARD_IA": {"bytes": 1000, "objects": 1},
+        "STANDARD": {"bytes": 1000, "objects": 1},
+    }
+    assert {one["vendor"]: one["total"] for one in document["vendors"]} == {
+        "backblaze": "0.00",
+        "cloudflare_r2": "0.01",
+        "digitalocean": "5.00",
+        "wasabi": "7.99",
+        "s3": None,
+    }
+    assert main(["sync", "in", f"s3://{os.environ['AWS_BUCKET_NAME']}/cost/warm", "--save-plan", "plan.jsonl"]) == 0
+    capsys.readouterr()
+    assert main(["cost", "--plan", "plan.jsonl"]) == 2
+    assert "neither side is a cloud with list prices" in capsys.readouterr().err
+    assert main(["delete", "--prefix", "cost/", "--recursive"]) == 0

@@ -10,7 +10,21 @@ from contextlib import suppress
 
 import pytest
 
+from bucketry import BatchResult
+from bucketry._cli.output import Output
+from bucketry._cli.report import report
+from bucketry.errors import (
+    AccessDeniedError,
+    LocalFileError,
+    LocalFileNotFoundError,
+    NotFoundError,
+    StorageError,
+    ThrottledError,
+)
 from tests.cli.conftest import COMMAND, ENVIRON, Shell, files_below
+from tests.cli.inside import Inside, inside
+
+__all__ = ["inside"]
 
 pytestmark = pytest.mark.slow  # each test starts processes
 
@@ -112,6 +126,126 @@ def test_the_local_name_of_a_download(bucketry: Shell) -> None:
         assert (bucketry.directory / path).read_bytes() == b"data"
 
 
+def test_words_instead_of_options(bucketry: Shell) -> None:
+    """LOCAL and REMOTE are words, too: keys, and URLs of another store; a download goes to the object's own name."""
+    bucketry.write("some dir/f.bin", b"data")
+    elsewhere = f"file://{bucketry.directory}/elsewhere"
+    for words in (("some dir/f.bin",), ("some dir", "k"), ("some dir", f"{elsewhere}/"), ("some dir/f.bin", "x/")):
+        assert bucketry("upload", *words).code == 0
+    assert [entry["key"] for entry in bucketry("list", "--json").lines] == ["f.bin", "k/f.bin", "x/f.bin"]
+    assert files_below(bucketry.directory / "elsewhere")["f.bin"] == b"data"
+    assert bucketry("download", f"{elsewhere}/f.bin").code == 0
+    assert (bucketry.directory / "f.bin").read_bytes() == b"data"
+    assert bucketry("download", "k", "out").code == 0
+    assert bucketry("download", "x/f.bin", "new/name").code == 0
+    assert (bucketry.directory / "out/f.bin").read_bytes() == (bucketry.directory / "new/name").read_bytes() == b"data"
+
+
+def test_each_object_of_a_directory_has_the_options(bucketry: Shell) -> None:
+    """Metadata and content type apply to each object below a directory, and to a single object."""
+    _tree(bucketry)
+    words = ("--metadata", "run=7", "--content-type", "text/x", "--cache-control", "no-cache")
+    assert bucketry("upload", "tree", "r", *words).code == 0
+    assert bucketry("upload", "tree/a.txt", "one", *words).code == 0
+    for key in ("r/a.txt", "r/sub dir/deep/er/x", "one"):
+        found = bucketry("info", key, "--json").document
+        assert (found["metadata"].keys(), found["metadata"]["run"]) == ({"mtime", "run"}, "7")
+        assert found["content_type"] == "text/x"
+
+
+def test_no_clobber_keeps_objects(bucketry: Shell) -> None:
+    """With --no-clobber existing objects are kept and counted, and the other files are uploaded."""
+    _tree(bucketry)
+    bucketry.write("data/storage/r/a.txt", b"old")
+    ran = bucketry("upload", "tree", "r", "--no-clobber", "--json")
+    assert (ran.code, ran.document["files"], ran.document["skipped"]) == (0, 3, 1)
+    ran = bucketry("upload", "tree/a.txt", "r/", "--no-clobber", "--json")
+    assert (ran.code, ran.document["files"], ran.document["skipped"]) == (0, 0, 1)
+    assert bucketry("cat", "r/a.txt").out == b"old"
+
+
+def test_a_store_is_not_uploaded_into_itself(inside: Inside) -> None:
+    """If the directory contains the local store, the store is left out; a directory of the store is refused."""
+    inside.write("data/a")
+    inside.write("data/storage/old/b")
+    ran = inside("upload", "--local", "data/", "--remote", "datasets/")
+    assert (ran.code, ran.err) == (0, "upload: leaving out storage in data/: the store keeps its objects there\n")
+    expected = {"datasets/a": b"x", "old/b": b"x"}
+    assert inside.files("data/storage") == expected
+    for words in (("data/storage", "k"), ("data/storage/old", "old"), ("data/storage/old", "old/k")):
+        ran = inside("upload", *words)
+        assert (ran.code, "would be uploaded into itself" in ran.err, ran.err.count("\n")) == (2, True, 1)
+    assert inside.files("data/storage") == expected
+    assert inside("upload", "data/storage/old", "new").code == 0
+    assert inside.files("data/storage") == {**expected, "new/b": b"x"}
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (ThrottledError("slow down"), "1; to try only these again, run the same command again"),
+        (AccessDeniedError("denied"), "1; to try only these again, run the same command again"),
+        (NotFoundError("s3://b/k: nothing"), "1"),
+        (LocalFileNotFoundError("dangling"), "1"),
+        (LocalFileError("t/pipe: is not a regular file"), "1"),
+    ],
+)
+def test_how_to_try_again(error: StorageError, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report says how to try again only if this can help; a failed item is named one time."""
+    output = Output(as_json=False, debug=False)
+    report(output, "copy", ("a", "b"), BatchResult(failed={"k": error}), 1.0)
+    ran = capsys.readouterr()
+    assert ran.out.splitlines()[-1].removeprefix("  failed").strip() == hint
+    assert ran.err.count("k: ") == 1
+
+
+def test_a_failure_names_its_item_one_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that begins with the item, or with its URL, is not printed behind the item once more."""
+    output = Output(as_json=False, debug=False)
+    failed = {
+        "s3://b/x.csv": NotFoundError("s3://b/x.csv: head was answered with 404"),
+        "d/x.csv": NotFoundError("s3://b/d/x.csv: there is no such object"),
+        "x": AccessDeniedError("the file of x: denied"),
+    }
+    output.failures(BatchResult(failed=failed))
+    assert capsys.readouterr().err.splitlines() == [
+        "failed: s3://b/x.csv: head was answered with 404",
+        "failed: d/x.csv: there is no such object",
+        "failed: x: the file of x: denied",
+    ]
+
+
+def test_upload_and_download_accept_recursive(inside: Inside) -> None:
+    """`-r` changes nothing, because a directory or prefix is always sent as a whole."""
+    inside.write("d/a", b"x")
+    assert inside("upload", "-r", "d", "k").code == 0
+    assert inside("download", "-r", "k/", "out").code == 0
+    assert inside.files("out") == {"a": b"x"}
+
+
+def test_many_failures_are_shown_in_part(bucketry: Shell) -> None:
+    """Of many failed files 20 are shown, then their number; --json shows all."""
+    bucketry.write("tree/good", b"x")
+    for number in range(23):
+        (bucketry.directory / f"tree/link{number}").symlink_to("nowhere")
+    ran = bucketry("upload", "tree", "r")
+    assert ran.code == 1
+    assert ran.err.count("failed: r/link") == 20
+    assert ran.err.endswith("… and 3 more failed; --json shows all\n")
+    assert "failed    23\n" in ran.text  # another run cannot upload them either
+    ran = bucketry("upload", "tree", "r", "--json")
+    assert (ran.err.count("\n"), len(ran.document["failed"])) == (23, 23)
+
+
+def test_a_limited_rate(bucketry: Shell) -> None:
+    """With --bwlimit a transfer still moves all bytes, in smaller parts; the limit reaches the manager."""
+    bucketry.write("f", bytes(100_000))
+    ran = bucketry("upload", "f", "--bwlimit", "1GiB/s", "--part-size", "10KiB", "--json")
+    assert (ran.code, ran.document["parts"]) == (0, 10)  # without a limit, the local disk gets the file in one piece
+    ran = bucketry("upload", "f", "--bwlimit", "100")
+    assert (ran.code, "max_bandwidth" in ran.err) == (2, True)
+
+
 def test_parts_and_their_size(bucketry: Shell) -> None:
     """--part-size splits a stream into parts of that size."""
     data = bytes(range(256)) * 4_096  # 1 MiB
@@ -185,8 +319,21 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
         (("upload", "--local", "f", "--remote", "/abs"), 2, "cannot be a local path"),
         (("upload", "--local", "f", "--metadata", "a=1", "--metadata", "a=2"), 2, "a name twice"),
         (("upload", "--local", "f", "--metadata", "a=ü"), 2, "printable ASCII"),
-        (("upload", "--local", "tree", "--metadata", "a=1"), 2, "--metadata is for a single object"),
-        (("upload", "--local", "tree", "--if-none-match"), 2, "--if-none-match is for a single object"),
+        (("upload", "tree", "--metadata", "a=ü"), 2, "printable ASCII"),
+        (("upload", "tree", "--cache-control", "ü"), 2, "cache_control"),
+        (("upload", "f", "--sse-kms-key-id", "k"), 2, "is for --sse aws:kms"),
+        (("upload", "f", "--sse", "AES256"), 2, "--sse is for a store in a cloud"),
+        (("upload", "f", "--bwlimit", "fast"), 2, "'fast' is not a size"),
+        (("upload", "f", "--no-clobber", "--if-none-match"), 2, "give one"),
+        (("upload", "f", "--remote", "k2"), 2, "either as words or with --local and --remote"),
+        (("upload", "f", "k2", "--local", "f"), 2, "either as words or with --local and --remote"),
+        (("upload", "f", "ftp://bucket/k"), 2, "scheme 'ftp' is unknown"),
+        (("upload", "f", "memory://x", "--provider", "s3"), 2, "names its provider; leave out --provider"),
+        (("upload", "f", "memory://x/a*"), 2, "is a glob"),
+        (("upload", "-", "memory://"), 2, "give the complete key"),
+        (("upload", "f", "k2", "k3"), 2, "unrecognized arguments: k3"),
+        (("download", "d/"), 2, "needs LOCAL"),
+        (("download", "k", "taken", "--local", "out"), 2, "either as words or with --local and --remote"),
         (("upload", "--local", "/dev/null", "--remote", "k"), 1, "not a regular file"),
         (("download", "--remote", "nothing", "--local", "out"), 3, "no such object"),
         (("download", "--remote", "nothing/", "--local", "out"), 3, "no object below"),

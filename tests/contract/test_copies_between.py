@@ -11,11 +11,17 @@ import pytest
 
 from bucketry import SessionPool, TransferManager
 from bucketry._core.config import TransferConfig
-from bucketry._core.options import WriteOptions
+from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import ByteRange
+from bucketry._core.values import ByteRange, Progress
 from bucketry._providers.wrapped import WrappedRequests
-from bucketry.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError
+from bucketry.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnsupportedError,
+)
 from bucketry.providers import MemoryProvider, PrefixedProvider, S3Provider
 from tests.contract.servers import S3Server
 
@@ -134,3 +140,66 @@ async def test_the_destination_is_protected(size: int) -> None:
     assert await destination.get("b") == b"old"
     await source.transfer.copy_to(destination, "a", "b", if_match=old.etag)
     assert (await destination.head("b")).size == size
+
+
+CHANGES: WriteKeywords = {
+    "metadata": {"stage": "done"},
+    "cache_control": "no-store",
+    "storage_class": "STANDARD_IA",
+    "content_type": "text/csv",
+}
+CHANGED = ({"owner": "me", "stage": "done"}, "no-store", "STANDARD_IA", "text/csv", "de", {"t": "1"})
+
+
+async def _properties(provider: Any, key: str) -> tuple[object, ...]:
+    made = await provider.head(key)
+    tags = await provider.get_tags(key)
+    return (made.metadata, made.cache_control, made.storage_class, made.content_type, made.content_language, tags)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_the_server_changes_properties_of_the_copy(moto: S3Server, pool: SessionPool, transport: str) -> None:
+    """Changed properties need no bytes: within a bucket and between buckets, the server makes the copy."""
+    source, destination = two(moto, pool, transport)
+    await source.put("a", b"abc", metadata={"owner": "me"}, content_language="de", tags={"t": "1"})
+    reads, writes = Counting(source), Counting(destination)
+    await TransferManager(reads).copy_to(writes, "a", "b", **CHANGES)
+    assert (reads.calls, writes.calls) == ({"head": 1}, {"copy_object_from": 1})
+    await source.transfer.copy_to(source, "a", "b", **CHANGES)
+    assert await _properties(source, "b") == await _properties(destination, "b") == CHANGED
+    with pytest.raises(UnsupportedError, match="no condition on its destination"):
+        await destination.copy_object_from(source.copy_source("a"), "c", options=WriteOptions(if_none_match="*"))
+
+
+async def test_an_object_is_not_copied_onto_itself_unless_it_changes() -> None:
+    """The same key as source and destination is refused; with changes, the object gets new properties."""
+    provider = MemoryProvider()
+    await provider.put("a", b"abc", metadata={"owner": "me"}, content_language="de", tags={"t": "1"})
+    (listed,) = [entry async for entry in provider.list()]
+    for entry in (None, listed):
+        with pytest.raises(InvalidRequestError, match="the same key"):
+            await provider.transfer.copy_to(provider, "a", "a", listed=entry)
+    await provider.transfer.copy_to(provider, "a", "a", **CHANGES)
+    assert await _properties(provider, "a") == CHANGED
+
+
+@pytest.mark.parametrize("size", [3, 11 * MiB])
+async def test_a_copy_through_memory_has_the_changes(size: int) -> None:
+    """A copy of any size through memory has the changed properties, and the others of its source."""
+    source, destination = MemoryProvider(transfer=CONFIG), MemoryProvider()
+    await source.put("a", bytes(size), metadata={"owner": "me"}, content_language="de", tags={"t": "1"})
+    await source.transfer.copy_to(destination, "a", "b", **CHANGES)
+    assert await _properties(destination, "b") == CHANGED
+
+
+@pytest.mark.parametrize("way", ["on the server", "through memory"])
+@pytest.mark.parametrize("size", [0, 3, 11 * MiB])
+async def test_progress_of_a_copy(way: str, size: int) -> None:
+    """The reports of a copy begin at zero, and their increments add up to the object's size."""
+    source = MemoryProvider(transfer=CONFIG)
+    destination = source if way == "on the server" else MemoryProvider()
+    await source.put("a", bytes(size))
+    reports: list[Progress] = []
+    await source.transfer.copy_to(destination, "a", "b", progress=reports.append)
+    assert (reports[0].transferred, reports[0].total, reports[0].key) == (0, size, "b")
+    assert sum(report.increment for report in reports) == reports[-1].transferred == size

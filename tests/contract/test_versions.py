@@ -61,6 +61,9 @@ async def test_a_version_is_read_by_its_id(versioned: StorageProvider, open_file
     new = await versioned.put(KEY, b"newer")
     assert await versioned.get(KEY, version_id=old.version_id) == b"old"
     assert await versioned.get_range(KEY, 1, 3, version_id=old.version_id) == b"ld"
+    for range_, expected in (({}, b"old"), ({"start": 1}, b"ld"), ({"end": 2}, b"ol")):
+        async with versioned.stream(KEY, version_id=old.version_id, **range_) as chunks:
+            assert b"".join([chunk async for chunk in chunks]) == expected
     found = await versioned.head(KEY, version_id=old.version_id)
     async with versioned.open_body(KEY, ReadOptions(version_id=old.version_id)) as body:
         assert await body.read() == b"old"

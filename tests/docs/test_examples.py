@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import sysconfig
 import textwrap
 import tomllib
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,10 +24,13 @@ import bucketry.errors
 import bucketry.providers
 import bucketry.testing
 from bucketry import LocalProvider, MemoryProvider, StorageManager
-from bucketry._cli.args import ENTRIES, parse
-from bucketry._core import config
+from bucketry._cli.args import ENTRIES
+from bucketry._cli.parser import parse
+from bucketry._core import config, s3_config
 from bucketry._core.entries import ProviderConfig
 from bucketry.errors import PreconditionFailedError
+from bucketry.providers.places import read_places
+from tests.cli.test_reference import programs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -39,6 +42,7 @@ CI = ROOT / ".ci" / "run"
 QUICK = {
     "cancellation",
     "ci_artefacts",
+    "compare_costs",
     "data_loader",
     "dataset_before_training",
     "errors",
@@ -46,6 +50,7 @@ QUICK = {
     "many_files",
     "model_versions",
     "move_bucket",
+    "places",
     "quickstart",
     "several_processes",
     "sqlite_provider",
@@ -88,16 +93,16 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def marks(example: Path) -> list[pytest.MarkDecorator]:
+    """Give the marks of an example: of a slow one, and of one with a library that only the extra `peers` has."""
+    library = example.stem.removeprefix("with_") if example.stem.startswith("with_") else "bucketry"
+    missing = pytest.mark.skipif(find_spec(library) is None, reason=f"{library} is not installed")
+    return [pytest.mark.timeout(110), missing, *([] if example.stem in QUICK else [pytest.mark.slow])]
+
+
 def example_cases() -> list[Any]:
-    """Give every example, the slow ones marked."""
-    return [
-        pytest.param(
-            path,
-            id=path.stem,
-            marks=[pytest.mark.timeout(110)] + ([] if path.stem in QUICK else [pytest.mark.slow]),
-        )
-        for path in EXAMPLES
-    ]
+    """Give every example, marked."""
+    return [pytest.param(path, id=path.stem, marks=marks(path)) for path in EXAMPLES]
 
 
 @pytest.mark.parametrize("example", example_cases())
@@ -138,13 +143,15 @@ def test_the_python_of_the_readme_is_a_section_of_an_example() -> None:
 @pytest.mark.parametrize("page", [README, *PAGES], ids=relative)
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     """The command line accepts the options of every `bucketry` command in a console block or in a sentence."""
-    text = page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8").replace("\\|", "|")
     commands = re.findall(r"^\$ (bucketry [^\n]*)$", text, re.MULTILINE) + re.findall(
         r"`(bucketry [a-z]+ -[^`\n]*)`", text
     )
     commands += re.findall(r"`(bucketry (?:upload|download|list|delete) [^`\n]*)`", text)
     for command in commands:
-        parse(shlex.split(command)[1:])
+        for words in programs(command):
+            if words[0] == "bucketry":
+                parse(words[1:])
 
 
 async def test_a_move_says_what_was_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,10 +242,27 @@ def test_the_table_of_capabilities_is_current() -> None:
     assert written == generator["render"](), "run `python docs/generate_capabilities.py`"
 
 
+def test_the_prices_are_current() -> None:
+    """Page, README and chart are equal to the generator's present output from the vendors' rows."""
+    generator = runpy.run_path(str(DOCS / "generate_prices.py"))
+    for path, name in ((generator["PAGE"], "render"), (README, "readme"), (generator["CHART"], "chart")):
+        assert path.read_text(encoding="utf-8") == generator[name](), f"{name}: run `python docs/generate_prices.py`"
+
+
+def test_the_page_of_prices_has_a_day_and_a_link_for_each_figure() -> None:
+    """Each row with a price ends with the day when the price was read, linked to the page."""
+    page = (DOCS / "reference" / "prices.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## AWS S3")[2].splitlines() if re.search(r"\$\d| free \|", line)]
+    assert len(rows) > 15
+    for row in rows:
+        assert row.startswith("|") is bool(re.search(r"\| \[2026-\d\d-\d\d\]\(https://[^)]+\) \|$", row)), row
+    assert "As of 2026-" in page
+
+
 def test_the_configuration_page_names_every_variable_and_entry() -> None:
     """The page has every entry and variable of the configuration classes."""
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
-    classes = [kind for kind in vars(config).values() if isinstance(kind, type)]
+    classes = [kind for kind in (vars(config) | vars(s3_config)).values() if isinstance(kind, type)]
     providers = [kind for kind in classes if issubclass(kind, ProviderConfig) and kind.provider]
     assert providers
     for kind in providers:
@@ -254,14 +278,14 @@ def test_the_table_of_the_configuration_says_how_each_entry_is_given() -> None:
     page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
     known = {
         kind.provider: kind
-        for kind in vars(config).values()
+        for kind in (vars(config) | vars(s3_config)).values()
         if isinstance(kind, type) and "Config" in kind.__name__ and issubclass(kind, ProviderConfig) and kind.provider
     }
     kind, seen = ProviderConfig, set()
     for row in re.findall(r"^\| (.*?) \|$", page, re.MULTILINE):
         provider, name, variables, option, query, *_ = (cell.strip(" `") for cell in row.split("|"))
         if provider in known or provider == "each S3-compatible":
-            kind = known.get(provider, config.WasabiConfig)
+            kind = known.get(provider, s3_config.WasabiConfig)
         if name not in {entry.name for entry in fields(kind)}:
             continue
         (secret,) = [not entry.repr for entry in fields(kind) if entry.name == name]
@@ -284,6 +308,18 @@ def test_the_headings_of_troubleshooting_are_what_the_code_says(tmp_path: Path) 
     missing = [heading for heading in quoted if heading not in done.stdout]
     assert quoted
     assert not missing, done.stdout
+
+
+def test_the_configuration_file_of_a_page_is_valid(tmp_path: Path) -> None:
+    """Every TOML block of the page about places is a file whose places can be read."""
+    written = blocks(DOCS / "how-to" / "places.md", "toml")
+    assert written
+    for number, text in enumerate(written):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
+        found = read_places({"BUCKETRY_CONFIG": str(file)})
+        assert [found.place(name).url.kind for name in found.tables]
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:

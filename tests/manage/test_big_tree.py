@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -148,12 +149,12 @@ async def test_a_tree_goes_up_across_and_down(route: Route) -> None:
     route.check()
     route.calls()
     for plan in await route.sync():
-        assert plan.summary == PlanSummary(unchanged=FILES)
+        assert replace(plan.summary, sides=()) == PlanSummary(unchanged=FILES)
     # One listing for each plan that the bucket is part of. Times of uploads are remembered, those of copies are not:
     # the second bucket answers one HEAD for each object, once.
     assert route.calls() == [{"list_page": 2 * PAGES}, {"list_page": 2 * PAGES, "head": FILES}]
     for plan in await route.sync():
-        assert plan.summary == PlanSummary(unchanged=FILES)
+        assert replace(plan.summary, sides=()) == PlanSummary(unchanged=FILES)
     assert route.calls() == [{"list_page": 2 * PAGES}] * 2
 
 

@@ -14,7 +14,7 @@ import pytest
 from bucketry import TransferConfig
 from bucketry._core.units import MiB
 from bucketry._manage.sync.methods import SyncMethods
-from bucketry._manage.sync.values import Compare
+from bucketry._manage.sync.values import Compare, SideUsage
 from bucketry.providers.provider import StorageProvider
 from bucketry.testing import FaultyProvider
 from tests.manage.generated import GeneratedProvider
@@ -52,6 +52,38 @@ def row(*, enforced: bool) -> RowOf:
     )
 
 
+KIND_OF = {
+    "head": "head",
+    "list_page": "list",
+    "put_object": "put",
+    "put_part": "put",
+    "create_multipart": "post",
+    "complete_multipart": "post",
+    "fetch_range": "get",
+    "open_body": "get",
+    "get_tags": "get",
+    "copy_object": "copy",
+    "copy_part": "copy",
+    "delete": "delete",
+    "delete_batch": "delete",
+}
+"""The kind of request of each method of a provider, as price lists count them."""
+
+
+def kinds(*providers: FaultyProvider) -> dict[str, int]:
+    """Give the number of made requests by kind."""
+    made: Counter[str] = Counter()
+    for provider in providers:
+        for method, count in provider.calls.items():
+            made[KIND_OF[method]] += count
+    return dict(made)
+
+
+def planned(*sides: SideUsage) -> dict[str, int]:
+    """Give the number of planned requests by kind."""
+    return dict(sum((Counter(side.requests) for side in sides), Counter()))
+
+
 @pytest.mark.parametrize("enforced", [True, False])
 async def test_an_upload_makes_the_planned_requests(root: Path, enforced: bool) -> None:
     """Uploads and deletions cost what the plan says, with and without conditions that the provider enforces."""
@@ -64,6 +96,8 @@ async def test_an_upload_makes_the_planned_requests(root: Path, enforced: bool) 
     provider.calls.clear()
     (await manager.apply(plan)).raise_for_failures()
     assert provider.calls.total() == plan.summary.requests
+    (target,) = plan.summary.sides
+    assert (planned(target), target.egress) == (kinds(provider), 0)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +136,8 @@ async def test_a_download_makes_the_planned_requests(root: Path) -> None:
     provider.calls.clear()
     (await manager.apply(plan)).raise_for_failures()
     assert provider.calls.total() == plan.summary.requests
+    (source,) = plan.summary.sides
+    assert (planned(source), source.egress) == (kinds(provider), plan.summary.transfer_bytes)
 
 
 @pytest.mark.parametrize("enforced", [True, False])
@@ -121,6 +157,25 @@ async def test_a_copy_makes_the_planned_requests(same: bool, enforced: bool) -> 
     (await manager.apply(plan, other=target)).raise_for_failures()
     made = provider.calls.total() + other.calls.total()
     assert made == plan.summary.requests
+    if same:
+        assert planned(*plan.summary.sides) == kinds(provider)
+        assert [side.egress for side in plan.summary.sides] == [0, 0]  # the server copies
+    else:
+        assert [planned(side) for side in plan.summary.sides] == [kinds(provider), kinds(other)]
+        assert [side.egress for side in plan.summary.sides] == [plan.summary.transfer_bytes, 0]
+
+
+async def test_a_large_copy_on_the_server_makes_the_planned_requests() -> None:
+    """An object that is too large for one copy is copied on the server in parts, and no byte leaves it."""
+    provider = FaultyProvider(RowOf(min_part_size=1, max_copy_size=2 * MiB, max_part_size=MiB))
+    await store(provider, "source/large", LARGE)
+    manager = PatientMethods(provider, transfer=SMALL_PARTS)
+    plan = await manager.plan_sync_to(provider, "source", "target")
+    provider.calls.clear()
+    (await manager.apply(plan, other=provider)).raise_for_failures()
+    assert planned(*plan.summary.sides) == kinds(provider)
+    assert planned(plan.summary.sides[1])["copy"] == 4
+    assert [side.egress for side in plan.summary.sides] == [0, 0]
 
 
 @pytest.mark.slow

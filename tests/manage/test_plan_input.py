@@ -176,6 +176,18 @@ class TestBadInput:
         plan = await SyncMethods(provider).plan_sync(root / "a" / "data-new", "data", direction="download")
         assert lines(plan) == [("download", "y", "new")]
 
+    async def test_a_local_provider_in_the_directory_can_be_left_out(self, root: Path) -> None:
+        """If a pattern leaves out the provider's directory, the rest of the local directory can be synced both ways."""
+        write(root, "d/x")
+        write(root, "d/a b[1]/p/old")
+        manager = SyncMethods(LocalProvider({"base_path": str(root / "d/a b[1]")}))
+        with pytest.raises(InvalidRequestError, match=r"with exclude=\['/a b\\\\\[1\]/p/'\]$"):
+            await manager.plan_sync(root / "d", "p")
+        plan = await manager.plan_sync(root / "d", "p", exclude=["/a b\\[1]/"], delete=True)
+        assert lines(plan) == [("delete", "old", "not in source"), ("upload", "x", "new")]
+        plan = await manager.plan_sync(root / "d", "p", exclude=["/a b\\[1]/"], delete=True, direction="download")
+        assert lines(plan) == [("download", "old", "new"), ("delete", "x", "not in source")]
+
     async def test_a_copy_into_the_prefix_it_reads_from(self, memory: MemoryProvider, root: Path) -> None:
         """Two prefixes of one provider must not overlap, also if it is wrapped, or a second one of one directory."""
         await store(memory, "a/x")

@@ -225,7 +225,7 @@ DAMAGES: dict[str, tuple[Callable[[list[str]], list[str]], type[StorageError], s
     "another file": (lambda _: ["hello"], InvalidRequestError, "no JSON"),
     "a list": (lambda _: ["[]"], InvalidRequestError, "no JSON object"),
     "another JSON file": (lambda lines: lines[1:], InvalidRequestError, "no plan of a sync"),
-    "newer": (lambda lines: [lines[0].replace(":1", ":2", 1), *lines[1:]], UnsupportedError, "upgrade"),
+    "newer": (lambda lines: [lines[0].replace(":2", ":3", 1), *lines[1:]], UnsupportedError, "upgrade"),
     "unknown direction": (
         lambda lines: [lines[0].replace('"upload"', '"sideways"'), *lines[1:]],
         InvalidRequestError,

@@ -104,3 +104,23 @@ def test_a_time_survives(nanoseconds: int) -> None:
     """A time that is written as text is read again unchanged."""
     info = ObjectInfo(key="a", size=1, etag="", last_modified=EPOCH, metadata={"mtime": mtime_text(nanoseconds)})
     assert mtime_of(info) == nanoseconds
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_tree_can_keep_the_times(provider: MemoryProvider, tmp_path: Path, size: int) -> None:
+    """With `keep_mtime`, uploads store each file's time and downloads set it; without it, neither does."""
+    path = tmp_path / "in/a"
+    path.parent.mkdir()
+    path.write_bytes(bytes(size))
+    os.utime(path, ns=(TIME, TIME))
+    manager = provider.transfer
+    await manager.upload_tree(tmp_path / "in", "tree", keep_mtime=True)
+    await manager.upload(path, "one", keep_mtime=True)
+    await manager.upload_tree(tmp_path / "in", "plain")
+    assert stored_mtime(await provider.head("tree/a")) == stored_mtime(await provider.head("one")) == TIME
+    assert not (await provider.head("plain/a")).metadata
+    await manager.download_tree("tree", tmp_path / "out", keep_mtime=True)
+    await manager.download("one", tmp_path / "one", keep_mtime=True)
+    await manager.download("one", tmp_path / "new")
+    assert (tmp_path / "out/a").stat().st_mtime_ns == (tmp_path / "one").stat().st_mtime_ns == TIME
+    assert (tmp_path / "new").stat().st_mtime_ns != TIME

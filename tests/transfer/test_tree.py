@@ -16,6 +16,7 @@ from bucketry.errors import (
     AccessDeniedError,
     InvalidKeyError,
     InvalidMetadataError,
+    InvalidRequestError,
     LocalFileError,
     LocalFileNotFoundError,
     LocalNotADirectoryError,
@@ -291,6 +292,30 @@ class TestUpload:
             bench.directory / "in" / "tree", "p"
         )
         assert result.succeeded == tuple(f"p/{name}" for name in names)
+
+    async def test_each_object_has_the_options(self, bench: Bench) -> None:
+        """The options of the write are those of each object; a wrong option is refused before the first file."""
+        bench.file(b"1", "tree/a.bin")
+        root = bench.file(b"2", "tree/d/b").parent.parent
+        memory = bench.memory()
+        manager = bench.manager(memory)
+        await manager.upload_tree(root, "p", metadata={"run": "7"}, cache_control="no-cache", content_type="text/x")
+        for key in ("p/a.bin", "p/d/b"):
+            made = await memory.head(key)
+            assert (made.metadata, made.cache_control, made.content_type) == ({"run": "7"}, "no-cache", "text/x")
+        with pytest.raises(InvalidRequestError, match="cache_control"):
+            await manager.upload_tree(root, "other", cache_control="ü")
+        assert sorted(await all_of(memory)) == ["p/a.bin", "p/d/b"]
+
+    async def test_existing_objects_can_be_kept(self, bench: Bench) -> None:
+        """With `overwrite=False` an existing object stays as it is, and has no result."""
+        bench.file(b"new", "tree/a")
+        root = bench.file(b"new", "tree/b").parent
+        memory = bench.memory()
+        await memory.put("p/a", b"old")
+        result = await bench.manager(memory).upload_tree(root, "p", overwrite=False)
+        assert await all_of(memory) == {"p/a": b"old", "p/b": b"new"}
+        assert (sorted(result.succeeded), list(result.results)) == (["p/a", "p/b"], ["p/b"])
 
     async def test_a_directory_whose_name_is_not_utf8(self, bench: Bench) -> None:
         """A directory whose name is not UTF-8 is reported once, for all its files; other files are stored."""

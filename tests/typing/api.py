@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
@@ -15,21 +16,25 @@ from bucketry import (
     BatchResult,
     CloudflareR2Provider,
     CommonPrefix,
+    CostEstimate,
     DigitalOceanProvider,
     IStorageProvider,
     LocalProvider,
     MemoryProvider,
     ObjectInfo,
     ObjectVersion,
+    PlanPrice,
     Progress,
     S3Provider,
     SessionPool,
     StorageProviderFactory,
+    SyncPlan,
     TransferConfig,
     TransferManager,
     TransferResult,
     Upload,
     WasabiProvider,
+    compare_costs,
     open_storage,
     storage_provider_from_env,
 )
@@ -242,6 +247,7 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         assert_type(got, TransferResult | StorageError)
     await manager.upload_tree("data", "data/")
     await manager.upload_tree("data", "data/", metadata={"version": "1.0"})
+    await manager.upload_tree("data", "data/", overwrite=False, cache_control="no-cache")
     await manager.download_tree("data/", Path("data"))
     async for key, body in manager.get_many(["a", "b"], ordered=False):
         assert_type(key, str)
@@ -250,6 +256,9 @@ async def transfers(provider: IStorageProvider, other: IStorageProvider) -> None
         assert_type(key, str)
         assert_type(found, bytes | StorageError)
     await manager.copy_to(other, "source", "destination")
+    await manager.copy_to(
+        other, "source", "destination", storage_class="STANDARD_IA", metadata={"a": "1"}, progress=show
+    )
 
 
 def failures(error: StorageError) -> None:
@@ -298,3 +307,13 @@ async def versions_and_tags(provider: IStorageProvider) -> None:
     await provider.delete("k", version_id="v")
     assert_type(await provider.get_tags("k"), dict[str, str])
     await provider.put_tags("k", {"t": "1"})
+
+
+def costs_are_decimal_numbers(plan: SyncPlan) -> None:
+    """Estimates are frozen values with exact amounts, and a plan may have no price."""
+    for estimate in compare_costs(storage=10**12, egress=10**12, requests={"get": 1}, vendors=["r2", "b2"]):
+        assert_type(estimate, CostEstimate)
+        assert_type(estimate.total, Decimal | None)
+        assert_type([item.amount for item in estimate.items], list[Decimal | None])
+    assert_type(plan.price(), PlanPrice | None)
+    compare_costs(10**12)  # type: ignore[call-arg]  # by name only

@@ -12,18 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketry._core.config import (
+from bucketry._core.config import LocalConfig, MemoryConfig, TransferConfig
+from bucketry._core.entries import ProviderConfig, nearest
+from bucketry._core.s3_config import (
     BackblazeConfig,
     CloudflareR2Config,
     DigitalOceanConfig,
-    LocalConfig,
-    MemoryConfig,
     S3Config,
     S3FamilyConfig,
-    TransferConfig,
     WasabiConfig,
 )
-from bucketry._core.entries import ProviderConfig, nearest
 from bucketry._core.units import GiB, KiB, MiB
 from bucketry.errors import ConfigError
 

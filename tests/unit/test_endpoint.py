@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketry import S3Provider, WasabiProvider
-from bucketry._core.config import (
+from bucketry._core.s3_config import (
     BackblazeConfig,
     CloudflareR2Config,
     DigitalOceanConfig,

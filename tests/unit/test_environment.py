@@ -10,6 +10,7 @@ import bucketry
 PACKAGE = Path(bucketry.__file__).parent
 DOORS = {
     "_cli/main.py",  # a command
+    "_cli/terminal.py",  # `TERM` and `NO_COLOR`, which describe the terminal
     "_manage/manager.py",  # `StorageManager`
     "_session/pool.py",  # `SessionPool`
     "providers/factory.py",  # `storage_provider_from_env` and `open_storage`

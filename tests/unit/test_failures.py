@@ -181,6 +181,25 @@ class TestAnswers:
         assert all(issubclass(kind, StorageError) for kind in [*CODES.values(), *STATUSES.values()])
         assert set(HINTS) <= set(CODES)
 
+    @pytest.mark.parametrize("status", [400, 403])
+    @pytest.mark.parametrize("vendor", [AWS, SPACES, WASABI, GENERIC], ids=lambda row: row.title)
+    def test_a_refusal_without_a_reason_says_how_to_find_it(self, vendor: Vendor, status: int) -> None:
+        """A response without a body, as to HEAD, gives an error that names the possible reasons and the next step."""
+        message = str(translated(answer(None, status), vendor))
+        assert "the server gave no reason" in message
+        assert message.endswith("`bucketry doctor` finds it")
+
+    def test_a_redirect_without_a_region_is_about_the_region(self) -> None:
+        """A redirect means another region, also if it has no body and no header that names the region."""
+        message = str(translated(answer(None, 301), key=None))
+        assert message.endswith("the bucket is in another region; set region to it")
+
+    def test_a_denied_request_says_what_to_do(self) -> None:
+        """A refusal says what to do next; where the vendor's row knows another reason, the message has that reason."""
+        assert str(translated(answer("AccessDenied", 403))).endswith("`bucketry doctor` shows what they allow")
+        assert str(translated(answer("AccessDenied", 403), R2)).endswith(R2.denied_hint)
+        assert str(translated(answer(None, 403), B2)).endswith(B2.denied_hint)
+
     @pytest.mark.parametrize("vendor", ALL, ids=lambda row: row.title)
     def test_no_answer_is_unknown(self, vendor: Vendor) -> None:
         """Every status has a class; 5xx are retried except 501, and 4xx are not, except temporary ones."""

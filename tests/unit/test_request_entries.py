@@ -17,7 +17,7 @@ from bucketry import (
     open_storage,
     storage_provider_from_env,
 )
-from bucketry._core.config import S3Config
+from bucketry._core.s3_config import S3Config
 from bucketry._providers.s3.boto.parameters import _PARAMETERS, parameters
 from bucketry._providers.s3.configured import HiddenText
 from bucketry.errors import ConfigError

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from bucketry._core.config import S3Config
+from bucketry._core.s3_config import S3Config
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._session.endpoint import Endpoint
 from bucketry._session.environment import Environment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import date
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from string import Formatter
@@ -15,10 +16,12 @@ import pytest
 from bucketry import _vendors
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import MAX_PART_SIZE, PART_SIZE
-from bucketry._core.units import GiB
-from bucketry._vendors.row import Prices, Vendor
+from bucketry._core.units import GiB, KiB, TiB
+from bucketry._cost.estimate import figures
+from bucketry._vendors.prices import KINDS
+from bucketry._vendors.row import Vendor
 from bucketry.providers import StorageProviderFactory
-from bucketry.providers.factory import _BUILTIN
+from bucketry.providers.builtin import BUILTIN
 from bucketry.providers.url import SCHEMES
 
 MODULES = ("aws", "spaces", "wasabi", "backblaze", "r2", "generic", "local", "memory")
@@ -36,7 +39,7 @@ EACH_CLOUD = pytest.mark.parametrize("row", [ROWS[name] for name in CLOUDS], ids
 def test_every_module_is_tested() -> None:
     """Each row of the package is tested here."""
     folder = Path(next(iter(_vendors.__path__)))
-    found = {path.stem for path in folder.glob("*.py")} - {"__init__", "row", "endpoint"}
+    found = {path.stem for path in folder.glob("*.py")} - {"__init__", "row", "endpoint", "prices"}
     assert found == set(MODULES)
 
 
@@ -51,7 +54,7 @@ class TestNames:
     @EACH
     def test_the_scheme_leads_to_the_name(self, row: Vendor) -> None:
         """A row's URL, which is shown in messages, can be opened, and gives the provider of that name."""
-        assert _BUILTIN[SCHEMES[row.scheme]] == _BUILTIN[row.name]
+        assert BUILTIN[SCHEMES[row.scheme]] == BUILTIN[row.name]
 
     def test_titles_are_unique(self) -> None:
         """The capability table in the docs has one column for each title."""
@@ -244,64 +247,47 @@ class TestThrottling:
         assert 429 in row.throttle_statuses
 
 
-def cost(prices: Prices, stored: int, sent: int) -> float:
-    """Give the price of a month of storage and egress, calculated as in the research's comparison."""
-    unit = prices.storage_unit
-    storage = max(0, stored - prices.free_storage) / unit * prices.storage
-    free = max(prices.free_egress, (prices.free_egress_ratio or 0) * stored)
-    return prices.minimum_charge + storage + max(0, sent - free) / unit * prices.egress
-
-
 class TestPrices:
-    """Prices have a date and a source, and are plausible."""
+    """Prices have units, dates and sources, and are plausible."""
 
     @EACH_CLOUD
-    def test_clouds_have_prices(self, row: Vendor) -> None:
-        """Every cloud's prices have a date and a source page."""
+    def test_every_figure_has_a_day_and_a_page(self, row: Vendor) -> None:
+        """Each figure of a cloud was read on a day, on an https page that the row's sources name."""
         assert row.prices is not None
-        assert isinstance(row.prices.as_of, date)
-        assert row.prices.as_of >= date(2026, 7, 1)
-        assert urlsplit(row.prices.source).scheme == "https"
-        assert row.prices.source == row.sources["prices"]
-        assert row.prices.note.endswith(".")
+        for price in figures(row.prices):
+            assert price.source.as_of >= date(2026, 7, 1)
+            assert urlsplit(price.source.url).scheme == "https"
+            assert price.source.url == row.sources["prices"]
+
+    @EACH_CLOUD
+    def test_a_unit_says_how_many_it_has(self, row: Vendor) -> None:
+        """The name of each unit fits its number of bytes or requests, and prices are decimal numbers."""
+        units = {"GB": GB, "GiB": GiB, "TB of 1,024 GiB": TiB, "million": 10**6, "month": 1}
+        assert row.prices is not None
+        for price in figures(row.prices):
+            assert units[price.unit] == price.per
+            assert isinstance(price.dollars, Decimal)
+            assert price.dollars >= 0
 
     @EACH_CLOUD
     def test_numbers_are_plausible(self, row: Vendor) -> None:
-        """No figure is negative, and storage is priced per GB or GiB, not per TB."""
+        """Storage costs a few dollars a TB, and each kind of request belongs to one class of requests."""
         assert row.prices is not None
-        for entry in dataclasses.fields(Prices):
-            value = getattr(row.prices, entry.name)
-            if isinstance(value, int | float):
-                assert value >= 0, entry.name
-        assert row.prices.storage_unit in {GB, GiB}
-        assert 0.001 < row.prices.storage < 0.1
+        for one in row.prices.classes:
+            if one.storage is not None:
+                assert 5 < one.storage.dollars * TB / one.storage.per < 30
+                kinds = [kind for request in one.requests for kind in request.kinds]
+                assert sorted(kinds) == sorted(KINDS)
+            assert one.minimum_days in {0, 30, 90}
+            assert one.minimum_object_size in {0, 4 * KiB, 128 * KiB}
 
-    @pytest.mark.parametrize(
-        ("module", "stored", "sent", "dollars"),
-        [
-            ("aws", TB, TB, 104.00),
-            ("spaces", TB, TB, 18.63),
-            ("wasabi", TB, TB, 7.99),
-            ("backblaze", TB, TB, 6.88),
-            ("r2", TB, TB, 14.85),
-            ("aws", 250 * GB, TB, 86.75),
-            ("spaces", 250 * GB, TB, 5.00),
-            ("backblaze", 250 * GB, TB, 4.17),
-            ("r2", 250 * GB, TB, 3.60),
-            ("aws", TB, 10 * TB, 914.00),
-            ("spaces", TB, 10 * TB, 101.52),
-            ("backblaze", TB, 10 * TB, 76.88),
-            ("r2", TB, 10 * TB, 14.85),
-            ("aws", 10 * GB, 50 * GB, 0.23),
-            ("backblaze", 10 * GB, 50 * GB, 0.20),
-            ("r2", 10 * GB, 50 * GB, 0.00),
-        ],
-    )
-    def test_worked_comparison(self, module: str, stored: int, sent: int, dollars: float) -> None:
-        """The figures give the same bills as a calculation by hand."""
-        prices = ROWS[module].prices
-        assert prices is not None
-        assert cost(prices, stored, sent) == pytest.approx(dollars, abs=0.006)
+    @EACH_CLOUD
+    def test_remarks_are_parts_of_sentences(self, row: Vendor) -> None:
+        """Notes and missing prices are written so that a sentence can have several of them."""
+        assert row.prices is not None
+        for text in (*row.prices.notes, *row.prices.missing):
+            assert text
+            assert not text.endswith((".", ";"))
 
 
 class TestSources:

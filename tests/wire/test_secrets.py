@@ -16,8 +16,8 @@ from urllib.parse import quote
 import pytest
 
 from bucketry import S3Provider, SessionPool, StorageProviderFactory
-from bucketry._core.config import S3Config
 from bucketry._core.options import WriteOptions
+from bucketry._core.s3_config import S3Config
 from bucketry._core.units import MiB
 from bucketry.errors import ConfigError, InvalidRequestError, StorageError, UnsupportedError
 from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide

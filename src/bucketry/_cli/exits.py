@@ -33,4 +33,6 @@ _CODES: tuple[tuple[int, tuple[type[errors.StorageError], ...]], ...] = (
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code for the error that ended the program."""
+    if isinstance(error, errors.InvalidRequestError) and error.status is None:
+        return USAGE  # refused here, because of what the command line asks for; no server has answered
     return next((code for code, kinds in _CODES if isinstance(error, kinds)), FAILED)

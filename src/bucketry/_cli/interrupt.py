@@ -59,7 +59,10 @@ class _Interrupt:
         assert task is not None  # noqa: S101 - a running coroutine is in a task
 
         def cancel() -> None:
-            self._output.note("interrupted: cleaning up (interrupt again to stop at once)")
+            if self._output.asking:
+                self._output.note("\ninterrupted: nothing was changed")
+            else:
+                self._output.note("interrupted: cleaning up (interrupt again to stop at once)")
             task.cancel()
 
         self._stop = lambda: loop.call_soon_threadsafe(cancel)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import io
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from bucketry._cli.args import Arguments, parse
-from bucketry._cli.exits import BY_SIGNAL, DONE, exit_code
+from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, NOT_FOUND, exit_code
 from bucketry._cli.output import Output
-from bucketry._cli.rules import check
-
-if TYPE_CHECKING:
-    from bucketry._core.provider import IStorageProvider
-
-    Verb: TypeAlias = Callable[[IStorageProvider, Arguments, Output], Coroutine[Any, Any, int]]
+from bucketry._cli.parser import parse
+from bucketry.errors import StorageError
 
 _SIGINT = 2
 
@@ -29,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The words after the program's name; `None`: the words with which this process was started.
     """
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for the completions of a word
+        return _complete()
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for keys that the terminal cannot show
@@ -44,45 +41,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost function: report in one line
         output.error(error)
         code = exit_code(error)
+    if code == NOT_FOUND and not output.as_json:
+        _say_which_are_places(words, output)
     _flush_stdout()
     return code
 
 
+def _say_which_are_places(words: Sequence[str], output: Output) -> None:
+    """Say which of the words, none of which names an object, would name places with a colon."""
+    from bucketry.providers.places import read_places
+
+    with suppress(StorageError):  # nothing depends on the file
+        tables = read_places(os.environ).tables
+        for word in words:
+            if word in tables:
+                output.note(f"{word} is a place of your configuration: did you mean '{word}:'?")
+
+
+def _complete() -> int:
+    try:
+        from bucketry._cli.completion import complete
+    except ImportError:  # argcomplete was removed, and the shell still has its script
+        return FAILED
+    complete(os.environ)
+    return DONE
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Do not search for garbage while modules are loaded: there is none, and it takes a tenth of the start."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _run(words: Sequence[str], output: Output) -> int:
-    arguments = parse(words)
-    output.as_json, output.debug, output.verb = arguments.json, arguments.debug, arguments.command
-    check(arguments)
-    warnings.showwarning = lambda message, *_rest: output.note(f"warning: {message}")
-    if arguments.debug:
+    with _without_collector():
+        command, verb, options = parse(words)
+        # Imported only now, so that `--help` and usage errors do not load them.
+        from bucketry._cli.interrupt import run
+        from bucketry._cli.place import Places, load_env_file, read_named
+    output.as_json, output.debug, output.verb = options.json, options.debug, command.name
+    output.quiet = getattr(options, "quiet", False)
+    warnings.showwarning = lambda message, *_rest: output.warning(str(message))
+    if options.debug:
+        import logging
+
         logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("bucketry").setLevel(logging.DEBUG)
-    # Imported only now, so that `--help` and usage errors do not load asyncio, and a command loads only its modules.
-    from bucketry._cli.interrupt import run
+    if options.env_file is not None:
+        load_env_file(options.env_file, os.environ)
+    named = read_named(options, os.environ)
 
-    if arguments.command == "demo":
-        from bucketry._cli.demo import demo
+    async def job() -> int:
+        async with Places(options, os.environ, named) as places:
+            return await verb.run(options, places, output)
 
-        return run(lambda: demo(arguments, output), output)
-
-    from bucketry._cli.place import load_env_file, make_provider
-
-    if arguments.env_file is not None:
-        load_env_file(arguments.env_file, os.environ)
-    provider = make_provider(arguments, os.environ)
-
-    verb = _verb(arguments.command)
-    return run(lambda: verb(provider, arguments, output), output)
-
-
-def _verb(command: str) -> Verb:
-    """Import the module of one verb, and return the verb's function."""
-    if command in {"upload", "download"}:
-        from bucketry._cli.transfers import download, upload
-
-        return upload if command == "upload" else download
-    from bucketry._cli.objects import cat, delete, info, list_objects
-
-    return {"list": list_objects, "info": info, "delete": delete, "cat": cat}[command]
+    return run(job, output)
 
 
 def _flush_stdout() -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
-import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from bucketry._cli.exits import exit_code
-from bucketry._core.values import BatchResult
+from bucketry._cli.terminal import columns, cut, padded, styled, width_of
+from bucketry._cli.wording import for_command_line
 from bucketry.errors import StorageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bucketry._core.values import BatchResult
 
 _FACTS = ("provider", "bucket", "key", "operation", "status", "code", "request_id", "retry_after", "path")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _STEP = 1024
+_GAP = "  "
+_MOST_FAILURES = 20  # lines; they fit on a terminal, and if everything fails, the reason is mostly the same
 
 
 class Output:
@@ -26,12 +32,16 @@ class Output:
         as_json: Print JSON on both streams.
         debug: Show tracebacks.
         verb: The command's verb; empty before the command line is parsed.
+        quiet: Whether the summary of a transfer and its progress are left out.
+        asking: Whether a question waits for its answer; nothing was changed before it.
     """
 
     def __init__(self, *, as_json: bool, debug: bool) -> None:
         self.as_json = as_json
         self.debug = debug
         self.verb = ""  # until the command line is parsed
+        self.quiet = False
+        self.asking = False
 
     def line(self, text: str) -> None:
         """Print a line of the result."""
@@ -41,44 +51,95 @@ class Output:
         """Print a JSON document of the result, on one line."""
         print(_json(value))
 
-    def table(self, rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-        """Print rows in columns; columns whose index is in `right` are aligned to the right."""
+    def table(self, rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), shorten: int | None = None) -> None:
+        """Print rows in columns, aligned also for wide characters such as those of Chinese.
+
+        Args:
+            rows: The cells of each row; each row has as many.
+            right: The indices of the columns that are aligned to the right.
+            shorten: The index of a column of keys. If the table is wider than the terminal, its cells are cut in the
+                middle. Without a terminal nothing is cut, because another program may read it.
+        """
         rows = list(rows)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+        width = columns(sys.stdout)
+        if shorten is not None and widths and width is not None:
+            others = sum(widths) - widths[shorten] + len(_GAP) * (len(widths) - 1)
+            rows = [[cut(cell, width - others) if n == shorten else cell for n, cell in enumerate(row)] for row in rows]
+            widths[shorten] = max(width_of(row[shorten]) for row in rows)
         for row in rows:
             cells = (
-                cell.rjust(width) if number in right else cell.ljust(width)
+                padded(cell, width, right=number in right)
                 for number, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
-            self.line("  ".join(cells).rstrip())
+            self.line(_GAP.join(cells).rstrip())
+
+    def row(self, begin: str, key: str) -> None:
+        """Print a line that ends in a key; on a terminal, the key is cut in the middle if the line would not fit.
+
+        For a listing, whose rows are printed before the last one is known.
+        """
+        width = columns(sys.stdout)
+        self.line(begin + (key if width is None else cut(key, width - width_of(begin))))
 
     def note(self, text: str) -> None:
         """Print a line to standard error."""
         with suppress(BrokenPipeError):  # standard error is closed; the result does not depend on it
             print(text, file=sys.stderr, flush=True)
 
+    def warning(self, text: str) -> None:
+        """Print a warning to standard error."""
+        self.note(f"{styled('warning:', 'yellow', sys.stderr)} {text}")
+
+    def ask(self, question: str) -> None:
+        """Print a question to standard error; the cursor stays behind it."""
+        print(question, end="", file=sys.stderr, flush=True)
+
     def error(self, error: BaseException) -> None:
         """Print an error in one line."""
         if self.debug:
+            import traceback  # here, because it takes long to load
+
             self.note("".join(traceback.format_exception(error)).rstrip())
         text = error_text(error)
         if self.verb and not text.startswith(f"{self.verb}: "):
             text = f"{self.verb}: {text}"
         facts = {**({"verb": self.verb} if self.verb else {}), **error_facts(error)}
-        self.note(_json({"error": facts}) if self.as_json else f"error: {text}")
+        self.note(_json({"error": facts}) if self.as_json else f"{styled('error:', 'red', sys.stderr)} {text}")
 
     def failures(self, batch: BatchResult) -> None:
-        """Print the error of each failed item of a batch."""
-        for key, error in batch.failed.items():
+        """Print the error of each failed item of a batch: in JSON all of them, else the first 20."""
+        self.failed([({"key": key}, error) for key, error in batch.failed.items()])
+
+    def failed(self, items: Sequence[tuple[Mapping[str, str], StorageError]]) -> None:
+        """Print errors, as `failures` does; each has what names its item for JSON, with its key."""
+        for number, (item, error) in enumerate(items):
             if self.as_json:
-                self.note(_json({"error": {"key": key, **error_facts(error)}}))
-            else:
-                self.note(f"failed: {shown(key)}: {error_text(error)}")
+                self.problem({**item, **error_facts(error)})
+            elif number < _MOST_FAILURES:
+                self.note(f"{styled('failed:', 'red', sys.stderr)} {_failure(item['key'], error)}")
+        if not self.as_json and len(items) > _MOST_FAILURES:
+            more = len(items) - _MOST_FAILURES
+            self.note(f"… and {more:,} more failed; --json shows all")
+
+    def problem(self, facts: dict[str, object]) -> None:
+        """Print the facts of an error, or of an item that cannot be moved, as JSON."""
+        self.note(_json({"error": facts}))
 
 
 def error_text(error: BaseException) -> str:
     """Return an error's message in one line."""
-    return printable(str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}")
+    text = for_command_line(str(error))
+    return printable(text if isinstance(error, StorageError) else f"{type(error).__name__}: {text}")
+
+
+def _failure(key: str, error: BaseException) -> str:
+    """Return a failed item and its error, without the item or its URL at the beginning of the error's message."""
+    text, name = error_text(error), f"{printable(key)}: "
+    place = text.find(name)
+    if place == 0 or (place > 0 and text[place - 1] in "/:" and " " not in text[:place]):
+        text = text[place + len(name) :]
+    return f"{shown(key)}: {text}"
 
 
 def printable(text: str) -> str:
@@ -91,7 +152,7 @@ def error_facts(error: BaseException) -> dict[str, object]:
     found = {name: getattr(error, name, None) for name in _FACTS}
     return {
         "type": type(error).__name__,
-        "message": str(error),
+        "message": for_command_line(str(error)),
         "retryable": getattr(error, "retryable", False),
         "exit_code": exit_code(error),
         **{name: value for name, value in found.items() if value is not None},
@@ -101,7 +162,7 @@ def error_facts(error: BaseException) -> dict[str, object]:
 def shown(key: str) -> str:
     """Return a key for the terminal; a key with control characters or outer blanks is quoted."""
     plain = key.isprintable() and key == key.strip() and key and not key.startswith('"')
-    return key if plain else json.dumps(key)
+    return key if plain else _json(key)
 
 
 def shown_time(moment: datetime) -> str:
@@ -136,11 +197,15 @@ def counted(number: int, word: str) -> str:
 
 
 def _json(value: object) -> str:
+    import json  # here, because it takes long to load
+
     # `json.dumps` escapes all but ASCII, which is safe for every terminal and for keys that are not valid Unicode.
     return json.dumps(value, default=_plain)
 
 
 def _plain(value: object) -> object:
+    from datetime import datetime
+
     if isinstance(value, datetime):
         return value.isoformat()
     message = f"{type(value).__name__} has no JSON form"

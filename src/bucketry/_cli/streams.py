@@ -6,8 +6,12 @@ import os
 import select
 import stat
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from bucketry._cli.exits import DONE
+from bucketry._cli.output import Output, shown_rate, shown_size
+from bucketry._core.provider import IStorageProvider
 from bucketry._core.units import MiB
 from bucketry._runtime.threads import in_thread
 
@@ -27,6 +31,21 @@ def _read(source: int) -> bytes | None:
     """Read the available bytes; `None`: no bytes arrived. Blocks for a short time."""
     ready, _, _ = select.select([source], [], [], _WAIT)
     return os.read(source, _CHUNK) if ready else None
+
+
+async def object_to_stdout(provider: IStorageProvider, key: str, output: Output) -> int:
+    """Write an object's bytes, and note their number and rate on standard error; return the exit code.
+
+    Raises:
+        NotFoundError: There is no such object; nothing was written.
+        BrokenPipeError: The reader has closed the pipe.
+    """
+    started = time.monotonic()
+    async with provider.stream(key) as chunks:
+        size = await write_stdout(chunks)
+    seconds = time.monotonic() - started
+    output.note(f"{output.verb}: {shown_size(size)} in {seconds:.2f} s, {shown_rate(size, seconds)}")
+    return DONE
 
 
 async def write_stdout(chunks: AsyncIterable[bytes]) -> int:

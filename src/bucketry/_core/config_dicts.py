@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Required, TypedDict
 
-from bucketry._core.config import AddressingStyle, Server, Transport
+from bucketry._core.choices import AddressingStyle, Server, Transport
 from bucketry._core.request_entries import Encryption
 
 

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import wraps
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
@@ -16,6 +16,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound="ProviderConfig")
 _YES = ("1", "true", "yes", "on")
+CLOSE = 0.7
+"""How similar a verb or an option must be to be suggested; below, the words have little in common."""
 _NO = ("0", "false", "no", "off")
 
 
@@ -55,12 +57,39 @@ def with_secrets(config_class: type[C]) -> type[C]:
     return config_class
 
 
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Return the end of an error message: the most similar known words, or all known words."""
-    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
+def nearest(word: str, known: tuple[str, ...], *, cutoff: float = 0.6, listing: bool = True) -> str:
+    """Return the end of an error message: the most similar known words, or all known words.
+
+    Args:
+        word: The unknown word.
+        known: The known words.
+        cutoff: How similar a word must be, from 0 to 1.
+        listing: If no word is similar, return the known words; else nothing.
+    """
+    close = difflib.get_close_matches(word, known, n=2, cutoff=cutoff)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
+    if not listing:
+        return ""
     return f"known are {', '.join(known)}" if known else "none is known here"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The value of one configuration entry, and what gave it.
+
+    Attributes:
+        value: The value; it may be a secret.
+        source: A variable such as `"AWS_REGION"`, an option such as `"--region"`, `"the URL"` or `"an argument"`.
+    """
+
+    value: Any = field(repr=False)
+    source: str
+
+
+def given_by(source: str, entries: Mapping[str, Any]) -> dict[str, Given]:
+    """Return the entries with what gave them all."""
+    return {name: Given(value, source) for name, value in entries.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +144,7 @@ class ProviderConfig:
         return found
 
     @classmethod
-    def entries(cls, environ: Mapping[str, str]) -> dict[str, Any]:
+    def entries(cls, environ: Mapping[str, str]) -> dict[str, Given]:
         """Return the entries that environment variables set; an empty variable counts as not set.
 
         Raises:
@@ -125,13 +154,13 @@ class ProviderConfig:
         for name, variables in cls.variables().items():
             variable = next((variable for variable in variables if environ.get(variable)), None)
             if variable is not None:
-                found[name] = cls.from_text(name, environ[variable], variable)
+                found[name] = Given(cls.from_text(name, environ[variable], variable), variable)
         return found
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Make the configuration from environment variables alone."""
-        return cls.of(cls.entries(environ))
+        return cls.of({name: given.value for name, given in cls.entries(environ).items()})
 
     @classmethod
     def from_text(cls, name: str, text: str, said_by: str) -> str | bool | float:
@@ -161,16 +190,16 @@ class ProviderConfig:
         return text
 
     @classmethod
-    def laid_over(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    def laid_over(cls, lower: Mapping[str, Given], upper: Mapping[str, Given]) -> dict[str, Given]:
         """Return the entries of both mappings; if both have an entry, the value of `upper` is used.
 
         If `upper` has credentials, `profile` or `anonymous`, none of these entries is taken from `lower`, because a
         token or a profile from the environment belongs to the keys from the environment.
         """
         hidden: tuple[str, ...] = ()
-        if any(upper.get(name) for name in (*cls.credentials, "anonymous", "profile")):
+        if any(name in upper and upper[name].value for name in (*cls.credentials, "anonymous", "profile")):
             hidden = (*cls.credentials, "anonymous", "profile")
-        return {**{name: value for name, value in lower.items() if name not in hidden}, **upper}
+        return {**{name: given for name, given in lower.items() if name not in hidden}, **upper}
 
     @classmethod
     def _required_credentials(cls) -> tuple[str, ...]:

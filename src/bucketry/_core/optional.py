@@ -138,7 +138,12 @@ class CopiesBetweenBuckets(Protocol):
         return None
 
     async def copy_object_from(
-        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+        self,
+        source: ObjectSource,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
     ) -> ObjectInfo:
         """Copy an object of up to `capabilities.max_copy_size` bytes from another bucket, with its metadata.
 
@@ -146,6 +151,7 @@ class CopiesBetweenBuckets(Protocol):
             source: From the other provider's `copy_source`; its `server` equals that of this provider's own sources.
             destination: The key to write.
             if_match: The source's etag, to copy exactly that version.
+            options: As in `copy_object`.
 
         Raises:
             UnsupportedError: The provider has no server-side copy between buckets.

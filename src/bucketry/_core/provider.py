@@ -167,7 +167,13 @@ class IStorageProvider(ObjectRequests, Protocol):
         """Return several ranges of one version; ranges at most `coalesce` bytes apart share a request."""
 
     def stream(
-        self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = ...
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        chunk_size: int = ...,
+        version_id: str | None = None,
     ) -> AbstractAsyncContextManager[ObjectStream]:
         """Open the object for reading in chunks; an incomplete body is resumed."""
 

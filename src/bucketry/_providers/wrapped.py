@@ -62,6 +62,11 @@ class WrappedRequests(ObjectRequests):
         return self.inner.capabilities
 
     @property
+    def billed_by(self) -> str:
+        """The name of the cloud whose list prices apply; empty: there is none."""
+        return getattr(self.inner, "billed_by", "")
+
+    @property
     def max_connections(self) -> int | None:
         """The wrapped provider's limit on connections; `None`: it has no limit, or does not state the limit."""
         connections: int | None = getattr(self.inner, "max_connections", None)
@@ -182,11 +187,19 @@ class WrappedRequests(ObjectRequests):
         return self.inner.copy_source(self._full(key))
 
     async def copy_object_from(
-        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+        self,
+        source: ObjectSource,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
     ) -> ObjectInfo:
         target = self._full(destination)
         return self._bare(
-            await self._ask("copy_object_from", lambda: self.inner.copy_object_from(source, target, if_match=if_match))
+            await self._ask(
+                "copy_object_from",
+                lambda: self.inner.copy_object_from(source, target, if_match=if_match, options=options),
+            )
         )
 
     async def copy_part_from(

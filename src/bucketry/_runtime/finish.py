@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
-
-import anyio
 
 T = TypeVar("T")
 
@@ -34,10 +34,19 @@ async def finish(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
 async def until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
     """Wait for a future; return the cancellation that came during the wait, or `None`."""
     cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):  # without a shield, an outer anyio scope would cancel each `wait` below
+    with _shield():
         while not future.done():
             try:
                 await asyncio.wait([future])
             except asyncio.CancelledError as exc:
                 cancelled = exc
     return cancelled
+
+
+def _shield() -> AbstractContextManager[object]:
+    """Return a scope that an outer scope of anyio does not cancel; without it, anyio would cancel each wait inside.
+
+    A program that has not imported anyio has no such scope. anyio is not imported for it, because that takes long.
+    """
+    anyio = sys.modules.get("anyio")
+    return nullcontext() if anyio is None else anyio.CancelScope(shield=True)

@@ -56,6 +56,16 @@ async def in_steps(steps: Generator[None, None, T]) -> T:
     return ended[0]
 
 
+def run_steps(steps: Generator[None, None, T]) -> T:
+    """Run a generator to its end without an event loop, and return its return value."""
+    try:
+        while (ended := _step(steps)) is None:
+            pass
+    finally:
+        steps.close()
+    return ended[0]
+
+
 def _step(steps: Generator[None, None, T]) -> tuple[T] | None:
     try:
         next(steps)

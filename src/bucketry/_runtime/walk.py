@@ -211,13 +211,22 @@ class Walk:
             return Unusable(key, path, error)
         if stat.S_ISREG(status.st_mode):
             return FoundFile(key, path, status, is_link)
-        what = "a symbolic link to a directory, and those are not followed" if is_link else "not a regular file"
+        what = _LINK if is_link else _SPECIAL
         message = f"{path}: is {what}"
         return Unusable(key, path, LocalFileError(message, path=path))
 
     def _unreadable(self, key: str, error: OSError) -> Unusable:
         path = self._base + key[:-1] if key else self._root
         return Unusable(key, path, local_error(error, path, "listing the directory"))
+
+
+_LINK = "a symbolic link to a directory, and those are not followed"
+_SPECIAL = "not a regular file"
+
+
+def can_never_be_read(error: BaseException) -> bool:
+    """Return whether the error is that of a path that is no file, such as a pipe or a link to a directory."""
+    return isinstance(error, LocalFileError) and str(error).endswith((_LINK, _SPECIAL))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ class Chain:
         except BotoCoreError as exc:
             raise WireError(exception_class(exc), description_of(exc)) from without_frames(exc, outer)
         if frozen != self._latest:  # compared by value, because static keys come in a new tuple each time
-            self._latest, self._credentials = frozen, Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+            method = str(getattr(self._found, "method", "") or "")
+            self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token, method)
+            self._latest = frozen
         return self._credentials
 
     async def _frozen(self) -> Any:  # noqa: ANN401 - botocore border

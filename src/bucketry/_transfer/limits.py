@@ -154,12 +154,17 @@ def default_config(provider: ObjectRequests) -> TransferConfig:
     return replace(config, max_concurrency=connections)
 
 
-def check_connections(provider: ObjectRequests, config: TransferConfig) -> TransferConfig:
-    """Check the configuration, and return it.
+def checked_config(provider: ObjectRequests, config: TransferConfig | None) -> TransferConfig:
+    """Check the configuration, and return it; `None`: return the default one.
 
     Raises:
-        ConfigError: The configuration allows more parallel requests than the provider has connections.
+        ConfigError: It is no `TransferConfig`, or allows more parallel requests than the provider has connections.
     """
+    if config is None:
+        return default_config(provider)
+    if not isinstance(config, TransferConfig):
+        message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
+        raise ConfigError(message)
     connections = _connections(provider)
     if connections is not None and connections < config.max_concurrency:
         message = (

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
-from typing import Literal, overload
+from typing import Literal, Unpack, overload
 
-from bucketry._core.checks import check_metadata, refuse_string
+from bucketry._core.checks import refuse_string
 from bucketry._core.facts import Facts, filled, fills_in_facts
+from bucketry._core.options import WriteKeywords
 from bucketry._core.provider import StrPath
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
 from bucketry._transfer.many import BatchCollector, collected, settled
-from bucketry._transfer.one.download import Listed
+from bucketry._transfer.one.download import Listed, refuse_existing
+from bucketry._transfer.one.read import exists
 from bucketry._transfer.one.transfers import ObjectTransfers
+from bucketry._transfer.one.write import create_only
+from bucketry._transfer.options import write_options
 from bucketry._transfer.prefetch import get_many
 from bucketry._transfer.progress import ProgressCallback
 from bucketry._transfer.tree.download_directory import DownloadDirectory
 from bucketry._transfer.tree.local_files import LocalFile, local_files
 from bucketry._transfer.workers import fan_out, fan_out_each
-from bucketry.errors import InvalidRequestError, NotFoundError, StorageError
+from bucketry.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, StorageError
 
 
 @fills_in_facts
@@ -112,8 +116,11 @@ class TransferManager(ObjectTransfers):
         local_dir: StrPath,
         prefix: str,
         *,
-        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
+        leave_out: Callable[[str], bool] | None = None,
+        keep_mtime: bool = False,
         progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> BatchResult:
         """Upload every file below a directory; each key is the prefix, `/` and the file's relative path.
 
@@ -124,15 +131,22 @@ class TransferManager(ObjectTransfers):
         Args:
             local_dir: The directory.
             prefix: Put before each path: `"models"` means `"models/"`; empty: the keys are the paths.
-            metadata: User metadata of each object, printable ASCII.
+            overwrite: `False`: if there is an object at the key of a file, the object stays unchanged, the file is not
+                sent, and the key is in `succeeded` without a result.
+            leave_out: Returns whether a path below the directory is left out; the path of a directory ends in `/`, and
+                covers everything below it. Called in worker threads.
+            keep_mtime: Store the time of each file's last change as the metadata `mtime`, as rclone does, so that a
+                later sync knows the file; a `mtime` in `metadata` is used instead.
             progress: Called with `Progress` about 10 times a second at most for each file.
+            **write: Options of each write, see `WriteKeywords`: `metadata`, `content_type`, `storage_class`, ….
 
         Raises:
             InvalidMetadataError: The metadata cannot be stored; nothing was uploaded.
+            InvalidRequestError: A header or a tag cannot be sent; nothing was uploaded.
             LocalFileNotFoundError: There is no such directory.
             LocalNotADirectoryError: `local_dir` is a file.
 
-        Cost: as `upload`, for each file.
+        Cost: as `upload`, for each file; without `overwrite` 1 HEAD more.
         """
         collector = BatchCollector()
 
@@ -140,11 +154,11 @@ class TransferManager(ObjectTransfers):
             if found.error is not None:
                 collector.note(found.key, filled(found.error, self.provider.name, "upload", found.key))
                 return
-            upload = self.upload(found.path, found.key, metadata=metadata, progress=progress)
+            upload = self._send(found, progress, write, overwrite=overwrite, keep_mtime=keep_mtime)
             collector.note(*await settled(found.key, upload))
 
-        check_metadata(metadata, self.provider.capabilities, self.provider.locate(prefix))
-        await fan_out(local_files(os.fspath(local_dir), prefix), one, width=self.config.max_concurrency)
+        write_options(self.provider, prefix, **write)  # refuses wrong options before the first file is sent
+        await fan_out(local_files(os.fspath(local_dir), prefix, leave_out), one, width=self.config.max_concurrency)
         return collector.result()
 
     async def download_tree(
@@ -153,6 +167,7 @@ class TransferManager(ObjectTransfers):
         local_dir: StrPath,
         *,
         overwrite: bool = True,
+        keep_mtime: bool = False,
         progress: ProgressCallback | None = None,
     ) -> BatchResult:
         """Download every object below a prefix; no file is written outside `local_dir`.
@@ -165,6 +180,7 @@ class TransferManager(ObjectTransfers):
             local_dir: The target directory; made if it is missing.
             overwrite: `False`: if the path of an object exists, the path stays unchanged, the object is not fetched,
                 and its key is in `succeeded` without a result.
+            keep_mtime: Set each file's time from the object's metadata, else to the time when the object was stored.
             progress: Called with `Progress` about 10 times a second at most for each object.
 
         Raises:
@@ -178,7 +194,8 @@ class TransferManager(ObjectTransfers):
 
         async def one(entry: ObjectInfo | CommonPrefix) -> None:
             if isinstance(entry, ObjectInfo):
-                collector.note(*await settled(entry.key, self._save(entry, directory, progress, overwrite=overwrite)))
+                save = self._save(entry, directory, progress, overwrite=overwrite, keep_mtime=keep_mtime)
+                collector.note(*await settled(entry.key, save))
 
         await fan_out(every_object(self.provider, below), one, width=self.config.max_concurrency)
         batch = collector.result()
@@ -258,15 +275,47 @@ class TransferManager(ObjectTransfers):
             cache=cache,
         )
 
+    async def _send(
+        self,
+        found: LocalFile,
+        progress: ProgressCallback | None,
+        write: WriteKeywords,
+        *,
+        overwrite: bool,
+        keep_mtime: bool,
+    ) -> TransferResult | None:
+        with Facts(self.provider.name, "upload", found.key):
+            if not overwrite:
+                if await exists(self.provider, found.key):
+                    return None
+                write = create_only(write, self.provider.capabilities)
+            try:
+                return await self.upload(found.path, found.key, keep_mtime=keep_mtime, progress=progress, **write)
+            except AlreadyExistsError:  # another program has made the object meanwhile
+                if overwrite:
+                    raise
+                return None
+
     async def _save(
-        self, entry: ObjectInfo, directory: DownloadDirectory, progress: ProgressCallback | None, *, overwrite: bool
+        self,
+        entry: ObjectInfo,
+        directory: DownloadDirectory,
+        progress: ProgressCallback | None,
+        *,
+        overwrite: bool,
+        keep_mtime: bool,
     ) -> TransferResult | None:
         with Facts(self.provider.name, "download", entry.key):
             if entry.key.endswith("/") and not entry.size:  # consoles make such an object for an empty "directory"
                 await in_thread(directory.make_directory, entry.key)
                 return None
             path = directory.path_of(entry.key)
+            make_way = partial(directory.make_way, entry.key, path)
             if not overwrite and await in_thread(os.path.lexists, path):
                 return None
-            make_way = partial(directory.make_way, entry.key, path)
-            return await self._download(entry.key, progress).of_listed(Listed(entry, before_write=make_way), path)
+            refuse = None if overwrite else partial(refuse_existing, path)
+            listed = Listed(entry, keep_mtime=keep_mtime, before_write=make_way, before_publish=refuse)
+            try:
+                return await self._download(entry.key, progress).of_listed(listed, path)
+            except AlreadyExistsError:  # another program has made the file meanwhile
+                return None

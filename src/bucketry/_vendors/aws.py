@@ -6,10 +6,69 @@ The project Cmdr is a file manager whose authors tested this vendor on a real ac
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.units import GiB, MiB
-from bucketry._vendors.row import Prices, Vendor
+from bucketry._core.units import GiB, KiB, MiB
+from bucketry._vendors.prices import (
+    DELETES,
+    GB,
+    MILLION,
+    READS,
+    TB,
+    WRITES,
+    Price,
+    PricePage,
+    Prices,
+    RequestPrice,
+    StorageClass,
+)
+from bucketry._vendors.row import Vendor
+
+_PAGE = PricePage(url="https://aws.amazon.com/s3/pricing/", as_of=date(2026, 9, 25))
+
+# The page says "GB". Whether that is 10**9 or 2**30 bytes, no source says; 10**9 gives the higher figure.
+_PRICES = Prices(
+    classes=(
+        StorageClass(
+            name="STANDARD",
+            storage=Price(dollars=Decimal("0.023"), per=GB, unit="GB", source=_PAGE),
+            holds_up_to=50 * TB,
+            requests=(
+                RequestPrice(
+                    name="PUT, COPY, POST, LIST",
+                    kinds=WRITES,
+                    price=Price(dollars=Decimal("5.00"), per=MILLION, unit="million", source=_PAGE),
+                ),
+                RequestPrice(
+                    name="GET, HEAD",
+                    kinds=READS,
+                    price=Price(dollars=Decimal("0.40"), per=MILLION, unit="million", source=_PAGE),
+                ),
+                RequestPrice(
+                    name="DELETE",
+                    kinds=DELETES,
+                    price=Price(dollars=Decimal(0), per=MILLION, unit="million", source=_PAGE),
+                ),
+            ),
+        ),
+        # Unverified: the smallest billed size; no source was read for it. Prices of these classes are in no source.
+        StorageClass(name="STANDARD_IA", minimum_days=30, minimum_object_size=128 * KiB),
+        StorageClass(name="ONEZONE_IA", minimum_days=30, minimum_object_size=128 * KiB),
+    ),
+    other_classes=True,
+    egress=Price(dollars=Decimal("0.09"), per=GB, unit="GB", source=_PAGE),
+    free_egress=100 * GB,
+    notes=(
+        "prices of us-east-1; other regions differ",
+        "the 100 GB of free egress are one allowance for all AWS services of the account",
+    ),
+    missing=(
+        "lower prices for more than 50 TB stored, and for large egress",
+        "the prices of storage classes other than STANDARD",
+        "requests for encryption with KMS keys",
+    ),
+)
 
 VENDOR = Vendor(
     name="s3",
@@ -112,19 +171,7 @@ VENDOR = Vendor(
     sdk_checksum_header=True,
     autodelete_days=None,
     write_rate="at least 3,500 writes and 5,500 reads a second for each partitioned prefix",
-    prices=Prices(
-        as_of=date(2026, 9, 25),
-        source="https://aws.amazon.com/s3/pricing/",
-        storage=0.023,
-        egress=0.09,
-        free_egress=100 * 10**9,
-        write_requests=5.00,
-        read_requests=0.40,
-        note=(
-            "S3 Standard in us-east-1, first price tier; the free egress is one allowance for all AWS "
-            "services of an account, and deletes are free."
-        ),
-    ),
+    prices=_PRICES,
     sources={
         "endpoints": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html",
         "limits": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html",
@@ -133,6 +180,6 @@ VENDOR = Vendor(
         "encryption": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingEncryption.html",
         "presign": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html",
         "rates": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html",
-        "prices": "https://aws.amazon.com/s3/pricing/",
+        "prices": _PAGE.url,
     },
 )

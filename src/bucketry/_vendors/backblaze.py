@@ -6,10 +6,38 @@ The project Cmdr is a file manager whose authors tested this vendor on a real ac
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.units import MiB
-from bucketry._vendors.row import Prices, Vendor
+from bucketry._vendors.prices import GB, KINDS, MILLION, Price, PricePage, Prices, RequestPrice, StorageClass
+from bucketry._vendors.row import Vendor
+
+_PAGE = PricePage(url="https://www.backblaze.com/cloud-storage/transaction-pricing", as_of=date(2026, 10, 1))
+
+_PRICES = Prices(
+    classes=(
+        StorageClass(
+            name="STANDARD",
+            storage=Price(dollars=Decimal("0.00695"), per=GB, unit="GB", source=_PAGE),  # $6.95 a TB
+            free=10 * GB,
+            requests=(
+                RequestPrice(
+                    name="class A, B, C",
+                    kinds=KINDS,
+                    price=Price(dollars=Decimal(0), per=MILLION, unit="million", source=_PAGE),
+                ),
+            ),
+        ),
+    ),
+    egress=Price(dollars=Decimal("0.01"), per=GB, unit="GB", source=_PAGE),
+    free_egress_ratio=3,
+    notes=(
+        "pay as you go; egress is free up to three times the average of what is stored",
+        "versions that overwriting or deleting has hidden count as stored; a listing does not show them",
+    ),
+    missing=("event notifications, $0.004 for 10,000",),
+)
 
 VENDOR = Vendor(
     name="backblaze",
@@ -69,15 +97,7 @@ VENDOR = Vendor(
     sdk_checksum_header=False,
     autodelete_days=None,  # only a lifecycle rule removes open uploads
     write_rate="500 requests a second for uploads and for downloads of new accounts",
-    prices=Prices(
-        as_of=date(2026, 10, 1),
-        source="https://www.backblaze.com/cloud-storage/transaction-pricing",
-        storage=0.00695,
-        free_storage=10 * 10**9,
-        egress=0.01,
-        free_egress_ratio=3.0,
-        note="Pay as you go; versions hidden by overwriting or deleting count as stored.",
-    ),
+    prices=_PRICES,
     sources={
         "endpoints": "https://www.backblaze.com/docs/cloud-storage-call-the-s3-compatible-api",
         "limits": "https://www.backblaze.com/docs/cloud-storage-large-files",
@@ -85,6 +105,6 @@ VENDOR = Vendor(
         "checksums": "https://github.com/vdavid/cmdr",
         "presign": "https://www.backblaze.com/docs/cloud-storage-s3-compatible-api",
         "rates": "https://www.backblaze.com/docs/cloud-storage-rate-limits",
-        "prices": "https://www.backblaze.com/cloud-storage/transaction-pricing",
+        "prices": _PAGE.url,
     },
 )

@@ -6,10 +6,64 @@ The project Cmdr is a file manager whose authors tested this vendor on a real ac
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.units import GiB, MiB, TiB
-from bucketry._vendors.row import Prices, Vendor
+from bucketry._vendors.prices import (
+    DELETES,
+    GB,
+    MILLION,
+    READS,
+    WRITES,
+    Price,
+    PricePage,
+    Prices,
+    RequestPrice,
+    StorageClass,
+)
+from bucketry._vendors.row import Vendor
+
+_PAGE = PricePage(url="https://developers.cloudflare.com/r2/pricing/", as_of=date(2026, 10, 1))
+
+
+def _per_million(dollars: str) -> Price:
+    return Price(dollars=Decimal(dollars), per=MILLION, unit="million", source=_PAGE, rounded_up=True)
+
+
+def _per_gb(dollars: str) -> Price:
+    return Price(dollars=Decimal(dollars), per=GB, unit="GB", source=_PAGE, rounded_up=True)
+
+
+_DELETES = RequestPrice(name="DELETE", kinds=DELETES, price=_per_million("0"))
+
+_PRICES = Prices(
+    classes=(
+        StorageClass(
+            name="STANDARD",
+            storage=_per_gb("0.015"),
+            free=10 * GB,
+            requests=(
+                RequestPrice(name="class A", kinds=WRITES, price=_per_million("4.50"), free=1 * MILLION),
+                RequestPrice(name="class B", kinds=READS, price=_per_million("0.36"), free=10 * MILLION),
+                _DELETES,
+            ),
+        ),
+        StorageClass(
+            name="STANDARD_IA",
+            storage=_per_gb("0.01"),
+            minimum_days=30,
+            retrieval=_per_gb("0.01"),
+            requests=(
+                RequestPrice(name="class A", kinds=WRITES, price=_per_million("9.00")),
+                RequestPrice(name="class B", kinds=READS, price=_per_million("0.90")),
+                _DELETES,
+            ),
+        ),
+    ),
+    egress=_per_gb("0"),
+    notes=("each unit is rounded up", "writes that fail with 412 or 400 are billed, too"),
+)
 
 VENDOR = Vendor(
     name="cloudflare_r2",
@@ -72,21 +126,7 @@ VENDOR = Vendor(
     throttle_statuses=(429,),
     autodelete_days=7,
     write_rate="1 write a second to one key",
-    prices=Prices(
-        as_of=date(2026, 10, 1),
-        source="https://developers.cloudflare.com/r2/pricing/",
-        storage=0.015,
-        free_storage=10 * 10**9,
-        egress=0.0,
-        write_requests=4.50,
-        read_requests=0.36,
-        free_write_requests=1_000_000,
-        free_read_requests=10_000_000,
-        note=(
-            "Standard storage; each unit is rounded up, refused conditional writes (412) count as writes, "
-            "and deletes are free."
-        ),
-    ),
+    prices=_PRICES,
     sources={
         "endpoints": "https://developers.cloudflare.com/r2/reference/data-location/",
         "limits": "https://developers.cloudflare.com/r2/platform/limits/",
@@ -96,6 +136,6 @@ VENDOR = Vendor(
         "presign": "https://developers.cloudflare.com/r2/api/s3/presigned-urls/",
         "errors": "https://developers.cloudflare.com/r2/api/error-codes/",
         "keys": "https://developers.cloudflare.com/r2/reference/unicode-interoperability/",
-        "prices": "https://developers.cloudflare.com/r2/pricing/",
+        "prices": _PAGE.url,
     },
 )

@@ -12,55 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bucketry._core.capabilities import Capabilities
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """List prices in US dollars.
-
-    Attributes:
-        as_of: The day when the vendor's page was read.
-        source: The page's URL.
-        storage: The price of one `storage_unit` for one month.
-        storage_unit: The number of bytes that the prices are for: 10**9 is a GB, 2**30 is a GiB.
-        free_storage: Stored bytes that are free (or that `minimum_charge` covers).
-        egress: The price of one `storage_unit` sent out.
-        free_egress: Bytes sent out per month that are free.
-        free_egress_ratio: Free egress as a multiple of the stored bytes; `None`: no such rule.
-        egress_limit_ratio: More egress than this multiple of the stored bytes breaks the vendor's policy; `None`: no
-            limit.
-        write_requests: The price of a million PUT, COPY, POST and LIST requests.
-        read_requests: The price of a million GET and HEAD requests.
-        free_write_requests: Write requests per month that are free.
-        free_read_requests: Read requests per month that are free.
-        minimum_charge: The least that is billed per month, for any amount of stored bytes.
-        minimum_storage_days: Days billed for an object, even if it is deleted or overwritten earlier.
-        minimum_object_size: Bytes; a smaller object is billed as if it had this size.
-        note: One sentence about what the other fields do not express.
-    """
-
-    as_of: date
-    source: str
-    storage: float
-    storage_unit: int = 10**9
-    free_storage: int = 0
-    egress: float = 0.0
-    free_egress: int = 0
-    free_egress_ratio: float | None = None
-    egress_limit_ratio: float | None = None
-    write_requests: float = 0.0
-    read_requests: float = 0.0
-    free_write_requests: int = 0
-    free_read_requests: int = 0
-    minimum_charge: float = 0.0
-    minimum_storage_days: int = 0
-    minimum_object_size: int = 0
-    note: str = ""
+if TYPE_CHECKING:  # prices take long to load, and only `_cost` reads them
+    from bucketry._vendors.prices import Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,40 @@ The project Cmdr is a file manager whose authors tested this vendor on a real ac
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.units import GiB, KiB, MiB
-from bucketry._vendors.row import Prices, Vendor
+from bucketry._vendors.prices import KINDS, MILLION, Price, PricePage, Prices, RequestPrice, StorageClass
+from bucketry._vendors.row import Vendor
+
+_PAGE = PricePage(url="https://docs.digitalocean.com/products/spaces/details/pricing/", as_of=date(2026, 7, 13))
+
+_PRICES = Prices(
+    classes=(
+        StorageClass(
+            name="STANDARD",
+            storage=Price(dollars=Decimal("0.02"), per=GiB, unit="GiB", source=_PAGE),
+            free=250 * GiB,
+            minimum_object_size=4 * KiB,
+            requests=(
+                RequestPrice(
+                    name="all",
+                    kinds=KINDS,
+                    price=Price(dollars=Decimal(0), per=MILLION, unit="million", source=_PAGE),
+                ),
+            ),
+        ),
+    ),
+    egress=Price(dollars=Decimal("0.01"), per=GiB, unit="GiB", source=_PAGE),
+    free_egress=1_024 * GiB,
+    monthly=Price(dollars=Decimal("5.00"), per=1, unit="month", source=_PAGE),
+    notes=(
+        "the monthly fee is due while any bucket exists",
+        "the fee covers 250 GiB stored and 1,024 GiB sent, of all buckets together",
+    ),
+    missing=("buckets with cold storage",),
+)
 
 VENDOR = Vendor(
     name="digitalocean",
@@ -78,18 +108,7 @@ VENDOR = Vendor(
         "1,500 requests a second for each client address; 800 a second for each bucket (older ones 500, of "
         "which 300 writes and listings); 10 concurrent PUT or COPY to one object"
     ),
-    prices=Prices(
-        as_of=date(2026, 7, 13),
-        source="https://docs.digitalocean.com/products/spaces/details/pricing/",
-        storage=0.02,
-        storage_unit=GiB,
-        free_storage=250 * GiB,
-        egress=0.01,
-        free_egress=1_024 * GiB,
-        minimum_charge=5.00,
-        minimum_object_size=4 * KiB,
-        note="Standard storage; the minimum is due while any bucket exists, and covers all buckets together.",
-    ),
+    prices=_PRICES,
     sources={
         "limits": "https://docs.digitalocean.com/products/spaces/details/limits/",
         "conditions": "https://github.com/vdavid/cmdr",
@@ -97,6 +116,6 @@ VENDOR = Vendor(
         "presign": "https://docs.digitalocean.com/products/spaces/reference/s3-compatibility/",
         "regions": "https://docs.digitalocean.com/products/spaces/details/availability/",
         "rates": "https://docs.digitalocean.com/products/spaces/details/limits/",
-        "prices": "https://docs.digitalocean.com/products/spaces/details/pricing/",
+        "prices": _PAGE.url,
     },
 )

@@ -6,10 +6,38 @@ The project Cmdr is a file manager whose authors tested this vendor on a real ac
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.units import GiB, KiB, MiB, TiB
-from bucketry._vendors.row import Prices, Vendor
+from bucketry._core.units import KiB, MiB, TiB
+from bucketry._vendors.prices import KINDS, MILLION, Price, PricePage, Prices, RequestPrice, StorageClass
+from bucketry._vendors.row import Vendor
+
+_PAGE = PricePage(url="https://wasabi.com/pricing/faq", as_of=date(2026, 10, 1))
+
+_PRICES = Prices(
+    classes=(
+        StorageClass(
+            name="STANDARD",
+            # Until 2026-06-30 it was $6.99. A TB of Wasabi has 1,024 GiB.
+            storage=Price(dollars=Decimal("7.99"), per=TiB, unit="TB of 1,024 GiB", source=_PAGE),
+            minimum_billed=TiB,
+            minimum_days=90,
+            minimum_object_size=4 * KiB,
+            requests=(
+                RequestPrice(
+                    name="all",
+                    kinds=KINDS,
+                    price=Price(dollars=Decimal(0), per=MILLION, unit="million", source=_PAGE),
+                ),
+            ),
+        ),
+    ),
+    egress=Price(dollars=Decimal(0), per=TiB, unit="TB of 1,024 GiB", source=_PAGE),
+    egress_policy_ratio=1,
+    notes=("pay as you go: at least 1 TB is billed each month",),
+    missing=("reserved capacity, where an object is billed for 30 days instead of 90",),
+)
 
 VENDOR = Vendor(
     name="wasabi",
@@ -75,27 +103,12 @@ VENDOR = Vendor(
     throttle_codes=("RequestRateLimitExceeded", "TemporarilyUnavailable", "Unavailable"),
     autodelete_days=31,  # the parts are billed until then
     write_rate="",  # none published
-    prices=Prices(
-        as_of=date(2026, 10, 1),
-        source="https://wasabi.com/pricing/faq",
-        storage=7.99 / 1_024,  # $7.99 a TB, which Wasabi counts as 1,024 GiB; $6.99 until 2026-06-30
-        storage_unit=GiB,
-        free_storage=1 * TiB,
-        egress=0.0,
-        egress_limit_ratio=1.0,
-        minimum_charge=7.99,
-        minimum_storage_days=90,
-        minimum_object_size=4 * KiB,
-        note=(
-            "Pay as you go: 1 TB is the least that is billed; overwriting or deleting an object bills the "
-            "rest of its 90 days (30 with reserved capacity)."
-        ),
-    ),
+    prices=_PRICES,
     sources={
         "endpoints": "https://docs.wasabi.com/docs/service-urls-for-wasabis-storage-regions",
         "errors": "https://docs.wasabi.com/docs/rest-api-introduction",
         "conditions": "https://github.com/vdavid/cmdr",
         "checksums": "https://docs.wasabi.com/docs/how-do-i-use-aws-cli-with-wasabi",
-        "prices": "https://wasabi.com/pricing/faq",
+        "prices": _PAGE.url,
     },
 )

@@ -16,6 +16,14 @@ from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 
 ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NOT_YET, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64  # X509_V_ERR_… in OpenSSL's x509_vfy.h
+_TRUST = "ca_bundle names the authorities to trust"
+_ADVICE = {
+    _NOT_YET: "this machine's clock may be wrong",
+    _EXPIRED: "the server needs a new one, if this machine's clock is right",
+    _OTHER_NAME: "it belongs to another host; check endpoint_url",
+    _OTHER_ADDRESS: "it belongs to another host; check endpoint_url",
+}
 _BYTES_ACKED = 120  # an offset in Linux's struct tcp_info, include/uapi/linux/tcp.h; the bytes received follow
 
 
@@ -86,10 +94,14 @@ async def open_socket(origin: Origin) -> socket.socket:
 
 def refused(origin: Origin, exc: OSError) -> WireError:
     """Return the error for a connection that could not be opened."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        advice = _ADVICE.get(exc.verify_code, _TRUST)
+        problem = f"the certificate of {origin} was refused: {exc.verify_message.rstrip('.')}; {advice}"
+        return WireError(ConfigError, problem)
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
         problem = (
-            f"TLS with {origin} failed: {exc.reason or exc}: is it an https server, and its certificate trusted? "
-            "ca_bundle names the authorities to trust"
+            f"TLS with {origin} failed: {exc.reason or exc}: is it an https server? If it has no TLS, write http:// "
+            "in endpoint_url"
         )
         return WireError(ConfigError, problem)
     return WireError(UnreachableError, f"cannot connect to {origin}: {exc}")

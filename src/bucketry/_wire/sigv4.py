@@ -32,11 +32,16 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The keys to sign with; temporary credentials also have a token."""
+    """The keys to sign with; temporary credentials also have a token.
+
+    `found_by` is the member of AWS's credential chain that found the keys, such as `"iam-role"`; empty if they were
+    given.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    found_by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

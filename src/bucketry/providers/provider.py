@@ -22,8 +22,8 @@ from bucketry._core.values import (
 )
 from bucketry._providers.defaults import REQUESTS, document, unkept, unwritten
 from bucketry._providers.promises import keep_promises
+from bucketry._transfer.limits import checked_config
 from bucketry._transfer.listing import every_object
-from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import collected, delete_each
 from bucketry._transfer.one.write import new_token, put_settled
 from bucketry._transfer.options import write_options
@@ -61,7 +61,7 @@ class StorageProvider(ReadMethods):
                 "write these methods, or remove the promise from the row"
             )
             raise TypeError(message)
-        self.transfer = TransferManager(self, transfer)
+        self._transfer_config = checked_config(self, transfer)
 
     def __init_subclass__(cls) -> None:
         """Wrap the request methods of a subclass.

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import ObjectStream
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange
 from bucketry._providers.defaults import DefaultRequests
-from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.read import read, read_ranges
 from bucketry._transfer.one.stream import ResumingStream
 from bucketry.errors import InvalidRangeError, NotFoundError, StorageError
+
+if TYPE_CHECKING:
+    from bucketry._transfer.manager import TransferManager
 
 
 @fills_in_facts
@@ -23,7 +28,15 @@ class ReadMethods(DefaultRequests):
     """The part of `StorageProvider` that reads one object."""
 
     FILLS_IN_FACTS: ClassVar[tuple[str, ...]] = ("get",)
-    transfer: TransferManager
+    _transfer_config: TransferConfig
+
+    @cached_property
+    def transfer(self) -> TransferManager:
+        """The manager of this provider's transfers; its module is imported on first use, because it takes long."""
+        manager: TransferManager = import_module("bucketry._transfer.manager").TransferManager(
+            self, self._transfer_config
+        )
+        return manager
 
     async def exists(self, remote_path: str) -> bool:
         """Return whether there is such an object.
@@ -151,7 +164,13 @@ class ReadMethods(DefaultRequests):
         )
 
     def stream(
-        self, key: str, *, start: int = 0, end: int | None = None, chunk_size: int = MiB
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        chunk_size: int = MiB,
+        version_id: str | None = None,
     ) -> AbstractAsyncContextManager[ObjectStream]:
         """Open the object for reading: `async with provider.stream(key) as chunks: async for chunk in chunks: …`.
 
@@ -166,6 +185,7 @@ class ReadMethods(DefaultRequests):
             start: The position of the first byte.
             end: The position after the last byte; `None`: the object's end.
             chunk_size: Maximum bytes of a chunk.
+            version_id: The version; `None`: the current version.
 
         Raises:
             NotFoundError: There is no such object.
@@ -179,8 +199,8 @@ class ReadMethods(DefaultRequests):
             if chunk_size < 1:
                 message = f"{self.locate(key)}: chunk_size={chunk_size}: give 1 or more bytes"
                 raise InvalidRangeError(message)
-            options = WHOLE
+            options = WHOLE if version_id is None else ReadOptions(version_id=version_id)
             if start or end is not None:
                 last = self.capabilities.max_object_size if end is None else end
-                options = ReadOptions(byte_range=ByteRange(start, last))
+                options = ReadOptions(byte_range=ByteRange(start, last), version_id=version_id)
         return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self.transfer.policy)

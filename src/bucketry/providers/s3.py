@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from bucketry._core.config import (
-    BackblazeConfig,
-    CloudflareR2Config,
-    DigitalOceanConfig,
-    S3Config,
-    S3FamilyConfig,
-    TransferConfig,
-    WasabiConfig,
-)
+from bucketry._core.config import TransferConfig
 from bucketry._core.config_dicts import (
     BackblazeConfigDict,
     CloudflareR2ConfigDict,
@@ -24,8 +16,17 @@ from bucketry._core.config_dicts import (
     WasabiConfigDict,
 )
 from bucketry._core.entries import without_locals
+from bucketry._core.s3_config import (
+    BackblazeConfig,
+    CloudflareR2Config,
+    DigitalOceanConfig,
+    S3Config,
+    S3FamilyConfig,
+    WasabiConfig,
+)
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
+from bucketry._providers.s3.trial import Trial
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
@@ -80,6 +81,11 @@ class S3FamilyProvider(S3Requests, StorageProvider):
         StorageProvider.__init__(self, transfer)
         self._transfer_as_given = transfer  # not the defaults, which adapt to the number of connections
 
+    @property
+    def billed_by(self) -> str:
+        """The name of the cloud whose list prices apply; empty: a server of your own behind `endpoint_url`."""
+        return self.vendor.name if is_own_endpoint(self._config, self.vendor) else ""
+
     def _row(self, config: S3FamilyConfig) -> Vendor:
         """Return the vendor's data; the entry `server` can change the server's features, not its name and endpoints."""
         if config.server == "auto":
@@ -92,6 +98,15 @@ class S3FamilyProvider(S3Requests, StorageProvider):
             raise ConfigError(message)
         row = aws.VENDOR if config.server == "aws" else generic.VENDOR
         return replace(row, **{name: getattr(self.vendor, name) for name in _IDENTITY_FIELDS})
+
+    def trial(self) -> Trial:
+        """Return requests to the bucket as if its row promised everything, for `bucketry doctor`; no I/O."""
+        return Trial(self._config, self._bucket.vendor, self._pool)
+
+    @property
+    def row(self) -> Vendor:
+        """What is known of the server: the row of the vendor, or the row that the entry `server` names."""
+        return self._bucket.vendor
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the configuration only; the copy makes a new pool if this provider made its own."""

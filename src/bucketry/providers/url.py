@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -19,6 +20,8 @@ SCHEMES = {
 }
 """The factory's name for each URL scheme."""
 
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!//)(.*)", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageURL:
@@ -28,12 +31,14 @@ class StorageURL:
         kind: The factory's name for the provider.
         place: The configuration entries from host and path, such as `bucket_name`.
         prefix: The prefix of all keys, with `/` at its end; empty: none.
+        key: The prefix as it was written, which may be a key.
         query: The configuration entries of the query, as text.
     """
 
     kind: str
     place: dict[str, str]
     prefix: str
+    key: str
     query: dict[str, str]
 
 
@@ -61,14 +66,22 @@ def read_url(url: str) -> StorageURL:
         if parts.netloc not in {"", "localhost"} or not path:
             message = f"open_storage: {_shown(url)}: give file:///absolute/directory, with three slashes"
             raise ConfigError(message)
-        return StorageURL(kind=kind, place={"base_path": path}, prefix="", query=query)
+        return StorageURL(kind=kind, place={"base_path": path}, prefix="", key="", query=query)
     prefix = path.lstrip("/")
     place = {} if kind == "memory" else {"bucket_name": parts.netloc}
     if kind == "memory" and parts.netloc:
         prefix = f"{parts.netloc}/{prefix}"
-    return StorageURL(
-        kind=kind, place=place, prefix=prefix if not prefix or prefix.endswith("/") else f"{prefix}/", query=query
-    )
+    directory = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+    return StorageURL(kind=kind, place=place, prefix=directory, key=prefix, query=query)
+
+
+def split_name(word: str) -> tuple[str, str] | None:
+    """Split `NAME:path` into the name of a place and the path; `None`: the word has another form.
+
+    A scheme of URLs is not a name. One letter is not a name either, because `C:` is a drive on some systems.
+    """
+    match = _NAMED.fullmatch(word)
+    return None if match is None or match[1].lower() in SCHEMES else (match[1], match[2])
 
 
 def _query(text: str) -> dict[str, str]:

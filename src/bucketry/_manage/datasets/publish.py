@@ -7,7 +7,6 @@ describes what a reader sees during an upload.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from bucketry._manage.hashing import hash_file
 from bucketry._manage.managed import DATASET_MANIFEST
 from bucketry._manage.overlap import refuse_overlap
 from bucketry._manage.paths import check_paths, directories_of
-from bucketry._manage.sync.filters import Filter
+from bucketry._manage.sync.filters import Filter, exact_pattern
 from bucketry._manage.sync.progress import SyncMeter, SyncProgressCallback
 from bucketry._manage.sync.values import PlanSummary
 from bucketry._runtime.threads import in_steps, in_thread
@@ -52,7 +51,6 @@ _MAY_HAVE_REPLACED = (
     "directory or this one, also if the other upload has reported success"
 )
 _HAS_REPLACED_NOTHING = "it has replaced no object; wait until the other upload has ended, and upload again"
-_SPECIAL = re.compile(r"[*?\[\\]")  # characters that are not literal in a pattern
 _BATCH = 1_000  # files between two points where a walk can be cancelled
 
 
@@ -299,5 +297,4 @@ def _refused(root: str, entry: Unusable) -> LocalFileError | InvalidKeyError:
 
 def _exclusion(path: str) -> str:
     """Return the argument of `upload_dataset` that leaves a file out, for a message."""
-    pattern = "/" + _SPECIAL.sub(r"\\\g<0>", path)
-    return f"exclude=[{pattern!r}]"
+    return f"exclude=[{exact_pattern(path)!r}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -98,9 +98,8 @@ class Prune:
         return in_order([*fresh, *(one for one in versions if one.version in same)])
 
     async def _old(self, versions: list[ModelVersion]) -> set[tuple[str, str]]:
-        """Return the identities of the versions to remove: all except the newest `keep`, and except tagged versions."""
-        tagged = set((await self.model.read_tags()).values())
-        return {_identity(one) for one in versions[: -self.keep] if one.version not in tagged}
+        """Return the identities of the versions to remove."""
+        return {_identity(one) for one in _old(versions, await self.model.read_tags(), self.keep)}
 
     async def _dead_claims(self, present: list[ModelVersion], leases: Leases) -> list[str]:
         """Return the claims that a prune may remove.
@@ -120,6 +119,34 @@ class Prune:
     async def _delete(self, keys: Iterable[str]) -> None:
         batch = await collected(self.model.provider.delete_each(keys))
         batch.raise_for_failures()
+
+
+def expected_report(versions: Sequence[ModelVersion], tags: Mapping[str, str], keep: int) -> PruneReport:
+    """Return what a prune would report that begins now; objects that no version names are not counted. No I/O.
+
+    Args:
+        versions: All versions, as `list_model_versions` returns them.
+        tags: The version that each tag names.
+        keep: How many of the newest versions to keep.
+    """
+    old = _old(versions, tags, keep)
+    gone = {one.version for one in old}
+    kept = [one for one in versions if one.version not in gone]
+    needed = {file.blob for one in kept for file in one.files}
+    unused = {file.blob: file.size for one in old for file in one.files if file.blob not in needed}
+    return PruneReport(
+        kept=tuple(one.version for one in kept),
+        removed=tuple(one.version for one in old),
+        blobs_removed=len(unused),
+        bytes_removed=sum(unused.values()),
+        blobs_in_use=0,
+    )
+
+
+def _old(versions: Sequence[ModelVersion], tags: Mapping[str, str], keep: int) -> list[ModelVersion]:
+    """Return the versions to remove: all except the newest `keep`, and except tagged versions."""
+    tagged = set(tags.values())
+    return [one for one in versions[:-keep] if one.version not in tagged]
 
 
 def _identity(version: ModelVersion) -> tuple[str, str]:

@@ -1,18 +1,19 @@
-"""Counts the requests that applying a plan makes, without retries. No I/O."""
+"""Counts the requests that applying a plan makes, by kind and for each provider, without retries. No I/O."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.requests import ObjectRequests
 from bucketry._manage.sync.moves import condition
 from bucketry._manage.sync.target_states import answers_for
-from bucketry._manage.sync.values import Direction, SyncAction
+from bucketry._manage.sync.values import Direction, SideUsage, SyncAction
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.copy import PART_SIZE as SERVER_PART_SIZE
 from bucketry._transfer.one.copy import same_server
 from bucketry._transfer.plan import plan_download, plan_upload
 
-_HEAD = 1
 _OPEN_AND_CLOSE = 2  # requests that create and complete a multipart upload
 
 
@@ -45,7 +46,9 @@ class RequestCounter:
         self._transfers = transfers
         self._target = target
         self._prefix = prefix
-        self._transfers_alone = 0  # requests of the transfers, without the pages that compare many targets
+        self._of_source: Counter[str] = Counter()
+        self._of_target: Counter[str] = Counter()  # without the pages that compare many targets
+        self._egress = 0
         self._compared_by_pages = 0
         self._deletions = 0
 
@@ -54,53 +57,96 @@ class RequestCounter:
         if action.kind == "delete":
             self._deletions += 1
         elif action.kind != "skip":
-            self._transfers_alone += self._of_transfer(action)
+            self._add_transfer(action, action.source.size if action.source is not None else 0)
 
-    def total(self, objects: int) -> int:
-        """Return the number of requests for all actions.
+    def sides(self, objects: int) -> tuple[SideUsage, ...]:
+        """Return the use of the source, unless that is a directory, and of the target, unless that is a directory.
 
         Args:
             objects: The number of objects below the target's prefix.
         """
-        if self._target is None:
-            return self._transfers_alone
-        row = self._target.capabilities
-        batches = -(-self._deletions // max(1, row.max_delete_keys))
-        pages = min(self._compared_by_pages, max(1, -(-objects // row.max_list_keys)))
-        return self._transfers_alone + pages + self._deletions + batches
+        source, target = self._transfers.provider, self._target
+        found = []
+        if self._direction != "upload":
+            found.append(SideUsage(vendor=_vendor(source), requests=_made(self._of_source), egress=self._egress))
+        if target is not None:
+            row = target.capabilities
+            counts = self._of_target.copy()
+            pages = min(self._compared_by_pages, max(1, -(-objects // row.max_list_keys)))
+            counts["list"] += pages
+            counts["head"] += self._deletions
+            counts["delete"] += -(-self._deletions // max(1, row.max_delete_keys))
+            found.append(SideUsage(vendor=_vendor(target), requests=_made(counts)))
+        return tuple(found)
 
-    def _comparison(self, action: SyncAction, row: Capabilities) -> int:
-        """Return the HEADs that compare a target that no condition protects, before a transfer in one part."""
-        if not answers_for(self._prefix + action.path, row):
-            return _HEAD
-        self._compared_by_pages += 1
-        return 0
+    def _compare(self, action: SyncAction, row: Capabilities) -> None:
+        """Count what compares a target that no condition protects, before a transfer in one part."""
+        if answers_for(self._prefix + action.path, row):
+            self._compared_by_pages += 1
+        else:
+            self._of_target["head"] += 1
 
-    def _of_transfer(self, action: SyncAction) -> int:
-        size = action.source.size if action.source is not None else 0
+    def _add_transfer(self, action: SyncAction, size: int) -> None:
         if self._target is None:
+            self._egress += size
             parts = plan_download(size, self._transfers.config.part_size).count
-            return parts + 1 if parts > 1 else 1
-        if self._direction == "copy":
-            return self._of_copy(action, size, self._target)
-        row = self._target.capabilities
-        if self._transfers.goes_in_parts(size):
-            parts = plan_upload(size, row, self._transfers.config.part_size, "").count
-            return _HEAD + _OPEN_AND_CLOSE + parts + _HEAD
-        return 1 if condition(action.target, row, in_parts=False) is not None else self._comparison(action, row) + 1
+            self._of_source["get"] += max(1, parts)
+            self._of_source["head"] += 1 if parts > 1 else 0
+        elif self._direction == "copy":
+            self._add_copy(action, size, self._target)
+        elif self._transfers.goes_in_parts(size):
+            row = self._target.capabilities
+            self._add_parts("put", plan_upload(size, row, self._transfers.config.part_size, "").count)
+            self._of_target["head"] += 1
+        else:
+            row = self._target.capabilities
+            if condition(action.target, row, in_parts=False) is None:
+                self._compare(action, row)
+            self._of_target["put"] += 1
 
-    def _of_copy(self, action: SyncAction, size: int, target: ObjectRequests) -> int:
+    def _add_parts(self, kind: str, parts: int) -> None:
+        """Count an upload in parts, with the HEAD that compares its target."""
+        self._of_target["head"] += 1
+        self._of_target["post"] += _OPEN_AND_CLOSE
+        self._of_target[kind] += parts
+
+    def _add_copy(self, action: SyncAction, size: int, target: ObjectRequests) -> None:
         row, source = target.capabilities, self._transfers.provider
-        tags = 1 if row.tags and source.capabilities.tags else 0
         parts = plan_upload(size, row, self._transfers.config.part_size, "").count
         in_parts = parts > 1 and row.multipart
+        tags = 1 if row.tags and source.capabilities.tags else 0
         if same_server(source, target, action.path):
-            first = _HEAD if in_parts else self._comparison(action, row)
+            if in_parts:
+                self._of_target["head"] += 1
+            else:
+                self._compare(action, row)
+            self._of_source["head"] += 1
             if size <= row.max_copy_size:
-                return first + _HEAD + 1
+                self._of_target["copy"] += 1
+                return
             part_size = max(row.min_part_size, min(SERVER_PART_SIZE, row.max_part_size))
-            return first + _HEAD + _OPEN_AND_CLOSE + plan_upload(size, row, part_size, "").count + tags
+            self._of_target["post"] += _OPEN_AND_CLOSE
+            self._of_target["copy"] += plan_upload(size, row, part_size, "").count
+            self._of_source["get"] += tags
+            return
+        self._of_source["get"] += tags
+        self._egress += size
         if in_parts:
-            return _HEAD + _HEAD + _OPEN_AND_CLOSE + 2 * parts + tags
-        protected = condition(action.target, row, in_parts=False) is not None
-        return (0 if protected else self._comparison(action, row)) + 2 + tags
+            self._of_source["head"] += 1
+            self._of_source["get"] += parts
+            self._add_parts("put", parts)
+            return
+        if condition(action.target, row, in_parts=False) is None:
+            self._compare(action, row)
+        self._of_source["get"] += 1
+        self._of_target["put"] += 1
+
+
+def _made(counts: Counter[str]) -> dict[str, int]:
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def _vendor(provider: ObjectRequests) -> str:
+    """Return the name of the cloud whose list prices apply to a provider; empty: there is none."""
+    name = getattr(provider, "billed_by", "")
+    return name if isinstance(name, str) else ""

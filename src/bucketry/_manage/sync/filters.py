@@ -11,6 +11,13 @@ from pathspec import GitIgnoreSpec
 from bucketry._core.capabilities import UnicodeForm
 from bucketry.errors import InvalidRequestError
 
+_SPECIAL = re.compile(r"[*?\[\\]")  # characters that are not literal in a pattern
+
+
+def exact_pattern(path: str) -> str:
+    """Return the pattern that matches only this path; with `/` at its end, the directory and everything below it."""
+    return "/" + _SPECIAL.sub(r"\\\g<0>", path)
+
 
 class Filter:
     """Selects the paths that an include pattern matches (or all, if there is none) and no exclude pattern matches.

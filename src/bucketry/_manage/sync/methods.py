@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, get_args
 
 from bucketry._core.facts import fills_in_facts
@@ -88,8 +89,9 @@ class SyncMethods(Managed):
                 file if it is larger than 1 MiB.
 
         Raises:
-            InvalidRequestError: An argument is wrong; the provider is a directory, and it overlaps `local_dir`;
-                `include` matches nothing; or `delete` is set, and the source has nothing to sync.
+            InvalidRequestError: An argument is wrong; the provider is a directory, and it overlaps `local_dir`, unless
+                it is below `local_dir` and `exclude` leaves it out; `include` matches nothing; or `delete` is
+                set, and the source has nothing to sync.
             NotFoundError: There is no object at all below the prefix of a download, without `force`; or `include` is
                 given, and the source has no entries at all.
             LocalFileNotFoundError: The directory to upload does not exist.
@@ -108,7 +110,7 @@ class SyncMethods(Managed):
         _check(compare=compare, delete=delete, max_delete=max_delete, force=force)
         remote = _remote(self.provider, prefix, self.memo_dir)
         root = _absolute(local_dir)
-        await in_thread(refuse_overlap, remote.url, root)
+        await in_thread(partial(refuse_overlap, remote.url, root, excludes=filters.excludes))
         local = Place(root, root=root)
         source, target = (local, remote) if direction == "upload" else (remote, local)
         if direction == "upload":

@@ -67,8 +67,9 @@ async def make_plan(request: PlanRequest, path: StrPath | None) -> SyncPlan:
             await asyncio.sleep(0)  # other tasks must run, and a listing from memory never waits
         await planner.settle()
         planner.check_source()
-        requests = planner.requests.total(there.entries)
-        return await writer.finish(PlanSummary(unchanged=planner.unchanged, requests=requests))
+        sides = planner.requests.sides(there.entries)
+        requests = sum(count for side in sides for count in side.requests.values())
+        return await writer.finish(PlanSummary(unchanged=planner.unchanged, requests=requests, sides=sides))
 
 
 def _source(request: PlanRequest, found: Found) -> Batches:

@@ -12,15 +12,27 @@ from datetime import datetime
 from typing import Any, get_args
 
 from bucketry._core.checks import local_parts
-from bucketry._manage.sync.values import Compare, Direction, EntryState, Kind, PlanHeader, PlanSummary, SyncAction
+from bucketry._manage.sync.values import (
+    Compare,
+    Direction,
+    EntryState,
+    Kind,
+    PlanHeader,
+    PlanSummary,
+    SideUsage,
+    SyncAction,
+)
+from bucketry._vendors.prices import KINDS
 from bucketry.errors import IntegrityError, InvalidRequestError, UnsafeKeyError, UnsupportedError
 
-FORMAT = 1
+FORMAT = 2  # since 2, the summary has the use of each side
+_READ = (1, FORMAT)
 _MARK = "bucketry-plan"
 _SUMMARY = "summary"
 _TRANSFERS = frozenset({"upload", "download", "copy"})
 _TEXTS = frozenset({"source", "target", "prefix", "source_prefix"})
-_TOTALS = tuple(field.name for field in fields(PlanSummary))
+_SIDES = "sides"
+_TOTALS = tuple(field.name for field in fields(PlanSummary) if field.name != _SIDES)
 
 # Only ASCII is written, because a path that is not UTF-8 has lone surrogates, which JSON can store only as escapes.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
@@ -87,7 +99,7 @@ def read_header(line: bytes, where: str) -> PlanHeader:
     version = values.pop(_MARK, None)
     if version is None:
         raise InvalidRequestError(f"{where}: this is no plan of a sync; give a file that a plan was saved to")
-    if version != FORMAT:
+    if version not in _READ:
         raise UnsupportedError(f"{where}: the plan has the format {version!r}, this version reads {FORMAT}; upgrade it")
     try:
         created = datetime.fromisoformat(values.pop("created"))
@@ -184,11 +196,26 @@ def _check_inside(path: str, where: str) -> None:
 
 def _summary(values: dict[str, Any], where: str) -> PlanSummary:
     totals = values[_SUMMARY]
-    if len(values) != 1 or not isinstance(totals, dict) or sorted(totals) != sorted(_TOTALS):
+    if len(values) != 1 or not isinstance(totals, dict):
+        raise _malformed(where, "the summary cannot be read")
+    sides = totals.pop(_SIDES, [])  # not in format 1
+    if sorted(totals) != sorted(_TOTALS):
         raise _malformed(where, "the summary cannot be read")
     if not all(_is_count(total) for total in totals.values()):
         raise _malformed(where, "the summary has a value that is no number")
-    return PlanSummary(**totals)
+    try:
+        return PlanSummary(**totals, sides=tuple(_side(**side) for side in sides))
+    except TypeError as exc:
+        raise _malformed(where, f"the use of a side cannot be read ({exc!r})") from exc
+
+
+def _side(*, vendor: Any, requests: Any, egress: Any) -> SideUsage:  # noqa: ANN401 - what a file contains
+    counts_are_right = isinstance(requests, dict) and all(
+        kind in KINDS and _is_count(count) for kind, count in requests.items()
+    )
+    if not isinstance(vendor, str) or not counts_are_right or not _is_count(egress):
+        raise TypeError(f"a value of the wrong kind: {vendor!r}, {requests!r}, {egress!r}")
+    return SideUsage(vendor=vendor, requests=requests, egress=egress)
 
 
 def _values(line: bytes, where: str) -> dict[str, Any]:

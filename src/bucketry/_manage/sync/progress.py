@@ -80,6 +80,7 @@ class SyncMeter:
                 total=self._plan.transfer_bytes,
                 rate=rate,
                 seconds_left=left / rate if rate > 0 else None,
+                running=tuple(watch.state for watch in self._open.values()),
             )
         )
 
@@ -87,12 +88,17 @@ class SyncMeter:
 class _Watch:
     """Counts one transfer."""
 
-    __slots__ = ("_meter", "_path", "untransferred")
+    __slots__ = ("_meter", "_path", "_size", "untransferred")
 
     def __init__(self, meter: SyncMeter, path: str, size: int) -> None:
         self._meter = meter
         self._path = path
+        self._size = size
         self.untransferred = size
+
+    @property
+    def state(self) -> Progress:
+        return Progress(self._size - self.untransferred, self._size, self._path, 0)
 
     def report(self, progress: Progress) -> None:
         self.untransferred -= progress.increment

@@ -24,6 +24,7 @@ from bucketry._manage.sync.plan_lines import (
     read_line,
     summary_line,
 )
+from bucketry._manage.sync.price import PlanPrice, price_of
 from bucketry._manage.sync.values import PlanHeader, PlanSummary, SyncAction
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.one.staging import StagedFile, staged_name
@@ -225,6 +226,18 @@ class SyncPlan:
                 "give positive numbers"
             )
         return self.summary.transfer_bytes / bandwidth + self.summary.requests * round_trip / concurrency
+
+    def price(self) -> PlanPrice | None:
+        """Return about what it costs to apply the plan, by the list prices of the clouds of both sides.
+
+        The price has the requests, in the storage class that an upload gets, and the bytes that leave a cloud. Free
+        amounts are not subtracted, so the bill can be lower. It can be higher, for example for objects in other storage
+        classes; `leaves_out` of the estimates names what the price lacks.
+
+        Returns:
+            The price; `None`: neither side is a cloud with list prices, or an older version saved the plan.
+        """
+        return price_of(self.summary)
 
 
 class PlanWriter:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from bucketry._core.values import NOTHING
+from bucketry._core.values import NOTHING, Progress
 from bucketry.errors import StorageError
 
 Direction: TypeAlias = Literal["upload", "download", "copy"]
@@ -56,6 +56,22 @@ class SyncAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SideUsage:
+    """What applying a plan uses of one provider; retries are not counted.
+
+    Attributes:
+        vendor: The name of the cloud whose list prices apply; empty: there is none.
+        requests: The requests to the provider, by their kind: `"put"`, `"copy"`, `"post"`, `"list"`, `"get"`, `"head"`
+            and `"delete"`. A part of an upload is a `"put"`; opening and completing an upload are each a `"post"`.
+        egress: The bytes that the provider sends.
+    """
+
+    vendor: str = ""
+    requests: Mapping[str, int] = field(default_factory=dict)
+    egress: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
     """The totals of a plan.
 
@@ -72,6 +88,8 @@ class PlanSummary:
             are compared by a listing: 1 request for each `capabilities.max_list_keys` objects of the target, at most 1
             for each such transfer. `apply` makes more requests if it takes longer than 2 seconds, because it lists
             again, or if it finds changed targets.
+        sides: The requests and the bytes that are sent, for each provider, the source first. Empty in a plan that an
+            older version of the package saved.
     """
 
     transfers: int = 0
@@ -81,6 +99,7 @@ class PlanSummary:
     unchanged: int = 0
     skipped: int = 0
     requests: int = 0
+    sides: tuple[SideUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +146,7 @@ class SyncProgress:
         total: All bytes of the plan.
         rate: Bytes per second since the start.
         seconds_left: Estimate; `None` while the rate is 0.
+        running: The transfers under way, each with its path as `key`, and `increment` 0.
     """
 
     path: str
@@ -136,6 +156,7 @@ class SyncProgress:
     total: int
     rate: float
     seconds_left: float | None
+    running: tuple[Progress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

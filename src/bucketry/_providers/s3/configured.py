@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bucketry._core.config import S3FamilyConfig
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._session.endpoint import Endpoint
 from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError

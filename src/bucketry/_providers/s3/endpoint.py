@@ -10,7 +10,8 @@ from dataclasses import fields
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from bucketry._core.config import MAX_CONNECTIONS, CloudflareR2Config, S3Config, S3FamilyConfig
+from bucketry._core.config import MAX_CONNECTIONS
+from bucketry._core.s3_config import CloudflareR2Config, S3Config, S3FamilyConfig
 from bucketry._session.endpoint import Endpoint
 from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError

@@ -152,6 +152,7 @@ STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 
 HINTS: Mapping[str, str] = MappingProxyType(
     {
+        "AccessDenied": "the credentials do not allow this; `bucketry doctor` shows what they allow",
         "RequestTimeTooSkewed": "this machine's clock is off by more than 15 minutes; set it",
         "InvalidAccessKeyId": "the endpoint does not know this access key id; check the credentials and the endpoint",
         "SignatureDoesNotMatch": "the secret does not belong to the access key id; check the credentials",
@@ -161,6 +162,17 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "NoSuchVersion": "there is no such version of the object",
         "InvalidObjectState": "the object is archived; restore it first",
         "EntityTooSmall": "a part other than the last one is smaller than the vendor allows",
+    }
+)
+
+# A response to HEAD has no body, so only its status says what was wrong.
+UNEXPLAINED: Mapping[int, str] = MappingProxyType(
+    {
+        301: "the bucket is in another region; set region to it",
+        400: "the server gave no reason: the region may be wrong, or the credentials may have expired; "
+        "`bucketry doctor` finds it",
+        403: "the server gave no reason: the credentials may be wrong or not allow this, or it does not exist; "
+        "`bucketry doctor` finds it",
     }
 )
 
@@ -217,12 +229,12 @@ def refusal_error(
         kind, hint = _meaning(kind, code, operation, creates=creates, replaces=replaces)
     if code is None and status == 404 and key is None:  # noqa: PLR2004
         kind = BucketNotFoundError
-    hint = hint or HINTS.get(code or "", "")
+    if kind is AccessDeniedError:
+        hint = hint or vendor.denied_hint
+    hint = hint or (HINTS.get(code, "") if code else UNEXPLAINED.get(status or 0, ""))
     region = headers.get("x-amz-bucket-region") or fields.get("Region")
     if region and (kind is BucketNotFoundError or code == "AuthorizationHeaderMalformed"):
         hint = f"the bucket is in region {region!r}; set region to it"
-    elif kind is AccessDeniedError and not hint:
-        hint = vendor.denied_hint
     elif kind is BucketNotFoundError and not hint:
         hint = f"there is no bucket {bucket!r} at this endpoint"
         if vendor.wrong_region_as_missing_bucket:

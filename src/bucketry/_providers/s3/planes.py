@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bucketry._core.capabilities import Capabilities
-from bucketry._core.config import Transport
+from bucketry._core.choices import Transport
 from bucketry._core.optional import FetchesRanges, UploadsParts
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.requests import BodyReader, ReadsObjects, WritesObjects

@@ -10,11 +10,11 @@ from typing import Any
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_header
-from bucketry._core.config import S3FamilyConfig
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
 from bucketry._core.requests import BodyReader, ObjectRequests
 from bucketry._core.retry import RetryPolicy
+from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._core.values import (
     BatchResult,
     Body,
@@ -253,12 +253,7 @@ class S3Requests(ObjectRequests):
         return BatchResult(succeeded=tuple(key for key in keys if key not in failed), failed=failed)
 
     async def copy_object(
-        self,
-        source: str,
-        destination: str,
-        *,
-        if_match: str | None = None,
-        options: WriteOptions | None = None,
+        self, source: str, destination: str, *, if_match: str | None = None, options: WriteOptions | None = None
     ) -> ObjectInfo:
         """Copy within the bucket, up to `capabilities.max_copy_size` bytes, metadata included.
 
@@ -275,9 +270,6 @@ class S3Requests(ObjectRequests):
         Cost: 1 request, and a HEAD, because the response does not contain the size.
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
-        if options is not None and options.conditional:
-            problem = "a copy has no condition on its destination here; leave if_match and if_none_match out"
-            raise self._bucket.error(UnsupportedError, destination, "copy", problem)
         return await self._copy(self.copy_source(source), destination, if_match=if_match, options=options)
 
     async def copy_part(
@@ -292,11 +284,16 @@ class S3Requests(ObjectRequests):
         return ObjectSource(server, self._bucket.name, key, self._bucket.endpoint.url)
 
     async def copy_object_from(
-        self, source: ObjectSource, destination: str, *, if_match: str | None = None
+        self,
+        source: ObjectSource,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        options: WriteOptions | None = None,
     ) -> ObjectInfo:
         if not self.capabilities.copy_between_buckets:
             return await super().copy_object_from(source, destination)  # raises UnsupportedError
-        return await self._copy(source, destination, if_match=if_match, options=None)
+        return await self._copy(source, destination, if_match=if_match, options=options)
 
     async def copy_part_from(
         self, upload: MultipartUpload, part_number: int, source: ObjectSource, byte_range: ByteRange, *, if_match: str
@@ -317,6 +314,9 @@ class S3Requests(ObjectRequests):
     async def _copy(
         self, source: ObjectSource, destination: str, *, if_match: str | None, options: WriteOptions | None
     ) -> ObjectInfo:
+        if options is not None and options.conditional:
+            problem = "a copy has no condition on its destination here; leave if_match and if_none_match out"
+            raise self._bucket.error(UnsupportedError, destination, "copy", problem)
         self._bucket.check_key("copy", source.key)
         plane = await self._planes.data()
         with self._about_source(source, destination):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_metadata
 from bucketry._core.config import TransferConfig
 from bucketry._core.mtimes import MTIME, mtime_of, mtime_text
@@ -19,13 +20,16 @@ from bucketry._core.values import NOTHING, ByteRange, ObjectInfo, Part, Transfer
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.read import pinned_head, read
-from bucketry._transfer.one.write import complete_settled, put_settled, whole_checksum
+from bucketry._transfer.one.write import complete_checked, complete_settled, put_settled
 from bucketry._transfer.plan import plan_upload
+from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import IntegrityError, InvalidRequestError, PreconditionFailedError, UnsupportedError
 
 T = TypeVar("T")
 PART_SIZE = GiB // 4  # few and large parts, because no bytes pass through this machine
+UNCHANGED = WriteOptions()
+"""No changes: a copy with all properties of its source."""
 
 
 async def copy(
@@ -48,9 +52,7 @@ async def copy(
     1 for the tags if the vendor has tags.
     """
     where = provider.locate(source)
-    if _as_stored(source, provider) == _as_stored(destination, provider):
-        message = f"{where}: source and destination are the same key"
-        raise InvalidRequestError(message, key=source)
+    refuse_itself(provider, source, destination)
     if not provider.capabilities.copy:
         message = (
             f"{where}: this provider has no server-side copy (capabilities.copy is False); "
@@ -59,6 +61,17 @@ async def copy(
         raise UnsupportedError(message, key=source)
     info = await provider.head(source)
     return await copy_listed(provider, provider, limits, config, info, destination, token=token)
+
+
+def refuse_itself(provider: ObjectRequests, source: str, destination: str) -> None:
+    """Raise an error if both keys name the same object.
+
+    Raises:
+        InvalidRequestError: They do.
+    """
+    if as_stored(source, provider) == as_stored(destination, provider):
+        message = f"{provider.locate(source)}: source and destination are the same key"
+        raise InvalidRequestError(message, key=source)
 
 
 def same_server(provider: ObjectRequests, other: ObjectRequests, key: str) -> bool:
@@ -80,6 +93,8 @@ async def copy_listed(
     destination: str,
     *,
     token: str,
+    changes: WriteOptions = UNCHANGED,
+    meter: Meter | None = None,
 ) -> ObjectInfo:
     """Copy an object on the server, within a bucket or to another bucket; see `copy`.
 
@@ -91,16 +106,24 @@ async def copy_listed(
         info: The version to copy.
         destination: The key to write.
         token: The write token.
+        changes: What differs from the source; if anything does, `info` is from a HEAD.
+        meter: Counts the copied bytes.
     """
     source = info.key
     where = provider.locate(source)
     row = other.capabilities
     foreign = None if other is provider else provider.copy_source(source)
+    meter = meter or Meter(None, destination, info.size)
     if info.size <= row.max_copy_size:
+        # Without options the server keeps all of the source, also headers that this package does not know.
+        new = None if changes == UNCHANGED else changed(info, changes, row, other.locate(destination))
         async with limits.slots.hold(1):
             if foreign is not None:
-                return await other.copy_object_from(foreign, destination, if_match=info.etag or None)
-            return await provider.copy_object(source, destination, if_match=info.etag or None)
+                made = await other.copy_object_from(foreign, destination, if_match=info.etag or None, options=new)
+            else:
+                made = await provider.copy_object(source, destination, if_match=info.etag or None, options=new)
+        meter.add(info.size)
+        return made
     policy = RetryPolicy.of(config)
     if not row.multipart:
         message = (
@@ -108,8 +131,8 @@ async def copy_listed(
             "and it has no multipart uploads (capabilities.multipart is False)"
         )
         raise UnsupportedError(message, key=source)
-    tags = await _tags(provider, source, other)
-    options = replace(WriteOptions.like(info, tags=tags), storage_class=None, part_checksums=False)
+    tags = changes.tags or await _tags(provider, source, other)
+    options = replace(changed(info, changes, row, other.locate(destination)), tags=tags, part_checksums=False)
     part_size = max(row.min_part_size, min(PART_SIZE, row.max_part_size))
     plan = plan_upload(info.size, row, part_size, where)
     parts: list[Part] = []
@@ -123,6 +146,7 @@ async def copy_listed(
                 else:
                     part = await provider.copy_part(upload, number, source, byte_range, if_match=info.etag)
             parts.append(part)
+            meter.add(byte_range.size)
 
         await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
         if not row.copy_source_if_match:
@@ -131,13 +155,34 @@ async def copy_listed(
     return copied if row.stable_multipart_etag else await other.head(destination)
 
 
+def changed(source: ObjectInfo, changes: WriteOptions, row: Capabilities, where: str) -> WriteOptions:
+    """Return the options of a copy: those of the source, with the changes; metadata is added, all else replaced.
+
+    The storage class is not copied, because another vendor may not have it, and because a copy from an archive should
+    not be in the archive, too.
+
+    Raises:
+        InvalidMetadataError: Both metadata together are too large.
+    """
+    return replace(
+        changes,
+        metadata=check_metadata({**source.metadata, **changes.metadata}, row, where),
+        content_type=changes.content_type or source.content_type,
+        cache_control=changes.cache_control or source.cache_control,
+        content_disposition=changes.content_disposition or source.content_disposition,
+        content_encoding=changes.content_encoding or source.content_encoding,
+        content_language=changes.content_language or source.content_language,
+    )
+
+
 async def _tags(provider: ObjectRequests, source: str, other: ObjectRequests) -> Mapping[str, str]:
     """Return the tags of the source if both vendors have tags, else no tags."""
     both = provider.capabilities.tags and other.capabilities.tags
     return await provider.get_tags(source) if both else NOTHING
 
 
-def _as_stored(key: str, provider: ObjectRequests) -> str:
+def as_stored(key: str, provider: ObjectRequests) -> str:
+    """Return a key in the Unicode form in which the vendor stores it."""
     form = provider.capabilities.key_normalization
     return unicodedata.normalize(form, key) if form else key
 
@@ -154,17 +199,15 @@ class CopyOptions:
 
     Attributes:
         listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
-        metadata: User metadata that is added to the source's metadata.
-        if_none_match: `"*"`: only make the destination, never replace it.
-        if_match: An etag: only replace this version of the destination.
+        changes: What differs from the source, see `changed`; and the conditions of the write.
         keep_mtime: If the source's metadata has no `mtime`, add the time when the source was stored.
+        progress: The user's callback, or `None`.
     """
 
     listed: ObjectInfo | None = None
-    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    changes: WriteOptions = UNCHANGED
     keep_mtime: bool = False
-    if_none_match: str | None = None
-    if_match: str | None = None
+    progress: ProgressCallback | None = None
 
 
 async def copy_between(
@@ -203,17 +246,13 @@ async def copy_between(
             f"and {info.size} bytes are too many for memory_budget; give TransferConfig a larger one"
         )
         raise UnsupportedError(message, key=destination)
-    tags = await _tags(provider, key, other)
+    changes = replace(wanted.changes, tags=wanted.changes.tags or await _tags(provider, key, other))
+    meter = Meter(wanted.progress, destination, info.size)
 
     def options(source: ObjectInfo) -> WriteOptions:
         kept = {MTIME: mtime_text(mtime_of(source))} if wanted.keep_mtime else {}
-        return replace(
-            WriteOptions.like(source, tags=tags),
-            metadata=check_metadata({**kept, **source.metadata, **wanted.metadata}, row, other.locate(destination)),
-            storage_class=None,
-            if_none_match=wanted.if_none_match,
-            if_match=wanted.if_match,
-        )
+        added = replace(changes, metadata={**kept, **source.metadata, **changes.metadata})
+        return changed(source, added, row, other.locate(destination))
 
     async def piece(byte_range: ByteRange | None, size: int, send: Callable[[ObjectInfo, bytes], Awaitable[T]]) -> T:
         async with limits.body(size, memory=COPIES * size):
@@ -222,7 +261,9 @@ async def copy_between(
             if len(data) != size:
                 message = f"{provider.locate(key)}: expected {size} bytes and received {len(data)}: the object changed"
                 raise IntegrityError(message, key=key)
-            return await send(got, data)
+            sent = await send(got, data)
+        meter.add(size)
+        return sent
 
     parts: list[Part] = []
     if at_once:
@@ -241,8 +282,9 @@ async def copy_between(
                 )
 
             await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
-            whole = whole_checksum(parts, row)
-            made, retries = await complete_settled(other, upload, parts, marked, checksum=whole, policy=policy)
+            # The bytes of the parts are checked, so a HEAD is needed only if completion does not give the final etag.
+            made, retries = await complete_checked(other, upload, parts, marked, replace(config, verify=False))
+    meter.finish()
     return TransferResult(
         key=destination,
         size=made.size,

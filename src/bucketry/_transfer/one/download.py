@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,9 +27,26 @@ from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.plan import PartPlan, plan_download
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.workers import run_workers
-from bucketry.errors import ChecksumMismatchError, IncompleteBodyError, IntegrityError, PreconditionFailedError
+from bucketry.errors import (
+    AlreadyExistsError,
+    ChecksumMismatchError,
+    IncompleteBodyError,
+    IntegrityError,
+    PreconditionFailedError,
+)
 
 READ_MEMORY = MiB  # the buffer of a provider that writes a body to a file
+
+
+def refuse_existing(path: str) -> None:
+    """Raise an error if something is at the path, just before a file is renamed to it. Blocks.
+
+    Raises:
+        AlreadyExistsError: There is something.
+    """
+    if os.path.lexists(path):
+        message = f"{path}: exists, and is not replaced"
+        raise AlreadyExistsError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +106,15 @@ class DownloadTransfer:
     retries: int = 0
     _sums: dict[int, tuple[str, int]] = field(default_factory=dict)
 
-    async def to(self, local_path: StrPath, listed: Listed | None = None) -> TransferResult:
+    async def to(
+        self, local_path: StrPath, listed: Listed | None = None, *, keep_mtime: bool = False
+    ) -> TransferResult:
         """Download to the path, atomically.
 
         Args:
             local_path: The file to make or replace.
             listed: The object's entry in a listing, which saves the HEAD of a small object.
+            keep_mtime: As `Listed.keep_mtime`, for an object without an entry in a listing.
         """
         started = time.monotonic()
         path = str(local_path) if isinstance(local_path, str) else local_path.__fspath__()
@@ -115,7 +136,10 @@ class DownloadTransfer:
             (got, verified), repeated = await once_more(attempt)
             if listed is not None and listed.keep_mtime and got is listed.info:  # no metadata arrived
                 got = await self._head(listed)
-            await in_thread(staged.publish if listed is None else partial(listed.publish, staged, got))
+            if listed is None:
+                await in_thread(partial(staged.publish, mtime=mtime_of(got) if keep_mtime else None))
+            else:
+                await in_thread(listed.publish, staged, got)
         self.retries += repeated
         meter.finish()
         return self._result(got, plan.count, verified, started)

@@ -14,7 +14,13 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._transfer.one.stream import ResumingStream, no_bytes
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import ChecksumMismatchError, InvalidRangeError, PreconditionFailedError, UnsupportedError
+from bucketry.errors import (
+    ChecksumMismatchError,
+    InvalidRangeError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnsupportedError,
+)
 
 T = TypeVar("T")
 
@@ -64,6 +70,18 @@ async def read(
             mismatches += 1
             if mismatches > 1:
                 raise
+
+
+async def exists(provider: ObjectRequests, key: str) -> bool:
+    """Return whether there is an object.
+
+    Cost: 1 request.
+    """
+    try:
+        await provider.head(key)
+    except NotFoundError:
+        return False
+    return True
 
 
 async def pinned_head(provider: ObjectRequests, listed: ObjectInfo) -> ObjectInfo:

@@ -16,7 +16,7 @@ from bucketry._core import checksums
 from bucketry._core.checksums import Buffer, Digest
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._runtime.threads import in_thread
-from bucketry.errors import IntegrityError, LocalFileError, LocalIsADirectoryError
+from bucketry.errors import AlreadyExistsError, IntegrityError, LocalFileError, LocalIsADirectoryError
 
 _TOKEN = 8  # random bytes in a staged file's name
 _STAGED = re.compile(rf"\.bucketry-[0-9a-f]{{{2 * _TOKEN}}}\.part")
@@ -167,6 +167,8 @@ class StagedFile:
             self._staged = None
             if self._fsync:
                 sync_directory(os.path.dirname(self.path) or ".")
+        except AlreadyExistsError:  # from `check`; it is an `OSError`, too
+            raise
         except OSError as exc:
             raise local_error(exc, self.path, f"publishing {self._what}") from exc
 

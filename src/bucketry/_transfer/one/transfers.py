@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Mapping
+import time
+from collections.abc import AsyncIterable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Unpack
@@ -16,9 +18,17 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
-from bucketry._transfer.limits import Limits, check_connections, default_config
+from bucketry._transfer.limits import Limits, checked_config
 from bucketry._transfer.one.cached import cached_path
-from bucketry._transfer.one.copy import CopyOptions, copy, copy_between, copy_listed, same_server
+from bucketry._transfer.one.copy import (
+    UNCHANGED,
+    CopyOptions,
+    copy,
+    copy_between,
+    copy_listed,
+    refuse_itself,
+    same_server,
+)
 from bucketry._transfer.one.download import DownloadTransfer, Listed
 from bucketry._transfer.one.parts import OpenUpload, adopt, start
 from bucketry._transfer.one.read import pinned_head
@@ -27,8 +37,7 @@ from bucketry._transfer.one.upload import UploadTransfer
 from bucketry._transfer.one.write import new_token, with_token
 from bucketry._transfer.options import write_options
 from bucketry._transfer.plan import single_limit
-from bucketry._transfer.progress import ProgressCallback
-from bucketry.errors import ConfigError
+from bucketry._transfer.progress import Meter, ProgressCallback
 
 
 @fills_in_facts
@@ -39,11 +48,8 @@ class ObjectTransfers:
 
     def __init__(self, provider: ObjectRequests, config: TransferConfig | None = None) -> None:
         """Store provider and configuration; no I/O."""
-        if config is not None and not isinstance(config, TransferConfig):
-            message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
-            raise ConfigError(message)
         self.provider = provider
-        self.config = default_config(provider) if config is None else check_connections(provider, config)
+        self.config = checked_config(provider, config)
         self.policy = RetryPolicy.of(self.config)  # for bodies that break
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
@@ -63,6 +69,7 @@ class ObjectTransfers:
         local_path: StrPath,
         key: str,
         *,
+        keep_mtime: bool = False,
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
@@ -71,6 +78,8 @@ class ObjectTransfers:
         Args:
             local_path: A regular file; it must not change meanwhile.
             key: The object.
+            keep_mtime: Store the time of the file's last change as the metadata `mtime`, as rclone does; a `mtime` in
+                `metadata` is used instead.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`: `metadata`, `content_type`, `tags`, `if_match`, ….
 
@@ -85,7 +94,9 @@ class ObjectTransfers:
         """
         with Facts(self.provider.name, "upload", key):
             options = write_options(self.provider, key, **write)
-            return await self._upload(key, options, progress).of_file(local_path)
+            upload = self._upload(key, options, progress)
+            upload.keep_mtime = keep_mtime
+            return await upload.of_file(local_path)
 
     async def upload_found(
         self,
@@ -95,6 +106,7 @@ class ObjectTransfers:
         size: int,
         mtime: int,
         ctime: int | None = None,
+        keep_mtime: bool = False,
         progress: ProgressCallback | None = None,
         **write: Unpack[WriteKeywords],
     ) -> TransferResult:
@@ -106,6 +118,7 @@ class ObjectTransfers:
             size: The length in bytes that the file must have.
             mtime: The `st_mtime_ns` that the file must have.
             ctime: The `st_ctime_ns` that the file must have, which no program can set back; `None`: any time.
+            keep_mtime: As in `upload`.
             progress: Called with `Progress` about 10 times a second at most.
             **write: Options of the write, see `WriteKeywords`.
 
@@ -120,6 +133,7 @@ class ObjectTransfers:
             upload = self._upload(key, write_options(self.provider, key, **write), progress)
             upload.found = (size, mtime)
             upload.found_ctime = ctime
+            upload.keep_mtime = keep_mtime
             return await upload.of_file(local_path)
 
     def goes_in_parts(self, size: int) -> bool:
@@ -142,7 +156,12 @@ class ObjectTransfers:
         return await self._upload(key, options, progress).of_stream(chunks)
 
     async def download(
-        self, key: str, local_path: StrPath, *, progress: ProgressCallback | None = None
+        self,
+        key: str,
+        local_path: StrPath,
+        *,
+        keep_mtime: bool = False,
+        progress: ProgressCallback | None = None,
     ) -> TransferResult:
         """Download an object to a local file; the path always has the old file or the whole new one.
 
@@ -151,6 +170,7 @@ class ObjectTransfers:
         Args:
             key: The object.
             local_path: The file to make or replace.
+            keep_mtime: Set the file's time from the object's metadata, else to the time when the object was stored.
             progress: Called with `Progress` about 10 times a second at most.
 
         Raises:
@@ -163,7 +183,7 @@ class ObjectTransfers:
         Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
         """
         with Facts(self.provider.name, "download", key):
-            return await self._download(key, progress).to(local_path)
+            return await self._download(key, progress).to(local_path, keep_mtime=keep_mtime)
 
     async def download_listed(
         self,
@@ -237,15 +257,14 @@ class ObjectTransfers:
         destination_key: str,
         *,
         listed: ObjectInfo | None = None,
-        metadata: Mapping[str, str] | None = None,
         keep_mtime: bool = False,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
+        progress: ProgressCallback | None = None,
+        **write: Unpack[WriteKeywords],
     ) -> TransferResult:
         """Copy an object to another provider: on the server if that is possible, else part by part through memory.
 
         The server copies within one bucket (`capabilities.copy`), and between two buckets with the same endpoint,
-        credentials and options (`capabilities.copy_between_buckets`), unless there is `metadata` or a condition. A
+        credentials and options (`capabilities.copy_between_buckets`), unless there is a condition. A
         destination without multipart uploads gets the object in one request: `memory_budget` must be at least twice the
         object's size.
 
@@ -254,11 +273,13 @@ class ObjectTransfers:
             key: The object.
             destination_key: The key to write.
             listed: The object's entry in a listing: exactly this version is copied; `None`: the current version.
-            metadata: User metadata to add to the source's metadata.
             keep_mtime: If the source has no `mtime` in its metadata, add the time when it was stored; the server does
                 not do that.
-            if_none_match: `"*"`: only make the destination, never replace it.
-            if_match: An etag: only replace this version of the destination.
+            progress: Called with `Progress` of the destination's key about 10 times a second at most; a copy in one
+                request on the server is reported at its end.
+            **write: What differs from the source, see `WriteKeywords`: `metadata` is added to the source's metadata,
+                the other properties replace those of the source. Without `storage_class`, the copy has the
+                destination's default class. `if_none_match` and `if_match` are about the destination.
 
         Raises:
             NotFoundError: There is no such object.
@@ -267,35 +288,15 @@ class ObjectTransfers:
             UnsupportedError: The destination does not enforce the condition, or does not store objects of this size.
 
         Cost: on the server as `copy`. Through memory: for an object of one part 1 GET and 1 PUT, and 1 HEAD without
-            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more. 1 more for the tags if both
-            vendors have tags. The bytes down and up.
+            `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more, or 4 if completion does not
+            return the final etag. 1 more for the tags if both vendors have tags. The bytes down and up.
         """
-        conditional = if_none_match is not None or if_match is not None
-        if not metadata and not conditional and same_server(self.provider, other_provider, key):
-            if other_provider is self.provider and listed is None:
-                copied = await self.copy(key, destination_key)
-            else:
-                info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
-                copied = await copy_listed(
-                    self.provider,
-                    other_provider,
-                    self._limits.get(),
-                    self.config,
-                    info,
-                    destination_key,
-                    token=new_token(),
-                )
-            return TransferResult(key=destination_key, size=copied.size, etag=copied.etag, version_id=copied.version_id)
-        options = write_options(
-            other_provider, destination_key, metadata=metadata, if_none_match=if_none_match, if_match=if_match
-        )
-        wanted = CopyOptions(
-            listed=listed,
-            metadata=options.metadata,
-            keep_mtime=keep_mtime,
-            if_none_match=if_none_match,
-            if_match=if_match,
-        )
+        changes = write_options(other_provider, destination_key, **write)
+        if write.get("content_type") is None:
+            changes = replace(changes, content_type=None)  # the source's type, not that of the key's suffix
+        if not changes.conditional and same_server(self.provider, other_provider, key):
+            return await self._copy_on_server(other_provider, key, destination_key, listed, changes, progress)
+        wanted = CopyOptions(listed=listed, changes=changes, keep_mtime=keep_mtime, progress=progress)
         return await copy_between(
             self.provider,
             other_provider,
@@ -305,6 +306,40 @@ class ObjectTransfers:
             destination_key,
             wanted,
             token=new_token(),
+        )
+
+    async def _copy_on_server(
+        self,
+        other: ObjectRequests,
+        key: str,
+        destination_key: str,
+        listed: ObjectInfo | None,
+        changes: WriteOptions,
+        progress: ProgressCallback | None,
+    ) -> TransferResult:
+        started = time.monotonic()
+        if other is self.provider and changes == UNCHANGED:
+            refuse_itself(self.provider, key, destination_key)
+        info = await (self.provider.head(key) if listed is None else pinned_head(self.provider, listed))
+        meter = Meter(progress, destination_key, info.size)
+        copied = await copy_listed(
+            self.provider,
+            other,
+            self._limits.get(),
+            self.config,
+            info,
+            destination_key,
+            token=new_token(),
+            changes=changes,
+            meter=meter,
+        )
+        meter.finish()
+        return TransferResult(
+            key=destination_key,
+            size=copied.size,
+            etag=copied.etag,
+            version_id=copied.version_id,
+            seconds=time.monotonic() - started,
         )
 
     async def start_upload(self, key: str, **write: Unpack[WriteKeywords]) -> OpenUpload:

@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bucketry._core.checks import check_key, check_write
+from bucketry._core.checks import check_key, check_metadata, check_write
 from bucketry._core.config import TransferConfig
+from bucketry._core.mtimes import MTIME, mtime_text
 from bucketry._core.options import WriteOptions
 from bucketry._core.provider import StrPath
 from bucketry._core.requests import ObjectRequests
@@ -54,6 +55,7 @@ class UploadTransfer:
         progress: The user's callback, or `None`.
         found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any values.
         found_ctime: The `st_ctime_ns` that the file must have; `None`: any value.
+        keep_mtime: Store the file's time in the metadata, unless the options give it.
         retries: The number of writes whose outcome was unknown and had to be checked, and of uploads begun again.
     """
 
@@ -66,6 +68,7 @@ class UploadTransfer:
     progress: ProgressCallback | None = None
     found: tuple[int, int] | None = None
     found_ctime: int | None = None
+    keep_mtime: bool = False
     retries: int = 0
     _parts: list[Part] = field(default_factory=list)
     _made: ObjectInfo | None = None
@@ -82,6 +85,8 @@ class UploadTransfer:
         ):
             size = source.size
             self._check_found(source, local_path)
+            if self.keep_mtime:
+                self._add_mtime(source, where)
             meter = Meter(self.progress, self.key, size)
             plan = plan_upload(size, self.provider.capabilities, self.config.part_size, where)
             in_parts = size > self._single_limit()
@@ -164,6 +169,16 @@ class UploadTransfer:
             path = os.fspath(local_path)
             message = f"{path}: the file changed since it was found; it was not uploaded"
             raise PreconditionFailedError(message, key=self.key, path=path)
+
+    def _add_mtime(self, source: Source, where: str) -> None:
+        """Add the file's time to the metadata.
+
+        Raises:
+            InvalidMetadataError: The metadata is then too large.
+        """
+        metadata = {MTIME: mtime_text(source.as_of[2]), **self.options.metadata}
+        metadata = check_metadata(metadata, self.provider.capabilities, where)
+        self.options = replace(self.options, metadata=metadata)
 
     def _check_budget(self, size: int) -> None:
         """Raise an error for a file that must go in one request, but does not fit in the memory budget.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from bucketry._core import checksums
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.config import TransferConfig
-from bucketry._core.options import WriteOptions
+from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, body_size
@@ -38,6 +38,16 @@ def new_token() -> str:
 def with_token(options: WriteOptions, token: str) -> WriteOptions:
     """Return the options with the write token in their metadata; it identifies this write, and users do not see it."""
     return replace(options, metadata={**options.metadata, WRITE_TOKEN: token})
+
+
+def create_only(write: WriteKeywords, row: Capabilities) -> WriteKeywords:
+    """Return the keywords of a write that replaces no object, if the vendor enforces this for objects of any size.
+
+    A look at the key before the write is needed, too: it saves the bytes, and is all that other vendors have.
+    """
+    if row.put_if_none_match and row.complete_if_none_match:
+        return {**write, "if_none_match": "*"}
+    return write
 
 
 async def put_settled(

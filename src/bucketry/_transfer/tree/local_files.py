@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,36 +25,45 @@ class LocalFile:
     error: StorageError | None = None
 
 
-async def local_files(root: str, prefix: str) -> AsyncGenerator[LocalFile, None]:
+async def local_files(
+    root: str, prefix: str, leave_out: Callable[[str], bool] | None = None
+) -> AsyncGenerator[LocalFile, None]:
     """Yield every file below `root`, in the order of the keys; directories are read in worker threads.
 
     An entry that cannot be uploaded (see `Walk`) is yielded with its error, so that no file is left out silently.
+
+    Args:
+        root: The directory.
+        prefix: Put before each path.
+        leave_out: As in `Walk`.
 
     Raises:
         LocalFileNotFoundError: `root` does not exist.
         LocalNotADirectoryError: `root` is a file.
     """
-    files = _found(root, as_directory(prefix))
+    files = _found(root, as_directory(prefix), leave_out)
     while batch := await in_thread(_take, files):
         for found in batch:
             yield found
 
 
-def walk_to_upload(root: str) -> Walk:
-    """Return a walk over the files that `upload_tree` uploads. Blocks.
+def walk_to_upload(root: str, leave_out: Callable[[str], bool] | None = None) -> Walk:
+    """Return a walk over the files that `upload_tree` uploads; `leave_out` is as in `Walk`. Blocks.
 
     The walk skips the staged files of downloads. It also skips directories named `.bucketry`, because a local provider
     keeps its own files there.
     """
-    return Walk(root, leave_out=is_internal)
+    if leave_out is None:
+        return Walk(root, leave_out=is_internal)
+    return Walk(root, leave_out=lambda key: is_internal(key) or leave_out(key))
 
 
 def _take(files: Iterator[LocalFile]) -> list[LocalFile]:
     return list(islice(files, BATCH))
 
 
-def _found(root: str, below: str) -> Iterator[LocalFile]:
-    for found in walk_to_upload(root):
+def _found(root: str, below: str, leave_out: Callable[[str], bool] | None) -> Iterator[LocalFile]:
+    for found in walk_to_upload(root, leave_out):
         key = below + found.key
         if isinstance(found, FoundFile):
             yield LocalFile(key, found.path)

@@ -1,18 +1,22 @@
-"""The verb `demo`: starts an S3 server, uploads, lists and downloads a directory, and compares the files."""
+"""The verb `demo`: starts an S3 server, moves files to it and back, and compares them; or shows models."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
-from collections.abc import Awaitable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from bucketry._cli.args import Arguments
+from bucketry._cli.args import ENTRIES, Arguments
+from bucketry._cli.commands import UsageError
+from bucketry._cli.demo_models import ModelsDemo
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, shown, shown_rate, shown_size
+from bucketry._cli.place import Places
 from bucketry._cli.sample import differences, files_below, make_sample
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
@@ -23,6 +27,25 @@ from bucketry.errors import LocalFileNotFoundError, LocalNotADirectoryError
 if TYPE_CHECKING:
     from bucketry import S3Provider
     from bucketry.testing import EmbeddedS3
+
+EXAMPLES = (
+    ("demo", "move sample files"),
+    ("demo --local data/ --keep", "move your files, and keep the copies"),
+    ("demo --models", "show a dataset, a training run, and versions of a model"),
+)
+NEXT = (
+    ("demo --models", "a dataset, a training run, and versions of a model"),
+    ("sync ./data s3://BUCKET/data --dry-run", "what a sync of a directory of yours would send"),
+    ("list s3://BUCKET", "what is in a bucket; r2:// b2:// wasabi:// spaces:// work alike"),
+    ("cost --storage 1TB --egress 1TB", "what the vendors bill for that a month"),
+)
+"""What the demo tells users to try next: command lines, each with what it shows."""
+NEXT_OF_MODELS = (
+    ("datasets upload ./data NAME --url s3://BUCKET", "store a directory of yours as a dataset"),
+    ("models backup ./out NAME --url s3://BUCKET", "store a model of yours as its first version"),
+    ("models versions NAME --url s3://BUCKET", "what is stored of it; models --help shows what else there is"),
+)
+"""The same after `demo --models`."""
 
 T = TypeVar("T")
 PREFIX = "demo/"
@@ -73,34 +96,75 @@ class Demo:
         }
 
 
-async def demo(arguments: Arguments, output: Output) -> int:
+class Options(Arguments):
+    """The options of `demo`."""
+
+    local: str | None = None
+    keep: bool = False
+    models: bool = False
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `demo`."""
+    parser.add_argument("--local", metavar="DIR", help="use the files of this directory instead of sample files")
+    parser.add_argument("--keep", action="store_true", help="keep the directories, and print their paths")
+    parser.add_argument(
+        "--models", action="store_true", help="show a dataset, a training run, and versions of a model instead"
+    )
+
+
+async def run(options: Options, places: Places, output: Output) -> int:  # noqa: ARG001 - as every verb
     """Run the steps and print their times; the exit code says whether all bytes are the same."""
+    for name in ("url", "provider", *ENTRIES):
+        if getattr(options, name):
+            message = f"starts its own server: leave out --{name.replace('_', '-')}"
+            raise UsageError(message)
+    if options.models and options.local is not None:
+        message = "--models makes its own files: leave out --local"
+        raise UsageError(message)
+    if options.local is not None:
+        await in_thread(_check_directory, options.local)
+    if options.models:
+        async with _server_and_directory(options) as (server, work):
+            models = ModelsDemo(work)
+            await models.run(server)
+        code = models.print(output, kept=options.keep)
+    else:
+        async with _server_and_directory(options) as (server, work):
+            source, restored = options.local or os.path.join(work, "source"), os.path.join(work, "restored")
+            found = Demo(source=source, restored=restored, server=server.endpoint_url)
+            await _take_steps(found, server, made=options.local is None)
+        code = _report(found, options, output)
+    if not output.as_json:
+        output.line("\nto try next:")
+        for line, text in NEXT_OF_MODELS if options.models else NEXT:
+            output.line(f"  bucketry {line}\n      {text}")
+    return code
+
+
+@asynccontextmanager
+async def _server_and_directory(options: Options) -> AsyncIterator[tuple[EmbeddedS3, str]]:
     from bucketry.testing import embedded_s3
 
     stack = ExitStack()
     try:
-        if arguments.local is not None:
-            await in_thread(_check_directory, arguments.local)
         server = await in_thread(stack.enter_context, embedded_s3())
-        work = await in_thread(_make_work, stack, arguments.keep)
-        found = Demo(
-            source=arguments.local or os.path.join(work, "source"),
-            restored=os.path.join(work, "restored"),
-            server=server.endpoint_url,
-        )
-        await _run(found, server, made=arguments.local is None)
+        yield server, await in_thread(_make_work, stack, options.keep)
     finally:
         await in_thread(stack.close)
+
+
+def _report(found: Demo, options: Options, output: Output) -> int:
     output.failures(found.uploaded)
     output.failures(found.downloaded)
     if output.as_json:
-        output.document(_facts(found, arguments))
+        output.document(_facts(found, options))
     else:
-        _print(found, output, kept=arguments.keep)
+        _print(found, output, kept=options.keep)
     return DONE if found.identical else FAILED
 
 
-async def _run(found: Demo, server: EmbeddedS3, *, made: bool) -> None:
+async def _take_steps(found: Demo, server: EmbeddedS3, *, made: bool) -> None:
     from bucketry import S3Provider, TransferManager
 
     if made:
@@ -150,11 +214,11 @@ def _check_directory(path: str) -> None:
         raise LocalNotADirectoryError(message, path=path)
 
 
-def _facts(found: Demo, arguments: Arguments) -> dict[str, object]:
+def _facts(found: Demo, options: Options) -> dict[str, object]:
     return {
         "server": found.server,
-        "source": found.source if arguments.keep or arguments.local is not None else None,
-        "restored": found.restored if arguments.keep else None,
+        "source": found.source if options.keep or options.local is not None else None,
+        "restored": found.restored if options.keep else None,
         "steps": [asdict(step) for step in found.steps],
         "large_object": found.large_object(),
         "identical": found.identical,

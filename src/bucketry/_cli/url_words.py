@@ -1,0 +1,65 @@
+"""Keeps the percent codes of a URL apart from the wildcards of a glob, and finds words that are meant as URLs."""
+
+from __future__ import annotations
+
+import re
+
+from bucketry._cli.commands import UsageError
+from bucketry.providers.url import SCHEMES
+
+WILDCARD = re.compile(r"[*?[]")
+
+_NO_QUERY = re.compile(r"\?(?![a-z_]+=)")
+_PARTS = re.compile(r"([^:]*://[^/?]*)(.*?)(\?[a-z_]+=.*)?", re.DOTALL)
+_SPECIAL = re.compile(r"(?P<set>\[[!^]?[^/][^\]/]*\])|\[|%(?:2A|3F|5B)", re.IGNORECASE)
+_UNCLEAR = re.compile(r"%(?:21|2D|2F|5B|5D|5E)", re.IGNORECASE)
+_PLAIN = {"%2A": "[*]", "%3F": "[%3F]", "%5B": "[[]", "[": "[[]"}
+
+
+_MISTYPED = re.compile(r"([a-z0-9]+)(?::|//)/*(.*)", re.DOTALL)
+_NO_BUCKET = re.compile(r"([a-z0-9]+):///*(?:\?.*)?", re.DOTALL)
+
+
+def mistyped_url(word: str) -> str | None:
+    """Return the URL that is meant by a word such as `s3:/bucket/key` or `s3//bucket/key`; `None`: none is meant."""
+    match = None if "://" in word else _MISTYPED.fullmatch(word)
+    return None if match is None or match[1] not in SCHEMES else f"{match[1]}://{match[2] or 'BUCKET'}"
+
+
+def names_no_bucket(word: str) -> str | None:
+    """Return what is wrong with a URL such as `s3://`; `None`: it names a bucket, or needs none."""
+    match = _NO_BUCKET.fullmatch(word)
+    if match is None or SCHEMES.get(match[1], "local") in {"local", "memory"}:
+        return None
+    return f"{word}: names no bucket, and bucketry does not list buckets; write {match[1]}://BUCKET"
+
+
+def glob_url(word: str) -> str:
+    """Return the URL so that its decoded path is a glob in which `%2A`, `%3F` and `%5B` are plain characters.
+
+    A `?` that does not begin a query is a wildcard. Other percent codes are left to `read_url`.
+
+    Raises:
+        UsageError: A set such as `[a%5D]` holds the code of a character that has a meaning there.
+    """
+    parts = _PARTS.fullmatch(word)
+    if parts is None:
+        return word
+    start, path, query = parts[1], parts[2], parts[3] or ""
+    return plain_url(f"{start}{_SPECIAL.sub(_as_glob, path)}{query}")
+
+
+def plain_url(word: str) -> str:
+    """Return the URL with each `?` that does not begin a query as a plain character."""
+    return _NO_QUERY.sub("%3F", word)
+
+
+def _as_glob(found: re.Match[str]) -> str:
+    if found["set"] is None:
+        return _PLAIN[found[0].upper()]
+    if code := _UNCLEAR.search(found[0]):
+        message = (
+            f"{found[0]}: {code[0]} has no clear meaning in a set of characters; write the key with * or ? instead"
+        )
+        raise UsageError(message)
+    return found[0]

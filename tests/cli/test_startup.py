@@ -1,0 +1,109 @@
+"""What the program loads before it begins: each module costs time at every start."""
+
+from __future__ import annotations
+
+import pytest
+
+from bucketry._cli.commands import all_commands
+from tests.cli.conftest import Shell
+
+pytestmark = pytest.mark.slow  # each test starts processes
+
+SLOW = (
+    "aiobotocore",
+    "anyio",
+    "argcomplete",
+    "boto3",
+    "botocore",
+    "csv",
+    "decimal",
+    "dotenv",
+    "email",
+    "http.client",
+    "importlib.metadata",
+    "keyring",
+    "moto",
+    "pathspec",
+    "rich",
+    "sqlite3",
+    "tomllib",
+    "urllib.request",
+    "zipfile",
+    "bucketry._cost",
+    "bucketry._doctor",
+    "bucketry._manage",
+    "bucketry._session",
+    "bucketry._wire",
+    "bucketry._core.s3_config",
+    "bucketry._transfer.manager",
+    "bucketry._vendors.prices",
+    "bucketry.providers.s3",
+    "bucketry.testing",
+)
+"""What a listing of the local disk does not need."""
+SLOW_FOR_HELP = (
+    *SLOW,
+    "asyncio",
+    "dataclasses",
+    "datetime",
+    "difflib",
+    "inspect",
+    "json",
+    "logging",
+    "pathlib",
+    "shutil",
+    "socket",
+    "ssl",
+    "traceback",
+    "urllib",
+    "bucketry._cli.place",
+    "bucketry._cli.verbs",
+    "bucketry._providers",
+    "bucketry._runtime",
+    "bucketry._transfer",
+    "bucketry.providers",
+)
+"""What `--help` does not need: it shows a few texts."""
+
+
+def _loaded(bucketry: Shell, *words: str) -> set[str]:
+    """Run a command, and return the modules that were loaded at its end."""
+    script = "import atexit, sys\natexit.register(lambda: print(*sys.modules, sep='\\n', file=sys.stderr))"
+    ran = bucketry.scripted(script)(*words)
+    assert ran.code == 0, ran.err
+    return set(ran.err.splitlines())
+
+
+def _among(loaded: set[str], slow: tuple[str, ...]) -> list[str]:
+    return sorted(name for name in loaded if any(name == one or name.startswith(f"{one}.") for one in slow))
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("models", "--help")])
+def test_the_help_loads_no_verb(bucketry: Shell, words: tuple[str, ...]) -> None:
+    """The overview loads the parser and the table of verbs, and nothing that takes long."""
+    loaded = _loaded(bucketry, *words)
+    assert "bucketry._cli.parser" in loaded
+    assert _among(loaded, SLOW_FOR_HELP) == []
+
+
+def test_a_listing_loads_little(bucketry: Shell) -> None:
+    """A listing of the local disk loads no S3 client, no transfers, and no other verb."""
+    loaded = _loaded(bucketry, "list")
+    assert "bucketry._providers.local.listing" in loaded
+    assert _among(loaded, SLOW) == []
+    verbs = {f"bucketry._cli.verbs.{command.name.replace(' ', '.')}" for command in all_commands()}
+    assert loaded & verbs == {"bucketry._cli.verbs.list"}
+
+
+def test_the_collector_rests_while_modules_load(bucketry: Shell) -> None:
+    """Python searches for no garbage while a verb is loaded, and does again while it runs."""
+    spy = (
+        "import gc, sys\n"
+        "class Spy:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in {'bucketry._cli.verbs.list', 'bucketry.providers.local'}:\n"
+        "            print(name, gc.isenabled(), file=sys.stderr)\n"
+        "sys.meta_path.insert(0, Spy())"
+    )
+    ran = bucketry.scripted(spy)("list", "--json")
+    assert ran.err == "bucketry._cli.verbs.list False\nbucketry.providers.local True\n"
