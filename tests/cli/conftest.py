@@ -157,9 +157,12 @@ def bucketry(tmp_path: Path) -> Shell:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[EmbeddedS3]:
-    """Return a running S3 server with one bucket."""
+    """Return a running S3 server with one bucket.
+
+    All servers of a process share moto's buckets, so no other server may have this one: it would remove it at its end.
+    """
     pytest.importorskip("moto")
-    with embedded_s3() as running:
+    with embedded_s3("cli-session") as running:
         yield running
 
 

@@ -141,7 +141,7 @@ def test_datasets_on_s3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a").write_bytes(b"1")
     assert main(["datasets", "upload", "in", "cli", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["destination"] == "s3://bucketry-demo/datasets/cli/"
+    assert json.loads(capsys.readouterr().out)["destination"] == "s3://cli-session/datasets/cli/"
     assert main(["datasets", "ensure", "cli", "out", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["downloaded"] == 1
     assert main(["datasets", "delete", "cli", "--yes"]) == 0

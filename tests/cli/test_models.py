@@ -168,7 +168,7 @@ def test_models_on_s3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     """The verbs work on S3 as on the disk."""
     (tmp_path / "model.pt").write_bytes(bytes(10_000))
     assert main(["models", "backup", "model.pt", "cli", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["destination"] == "s3://bucketry-demo/models/cli/"
+    assert json.loads(capsys.readouterr().out)["destination"] == "s3://cli-session/models/cli/"
     assert main(["models", "verify", "cli", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["failed"] == []
     assert main(["models", "restore", "cli", "back.pt"]) == 0

@@ -97,21 +97,21 @@ def test_two_urls_are_two_stores(here: Here) -> None:
 @pytest.mark.usefixtures("s3_environment")
 def test_on_s3(here: Here) -> None:
     """Up, to another prefix of the bucket, and down to a file URL, which is a local directory beside a cloud's URL."""
-    up = here.report("src", "s3://bucketry-demo/sync/one")
-    assert (up["transferred"], up["destination"]) == (2, "s3://bucketry-demo/sync/one")
-    assert here.report("src", "s3://bucketry-demo/sync/one")["unchanged"] == 2
-    assert here.report("s3://bucketry-demo/sync/one", "s3://bucketry-demo/sync/two/")["direction"] == "copy"
-    down = here.report("s3://bucketry-demo/sync/two", f"file://{here.directory}/back")
+    up = here.report("src", "s3://cli-session/sync/one")
+    assert (up["transferred"], up["destination"]) == (2, "s3://cli-session/sync/one")
+    assert here.report("src", "s3://cli-session/sync/one")["unchanged"] == 2
+    assert here.report("s3://cli-session/sync/one", "s3://cli-session/sync/two/")["direction"] == "copy"
+    down = here.report("s3://cli-session/sync/two", f"file://{here.directory}/back")
     assert (down["direction"], down["transferred"]) == ("download", 2)
     assert here.files("back") == here.files("src")
-    assert here.report("src", "s3://bucketry-demo/new", "--save-plan", "plan.jsonl")["price"] is None  # not AWS's own
-    here("s3://bucketry-demo/sync/one", "s3://bucketry-demo/a% b", "--save-plan", "copy.jsonl")
+    assert here.report("src", "s3://cli-session/new", "--save-plan", "plan.jsonl")["price"] is None  # not AWS's own
+    here("s3://cli-session/sync/one", "s3://cli-session/a% b", "--save-plan", "copy.jsonl")
     assert here.report("--apply", "copy.jsonl")["transferred"] == 2
     assert here.report("--direction", "download", "--local", "back2", "--remote", "sync/two")["transferred"] == 2
     (here.directory / "src/a").unlink()
-    gone = here.report("src", "s3://bucketry-demo/sync/one", "--delete", "-y")
+    gone = here.report("src", "s3://cli-session/sync/one", "--delete", "-y")
     assert (gone["deleted"], gone["failed"]) == (1, [])
-    here("s3://bucketry-demo/sync/one", "s3://bucketry-demo/sync", code=2)
+    here("s3://cli-session/sync/one", "s3://cli-session/sync", code=2)
     assert "overlap" in here.err
 
 

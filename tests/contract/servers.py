@@ -20,6 +20,7 @@ from bucketry.testing import _moto
 ACCESS_KEY = "contract-access-key"
 SECRET_KEY = "contract-secret-key"
 _START_TIMEOUT = 15.0
+_NUMBERS = itertools.count()  # of all servers, because those of moto share their buckets in a process
 
 
 class S3Server:
@@ -32,7 +33,6 @@ class S3Server:
     def __init__(self, endpoint_url: str, row: str) -> None:
         self.endpoint_url = endpoint_url
         self._row = row
-        self._numbers = itertools.count()
         self.client = boto3.client(
             "s3",
             endpoint_url=endpoint_url,
@@ -47,7 +47,7 @@ class S3Server:
         Args:
             versions: The bucket keeps the versions of its objects, where the server has versions.
         """
-        name = f"contract-{next(self._numbers)}"
+        name = f"contract-{next(_NUMBERS)}"
         self.client.create_bucket(Bucket=name)
         if versions and self._row == "aws":
             self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})

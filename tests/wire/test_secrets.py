@@ -243,7 +243,7 @@ async def test_not_in_a_report_with_locals(provide: Provide, tmp_path: Path, fau
         return FAULTS[fault](request)
 
     async with serving(script) as server:
-        told = await reports(provide(server, **ENTRIES, max_attempts=1, total_timeout=0.3), tmp_path)
+        told = await reports(provide(server, **ENTRIES, max_attempts=1, total_timeout=1.0), tmp_path)
     assert "list" in told
     assert len(told) > 3
     assert len(secrets) > len(SECRETS) + 1
