@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ __all__ = ["EmbeddedS3", "Fault", "FaultyProvider", "embedded_s3"]
 
 _T = TypeVar("_T")
 
+_CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH"})
 _VERSIONING = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 
 
@@ -180,10 +182,14 @@ class _OneServer:
     """Removes the `Server` header of a WSGI application, because the HTTP server sends its own `Server` header.
 
     In Python's development mode, aiohttp parses strictly and refuses a response with two such headers.
+
+    Conditional writes are answered one after the other, because moto checks the condition before it stores the object,
+    and between the two another thread could store one.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
+        self._writing = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
@@ -191,4 +197,7 @@ class _OneServer:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:  # noqa: ANN401 - handed on
             return start_response(status, [pair for pair in headers if pair[0].lower() != "server"], *error)
 
+        if environ["REQUEST_METHOD"] in {"PUT", "POST"} and _CONDITIONS & environ.keys():
+            with self._writing:
+                return self._app(environ, start)
         return self._app(environ, start)

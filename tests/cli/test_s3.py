@@ -63,7 +63,7 @@ def test_a_missing_object_and_a_missing_bucket(
 ) -> None:
     """Both give exit code 3, and for every verb the message says which of them is missing."""
     assert main(["info", "nothing"]) == 3
-    assert "s3://cli-session/nothing" in capsys.readouterr().err
+    assert "s3://bucketry-demo/nothing" in capsys.readouterr().err
     monkeypatch.setenv("AWS_BUCKET_NAME", "no-such-bucket")
     for words in (["list"], ["info", "k"], ["head", "k"], ["cat", "k"], ["download", "--remote", "k", "--local", "k"]):
         assert main(words) == 3

@@ -30,7 +30,6 @@ RCLONE = {
     "copy_part",
     "plain_paths",  # rclone stores objects as files
     "max_metadata_size",  # rclone's limit is below that of S3
-    "tags",  # rclone stores tags, and the row promises none
 }
 """What `rclone serve s3` does otherwise than the row of an unknown server says."""
 

@@ -58,11 +58,11 @@ def test_an_entry_point_that_is_broken_is_named(tmp_path: Path, monkeypatch: pyt
     info = tmp_path / "broken-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[bucketry.providers]\nbroken = bucketry.providers.memory:Nope\n")
+    (info / "entry_points.txt").write_text("[bucketry.providers]\nunloadable = bucketry.providers.memory:Nope\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     with pytest.raises(ConfigError, match=r"bucketry\.providers\.memory:Nope"):
-        StorageProviderFactory.create({"provider_type": "broken"})
+        StorageProviderFactory.create({"provider_type": "unloadable"})
 
 
 @pytest.mark.parametrize("config", [{}, {"part_size": 8}, "fast", 3])
