@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from bucketry._core.options import WriteOptions
+from bucketry._core.values import MultipartUpload
 from bucketry.errors import AlreadyExistsError, InvalidRequestError, StorageError, UploadNotFoundError
 from bucketry.providers import StorageProvider
 from tests.contract.conftest import open_uploads
@@ -222,13 +223,18 @@ async def test_more_uploads_behind_one(provider: StorageProvider) -> None:
 async def test_more_uploads_than_an_answer_holds(provider: StorageProvider) -> None:
     """`list_uploads` pages to the end, and gives each upload once."""
     keys = [f"k{number:04}" for number in range(1_005)]
-    async with asyncio.TaskGroup() as group:
-        gate = asyncio.Semaphore(16)
+    made: list[MultipartUpload] = []
+    gate = asyncio.Semaphore(16)
 
-        async def one(key: str) -> None:
-            async with gate:
-                await provider.create_multipart(key, WriteOptions())
+    async def one(key: str) -> None:
+        async with gate:
+            made.append(await provider.create_multipart(key, WriteOptions()))
 
-        for key in keys:
-            group.create_task(one(key))
-    assert sorted([found.key async for found in provider.list_uploads()]) == keys
+    try:
+        async with asyncio.TaskGroup() as group:
+            for key in keys:
+                group.create_task(one(key))
+        assert sorted([found.key async for found in provider.list_uploads()]) == keys
+    finally:
+        for upload in made:  # rclone refuses the uploads of later tests otherwise
+            await provider.abort_multipart(upload)
