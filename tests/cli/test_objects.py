@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -82,11 +83,13 @@ def test_a_listing_never_controls_the_terminal(bucketry: Shell) -> None:
 
 def test_info_of_an_object(bucketry: Shell) -> None:
     """Info prints an object's properties, with user metadata, as a table or as JSON."""
-    bucketry.write("f", b"12345")
+    written = bucketry.write("f", b"12345")
+    os.utime(written, (1_700_000_000, 1_700_000_000))
     bucketry("upload", "--local", "f", "--remote", "k", "--metadata", "version=1.0", "--content-type", "text/csv")
     facts = bucketry("info", "k", "--json").document
     assert (facts["key"], facts["size"], facts["content_type"]) == ("k", 5, "text/csv")
-    assert facts["metadata"]["version"] == "1.0"
+    assert facts["metadata"].keys() == {"version", "mtime"}
+    assert (facts["metadata"]["version"], float(facts["metadata"]["mtime"])) == ("1.0", 1_700_000_000)
     assert facts["url"] == f"file://{bucketry.store}/k"
     rows = dict(line.split(maxsplit=1) for line in bucketry("info", "k").text.splitlines())
     assert rows["size"] == "5 bytes (5 B)"

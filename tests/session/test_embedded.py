@@ -6,8 +6,10 @@ from contextlib import closing
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+import pytest
+
 from bucketry import S3Provider
-from bucketry.testing import embedded_s3
+from bucketry.testing import _OneServer, embedded_s3
 
 
 def test_a_header_is_sent_once() -> None:
@@ -29,3 +31,26 @@ async def test_each_server_begins_empty() -> None:
             assert await provider.list_files() == []
             await provider.put("left", b"behind")
             await provider.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("method", "header", "alone"),
+    [
+        ("PUT", "HTTP_IF_NONE_MATCH", True),
+        ("POST", "HTTP_IF_MATCH", True),
+        ("PUT", "HTTP_RANGE", False),
+        ("GET", "HTTP_IF_MATCH", False),
+    ],
+)
+def test_conditional_writes_are_answered_one_after_the_other(method: str, header: str, alone: bool) -> None:
+    """A conditional write is answered while no other one is; all other requests do not wait."""
+    seen: list[bool] = []
+
+    def app(_environ: object, _start: object) -> list[bytes]:
+        seen.append(server._writing.locked())
+        return [b""]
+
+    server = _OneServer(app)
+    assert list(server({"REQUEST_METHOD": method, header: "*"}, print)) == [b""]
+    assert seen == [alone]
+    assert not server._writing.locked()
