@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -91,6 +92,7 @@ def take_over(streams: list[int], cwd: str, environ: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
+    tempfile.tempdir = None  # is found again, in the environment of the command
     sys.path.insert(0, cwd)  # as `python -m` does
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         before = getattr(sys, name)
