@@ -29,7 +29,7 @@ from bucketry.testing import Fault, FaultyProvider
 from tests.amounts import examples
 from tests.manage.syncing import LONG_AGO, PART, SMALL_PARTS, actions_of
 
-EXAMPLES = int(os.environ.get("SYNC_EXAMPLES") or examples(80, nightly=4_000))
+EXAMPLES = int(os.environ.get("SYNC_EXAMPLES") or examples(200, nightly=5_000))
 
 Side = Literal["local", "remote"]
 Files = dict[str, bytes]
