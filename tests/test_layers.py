@@ -60,6 +60,7 @@ LAZY = (
     "providers/secret_sources.py",  # keyring, which few programs need
     "_cli/",
     "testing.py",
+    "_core/checksums.py",  # awscrt: its import takes 60 ms, and a CRC that needs it may never be computed
     "_core/content_types.py",  # mimetypes reads system files, which reading objects does not need
     "_session/pool.py",  # aiobotocore: half a second that most programs never need
     "_providers/s3/planes.py",  # as above

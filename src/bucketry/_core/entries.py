@@ -6,10 +6,11 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from functools import wraps
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
+from bucketry._core.frozen import dataclass
 from bucketry.errors import ConfigError
 
 P = ParamSpec("P")
