@@ -58,7 +58,8 @@ def _step(name: str) -> _Step:
         return crc32
     from awscrt import checksums as crt  # noqa: PLC0415 - not needed by every program, and takes 60 ms
 
-    return crt.crc32c if name == "crc32c" else crt.crc64nvme
+    steps: dict[str, _Step] = {"crc32c": crt.crc32c, "crc64nvme": crt.crc64nvme}
+    return steps[name]
 
 
 def available(name: str) -> bool:
@@ -117,11 +118,12 @@ def _combination(name: str) -> Callable[[int, int, int], int]:
         return _combine_crc32
     from awscrt import checksums as crt  # noqa: PLC0415 - as in `_step`
 
-    return {
+    combinations: dict[str, Callable[[int, int, int], int]] = {
         "crc32": crt.combine_crc32,
         "crc32c": crt.combine_crc32c,
         "crc64nvme": crt.combine_crc64nvme,
-    }[name]
+    }
+    return combinations[name]
 
 
 def _hex(value: int, width: int) -> str:

@@ -1,8 +1,9 @@
 """The decorator of the frozen values: `dataclass` as the standard library has it, but quick to apply.
 
 The standard decorator compiles up to eight methods for each class, which takes 0.7 to 1 ms. A small command line makes
-fifty classes before its work begins. Here, one method is compiled, the constructor; the other methods are written once,
-for all classes. The classes are dataclasses all the same: `fields`, `replace`, `asdict`, `copy` and `pickle` work.
+fifty classes before its work begins. Here, one method is compiled, the constructor, when it is first called; the other
+methods are written once, for all classes. The classes are dataclasses all the same: `fields`, `replace`, `asdict`,
+`copy` and `pickle` work.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
-__all__ = ["dataclass"]
+__all__ = ["change_constructor", "dataclass"]
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def _dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[
         slots: Must be true, for the same reason.
         kw_only: Whether the constructor takes the fields by keyword only.
 
-    Cost: about 0.15 ms for each class.
+    Cost: about 0.07 ms for each class, and 0.1 ms or more for its first instance.
     """
     if not (frozen and slots):
         message = "this decorator makes frozen classes with slots; for others, use that of the standard library"
@@ -43,7 +44,7 @@ def _dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[
         for name in _SHARED:
             if plain.__dict__.get(name) is None:  # a class that defines `__eq__` has the `__hash__` `None`
                 setattr(made, name, _Shared.__dict__[name])
-        _add_constructor(made)
+        made.__init__ = _Constructor(made)  # type: ignore[misc]  # a descriptor, as functions are
         return made
 
     return decorate
@@ -69,7 +70,7 @@ class _Shared:
         if other.__class__ is not self.__class__:
             return NotImplemented
         values = _compared(self.__class__)
-        return values(self) == values(other)
+        return bool(values(self) == values(other))
 
     def __hash__(self: Any) -> int:
         return hash(_compared(self.__class__)(self))
@@ -97,7 +98,29 @@ class _Shared:
 _SHARED = ("__eq__", "__hash__", "__repr__", "__setattr__", "__delattr__", "__getstate__", "__setstate__")
 
 
-def _add_constructor(made: Any) -> None:  # noqa: ANN401 - as above
+class _Constructor:
+    """Stands for the constructor of a class until it is first used; many classes are never instantiated."""
+
+    def __init__(self, made: Any) -> None:  # noqa: ANN401 - as above
+        self._made = made
+        self.change: Callable[[Any], Any] = lambda constructor: constructor
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:  # noqa: ANN401 - a function or a method
+        constructor = self.change(_compiled(self._made))
+        self._made.__init__ = constructor
+        return constructor.__get__(instance, owner)
+
+
+def change_constructor(made: type[Any], change: Callable[[Any], Any]) -> None:
+    """Apply a decorator to the constructor of a class that this module has made."""
+    found = made.__dict__["__init__"]
+    if isinstance(found, _Constructor):
+        found.change = change
+    else:  # it is compiled already
+        made.__init__ = change(found)  # type: ignore[misc]  # a method of a class
+
+
+def _compiled(made: Any) -> Any:  # noqa: ANN401 - as above; a function
     """Compile the constructor; its globals are those of the class's module, as those of every other method."""
     given: dict[str, Any] = {"_set": object.__setattr__, "_MISSING": MISSING}
     positional: list[str] = []
@@ -122,4 +145,4 @@ def _add_constructor(made: Any) -> None:  # noqa: ANN401 - as above
     constructor = found["make"](**given)
     constructor.__qualname__ = f"{made.__qualname__}.__init__"
     constructor.__annotations__ = {each.name: each.type for each in fields(made)} | {"return": None}
-    made.__init__ = constructor
+    return constructor
