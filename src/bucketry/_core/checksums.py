@@ -55,7 +55,8 @@ def _step(name: str) -> _Step:
             from isal.isal_zlib import crc32  # noqa: PLC0415 - not needed by every program, and takes 1 ms
         except ImportError:
             return zlib.crc32
-        return crc32
+        step: _Step = crc32
+        return step
     from awscrt import checksums as crt  # noqa: PLC0415 - not needed by every program, and takes 60 ms
 
     steps: dict[str, _Step] = {"crc32c": crt.crc32c, "crc64nvme": crt.crc64nvme}

@@ -44,7 +44,7 @@ def _dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[
         for name in _SHARED:
             if plain.__dict__.get(name) is None:  # a class that defines `__eq__` has the `__hash__` `None`
                 setattr(made, name, _Shared.__dict__[name])
-        made.__init__ = _Constructor(made)  # type: ignore[misc]  # a descriptor, as functions are
+        setattr(made, "__init__", _Constructor(made))  # noqa: B010 - the type checker knows functions only
         return made
 
     return decorate
@@ -63,17 +63,21 @@ def _compared(cls: Any) -> Callable[[object], object]:  # noqa: ANN401 - a datac
     return attrgetter(*names) if names else lambda _: ()
 
 
+def _compared_of(value: Any) -> object:  # noqa: ANN401 - as above
+    """Return the values by which an instance is compared."""
+    return _compared(value.__class__)(value)
+
+
 class _Shared:
     """The methods that each class gets; never an instance's class, nor a base."""
 
     def __eq__(self: Any, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        values = _compared(self.__class__)
-        return bool(values(self) == values(other))
+        return _compared_of(self) == _compared_of(other)
 
     def __hash__(self: Any) -> int:
-        return hash(_compared(self.__class__)(self))
+        return hash(_compared_of(self))
 
     def __repr__(self: Any) -> str:
         values = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
@@ -98,6 +102,16 @@ class _Shared:
 _SHARED = ("__eq__", "__hash__", "__repr__", "__setattr__", "__delattr__", "__getstate__", "__setstate__")
 
 
+class _New:
+    """The default of a parameter whose field has a factory."""
+
+    def __repr__(self) -> str:
+        return "<factory>"  # as in the signatures of standard dataclasses
+
+
+_NEW = _New()
+
+
 class _Constructor:
     """Stands for the constructor of a class until it is first used; many classes are never instantiated."""
 
@@ -117,12 +131,12 @@ def change_constructor(made: type[Any], change: Callable[[Any], Any]) -> None:
     if isinstance(found, _Constructor):
         found.change = change
     else:  # it is compiled already
-        made.__init__ = change(found)  # type: ignore[misc]  # a method of a class
+        made.__init__ = change(found)
 
 
 def _compiled(made: Any) -> Any:  # noqa: ANN401 - as above; a function
     """Compile the constructor; its globals are those of the class's module, as those of every other method."""
-    given: dict[str, Any] = {"_set": object.__setattr__, "_MISSING": MISSING}
+    given: dict[str, Any] = {"_set": object.__setattr__, "_NEW": _NEW}
     positional: list[str] = []
     keywords: list[str] = []
     lines: list[str] = []
@@ -131,8 +145,8 @@ def _compiled(made: Any) -> Any:  # noqa: ANN401 - as above; a function
         if each.default is not MISSING:
             parameter, given[f"_default_{name}"] = f"{name}=_default_{name}", each.default
         elif each.default_factory is not MISSING:
-            parameter, given[f"_new_{name}"] = f"{name}=_MISSING", each.default_factory
-            value = f"_new_{name}() if {name} is _MISSING else {name}"
+            parameter, given[f"_new_{name}"] = f"{name}=_NEW", each.default_factory
+            value = f"_new_{name}() if {name} is _NEW else {name}"
         (keywords if each.kw_only else positional).append(parameter)
         lines.append(f"_set(self, {name!r}, {value})")
     if hasattr(made, "__post_init__"):
