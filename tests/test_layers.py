@@ -60,7 +60,12 @@ LAZY = (
     "providers/secret_sources.py",  # keyring, which few programs need
     "_cli/",
     "testing.py",
+    "_core/checksums.py",  # awscrt: its import takes 60 ms, and a CRC that needs it may never be computed
     "_core/content_types.py",  # mimetypes reads system files, which reading objects does not need
+    "_session/versions.py",  # importlib.metadata, which only an error message needs
+    "_session/environment.py",  # urllib.request, which only a proxy needs
+    "_providers/s3/dates.py",  # email, which only an unusual date needs
+    "providers/s3.py",  # the requests of `bucketry doctor`
     "_session/pool.py",  # aiobotocore: half a second that most programs never need
     "_providers/s3/planes.py",  # as above
 )

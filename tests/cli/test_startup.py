@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bucketry._cli.commands import all_commands
@@ -11,8 +13,10 @@ pytestmark = pytest.mark.slow  # each test starts processes
 
 SLOW = (
     "aiobotocore",
+    "aiofiles",
     "anyio",
     "argcomplete",
+    "awscrt",
     "boto3",
     "botocore",
     "csv",
@@ -21,11 +25,13 @@ SLOW = (
     "email",
     "http.client",
     "importlib.metadata",
+    "isal",
     "keyring",
     "moto",
     "pathspec",
     "rich",
     "sqlite3",
+    "tempfile",
     "tomllib",
     "urllib.request",
     "zipfile",
@@ -86,9 +92,10 @@ def test_the_help_loads_no_verb(bucketry: Shell, words: tuple[str, ...]) -> None
     assert _among(loaded, SLOW_FOR_HELP) == []
 
 
-def test_a_listing_loads_little(bucketry: Shell) -> None:
+@pytest.mark.parametrize("by", ["environment", "url"])
+def test_a_listing_loads_little(bucketry: Shell, tmp_path: Path, by: str) -> None:
     """A listing of the local disk loads no S3 client, no transfers, and no other verb."""
-    loaded = _loaded(bucketry, "list")
+    loaded = _loaded(bucketry, "list", *(("--url", tmp_path.as_uri()) if by == "url" else ()))
     assert "bucketry._providers.local.listing" in loaded
     assert _among(loaded, SLOW) == []
     verbs = {f"bucketry._cli.verbs.{command.name.replace(' ', '.')}" for command in all_commands()}

@@ -13,16 +13,15 @@ from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo
 from bucketry._transfer.listing import every_object
 
-_TOKEN = re.compile(
-    r"""(?P<deep>(?<![^/])\*\*/)        # at the start of a segment: any number of directories, also none
+# These two are compiled when a glob is first read: that takes 1.5 ms, and few command lines have a glob.
+_PIECE = r"""(?xs)
+        (?P<deep>(?<![^/])\*\*/)        # at the start of a segment: any number of directories, also none
       | (?P<all>\*\*+)                  # any characters
       | (?P<star>\*)                    # any characters except /
       | (?P<one>\?)                     # one character except /
       | \[(?P<set>[!^]?[^/][^\]/]*)\]   # one of these characters; never /
-      | (?P<literal>.)""",
-    re.VERBOSE | re.DOTALL,
-)
-_MEMBER = re.compile(r".-.|.", re.DOTALL)
+      | (?P<literal>.)"""
+_MEMBER = r"(?s).-.|."
 _PATTERNS = {"deep": "(?:.*/)?", "all": ".*", "star": "[^/]*", "one": "[^/]"}
 _STARTS = {"deep": "(?>(?:.*?/)??", "all": "(?>.*?", "star": "(?>[^/]*?"}
 LARGE = 50  # a page of 1,000 objects then shows at most 20 directories
@@ -246,7 +245,7 @@ async def under(provider: IStorageProvider, key: str, *, below: bool = True) -> 
 
 def _tokens(text: str) -> tuple[_Token, ...]:
     found = []
-    for match in _TOKEN.finditer(text):
+    for match in re.finditer(_PIECE, text):
         kind = match.lastgroup
         if kind == "literal":
             found.append(_Token(re.escape(match[0]), match[0]))
@@ -262,7 +261,7 @@ def _set(inside: str, text: str) -> _Token:
     if len(inside) == 1:
         return _Token(re.escape(inside), inside)  # [*] is a plain *
     negated = inside[0] in "!^"
-    members = _MEMBER.sub(_escaped, inside[1:] if negated else inside)
+    members = re.sub(_MEMBER, _escaped, inside[1:] if negated else inside)
     pattern = f"(?!/)[{'^' if negated else ''}{members}]"
     try:
         re.compile(pattern)

@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if code == NOT_FOUND and not output.as_json:
         _say_which_are_places(words, output)
     _flush_stdout()
+    if argv is None:  # the process ends: without this, the interpreter would search all objects for garbage
+        gc.freeze()
     return code
 
 

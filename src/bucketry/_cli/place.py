@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
@@ -16,6 +16,7 @@ from bucketry._cli.commands import UsageError
 from bucketry._cli.url_words import WILDCARD, glob_url, mistyped_url, names_no_bucket, plain_url
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
+from bucketry._core.frozen import dataclass
 from bucketry._core.provider import IStorageProvider
 from bucketry._runtime.threads import in_steps
 from bucketry._transfer.limits import default_config

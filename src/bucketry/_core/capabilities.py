@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.units import GiB, MiB, TiB
 
 UnicodeForm: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
+from string import ascii_letters, digits
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.options import ReadOptions, WriteOptions
@@ -19,8 +19,7 @@ from bucketry.errors import (
 OWN = ".bucketry"
 """The directory in a local provider's base directory for its staged files, open uploads, metadata and locks."""
 
-_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_DRIVE = re.compile(r"[^/\\]:")  # Windows accepts any character as a drive letter
+_NAME_CHARACTERS = frozenset(ascii_letters + digits + "!#$%&'*+.^_`|~-")  # of a header; a pattern takes 1 ms to compile
 _TOKEN_SIZE = len(WRITE_TOKEN) + 32  # bytes of metadata that the transfer code needs for its write token
 _MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 10, 128, 256  # S3's limits for one object; names and values in characters
 _MAX_SEGMENT_LENGTH = 255  # bytes, NAME_MAX of every common file system
@@ -78,7 +77,7 @@ def check_metadata(metadata: Mapping[str, str] | None, limits: Capabilities, whe
         if not isinstance(name, str) or not isinstance(value, str):
             message = f"{where}: metadata {name!r} must map a str to a str, not to {type(value).__name__}"
             raise InvalidMetadataError(message)
-        if not _METADATA_NAME.fullmatch(name):
+        if not name or not _NAME_CHARACTERS.issuperset(name):
             message = f"{where}: metadata name {name!r} is not usable in a header; use letters, digits and '-'"
             raise InvalidMetadataError(message)
         if not (value.isascii() and value.isprintable()) or value != value.strip():
@@ -164,10 +163,10 @@ def local_parts(key: str, where: str = "") -> tuple[str, ...]:
     """
     problem = None
     segments = key.split("/")
-    windows = re.split(r"[/\\]", key)
+    windows = key.replace("\\", "/").split("/")
     if key.startswith("/") or any(segment.startswith("\\") for segment in segments):
         problem = "it is absolute"
-    elif any(_DRIVE.match(segment) for segment in windows):
+    elif any(segment[1:2] == ":" for segment in windows):  # Windows accepts any character as a drive letter
         problem = "it holds a drive letter"
     elif any("\ud800" <= character <= "\udfff" for character in key):
         problem = "it is not valid Unicode"

@@ -10,26 +10,18 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Container, Iterable
+from functools import cache
+from importlib.util import find_spec
 from typing import Protocol
-
-try:
-    from awscrt import checksums as _crt
-except ImportError:
-    _crt = None
-
-try:
-    from isal.isal_zlib import crc32 as _crc32
-except ImportError:
-    _crc32 = zlib.crc32
 
 Buffer = bytes | bytearray | memoryview
 _Step = Callable[[Buffer, int], int]
 
 
 _HASHES = frozenset({"md5", "sha256"})
-_CRCS: dict[str, tuple[_Step, int]] = {"crc32": (_crc32, 4)}
-if _crt is not None:
-    _CRCS |= {"crc32c": (_crt.crc32c, 4), "crc64nvme": (_crt.crc64nvme, 8)}
+_WIDTHS = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
+_CRCS = frozenset(_WIDTHS if find_spec("awscrt") is not None else {"crc32"})
+"""The CRCs that can be computed here. `awscrt` is only looked for: its import takes 60 ms."""
 
 
 class Digest(Protocol):
@@ -53,6 +45,22 @@ class _Crc:
 
     def hexdigest(self) -> str:
         return _hex(self._value, self._width)
+
+
+@cache
+def _step(name: str) -> _Step:
+    """Return the function that adds bytes to a CRC; its library is imported when it is first needed."""
+    if name == "crc32":
+        try:
+            from isal.isal_zlib import crc32  # noqa: PLC0415 - not needed by every program, and takes 1 ms
+        except ImportError:
+            return zlib.crc32
+        step: _Step = crc32
+        return step
+    from awscrt import checksums as crt  # noqa: PLC0415 - not needed by every program, and takes 60 ms
+
+    steps: dict[str, _Step] = {"crc32c": crt.crc32c, "crc64nvme": crt.crc64nvme}
+    return steps[name]
 
 
 def available(name: str) -> bool:
@@ -82,15 +90,14 @@ def new(name: str) -> Digest:
     """Begin a checksum; `available(name)` must be true."""
     if name in _HASHES:
         return hashlib.new(name, usedforsecurity=False)
-    return _Crc(*_CRCS[name])
+    return _Crc(_step(name), _WIDTHS[name])
 
 
 def of(name: str, data: Buffer) -> str:
     """Return the checksum of bytes in memory."""
     if name in _HASHES:
         return hashlib.new(name, data, usedforsecurity=False).hexdigest()
-    step, width = _CRCS[name]
-    return _hex(step(data, 0), width)
+    return _hex(_step(name)(data, 0), _WIDTHS[name])
 
 
 def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
@@ -98,18 +105,26 @@ def combine(name: str, parts: Iterable[tuple[str, int]]) -> str:
 
     Source: Mark Adler's description of combining CRCs, https://stackoverflow.com/a/23126768
     """
-    _, width = _CRCS[name]
-    joined = {"crc32": _combine_crc32}
-    if _crt is not None:
-        joined = {
-            "crc32": _crt.combine_crc32,
-            "crc32c": _crt.combine_crc32c,
-            "crc64nvme": _crt.combine_crc64nvme,
-        }
+    joined = _combination(name)
     total = 0
     for value, length in parts:
-        total = joined[name](total, int(value, 16), length)
-    return _hex(total, width)
+        total = joined(total, int(value, 16), length)
+    return _hex(total, _WIDTHS[name])
+
+
+@cache
+def _combination(name: str) -> Callable[[int, int, int], int]:
+    """Return the function that combines two CRCs; it takes the length of the second's bytes, too."""
+    if "crc32c" not in _CRCS:
+        return _combine_crc32
+    from awscrt import checksums as crt  # noqa: PLC0415 - as in `_step`
+
+    combinations: dict[str, Callable[[int, int, int], int]] = {
+        "crc32": crt.combine_crc32,
+        "crc32c": crt.combine_crc32c,
+        "crc64nvme": crt.combine_crc64nvme,
+    }
+    return combinations[name]
 
 
 def _hex(value: int, width: int) -> str:

@@ -6,9 +6,9 @@ Those of the clouds are in `s3_config`, so that a program for the local disk doe
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from bucketry._core.entries import ProviderConfig, check_path, wrong_entry
+from bucketry._core.frozen import dataclass
 from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
 from bucketry._core.units import GiB, KiB, MiB
 

@@ -6,10 +6,11 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from functools import wraps
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
+from bucketry._core.frozen import change_constructor, dataclass
 from bucketry.errors import ConfigError
 
 P = ParamSpec("P")
@@ -53,7 +54,7 @@ def without_locals(function: Callable[P, T]) -> Callable[P, T]:
 
 def with_secrets(config_class: type[C]) -> type[C]:
     """Apply `without_locals` to the constructor of a configuration class, and return the class."""
-    config_class.__init__ = without_locals(config_class.__init__)  # type: ignore[method-assign]
+    change_constructor(config_class, without_locals)
     return config_class
 
 

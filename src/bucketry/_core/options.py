@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypedDict
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.values import NOTHING, ByteRange, ObjectInfo
 
 

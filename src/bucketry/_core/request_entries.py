@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
 
 from bucketry._core.entries import ProviderConfig, wrong_entry
+from bucketry._core.frozen import dataclass
 from bucketry.errors import UnsupportedError
 
 Encryption: TypeAlias = Literal["AES256", "aws:kms"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Protocol
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.units import KiB
 from bucketry.errors import RequestTimeoutError, StorageError, ThrottledError, UnreachableError
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import get_args
 
 from bucketry._core.choices import AddressingStyle, Server, Transport
 from bucketry._core.config import check_delay
 from bucketry._core.entries import check_path, nearest, with_secrets, wrong_entry
+from bucketry._core.frozen import dataclass
 from bucketry._core.request_entries import S3RequestEntries
 from bucketry._core.retry import FIRST_DELAY, MAX_ATTEMPTS
 from bucketry._core.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT, Timeouts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bucketry._core.frozen import dataclass
 
 CONNECT_TIMEOUT = 10.0  # a TCP and TLS handshake across the world takes under 1 s
 READ_TIMEOUT = 60.0  # a working server may send nothing for this long

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from bucketry._core.frozen import dataclass
 from bucketry.errors import InvalidRangeError, StorageError
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

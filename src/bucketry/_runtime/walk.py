@@ -11,9 +11,9 @@ import stat
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.os_errors import check_path, local_error
 from bucketry.errors import (
     InvalidKeyError,

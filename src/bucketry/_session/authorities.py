@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 
+from bucketry._core.frozen import dataclass
 from bucketry._session.endpoint import Endpoint
 from bucketry._session.environment import Environment
 from bucketry._wire.connect import tls_context

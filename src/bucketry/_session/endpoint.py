@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.timeouts import Timeouts
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import urllib.request
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from importlib import import_module
+from typing import Any
+
+from bucketry._core.frozen import dataclass
 
 _READ = frozenset({"AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "REQUEST_METHOD"})
+
+
+_SYSTEMS_WITH_SETTINGS = ("darwin", "win32")  # Python reads proxies from their settings, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,13 @@ class Environment:
         """Whether to use AWS's endpoints for IPv6 and IPv4; `None`: the configuration file decides."""
         return self._is_true("AWS_USE_DUALSTACK_ENDPOINT")
 
+    @property
+    def may_name_proxy(self) -> bool:
+        """Whether `proxy` may return a proxy; if not, nothing needs to be read. Never blocks."""
+        if self.of_process and sys.platform in _SYSTEMS_WITH_SETTINGS:
+            return True
+        return any(name.lower().endswith("_proxy") for name in self.variables)
+
     def proxies(self) -> dict[str, str]:
         """Return the proxy of each scheme, and the hosts without a proxy under the key `no`.
 
@@ -50,7 +64,8 @@ class Environment:
         the same one in upper case, and an empty variable removes the proxy.
         """
         if self.of_process:
-            return urllib.request.getproxies()
+            of_system: dict[str, str] = _urllib().getproxies()
+            return of_system
         named = [(name, value) for name, value in self.variables.items() if name.lower().endswith("_proxy")]
         found = {name[: -len("_proxy")].lower(): value for name, value in named if name != name.lower()}
         if "REQUEST_METHOD" in self.variables:  # in a CGI script, HTTP_PROXY may come from a request's header
@@ -61,14 +76,17 @@ class Environment:
     def proxy(self, scheme: str, host: str) -> str | None:
         """Return the proxy for a host; `None`: there is none. It can block, because it may read system settings."""
         found = self.proxies()
-        if self.of_process:
-            excepted = urllib.request.proxy_bypass(host)
-        else:
-            excepted = urllib.request.proxy_bypass_environment(host, found)  # type: ignore[attr-defined]  # not in the stubs
+        urllib = _urllib()
+        excepted = urllib.proxy_bypass(host) if self.of_process else urllib.proxy_bypass_environment(host, found)
         return None if excepted else found.get(scheme)
 
     def _is_true(self, name: str) -> bool | None:
         return value.lower() == "true" if (value := self.variables.get(name)) else None
+
+
+def _urllib() -> Any:  # noqa: ANN401 - a module, and one function is not in the stubs
+    """Return `urllib.request`; it takes 15 ms to load, and is only needed if there may be a proxy."""
+    return import_module("urllib.request")
 
 
 def _is_read(name: str) -> bool:

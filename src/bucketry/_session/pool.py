@@ -238,7 +238,9 @@ class _LoopState:
         return self._endpoints[endpoint]
 
     async def _open(self, endpoint: Endpoint) -> EndpointClient | None:
-        if endpoint.standard_url is None or await in_thread(is_proxied, endpoint, self._environment):
+        if endpoint.standard_url is None:
+            return None
+        if self._environment.may_name_proxy and await in_thread(is_proxied, endpoint, self._environment):
             return None
         await self._watch_loop()
         environment = self._environment

@@ -24,8 +24,10 @@ def is_standard(endpoint: Endpoint, bucket: str) -> bool:
 def is_proxied(endpoint: Endpoint, environment: Environment) -> bool:
     """Return whether the environment or the system sets a proxy for the endpoint.
 
-    It can block, because it may read system settings.
+    It can block, because it may read system settings; not if `environment.may_name_proxy` is false.
     """
+    if not environment.may_name_proxy:
+        return False
     parts = urlsplit(endpoint.standard_url or "")
     if endpoint.loopback or not parts.hostname:
         return False  # a proxy cannot reach the loopback of this machine

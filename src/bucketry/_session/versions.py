@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -46,7 +46,8 @@ def present(module: ModuleType, *names: str) -> tuple[Any, ...]:
 
 
 def _version(name: str) -> str:
+    metadata = import_module("importlib.metadata")  # takes 15 ms, and is only needed for this message
     try:
-        return metadata.version(name)
+        return str(metadata.version(name))
     except metadata.PackageNotFoundError:
         return "(not installed)"

@@ -5,9 +5,10 @@ What no source says is not in a row: `Prices.missing` names it, and `_cost` repo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+
+from bucketry._core.frozen import dataclass
 
 GB = 10**9
 TB = 10**12

@@ -11,11 +11,12 @@ unverified limit has a safe value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.frozen import dataclass
 
 if TYPE_CHECKING:  # prices take long to load, and only `_cost` reads them
     from bucketry._vendors.prices import Prices

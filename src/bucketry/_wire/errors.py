@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bucketry._core.frozen import dataclass
 from bucketry.errors import StorageError
 
 

@@ -14,10 +14,12 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
+
+from bucketry._core.frozen import dataclass
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 """The value instead of a body's hash if the body is protected by TLS and not by the signature."""

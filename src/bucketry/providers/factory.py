@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.entries import Given, ProviderConfig, given_by, nearest, without_locals, wrong_entry
+from bucketry._core.frozen import dataclass
 from bucketry._runtime.threads import run_steps
 from bucketry.errors import ConfigError
 from bucketry.providers.builtin import BUILTIN, secret_entries
@@ -320,6 +321,8 @@ def is_same_class(one: str, other: str) -> bool:
 
 
 def _query_entries(url: StorageURL, config_class: type[ProviderConfig]) -> dict[str, Any]:
+    if not url.query:  # the usual case; the names below are those of all providers, which would be loaded
+        return {}
     secret = secret_entries()
     known = tuple(entry.name for entry in fields(config_class) if entry.name not in {*secret, *url.place})
     found = {}

@@ -165,7 +165,7 @@ class StorageProvider(ReadMethods):
                 if options.conditional:
                     check_write(options, self.capabilities, self.locate(key), multipart=False)
                 token = new_token() if options.conditional else ""
-                info, _ = await put_settled(self, key, data, options, token=token, policy=self.transfer.policy)
+                info, _ = await put_settled(self, key, data, options, token=token, policy=self._policy)
                 return info
             if not isinstance(data, AsyncIterable):
                 wanted = f"bytes or an asynchronous iterable of bytes, not {type(data).__name__}"
@@ -294,7 +294,7 @@ class StorageProvider(ReadMethods):
         Cost: 1 request for each `capabilities.max_delete_keys` keys: 1,000 on S3, 1 without bulk deletes.
         """
         refuse_string(keys, self.locate())
-        return await collected(delete_each(self, dict.fromkeys(keys), self.transfer.policy))
+        return await collected(delete_each(self, dict.fromkeys(keys), self._policy))
 
     def delete_each(self, keys: Iterable[str]) -> AsyncGenerator[tuple[str, StorageError | None], None]:
         """Remove any number of objects, and iterate over `(key, None)` or `(key, error)` as the responses arrive.
@@ -314,7 +314,7 @@ class StorageProvider(ReadMethods):
         """
         with Facts(self.name, "delete_many"):
             refuse_string(keys, self.locate())
-        return delete_each(self, keys, self.transfer.policy)
+        return delete_each(self, keys, self._policy)
 
     async def copy(self, source: str, destination: str) -> ObjectInfo:
         """Copy an object of any size within the bucket, on the server; the copy has one version of the source.

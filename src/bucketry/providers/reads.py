@@ -12,6 +12,7 @@ from bucketry._core.config import TransferConfig
 from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.options import WHOLE, ReadOptions
 from bucketry._core.provider import ObjectStream
+from bucketry._core.retry import RetryPolicy
 from bucketry._core.units import MiB
 from bucketry._core.values import ByteRange
 from bucketry._providers.defaults import DefaultRequests
@@ -37,6 +38,11 @@ class ReadMethods(DefaultRequests):
             self, self._transfer_config
         )
         return manager
+
+    @cached_property
+    def _policy(self) -> RetryPolicy:
+        """How often an incomplete body is resumed; the manager has the same policy, and takes long to load."""
+        return RetryPolicy.of(self._transfer_config)
 
     async def exists(self, remote_path: str) -> bool:
         """Return whether there is such an object.
@@ -107,7 +113,7 @@ class ReadMethods(DefaultRequests):
             options = WHOLE
             if version_id is not None or if_match is not None or if_none_match is not None:
                 options = ReadOptions(version_id=version_id, if_match=if_match, if_none_match=if_none_match)
-            _, data = await read(self, key, options, policy=self.transfer.policy)
+            _, data = await read(self, key, options, policy=self._policy)
         except StorageError as error:
             filled(error, self.name, "get", key)
             raise
@@ -134,7 +140,7 @@ class ReadMethods(DefaultRequests):
         Cost: 1 request, the range's bytes down; 1 HEAD for an empty range; 1 more HEAD if S3 refuses the range.
         """
         options = ReadOptions(byte_range=ByteRange(start, end), version_id=version_id, if_match=if_match)
-        _, data = await read(self, key, options, policy=self.transfer.policy)
+        _, data = await read(self, key, options, policy=self._policy)
         return data
 
     async def get_ranges(
@@ -160,7 +166,7 @@ class ReadMethods(DefaultRequests):
         """
         width = self.transfer.config.max_concurrency
         return await read_ranges(
-            self, key, ranges, coalesce=coalesce, width=width, if_match=if_match, policy=self.transfer.policy
+            self, key, ranges, coalesce=coalesce, width=width, if_match=if_match, policy=self._policy
         )
 
     def stream(
@@ -203,4 +209,4 @@ class ReadMethods(DefaultRequests):
             if start or end is not None:
                 last = self.capabilities.max_object_size if end is None else end
                 options = ReadOptions(byte_range=ByteRange(start, last), version_id=version_id)
-        return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self.transfer.policy)
+        return ResumingStream(self, key, options, chunk_size=chunk_size, policy=self._policy)

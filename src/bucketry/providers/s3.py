@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.config_dicts import (
@@ -26,12 +27,14 @@ from bucketry._core.s3_config import (
 )
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
-from bucketry._providers.s3.trial import Trial
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
 from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider
+
+if TYPE_CHECKING:
+    from bucketry._providers.s3.trial import Trial
 
 _IDENTITY_FIELDS = (
     "name",
@@ -101,7 +104,8 @@ class S3FamilyProvider(S3Requests, StorageProvider):
 
     def trial(self) -> Trial:
         """Return requests to the bucket as if its row promised everything, for `bucketry doctor`; no I/O."""
-        return Trial(self._config, self._bucket.vendor, self._pool)
+        made: Trial = import_module("bucketry._providers.s3.trial").Trial(self._config, self._bucket.vendor, self._pool)
+        return made
 
     @property
     def row(self) -> Vendor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bucketry._core.entries import nearest
+from bucketry._core.frozen import dataclass
 from bucketry.errors import ConfigError
 
 SCHEMES = {

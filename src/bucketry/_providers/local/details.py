@@ -12,9 +12,10 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from typing import Any
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import NOTHING

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import OWN, check_key, local_parts
+from bucketry._core.frozen import dataclass
 from bucketry._core.os_errors import local_error
 from bucketry.errors import NotFoundError, StorageError, UnsafeKeyError
 

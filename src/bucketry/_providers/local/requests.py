@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import BufferedReader
 
-from aiofiles.threadpool import wrap as on_the_loop
-
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.conditions import cut_range, judge_read
 from bucketry._core.config import LocalConfig
@@ -326,10 +324,9 @@ class _LocalBody:
             if self._read:
                 yield self._read
             return
-        reader = on_the_loop(self._file)
         with self._facts:
             try:
-                while self._missing and (chunk := await reader.read(min(BLOCK, self._missing))):
+                while self._missing and (chunk := await in_thread(self._file.read, min(BLOCK, self._missing))):
                     self._missing -= len(chunk)
                     yield chunk
             except OSError as error:

@@ -16,12 +16,13 @@ import stat
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from bucketry._core.conditions import judge_write
 from bucketry._core.content_types import content_type_of
+from bucketry._core.frozen import dataclass
 from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from bucketry._core.frozen import dataclass
 from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._session.endpoint import Endpoint
 from bucketry._vendors.row import Vendor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
@@ -31,6 +30,7 @@ from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.configured import configured_headers
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._providers.s3.planes import OpeningBody, Planes
+from bucketry._providers.s3.xml.characters import fits_xml
 from bucketry._session.pool import SessionPool
 from bucketry._vendors.row import Vendor
 from bucketry.errors import (
@@ -43,7 +43,6 @@ from bucketry.errors import (
     UploadNotFoundError,
 )
 
-_XML = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # XML 1.0, § 2.2, without carriage return
 _ANY = "any-bucket"
 PROBE_KEY = ".bucketry-connect-probe"  # connect() reads it if nothing else is allowed; it is never written
 
@@ -216,7 +215,7 @@ class S3Requests(ObjectRequests):
         return await (await self._planes.data()).get_tags(key)
 
     async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        if wrong := [name for name, value in tags.items() if not _XML.fullmatch(name + value)]:
+        if wrong := [name for name, value in tags.items() if not fits_xml(name + value)]:
             problem = f"the tag {wrong[0]!r}, or its value, contains control characters"
             raise self._bucket.error(InvalidRequestError, key, "put_tags", problem)
         await (await self._planes.data()).put_tags(key, tags)
@@ -241,7 +240,7 @@ class S3Requests(ObjectRequests):
         for key in keys:
             try:
                 self._bucket.check_key("delete_many", key)
-                if _XML.fullmatch(key):
+                if fits_xml(key):
                     named.append(key)
                 else:
                     await self.delete(key)  # alone, because XML 1.0 cannot represent the key

@@ -10,13 +10,14 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import unescape
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote_plus, urlsplit
 
 from bucketry._core.capabilities import Capabilities
+from bucketry._core.frozen import dataclass
 from bucketry._core.s3_config import S3FamilyConfig
 from bucketry._core.units import MiB
 from bucketry._core.values import NOTHING, ListPage

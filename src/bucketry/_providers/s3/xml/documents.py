@@ -12,12 +12,12 @@ itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from bucketry._core.units import KiB, MiB
+from bucketry._providers.s3.xml.characters import fits_xml
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -28,7 +28,6 @@ _SLICE = 32 * KiB  # larger pieces of a response are parsed in slices, so that t
 _DOCUMENT_TYPE = b"<!DOCTYPE"  # the only valid form, without spaces or small letters; other encodings are refused
 _ERROR_FIELDS = ("Code", "Message", "Region", "RequestId")
 _DELETION_FIELDS = ("Key", "Code", "Message")
-_NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, § 2.2
 
 
 class MalformedXMLError(ValueError):
@@ -220,7 +219,7 @@ def escaped(text: str) -> str:
     Raises:
         ValueError: The text has a character that XML 1.0 cannot represent.
     """
-    if _NO_XML.search(text):
+    if not fits_xml(text.replace("\r", "")):  # a carriage return is escaped below
         raise ValueError(f"XML 1.0 cannot represent {text!r}")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("\r", "&#xD;").replace("\n", "&#xA;")  # because parsers may change line ends
