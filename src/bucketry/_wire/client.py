@@ -19,7 +19,7 @@ from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteCounter, body_size
 from bucketry._wire.clock import Clock
-from bucketry._wire.connect import Origin
+from bucketry._wire.connect import Connector, Origin
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, request_head
 from bucketry._wire.lanes import Lanes, Write
@@ -98,12 +98,19 @@ class EndpointClient:
         self.signer = Signer(region)
         self.clock = clock
         self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
+        self._connectors: dict[Origin, Connector] = {}
 
     def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
         """Return the client for an origin and these timeouts; all clients of an origin share its connections."""
         if (origin, timeouts) not in self._origins:
             self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
         return self._origins[origin, timeouts]
+
+    def connector(self, origin: Origin) -> Connector:
+        """Return what opens connections to an origin; all clients of the origin share it, and so its TLS session."""
+        if origin not in self._connectors:
+            self._connectors[origin] = Connector(origin, self.tls)
+        return self._connectors[origin]
 
     def resize(self, limit: int) -> None:
         """Change the limit of connections and lane threads, also while requests are under way."""
@@ -246,8 +253,9 @@ class OriginClient:
         self.origin = origin
         self._host = origin.header
         self._longest_wait = timeouts.pool
-        self._unary = Unary(origin, endpoint.pool, endpoint.tls, timeouts)
-        self.lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads, endpoint.credentials, timeouts)
+        connector = endpoint.connector(origin)
+        self._unary = Unary(connector, endpoint.pool, timeouts)
+        self.lanes = Lanes(connector, endpoint.pool, endpoint.threads, endpoint.credentials, timeouts)
 
     @property
     def closed(self) -> bool:
