@@ -17,7 +17,7 @@ from typing import Any, cast
 from bucketry._core.units import KiB
 
 _RECORD = 16 * KiB  # the most bytes in a TLS record: RFC 8446, § 5.1
-_SESSION_AGE = 3600.0  # seconds after which a handshake verifies the certificate again, although the session is valid
+SESSION_AGE = 3600.0  # seconds after which a handshake verifies the certificate again, although the session is valid
 _REMEMBERED_FOR = 60.0  # seconds in which no newer session is taken, because taking one costs 0.4 ms
 
 
@@ -25,28 +25,35 @@ class TlsClient:
     """The TLS settings for one origin, and the last session with it.
 
     A handshake that resumes a session transfers no certificate and verifies none. So a session is used for one origin
-    and one context only, and for `_SESSION_AGE` at most. Only a handshake that verified the certificate makes a session
+    and one context only, and for `session_age` at most. Only a handshake that verified the certificate makes a session
     that is kept. If the server does not know the session any more, OpenSSL makes a full handshake.
 
     Threads may share a client, because the session is replaced as a whole.
     """
 
-    def __init__(self, context: ssl.SSLContext, host: str) -> None:
-        """Store the context, and the host that certificates must name."""
+    def __init__(self, context: ssl.SSLContext, host: str, session_age: float = SESSION_AGE) -> None:
+        """Begin without a session.
+
+        Args:
+            context: The settings, with the authorities to trust.
+            host: The host that certificates must name.
+            session_age: For how many seconds a session is resumed.
+        """
         self._context = context
         self._host = host
+        self._session_age = session_age
         self._kept: tuple[float, ssl.SSLSession] | None = None
 
     def engine(self) -> TlsEngine:
         """Return the engine of a new connection, which resumes the last session if there is one."""
         kept = self._kept
-        fresh = kept is not None and time.monotonic() - kept[0] < _SESSION_AGE
-        return TlsEngine(self, self._context, self._host, kept[1] if kept is not None and fresh else None)
+        session = kept[1] if kept is not None and time.monotonic() - kept[0] < self._session_age else None
+        return TlsEngine(self, self._context, self._host, session)
 
     def keep(self, tls: ssl.SSLObject) -> None:
         """Keep the session of a connection for the next connections, unless one was kept a moment ago."""
         kept, now = self._kept, time.monotonic()
-        if tls.session_reused or (kept is not None and now - kept[0] < _REMEMBERED_FOR):
+        if tls.session_reused or (kept is not None and now - kept[0] < min(_REMEMBERED_FOR, self._session_age)):
             return
         session = tls.session
         if session is not None and session.has_ticket:
