@@ -20,14 +20,14 @@ from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import MiB
 from bucketry._wire.client import Call, EndpointClient, OriginClient
 from bucketry._wire.clock import Clock
-from bucketry._wire.connect import Origin, tls_context
+from bucketry._wire.connect import Connector, Origin, tls_context
 from bucketry._wire.errors import WireError
 from bucketry._wire.pool import BUFFER
 from bucketry._wire.unary import MAX_BUFFERED
 from bucketry.errors import ConfigError, IncompleteBodyError
 from tests.wire.certificates import certificate
 from tests.wire.raw import DATA, Peer, RawServer, Talk, faulty, make
-from tests.wire.scripted import Answer, serving
+from tests.wire.scripted import Answer, Scripted, serving
 from tests.wire.test_cancel_wire import LOOPS
 from tests.wire.test_faults import ALL, HEAD, WRITTEN, Kind, fetch, get
 
@@ -293,39 +293,59 @@ class Counting(ThreadPoolExecutor):
         return super().submit(function, *args, **more)
 
 
-async def test_one_lookup_for_connections_that_open_together() -> None:
-    """Connections that open together share one lookup; the next connection looks the name up again."""
+class Failing(Counting):
+    """An executor in which no host name has an address."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        """Count, and fail."""
+        super().submit(function, *args, **more)
+        failed: Future[Any] = Future()
+        failed.set_exception(socket.gaierror(socket.EAI_NONAME, "no address"))
+        return failed
+
+
+@asynccontextmanager
+async def by_name() -> AsyncIterator[tuple[OriginClient, Scripted, Counting]]:
+    """Give a client of a server that is named, the server, and what counts the lookups."""
     executor = Counting()
     asyncio.get_running_loop().set_default_executor(executor)
-    async with serving(lambda _: Answer(200, b"1", {"ETag": '"e"'})) as server, SessionPool() as pool:
-        port = Origin.of(server.url).port
-        provider = make(port, pool, read_timeout=5, endpoint_url=f"http://localhost:{port}")
-        await asyncio.gather(*(provider.get("k") for _ in range(MANY)))
+    async with serving(lambda _: Answer(200, b"1")) as server:
+        endpoint = EndpointClient(region="r", source=None, limit=MANY, tls=None, clock=Clock())
+        yield endpoint.at(Origin("http", "localhost", Origin.of(server.url).port), Timeouts(read=5)), server, executor
+        endpoint.close(at_once=True)
+        await asyncio.sleep(0)
+
+
+async def test_one_lookup_for_connections_that_open_together() -> None:
+    """Connections that open together share one lookup; a later connection looks the name up again."""
+    async with by_name() as (client, server, executor):
+        await asyncio.gather(*(client.ask(Call("GET", "/")) for _ in range(MANY)))
         assert (server.connections, executor.lookups) == (MANY, 1)
-        await pool.close()
-        await provider.get("k")
-        assert (server.connections, executor.lookups) == (MANY + 1, 2)
+        (await client.endpoint.connector(client.origin).open_socket()).close()
+        assert executor.lookups == 2
 
 
 async def test_a_lookup_survives_the_request_that_began_it() -> None:
     """If the request that began the lookup is cancelled, the others still get its result."""
-    executor = Counting()
-    asyncio.get_running_loop().set_default_executor(executor)
-    async with serving(lambda _: Answer(200, b"1", {"ETag": '"e"'})) as server, SessionPool() as pool:
-        port = Origin.of(server.url).port
-        provider = make(port, pool, read_timeout=5, endpoint_url=f"http://localhost:{port}")
-        await provider.get("k")
-        await pool.close()
-        client = EndpointClient(region="r", source=None, limit=MANY, tls=None, clock=Clock())
-        origin = client.at(Origin.of(f"http://localhost:{port}"), Timeouts())
-        requests = [asyncio.ensure_future(origin.ask(Call("GET", "/"))) for _ in range(2)]
+    async with by_name() as (client, _, executor):
+        requests = [asyncio.ensure_future(client.ask(Call("GET", "/"))) for _ in range(2)]
         await asyncio.sleep(0)
         requests[0].cancel()
         assert (await requests[1])[1] == b"1"
-        assert executor.lookups == 2
+        assert executor.lookups == 1
         with pytest.raises(asyncio.CancelledError):
             await requests[0]
-        client.close()
+
+
+async def test_a_failed_lookup_is_not_kept() -> None:
+    """All connections that wait for a failed lookup fail, and the next connection looks the name up again."""
+    executor = Failing()
+    asyncio.get_running_loop().set_default_executor(executor)
+    connector = Connector(Origin("http", "localhost", 80), None)
+    for count in (1, 2):
+        failures = await asyncio.gather(*(connector.open_socket() for _ in range(MANY)), return_exceptions=True)
+        assert [type(failure) for failure in failures] == [WireError] * MANY
+        assert executor.lookups == count
 
 
 async def test_an_address_is_not_looked_up() -> None:
