@@ -24,7 +24,7 @@ from bucketry._wire.connect import Connector, Origin, tls_context
 from bucketry._wire.errors import WireError
 from bucketry._wire.pool import BUFFER
 from bucketry._wire.unary import MAX_BUFFERED
-from bucketry.errors import ConfigError, IncompleteBodyError
+from bucketry.errors import ConfigError, ConnectionFailedError, IncompleteBodyError
 from tests.wire.certificates import certificate
 from tests.wire.raw import DATA, Peer, RawServer, Talk, faulty, make
 from tests.wire.scripted import Answer, Scripted, serving
@@ -161,6 +161,21 @@ class TestEnds:
                 await self.read(client, lane=lane)
         await server.close()
         assert caught.value.kind is IncompleteBodyError
+
+    @pytest.mark.parametrize("kind", [get, fetch], ids=["loop", "lane"])
+    async def test_bytes_that_are_no_tls(self, trusted: Trusted, kind: Kind, fd: int) -> None:
+        """Bytes that are not TLS end the request, also after a correct handshake."""
+        context, pem = trusted
+
+        async def talk(peer: Peer) -> None:
+            await peer.request()
+            os.write(peer._writer.get_extra_info("socket").fileno(), b"HTTP/1.1 200 OK\r\n\r\n")
+            await peer.nothing()
+
+        async with faulty(talk, tls=context, ca_bundle=pem, read_timeout=5) as (provider, server):
+            with pytest.raises(ConnectionFailedError):
+                await kind(provider, fd)
+            assert len(server.requests) == 1
 
     async def test_reset_without_tls(self) -> None:
         """A body without a length is incomplete if the connection is reset."""
