@@ -71,11 +71,13 @@ class Tls:
     time of a 1 GiB download.
     """
 
+    _tls: ssl.SSLObject  # exists after `start`
+
     def __init__(self, connected: socket.socket, engine: TlsEngine) -> None:
         """Store the socket and the memory buffers; no I/O."""
         self._socket = connected
         self._engine = engine
-        self._incoming, self._outgoing, self._tls = engine.incoming, engine.outgoing, engine.tls
+        self._incoming, self._outgoing = engine.incoming, engine.outgoing
         self._received = memoryview(bytearray(RECEIVED))
         self._ended = False
 
@@ -86,6 +88,7 @@ class Tls:
                 self._receive_records()
         finally:
             self._flush()  # after an error, it tells the server why
+        self._tls = self._engine.tls
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
         """See `Stream.receive`."""

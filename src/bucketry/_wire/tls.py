@@ -45,10 +45,14 @@ class TlsClient:
         self._kept: tuple[float, ssl.SSLSession] | None = None
 
     def engine(self) -> TlsEngine:
-        """Return the engine of a new connection, which resumes the last session if there is one."""
+        """Return the engine of a new connection."""
+        return TlsEngine(self)
+
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        """Return TLS for a new connection, which resumes the last session if there is one. This takes up to 0.4 ms."""
         kept = self._kept
         session = kept[1] if kept is not None and time.monotonic() - kept[0] < self._session_age else None
-        return TlsEngine(self, self._context, self._host, session)
+        return self._context.wrap_bio(incoming, outgoing, server_hostname=self._host, session=session)
 
     def keep(self, tls: ssl.SSLObject) -> None:
         """Keep the session of a connection for the next connections, unless one was kept a moment ago."""
@@ -66,22 +70,27 @@ class TlsEngine:
     Attributes:
         incoming: The records that were received; the caller writes them.
         outgoing: The records to send; the caller reads them after each call of a method of `tls`.
-        tls: Encrypts and decrypts.
+        tls: Encrypts and decrypts; exists from the first step of the handshake.
     """
 
-    def __init__(self, client: TlsClient, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None) -> None:
-        """Begin before the handshake. `client` keeps the session."""
+    tls: ssl.SSLObject
+
+    def __init__(self, client: TlsClient) -> None:
+        """Begin before the handshake."""
         self._client = client
-        self._kept = False
+        self._begun = self._kept = False
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=host, session=session)
 
     def handshake(self) -> bool:
-        """Take the next step of the handshake; return whether it is complete.
+        """Take the next step of the handshake; return whether it is complete. A step takes up to 1.5 ms.
 
         Raises:
             ssl.SSLError: The handshake failed, or the certificate was refused.
+            ValueError: No certificate can name this host.
         """
+        if not self._begun:
+            self._begun = True
+            self.tls = self._client.wrap(self.incoming, self.outgoing)
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -98,7 +107,7 @@ class TlsEngine:
 class Rounds:
     """Runs functions one after the other, each in a round of the event loop of its own.
 
-    The end of a handshake takes about a millisecond, so those of 32 connections in one round would block the loop.
+    A step of a handshake takes up to 1.5 ms, so those of 32 connections in one round would block the loop.
     """
 
     def __init__(self) -> None:
@@ -130,12 +139,14 @@ class TlsTransport(asyncio.BufferedProtocol):
     also if no byte seems to be missing; asyncio's own TLS does not tell the two ends apart.
     """
 
+    _tls: ssl.SSLObject  # exists when the handshake is complete
+
     def __init__(self, engine: TlsEngine, protocol: asyncio.BufferedProtocol, rounds: Rounds) -> None:
         """Begin unconnected."""
         self._engine = engine
         self._protocol = protocol
         self._rounds = rounds
-        self._incoming, self._outgoing, self._tls = engine.incoming, engine.outgoing, engine.tls
+        self._incoming, self._outgoing = engine.incoming, engine.outgoing
         self._buffer = cast("memoryview", protocol.get_buffer(-1))
         self._transport = cast("asyncio.Transport", None)  # set by `connection_made`
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -163,7 +174,7 @@ class TlsTransport(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         self._transport = cast("asyncio.Transport", transport)
-        self._step()
+        self._ask_for_step()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the protocol's buffer."""
@@ -174,9 +185,8 @@ class TlsTransport(asyncio.BufferedProtocol):
         self._incoming.write(self._buffer[:nbytes])
         if self._complete:
             self._decrypt()
-        elif not self._asked:
-            self._asked = True
-            self._rounds.add(self._step)
+        else:
+            self._ask_for_step()
 
     def eof_received(self) -> None:
         """Store how the connection ended; return `None`, so that asyncio closes it."""
@@ -230,6 +240,11 @@ class TlsTransport(asyncio.BufferedProtocol):
 
     # --- inside --------------------------------------------------------------------------------------
 
+    def _ask_for_step(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._rounds.add(self._step)
+
     def _step(self) -> None:
         """Take the next step of the handshake."""
         self._asked = False
@@ -237,12 +252,13 @@ class TlsTransport(asyncio.BufferedProtocol):
             return
         try:
             self._complete = self._engine.handshake()
-        except ssl.SSLError as exc:
+        except (ssl.SSLError, ValueError) as exc:
             self._send_records()  # why the handshake failed, for the server
             self._fail(exc)
             return
         self._send_records()
         if self._complete:
+            self._tls = self._engine.tls
             self._protocol.connection_made(cast("asyncio.Transport", self))
             self._wake()
             self._decrypt()
