@@ -5,7 +5,7 @@ The tested signers are shared by the whole module, so that their caches are test
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -65,6 +65,22 @@ def headers_of(*names: str) -> st.SearchStrategy[dict[str, str]]:
     return st.lists(pairs, max_size=3).map(dict)
 
 
+def signed_headers(
+    signer: Signer,
+    person: Credentials,
+    moment: float,
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    payload_hash: str,
+) -> dict[str, str]:
+    """Give the headers of a signed request."""
+    prepared = signer.prepare(person, moment, headers, payload_hash)
+    authorization = prepared.authorization + prepared.signature(method, path, query)
+    return {**prepared.headers, "authorization": authorization}
+
+
 @dataclass(frozen=True)
 class Case:
     """One request before encoding."""
@@ -109,7 +125,8 @@ class Case:
 
     def assert_headers(self) -> None:
         """Compare the signed headers with botocore's: the same names and values."""
-        ours = SIGNERS[self.region].headers(
+        ours = signed_headers(
+            SIGNERS[self.region],
             self.person,
             self.moment,
             self.method,
@@ -360,8 +377,15 @@ class TestPublishedExamples:
         signature: str,
     ) -> None:
         """The authorization header is the published one."""
-        sent = SIGNERS["us-east-1"].headers(
-            AWS, MAY_24, method, encode_path(path), encode_query(query), {**headers, **HOST}, payload_hash
+        sent = signed_headers(
+            SIGNERS["us-east-1"],
+            AWS,
+            MAY_24,
+            method,
+            encode_path(path),
+            encode_query(query),
+            {**headers, **HOST},
+            payload_hash,
         )
         assert sent["authorization"] == (
             "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, "
@@ -439,7 +463,8 @@ class TestWholeClient:
             for name, value in request.headers.items()
         }
         signed = theirs["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
-        ours = SIGNERS["us-east-1"].headers(
+        ours = signed_headers(
+            SIGNERS["us-east-1"],
             AWS,
             datetime.strptime(theirs["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp(),
             request.method,
@@ -459,7 +484,7 @@ class TestWhatIsKept:
     def test_what_was_given_is_not_changed(self) -> None:
         """The given mapping of headers is not changed; the result is a new one."""
         given_headers = dict(HOST)
-        sent = SIGNERS["auto"].headers(AWS, MAY_24, "GET", "/", "", given_headers, EMPTY_SHA256)
+        sent = signed_headers(SIGNERS["auto"], AWS, MAY_24, "GET", "/", "", given_headers, EMPTY_SHA256)
         assert given_headers == HOST
         assert sent["host"] == HOST["host"]
 
@@ -467,8 +492,8 @@ class TestWhatIsKept:
         """Neither credentials nor a signer that used them show the secret or the token."""
         person = Credentials("AKID", "top secret", "the token")
         signer = Signer("auto")
-        signer.headers(person, MAY_24, "GET", "/", "", HOST, EMPTY_SHA256)
-        shown = repr([person, signer, vars(signer)])
+        prepared = signer.prepare(person, MAY_24, HOST, EMPTY_SHA256)
+        shown = repr([person, signer, vars(signer), prepared])
         assert "AKID" in shown
         assert "top secret" not in shown
         assert "the token" not in shown

@@ -16,6 +16,7 @@ from bucketry._wire.client import Call, EndpointClient
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin, tls_context
 from bucketry._wire.lanes import BUFFER, Lane
+from bucketry._wire.tls import TlsClient
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
 from tests.wire.scripted import Answer, serving
@@ -79,7 +80,7 @@ async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: 
         nonlocal received
         received += len(view)
 
-    lane = Lane(Origin.of("https://127.0.0.1:1"), ours, tls_context(pem))
+    lane = Lane(Origin.of("https://127.0.0.1:1"), ours, TlsClient(tls_context(pem), "127.0.0.1").engine())
     client = EndpointClient(region="r", source=None, limit=1, tls=tls_context(pem), clock=Clock())
     request = client.at(Origin.of("https://127.0.0.1:1"), Timeouts()).download(Call("GET", "/"), lambda _: write)
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from bucketry import ObjectInfo, S3Provider
 from bucketry._core.timeouts import Timeouts
-from bucketry._wire.connect import Origin
+from bucketry._wire.connect import Connector, Origin
 from bucketry._wire.errors import WireError
 from bucketry._wire.pool import Pool
 from bucketry._wire.unary import Connection, Outbox, Request, Unary
@@ -102,7 +102,7 @@ async def test_a_request_that_did_not_go_out_goes_by_another_connection() -> Non
         async def _connect(self) -> Connection:
             return new
 
-    unary = Connected(Origin.of("http://127.0.0.1:1"), pool, None, Timeouts(connect=1, read=1))
+    unary = Connected(Connector(Origin.of("http://127.0.0.1:1"), None), pool, Timeouts(connect=1, read=1))
     pool.busy = 2  # one is under way, and another is about to become idle
     pool.release(unary._kind, idle)
     assert pool.take_slot()

@@ -19,9 +19,10 @@ from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import MiB
 from bucketry._core.values import Body, ByteCounter, body_size
 from bucketry._wire.clock import Clock
-from bucketry._wire.connect import Origin
+from bucketry._wire.connect import Connector, Origin
 from bucketry._wire.errors import WireError
-from bucketry._wire.http1 import AnswerHead, request_head
+from bucketry._wire.heads import SignedHeads
+from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.lanes import Lanes, Write
 from bucketry._wire.pool import Pool
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer
@@ -31,7 +32,6 @@ from bucketry.errors import InvalidRequestError
 
 _log = logging.getLogger("bucketry")
 
-USER_AGENT = "bucketry"
 KEPT_MEMORY = 4 * MiB
 """The size of a block that is allocated and freed once, because glibc then keeps freed blocks up to this size for later
 bodies. Otherwise glibc maps new memory for each body, with a page fault for every 4 KiB. This raised GETs of 128 KiB
@@ -96,14 +96,22 @@ class EndpointClient:
         self.tls = tls
         self._source = source
         self.signer = Signer(region)
+        self._heads = SignedHeads(self.signer)
         self.clock = clock
         self._origins: dict[tuple[Origin, Timeouts], OriginClient] = {}
+        self._connectors: dict[Origin, Connector] = {}
 
     def at(self, origin: Origin, timeouts: Timeouts) -> OriginClient:
         """Return the client for an origin and these timeouts; all clients of an origin share its connections."""
         if (origin, timeouts) not in self._origins:
             self._origins[origin, timeouts] = OriginClient(self, origin, timeouts)
         return self._origins[origin, timeouts]
+
+    def connector(self, origin: Origin) -> Connector:
+        """Return what opens connections to an origin; all clients of the origin share it, and so its TLS session."""
+        if origin not in self._connectors:
+            self._connectors[origin] = Connector(origin, self.tls)
+        return self._connectors[origin]
 
     def resize(self, limit: int) -> None:
         """Change the limit of connections and lane threads, also while requests are under way."""
@@ -117,22 +125,23 @@ class EndpointClient:
 
     def sign(self, credentials: Credentials | None, host: str, call: Call, payload_hash: str, length: int) -> bytes:
         """Return the signed head of a request with a body of `length` bytes; safe to call from any thread."""
-        signed: dict[str, str] = {}
         try:
-            signed = headers = {"host": host, **call.headers}
-            if credentials is not None:
-                signed = self.signer.headers(
-                    credentials, self.clock.now(), call.method, call.path, call.query, headers, payload_hash
-                )
-            signed["user-agent"] = USER_AGENT  # not signed, because proxies may change it
-            if length or call.method in {"PUT", "POST"}:
-                signed["content-length"] = str(length)
-            return request_head(call.method, f"{call.path}?{call.query}" if call.query else call.path, signed)
+            return self._heads.head(
+                credentials,
+                self.clock.now(),
+                host,
+                call.method,
+                call.path,
+                call.query,
+                call.headers,
+                payload_hash,
+                length,
+            )
         except WireError as exc:
             problem = exc.problem
         except UnicodeError:
             problem = _NO_TEXT
-        signed.clear()  # because error reports show local variables, also of inner frames, and the dict has the token
+        # Raised after `except`: the caught error would be its context, whose frames have the token in local variables.
         raise WireError(InvalidRequestError, problem)
 
     def close(self, *, at_once: bool = False) -> None:
@@ -246,8 +255,9 @@ class OriginClient:
         self.origin = origin
         self._host = origin.header
         self._longest_wait = timeouts.pool
-        self._unary = Unary(origin, endpoint.pool, endpoint.tls, timeouts)
-        self.lanes = Lanes(origin, endpoint.pool, endpoint.tls, endpoint.threads, endpoint.credentials, timeouts)
+        connector = endpoint.connector(origin)
+        self._unary = Unary(connector, endpoint.pool, timeouts)
+        self.lanes = Lanes(connector, endpoint.pool, endpoint.threads, endpoint.credentials, timeouts)
 
     @property
     def closed(self) -> bool:

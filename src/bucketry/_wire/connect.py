@@ -6,12 +6,16 @@ import asyncio
 import socket
 import ssl
 import struct
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
 from bucketry._core.frozen import dataclass
 from bucketry._wire.errors import WireError
+from bucketry._wire.tls import TlsClient
 from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 
 ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5
@@ -24,6 +28,7 @@ _ADVICE = {
     _OTHER_NAME: "it belongs to another host; check endpoint_url",
     _OTHER_ADDRESS: "it belongs to another host; check endpoint_url",
 }
+_Addresses: TypeAlias = list[tuple[Any, ...]]  # what `socket.getaddrinfo` returns
 _BYTES_ACKED = 120  # an offset in Linux's struct tcp_info, include/uapi/linux/tcp.h; the bytes received follow
 
 
@@ -72,24 +77,58 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
         problem = f"the certificate authorities in {ca_bundle!r} cannot be read: {exc}"
         raise WireError(ConfigError, problem) from exc
     context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION  # or TLS 1.2 could stop a write until bytes are received
     return context
 
 
-async def open_socket(origin: Origin) -> socket.socket:
-    """Return a connected socket, without blocking; several addresses of a host are tried in the order of RFC 8305.
+class Connector:
+    """Opens connections to one origin, for the event loop and for lanes.
 
-    Raises:
-        WireError: No address accepts a connection.
+    Attributes:
+        origin: Scheme, host and port.
+        tls: The TLS settings with the last session; `None`: for `http`.
     """
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-        connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=ATTEMPT_DELAY)
-    except OSError as exc:
-        raise refused(origin, exc) from exc
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return connected
+
+    def __init__(self, origin: Origin, context: ssl.SSLContext | None) -> None:
+        """Store the arguments; no I/O."""
+        self.origin = origin
+        self.tls = TlsClient(context, origin.host) if context is not None else None
+        self._lookup: asyncio.Future[_Addresses] | None = None
+
+    async def open_socket(self) -> socket.socket:
+        """Return a connected socket, without blocking; a host's addresses are tried in the order of RFC 8305.
+
+        Raises:
+            WireError: No address accepts a connection.
+        """
+        try:
+            found = await self._addresses()
+            connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=ATTEMPT_DELAY)
+        except OSError as exc:
+            raise refused(self.origin, exc) from exc
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return connected
+
+    async def _addresses(self) -> _Addresses:
+        """Return the addresses of the host; connections that open at the same time share one lookup.
+
+        The result is used only by those who waited for it, so an address is never out of date.
+        """
+        find = partial(socket.getaddrinfo, self.origin.host, self.origin.port, type=socket.SOCK_STREAM)
+        with suppress(socket.gaierror):  # it is a name
+            return find(flags=socket.AI_NUMERICHOST)  # does not block, because nothing is looked up
+        if self._lookup is None:
+            self._lookup = asyncio.get_running_loop().run_in_executor(None, find)
+            self._lookup.add_done_callback(self._looked_up)
+        lookup = self._lookup
+        await asyncio.wait([lookup])  # if one waiting task is cancelled, the others get the result
+        return lookup.result()
+
+    def _looked_up(self, lookup: asyncio.Future[_Addresses]) -> None:
+        self._lookup = None
+        if not lookup.cancelled():
+            lookup.exception()  # fetched, so that the loop does not report it if nobody waits any more
 
 
 def refused(origin: Origin, exc: OSError) -> WireError:

@@ -52,38 +52,49 @@ class RequestHead(bytes):
         return f"<head of {len(self)} bytes>"
 
 
-def request_head(method: str, target: str, headers: Mapping[str, str]) -> RequestHead:
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Return the lines of a head for `request_head`.
+
+    Args:
+        headers: The headers by name, in upper or lower case; `host` must be among them.
+
+    Raises:
+        WireError: HTTP does not allow one of the headers: it contains CR, LF, NUL or another control character, or its
+            name is not a token.
+    """
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    content = lines.replace("\r\n", "")
+    # `line_ends` is too large if an argument contains a line end. A lone CR or LF stays in `content`.
+    line_ends = (len(lines) - len(content)) // 2
+    names_are_fine = line_ends == len(headers) and all(map(_is_token, headers))
+    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # `isprintable` is quick, but refuses more
+    if not names_are_fine or not values_are_fine:
+        # The values are left out of the message, because they may be secret.
+        wrong = [name for name, value in headers.items() if not _is_token(name) or _CONTROL.search(value)]
+        raise _unsendable(f"the header {wrong[0]!r} or its value holds characters that no header can")
+    return lines
+
+
+def request_head(method: str, target: str, lines: str) -> RequestHead:
     """Return the head of a request.
 
     Args:
         method: The method, in capitals.
         target: Path and query, percent-encoded.
-        headers: The headers by name, in upper or lower case; `host` must be among them.
+        lines: The headers, by `header_lines`.
 
     Raises:
-        WireError: HTTP does not allow one of the arguments: it contains CR, LF, NUL or another control character, the
-            target contains a space, or a header's name is not a token.
+        WireError: The method is none of S3's, or the target contains a space or another character that HTTP forbids.
     """
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
-    content = head.replace("\r\n", "")
-    # `line_ends` is too large if an argument contains a line end. A lone CR or LF stays in `content`.
-    line_ends = (len(head) - len(content)) // 2
-    names_are_fine = line_ends == len(headers) + 2 and all(map(_is_token, headers))
-    values_are_fine = content.isprintable() or not _CONTROL.search(content)  # `isprintable` is quick, but refuses more
-    if not names_are_fine or not values_are_fine or method not in _METHODS or not _is_target(target):
-        raise WireError(InvalidRequestError, f"the request cannot be sent: {_culprit(method, target, headers)}")
-    return RequestHead(head.encode())
-
-
-def _culprit(method: str, target: str, headers: Mapping[str, str]) -> str:
-    """Describe what is wrong with a head, without the values of headers, because they may be secret."""
     if method not in _METHODS:
-        return f"the method {method!r} is not one of S3's"
-    if not _is_target(target):
-        return "its path holds characters that are not percent-encoded"
-    wrong = [name for name, value in headers.items() if not _is_token(name) or _CONTROL.search(value)]
-    return f"the header {wrong[0]!r} or its value holds characters that no header can"
+        raise _unsendable(f"the method {method!r} is not one of S3's")
+    if not target.isascii() or not target.isprintable() or " " in target or not target:
+        raise _unsendable("its path holds characters that are not percent-encoded")
+    return RequestHead(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode())
+
+
+def _unsendable(problem: str) -> WireError:
+    return WireError(InvalidRequestError, f"the request cannot be sent: {problem}")
 
 
 class AnswerHead:
@@ -335,10 +346,6 @@ def _joined(lines: list[str]) -> dict[str, str]:
             raise ProtocolError(f"it has two headers {name}")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
-
-def _is_target(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text and text != ""
 
 
 @lru_cache(maxsize=512)

@@ -11,7 +11,6 @@ import asyncio
 import os
 import select
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
@@ -23,13 +22,14 @@ from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import Body, ByteCounter, FileRange
 from bucketry._runtime.file_bodies import ended_early, read_some
-from bucketry._wire.connect import Origin, bytes_moved, open_socket, refused, too_slow
+from bucketry._wire.connect import Connector, Origin, bytes_moved, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
 from bucketry._wire.sigv4 import Credentials
 from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry._wire.threads import LaneThreads
+from bucketry._wire.tls import TlsEngine
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
@@ -83,11 +83,11 @@ class Lane:
         answer_started: Whether any byte of the present response was received.
     """
 
-    def __init__(self, origin: Origin, connected: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Take over a connected socket; no I/O."""
+    def __init__(self, origin: Origin, connected: socket.socket, engine: TlsEngine | None) -> None:
+        """Take over a connected socket; no I/O. `engine` encrypts the bytes; `None`: for `http`."""
         connected.setblocking(True)  # noqa: FBT003 - the library's own
-        self._stream: Stream = Plain(connected) if tls is None else Tls(connected, tls, origin.host)
-        self._sends_files = tls is None
+        self._stream: Stream = Plain(connected) if engine is None else Tls(connected, engine)
+        self._sends_files = engine is None
         self._origin = origin
         self._socket = connected
         self._buffer = memoryview(bytearray(BUFFER))
@@ -134,6 +134,7 @@ class Lane:
             # received the whole body.
             self._stopped = True
         answer, rest = self._read_head()
+        self._stream.answered()
         write = request.accept(answer)
         if write is None:
             return answer, self._read_small_body(rest)
@@ -290,9 +291,8 @@ class Lanes:
     """The lanes to one origin, and the threads that use them.
 
     Args:
-        origin: Scheme, host and port.
+        connector: Opens connections to the origin.
         pool: The pool with the slots and the idle connections.
-        tls: The TLS settings for `https`; `None`: for `http`.
         threads: The worker threads; there are at most as many as slots.
         credentials: A function that returns the keys to sign with; called when the request has its slot, because keys
             can expire during the wait.
@@ -301,20 +301,18 @@ class Lanes:
 
     def __init__(
         self,
-        origin: Origin,
+        connector: Connector,
         pool: Pool,
-        tls: ssl.SSLContext | None,
         threads: LaneThreads,
         credentials: Callable[[], Awaitable[Credentials | None]],
         timeouts: Timeouts,
     ) -> None:
         """Store the arguments; no I/O."""
         self._credentials = credentials
-        self._origin = origin
+        self._connector = connector
         self._pool = pool
-        self._tls = tls
         self._timeouts = timeouts
-        self._kind = (Lane, origin)
+        self._kind = (Lane, connector.origin)
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
@@ -351,11 +349,12 @@ class Lanes:
                 self._pool.discard(lane)
 
     async def _open(self) -> Lane:
-        seconds = self._timeouts.connect
+        origin, seconds = self._connector.origin, self._timeouts.connect
+        engine = self._connector.tls.engine() if self._connector.tls is not None else None
         try:
             async with asyncio.timeout(seconds):
-                lane = Lane(self._origin, await open_socket(self._origin), self._tls)
-                if self._tls is not None:
+                lane = Lane(origin, await self._connector.open_socket(), engine)
+                if engine is not None:
                     try:
                         with lane:
                             await self._threads.run(lane.start, lane.close)
@@ -364,6 +363,6 @@ class Lanes:
                         raise
                 return lane
         except TimeoutError:
-            raise too_slow(self._origin, seconds) from None
+            raise too_slow(origin, seconds) from None
         except OSError as exc:
-            raise refused(self._origin, exc) from exc
+            raise refused(origin, exc) from exc

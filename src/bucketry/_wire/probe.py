@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from bucketry._core.frozen import dataclass
-from bucketry._wire.connect import Origin, open_socket, refused, too_slow
+from bucketry._wire.connect import Connector, Origin, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry.errors import ConfigError, UnreachableError
 
@@ -69,7 +69,7 @@ async def try_way(origin: Origin, tls: ssl.SSLContext | None, limit: float) -> t
     began = time.monotonic()
     try:
         async with asyncio.timeout(limit):
-            connected = await open_socket(origin)
+            connected = await Connector(origin, None).open_socket()
     except TimeoutError as exc:
         raise too_slow(origin, limit) from exc
     address, tcp = str(connected.getpeername()[0]), time.monotonic() - began

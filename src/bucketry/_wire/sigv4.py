@@ -60,6 +60,31 @@ class _Second:
     mac: hmac.HMAC
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedSignature:
+    """The part of a signature that all requests with the same headers in the same second share.
+
+    Attributes:
+        headers: The headers to send: the given ones, and the `x-amz-*` headers for date, body and token.
+        authorization: The value of the header `authorization`, which is also sent; the signature follows it.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    authorization: str
+    _now: _Second
+    _canonical: str = field(repr=False)
+
+    def signature(self, method: str, path: str, query: str) -> str:
+        """Return the signature of one request.
+
+        Args:
+            method: The method, in capitals.
+            path: The path, encoded by `encode_path`, exactly as it is sent.
+            query: The query, encoded by `encode_query`, exactly as it is sent; it may be empty.
+        """
+        return _signature(self._now, f"{method}\n{path}\n{query}\n{self._canonical}")
+
+
 class Signer:
     """Signs the requests of one region. The latest signing key is kept, because it is the same for a whole day.
 
@@ -71,24 +96,14 @@ class Signer:
         self._service = service
         self._latest: _Second | None = None
 
-    def headers(
-        self,
-        credentials: Credentials,
-        moment: float,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        payload_hash: str,
-    ) -> dict[str, str]:
-        """Return the headers to send: `headers`, the `x-amz-*` headers for date, body and token, and `authorization`.
+    def prepare(
+        self, credentials: Credentials, moment: float, headers: Mapping[str, str], payload_hash: str
+    ) -> PreparedSignature:
+        """Return the signature of all requests with these headers in this second, for any method, path and query.
 
         Args:
             credentials: The keys to sign with.
             moment: The time of signing, in seconds since 1970.
-            method: The method, in capitals.
-            path: The path, encoded by `encode_path`, exactly as it is sent.
-            query: The query, encoded by `encode_query`, exactly as it is sent; it may be empty.
             headers: The headers by lower-case name, with `host`. All of them are signed, so leave out any header that a
                 proxy may change.
             payload_hash: The body's SHA-256 in hex, or `UNSIGNED_PAYLOAD`.
@@ -99,12 +114,8 @@ class Signer:
             sent["x-amz-security-token"] = credentials.token
         names = sorted(sent)
         signed = ";".join(names)
-        request = f"{method}\n{path}\n{query}\n{_canonical(sent, names)}\n{signed}\n{payload_hash}"
-        sent["authorization"] = (
-            f"{_ALGORITHM} Credential={credentials.access_key}/{now.scope}, "
-            f"SignedHeaders={signed}, Signature={_signature(now, request)}"
-        )
-        return sent
+        beginning = f"{_ALGORITHM} Credential={credentials.access_key}/{now.scope}, SignedHeaders={signed}, Signature="
+        return PreparedSignature(sent, beginning, now, f"{_canonical(sent, names)}\n{signed}\n{payload_hash}")
 
     def query(
         self,

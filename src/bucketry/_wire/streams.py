@@ -10,13 +10,14 @@ import ssl
 from typing import Protocol, TypeVar
 
 from bucketry._core.units import KiB
+from bucketry._wire.tls import TlsEngine
 
 RECEIVED = 256 * KiB  # the most bytes of TLS records that one call receives; a larger number is not faster
 T = TypeVar("T")
 
 
 class Stream(Protocol):
-    """The connection of a lane. All methods block, except `clean`."""
+    """The connection of a lane. All methods block, except `clean` and `answered`."""
 
     def start(self) -> None:
         """Prepare the connection for the first byte."""
@@ -29,6 +30,9 @@ class Stream(Protocol):
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all bytes."""
+
+    def answered(self) -> None:
+        """Store what later connections can use, now that a response has come; this does not block."""
 
     def clean(self) -> bool:
         """Return whether all received bytes were read; this does not block."""
@@ -52,6 +56,9 @@ class Plain:
         """See `Stream.send`."""
         self._socket.sendall(data)
 
+    def answered(self) -> None:
+        """Do nothing, because later connections can use nothing of a plain connection."""
+
     def clean(self) -> bool:
         """See `Stream.clean`. It is always true, because unread bytes stay in the kernel."""
         return True
@@ -64,23 +71,24 @@ class Tls:
     time of a 1 GiB download.
     """
 
-    def __init__(self, connected: socket.socket, context: ssl.SSLContext, host: str) -> None:
-        """Prepare the memory buffers; no I/O."""
+    _tls: ssl.SSLObject  # exists after `start`
+
+    def __init__(self, connected: socket.socket, engine: TlsEngine) -> None:
+        """Store the socket and the memory buffers; no I/O."""
         self._socket = connected
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._engine = engine
+        self._incoming, self._outgoing = engine.incoming, engine.outgoing
         self._received = memoryview(bytearray(RECEIVED))
         self._ended = False
 
     def start(self) -> None:
         """Make the handshake."""
-        while True:
-            try:
-                self._tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
+        try:
+            while not self._engine.handshake():
                 self._receive_records()
-        self._flush()
+        finally:
+            self._flush()  # after an error, it tells the server why
+        self._tls = self._engine.tls
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
         """See `Stream.receive`."""
@@ -93,7 +101,7 @@ class Tls:
                     break
                 self._receive_records()
                 continue
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            except ssl.SSLZeroReturnError:  # without this end of TLS, an `SSLEOFError` is raised: the body may be cut
                 break
             if not count:
                 break
@@ -104,6 +112,10 @@ class Tls:
         """See `Stream.send`."""
         self._tls.write(data)
         self._flush()
+
+    def answered(self) -> None:
+        """Keep the TLS session for later connections."""
+        self._engine.keep_session()
 
     def clean(self) -> bool:
         """See `Stream.clean`. One call may receive a body together with bytes after it."""

@@ -7,22 +7,23 @@ then returns the connection with `done`. While the caller does not read, at most
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from socket import socket
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from bucketry._core.timeouts import Timeouts
 from bucketry._core.units import KiB, MiB
-from bucketry._wire.connect import Origin, bytes_moved, open_socket, refused, too_slow
+from bucketry._wire.connect import Connector, Origin, bytes_moved, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
+from bucketry._wire.tls import Rounds, TlsTransport
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 MAX_BODY = 256 * KiB  # larger bodies are sent in lanes, because hashing and sending them here would block the loop
 MAX_BUFFERED = 1 * MiB  # unread bytes of a body in memory; at this size the socket is no longer read
 _SMALL = 16 * KiB  # a request body up to this size is joined with its head, and both are written at once
+
+Transport: TypeAlias = asyncio.Transport | TlsTransport
 
 
 class Request(NamedTuple):
@@ -81,7 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox = outbox
         self._origin = origin
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+        self._transport: Transport | None = None
         self._reader: AnswerReader | None = None
         self._pieces: list[bytes] = []
         self._buffered = 0
@@ -283,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
         reader = self._reader
         if reader is None or reader.done:
             self._pool.forget(self)
-        elif not reader.feed_eof() and self._failure is None:
+        elif (exc is not None or not reader.feed_eof()) and self._failure is None:
             self._failure = self._broken(exc)
         self._wake()
 
@@ -292,20 +293,19 @@ class Unary:
     """The event loop's connections to one origin.
 
     Args:
-        origin: Scheme, host and port.
+        connector: Opens connections to the origin.
         pool: The pool with the slots and the idle connections.
-        tls: The TLS settings for `https`; `None`: for `http`.
         timeouts: The timeouts for connecting, and for an idle connection.
     """
 
-    def __init__(self, origin: Origin, pool: Pool, tls: ssl.SSLContext | None, timeouts: Timeouts) -> None:
+    def __init__(self, connector: Connector, pool: Pool, timeouts: Timeouts) -> None:
         """Store the arguments; no I/O."""
-        self._origin = origin
+        self._connector = connector
         self._pool = pool
-        self._tls = tls
         self._outbox = Outbox()
+        self._handshakes = Rounds()
         self._timeouts = timeouts
-        self._kind = (Connection, origin)
+        self._kind = (Connection, connector.origin)
 
     async def send(self, request: Request) -> Connection:
         """Send a request and wait for the head of its response; the caller has taken a slot.
@@ -345,22 +345,21 @@ class Unary:
             self._pool.discard(connection)
 
     async def _connect(self) -> Connection:
-        seconds = self._timeouts.connect
+        origin, seconds = self._connector.origin, self._timeouts.connect
         try:
             async with asyncio.timeout(seconds):
-                return await self._wrap_socket(await open_socket(self._origin))
+                return await self._open(Connection(self._pool, origin, self._outbox))
         except TimeoutError:
-            raise too_slow(self._origin, seconds) from None
+            raise too_slow(origin, seconds) from None
         except OSError as exc:
-            raise refused(self._origin, exc) from exc
+            raise refused(origin, exc) from exc
 
-    async def _wrap_socket(self, connected: socket) -> Connection:
-        """Return a connection that uses the socket; from now on only the event loop may close the socket."""
-        host = self._origin.host if self._tls is not None else None
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self._pool, self._origin, self._outbox),
-            sock=connected,
-            ssl=self._tls,
-            server_hostname=host,
-        )
+    async def _open(self, connection: Connection) -> Connection:
+        tls = self._connector.tls
+        secured = TlsTransport(tls.engine(), connection, self._handshakes) if tls is not None else None
+        connected = await self._connector.open_socket()
+        # From now on only the event loop may close the socket.
+        await asyncio.get_running_loop().create_connection(lambda: secured or connection, sock=connected)
+        if secured is not None:
+            await secured.opened()
         return connection
