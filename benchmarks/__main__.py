@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.harness import results
-from benchmarks.harness.bench import QUICK, Bench, Scale, open_bench
+from benchmarks.harness.bench import QUICK, SHORT, Bench, Scale, open_bench
 from benchmarks.harness.chart import svg
 from benchmarks.harness.environment import environment
+from benchmarks.harness.latency_chart import latency_svg
 from benchmarks.harness.serve import serve
 from benchmarks.harness.table import markdown, summary
 from benchmarks.rows.catalogue import ROWS, chosen
@@ -34,8 +35,8 @@ def main() -> None:
             sys.exit(f"benchmarks: {arguments.results} holds no results")
         report(arguments.results)
     elif arguments.rows == ["serve"]:
-        with open_bench(QUICK if arguments.quick else Scale(), {}, arguments.server) as bench:
-            serve(bench)
+        with open_bench(_scale(arguments), {}, arguments.server) as bench:
+            serve(bench, arguments.round_trip)
     else:
         run(arguments)
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks: {error}")
     failed = []
-    with open_bench(QUICK if quick else Scale(), pythons, arguments.server) as bench:
+    with open_bench(_scale(arguments), pythons, arguments.server) as bench:
         for row in selected:
             bench.earlier = {number: known.series for number, known in rows.items()}
             try:
@@ -72,15 +73,17 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def report(directory: Path) -> None:
-    """Write table and chart from the results; committed results are also written to the documentation."""
-    rows = results.load(directory / "latest.json").values()
+    """Write table and charts from the results; committed results are also written to the documentation."""
+    rows = list(results.load(directory / "latest.json").values())
     (directory / "latest.md").write_text(markdown(rows))
     (directory / "latest.svg").write_text(svg(rows))
+    (directory / "latest-latency.svg").write_text(latency_svg(rows))
     if directory == RESULTS and PAGE.exists():
         before, _, rest = PAGE.read_text().partition(BEGIN)
         table = markdown(rows).replace("# Results", "## The last run", 1).replace("\n## ", "\n### ")
         PAGE.write_text(f"{before}{BEGIN}{table}{END}{rest.partition(END)[2]}")
         PAGE.with_suffix(".svg").write_text(svg(rows))
+        PAGE.with_name(f"{PAGE.stem}-latency.svg").write_text(latency_svg(rows))
 
 
 def _measure(row: Row, bench: Bench, described: dict[str, object]) -> results.RowResult:
@@ -104,11 +107,21 @@ def _measure(row: Row, bench: Bench, described: dict[str, object]) -> results.Ro
     )
 
 
+def _scale(arguments: argparse.Namespace) -> Scale:
+    if arguments.quick:
+        return QUICK
+    return SHORT if arguments.short else Scale()
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all, if none is named; or: report, serve")
-    parser.add_argument(
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
         "--quick", action="store_true", help="one pair of small sizes, to see that all works; keeps no results"
+    )
+    length.add_argument(
+        "--short", action="store_true", help="five pairs where there is a target, one where there is none"
     )
     parser.add_argument(
         "--server",
@@ -116,7 +129,8 @@ def _arguments() -> argparse.Namespace:
         default="generic",
         help="bucketry's row of facts: what a custom endpoint gets by default, or AWS's, which keeps no results",
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of latest.json, .md and .svg")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of latest.json, .md and the charts")
+    parser.add_argument("--round-trip", type=float, default=0.0, help="of serve: seconds between client and server")
     parser.add_argument("--aioboto3-python", help="interpreter that has aioboto3, which pins an older aiobotocore")
     return parser.parse_args()
 

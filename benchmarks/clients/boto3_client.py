@@ -17,9 +17,13 @@ class Boto3Client:
 
     def __init__(self, task: Task) -> None:
         self._bucket = task.bucket
-        self._transfer = TransferConfig(
-            multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, max_concurrency=task.concurrency
-        )
+        self._transfer = TransferConfig()
+        limits = {}
+        if task.concurrency:
+            self._transfer = TransferConfig(
+                multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, max_concurrency=task.concurrency
+            )
+            limits = {"max_pool_connections": task.concurrency}
         self._client: Any = boto3.client(
             "s3",
             region_name=REGION,
@@ -27,7 +31,7 @@ class Boto3Client:
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
             verify=task.ca_bundle or None,
-            config=Config(max_pool_connections=task.concurrency, s3={"addressing_style": "path"}),
+            config=Config(**limits, s3={"addressing_style": "path"}),
         )
 
     async def __aenter__(self) -> Self:
@@ -43,6 +47,10 @@ class Boto3Client:
     async def head(self, key: str) -> int:
         """HeadObject."""
         return int(self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
+
+    async def get(self, key: str) -> int:
+        """GetObject, its body in memory."""
+        return len(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     async def download(self, key: str, path: str) -> None:
         """Download in concurrent ranges."""

@@ -6,16 +6,28 @@ import asyncio
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypedDict
 
 import obstore
 from obstore.store import S3Store
 
 from benchmarks.clients.workers import ranges, share
-from benchmarks.harness.task import ACCESS_KEY, PART_SIZE, REGION, SECRET_KEY, Task
+from benchmarks.harness.task import ACCESS_KEY, PART_SIZE, REGION, SECRET_KEY, SMALL, Task
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig  # does not exist at run time
+
+
+PARTS = 12
+"""Ranges at once with default settings: as many as `obstore.put` sends parts at once."""
+
+
+class PutOptions(TypedDict, total=False):
+    """Options of `put`."""
+
+    chunk_size: int
+    max_concurrency: int
+    use_multipart: bool
 
 
 class ObstoreClient:
@@ -25,7 +37,13 @@ class ObstoreClient:
         options: ClientConfig = {"allow_http": True}
         if task.ca_bundle:
             options["root_certificate"] = Path(task.ca_bundle).read_text()
-        self._width = task.concurrency
+        self._width = task.concurrency or PARTS
+        self._tree_width = task.concurrency or SMALL
+        # Without `chunk_size` and `max_concurrency`, `put` takes its own defaults.
+        self._parts: PutOptions = {"chunk_size": PART_SIZE, "max_concurrency": self._width, "use_multipart": True}
+        if not task.concurrency:
+            self._parts = {}
+        self._one_get = not task.concurrency and task.size <= PART_SIZE
         self._store = S3Store(
             task.bucket,
             endpoint=task.endpoint,
@@ -69,7 +87,14 @@ class ObstoreClient:
         return count, size
 
     async def download(self, key: str, path: str) -> None:
-        """Read ranges, and write each in a thread, because obstore has no parallel download of one object."""
+        """Read ranges, and write each in a thread, because obstore has no parallel download of one object.
+
+        With default settings an object of at most one part is read as a whole, as its users do.
+        """
+        if self._one_get:
+            data = await (await obstore.get_async(self._store, key)).bytes_async()
+            await asyncio.to_thread(Path(path).write_bytes, data)
+            return
         size = await self.head(key)
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
@@ -85,9 +110,7 @@ class ObstoreClient:
 
     async def upload(self, path: str, key: str) -> None:
         """Upload in parts with `put`, which reads the file itself."""
-        await obstore.put_async(
-            self._store, key, Path(path), chunk_size=PART_SIZE, max_concurrency=self._width, use_multipart=True
-        )
+        await obstore.put_async(self._store, key, Path(path), **self._parts)
 
     async def download_tree(self, prefix: str, path: str) -> None:
         """List, and get each object into its file."""
@@ -99,7 +122,7 @@ class ObstoreClient:
             data = await (await obstore.get_async(self._store, key)).bytes_async()
             await asyncio.to_thread(Path(path, key[len(prefix) :]).write_bytes, data)
 
-        await share(keys, one, self._width)
+        await share(keys, one, self._tree_width)
 
     async def upload_tree(self, path: str, prefix: str) -> None:
         """Put each file."""
@@ -108,7 +131,7 @@ class ObstoreClient:
         async def one(entry: Path) -> None:
             await obstore.put_async(self._store, f"{prefix}{entry.relative_to(path)}", entry)
 
-        await share(files, one, self._width)
+        await share(files, one, self._tree_width)
 
 
 def _files(path: str) -> list[Path]:

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from benchmarks.harness.certificates import make_certificates
 from benchmarks.harness.figures import Pair
 from benchmarks.harness.nginx import LimitServer, limit_server
+from benchmarks.harness.proxy import Link, Proxy, proxy
+from benchmarks.harness.proxy_check import check
 from benchmarks.harness.rclone import real_server
 from benchmarks.harness.results import Series
 from benchmarks.harness.task import MiB, Sample, Task
@@ -32,6 +35,7 @@ _FOREIGN = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
+    "PYTHONDONTWRITEBYTECODE",  # users' modules are compiled once, not at each start
 )
 
 
@@ -43,6 +47,7 @@ class Scale:
         pairs: Number of pairs for a peer with a target.
         extra: Number of pairs for a peer that is shown for information.
         warm_up: Number of pairs before the measured ones.
+        extra_warm_up: The same, for a peer that is shown for information.
         seconds: How long small requests are repeated.
         download: Bytes of the big download.
         upload: Bytes of the big upload.
@@ -53,11 +58,16 @@ class Scale:
         tree_size: Bytes of the tree to sync.
         planned: Number of keys of each listing of the plan.
         starts: How often a command is started.
+        far_files: Number of files of the directory behind the delay proxy.
+        far_object: Bytes of the big object behind the delay proxy.
+        lanes: Bytes of the download with different numbers of lanes.
+        adaptive: Bytes of the download whose concurrency is found.
     """
 
     pairs: int = 5
     extra: int = 3
     warm_up: int = 1
+    extra_warm_up: int = 1
     seconds: float = 1.2
     download: int = GiB
     upload: int = 512 * MiB
@@ -68,12 +78,19 @@ class Scale:
     tree_size: int = 3 * GiB
     planned: int = 1_000_000
     starts: int = 11
+    far_files: int = 1_000
+    far_object: int = 256 * MiB
+    lanes: int = GiB
+    adaptive: int = 512 * MiB
 
 
+# The numbers of pairs that targets need, and no more.
+SHORT = Scale(extra=1, extra_warm_up=0, seconds=0.8, starts=7, lanes=512 * MiB)
 QUICK = Scale(
     pairs=1,
     extra=1,
     warm_up=0,
+    extra_warm_up=0,
     seconds=0.3,
     download=64 * MiB,
     upload=64 * MiB,
@@ -84,6 +101,10 @@ QUICK = Scale(
     tree_size=20 * MiB,
     planned=20_000,
     starts=3,
+    far_files=100,
+    far_object=32 * MiB,
+    lanes=64 * MiB,
+    adaptive=64 * MiB,
 )
 
 
@@ -99,6 +120,7 @@ class Bench:
         roomy: For files that are too large for memory.
         series: The samples of the present row.
         earlier: The samples of other rows, by their numbers.
+        proxies: The delay proxies, by the server's endpoint and the link.
     """
 
     scale: Scale
@@ -109,11 +131,33 @@ class Bench:
     stack: ExitStack
     series: Series = field(default_factory=dict)
     earlier: dict[str, Series] = field(default_factory=dict)
+    proxies: dict[tuple[str, Link], Proxy] = field(default_factory=dict)
 
     @cached_property
     def limit(self) -> LimitServer:
         """The limit server, started on first use."""
         return self.stack.enter_context(limit_server(self.new_directory("limit")))
+
+    def far(self, endpoint: str, link: Link) -> str:
+        """Give the endpoint of a delay proxy in front of a server; it is checked and started on first use.
+
+        Raises:
+            RuntimeError: The proxy is not what the link asks for.
+        """
+        for (behind, known), found in self.proxies.items():
+            if (behind, known) == (endpoint, link):
+                return found.endpoint
+        if all(link != known for _, known in self.proxies):
+            print(f"    delay proxy checked: {check(link)}", flush=True)
+        found = self.stack.enter_context(proxy(endpoint, link))
+        self.proxies[endpoint, link] = found
+        return found.endpoint
+
+    @cached_property
+    def real_tls(self) -> tuple[str, str]:
+        """The endpoint of a second real server, which speaks TLS, and its authority; started on first use."""
+        certificates = make_certificates(self.new_directory("real-certificates"))
+        return self.stack.enter_context(real_server(self.real_directory, certificates)), str(certificates.authority)
 
     @cached_property
     def real_directory(self) -> Path:
@@ -144,6 +188,8 @@ class Bench:
         python = self.pythons.get(client, sys.executable)
         task = replace(task, client=client, server=task.server or self.server)
         command = [python, "-m", "benchmarks.harness.child", task.dumps()]
+        proxied = [each for each in self.proxies.values() if each.endpoint == task.endpoint]
+        before = sum(each.cpu for each in proxied)
         done = subprocess.run(
             command,
             capture_output=True,
@@ -156,7 +202,8 @@ class Bench:
         if done.returncode:
             message = f"{client}: {task.work} ended with {done.returncode}\n{done.stderr[-4_000:]}"
             raise RuntimeError(message)
-        return Sample(**json.loads(done.stdout.splitlines()[-1]))
+        sample = Sample(**json.loads(done.stdout.splitlines()[-1]))
+        return replace(sample, proxy=sum(each.cpu for each in proxied) - before)
 
     def pairs(
         self,
@@ -177,7 +224,9 @@ class Bench:
             after: Called with the client's name after each of its runs; checks and removes its files.
         """
         found = []
-        for number in range(-self.scale.warm_up, self.scale.extra if extra else self.scale.pairs):
+        scale = self.scale
+        first, last = (-scale.extra_warm_up, scale.extra) if extra else (-scale.warm_up, scale.pairs)
+        for number in range(first, last):
             pair = []
             for client in ("bucketry", peer):
                 pair.append(self.run(task, client))
@@ -207,7 +256,7 @@ def open_bench(scale: Scale, pythons: dict[str, str], server: str) -> Iterator[B
 
 
 def clean_environment() -> dict[str, str]:
-    """Give the environment without variables that configure a client."""
+    """Give the environment without variables that configure a client or the interpreter's cache."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return kept | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"}

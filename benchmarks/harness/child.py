@@ -9,7 +9,8 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, replace
 from importlib import import_module
 
 from benchmarks.clients.client import Client
@@ -90,13 +91,34 @@ def content(size: int) -> bytes:
     return b"".join(number.to_bytes(256, "big") for number in range(-(-size // 256)))[:size]
 
 
+async def first_get(task: Task, watch: LoopWatch) -> Sample:
+    """Measure from a new client to the bytes of its first object; the process has read from another server before."""
+    async with client_class(task)(replace(task, endpoint=task.warm_endpoint)) as client:
+        await client.get(task.key)
+    meter = Meter(None if task.client in WITHOUT_LOOP else watch)
+    meter.start()
+    async with client_class(task)(task) as client:
+        size = await client.get(task.key)
+        sample = meter.stop(1, size)
+    assert size == task.size
+    return sample
+
+
+def client_class(task: Task) -> Callable[[Task], AbstractAsyncContextManager[Client]]:
+    """Import the client of the task."""
+    module = import_module(f"benchmarks.clients.{task.client}_client")
+    found: Callable[[Task], AbstractAsyncContextManager[Client]] = getattr(module, CLIENTS[task.client])
+    return found
+
+
 async def measure(task: Task, watch: LoopWatch) -> Sample:
     """Open the client, do the task."""
-    module = import_module(f"benchmarks.clients.{task.client}_client")
+    if task.work == "first_get":
+        return await first_get(task, watch)
     client: Client
-    async with getattr(module, CLIENTS[task.client])(task) as client:
+    async with client_class(task)(task) as client:
         if task.warm:
-            await client.head(task.warm)  # row 12 measures import, client and first connection
+            await client.head(task.warm)  # rows 12 to 14 measure import, client and first connection
         meter = Meter(None if task.client in WITHOUT_LOOP else watch)
         works: dict[str, Callable[[], Awaitable[Sample]]] = {
             "get": lambda: small(task, meter, client.get),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.harness.certificates import Certificates
 from benchmarks.harness.ports import free_port, wait_for
 from benchmarks.harness.task import ACCESS_KEY, SECRET_KEY
 
@@ -29,15 +30,25 @@ def rclone_path() -> str:
 
 
 @contextmanager
-def real_server(directory: Path) -> Iterator[str]:
-    """Run `rclone serve s3` and give its endpoint; its buckets are the directories below `directory`."""
+def real_server(directory: Path, certificates: Certificates | None = None) -> Iterator[str]:
+    """Run `rclone serve s3` and give its endpoint; its buckets are the directories below `directory`.
+
+    With certificates it speaks TLS, and HTTP/1.1 as S3 does: without the setting, it would offer HTTP/2 with TLS.
+    """
     port = free_port()
     command = [rclone_path(), "serve", "s3", str(directory), "--config", os.devnull]
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if certificates is not None:
+        options += ["--cert", str(certificates.certificate), "--key", str(certificates.key)]
+    process = subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"GODEBUG": "http2server=0"},
+    )
     try:
         wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if certificates else 'http'}://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()

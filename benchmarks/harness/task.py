@@ -36,6 +36,7 @@ class Task:
         concurrency: Requests at the same time; 0: the client's default for this and for the size of parts.
         seconds: How long small requests are repeated.
         warm: An existing object, for a first request before the measurement; empty: there is no request.
+        warm_endpoint: Of `first_get`: the server from which another client has read the object before.
     """
 
     work: str
@@ -53,6 +54,7 @@ class Task:
     concurrency: int
     seconds: float = 0.0
     warm: str = "warm"
+    warm_endpoint: str = ""
 
     def dumps(self) -> str:
         """Give the task as JSON."""
@@ -76,6 +78,7 @@ class Sample:
         memory: Peak of resident memory in bytes, above that before the work.
         block: Longest turn of the event loop, seconds; `None`: the client has no event loop.
         late: Longest delay of a timer of the event loop, seconds.
+        proxy: CPU seconds of the delay proxy, if the run went through one.
     """
 
     seconds: float
@@ -85,6 +88,7 @@ class Sample:
     memory: int
     block: float | None
     late: float | None
+    proxy: float = 0.0
 
     @property
     def rate(self) -> float:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.rows import (
+    adaptive,
+    cold,
     download,
     download_tls,
     facts,
+    far,
     get_medium,
     get_small,
     head,
+    lanes,
     listing,
     loop,
     memory,
@@ -37,8 +41,12 @@ _SCRIPTS = (
     loop,
     memory,
     start,
+    far,
+    cold,
     upload_tls,
     facts,
+    lanes,
+    adaptive,
     sync,
     planning,
 )

@@ -10,17 +10,17 @@ from benchmarks.rows.row import Row
 from benchmarks.rows.small_requests import small_requests
 
 _OURS, _PEER = "generic", "bucketry_aws"
-_TARGET = 0.9
+TARGET = 0.9
 
 
 def measure(bench: Bench) -> list[Measure]:
     """Measure the default row of a custom endpoint against `server="aws"`, for every choice of the run."""
     measures = []
     for tls, name in ((False, put_small.WORK), (True, f"{put_small.WORK} over TLS")):
-        measures += small_requests(bench, name, "put", put_small.SIZE, {_PEER: _TARGET}, tls=tls, server=_OURS)
+        measures += small_requests(bench, name, "put", put_small.SIZE, {_PEER: TARGET}, tls=tls, server=_OURS)
     for tls, name in ((False, upload.WORK), (True, upload_tls.WORK)):
         pairs = upload_pairs(bench, name, _PEER, tls=tls, server=_OURS)
-        measures.append(compare(name, "MB/s", _PEER, pairs, throughput, target=_TARGET))
+        measures.append(compare(name, "MB/s", _PEER, pairs, throughput, target=TARGET))
     return measures
 
 

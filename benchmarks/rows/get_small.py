@@ -7,13 +7,13 @@ from benchmarks.harness.figures import Measure
 from benchmarks.rows.row import Row
 from benchmarks.rows.small_requests import small_requests
 
-_TARGETS = {"aiobotocore": 15.0, "obstore": 3.0}
+TARGETS = {"aiobotocore": 15.0, "obstore": 3.0}
 
 
 def measure(bench: Bench) -> list[Measure]:
     """Measure both."""
-    clear = small_requests(bench, "GET 4 KiB", "get", 4_096, _TARGETS)
-    return clear + small_requests(bench, "GET 4 KiB over TLS", "get", 4_096, _TARGETS, tls=True)
+    clear = small_requests(bench, "GET 4 KiB", "get", 4_096, TARGETS)
+    return clear + small_requests(bench, "GET 4 KiB over TLS", "get", 4_096, TARGETS, tls=True)
 
 
 ROW = Row("1", "GET of 4 KiB, 32 at once; over TLS too", measure)

@@ -11,7 +11,7 @@ from benchmarks.rows.row import Row
 from benchmarks.rows.small_requests import rate
 
 WORK = "list 100,000 keys"
-_TARGETS = {"aiobotocore": 30.0, "obstore": 2.5}
+TARGETS = {"aiobotocore": 30.0, "obstore": 2.5}
 
 
 def measure(bench: Bench) -> list[Measure]:
@@ -20,7 +20,7 @@ def measure(bench: Bench) -> list[Measure]:
     task = Task(work="list", endpoint=bench.limit.http, bucket=LISTING_BUCKET, count=count, size=size, concurrency=1)
     return [
         compare(WORK, "keys/s", peer, bench.pairs(WORK, task, peer), rate, target=target)
-        for peer, target in _TARGETS.items()
+        for peer, target in TARGETS.items()
     ]
 
 

@@ -14,12 +14,12 @@ from benchmarks.rows.row import Row
 from benchmarks.rows.small_requests import rate
 from tests.manage.trees import NAMES, digest_of, files_below, write_tree
 
-_FIRST = "sync of 20,000 files, first"
-_NOTHING = "sync of 20,000 files, nothing to do"
-_TARGETS: dict[str, dict[str, float | None]] = {
-    "rclone": {_FIRST: 1.0, _NOTHING: 1.5},
-    "rclone_wide": {_FIRST: None, _NOTHING: None},
-    "s3fs": {_FIRST: None},  # it cannot leave out what is there already
+FIRST = "sync of 20,000 files, first"
+NOTHING = "sync of 20,000 files, nothing to do"
+TARGETS: dict[str, dict[str, float | None]] = {
+    "rclone": {FIRST: 1.0, NOTHING: 1.5},
+    "rclone_wide": {FIRST: None, NOTHING: None},
+    "s3fs": {FIRST: None},  # it cannot leave out what is there already
 }
 # rclone normalizes file names, and reports two forms of one name as duplicates.
 _NAMES = [name for name in NAMES if unicodedata.is_normalized("NFC", name)]
@@ -31,20 +31,25 @@ def measure(bench: Bench) -> list[Measure]:
     write_tree(source, bench.scale.tree, bench.scale.tree_size, names=_NAMES)
     wanted = digest_of(source)
     rounds = []
-    for number in range(bench.scale.extra):
+    for number in range(max(bench.scale.pairs, bench.scale.extra)):
         found = {}
-        for client in ("bucketry", *_TARGETS):
+        for client in ("bucketry", *(peer for peer in TARGETS if number < _rounds(bench, peer))):
             found[client] = _both(bench, client, source, wanted if not number else "")
             print(f"    sync: {client} done", flush=True)
         rounds.append(found)
     shutil.rmtree(source)
     measures = []
-    for peer, targets in _TARGETS.items():
+    for peer, targets in TARGETS.items():
         for name, target in targets.items():
-            pairs = [(found["bucketry"][name], found[peer][name]) for found in rounds]
+            pairs = [(found["bucketry"][name], found[peer][name]) for found in rounds if peer in found]
             bench.series.setdefault(name, {})[peer] = pairs
             measures.append(compare(name, "files/s", peer, pairs, rate, target=target))
     return measures
+
+
+def _rounds(bench: Bench, peer: str) -> int:
+    """Give the number of rounds in which a peer is measured."""
+    return bench.scale.pairs if any(TARGETS[peer].values()) else bench.scale.extra
 
 
 def _both(bench: Bench, client: str, source: Path, wanted: str) -> dict[str, Sample]:
@@ -65,12 +70,12 @@ def _both(bench: Bench, client: str, source: Path, wanted: str) -> dict[str, Sam
             count=bench.scale.tree,
             concurrency=0,
         )
-        samples = {_FIRST: bench.run(task, client)}
+        samples = {FIRST: bench.run(task, client)}
         stored = _stored(target)
         assert _sizes(stored) == _sizes(_stored(source)), f"{client} stored other files"
         assert not wanted or digest_of(target) == wanted, f"{client} stored other contents"
-        if _NOTHING in _TARGETS.get(client, _TARGETS["rclone"]):
-            samples[_NOTHING] = bench.run(task, client)
+        if NOTHING in TARGETS.get(client, TARGETS["rclone"]):
+            samples[NOTHING] = bench.run(task, client)
             assert _stored(target) == stored, f"{client} did something, and nothing was to do"
     shutil.rmtree(place)
     return samples
