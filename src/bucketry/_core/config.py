@@ -18,7 +18,7 @@ MAX_CONCURRENCY = 64
 """Small requests in flight. 20 ms away these are 3,000 requests a second: what one core can make, and below the 3,500
 that AWS accepts for a prefix. A vendor that accepts fewer refuses some, and the number falls."""
 LARGE_CONCURRENCY = 32  # large bodies in flight: 20 Gbit/s with 80 MB/s for each connection, and 16 MiB of buffers
-FIXED_CONCURRENCY = 16  # for a disk, where nothing finds the best number; the event loop has few threads for files
+FIXED_CONCURRENCY = 16  # where nothing finds the best number: for a disk, and for deletes one by one
 MEMORY_BUDGET = 256 * MiB  # 16 parts of 8 MiB, with two copies of each
 MIN_PART_SIZE = 1 * KiB  # small, so that tests can make many parts; vendors require more (`min_part_size`)
 MAX_PART_SIZE = 5 * GiB
