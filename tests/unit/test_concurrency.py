@@ -146,6 +146,18 @@ def test_a_caller_with_few_requests_proves_nothing() -> None:
     assert [driver.round(100, in_flight=8) for _ in range(4)] == [16] * 4
 
 
+def test_a_pause_between_transfers_is_not_measured() -> None:
+    """The end of a transfer and the time until the next one are in no round."""
+    driver = Driver(Controller(start=16, bound=64, cores=1))
+    assert driver.round(100) == 32
+    for _ in range(40):
+        driver.now += 1 / 200
+        driver.chooser.done(driver.now, driver.now, 1.0, 32, 0.0)
+    driver.chooser.done(driver.now, driver.now, 1.0, 1, 0.0)
+    driver.now += 60
+    assert driver.round(200) == 64
+
+
 def test_a_trial_after_the_hold() -> None:
     """After the hold half as many again are tried; if the network has become faster, they stay."""
     driver = Driver(Controller(start=16, bound=64, cores=1))

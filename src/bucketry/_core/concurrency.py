@@ -13,7 +13,7 @@ from enum import Enum
 GROWTH = 0.1  # twice the number is kept if the throughput grows by this share; less is within the noise of a round
 LOSS = 0.04  # half the number is kept if the throughput falls by less than this share of the best one
 SATURATED = 0.9  # share of the usable CPU time above which more requests in flight cannot help
-FULL = 0.9  # a round counts only if so many of the allowed requests were in flight, else the caller is the limit
+FULL = 0.9  # a round ends without a result if less than this share of the number is in flight
 ROUND_REQUESTS = 16  # the fewest requests in a round; fewer say little about the throughput
 ROUND_SECONDS = 0.03  # the shortest round; garbage collection and a busy disk disturb shorter ones
 LEAST = 4  # fewer are not tried: one connection that stalls would stop much of the transfer
@@ -67,10 +67,10 @@ class Controller:
         self._quiet = 0  # requests since the last refusal
         self._hold = HOLD
         self._hold_until = 0.0
-        self._changed = 0.0  # when the present round began; then come the sums of its requests
+        self._changed = 0.0  # when the number changed
         self._settling = self.limit  # requests that are not measured, because new connections open while they run
-        self._count = self._in_flight = 0
-        self._amount = self._since = self._cpu = 0.0
+        self._since = self._cpu = self._amount = 0.0  # of the present round
+        self._count = 0
 
     def raise_bound(self, bound: int) -> None:
         """Allow more requests in flight than before."""
@@ -96,23 +96,21 @@ class Controller:
             self._surplus = now
         if begun < self._changed:  # made with another number in flight
             return self.limit
-        if self._settling:
+        if in_flight < FULL * self.limit:  # the caller is the limit, so a round begins when there are enough again
+            self._settling = self._settling or 1
+        elif self._settling:
             self._settling -= 1
             if not self._settling:
-                self._since, self._cpu = now, cpu
-            return self.limit
-        self._count += 1
-        self._amount += amount
-        self._in_flight += in_flight
-        seconds = now - self._since
-        if self._count >= max(self.limit, ROUND_REQUESTS) and seconds >= ROUND_SECONDS:
-            if self._in_flight >= FULL * self.limit * self._count:
+                self._start_round(now, cpu)
+        else:
+            self._count += 1
+            self._amount += amount
+            seconds = now - self._since
+            if self._count >= max(self.limit, ROUND_REQUESTS) and seconds >= ROUND_SECONDS:
                 share = (cpu - self._cpu) / seconds / self._cores
-                self._judge(now, self._amount / seconds, saturated=share >= SATURATED)
-            if not self._settling:
-                self._since, self._cpu = now, cpu
-            self._count = self._in_flight = 0
-            self._amount = 0.0
+                rate = self._amount / seconds
+                self._start_round(now, cpu)
+                self._judge(now, rate, saturated=share >= SATURATED)
         return self.limit
 
     def refused(self, now: float, begun: float, in_flight: int) -> int:
@@ -252,8 +250,11 @@ class Controller:
         self._begin(now)
 
     def _begin(self, now: float) -> None:
-        """Begin a round."""
+        """Wait for the first requests of a new number, and then begin a round."""
         self._changed = now
         self._settling = self.limit
-        self._count = self._in_flight = 0
+
+    def _start_round(self, now: float, cpu: float) -> None:
+        self._since, self._cpu = now, cpu
+        self._count = 0
         self._amount = 0.0
