@@ -15,7 +15,7 @@ from bucketry._core.units import GiB, KiB, MiB
 MAX_CONNECTIONS = 80  # the default max_concurrency and 16, so that other calls get connections during transfers
 PART_SIZE = 8 * MiB  # an object of up to 78 GiB has fewer than 10 000 parts; see docs/explanation/part-size
 MAX_CONCURRENCY = 64
-"""Small requests in flight. 20 ms away these are 3,000 requests a second: what one core can make, and below the 3,500
+"""Small requests in flight. 20 ms away these are 3,200 requests a second: what one core can make, and below the 3,500
 that AWS accepts for a prefix. A vendor that accepts fewer refuses some, and the number falls."""
 LARGE_CONCURRENCY = 32  # large bodies in flight: 20 Gbit/s with 80 MB/s for each connection, and 16 MiB of buffers
 FIXED_CONCURRENCY = 16  # where nothing finds the best number: for a disk, and for deletes one by one
