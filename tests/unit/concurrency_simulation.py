@@ -55,7 +55,7 @@ class Chooses(Protocol):
 
     limit: int
 
-    def done(self, now: float, begun: float, amount: float, in_flight: int, cpu: float) -> int:
+    def done(self, now: float, begun: float, amount: float, in_flight: int, cpu: Callable[[], float]) -> int:
         """Take the sample of a request."""
 
     def refused(self, now: float, begun: float, in_flight: int) -> int:
@@ -68,7 +68,7 @@ class Fixed:
 
     limit: int
 
-    def done(self, now: float, begun: float, amount: float, in_flight: int, cpu: float) -> int:
+    def done(self, now: float, begun: float, amount: float, in_flight: int, cpu: Callable[[], float]) -> int:
         """Return the number."""
         del now, begun, amount, in_flight, cpu
         return self.limit
@@ -171,9 +171,11 @@ class Simulation:
     def _done(self, begun: float) -> None:
         self._at_server -= 1
         self.run.done.append(self.now)
-        used = self.run.cpu - sum(max(0.0, free - self.now) for free in self._cores)
-        self.chooser.done(self.now, begun, 1.0, self._in_flight, used)
+        self.chooser.done(self.now, begun, 1.0, self._in_flight, self._used)
         self._in_flight -= 1
+
+    def _used(self) -> float:
+        return self.run.cpu - sum(max(0.0, free - self.now) for free in self._cores)
 
     def _refused(self, begun: float) -> None:
         """Wait before the request is sent again; it stays in flight meanwhile."""

@@ -102,6 +102,10 @@ class Driver:
         self.now = 100.0
         self.cpu = 0.0
 
+    def used(self) -> float:
+        """Give the CPU seconds so far."""
+        return self.cpu
+
     def round(self, rate: float, *, in_flight: int | None = None, cpu: float = 0.0) -> int:
         """End enough requests for a round without changes; `rate` of them a second, with a share `cpu` of a core."""
         begun = self.now
@@ -109,7 +113,7 @@ class Driver:
         for _ in range(2 * max(limit, 16) + 1):
             self.now += 1 / rate
             self.cpu += cpu / rate
-            self.chooser.done(self.now, begun, 1.0, limit if in_flight is None else in_flight, self.cpu)
+            self.chooser.done(self.now, begun, 1.0, limit if in_flight is None else in_flight, self.used)
             if self.chooser.limit != limit:
                 break
         return self.chooser.limit
@@ -152,8 +156,8 @@ def test_a_pause_between_transfers_is_not_measured() -> None:
     assert driver.round(100) == 32
     for _ in range(40):
         driver.now += 1 / 200
-        driver.chooser.done(driver.now, driver.now, 1.0, 32, 0.0)
-    driver.chooser.done(driver.now, driver.now, 1.0, 1, 0.0)
+        driver.chooser.done(driver.now, driver.now, 1.0, 32, driver.used)
+    driver.chooser.done(driver.now, driver.now, 1.0, 1, driver.used)
     driver.now += 60
     assert driver.round(200) == 64
 
@@ -217,5 +221,5 @@ def test_bodies_count_by_their_bytes() -> None:
         begun, limit = now, chooser.limit
         while chooser.limit == limit:
             now += 0.01
-            chooser.done(now, begun, amount, limit, 0.0)
+            chooser.done(now, begun, amount, limit, lambda: 0.0)
     assert chooser.limit == 64

@@ -68,7 +68,8 @@ class Gate:
 
     async def enter(self) -> float:
         """Wait until one more request may be in flight; return the time, to pass to `leave` later."""
-        await self._slots.take(1)
+        if not self._slots.take_one():
+            await self._slots.take(1)
         return self._clock()
 
     def leave(self, begun: float, size: int | None) -> None:
@@ -80,7 +81,7 @@ class Gate:
         """
         if size is not None:
             amount = 1 + size / REQUEST_BYTES
-            self._controller.done(self._clock(), begun, amount, self.in_flight, self._cpu())
+            self._controller.done(self._clock(), begun, amount, self.in_flight, self._cpu)
         self._slots.give(1)
         self._apply()
 

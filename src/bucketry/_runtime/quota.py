@@ -50,10 +50,18 @@ class Quota:
             raise
         return units
 
+    def take_one(self) -> bool:
+        """Take a unit if one is free and no caller waits; return whether it was taken."""
+        if self.free < 1 or self._waiting:
+            return False
+        self.free -= 1
+        return True
+
     def give(self, units: int) -> None:
         """Take back units from a caller, and wake the callers that wait for units."""
         self.free += units
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def resize(self, limit: int) -> None:
         """Change the number of units. Only for quotas whose callers take one unit each.

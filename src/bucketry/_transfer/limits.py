@@ -52,7 +52,8 @@ class Slot:
         self._begun = 0.0
 
     async def __aenter__(self) -> None:
-        await self._slots.take(1)
+        if not self._slots.take_one():
+            await self._slots.take(1)
         if self._gate is not None:
             try:
                 self._begun = await self._gate.enter()
