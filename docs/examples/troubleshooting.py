@@ -137,7 +137,7 @@ async def configuration() -> None:
     remote["endpoint_url"] = "minio.example:9000"
     await show(lambda: S3Provider(remote))
     few = {"bucket_name": "my-bucket", "max_connections": 4}
-    await show(lambda: S3Provider(few, transfer=TransferConfig()))
+    await show(lambda: S3Provider(few, transfer=TransferConfig(max_concurrency=8)))
     await show(lambda: TransferConfig(resume=True))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

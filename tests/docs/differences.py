@@ -33,7 +33,7 @@ NAME = "list `note`, where there is `notes.txt`"
 SLASHES = "the key of `a//b`"
 SLASH = "the key of `/a`"
 CACHE = "list what another program has just stored"
-PARTS = "parts of a file at once"
+PARTS = "parts of a file at once, at most"
 SIZE = "the size of a part"
 ATTEMPTS = "attempts of a request"
 BROKEN = "a write whose source fails after 12 MiB"
@@ -124,7 +124,7 @@ async def ours(server: EmbeddedS3, storage: S3Provider) -> dict[str, str]:
         SLASH: "`/a`" if await storage.exists("/ours") else "`a`",
         CACHE: found(await storage.list_files() == sorted([*before, "from another"])),
         BROKEN: await broken(storage, "ours.bin", lambda: storage.put("ours.bin", chunks())),
-        PARTS: str(TransferConfig().max_concurrency),
+        PARTS: str(TransferConfig().large_concurrency),
         SIZE: f"{PART_SIZE // MiB} MiB",
         ATTEMPTS: str(TransferConfig().max_attempts),
     }

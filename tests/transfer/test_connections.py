@@ -33,26 +33,28 @@ def test_more_requests_than_connections_are_refused(provider: StorageProvider) -
 
 
 @pytest.mark.parametrize("provider", of_four(), ids=repr)
-def test_without_a_configuration_there_are_as_many_as_fit(provider: StorageProvider) -> None:
-    """Without a configuration, a manager makes no more parallel requests than there are connections."""
-    manager = TransferManager(provider)
+@pytest.mark.parametrize("given", [None, TransferConfig()])
+def test_the_default_is_as_many_as_fit(provider: StorageProvider, given: TransferConfig | None) -> None:
+    """With the default number, a manager makes no more parallel requests than there are connections."""
+    manager = TransferManager(provider, given)
     assert manager.config == provider.transfer.config == TransferConfig(max_concurrency=4)
     assert pickle.loads(pickle.dumps(provider)).transfer.config == manager.config
 
 
 def test_the_default_number_of_connections_counts_too() -> None:
-    """A provider has 32 connections, unless its configuration sets another number or its transfers need more."""
-    with pytest.raises(ConfigError, match=r"max_connections 32 .* max_concurrency 64"):
-        TransferManager(S3Provider(KEYS), TransferConfig(max_concurrency=64))
-    wide = TransferConfig(max_concurrency=64)
+    """A provider has 80 connections, unless its configuration sets another number or its transfers need more."""
+    with pytest.raises(ConfigError, match=r"max_connections 80 .* max_concurrency 100"):
+        TransferManager(S3Provider(KEYS), TransferConfig(max_concurrency=100))
+    assert TransferManager(S3Provider(KEYS)).config.max_concurrency == 64
+    wide = TransferConfig(max_concurrency=100)
     assert TransferManager(S3Provider(KEYS, transfer=wide), wide).config is wide
 
 
 def test_what_has_no_connections_limits_nothing() -> None:
-    """Memory and disk have no limit of parallel requests."""
+    """Memory and disk have no limit of parallel requests; without a number, a manager makes 16 of them."""
     for provider in (MemoryProvider(), LocalProvider({"base_path": "."}), FaultyProvider(MemoryProvider())):
         assert TransferManager(provider, TransferConfig(max_concurrency=999)).config.max_concurrency == 999
-        assert TransferManager(provider).config == TransferConfig()
+        assert TransferManager(provider).config == TransferConfig(max_concurrency=16)
 
 
 @pytest.mark.parametrize(

@@ -369,6 +369,6 @@ def test_a_url_takes_how_to_transfer(url: str) -> None:
 
 def test_connections_follow_the_concurrency() -> None:
     """Unless a number is configured, one `max_concurrency` sets slots and connections together."""
-    for concurrency, connections in ((8, 32), (64, 64)):
+    for concurrency, connections in ((8, 80), (100, 100)):
         provider = S3Provider(KEYS, transfer=TransferConfig(max_concurrency=concurrency))
         assert provider._bucket.endpoint.max_connections == connections

@@ -9,7 +9,8 @@ import pytest
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import KiB, MiB
-from bucketry._transfer.limits import Limits, Quota, RateLimiter
+from bucketry._runtime.quota import Quota
+from bucketry._transfer.limits import Limits, RateLimiter
 from bucketry._transfer.progress import Meter
 from bucketry.errors import ConfigError
 from tests.transfer.doubles import FakeLoop

@@ -107,5 +107,5 @@ def _may_end_well(error: StorageError) -> bool:
 
 
 def _object(result: TransferResult) -> dict[str, object]:
-    names = ("key", "size", "etag", "version_id", "parts", "verified")
+    names = ("key", "size", "etag", "version_id", "parts", "verified", "concurrency")
     return {name: getattr(result, name) for name in names}

@@ -37,7 +37,7 @@ class S3FamilyConfig(S3RequestEntries):
         max_attempts: The largest number of attempts for one request.
         retry_delay: Average seconds before the first retry; doubles with each further retry, but not above 2.5
             seconds, or not at all if `retry_delay` is more than 2.5. The server's `Retry-After` replaces the delay.
-        max_connections: The largest number of sockets to the endpoint; `None`: 32, or `max_concurrency` if larger.
+        max_connections: The largest number of sockets to the endpoint; `None`: 80, or `max_concurrency` if larger.
         server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
             (little: no conditional writes), or `"auto"` (what the vendor of the class supports; `S3Provider` chooses
             `"aws"` for AWS's own hosts, else `"generic"`).

@@ -307,6 +307,8 @@ class TransferResult:
         verified: How the bytes were compared: by a checksum such as `"crc32"`, `"crc64nvme"` or `"md5"` (for uploads,
             the provider compared every body with it), by `"sha256"` (the hash was part of each request's signature; a
             server that follows SigV4 checks it, some test servers do not), or by `"length"` only.
+        concurrency: How many requests with bodies of this size could be in flight when the transfer ended; see
+            `TransferConfig.max_concurrency`.
         seconds: The duration of the transfer.
     """
 
@@ -318,6 +320,7 @@ class TransferResult:
     retries: int = 0
     resumed_bytes: int = 0
     verified: str = "length"
+    concurrency: int = 1
     seconds: float = 0.0
 
 

@@ -26,6 +26,7 @@ from bucketry._core.values import (
     Part,
     VersionPage,
 )
+from bucketry._runtime.gate import Gates
 from bucketry.errors import StorageError
 
 T = TypeVar("T")
@@ -71,6 +72,12 @@ class WrappedRequests(ObjectRequests):
         """The wrapped provider's limit on connections; `None`: it has no limit, or does not state the limit."""
         connections: int | None = getattr(self.inner, "max_connections", None)
         return connections
+
+    @property
+    def gates(self) -> Gates | None:
+        """What limits transfers to the wrapped provider's endpoint; `None`: it has no such limit."""
+        gates: Gates | None = getattr(self.inner, "gates", None)
+        return gates
 
     def locate(self, key: str = "") -> str:
         """Return the URL of the object, prefix included."""

@@ -6,12 +6,15 @@ from dataclasses import field
 
 from bucketry._core.frozen import dataclass
 from bucketry._core.retry import RetryBudget
+from bucketry._runtime.gate import Gates
+from bucketry._runtime.loop_local import LoopLocal
 from bucketry._wire.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """The clock and the retry budget of one endpoint; several event loops and threads may use them."""
+    """What several event loops and threads may use: the clock, the retry budget, and for each loop its own gates."""
 
     clock: Clock = field(default_factory=Clock)
     budget: RetryBudget = field(default_factory=RetryBudget)
+    gates: LoopLocal[Gates] = field(default_factory=lambda: LoopLocal(Gates.new))

@@ -3,98 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
 
-from bucketry._core.config import TransferConfig
+from bucketry._core.config import FIXED_CONCURRENCY, MAX_CONCURRENCY, TransferConfig
 from bucketry._core.frozen import dataclass
 from bucketry._core.requests import ObjectRequests
 from bucketry._runtime.batcher import ThreadBatcher
+from bucketry._runtime.gate import Gate, Gates
+from bucketry._runtime.quota import Quota
 from bucketry.errors import ConfigError
 
 COPIES = 2  # the body in memory, and the HTTP client's own copy of it
-
-
-class Quota:
-    """A limited number of units, given to callers in the order of their requests.
-
-    A request for more units than the limit gets all units, so no request waits for ever.
-    """
-
-    def __init__(self, limit: int) -> None:
-        """Begin with all units free."""
-        self.limit = limit
-        self.free = limit
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    def hold(self, units: int) -> _Hold:
-        """Hold `units` (at most the limit) inside the context."""
-        return _Hold(self, units)
-
-    async def take(self, units: int) -> int:
-        """Wait for `units` (at most the limit) and take them; return their number, to pass to `give` later."""
-        units = min(units, self.limit)
-        if units <= self.free and not self._waiting:
-            self.free -= units
-            return units
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (units, waiter)
-        self._waiting.append(entry)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.give(units)
-            else:
-                with suppress(ValueError):  # _wake() may have removed the cancelled entry already
-                    self._waiting.remove(entry)
-                self._wake()
-            raise
-        return units
-
-    def give(self, units: int) -> None:
-        """Take back units from a caller, and wake the callers that wait for units."""
-        self.free += units
-        self._wake()
-
-    def _wake(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self.free:
-            units, waiter = self._waiting.popleft()
-            if not waiter.done():
-                self.free -= units
-                waiter.set_result(None)
-
-
-class _Hold:
-    """The context manager that `Quota.hold` returns.
-
-    It is a class because `@asynccontextmanager` is slow: it takes as much time as signing a small request.
-    """
-
-    __slots__ = ("_quota", "_units")
-
-    def __init__(self, quota: Quota, units: int) -> None:
-        self._quota = quota
-        self._units = units
-
-    def keep(self, units: int) -> None:
-        """Give back all units but `units` before the context ends."""
-        spare = max(0, self._units - units)
-        self._units -= spare
-        self._quota.give(spare)
-
-    async def __aenter__(self) -> Self:
-        self._units = await self._quota.take(self._units)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._quota.give(self._units)
 
 
 class RateLimiter:
@@ -116,24 +38,78 @@ class RateLimiter:
             await asyncio.sleep(begin - now)
 
 
+class Slot:
+    """The context manager that `Limits.slot` returns; it is held during one request.
+
+    It is a class because `@asynccontextmanager` is slow: it takes as much time as signing a small request.
+    """
+
+    __slots__ = ("_begun", "_gate", "_size", "_slots")
+
+    def __init__(self, slots: Quota, gate: Gate | None, size: int) -> None:
+        self._slots = slots
+        self._gate = gate
+        self._size = size
+        self._begun = 0.0
+
+    async def __aenter__(self) -> None:
+        if not self._slots.take_one():
+            await self._slots.take(1)
+        if self._gate is not None:
+            try:
+                self._begun = await self._gate.enter()
+            except BaseException:
+                self._slots.give(1)
+                raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._gate is not None:
+            self._gate.leave(self._begun, None if kind is not None else self._size)
+        self._slots.give(1)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one manager in one event loop."""
+    """The limits of one manager in one event loop.
+
+    Attributes:
+        slots: The requests of the manager: at most `max_concurrency` at once.
+        memory: The bytes of bodies in memory.
+        rate: The bytes per second.
+        batcher: The worker threads for small files.
+        gates: The requests of all managers of the endpoint, whose number is found while they run; `None`: the provider
+            has no gates, so the number is always `max_concurrency`.
+    """
 
     slots: Quota
     memory: Quota
     rate: RateLimiter
     batcher: ThreadBatcher
+    gates: Gates | None
 
     @classmethod
-    def of(cls, config: TransferConfig) -> Limits:
-        """Make the limits from the configuration."""
+    def of(cls, config: TransferConfig, gates: Gates | None = None) -> Limits:
+        """Make the limits from the configuration, and let the gates' numbers grow to its bounds."""
+        if gates is not None:
+            gates.small.raise_bound(config.max_concurrency)
+            gates.large.raise_bound(config.large_concurrency)
         return cls(
             Quota(config.max_concurrency),
             Quota(config.memory_budget),
             RateLimiter(config.max_bandwidth),
             ThreadBatcher(),
+            gates,
         )
+
+    def slot(self, size: int = 0) -> Slot:
+        """Hold a slot for one request with a body of `size` bytes; 0 if the size is not known before."""
+        return Slot(self.slots, None if self.gates is None else self.gates.of(size), size)
+
+    def concurrency(self, size: int) -> int:
+        """Return how many requests with bodies of this size may be in flight now."""
+        return self.slots.limit if self.gates is None else min(self.slots.limit, self.gates.of(size).limit)
 
     @asynccontextmanager
     async def body(self, size: int, *, memory: int) -> AsyncIterator[None]:
@@ -141,32 +117,41 @@ class Limits:
 
         The block makes one request and takes no other slot or memory, so two blocks cannot wait for each other.
         """
-        async with self.memory.hold(memory), self.slots.hold(1):
-            await self.rate.wait(size)
-            yield
+        async with self.memory.hold(memory):
+            await self.rate.wait(size)  # without a slot, which other managers of the endpoint can use meanwhile
+            async with self.slot(size):
+                yield
+
+
+def gates_of(provider: ObjectRequests) -> Gates | None:
+    """Return the gates of the provider's endpoint in the running event loop; `None`: it has none."""
+    gates: Gates | None = getattr(provider, "gates", None)
+    return gates
 
 
 def default_config(provider: ObjectRequests) -> TransferConfig:
-    """Return the default configuration, but with no more parallel requests than the provider has connections."""
-    config = TransferConfig()
-    connections = _connections(provider)
-    if connections is None or connections >= config.max_concurrency:
-        return config
-    return replace(config, max_concurrency=connections)
+    """Return the default configuration for a provider; see `checked_config`."""
+    return checked_config(provider, None)
 
 
 def checked_config(provider: ObjectRequests, config: TransferConfig | None) -> TransferConfig:
-    """Check the configuration, and return it; `None`: return the default one.
+    """Check the configuration, and return it; `None`: the default one.
+
+    A default `max_concurrency` is lowered to the provider's connections; to `FIXED_CONCURRENCY` for a provider without
+    connections, because nothing finds a lower number for a disk.
 
     Raises:
         ConfigError: It is no `TransferConfig`, or allows more parallel requests than the provider has connections.
     """
     if config is None:
-        return default_config(provider)
+        config = TransferConfig()
     if not isinstance(config, TransferConfig):
         message = f"TransferManager: config must be a TransferConfig, not {type(config).__name__}"
         raise ConfigError(message)
-    connections = _connections(provider)
+    connections: int | None = getattr(provider, "max_connections", None)
+    if config.max_concurrency == MAX_CONCURRENCY:
+        most = FIXED_CONCURRENCY if connections is None else connections
+        return config if most >= MAX_CONCURRENCY else replace(config, max_concurrency=most)
     if connections is not None and connections < config.max_concurrency:
         message = (
             f"{provider.name}: max_connections {connections} is less than the transfer's max_concurrency "
@@ -174,8 +159,3 @@ def checked_config(provider: ObjectRequests, config: TransferConfig | None) -> T
         )
         raise ConfigError(message)
     return config
-
-
-def _connections(provider: ObjectRequests) -> int | None:
-    connections: int | None = getattr(provider, "max_connections", None)
-    return connections

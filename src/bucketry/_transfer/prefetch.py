@@ -20,9 +20,10 @@ from bucketry._core.options import ReadOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo
+from bucketry._runtime.quota import Quota
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.cache.object_cache import KeptObject, ObjectCache
-from bucketry._transfer.limits import Limits, Quota
+from bucketry._transfer.limits import Limits
 from bucketry._transfer.one.read import once_more, read
 from bucketry._transfer.one.stream import SMALL, ResumingStream
 from bucketry._transfer.workers import stop
@@ -184,7 +185,7 @@ class _Prefetcher:
         if kept is not None and self._provider.capabilities.get_if_match:
             options = replace(options, if_none_match=kept.etag)
         elif kept is not None:  # without conditions, a GET always sends the body
-            async with self._limits.slots.hold(1):
+            async with self._limits.slot():
                 info = await self._provider.head(one.key)
             if same_etag(info.etag, kept.etag):
                 return None
@@ -220,7 +221,7 @@ class _Prefetcher:
     async def _read_large(self, one: _Object, info: ObjectInfo) -> bytes:
         """Request a large object again when there is memory, so that no task holds a slot while it waits for memory."""
         await self._take_memory(one, info.size)
-        async with self._limits.slots.hold(1):
+        async with self._limits.slot(info.size):
             _, data = await read(
                 self._provider, one.key, replace(self._options, if_match=info.etag or None), policy=self._policy
             )
@@ -238,7 +239,7 @@ class _Prefetcher:
     async def _read_small(self, one: _Object, options: ReadOptions) -> tuple[ObjectInfo, bytes | None]:
         """Open an object, and read it if it is small."""
         async with (
-            self._limits.slots.hold(1),
+            self._limits.slot(),
             ResumingStream(self._provider, one.key, options, policy=self._policy) as reader,
         ):
             info = reader.info

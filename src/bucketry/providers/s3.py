@@ -27,6 +27,7 @@ from bucketry._core.s3_config import (
 )
 from bucketry._providers.s3.endpoint import is_own_endpoint
 from bucketry._providers.s3.requests import S3Requests
+from bucketry._runtime.gate import Gates
 from bucketry._session.pool import SessionPool
 from bucketry._vendors import aws, backblaze, generic, r2, spaces, wasabi
 from bucketry._vendors.row import Vendor
@@ -101,6 +102,11 @@ class S3FamilyProvider(S3Requests, StorageProvider):
             raise ConfigError(message)
         row = aws.VENDOR if config.server == "aws" else generic.VENDOR
         return replace(row, **{name: getattr(self.vendor, name) for name in _IDENTITY_FIELDS})
+
+    @property
+    def gates(self) -> Gates:
+        """What limits transfers to the endpoint in the running event loop; all providers of the endpoint share it."""
+        return self._bucket.gates.get()
 
     def trial(self) -> Trial:
         """Return requests to the bucket as if its row promised everything, for `bucketry doctor`; no I/O."""

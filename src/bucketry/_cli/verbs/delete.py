@@ -27,7 +27,7 @@ from bucketry._cli.selection import (
     selected,
 )
 from bucketry._core.checks import check_key
-from bucketry._core.config import MAX_CONCURRENCY
+from bucketry._core.config import FIXED_CONCURRENCY
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._transfer.listing import every_object
@@ -100,7 +100,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     for target in targets:
         _check_key(target, options, output)
     if not options.strict and options.version_id is None:
-        await fan_out([target for target in targets if target.named], _refuse_directory, width=MAX_CONCURRENCY)
+        await fan_out([target for target in targets if target.named], _refuse_directory, width=FIXED_CONCURRENCY)
     for target in targets:
         if not target.asks or options.dry_run:
             continue
@@ -351,7 +351,7 @@ async def _absent(provider: IStorageProvider, keys: Sequence[str]) -> BatchResul
         except StorageError as error:
             failed[key] = error
 
-    await fan_out(keys, one, width=MAX_CONCURRENCY)
+    await fan_out(keys, one, width=FIXED_CONCURRENCY)
     return BatchResult(failed=failed)
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import NoReturn, Self
 
-from bucketry._core.config import MAX_CONCURRENCY
+from bucketry._core.config import FIXED_CONCURRENCY
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._core.provider import StrPath
 from bucketry._core.units import KiB, MiB
@@ -205,7 +205,7 @@ class SyncPlan:
         *,
         bandwidth: float = BANDWIDTH,
         round_trip: float = ROUND_TRIP,
-        concurrency: int = MAX_CONCURRENCY,
+        concurrency: int = FIXED_CONCURRENCY,
     ) -> float:
         """Return an estimate of how many seconds it takes to apply the plan.
 

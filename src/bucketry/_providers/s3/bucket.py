@@ -26,6 +26,7 @@ from bucketry.errors import (
     InvalidRequestError,
     RequestTimeoutError,
     StorageError,
+    ThrottledError,
     TransientError,
 )
 
@@ -45,7 +46,7 @@ class S3Bucket:
         vendor: The vendor's row, with limits and throttle codes.
         name: The bucket's name.
         endpoint: The URL, the credentials and the timeouts.
-        state: The endpoint's clock and retry budget.
+        state: The endpoint's clock, retry budget and gates.
         retry: How often and after which waits a request is repeated.
         headers: The headers that the configuration adds to requests.
     """
@@ -66,6 +67,7 @@ class S3Bucket:
         self.endpoint = endpoint
         self.clock = state.clock
         self.budget = state.budget
+        self.gates = state.gates
         self.retry = retry
         self._where = self.locate()
 
@@ -206,6 +208,7 @@ class Attempts:
     """
 
     __slots__ = (
+        "_begun",
         "_bucket",
         "_count",
         "_key",
@@ -228,7 +231,7 @@ class Attempts:
         self._repeatable = repeatable
         self._limit = limit
         self._timeout: AbstractAsyncContextManager[None] | None = None
-        self._offset = 0.0
+        self._offset = self._begun = 0.0
         self._count = self._spent = 0
         self._repeated: tuple[str | None, ...] = ()
 
@@ -236,6 +239,7 @@ class Attempts:
         """Begin an attempt."""
         self._count += 1
         self._offset = self._bucket.clock.offset
+        self._begun = time.monotonic()
         if self._limit is not None:
             self._timeout = self._bucket.within(self._limit, self._operation, self._key)
             await self._timeout.__aenter__()
@@ -259,6 +263,8 @@ class Attempts:
         """Wait before the next attempt, and return `True`; return `False` at once if there is no next attempt."""
         bucket = self._bucket
         bucket.with_facts(error, self._operation, self._key)
+        if isinstance(error, ThrottledError) and (gates := bucket.gates.peek()) is not None:
+            gates.refused(self._begun)
         if error.status == _FORBIDDEN and error.code is None and bucket.clock.offset != self._offset:
             error.code = _SKEWED  # the request was signed before another request's error corrected the clock
         if not self._repeatable and error.code not in ONE_REPEAT:

@@ -117,7 +117,7 @@ async def copy_listed(
     if info.size <= row.max_copy_size:
         # Without options the server keeps all of the source, also headers that this package does not know.
         new = None if changes == UNCHANGED else changed(info, changes, row, other.locate(destination))
-        async with limits.slots.hold(1):
+        async with limits.slot():
             if foreign is not None:
                 made = await other.copy_object_from(foreign, destination, if_match=info.etag or None, options=new)
             else:
@@ -140,7 +140,7 @@ async def copy_listed(
 
         async def one(numbered: tuple[int, ByteRange]) -> None:
             number, byte_range = numbered
-            async with limits.slots.hold(1):
+            async with limits.slot():
                 if foreign is not None:
                     part = await other.copy_part_from(upload, number, foreign, byte_range, if_match=info.etag)
                 else:
@@ -281,7 +281,7 @@ async def copy_between(
                     await piece(byte_range, byte_range.size, lambda _, data: other.put_part(upload, number, data))
                 )
 
-            await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
+            await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.large_concurrency, plan.count))
             # The bytes of the parts are checked, so a HEAD is needed only if completion does not give the final etag.
             made, retries = await complete_checked(other, upload, parts, marked, replace(config, verify=False))
     meter.finish()
@@ -292,6 +292,7 @@ async def copy_between(
         version_id=made.version_id,
         parts=len(parts) or 1,
         retries=retries,
+        concurrency=limits.concurrency(made.size),
         verified=(row.multipart_checksum if parts else row.put_checksum) or "length",
         seconds=time.monotonic() - started,
     )

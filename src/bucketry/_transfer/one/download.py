@@ -161,13 +161,15 @@ class DownloadTransfer:
         options = ReadOptions(verify=self.config.verify, if_match=listed.etag)
 
         async def attempt() -> tuple[ObjectInfo, str]:
-            async with self.limits.slots.hold(1):
-                await self.limits.rate.wait(size)
-                async with ResumingStream(self.provider, self.key, options, policy=self._policy) as reader:
-                    info = reader.info
-                    self._check_listed(listed.info, info.size)  # a larger body would need more memory than is held
-                    data = await reader.read()
-                    verified = reader.verified
+            await self.limits.rate.wait(size)
+            async with (
+                self.limits.slot(size),
+                ResumingStream(self.provider, self.key, options, policy=self._policy) as reader,
+            ):
+                info = reader.info
+                self._check_listed(listed.info, info.size)  # a larger body would need more memory than is held
+                data = await reader.read()
+                verified = reader.verified
             self._check_listed(listed.info, len(data))
             self.retries += reader.retries
             return info, await self.limits.batcher.run(self._write_file, data, info, verified, path, listed)
@@ -204,6 +206,7 @@ class DownloadTransfer:
             parts=parts,
             retries=self.retries,
             verified=verified,
+            concurrency=self.limits.concurrency(info.size),
             seconds=time.monotonic() - started,
         )
 
@@ -267,7 +270,7 @@ class DownloadTransfer:
                 if sink.checksum is not None:
                     self._sums[byte_range.start] = (sink.checksum, byte_range.size)
 
-        await run_workers(worker, min(self.config.max_concurrency, plan.count))
+        await run_workers(worker, min(self.config.large_concurrency, plan.count))
         if algorithm is None:
             return "length"
         ordered = (self._sums[start] for start in sorted(self._sums))

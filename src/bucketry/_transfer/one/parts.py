@@ -90,8 +90,9 @@ class OpenUpload:
             if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
                 message = f"{self.provider.locate(self.key)}: part number {number!r} is not from 1 to {most}"
                 raise InvalidRequestError(message)
-            async with self._limits.slots.hold(1):
-                await self._limits.rate.wait(memoryview(data).nbytes)
+            size = memoryview(data).nbytes
+            await self._limits.rate.wait(size)
+            async with self._limits.slot(size):
                 part = await self.provider.put_part(self.upload, number, data)
         self._parts[number] = part
         return part

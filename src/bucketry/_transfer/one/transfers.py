@@ -18,7 +18,7 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
-from bucketry._transfer.limits import Limits, checked_config
+from bucketry._transfer.limits import Limits, checked_config, gates_of
 from bucketry._transfer.one.cached import cached_path
 from bucketry._transfer.one.copy import (
     UNCHANGED,
@@ -54,7 +54,7 @@ class ObjectTransfers:
         self._limits: LoopLocal[Limits] = LoopLocal(self._make_limits)
 
     def _make_limits(self) -> Limits:
-        return Limits.of(self.config)
+        return Limits.of(self.config, gates_of(self.provider))
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle provider and configuration only."""
@@ -339,6 +339,7 @@ class ObjectTransfers:
             size=copied.size,
             etag=copied.etag,
             version_id=copied.version_id,
+            concurrency=self._limits.get().concurrency(0),
             seconds=time.monotonic() - started,
         )
 

@@ -204,8 +204,9 @@ class UploadTransfer:
 
     async def _put(self, body: Body) -> ObjectInfo:
         """Send the body in one request; the caller has taken the memory for the body from the budget."""
-        async with self.limits.slots.hold(1):
-            await self.limits.rate.wait(body_size(body))
+        size = body_size(body)
+        await self.limits.rate.wait(size)
+        async with self.limits.slot(size):
             info, self.retries = await put_settled(
                 self.provider, self.key, body, self.options, token=self.token, policy=self._policy
             )
@@ -217,7 +218,7 @@ class UploadTransfer:
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         """Upload in parts; after a conflict with another write, begin a new upload, as AWS requires."""
         policy = self._policy
-        width = min(self.config.max_concurrency, plan.count)
+        width = min(self.config.large_concurrency, plan.count)
         attempt = 0
         while True:
             attempt += 1
@@ -261,14 +262,14 @@ class UploadTransfer:
 
             async def one(part: _StreamPart) -> None:
                 try:
-                    async with self.limits.slots.hold(1):
-                        await self.limits.rate.wait(len(part.data))
+                    await self.limits.rate.wait(len(part.data))
+                    async with self.limits.slot(len(part.data)):
                         self._parts.append(await self.provider.put_part(upload, part.number, part.data))
                     meter.add(len(part.data))
                 finally:
                     self.limits.memory.give(part.held)
 
-            await fan_out(self._cut(source, waiting), one, width=self.config.max_concurrency)
+            await fan_out(self._cut(source, waiting), one, width=self.config.large_concurrency)
             try:
                 return await self._complete(upload, marked)
             except TransientError as error:
@@ -330,6 +331,7 @@ class UploadTransfer:
             parts=parts,
             retries=self.retries,
             verified=checked or "length",
+            concurrency=self.limits.concurrency(info.size),
             seconds=time.monotonic() - started,
         )
 

@@ -12,7 +12,7 @@ from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.output import Output, counted, error_facts, shown
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.uploads import FoundUpload, UploadArguments, add_upload_options, open_uploads, upload_document
-from bucketry._core.config import MAX_CONCURRENCY
+from bucketry._core.config import FIXED_CONCURRENCY
 from bucketry._transfer.workers import fan_out
 from bucketry.errors import StorageError
 
@@ -109,7 +109,7 @@ async def _abort(remote: Remote, chosen: list[FoundUpload]) -> tuple[list[FoundU
         else:
             aborted.append(found)
 
-    await fan_out(chosen, one, width=MAX_CONCURRENCY)
+    await fan_out(chosen, one, width=FIXED_CONCURRENCY)
     return aborted, failed
 
 
