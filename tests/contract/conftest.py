@@ -18,7 +18,7 @@ import pytest_asyncio
 from bucketry import SessionPool, storage_provider_from_env
 from bucketry._core.config import TransferConfig
 from bucketry._core.units import MiB
-from bucketry._core.values import MultipartUpload
+from bucketry._core.values import MultipartUpload, ObjectInfo
 from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
 from tests.contract import servers
 from tests.contract.servers import Moto
@@ -167,6 +167,11 @@ class Sink:
         self.fd = fd
         self.position = position
         self.needs_bytes = needs_bytes
+        self.told: list[tuple[int, ObjectInfo]] = []
+
+    def begin(self, info: ObjectInfo) -> None:
+        """Record the position and the object's properties."""
+        self.told.append((self.position, info))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write the next bytes."""

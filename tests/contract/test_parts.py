@@ -212,6 +212,7 @@ async def test_fetch_into_a_file(provider: StorageProvider, open_file: OpenFile,
     sink = Sink(fd, 3, needs_bytes=needs_bytes)
     fetched = await provider.fetch_range("key", sink, ReadOptions(byte_range=ByteRange(2, 6), if_match=info.etag))
     assert (fetched.key, fetched.size, sink.position) == ("key", 10, 7)
+    assert [(at, told.size, told.etag) for at, told in sink.told] == [(3, 10, info.etag)]  # before the first byte
     assert os.pread(fd, 100, 0) == b"...2345....."
 
 

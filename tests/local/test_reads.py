@@ -13,7 +13,7 @@ import pytest
 from bucketry._core.config import LocalConfig
 from bucketry._core.options import ReadOptions
 from bucketry._core.units import MiB
-from bucketry._core.values import ByteRange
+from bucketry._core.values import ByteRange, ObjectInfo
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.errors import (
@@ -79,6 +79,9 @@ class FullSink:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+
+    def begin(self, info: ObjectInfo) -> None:
+        """Do nothing."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write the next bytes."""

@@ -170,6 +170,7 @@ class Cutting(Scripted):
         self.ranges.append((options.byte_range, options.if_match))
         async with self.inner.open_body(key, options) as body:
             data = b"".join([chunk async for chunk in body])
+        sink.begin(body.info)
         sink.write(data[:cut])
         message = f"{self.locate(key)}: the body ended after {cut} of {len(data)} bytes"
         raise IncompleteBodyError(message, key=key)

@@ -170,7 +170,7 @@ class TestDownloads:
         found = {key: outcome async for key, outcome in bench.manager(memory).download_each(pairs)}
         error = found.pop("gone")
         assert isinstance(error, NotFoundError)
-        assert (error.provider, error.operation, error.key) == ("memory", "head", "gone")
+        assert (error.provider, error.operation, error.key) == ("memory", "get", "gone")
         assert {key: one.size for key, one in found.items() if isinstance(one, TransferResult)} == {
             f"k{number}": number * PART for number in range(4)
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,22 @@ class Unnamed(MemoryProvider):
         super().__init__()
         self.breaks = 1
 
-    async def head(self, key: str, **options: Any) -> Any:
-        """Give no etag."""
-        found = await super().head(key, **options)
-        return type(found)(key=found.key, size=found.size, etag="", last_modified=found.last_modified)
+    async def put_object(self, *arguments: Any) -> Any:
+        """Store the object, and remove the etag."""
+        made = await super().put_object(*arguments)
+        object.__setattr__(self._objects[made.key].info, "etag", "")
+        return made
 
     async def fetch_range(self, key: str, sink: Any, options: ReadOptions = WHOLE) -> Any:
         """Cut the first body, and replace the object."""
         if self.breaks:
             self.breaks -= 1
+            sink.begin(await self.head(key))
             sink.write(b"1" * 10)
             await self.put(key, b"2" * 3 * PART)
             message = "cut"
             raise IncompleteBodyError(message)
-        await super().fetch_range(key, sink, replace(options, if_match=None))
-        return await self.head(key)
+        return await super().fetch_range(key, sink, options)
 
 
 async def test_versions_without_etags_are_not_mixed(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ async def test_a_download_is_staged_under_the_name_it_is_told(bench: Bench) -> N
     async def look() -> None:
         seen.append(bench.files())
 
-    provider = FaultyProvider(bench.memory(), (Fault(operation="fetch_range", hook=look),))
-    await provider.put("key", noise(10))
+    provider = FaultyProvider(bench.memory(), (Fault(operation="fetch_range", nth=2, hook=look),))
+    await provider.put("key", noise(2 * PART))
     manager = bench.manager(provider)
     name = staged_name()
     assert is_staged(name)

@@ -20,6 +20,7 @@ from bucketry._providers.s3.headers import (
     http_date,
     info_of,
     range_header,
+    read_info,
     replacing_headers,
     stored_checksums,
     version_of,
@@ -253,3 +254,34 @@ def test_any_text_is_a_date_or_not(text: str) -> None:
     """Every text gives a date or a ValueError."""
     with suppress(ValueError):
         assert http_date(text).tzinfo is UTC
+
+
+RANGE = ByteRange(0, 10)
+ONE_SUM = {"etag": '"e"', "x-amz-checksum-crc32": "AAAAAA=="}
+FULL_SUM = ONE_SUM | {"x-amz-checksum-type": "FULL_OBJECT"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "length", "byte_range", "kept"),
+    [
+        (ONE_SUM, 200, 4, None, True),
+        (FULL_SUM | {"content-range": "bytes 0-3/4"}, 206, 4, RANGE, True),
+        (ONE_SUM | {"content-range": "bytes 0-3/4"}, 206, 4, RANGE, False),  # perhaps COMPOSITE, without its suffix
+        (FULL_SUM | {"content-range": "bytes 0-9/11"}, 206, 10, RANGE, False),  # perhaps that of the part
+        (FULL_SUM, 200, 4, RANGE, True),  # the server ignores ranges
+    ],
+)
+def test_a_checksum_that_comes_with_a_range(
+    headers: dict[str, str], status: int, length: int, byte_range: ByteRange | None, *, kept: bool
+) -> None:
+    """With a range, a checksum is kept only if it is surely that of the whole object, and the range covers it."""
+    info = read_info("k", status, headers, length, byte_range)
+    assert bool(info.checksums) is kept
+    assert info.size == (11 if "11" in headers.get("content-range", "") else 4)
+
+
+@pytest.mark.parametrize(("status", "length", "start"), [(206, 4, 0), (200, 11, 0), (200, 4, 1)])
+def test_a_response_that_is_not_the_range(status: int, length: int, start: int) -> None:
+    """Without `Content-Range`, a response to a range is accepted only if it is the whole object from its first byte."""
+    with pytest.raises(IntegrityError):
+        read_info("k", status, ONE_SUM, length, ByteRange(start, 10))

@@ -43,6 +43,8 @@ class Answer:
         stall: Send nothing more after `cut` bytes (all, if there is no cut), and keep the connection open.
         chunked: Send the body in chunks, without a length.
         drop: Send no answer at all and close; with `stall`, keep the connection open.
+        after: Send nothing before this event.
+        hold: Send the head, and the body only after this event.
     """
 
     status: int = 200
@@ -52,6 +54,8 @@ class Answer:
     stall: bool = False
     chunked: bool = False
     drop: bool = False
+    after: asyncio.Event | None = None
+    hold: asyncio.Event | None = None
 
 
 Script = Callable[[Request], Answer]
@@ -207,7 +211,14 @@ async def _send(writer: asyncio.StreamWriter, answer: Answer, request: Request) 
         body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body, b""))
     lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Whatever')}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
-    writer.write("\r\n".join([*lines, "", ""]).encode() + (body if answer.cut is None else body[: answer.cut]))
+    if answer.after is not None:
+        await answer.after.wait()
+    head, sent = "\r\n".join([*lines, "", ""]).encode(), body if answer.cut is None else body[: answer.cut]
+    if answer.hold is not None:
+        writer.write(head)
+        await answer.hold.wait()
+        head = b""
+    writer.write(head + sent)
     await writer.drain()
     if answer.stall:
         await asyncio.get_running_loop().create_future()

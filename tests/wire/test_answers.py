@@ -432,17 +432,25 @@ class TestBodies:
         assert server.requests[1].headers["range"] == f"bytes={cut}-{len(data) - 1}"
 
     @pytest.mark.parametrize("cut", [0, 5, len(DATA) - 1])
-    async def test_cut_and_resumed_into_a_file(self, provide: Provide, tmp_path: Path, cut: int) -> None:
+    async def test_cut_and_resumed_into_a_file(
+        self, provide: Provide, transport: str, tmp_path: Path, cut: int
+    ) -> None:
         """The same for a download: the received bytes are kept, and only the rest is requested."""
-        info = Answer(200, b"", {"ETag": '"e1"', "Content-Length": str(len(DATA))})
-        cutting = Answer(200, DATA, {"ETag": '"e1"'}, cut=cut)
-        async with serving(first(info, cutting, then=of())) as server:
+        stored = base64.b64encode(zlib.crc32(DATA).to_bytes(4)).decode()
+
+        def script(request: Request) -> Answer:
+            whole = content(DATA, request, **{"x-amz-checksum-crc32": stored, "x-amz-checksum-type": "FULL_OBJECT"})
+            return Answer(whole.status, whole.body, whole.headers, cut=cut if len(server.requests) == 1 else None)
+
+        async with serving(script) as server:
             result = await provide(server).download("k", tmp_path / "t")
         assert (tmp_path / "t").read_bytes() == DATA
-        assert result.retries == 1
-        wanted = f"bytes={cut}-{len(DATA) - 1}"
-        assert server.requests[2].headers.get("range") == (wanted if cut else None)
-        assert server.requests[2].headers.get("if-match") == ('"e1"' if cut else None)
+        assert (result.retries, result.verified) == (1, "crc32")
+        begins = {cut} if transport == "auto" else {0, cut}  # aiohttp may drop bytes when the connection breaks
+        whole, rest = (request.headers["range"] for request in server.requests)
+        assert whole == f"bytes=0-{5 * MiB - 1}"
+        assert rest in {f"bytes={start}-{len(DATA) - 1}" for start in begins}
+        assert server.requests[1].headers["if-match"] == '"e1"'
 
     async def test_cut_twice_within_a_range(self, provide: Provide) -> None:
         """A range of 5 to 500 that breaks after 10 and then 20 bytes is continued at 15 and at 35."""

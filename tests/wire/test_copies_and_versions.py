@@ -8,7 +8,7 @@ import pytest
 
 from bucketry import CloudflareR2Provider
 from bucketry._core.options import ReadOptions, WriteOptions
-from bucketry._core.values import ByteRange, MultipartUpload
+from bucketry._core.values import ByteRange, MultipartUpload, ObjectInfo
 from bucketry.errors import (
     AccessDeniedError,
     InvalidRequestError,
@@ -134,6 +134,9 @@ async def test_a_broken_body_names_its_place_once(provide: Provide) -> None:
         fd = -1
         position = 0
         needs_bytes = True
+
+        def begin(self, info: ObjectInfo) -> None:
+            """Do nothing."""
 
         def write(self, data: bytes | bytearray | memoryview) -> None:
             self.position += len(data)

@@ -43,6 +43,9 @@ SCRIPT = """
         def __init__(self):
             self.position = 0
 
+        def begin(self, info):
+            pass
+
         def write(self, data):
             self.position += len(data)
 

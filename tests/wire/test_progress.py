@@ -48,17 +48,13 @@ async def test_a_download(tmp_path: Path) -> None:
     """While an object's only body is received, its bytes are reported, and the total before the first of them."""
     reports = Reports()
 
-    async def head(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HEAD)
-
     async def body(peer: Peer) -> None:
         await peer.request()
         await peer.send(HEAD + bytes(SIZE // 2))
         await reports.partly.wait()  # the second half is sent only after the first was reported
         await peer.send(bytes(SIZE // 2))
 
-    server = await running(head, body)
+    server = await running(body)
     async with SessionPool() as pool:
         await manager_of(server, pool).download("k", tmp_path / "file", progress=reports)
     await server.close()
@@ -99,10 +95,6 @@ async def test_a_callback_that_fails_while_a_body_moves(tmp_path: Path) -> None:
     """The error of a callback ends the transfer, even in the middle of a body, and nothing is published."""
     failed = asyncio.Event()
 
-    async def head(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HEAD)
-
     async def body(peer: Peer) -> None:
         await peer.request()
         await peer.send(HEAD + bytes(SIZE // 2))
@@ -114,7 +106,7 @@ async def test_a_callback_that_fails_while_a_body_moves(tmp_path: Path) -> None:
             failed.set()
             raise ZeroDivisionError(report.key)
 
-    server = await running(head, body)
+    server = await running(body)
     async with SessionPool() as pool:
         with pytest.raises(ZeroDivisionError):
             await manager_of(server, pool).download("k", tmp_path / "file", progress=broken)

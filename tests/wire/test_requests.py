@@ -28,7 +28,7 @@ from bucketry import (
 )
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
-from bucketry._core.values import ByteRange, MultipartUpload
+from bucketry._core.values import ByteRange, MultipartUpload, ObjectInfo
 from bucketry.errors import InvalidRequestError, StorageError
 from tests.wire.conftest import ACCESS, Provide
 from tests.wire.scripted import Answer, Request, completed, content, created, error, serving
@@ -74,6 +74,9 @@ class FileSink:
     def __init__(self, fd: int) -> None:
         self.position = 0
         self._fd = fd
+
+    def begin(self, info: ObjectInfo) -> None:
+        """Do nothing."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write the next bytes."""

@@ -20,6 +20,7 @@ from bucketry import S3Provider, SessionPool, StorageProviderFactory
 from bucketry._core.options import WriteOptions
 from bucketry._core.s3_config import S3Config
 from bucketry._core.units import MiB
+from bucketry._core.values import ObjectInfo
 from bucketry.errors import ConfigError, InvalidRequestError, StorageError, UnsupportedError
 from tests.wire.conftest import ACCESS, SECRET, TOKEN, Provide
 from tests.wire.scripted import Answer, Request, content, error, serving
@@ -209,6 +210,9 @@ class Nowhere:
     position = 0
     fd = -1
     needs_bytes = True
+
+    def begin(self, info: ObjectInfo) -> None:
+        """Do nothing."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Count them."""

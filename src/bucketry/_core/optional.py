@@ -40,6 +40,13 @@ class RangeSink(Protocol):
     def needs_bytes(self) -> bool:
         """Whether all bytes must go through `write`, for a checksum; if not, the kernel may copy them."""
 
+    def begin(self, info: ObjectInfo) -> None:
+        """Get the object's properties before the first byte, so that the other ranges can be requested meanwhile.
+
+        The provider calls it when the response's head has arrived. If it does not, a download waits for the end of the
+        first range before it requests the others. `info.key` is not used. Blocks: call it in a worker thread.
+        """
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write the next bytes. Blocks: call it in a worker thread."""
 
@@ -53,7 +60,8 @@ class FetchesRanges(Protocol):
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         """Write the object, or the range in `options`, to an open file, in a worker thread.
 
-        After an `IncompleteBodyError`, the sink's position shows how many bytes arrived; the caller requests the rest.
+        The sink gets the object's properties before the first byte, and the caller gets them as the result. After an
+        `IncompleteBodyError`, the sink's position shows how many bytes arrived; the caller requests the rest.
 
         Raises:
             NotFoundError: There is no such object.

@@ -24,6 +24,7 @@ async def fill_sink(opening: AbstractAsyncContextManager[BodyReader], sink: Rang
         LocalFileError: The file cannot be written.
     """
     async with opening as body:
+        await in_thread(sink.begin, body.info)
         pending = bytearray()
         try:
             async with aclosing(body.__aiter__()) as chunks:

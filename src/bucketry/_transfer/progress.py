@@ -23,9 +23,10 @@ class Meter:
         key: str,
         total: int | None,
         *,
+        later: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin at zero, and make the first report."""
+        """Begin at zero, and make the first report; with `later`, `know` makes it, when the total is known."""
         self._clock = clock
         self._callback = callback
         self._key = key
@@ -36,8 +37,17 @@ class Meter:
         self._failure: BaseException | None = None
         self._reported = 0
         self._last = float("-inf")
-        if callback is not None:
+        self._waits = later
+        if callback is not None and not later:
             self._report()
+
+    def know(self, total: int) -> None:
+        """Set the total, and make the first report unless there was one."""
+        self._total = total
+        if self._callback is not None and self._waits:
+            self._waits = False
+            self._last = self._clock()
+            self._callback(Progress(0, total, self._key, 0))  # the bytes that have arrived meanwhile come later
 
     @property
     def transferred(self) -> int:
@@ -58,7 +68,7 @@ class Meter:
         self.count(count)
         if self._failure is not None:
             raise self._failure
-        if self._callback is not None and self._clock() - self._last >= INTERVAL:
+        if self._callback is not None and not self._waits and self._clock() - self._last >= INTERVAL:
             self._report()
 
     @contextmanager
@@ -97,7 +107,7 @@ class Meter:
         if not self._moving:
             return
         try:
-            if self._unfinished != self._reported and self._clock() - self._last >= INTERVAL / 2:
+            if not self._waits and self._unfinished != self._reported and self._clock() - self._last >= INTERVAL / 2:
                 self._report()
         except Exception as exc:  # noqa: BLE001 - the callback's own; the next call of `add` raises it
             self._failure = exc

@@ -112,7 +112,8 @@ class StorageProvider(ReadMethods):
             LocalFileError: The file is missing, a directory, or unreadable.
             IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
-        Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
+        Cost: 1 request; in parts: 1 for each part and 2 more, and 1 HEAD if the vendor neither compares a checksum of
+            the whole object nor returns its final etag. The file's bytes up.
         """
         return await self.transfer.upload(local_path, remote_path, metadata=metadata)
 
@@ -128,7 +129,8 @@ class StorageProvider(ReadMethods):
             IntegrityError: The bytes differ from those that were stored.
             LocalFileError: The file cannot be written, or is a directory.
 
-        Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
+        Cost: 1 request for each part; 1 HEAD beside the data if the provider stores checksums and the first response
+            has none; 1 more request for an empty object. The object's bytes down.
         """
         return await self.transfer.download(remote_path, local_path)
 

@@ -234,6 +234,7 @@ class LocalRequests(ObjectRequests):
         try:
             judge_read(info, options, where)
             wanted = cut_range(info, options.byte_range, where)
+            sink.begin(info)
             reached = yield from fill_sink(fd, wanted.start, wanted.end, sink)
             _check_read(fd, info, wanted.end - reached, where)
         except StorageError:

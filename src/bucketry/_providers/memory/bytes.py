@@ -92,10 +92,11 @@ def join(parts: Sequence[Content]) -> Content:
     return Content(data, md5, checksums.of(CHECKSUM, data))
 
 
-def fill_sink(data: bytes, wanted: ByteRange, sink: RangeSink, where: str) -> Generator[None, None, None]:
-    """Write a range of the bytes into a sink, in steps."""
-    view = memoryview(data)
+def fill_sink(stored: StoredObject, wanted: ByteRange, sink: RangeSink, where: str) -> Generator[None, None, None]:
+    """Write a range of an object's bytes into a sink, in steps."""
+    view = memoryview(stored.data)
     try:
+        sink.begin(stored.info)
         for start in range(wanted.start, wanted.end, CHUNK):
             if start > wanted.start:
                 yield

@@ -119,7 +119,7 @@ class MemoryRequests(ObjectRequests):
 
     async def fetch_range(self, key: str, sink: RangeSink, options: ReadOptions = WHOLE) -> ObjectInfo:
         stored, wanted = self._read(key, options)
-        await in_steps(fill_sink(stored.data, wanted, sink, self.locate(key)))
+        await in_steps(fill_sink(stored, wanted, sink, self.locate(key)))
         return stored.info
 
     async def put_object(self, key: str, body: Body, options: WriteOptions) -> ObjectInfo:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bucketry._core.options import WriteOptions
-from bucketry._core.values import ByteRange, ObjectInfo, listed_info
+from bucketry._core.values import NOTHING, ByteRange, ObjectInfo, listed_info
 from bucketry._providers.s3.dates import http_date
 from bucketry._wire.sigv4 import encode_query
 from bucketry.errors import IntegrityError
@@ -26,6 +26,7 @@ _STORED_HEADERS = (
 ALGORITHMS = ("crc64nvme", "crc32c", "crc32")
 _ALL, _PART = 200, 206
 _CHECKSUMS = [(name, f"x-amz-checksum-{name}") for name in ALGORITHMS]
+_TYPE, _FULL = "x-amz-checksum-type", "FULL_OBJECT"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -153,18 +154,45 @@ def expect_status(status: int | None, byte_range: ByteRange | None) -> None:
         raise IntegrityError(f"{asked} was requested, but the answer has status {status}: its body is something else")
 
 
-def expect_range(content_range: str, length: int, byte_range: ByteRange | None) -> int:
+def read_info(
+    key: str, status: int | None, headers: Mapping[str, str], length: int, byte_range: ByteRange | None
+) -> ObjectInfo:
+    """Check that the response to a read fits the request, and return the properties of the object.
+
+    S3 sends the checksum of an object with a range that covers the object, but the checksum of a part with a range that
+    is exactly this part. With a range, it also leaves out the suffix that marks a COMPOSITE checksum. So with a range,
+    only a checksum of the type FULL_OBJECT is kept, and only if the range covers the object.
+    Source: https://github.com/boto/botocore/issues/3346, https://github.com/s3s-project/s3s/pull/286
+
+    Raises:
+        ValueError: The response does not come from an S3 server.
+        IntegrityError: The response's status or range does not fit the request.
+    """
+    expect_object(headers.get("etag"), headers.get("last-modified"))
+    expect_status(status, byte_range)
+    size = expect_range(headers.get("content-range", ""), length, byte_range, status)
+    info = info_of(key, headers, size)
+    if byte_range is None or not info.checksums or (length == size and headers.get(_TYPE) == _FULL):
+        return info
+    return replace(info, checksums=NOTHING)
+
+
+def expect_range(content_range: str, length: int, byte_range: ByteRange | None, status: int | None = _PART) -> int:
     """Check that the response has the requested range, and return the size of the whole object.
 
     Args:
         content_range: The response's header `Content-Range`; empty if the response has no such header.
         length: The length of the response's body.
         byte_range: The requested range; `None`: the whole object.
+        status: The response's status. With 200 and without `Content-Range`, the body is the whole object: the server
+            ignores ranges, which does no harm if the range covers the object.
 
     Raises:
         IntegrityError: The server ignored the range, or sent another range.
     """
     if byte_range is None:
+        return length
+    if status == _ALL and not content_range and not byte_range.start and length <= byte_range.end:
         return length
     unit, _, rest = content_range.partition(" ")
     span, _, total = rest.partition("/")
@@ -181,7 +209,7 @@ def expect_range(content_range: str, length: int, byte_range: ByteRange | None) 
 
 def stored_checksums(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the checksums of the whole object, but no composite checksum, which is made of the parts' checksums."""
-    if headers.get("x-amz-checksum-type") == "COMPOSITE":
+    if headers.get(_TYPE) == "COMPOSITE":
         return {}
     found: dict[str, str] = {}
     for name, header in _CHECKSUMS:

@@ -12,11 +12,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from bucketry._core import checksums
-from bucketry._core.checksums import Buffer, Digest
 from bucketry._core.os_errors import check_path, local_error
 from bucketry._runtime.threads import in_thread
-from bucketry.errors import AlreadyExistsError, IntegrityError, LocalFileError, LocalIsADirectoryError
+from bucketry.errors import AlreadyExistsError, LocalFileError, LocalIsADirectoryError
 
 _TOKEN = 8  # random bytes in a staged file's name
 _STAGED = re.compile(rf"\.bucketry-[0-9a-f]{{{2 * _TOKEN}}}\.part")
@@ -32,63 +30,6 @@ def is_staged(name: str) -> bool:
     return _STAGED.fullmatch(name) is not None
 
 
-class FileSink:
-    """Writes the range `[start, end)` of an open file, beginning at `start`; bytes beyond `end` are an error."""
-
-    def __init__(self, fd: int, start: int, end: int, algorithm: str | None, path: str) -> None:
-        """Begin at `start`; compute the bytes' checksum if `algorithm` is given."""
-        self.fd = fd
-        self.start = start
-        self.end = end
-        self.position = start
-        self._algorithm = algorithm
-        self._digest: Digest | None = checksums.new(algorithm) if algorithm else None
-        self._path = path
-
-    @property
-    def needs_bytes(self) -> bool:
-        """Whether a checksum of the bytes is computed."""
-        return self._digest is not None
-
-    @property
-    def checksum(self) -> str | None:
-        """The checksum of the bytes written so far, in hex; `None`: not computed."""
-        return self._digest.hexdigest() if self._digest else None
-
-    def moved_since(self, position: int) -> Callable[[], int]:
-        """Return a function that returns the number of bytes written after a position."""
-        return lambda: self.position - position
-
-    def rewind(self) -> None:
-        """Begin again at `start`, as if no byte was written."""
-        self.position = self.start
-        self._digest = checksums.new(self._algorithm) if self._algorithm else None
-
-    def write(self, data: Buffer) -> None:
-        """Write the next bytes. Blocks."""
-        view = memoryview(data)
-        self._check(len(view))
-        if self._digest is not None:
-            self._digest.update(view)
-        while view:
-            try:
-                count = os.pwrite(self.fd, view, self.position)
-            except OSError as exc:
-                raise local_error(exc, self._path, "writing the download") from exc
-            self.position += count
-            view = view[count:]
-
-    def skip(self, count: int) -> None:
-        """Increase the position by bytes that the kernel has copied."""
-        self._check(count)
-        self.position += count
-
-    def _check(self, count: int) -> None:
-        if self.position + count > self.end:
-            message = f"{self._path}: received {self.position + count - self.end} bytes more than requested"
-            raise IntegrityError(message, path=self._path)
-
-
 class StagedFile:
     """`with StagedFile(path, size, …) as staged:` replaces the target with a complete file, or leaves it unchanged.
 
@@ -98,13 +39,14 @@ class StagedFile:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], size: int, *, name: str, fsync: bool, what: str = "the download"
+        self, path: str | os.PathLike[str], size: int | None, *, name: str, fsync: bool, what: str = "the download"
     ) -> None:
         """Store the arguments; no I/O.
 
         Args:
             path: The target.
-            size: Bytes to preallocate; 0: none, because the caller has all bytes in memory.
+            size: Bytes to preallocate; 0: none, because the caller has all bytes in memory; `None`: `make` makes the
+                file later, when the size is known.
             name: The staged file's name, from `staged_name`.
             fsync: Flush the file to the disk before it is renamed, and its directory afterwards.
             what: What is written, for error messages.
@@ -118,9 +60,10 @@ class StagedFile:
         self._staged: str | None = None
 
     def __enter__(self) -> Self:
-        """Make the staged file, and preallocate its space."""
+        """Make the staged file, and preallocate its space; without a size, do nothing."""
         try:
-            self._open()
+            if self._size is not None:
+                self.make(self._size)
         except BaseException:
             self._discard()
             raise
@@ -134,6 +77,8 @@ class StagedFile:
 
     async def __aenter__(self) -> Self:
         """Make the staged file; if the caller is cancelled meanwhile, remove it."""
+        if self._size is None:
+            return self
         try:
             return await in_thread(self.__enter__)
         except BaseException:
@@ -144,7 +89,25 @@ class StagedFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the staged file if it was not published."""
-        await in_thread(self._discard)
+        if self.fd >= 0 or self._staged is not None:
+            await in_thread(self._discard)
+
+    def make(self, size: int) -> None:
+        """Make the staged file, and preallocate `size` bytes. If it exists, give it this length. Blocks.
+
+        Raises:
+            LocalFileError: The file cannot be made, or does not fit on the disk.
+        """
+        if self.fd < 0:
+            self._open()
+        try:
+            present = os.fstat(self.fd).st_size
+            if present > size:
+                os.ftruncate(self.fd, size)
+            elif present < size:
+                self._reserve(size)
+        except OSError as exc:
+            raise local_error(exc, self.path, f"staging {self._what}") from exc
 
     def publish(self, *, mtime: int | None = None, check: Callable[[], None] | None = None) -> None:
         """Rename the staged file to the target.
@@ -183,26 +146,24 @@ class StagedFile:
                 make_directories(directory or ".")
                 self.fd = _make(name)
             self._staged = name
-            if self._size:
-                self._reserve()
         except OSError as exc:
             raise local_error(exc, self.path, f"staging {self._what}") from exc
 
-    def _reserve(self) -> None:
-        # Report a full disk before the first request is sent. On a file system without its own disk (memory, network,
+    def _reserve(self, size: int) -> None:
+        # Report a full disk before the first byte is written. On a file system without its own disk (memory, network,
         # overlay), only check the free space, because allocating there writes every page or block, which takes long.
         if os.major(os.fstat(self.fd).st_dev):
             try:
-                os.posix_fallocate(self.fd, 0, self._size)
+                os.posix_fallocate(self.fd, 0, size)
             except (AttributeError, OSError) as exc:
                 if isinstance(exc, OSError) and type(local_error(exc, self.path, "")) is not LocalFileError:
                     raise
             else:
                 return
         free = os.fstatvfs(self.fd)
-        if free.f_bavail * free.f_frsize < self._size:
+        if free.f_bavail * free.f_frsize < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-        os.ftruncate(self.fd, self._size)
+        os.ftruncate(self.fd, size)
 
     def _discard(self) -> None:
         if self.fd >= 0:

@@ -90,7 +90,8 @@ class ObjectTransfers:
             UnsupportedError: The provider does not enforce the condition, or does not store objects of this size.
             IntegrityError: The file changed meanwhile, or the bytes that arrived differ from those sent.
 
-        Cost: 1 request; in parts: 1 for each part and 3 more. The file's bytes up.
+        Cost: 1 request; in parts: 1 for each part and 2 more, and 1 HEAD if the vendor neither compares a checksum of
+            the whole object nor returns its final etag. The file's bytes up.
         """
         with Facts(self.provider.name, "upload", key):
             options = write_options(self.provider, key, **write)
@@ -180,7 +181,9 @@ class ObjectTransfers:
             IntegrityError: The number of bytes received differs from the object's size.
             LocalFileError: The file cannot be written, or is a directory.
 
-        Cost: 1 HEAD, and 1 request for each part. The object's bytes down.
+        Cost: 1 request for each part. The first response tells the size; the other requests follow at once. 1 HEAD
+            beside the data if the provider stores checksums and the first response has none. 1 more request for an
+            empty object. The object's bytes down.
         """
         with Facts(self.provider.name, "download", key):
             return await self._download(key, progress).to(local_path, keep_mtime=keep_mtime)
@@ -212,7 +215,7 @@ class ObjectTransfers:
             PreconditionFailedError: The object was replaced since it was listed.
             IntegrityError: The size or the bytes that arrived are not those of the entry.
 
-        Cost: 1 request up to the size of a part; else 1 HEAD, and 1 request for each part. The object's bytes down.
+        Cost: 1 request up to the size of a part; for a larger object as `download`. The object's bytes down.
         """
         with Facts(self.provider.name, "download", listed.key):
             entry = Listed(

@@ -118,14 +118,15 @@ async def complete_checked(
     Raises:
         IntegrityError: The stored object has another size than the parts sent.
 
-    Cost: as `complete_settled`, and 1 HEAD if `config.verify` is true, or if completion does not return the final etag,
-        or none (Ceph 16).
+    Cost: as `complete_settled`, and 1 HEAD if completion does not return the final etag, or none (Ceph 16), or if
+        `config.verify` is true and the vendor has not compared a checksum of the whole object.
     """
     row = provider.capabilities
     whole = whole_checksum(parts, row)
     policy = RetryPolicy.of(config)
     info, settled = await complete_settled(provider, upload, parts, marked, checksum=whole, policy=policy)
-    if not config.verify and row.stable_multipart_etag and info.etag:
+    compared = whole is not None or not config.verify
+    if compared and row.stable_multipart_etag and info.etag:
         return info, settled
     try:
         stored = await provider.head(upload.key)

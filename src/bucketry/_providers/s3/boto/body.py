@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from aiobotocore.httpchecksum import StreamingChecksumBody
+from aiobotocore.response import StreamingBody
 
 from bucketry._core.units import MiB
 from bucketry._core.values import ObjectInfo
@@ -24,6 +25,18 @@ from bucketry.errors import (
 )
 
 CHUNK = MiB  # a download to a file writes each chunk in a worker thread, and a switch to a thread takes time
+
+
+def unchecked(stream: Any, length: int) -> Any:  # noqa: ANN401 - botocore border
+    """Return the stream of a range without botocore's comparison with a checksum.
+
+    With a range, the checksum may be that of the whole object, or COMPOSITE without the suffix that botocore looks for:
+    https://github.com/boto/botocore/issues/3346
+    """
+    if not isinstance(stream, StreamingChecksumBody):
+        return stream
+    raw = stream.raw_stream if hasattr(stream, "raw_stream") else stream.__wrapped__  # before aiobotocore 3, a proxy
+    return StreamingBody(raw, length)
 
 
 class BotoBody:

@@ -17,18 +17,16 @@ from bucketry._providers.s3.answers import (
     uploads_behind,
 )
 from bucketry._providers.s3.boto.bodies import checksum_argument
-from bucketry._providers.s3.boto.body import BotoBody
+from bucketry._providers.s3.boto.body import BotoBody, unchecked
 from bucketry._providers.s3.boto.calls import nothing
 from bucketry._providers.s3.boto.listings import BotoListings
 from bucketry._providers.s3.boto.parameters import parameters
 from bucketry._providers.s3.headers import (
     condition_headers,
-    expect_object,
-    expect_range,
-    expect_status,
     hex_of,
     info_of,
     is_header_checksum,
+    read_info,
     replacing_headers,
     stored_headers,
     version_of,
@@ -83,17 +81,15 @@ class BotoPlane(BotoListings):
     async def open_body(self, key: str, options: ReadOptions = WHOLE) -> AsyncIterator[BotoBody]:
 
         def read(answer: dict[str, Any], slots: Slots) -> BotoBody:
-            expect_object(answer.get("ETag"), answer.get("LastModified"))
             length = int(required(answer, "ContentLength"))
             try:
-                expect_status(_status(answer), options.byte_range)
-                size = expect_range(answer.get("ContentRange", ""), length, options.byte_range)
+                info = read_info(key, _status(answer), headers_of(answer), length, options.byte_range)
             except IntegrityError as exc:
                 raise self.bucket.error(IntegrityError, key, "get", str(exc)) from None
-            info = info_of(key, headers_of(answer), size)
             if options.conditional:  # checked here, too, because some servers ignore the headers
                 judge_read(info, options, self.bucket.locate(key))
-            return BotoBody(info, answer["Body"], length, self.bucket, slots)
+            stream = answer["Body"] if options.byte_range is None else unchecked(answer["Body"], length)
+            return BotoBody(info, stream, length, self.bucket, slots)
 
         # The headers are sent only if the row says that the server enforces them, and not for "*". The response's etag
         # is checked in all cases.
@@ -110,7 +106,7 @@ class BotoPlane(BotoListings):
                 Range=f"bytes={byte_range.start}-{byte_range.end - 1}" if byte_range else None,
                 IfMatch=if_match if sent and if_match != "*" else None,
                 IfNoneMatch=if_none_match if sent and if_none_match != "*" else None,
-                ChecksumMode=self._checksum_mode if byte_range is None and options.verify else None,
+                ChecksumMode=self._checksum_mode if options.verify and not (byte_range and byte_range.start) else None,
                 **self._existing,
             )
 

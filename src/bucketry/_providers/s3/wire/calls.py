@@ -13,11 +13,8 @@ from bucketry._core.values import NOTHING, Body, ByteCounter, FileRange, Multipa
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.headers import (
     checksum_headers,
-    expect_object,
-    expect_range,
-    expect_status,
-    info_of,
     range_header,
+    read_info,
 )
 from bucketry._providers.s3.xml.documents import LARGEST_ANSWER, AnswerIsErrorError, error_fields
 from bucketry._runtime.file_bodies import read_body
@@ -199,7 +196,8 @@ class WireCalls:
 
     def read_of(self, key: str, options: ReadOptions) -> Get:
         """Return the request that reads an object, or a range of it."""
-        summed = options.byte_range is None and options.verify
+        # A range from byte 0 may cover the object: then S3 sends the object's checksum with the range.
+        summed = options.verify and (options.byte_range is None or not options.byte_range.start)
         headers = dict(self._whole_headers if summed else self._read_headers)
         if options.byte_range is not None:
             headers["range"] = range_header(options.byte_range)
@@ -215,10 +213,7 @@ class WireCalls:
     def begun(self, get: Get, head: AnswerHead) -> ObjectInfo:
         """Check that the response fits the request exactly, and return the object's properties."""
         try:
-            expect_object(head.headers.get("etag"), head.headers.get("last-modified"))
-            expect_status(head.status, get.options.byte_range)
-            size = expect_range(head.headers.get("content-range", ""), length_of(head), get.options.byte_range)
-            info = info_of(get.key, head.headers, size)
+            info = read_info(get.key, head.status, head.headers, length_of(head), get.options.byte_range)
         except IntegrityError as exc:
             raise self.bucket.error(IntegrityError, get.key, "get", str(exc)) from None
         except ValueError as exc:

@@ -94,6 +94,7 @@ class WirePlane(WireCalls):
             if head.status not in OK:
                 return None
             info = self.begun(get, head)
+            sink.begin(info)
             return sink.write
 
         request = self.client.download(get.call, accept)
