@@ -6,11 +6,11 @@ import asyncio
 import socket
 import ssl
 import struct
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
-from bucketry._core.frozen import dataclass
 from bucketry._wire.errors import WireError
 from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 

@@ -6,9 +6,9 @@ import asyncio
 import socket
 import ssl
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from bucketry._core.frozen import dataclass
 from bucketry._wire.connect import Origin, open_socket, refused, too_slow
 from bucketry._wire.errors import WireError
 from bucketry.errors import ConfigError, UnreachableError
