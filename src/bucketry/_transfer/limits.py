@@ -6,12 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from bucketry._core.config import TransferConfig
-from bucketry._core.frozen import dataclass
 from bucketry._core.requests import ObjectRequests
 from bucketry._runtime.batcher import ThreadBatcher
 from bucketry.errors import ConfigError
