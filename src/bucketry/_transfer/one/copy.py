@@ -148,7 +148,7 @@ async def copy_listed(
             parts.append(part)
             meter.add(byte_range.size)
 
-        await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.large_concurrency, plan.count))
+        await fan_out(enumerate(plan.ranges(), start=1), one, width=min(config.max_concurrency, plan.count))
         if not row.copy_source_if_match:
             await _check_unchanged(provider, source, info)
         copied, _ = await complete_settled(other, upload, parts, marked, checksum=None, policy=policy)
