@@ -29,7 +29,7 @@ WORDBREAKS = " \t\n\"'><=;|&(:"
 """The characters at which bash splits words by default; it replaces what follows the last of them."""
 NO_PLACES = PlaceFile("config.toml", {})
 FREE = {"name", "of", "tag"}
-"""Arguments that users name themselves, so there is nothing to complete."""
+"""Arguments that are neither paths nor keys; for a name, datasets or models are offered."""
 
 
 @pytest.fixture
@@ -37,7 +37,15 @@ def store(bucketry: Shell) -> Shell:
     """Return the command line with the place `prod`, and objects there and in the usual store."""
     for name in ("store/data/a b.txt", "store/data/q", "store/deep/x", "data/storage/k1/y", "data/storage/kx"):
         bucketry.write(name, b"payload")
-    config = bucketry.write("config.toml", f'[places.prod]\nurl = "file://{bucketry.directory}/store"\n'.encode())
+    for name in ("models/resnet/latest", "models/net/latest", "datasets/cats/a", "datasets/dogs/a"):
+        bucketry.write(f"named/{name}", b"")
+    config = bucketry.write(
+        "config.toml",
+        (
+            f'[places.prod]\nurl = "file://{bucketry.directory}/store"\n'
+            f'[places.named]\nurl = "file://{bucketry.directory}/named"\n'
+        ).encode(),
+    )
     config.chmod(0o600)
     bucketry.environ |= {"BUCKETRY_CONFIG": str(config), "BUCKETRY_COMPLETION_TIMEOUT": "30"}
     return bucketry
@@ -73,6 +81,9 @@ def offered(shell: Shell, line: str) -> list[str]:
         ("bucketry list --addressing-style v", ["virtual"]),
         ("bucketry completion z", ["zsh"]),
         ("bucketry list --region ", []),
+        ("bucketry list --provider loc", ["local"]),
+        ("bucketry models info --url named: ", ["net", "resnet"]),
+        ("bucketry datasets ensure --url named: c", ["cats"]),
         ("bucketry list --url pr", ["prod:"]),
         ("bucketry cat pr", ["prod:"]),
         ("bucketry cat wa", ["wasabi://"]),

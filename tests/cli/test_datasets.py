@@ -82,11 +82,11 @@ async def test_deleting_a_dataset_asks(bucketry: Shell) -> None:
     refused = bucketry("datasets", "delete", "cats")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "--yes" in refused.err
-    no = at_terminal(bucketry, "datasets", "delete", "cats", answer="n")
+    no = at_terminal(bucketry, "datasets", "delete", "cats", answer="n", width=400)
     assert no.code == 1
     assert "2 files, 1.5 KiB? [y/N]" in no.screen
     assert _objects(bucketry) == before
-    yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
+    yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y", width=400)
     assert yes.code == 0
     assert "deleted the dataset cats" in yes.screen
     assert _objects(bucketry) == {}
@@ -100,7 +100,7 @@ async def test_what_an_interrupted_upload_has_left_can_be_deleted(bucketry: Shel
     with pytest.raises(AccessDeniedError):
         await StorageManager(provider, memo_dir=None).upload_dataset("cats", bucketry.directory / "cats")
     assert bucketry("datasets", "delete", "dogs").code == 3
-    yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y")
+    yes = at_terminal(bucketry, "datasets", "delete", "cats", answer="y", width=400)
     assert yes.code == 0
     assert "whose first upload is under way or was interrupted? [y/N]" in yes.screen
     assert _objects(bucketry) == {}

@@ -72,7 +72,7 @@ def test_the_page(at_server: Shell, server: EmbeddedS3, client: Any) -> None:
     assert "  ✓ put_if_none_match: If-None-Match: * on an existing key is refused with 412" in lines
     assert "  – max_parts: not tested: would need as many parts" in lines
     assert (
-        "  – 3 checks, max_object_size to max_copy_size: not tested: would need an object of this size" in lines
+        "  – 3 checks from max_object_size to max_copy_size: not tested: would need an object of this size" in lines
     )  # one line, because there may be many of them
     (at,) = [number for number, line in enumerate(lines) if line.startswith("  ✗ complete_if_match: different: ")]
     assert lines[at + 1] == '      → server = "generic" (--server generic)'

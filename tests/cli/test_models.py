@@ -73,7 +73,7 @@ async def test_a_restore_replaces_the_directory_as_a_whole(bucketry: Shell) -> N
     before = files_below(bucketry.directory / "back")
     refused = bucketry("models", "restore", "resnet", "back")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    no = at_terminal(bucketry, "models", "restore", "resnet", "back", answer="no")
+    no = at_terminal(bucketry, "models", "restore", "resnet", "back", answer="no", width=400)
     assert no.code == 1
     assert files_below(bucketry.directory / "back") == before
     assert bucketry("models", "restore", "resnet", "back", "--yes").code == 0
@@ -106,7 +106,7 @@ async def test_pruning_shows_what_it_deletes_and_asks(bucketry: Shell) -> None:
     assert (dry["blobs_removed"], dry["bytes_removed"]) == (1, 100)
     refused = bucketry("models", "prune", "resnet", "--keep", "1")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    no = at_terminal(bucketry, "models", "prune", "resnet", "--keep", "1", answer="n")
+    no = at_terminal(bucketry, "models", "prune", "resnet", "--keep", "1", answer="n", width=400)
     assert no.code == 1
     assert "1 version: v1 (1 object, 100 B)" in no.screen
     assert files_below(bucketry.store) == before

@@ -203,7 +203,7 @@ def test_at_a_terminal_deletions_are_asked_about(bucketry: Shell) -> None:
     bucketry.write("src/a", b"1" * 2_000)
     store = bucketry.write("store/old", b"22").parent
     words = ("sync", "src", f"file://{store}", "--delete")
-    no = at_terminal(bucketry, *words, answer="n")
+    no = at_terminal(bucketry, *words, answer="n", width=400)
     assert no.code == 1
     plan, _, rest = no.screen.partition("? [y/N] ")
     assert [line.split()[0] for line in plan.splitlines()] == [
@@ -233,7 +233,7 @@ def test_the_question_names_the_first_deletions(bucketry: Shell) -> None:
     store = bucketry.write("store/kept", b"22").parent
     for number in range(12):
         bucketry.write(f"store/old-{number:02}", b"1")
-    seen = at_terminal(bucketry, "sync", "src", f"file://{store}", "--delete", answer="n").screen
+    seen = at_terminal(bucketry, "sync", "src", f"file://{store}", "--delete", answer="n", width=400).screen
     assert [line for line in seen.splitlines() if "old-" in line] == [f"  delete old-{n:02}" for n in range(10)]
     assert "  … and 2 more; --dry-run shows all\n" in seen
     assert "these are all" not in seen
@@ -424,7 +424,7 @@ def test_an_interrupted_sync_says_how_to_continue(bucketry: Shell) -> None:
         (("src", "s4://bucket/p"), 2, "is unknown; known are s3, r2"),
         (("src", "{store}", "--compare", "time"), 2, "--compare"),
         (("src", "{store}", "--delte"), 2, "did you mean '--delete'"),
-        (("src", "{store}", "--part-size", "1"), 2, "part_size"),
+        (("src", "{store}", "--part-size", "1"), 2, "--part-size: 1 is not within"),
         (("--apply", "missing.jsonl"), 3, "missing.jsonl"),
         (("--apply", "src/a"), 2, "src/a"),
         (("--apply", "p.jsonl", "--delete"), 2, "--delete is a part of the plan"),

@@ -189,6 +189,51 @@ def test_ctrl_c_twice_ends_at_once(bucketry: Shell) -> None:
         assert terminal.end() == 130
 
 
+def test_ctrl_c_twice_during_a_transfer_leaves_the_terminal_in_order(bucketry: Shell) -> None:
+    """The second Ctrl-C ends the program during the progress display: the cursor is shown again, on a new line."""
+    _files(bucketry)
+    gate = GATE.replace("await asyncio.sleep(0.01)", "await stay()").replace(
+        "async def wait",
+        "async def stay():\n    try:\n        await asyncio.sleep(1)\n"
+        "    except asyncio.CancelledError:\n        pass\nasync def wait",
+    )
+    words = ("upload", "tree", "k/", "--provider", "gate", "--concurrency", "1")
+    with on_terminal(bucketry.scripted(gate), *words) as terminal:
+        terminal.until("files 1 of 3")
+        terminal.press(CTRL_C)
+        terminal.until(NOTE)
+        terminal.press(CTRL_C)
+        assert terminal.end() == 130
+    assert terminal.shown.rfind("\x1b[?25h") > terminal.shown.rfind("\x1b[?25l") >= 0
+    assert terminal.shown.endswith("\r\n")
+    assert "Traceback" not in terminal.shown
+
+
+def test_a_second_ctrl_c_while_the_program_ends_shows_no_traceback(bucketry: Shell) -> None:
+    """After the first Ctrl-C has ended the job, Python waits for its threads; a second one ends that wait at once."""
+    waiting = bucketry.scripted(
+        "import asyncio, threading\n"
+        "from bucketry import MemoryProvider, StorageProviderFactory\n"
+        "def stay():\n"
+        "    threading.main_thread().join()\n"
+        "    print('ending', flush=True)\n"
+        "    threading.Event().wait()\n"
+        "class Slow(MemoryProvider):\n"
+        "    async def head(self, key, *, version_id=None):\n"
+        "        threading.Thread(target=stay).start()\n"
+        "        print('waiting', flush=True)\n"
+        "        await asyncio.Event().wait()\n"
+        "StorageProviderFactory.register('slow', Slow)"
+    )
+    with on_terminal(waiting, "info", "k", "--provider", "slow") as terminal:
+        terminal.until("waiting")
+        terminal.press(CTRL_C)
+        terminal.until("ending")
+        terminal.press(CTRL_C)
+        assert terminal.end() == 130
+    assert "Traceback" not in terminal.shown
+
+
 def _shown(shell: Shell, *words: str, columns: int = 80, **environ: str) -> str:
     """Return all that a command shows on a terminal."""
     with on_terminal(shell, *words, columns=columns, **environ) as terminal:

@@ -243,7 +243,7 @@ def test_a_limited_rate(bucketry: Shell) -> None:
     ran = bucketry("upload", "f", "--bwlimit", "1GiB/s", "--part-size", "10KiB", "--json")
     assert (ran.code, ran.document["parts"]) == (0, 10)  # without a limit, the local disk gets the file in one piece
     ran = bucketry("upload", "f", "--bwlimit", "100")
-    assert (ran.code, "max_bandwidth" in ran.err) == (2, True)
+    assert (ran.code, "--bwlimit: " in ran.err) == (2, True)
 
 
 def test_parts_and_their_size(bucketry: Shell) -> None:
@@ -303,7 +303,7 @@ def test_items_that_fail_are_listed_and_the_others_arrive(bucketry: Shell) -> No
     assert ran.code == 1
     assert ran.err.startswith("failed: r/link: ")
     assert ran.err.count("\n") == 1
-    assert "4 (1 more failed)" in ran.text
+    assert "  files     4\n" in ran.text
     ran = bucketry("upload", "--local", "tree", "--remote", "r", "--json")
     assert [entry["key"] for entry in ran.document["failed"]] == ["r/link"]
     assert ran.document["files"] == 4

@@ -116,7 +116,7 @@ def test_sizes_that_are_none(bucketry: Shell, text: str) -> None:
         (("cat",), "KEY"),
         (("cat", "k", "--json"), "--json cannot be used"),
         (("upload", "--local", "f", "--concurrency", "many"), "--concurrency"),
-        (("upload", "--local", "f", "--concurrency", "0"), "max_concurrency"),
+        (("upload", "--local", "f", "--concurrency", "0"), "--concurrency: 0 is not within"),
         (("upload", "--local", "f", "--metadata", "novalue"), "NAME=VALUE"),
         (("demo", "--url", "memory://"), "starts its own server"),
         (("list", "--provider", "wasabbi"), "did you mean 'wasabi'"),

@@ -269,12 +269,15 @@ async def test_the_step_that_fails(moto: servers.S3Server) -> None:
     address = moto.endpoint_url.removeprefix("http://")
     plain = await checks_of(config | {"endpoint_url": f"https://{address}"}, Wanted(read_only=True))
     assert (plain[-1].name, plain[-1].outcome) == ("tls", "failed")
+    assert "write http:// in the endpoint's URL" in plain[-1].advice
+    assert "127.0.0.1 has" not in " ".join(check.text for check in plain)
     assert outcomes(plain)["tcp"] == "ok"
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # not listening, so connections are refused
         config |= {"endpoint_url": f"https://127.0.0.1:{closed.getsockname()[1]}", "bucket_name": "certificate-bucket"}
         refused = await checks_of(config, Wanted(read_only=True))
     assert (refused[-1].name, refused[-1].outcome) == ("connection", "failed")
+    assert "check the endpoint's name and port" in refused[-1].advice
     assert "tcp" not in outcomes(refused)
 
 

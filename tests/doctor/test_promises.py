@@ -95,7 +95,7 @@ def test_a_server_that_takes_unequal_parts() -> None:
 @pytest.mark.parametrize(
     ("offset", "outcome", "word"),
     [
-        (0.4, "ok", ""),
+        (0.4, "ok", "agrees"),
         (-59, "ok", ""),
         (61, "warning", "behind"),
         (-899, "warning", "ahead"),

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from bucketry._cli.commands import UsageError
 from bucketry._cli.output import Output
 from bucketry._cli.streams import read_stdin
+from bucketry._cli.terminal import filled
 
 
 def can_ask() -> bool:
@@ -31,7 +32,7 @@ async def confirmed(question: str, output: Output, *, yes: bool) -> bool:
     if not can_ask():
         message = f"would {question}; there is no terminal to ask on: to agree, add --yes"
         raise UsageError(message)
-    output.ask(f"{question}? [y/N] ")
+    output.ask(f"{filled(f'{question}? [y/N]', sys.stderr)} ")
     answer = b""
     output.asking = True
     async with aclosing(read_stdin()) as chunks:

@@ -81,7 +81,7 @@ async def bring(verb: str, options: BringOptions, places: Places, output: Output
     ]
     for title, paths, meaning in (
         ("replaced", done.replaced, "had other bytes before"),
-        ("removed", done.removed, "this version does not have"),
+        ("removed", done.removed, "not in this version"),
         ("foreign", done.foreign, "not in the dataset, left alone"),
     ):
         if paths:

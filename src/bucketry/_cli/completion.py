@@ -21,12 +21,14 @@ from argcomplete.lexers import split_line
 
 from bucketry._cli.args import Arguments
 from bucketry._cli.commands import COMMANDS, Command, UsageError
+from bucketry._cli.env_file import load_env_file
 from bucketry._cli.globs import Glob
 from bucketry._cli.parser import next_verb, overview_parser, verb_parser
-from bucketry._cli.place import Places, Remote, is_url, load_env_file
+from bucketry._cli.place import Places, Remote, is_url
 from bucketry._cli.verb import load
 from bucketry._core.values import CommonPrefix
 from bucketry.errors import StorageError
+from bucketry.providers.factory import StorageProviderFactory
 from bucketry.providers.places import PlaceFile, read_places
 from bucketry.providers.url import SCHEMES
 
@@ -117,11 +119,20 @@ class _Completer(BaseCompleter):
         if action.dest == "verb":
             commands = COMMANDS if self._above is None else self._above.verbs
             return {word: command.summary for command in commands for word in command.words}
+        if action.dest == "provider":
+            return [name for name in StorageProviderFactory.get_registered_providers() if name.startswith(prefix)]
         found = list(local_paths(prefix)) if is_path(action) else []
-        if action.dest in KEYS:
-            with suppress(Exception):  # a completion is no place for errors
+        with suppress(Exception):  # a completion is no place for errors
+            if action.dest in KEYS:
                 found += self._remote_words(prefix, action.dest, parsed_args)
+            elif action.dest == "name" and self._above is not None:
+                found += self._names_below(self._above.name.partition(" ")[0], prefix, parsed_args)
         return found
+
+    def _names_below(self, root: str, start: str, given: argparse.Namespace) -> list[str]:
+        """Return the names of datasets or models that begin with a text: the directories in the root of all."""
+        found = self._remote_words(f"{root}/{start}", "prefix", given)
+        return [key[len(root) + 1 : -1] for key in found if key.endswith("/")]
 
     def _remote_words(self, word: str, dest: str, given: argparse.Namespace) -> list[str]:
         options = Arguments()

@@ -43,7 +43,7 @@ _OPTIONS = {
     "--progress": _PROGRESS,
     "--no-progress": _PROGRESS,
     "--show-progress": _PROGRESS,
-    "--human-readable": "sizes are shown in units already (exact ones: --json)",
+    "--human-readable": "sizes are shown in units already (exact ones: --bytes)",
     "--summarize": "sums are shown already",
     "--force": "with --yes, nothing is asked",
     "--verbose": "--debug logs each request",
@@ -52,13 +52,14 @@ _OPTIONS = {
     "--numworkers": "write --concurrency",
 }
 _LETTERS = {
+    "H": "sizes are shown in units already; exact ones: --bytes",
     "P": _PROGRESS,
     "R": "write -r",
     "a": "nothing is hidden",
     "f": "with --yes, nothing is asked",
     "h": "-h shows the help, and is written alone; sizes are shown in units already",
     "i": "write --dry-run to see first what would be done",
-    "n": "write --dry-run",
+    "n": "write --dry-run; or --no-clobber, to keep what is there",
     "q": _QUIET,
     "v": "--debug logs each request",
 }

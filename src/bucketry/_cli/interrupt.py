@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from bucketry._cli.exits import BY_SIGNAL
 from bucketry._cli.output import Output
+from bucketry._cli.terminal import is_plain
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CURSOR = b"\x1b[?25h\n"  # makes the cursor visible, and begins a new line
 
 
 def run(job: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
@@ -28,6 +31,18 @@ def run(job: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
             if isinstance(error, Exception):  # the clean-up failed
                 output.error(error)
             return BY_SIGNAL + interrupt.received
+
+
+def _restore_terminal() -> None:
+    """Show the cursor, which the progress display hides, and end its last line.
+
+    Written to the descriptor, because the display may hold the lock of its stream. The original stream, because the
+    display puts its own one in the place of `sys.stderr`.
+    """
+    stream = sys.__stderr__
+    if stream is not None and not is_plain(stream):
+        with suppress(OSError, ValueError):  # the terminal is gone
+            os.write(stream.fileno(), _CURSOR)
 
 
 class _Interrupt:
@@ -50,8 +65,11 @@ class _Interrupt:
         try:
             yield
         finally:
-            for number in handled:
-                signal.signal(number, before[number])
+            # After a signal, the program only ends. Until it has, a second one must still end it at once: with Python's
+            # own handler, it would show a traceback while the interpreter waits for its threads.
+            if self.received is None:
+                for number in handled:
+                    signal.signal(number, before[number])
 
     async def supervise(self, job: Callable[[], Coroutine[Any, Any, int]]) -> int:
         """Run the job; a signal cancels it."""
@@ -76,6 +94,7 @@ class _Interrupt:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.received is not None:
+            _restore_terminal()
             os._exit(BY_SIGNAL + number)  # the second signal: exit without cleaning up
         self.received = number
         if self._stop is not None:

@@ -16,6 +16,7 @@ from bucketry._cli.parser import parse
 from bucketry.errors import StorageError
 
 _SIGINT = 2
+_OF_NAMES = ("datasets ", "models ")  # the words of these verbs are names, versions and tags, and never places
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost function: report in one line
         output.error(error)
         code = exit_code(error)
-    if code == NOT_FOUND and not output.as_json:
+    if code == NOT_FOUND and not output.as_json and not output.verb.startswith(_OF_NAMES):
         _say_which_are_places(words, output)
     _flush_stdout()
     if argv is None:  # the process ends: without this, the interpreter would search all objects for garbage
@@ -85,8 +86,9 @@ def _run(words: Sequence[str], output: Output) -> int:
     with _without_collector():
         command, verb, options = parse(words)
         # Imported only now, so that `--help` and usage errors do not load them.
+        from bucketry._cli.env_file import load_env_file
         from bucketry._cli.interrupt import run
-        from bucketry._cli.place import Places, load_env_file, read_named
+        from bucketry._cli.place import Places, read_named
     output.as_json, output.debug, output.verb = options.json, options.debug, command.name
     output.quiet = getattr(options, "quiet", False)
     warnings.showwarning = lambda message, *_rest: output.warning(str(message))

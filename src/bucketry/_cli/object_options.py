@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import get_args
 
 from bucketry._cli.args import TransferArguments, pair
 from bucketry._cli.commands import UsageError
+from bucketry._cli.output import Output, shown
 from bucketry._core.options import WriteKeywords
 from bucketry._core.request_entries import Encryption
+
+_PAIRS = re.compile(r",\s*[\w-]+=")  # as in a=1,b=2
 
 
 class ObjectArguments(TransferArguments):
@@ -45,8 +49,10 @@ def add_object_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def write_keywords(options: ObjectArguments) -> WriteKeywords:
+def write_keywords(options: ObjectArguments, output: Output) -> WriteKeywords:
     """Return the options as keywords of a write; encryption is not among them, because it is the provider's.
+
+    Says so if a value has the form in which other programs take several pairs: here it is one value.
 
     Raises:
         UsageError: `--metadata` gives a name twice, or `--sse-kms-key-id` stands without `--sse aws:kms`.
@@ -58,6 +64,12 @@ def write_keywords(options: ObjectArguments) -> WriteKeywords:
     if options.kms_key_id is not None and options.server_side_encryption != "aws:kms":
         message = "--sse-kms-key-id is for --sse aws:kms; give that as well"
         raise UsageError(message)
+    for name, value in options.metadata:
+        if _PAIRS.search(value):
+            output.note(
+                f"{output.verb}: --metadata sets one name: {shown(name)} to {shown(value)}; for several, write "
+                "--metadata once for each"
+            )
     found: WriteKeywords = {}
     if options.metadata:
         found["metadata"] = dict(options.metadata)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from bucketry._cli.output import Output, counted, printable, shown, shown_size, shown_time
+from bucketry._cli.globs import Glob
+from bucketry._cli.output import Output, counted, printable, shown, shown_exactly, shown_size, shown_time
 from bucketry._cli.place import Remote
 from bucketry._cli.terminal import is_plain
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo
+from bucketry._runtime.threads import in_thread
+from bucketry._transfer.listing import as_directory
 from bucketry.errors import NotFoundError, StorageError
 
+_FILE = "file://"
 _STEP = 0.2  # seconds between two states of the display: often enough to be seen to move
 
 
@@ -43,7 +48,7 @@ def object_rows(provider: IStorageProvider, found: ObjectInfo) -> list[tuple[str
     texts: dict[str, object] = {
         **object_document(provider, found),
         "key": shown(found.key),
-        "size": f"{found.size:,} bytes ({shown_size(found.size)})",
+        "size": shown_exactly(found.size, " bytes"),
         "last_modified": shown_time(found.last_modified),
     }
     rows: list[tuple[str, str]] = []
@@ -57,13 +62,27 @@ def object_rows(provider: IStorageProvider, found: ObjectInfo) -> list[tuple[str
 
 def nothing_there(remote: Remote) -> NotFoundError:
     """Return the error for a word that selects no object."""
-    message = f"{remote.url}: there is no such object, and none below it"
+    if remote.is_glob and not Glob(remote.key).is_plain:
+        message = f"{remote.url}: matches no object"
+    else:
+        message = f"{remote.url}: there is no such object, and none below it"
     return NotFoundError(message, key=remote.key)
+
+
+async def missing_directory(remote: Remote) -> NotFoundError | None:
+    """Return the error for a local store whose directory does not exist; `None`: it exists, or is a server's bucket.
+
+    Such a store is listed as empty. But if the user has named it, a disk may not be mounted.
+    """
+    path = remote.provider.locate().removeprefix(_FILE)
+    if not remote.provider.capabilities.plain_paths or await in_thread(os.path.isdir, path):
+        return None
+    return NotFoundError(f"{remote.url}: there is no such directory")
 
 
 async def any_below(remote: Remote) -> bool:
     """Return whether there are objects below a key, as in a directory."""
-    return bool((await remote.provider.list_page(f"{remote.key}/")).entries)
+    return bool((await remote.provider.list_page(as_directory(remote.key))).entries)
 
 
 async def refuse_directory(remote: Remote) -> None:

@@ -179,6 +179,16 @@ def shown_size(size: float) -> str:
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
+def shown_exactly(size: int, unit: str = "") -> str:
+    """Return the text of a size in bytes, with that of a larger unit behind it if there is one.
+
+    Args:
+        size: The size.
+        unit: What follows the number of bytes: `" bytes"`.
+    """
+    return f"{size:,}{unit}" if size < _STEP else f"{size:,}{unit} ({shown_size(size)})"
+
+
 def shown_duration(seconds: float) -> str:
     """Return the text of a duration in hours, minutes and whole seconds: `1:02:03`, `0:04`."""
     minutes, rest = divmod(math.ceil(seconds), 60)

@@ -27,7 +27,8 @@ _HELP_POSITION = 24
 _EXIT_CODES = """\
 exit codes:
   0 done, 1 some items failed, 2 usage or configuration, 3 not found,
-  4 access refused, 5 a temporary fault (try again), 130 interrupted"""
+  4 access refused, 5 a temporary fault (try again), 130 interrupted,
+  143 terminated"""
 
 
 class _Append(argparse.Action):
@@ -63,11 +64,14 @@ def _columns() -> int:
 class _Parser(argparse.ArgumentParser):
     """A parser that raises errors; the standard parser prints errors and exits."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the options of the standard parser
+    def __init__(self, *, verbs: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401 - of the standard parser
         super().__init__(**options)
+        self.verbs = verbs  # the words of which one must follow
         self.register("action", "append", _Append)
 
     def error(self, message: str) -> NoReturn:
+        if self.verbs and message.endswith(": VERB"):
+            message = f"needs one of its verbs: {', '.join(self.verbs)}"
         surplus = message.removeprefix("unrecognized arguments: ")
         if surplus != message and ":" in surplus and self.prog.endswith((" datasets list", " models list")):
             message = f"{message}; this verb takes no place as a word: write --url {surplus}"
@@ -199,6 +203,7 @@ def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         formatter_class=_Formatter,
+        verbs=[command.name.rpartition(" ")[2] for command in commands],
     )
     parser.add_argument("verb", metavar="VERB")
     rest = parser.add_argument("rest", metavar="…", nargs=argparse.REMAINDER, help="the verb's own options")

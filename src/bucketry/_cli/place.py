@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from bucketry._cli.args import ENCRYPTION, ENTRIES, Arguments, TransferArguments
 from bucketry._cli.commands import UsageError
-from bucketry._cli.url_words import WILDCARD, glob_url, mistyped_url, names_no_bucket, plain_url
+from bucketry._cli.url_words import glob_url, mistyped_url, names_no_bucket, plain_url, split_path
 from bucketry._core.config import MAX_CONNECTIONS, MEMORY_BUDGET, TransferConfig
 from bucketry._core.entries import Given
 from bucketry._core.frozen import dataclass
@@ -54,16 +52,28 @@ class Remote:
         provider: The provider; `Places` disconnects it.
         key: The key or prefix as it was written; empty: the whole place.
         is_glob: Whether `*`, `?` and `[` in the key may be wildcards, because the word was a URL or named a place.
+        place: The name of the place, if the word was `NAME:path`.
     """
 
     provider: IStorageProvider
     key: str = ""
     is_glob: bool = False
+    place: str | None = None
 
     @property
     def url(self) -> str:
-        """The full name, for messages and results."""
+        """The full name, for messages and for results as JSON."""
         return self.provider.locate(self.key)
+
+    @property
+    def name(self) -> str:
+        """The full name in the form of the word: two places can have one URL, with two servers."""
+        return self.url if self.place is None else f"{self.place}:{self.key}"
+
+    @property
+    def name_and_server(self) -> str:
+        """The full name, and where it is: for a question before something is deleted."""
+        return f"{self.name}{server_of(self.provider, None if self.place is None else self.url)}"
 
 
 class Places:
@@ -94,7 +104,7 @@ class Places:
                 stack.push_async_callback(provider.disconnect)
 
     async def open(self, word: str | None = None, *, prove: Prove = "nothing", new: bool = False) -> Remote:
-        """Return the provider and the key that a word names.
+        """Return the provider and the key that a word names; a `./` at the beginning of a key is left out.
 
         Args:
             word: A URL, or `NAME:path` with a place of the configuration file; or a key of the provider of `--url`,
@@ -178,7 +188,7 @@ class Places:
     async def _remote(self, word: str | None) -> Remote:
         found = self._find(word)
         if found is None:
-            name, key = None, word or ""
+            name, key, place = None, _without_dot(word or ""), None
         else:
             url, place = found
             name, key = repr(_root(url)) if place is None else place.where, url.key
@@ -187,7 +197,8 @@ class Places:
             if configured.place is not None:
                 configured = await in_steps(configured.with_secrets())
             self._made[name] = self._recorded(configured.make(pool=self._shared_pool()))
-        return Remote(self._made[name], key, is_glob=found is not None)
+        named = None if place is None else split_name(word or "")
+        return Remote(self._made[name], key, is_glob=found is not None, place=named and named[0])
 
     def _recorded(self, provider: IStorageProvider) -> IStorageProvider:
         """Let the uploads of a provider on a server be recorded; a store on this machine needs no record."""
@@ -214,7 +225,7 @@ class Places:
             raise UsageError(problem)
         url = read_url(glob_url(word))
         if url.kind == "local":
-            directory, key = _split_path(url.place["base_path"], read_url(plain_url(word)).place["base_path"])
+            directory, key = split_path(url.place["base_path"], read_url(plain_url(word)).place["base_path"])
             return replace(url, place={"base_path": directory}, key=key), None
         return url, None
 
@@ -290,23 +301,29 @@ class Places:
         return self._pool
 
 
+def _without_dot(word: str) -> str:
+    """Return a key without `./` at its beginning, which a shell's user writes for a path; a URL can name such a key."""
+    while word.startswith("./"):
+        word = word[2:].lstrip("/")
+    return word
+
+
+def server_of(provider: IStorageProvider, url: str | None = None) -> str:
+    """Return where something is, in parentheses, to be added to its name; empty: the name says all.
+
+    Args:
+        provider: The provider; its server is shown, if it is not AWS.
+        url: What a named place means; `None`: the name is a URL.
+    """
+    source = provider.copy_source("-")
+    endpoint = None if source is None else source.endpoint
+    said = [text for text in (url, endpoint) if text is not None]
+    return f" ({', '.join(said)})" if said else ""
+
+
 def _root(url: StorageURL) -> StorageURL:
     """Return the URL of the whole bucket."""
     return replace(url, prefix="", key="")
-
-
-def _split_path(path: str, plain: str) -> tuple[str, str]:
-    """Split the path of a file URL into the directory of the store, and the key or glob in it.
-
-    Args:
-        path: The path as a glob.
-        plain: The path with no wildcards.
-    """
-    if os.path.isdir(plain) or (path.endswith("/") and not WILDCARD.search(path)):
-        return plain, ""
-    literal = path[: wild.start()] if (wild := WILDCARD.search(path)) else path.rstrip("/")
-    directory = literal.rpartition("/")[0] or "/"
-    return directory, path[len(directory) :].lstrip("/")
 
 
 async def prove_access(provider: IStorageProvider, prove: Prove) -> None:
@@ -370,30 +387,3 @@ def transfer_config(provider: IStorageProvider, arguments: TransferArguments) ->
         max_bandwidth=arguments.bwlimit,
         verify=not arguments.no_verify,
     )
-
-
-def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:
-    """Set those variables of a `.env` file that are not set in the environment.
-
-    Args:
-        file: The path of the file.
-        environ: The process's own environment, because AWS's credential chain reads it, too.
-
-    Raises:
-        ConfigError: The file cannot be read, or python-dotenv is not installed.
-    """
-    try:
-        from dotenv import dotenv_values
-    except ImportError as error:
-        message = '--env-file needs python-dotenv: python -m pip install "bucketry[cli]"'
-        raise ConfigError(message) from error
-    try:
-        with Path(file).open(encoding="utf-8") as stream:
-            found = dotenv_values(stream=stream)
-        for name, value in found.items():
-            if value is not None:
-                environ.setdefault(name, value)
-    except (OSError, ValueError) as error:
-        problem = error.strerror if isinstance(error, OSError) else error
-        message = f"--env-file {file}: {problem}"
-        raise ConfigError(message, path=file) from error

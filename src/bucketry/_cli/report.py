@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bucketry._cli.exits import DONE, FAILED, NOT_FOUND, USAGE, exit_code
-from bucketry._cli.output import Output, counted, error_facts, shown, shown_rate, shown_size
+from bucketry._cli.output import Output, counted, error_facts, shown, shown_exactly, shown_rate
 from bucketry._core.values import BatchResult, TransferResult
 from bucketry._runtime.walk import can_never_be_read
 from bucketry.errors import StorageError
@@ -84,15 +84,14 @@ def report(
         )
     elif not output.quiet:
         output.line(f"{verb}: {shown(ends[0])} → {shown(ends[1])}")
-        rest = [f"{len(batch.failed):,} more failed"] if batch.failed else []
-        rest += [f"{skipped:,} skipped: already there"] if skipped else []
+        rest = f" ({skipped:,} skipped: already there)" if skipped else ""
         rows = [
-            ("files", " ".join([f"{len(results):,}", *(f"({text})" for text in rest)])),
-            ("bytes", f"{size:,} ({shown_size(size)})"),
+            ("files", f"{len(results):,}{rest}"),
+            ("bytes", shown_exactly(size)),
             ("parts", f"{parts:,}"),
             ("retries", f"{retries:,}"),
             ("verified", ", ".join(f"{kind} ({counted(n, 'file')})" for kind, n in verified.items()) or "–"),
-            ("time", f"{seconds:.2f} s ({shown_rate(size, seconds)})"),
+            ("time", f"{seconds:.2f} s{f' ({shown_rate(size, seconds)})' if size else ''}"),
         ]
         if batch.failed:
             hint = f"; to try only these again, {again}" if any(map(_may_end_well, batch.failed.values())) else ""

@@ -47,7 +47,8 @@ class ShownPlan:
         rows.append(("unchanged", counted(totals.unchanged, "file")))
         if totals.skipped:
             rows.append(("skip", f"{counted(totals.skipped, 'file')} that cannot be synced"))
-        rows.append(("estimate", f"{counted(totals.requests, 'request')}, {shown_duration(self.seconds)}"))
+        if totals.requests:
+            rows.append(("estimate", f"{counted(totals.requests, 'request')}, {shown_duration(self.seconds)}"))
         if (price := self.plan.price()) is not None:
             rows.append(("price", f"{shown_price(price)} by list prices of {price.as_of}"))
         return rows

@@ -47,10 +47,14 @@ class Sides:
     said: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
+    def names(self, *, urls: bool = False) -> tuple[str, str]:
+        """Both sides, as texts show them; `urls`: as results in JSON do."""
+        return _name(self.source, urls=urls), _name(self.target, urls=urls)
+
     @property
-    def names(self) -> tuple[str, str]:
-        """Both sides, as messages and results show them."""
-        return _name(self.source), _name(self.target)
+    def target_and_server(self) -> str:
+        """What is changed, and where it is: for a question before something is deleted."""
+        return self.target if isinstance(self.target, str) else self.target.name_and_server
 
     @property
     def local(self) -> str | None:
@@ -98,8 +102,8 @@ class Sides:
         return await in_thread(_planned_name, self.source), await in_thread(_planned_name, self.target)
 
 
-def _name(side: Remote | str) -> str:
-    return side if isinstance(side, str) else side.url
+def _name(side: Remote | str, *, urls: bool) -> str:
+    return side if isinstance(side, str) else side.url if urls else side.name
 
 
 def _planned_name(side: Remote | str) -> str:
@@ -193,7 +197,7 @@ async def sides_of_options(places: Places, direction: str, local: str | None, re
     said, exclude = [], []
     missing = [name for name, value in (("--local", local), ("--remote", remote)) if value is None]
     if missing:
-        said.append(f"{' and '.join(missing)} not given: using {shown(directory)} and {shown(opened.url)}")
+        said.append(f"{' and '.join(missing)} not given: using {shown(directory)} and {shown(opened.name)}")
     # Not for a URL that the user has written: its directory must not be in the local one by mistake.
     inside = None if is_url else await in_thread(store_below, opened.provider.locate(), directory)
     if inside is not None:
@@ -226,8 +230,8 @@ async def sides_of_plan(places: Places, header: PlanHeader, given: Sides | None)
         given = Sides(header.direction, source, target)
     if given.direction != header.direction or await given.places() != (header.source, header.target):
         message = (
-            f"the plan is for {shown(header.source)} → {shown(header.target)}, and this is {shown(given.names[0])} → "
-            f"{shown(given.names[1])}; give the same paths, --url and --provider as when it was made"
+            f"the plan is for {shown(header.source)} → {shown(header.target)}, and this is {shown(given.names()[0])} → "
+            f"{shown(given.names()[1])}; give the same paths, --url and --provider as when it was made"
         )
         raise UsageError(message)
     return given

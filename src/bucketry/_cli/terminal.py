@@ -66,6 +66,24 @@ def cut(text: str, width: int) -> str:
     return f"{text[:head]}{_CUT}{text[len(text) - tail :]}"
 
 
+def filled(text: str, stream: TextIO | None, indent: str = "") -> str:
+    """Break a text between words into lines that fit the terminal; without a terminal, it stays one line.
+
+    Args:
+        text: The text; blanks at its beginning stay.
+        stream: Where it is to be printed.
+        indent: What every line but the first begins with.
+    """
+    width = columns(stream)
+    if width is None or width_of(text) < width:
+        return text
+    import textwrap  # here, because few texts are so long
+
+    return textwrap.fill(
+        text, max(1, width - 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def _fitting(widths: list[int], limit: int) -> int:
     """Return how many of the first characters fit into the limit, with the combining ones that follow."""
     used = 0

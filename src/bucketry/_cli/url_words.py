@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from bucketry._cli.commands import UsageError
@@ -52,6 +53,20 @@ def glob_url(word: str) -> str:
 def plain_url(word: str) -> str:
     """Return the URL with each `?` that does not begin a query as a plain character."""
     return _NO_QUERY.sub("%3F", word)
+
+
+def split_path(path: str, plain: str) -> tuple[str, str]:
+    """Split the path of a file URL into the directory of the store, and the key or glob in it.
+
+    Args:
+        path: The path as a glob.
+        plain: The path with no wildcards.
+    """
+    if os.path.isdir(plain) or (path.endswith("/") and not WILDCARD.search(path)):
+        return plain, ""
+    literal = path[: wild.start()] if (wild := WILDCARD.search(path)) else path.rstrip("/")
+    directory = literal.rpartition("/")[0] or "/"
+    return directory, path[len(directory) :].lstrip("/")
 
 
 def _as_glob(found: re.Match[str]) -> str:

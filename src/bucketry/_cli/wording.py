@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 _OPENING = "open_storage: "
 _NAMES = (
+    ("TransferConfig: max_concurrency: ", "--concurrency: "),
+    ("TransferConfig: max_bandwidth: ", "--bwlimit: "),
+    ("TransferConfig: part_size: ", "--part-size: "),
+    ("put its bytes as a stream", "send its bytes through standard input: upload - KEY"),
+    ("provider_type '", "provider '"),
     ("expires_in=", "--expires-in "),
     ("if_none_match='*' ", "--if-none-match "),
 )
+_PART_SIZE = re.compile(r"part_size (\d+) is outside this provider's (\d+) to (\d+) bytes")
+_CAPABILITY = re.compile(r" \(capabilities\.[^()]*\)")  # an attribute, for programs
 _ONLY_NEW = "--if-none-match is not enforced"
 
 
@@ -17,4 +26,9 @@ def for_command_line(message: str) -> str:
         text = text.replace(name, option)
     if _ONLY_NEW in text:
         text += "; write --no-clobber, which looks first whether the object exists"
-    return text
+    return _PART_SIZE.sub(_limits, _CAPABILITY.sub("", text))
+
+
+def _limits(found: re.Match[str]) -> str:
+    size, smallest, largest = (f"{int(number):,}" for number in found.groups())
+    return f"--part-size: {size} bytes is outside this provider's {smallest} to {largest}"

@@ -305,8 +305,9 @@ class TransferResult:
             outcome the transfer checked; retries of single requests do not count.
         resumed_bytes: Reserved for transfers that continue an interrupted transfer; always 0 in this version.
         verified: How the bytes were compared: by a checksum such as `"crc32"`, `"crc64nvme"` or `"md5"` (for uploads,
-            the provider compared every body with it), by `"sha256"` (the hash was part of each request's signature; a
-            server that follows SigV4 checks it, some test servers do not), or by `"length"` only.
+            every body was sent with it, to a server whose row says that it compares it), by `"sha256"` (the hash was
+            part of each request's signature; a server that follows SigV4 checks it, some test servers do not), or by
+            `"length"` only.
         concurrency: How many requests with bodies of this size could be in flight when the transfer ended; see
             `TransferConfig.max_concurrency`.
         seconds: The duration of the transfer.

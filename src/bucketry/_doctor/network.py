@@ -13,6 +13,7 @@ from bucketry.errors import StorageError
 
 _GROUP: Group = "network"
 SLIGHT_SKEW = 60.0  # seconds; servers accept it, and lifetimes of signed URLs are wrong by as much
+_SMALLEST_SKEW = 0.5  # seconds; servers send whole seconds, so no smaller difference can be seen
 LARGE_SKEW = 900.0  # seconds; S3 refuses signatures whose time is more wrong than this
 _SOON = 14.0  # days before a certificate ends
 _ROUND_TRIPS = 5
@@ -36,14 +37,22 @@ async def examine_network(subject: Subject, *, signed: bool) -> AsyncIterator[Ch
         began = time.monotonic()
         addresses = await trial.addresses(plane)
         milliseconds = (time.monotonic() - began) * 1000
-        yield _check("dns", "ok", f"{origin.host} has {', '.join(addresses)} ({milliseconds:.0f} ms)")
+        if addresses == (origin.host,):
+            yield _check("dns", "ok", f"not needed: {origin.host} is an address")
+        else:
+            yield _check("dns", "ok", f"{origin.host} has {', '.join(addresses)} ({milliseconds:.0f} ms)")
         way, problem = await trial.way(plane)
         yield _check("tcp", "ok", f"connected to {way.address} port {origin.port} ({way.tcp * 1000:.0f} ms)")
     except StorageError as error:
-        yield _check("connection", "failed", str(error), error=error)
+        advice = "check the endpoint's name and port, and that the server runs and can be reached from this machine"
+        yield _check("connection", "failed", str(error), error=error, advice=advice)
         return
     if problem is not None:
-        yield _check("tls", "failed", str(problem), error=problem)
+        advice = (
+            "for a certificate of your own authority, name its file (--ca-bundle); "
+            "for a server without TLS, write http:// in the endpoint's URL"
+        )
+        yield _check("tls", "failed", str(problem), error=problem, advice=advice)
         return
     if way.tls is None:
         yield _check("tls", "not tested", f"the endpoint is {origin}, without TLS")
@@ -96,6 +105,8 @@ def clock_check(offset: float) -> Check:
     """
     behind = "behind" if offset > 0 else "ahead of"
     text = f"this machine's clock is {abs(offset):.0f} s {behind} the server's"
+    if abs(offset) < _SMALLEST_SKEW:
+        text = "this machine's clock agrees with the server's"
     if abs(offset) > LARGE_SKEW:
         advice = "set this machine's clock (NTP): servers refuse signatures that are more than 15 minutes wrong"
         return _check("clock", "failed", text, advice=advice)

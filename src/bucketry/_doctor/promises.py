@@ -135,7 +135,9 @@ def _check(finding: Finding, row: Capabilities, better: str | None, rows: Mappin
     elif more:
         advice = "the server does more than the row says; bucketry does not use it, so nothing breaks"
     else:
-        advice = "no entry of the configuration says so; report it, with the output of `bucketry doctor --json`"
+        advice = (
+            "no entry of the configuration says so; report it to bucketry, with the output of `bucketry doctor --json`"
+        )
     text = f"{finding.text}; {_expected(name, promised)}"
     return Check(group="promises", name=name, outcome=outcome, text=text, advice=advice, promised=promised)
 

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
@@ -14,9 +14,11 @@ from typing import Literal
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
 from bucketry._cli.copying.words import End, Local
+from bucketry._cli.glob_check import check_glob
 from bucketry._cli.globs import Glob
+from bucketry._cli.objects import nothing_there
 from bucketry._cli.place import Remote
-from bucketry._cli.selection import Filters, base_of, keys_from, selected
+from bucketry._cli.selection import Filters, base_of, keys_from, narrows, selected
 from bucketry._core.checks import local_parts
 from bucketry._core.os_errors import local_error
 from bucketry._core.provider import IStorageProvider
@@ -83,10 +85,11 @@ async def find_source(end: End, options: CopyArguments) -> CopySource:
     """Look at a source, and return what it is; nothing is changed.
 
     Raises:
-        UsageError: It is a directory, a prefix or a glob with directories, and there is no `--recursive`.
-        NotFoundError, LocalFileNotFoundError: There is no such object or file.
+        UsageError: It is a directory, a prefix or a glob that matches directories, and there is no `--recursive`.
+        NotFoundError, LocalFileNotFoundError: There is no such object or file, and nothing below it.
 
-    Cost: for an object 1 HEAD, and 1 listing page with `--recursive` or if there is none. A glob or prefix: none.
+    Cost: for an object 1 HEAD, and 1 listing page with `--recursive` or if there is none. A prefix: 1 listing page. A
+    glob: as `check_glob`.
     """
     if isinstance(end, Local):
         return await in_thread(_local_source, end, options)
@@ -98,21 +101,24 @@ async def find_source(end: End, options: CopyArguments) -> CopySource:
         if glob.across and not options.recursive:
             message = f"{end.url}: selects whole directories; for everything below them, add --recursive"
             raise UsageError(message)
+        await check_glob(end, options, recursive=options.recursive)
         return CopySource(end, "", "glob")
-    return await _remote_source(Remote(end.provider, glob.literal if end.is_glob else end.key), options)
+    return await _remote_source(replace(end, key=glob.literal if end.is_glob else end.key, is_glob=False), options)
 
 
 async def _remote_source(end: Remote, options: CopyArguments) -> CopySource:
     provider, key = end.provider, end.key
     name = key.rstrip("/").rpartition("/")[2]
     if options.files_from is not None:
-        return CopySource(Remote(provider, key if not key or key.endswith("/") else f"{key}/"), name, "list")
+        return CopySource(replace(end, key=key if not key or key.endswith("/") else f"{key}/"), name, "list")
     if not key or key.endswith("/"):
         if not options.recursive:
             raise UsageError(_needs_recursive(end.url))
+        if key and not narrows(options) and not (await provider.list_page(key)).entries:
+            raise nothing_there(end)
         return CopySource(end, name, "directory")
     if options.recursive and await _any_below(provider, key):
-        return CopySource(Remote(provider, f"{key}/"), name, "directory")
+        return CopySource(replace(end, key=f"{key}/"), name, "directory")
     try:
         entry = await provider.head(key)
     except NotFoundError:

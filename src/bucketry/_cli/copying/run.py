@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.copying.arguments import CopyArguments
@@ -23,6 +24,7 @@ from bucketry._cli.report import again_with, batch_of_one, report, told_to_conti
 from bucketry._cli.selection import literal_key, narrows, single_key
 from bucketry._cli.streams import object_to_stdout, read_stdin
 from bucketry._core.options import WriteKeywords
+from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.many import BatchCollector, settled
@@ -39,7 +41,7 @@ async def copy_or_move(options: CopyArguments, places: Places, output: Output, *
         UsageError: The words and options do not fit together, or would destroy something; nothing was done.
         StorageError: The one named file or object could not be copied. If there are several, their errors are reported.
     """
-    write = write_keywords(options)
+    write = write_keywords(options, output)
     ends, end = await read_words(options.words, places)
     if problem := _problem(options, ends, end, moves=moves):
         raise UsageError(problem)
@@ -55,12 +57,15 @@ async def copy_or_move(options: CopyArguments, places: Places, output: Output, *
     for provider in {id(one.provider): one.provider for one in (*ends, end) if isinstance(one, Remote)}.values():
         copier.manager(provider)  # refuses options that are out of range
     if options.dry_run:
-        return await _show(pairs, copier, output)
+        return await _show(pairs, copier, [*ends, end], output)
     if isinstance(end, Remote):
         await prove_access(end.provider, "writes")
     started = time.monotonic()
-    names = (ends[0].url if len(ends) == 1 else counted(len(ends), "source"), destination.url(destination.path))
+    source = ends[0].url if output.as_json else ends[0].name
     single = len(sources) == 1 and sources[0].kind == "one"
+    goal = destination.target(sources[0].name) if single else destination.path
+    name = destination.url if output.as_json else partial(_name, [end], destination.provider)
+    names = (source if len(ends) == 1 else counted(len(ends), "source"), name(goal))
     with progress(output, output.verb) as counts:
         copier.progress = reporter(counts)
         batch = await (_only(pairs, copier) if single else _each(pairs, copier, sources, options, counts, output))
@@ -112,7 +117,15 @@ async def _sizes(sources: Sequence[CopySource], options: CopyArguments) -> Async
                     yield item.size or 0
 
 
-async def _show(pairs: Pairs, copier: Copier, output: Output) -> int:
+def _name(ends: Sequence[End], provider: IStorageProvider | None, key: str) -> str:
+    """Return the name of a path or of a provider's key, in the form of the words: as `NAME:key` for a named place."""
+    if provider is None:
+        return key
+    named = (one.place for one in ends if isinstance(one, Remote) and one.provider is provider)
+    return Remote(provider, key, place=next(named, None)).name
+
+
+async def _show(pairs: Pairs, copier: Copier, words: Sequence[End], output: Output) -> int:
     """Print what would be done, and sum it up; return the exit code."""
     files = size = failed = 0
     verb = output.verb
@@ -125,11 +138,13 @@ async def _show(pairs: Pairs, copier: Copier, output: Output) -> int:
             if await copier.skips(pair):
                 continue
             files, size = files + 1, size + (pair.item.size or 0)
-            ends = pair.item.label, copier.destination.url(pair.target)
             if output.as_json:
+                ends = pair.item.label, copier.destination.url(pair.target)
                 output.document({"verb": verb, "source": ends[0], "destination": ends[1], "size": pair.item.size})
             else:
-                output.line(f"{verb} {shown(ends[0])} → {shown(ends[1])}")
+                source = _name(words, pair.item.provider, pair.item.key if pair.item.provider else pair.item.label)
+                target = _name(words, copier.destination.provider, pair.target)
+                output.line(f"{verb} {shown(source)} → {shown(target)}")
     if not output.as_json:
         output.note(f"would {verb} {counted(files, 'file')}, {shown_size(size)}; nothing was done")
     return FAILED if failed else DONE
@@ -160,7 +175,8 @@ async def _stream(source: End, end: End, options: CopyArguments, write: WriteKey
         except AlreadyExistsError:  # another program has made it meanwhile
             if not options.no_clobber:
                 raise
-    return report(output, output.verb, (source.url, end.url), batch, time.monotonic() - started)
+    names = (source.url, end.url if output.as_json else end.name)
+    return report(output, output.verb, names, batch, time.monotonic() - started)
 
 
 def _problem(options: CopyArguments, sources: Sequence[End], end: End, *, moves: bool) -> str | None:

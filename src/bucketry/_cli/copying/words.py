@@ -28,6 +28,11 @@ class Local:
         return self.path
 
     @property
+    def name(self) -> str:
+        """The path, for texts."""
+        return self.path
+
+    @property
     def is_stream(self) -> bool:
         """Whether the word is `-`."""
         return self.path == STREAM

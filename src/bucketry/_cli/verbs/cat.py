@@ -15,7 +15,7 @@ from bucketry._cli.output import Output
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.selection import SelectionArguments, keys_from, place_of_list, selected, single_key
 from bucketry._cli.streams import write_stdout
-from bucketry.errors import NotFoundError
+from bucketry.errors import InvalidKeyError, NotFoundError
 
 EXAMPLES = (
     ("cat notes.txt", "print an object"),
@@ -65,7 +65,7 @@ async def run(options: Options, places: Places, output: Output) -> int:  # noqa:
         async for remote in objects:
             try:
                 await write_object(remote, options)
-            except NotFoundError:
+            except (NotFoundError, InvalidKeyError):
                 await refuse_directory(remote)
                 raise
     return DONE
@@ -100,7 +100,7 @@ async def _named(options: Options, remotes: Sequence[Remote]) -> AsyncGenerator[
             yield Remote(remote.provider, single_key(remote))
             continue
         found = False
-        async with aclosing(selected(remote, options)) as objects:
+        async with aclosing(selected(remote, options, recursive=True)) as objects:
             async for entry in objects:
                 found = True
                 yield Remote(remote.provider, entry.key)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 
 from bucketry._cli.ask import confirmed
 from bucketry._cli.commands import UsageError
 from bucketry._cli.deleted import Ended
 from bucketry._cli.exits import DONE, FAILED
+from bucketry._cli.glob_check import check_glob
 from bucketry._cli.globs import Glob
 from bucketry._cli.objects import Tally, counting_display, nothing_there
 from bucketry._cli.output import Output, counted, shown
@@ -32,7 +34,7 @@ from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import BatchResult, ObjectInfo
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.workers import fan_out
-from bucketry.errors import InvalidKeyError, StorageError
+from bucketry.errors import InvalidKeyError, NotFoundError, StorageError
 
 EXAMPLES = (
     ("delete a.bin b.bin", "delete two objects"),
@@ -100,12 +102,14 @@ async def run(options: Options, places: Places, output: Output) -> int:
     for target in targets:
         _check_key(target, options, output)
     if not options.strict and options.version_id is None:
-        await fan_out([target for target in targets if target.named], _refuse_directory, width=FIXED_CONCURRENCY)
+        words = [target for target in targets if target.word is not None and not options.recursive]
+        await fan_out(words, partial(_check_selection, options=options), width=FIXED_CONCURRENCY)
     for target in targets:
         if not target.asks or options.dry_run:
             continue
         what = "everything" if target.is_everything and not narrows(options) else "all matching objects"
-        if not await confirmed(f"delete {what} in {target.remote.provider.locate()}", output, yes=options.yes):
+        place = replace(target.remote, key="").name_and_server
+        if not await confirmed(f"delete {what} in {place}", output, yes=options.yes):
             output.note("delete: nothing was deleted")
             return FAILED
     if options.version_id is not None:
@@ -123,7 +127,8 @@ class _Target:
         remote: The word, or the provider.
         word: The word as it was written; `None`: an option names the objects.
         named: Whether the word names one key, which is deleted without a listing.
-        plain: Whether the word is a key or directory, so that it is an error if nothing is there.
+        plain: Whether the word is a key or directory.
+        needed: Whether it is an error if the word selects nothing.
         asks: Whether it can select a whole bucket or directory, so that the user must agree.
     """
 
@@ -131,6 +136,7 @@ class _Target:
     word: str | None
     named: bool = False
     plain: bool = False
+    needed: bool = False
     asks: bool = False
 
     @property
@@ -160,12 +166,13 @@ async def _targets(options: Options, places: Places) -> list[_Target]:
         glob = Glob(remote.key)
         plain = not remote.is_glob or glob.is_plain
         if plain and remote.is_glob:
-            remote = Remote(remote.provider, glob.literal, is_glob=not glob.literal)
+            remote = replace(remote, key=glob.literal, is_glob=not glob.literal)
         named = plain and not options.recursive and not narrows(options)
         asks = remote.is_glob and (
             not glob.literal if options.recursive else _EVERYTHING.fullmatch(remote.key) is not None
         )
-        targets.append(_Target(remote, word, named, plain and not asks, asks))
+        needed = not narrows(options) and not (plain and asks)
+        targets.append(_Target(remote, word, named, plain, needed, asks))
     return targets
 
 
@@ -197,12 +204,19 @@ def _check_key(target: _Target, options: Options, output: Output) -> None:
             )
 
 
-async def _refuse_directory(target: _Target) -> None:
-    """Raise an error for a word that names no object but a directory: a server would accept it and delete nothing.
+async def _check_selection(target: _Target, options: Options) -> None:
+    """Raise an error for a word that, without `--recursive`, would delete less than `list` shows, and say nothing.
 
-    Cost: 1 LIST, and 1 HEAD if there are objects below the key.
+    Raises:
+        UsageError: It names no object but a directory, or it is a glob that also matches directories.
+
+    Cost: for a key 1 LIST, and 1 HEAD if there are objects below it; for a glob as `check_glob`.
     """
     provider, key = target.remote.provider, target.remote.key
+    if not target.plain:
+        with suppress(NotFoundError):  # reported with the results
+            await check_glob(target.remote, options, recursive=False)
+        return
     try:
         async with aclosing(every_object(provider, f"{key}/", delimiter="/")) as below:
             empty = await anext(below, None) is None
@@ -225,7 +239,7 @@ async def _items(targets: Sequence[_Target], options: Options) -> AsyncGenerator
                 async for key in keys:
                     yield _Item(provider, key, error=_wrong(provider, key))
         else:
-            empty = target.plain and not narrows(options)
+            empty = target.needed
             async with aclosing(_listed(target, options)) as entries:
                 async for entry in entries:
                     empty = False

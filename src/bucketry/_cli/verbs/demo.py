@@ -244,7 +244,7 @@ def _print(found: Demo, output: Output, *, kept: bool) -> None:
         output.line("")
         output.table(
             [
-                ("large object", shown(str(large["key"]))),
+                ("largest object", shown(str(large["key"]))),
                 ("  size", f"{large['size']:,} bytes"),
                 ("  parts", f"{large['parts']}"),
                 ("  part size", shown_size(CONFIG.part_size or 0)),

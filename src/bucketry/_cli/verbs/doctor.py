@@ -32,6 +32,7 @@ from bucketry._cli.exits import ACCESS, DONE, FAILED, exit_code
 from bucketry._cli.globs import Glob
 from bucketry._cli.output import Output, printable
 from bucketry._cli.place import Places
+from bucketry._cli.terminal import filled
 from bucketry._doctor.configuration import ConfiguredEntry, list_entries
 from bucketry._doctor.examine import Wanted, examine
 from bucketry._doctor.values import PROBLEMS, Check
@@ -175,7 +176,7 @@ class _Report:
         untested, self._untested = self._untested, []
         if untested:
             first, last = untested[0].name, untested[-1].name
-            names = first if len(untested) == 1 else f"{len(untested)} checks, {first} to {last}"
+            names = first if len(untested) == 1 else f"{len(untested)} checks from {first} to {last}"
             self._line(f"  {_SIGNS['not tested']} {names}: not tested: {printable(untested[0].text)}")
 
     def end(self, made: list[Check], server: str) -> None:
@@ -188,7 +189,9 @@ class _Report:
 
     def _line(self, text: str) -> None:
         if not self._output.as_json:
-            self._output.line(text.translate(_ASCII) if self._plain else text)
+            text = text.translate(_ASCII) if self._plain else text
+            indent = " " * (len(text) - len(text.lstrip()) + 2)
+            self._output.line(filled(text, sys.stdout, indent))
 
 
 def _can_show(text: str, encoding: str | None) -> bool:

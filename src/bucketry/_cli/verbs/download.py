@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import replace
 
 from bucketry._cli.args import TransferArguments, add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
@@ -64,7 +65,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     if remote.is_glob and not Glob(remote.key).is_plain:
         return await copy_or_move(_as_copy(options, word, local or "./"), places, output, moves=False)
     provider, key = remote.provider, literal_key(remote)
-    remote = Remote(provider, key)
+    remote = replace(remote, key=key, is_glob=False)
     manager = TransferManager(provider, transfer_config(provider, options))
     await prove_access(provider, "reads")
     started = time.monotonic()
@@ -80,10 +81,11 @@ async def run(options: Options, places: Places, output: Output) -> int:
         except (NotFoundError, LocalIsADirectoryError) as error:  # a key of objects below it, or of nothing
             if not await any_below(remote) or (not isinstance(error, NotFoundError) and await provider.exists(key)):
                 raise
-            batch = await _download_tree(manager, Remote(provider, f"{key}/"), local or "", options, output)
+            batch = await _download_tree(manager, replace(remote, key=f"{key}/"), local or "", options, output)
         else:
             local = target
-    return report(output, "download", (remote.url, local or ""), batch, time.monotonic() - started, again)
+    name = remote.url if output.as_json else remote.name
+    return report(output, "download", (name, local or ""), batch, time.monotonic() - started, again)
 
 
 def _as_copy(options: Options, word: str, local: str) -> CopyArguments:
@@ -128,6 +130,7 @@ async def _download_tree(
 
 
 def _check_directory(path: str) -> None:
+    path = path.rstrip("/") or "/"  # with a slash, a file does not exist
     if os.path.lexists(path) and not os.path.isdir(path):
         message = f"{path}: is a file, but many objects need a directory"
         raise LocalNotADirectoryError(message, path=path)

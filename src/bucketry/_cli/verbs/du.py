@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
-from bucketry._cli.objects import Tally, counting_display, nothing_there
+from bucketry._cli.objects import Tally, counting_display, missing_directory, nothing_there
 from bucketry._cli.output import Output, shown, shown_size
 from bucketry._cli.place import Places
 from bucketry._cli.selection import Filters, SelectionArguments, add_selection_options, base_of, narrows, selected
@@ -77,10 +77,16 @@ async def run(options: Options, places: Places, output: Output) -> int:
                     for directory in _directories(entry.key, len(base), options.depth):
                         directories[remote.provider.locate(directory) if several else directory].add(entry.size)
                     display.update()
-            if total.objects == before and remote.key and not narrows(options):
+            if total.objects > before:
+                continue
+            is_named = remote.is_glob or options.url is not None
+            absent = await missing_directory(remote) if is_named else None
+            if absent is None and remote.key and not narrows(options):
+                absent = nothing_there(remote)
+            if absent is not None:
                 missing += 1
                 display.clear()
-                output.error(nothing_there(remote))
+                output.error(absent)
     if missing == len(remotes):
         return NOT_FOUND
     _print(options, output, directories, classes, total)

@@ -10,7 +10,7 @@ from bucketry._cli.objects import object_document, object_rows, refuse_directory
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places, Remote, prove_access
 from bucketry._cli.selection import single_key
-from bucketry.errors import NotFoundError
+from bucketry.errors import InvalidKeyError, NotFoundError
 
 EXAMPLES = (
     ("head s3://bucket/model.pt", "show size, etag, content type and metadata"),
@@ -43,7 +43,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     key = single_key(remote)
     try:
         found = await remote.provider.head(key, version_id=options.version_id)
-    except NotFoundError:
+    except (NotFoundError, InvalidKeyError):
         await prove_access(remote.provider, "reads")  # the error of a HEAD does not say whether the bucket is missing
         await refuse_directory(Remote(remote.provider, key))
         raise

@@ -16,7 +16,7 @@ from bucketry._cli.selection import single_key
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo, ObjectVersion
 from bucketry._transfer.listing import every_object
-from bucketry.errors import AccessDeniedError, NotFoundError
+from bucketry.errors import AccessDeniedError, InvalidKeyError, NotFoundError
 
 EXAMPLES = (
     ("info", "show the provider, how much is stored, and what holds there"),
@@ -24,6 +24,8 @@ EXAMPLES = (
     ("info s3://bucket/model.pt", "show an object, with its tags"),
     ("info s3://bucket/model.pt --versions", "and its versions"),
 )
+
+_UNITS = {"max_key_length": " bytes", "max_presign_expiry": " s"}
 
 
 class Options(Arguments):
@@ -75,7 +77,7 @@ async def _object_info(remote: Remote, output: Output, *, versions: bool) -> int
     found = [entry async for entry in provider.list_versions(key) if entry.key == key] if versions else []
     try:
         info = await provider.head(key)
-    except NotFoundError:
+    except (NotFoundError, InvalidKeyError):
         await refuse_directory(remote)
         raise
     tags = await _tags(provider, key)
@@ -160,7 +162,7 @@ def _capability(name: str, value: object) -> str:
         case int() if name.endswith(("_size", "_threshold")):
             return shown_size(value)
         case int():
-            return f"{value:,}"
+            return f"{value:,}{_UNITS.get(name, '')}"
         case tuple():
             return ", ".join(map(str, value)) or "none"
     return str(value) if value is not None else "none"

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE, FAILED, NOT_FOUND
 from bucketry._cli.globs import Glob
-from bucketry._cli.objects import nothing_there
+from bucketry._cli.objects import missing_directory, nothing_there
 from bucketry._cli.output import Output, counted, shown, shown_size, shown_time
 from bucketry._cli.place import Places, Remote
 from bucketry._cli.selection import (
@@ -99,9 +99,15 @@ async def run(options: Options, places: Places, output: Output) -> int:
         before = table.lines
         async with aclosing(_entries(remote, options)) as entries:
             await table.add(entries)
-        if table.lines == before and remote.key and not narrows(options):
+        if table.lines > before:
+            continue
+        is_named = remote.is_glob or options.url is not None
+        absent = await missing_directory(remote) if is_named else None
+        if absent is None and remote.key and not narrows(options):
+            absent = nothing_there(remote)
+        if absent is not None:
             missing += 1
-            output.error(nothing_there(remote))
+            output.error(absent)
     if table.lines or not missing:  # else the error has said all
         table.finish()
     return DONE if not missing else NOT_FOUND if missing == len(remotes) else FAILED

@@ -37,7 +37,7 @@ EXAMPLES = (
 _CONTINUE = "run the same command again; finished files are not sent again"
 _TWO = 2
 _OF_SIDES = ("direction", "local", "remote", "url", "provider", "env_file", *ENTRIES)
-_OF_PLAN = ("delete", "max_delete", "force", "include", "exclude", "compare", "save_plan")
+_OF_PLAN = ("delete", "max_delete", "force", "include", "exclude", "compare")
 
 
 class Options(TransferArguments):
@@ -115,7 +115,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
     planning = time.monotonic() - started
     rate = min(BANDWIDTH, manager.transfers.config.max_bandwidth or BANDWIDTH)
     seconds = plan.estimate(bandwidth=rate, concurrency=manager.transfers.config.max_concurrency)
-    shown_plan = ShownPlan(plan, sides.names, seconds)
+    names = sides.names(urls=output.as_json)
+    shown_plan = ShownPlan(plan, names, seconds)
     if options.dry_run:
         await shown_plan.print_actions(output)
         _check_number_of_deletions(plan, sides)
@@ -129,14 +130,14 @@ async def run(options: Options, places: Places, output: Output) -> int:
         what = f"delete {counted(totals.deletions, 'file')} ({shown_size(totals.deletion_bytes)})"
         if not options.yes and can_ask():
             await shown_plan.print_deletions(output)
-        if not await confirmed(f"{what} below {shown(sides.names[1])}", output, yes=options.yes):
+        if not await confirmed(f"{what} below {shown(sides.target_and_server)}", output, yes=options.yes):
             return shown_plan.print_refused(output)
     tally, started = SyncTally(output, totals), time.monotonic()
     with told_to_continue(output, _CONTINUE), moving(output, "sync") as moved:
         async with aclosing(manager.apply_each(plan, other=sides.other, progress=moved.in_all)) as outcomes:
             async for path, outcome in outcomes:
                 tally.add(path, outcome)
-    return tally.print_report(plan, sides.names, planning + time.monotonic() - started)
+    return tally.print_report(plan, names, planning + time.monotonic() - started)
 
 
 async def _planned(options: Options, places: Places, output: Output) -> tuple[Sides, StorageManager, SyncPlan]:
@@ -177,7 +178,7 @@ def _check_number_of_deletions(plan: SyncPlan, sides: Sides) -> None:
     most, count = plan.header.max_delete, plan.summary.deletions
     if most is not None and count > most:
         message = (
-            f"{shown(sides.names[1])}: would delete {counted(count, 'file')}, more than --max-delete {most}, so "
+            f"{shown(sides.names()[1])}: would delete {counted(count, 'file')}, more than --max-delete {most}, so "
             "nothing was changed; if these deletions are right, give a larger number"
         )
         raise UsageError(message)
@@ -224,5 +225,7 @@ def _problem_of_apply(options: Options) -> str | None:
     if (options.url or options.provider) and not options.paths and options.direction is None:
         option = "--url" if options.url else "--provider"
         return f"{option} needs what the plan was made with: SOURCE and DESTINATION, or --direction"
+    if options.save_plan is not None:
+        return "--save-plan makes a plan, and --apply takes one that was made; give one of them"
     given = next((name for name in _OF_PLAN if getattr(options, name) != getattr(Options, name)), None)
     return given and f"--{given.replace('_', '-')} is a part of the plan, and cannot be given with --apply"

@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 from bucketry._cli.args import add_quiet, add_transfer_options
 from bucketry._cli.commands import UsageError
@@ -74,7 +75,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         other = "LOCAL" if word is None else shown(word)
         message = f"{shown(local)} is a store, and upload takes LOCAL first: write `bucketry upload {other} {local}`"
         raise UsageError(message)
-    write = write_keywords(options)
+    write = write_keywords(options, output)
     write["if_none_match"] = options.if_none_match
     name, tree, size = ("", False, None) if local == STREAM else await in_thread(_look_at, local)
     started = time.monotonic()
@@ -104,10 +105,12 @@ async def run(options: Options, places: Places, output: Output) -> int:
             )
     else:
         key = key if key and not key.endswith("/") else f"{key}{name}"
-        target = Remote(remote.provider, key)
+        target = replace(remote, key=key)
         upload = _upload_new if options.no_clobber else _upload_one
         batch = await upload(manager, local, size, target, write, output)
-    return report(output, "upload", (local, remote.provider.locate(key)), batch, time.monotonic() - started, again)
+    remote = replace(remote, key=key)
+    name = remote.url if output.as_json else remote.name
+    return report(output, "upload", (local, name), batch, time.monotonic() - started, again)
 
 
 async def _upload_new(

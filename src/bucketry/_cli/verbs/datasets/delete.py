@@ -9,7 +9,7 @@ from bucketry._cli.ask import confirmed
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.manager import open_manager
 from bucketry._cli.output import Output, counted, shown, shown_size
-from bucketry._cli.place import Places
+from bucketry._cli.place import Places, server_of
 from bucketry.errors import IntegrityError, NotFoundError
 
 EXAMPLES = (
@@ -41,7 +41,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     url = manager.provider.locate(f"{manager.datasets_root}/{options.name}/")
     agreed = options.yes
     if not agreed:
-        what = f"delete the dataset {options.name} below {shown(url)}"
+        what = f"delete the dataset {options.name} below {shown(url)}{server_of(manager.provider)}"
         try:
             info = await manager.dataset_info(options.name)
             what += f": {counted(len(info.files), 'file')}, {shown_size(info.size)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bucketry._cli.args import TransferArguments, add_transfer_options, pair
 from bucketry._cli.commands import UsageError
@@ -12,6 +13,10 @@ from bucketry._cli.exits import DONE
 from bucketry._cli.manager import in_words_of_options, moving, open_manager
 from bucketry._cli.output import Output, counted, shown, shown_size
 from bucketry._cli.place import Places
+from bucketry.errors import StorageError
+
+if TYPE_CHECKING:
+    from bucketry import StorageManager
 
 EXAMPLES = (
     ("datasets upload data/ cats --url s3://bucket", "upload data/ as the dataset cats"),
@@ -62,6 +67,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         message = "--metadata gives a name twice"
         raise UsageError(message)
     manager = await open_manager(places, options)
+    before = set() if output.as_json else await _paths(manager, options.name)
     started = time.monotonic()
     with in_words_of_options(), moving(output, "upload") as moved:
         info = await manager.upload_dataset(
@@ -91,11 +97,22 @@ async def run(options: Options, places: Places, output: Output) -> int:
         )
         return DONE
     output.line(f"datasets upload: {shown(options.local)} → {shown(url)}")
-    output.table(
-        [
-            ("  dataset", f"{counted(len(info.files), 'file')}, {shown_size(info.size)}"),
-            ("  sent", f"{counted(moved.files, 'file')}, {shown_size(moved.bytes)}"),
-            ("  time", f"{seconds:.2f} s"),
-        ]
-    )
+    rows = [
+        ("  dataset", f"{counted(len(info.files), 'file')}, {shown_size(info.size)}"),
+        ("  sent", f"{counted(moved.files, 'file')}, {shown_size(moved.bytes)}"),
+    ]
+    if removed := sorted(before - {file.path for file in info.files}):
+        rows.append(("  removed", f"{counted(len(removed), 'file')} of the version before; first {shown(removed[0])}"))
+    output.table([*rows, ("  time", f"{seconds:.2f} s")])
     return DONE
+
+
+async def _paths(manager: StorageManager, name: str) -> set[str]:
+    """Return the paths of the files that the dataset has; none: there is no such dataset, or its manifest is damaged.
+
+    Cost: 1 request.
+    """
+    try:
+        return {file.path for file in (await manager.dataset_info(name)).files}
+    except StorageError:  # the upload reports what prevents it
+        return set()

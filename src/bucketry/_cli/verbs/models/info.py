@@ -8,7 +8,7 @@ import json
 from bucketry._cli.args import Arguments
 from bucketry._cli.exits import DONE
 from bucketry._cli.manager import open_manager
-from bucketry._cli.output import Output, printable, shown, shown_size, shown_time
+from bucketry._cli.output import Output, printable, shown, shown_exactly, shown_size, shown_time
 from bucketry._cli.place import Places
 
 EXAMPLES = (
@@ -66,7 +66,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
         ("created", shown_time(found.created)),
         ("kind", found.kind),
         ("files", f"{len(found.files):,}"),
-        ("bytes", f"{found.size:,} ({shown_size(found.size)})"),
+        ("bytes", shown_exactly(found.size)),
         *(
             (f"metadata.{name}", value if isinstance(value, str) else json.dumps(value))
             for name, value in found.metadata.items()

@@ -12,8 +12,8 @@ from bucketry._cli.ask import confirmed
 from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE, FAILED
 from bucketry._cli.manager import open_manager
-from bucketry._cli.output import Output, counted, shown_size
-from bucketry._cli.place import Places
+from bucketry._cli.output import Output, counted, shown, shown_size
+from bucketry._cli.place import Places, server_of
 from bucketry._manage.models.prune import expected_report
 from bucketry._manage.models.values import ModelVersion, PruneReport
 from bucketry.errors import PreconditionFailedError
@@ -63,7 +63,8 @@ async def run(options: Options, places: Places, output: Output) -> int:
         versions, expected = await _expected(manager, options)
         if options.dry_run:
             return _report(output, options, "would delete", expected)
-        what = f"delete {_removed(expected)} of {options.name}"
+        url = manager.provider.locate(f"{manager.models_root}/{options.name}/")
+        what = f"delete {_removed(expected)} of {options.name} below {shown(url)}{server_of(manager.provider)}"
         if expected.removed and not await confirmed(what, output, yes=False):
             nothing = PruneReport(
                 kept=tuple(one.version for one in versions),

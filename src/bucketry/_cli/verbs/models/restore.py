@@ -50,15 +50,20 @@ async def run(options: Options, places: Places, output: Output) -> int:
     the user did not agree, `null`.
     """
     manager = await open_manager(places, options)
-    if await in_thread(_has_entries, options.local):
-        what = f"replace the directory {shown(options.local)} and everything in it"
-        if not await confirmed(what, output, yes=options.yes):
-            return _refused(output)
+    version = options.version
+    if not options.yes and await in_thread(_has_entries, options.local):
+        model = await manager.model_info(options.name, version)
+        version = model.version  # what is asked about is restored, also if a backup or a tag comes between
+        if model.kind != "file":  # one file does not replace a directory: the restore refuses it
+            what = (
+                f"replace the directory {shown(options.local)} and everything in it with {model.name} {version} "
+                f"({counted(len(model.files), 'file')}, {shown_size(model.size)})"
+            )
+            if not await confirmed(what, output, yes=False):
+                return _refused(output)
     started = time.monotonic()
     with moving(output, "restore") as moved:
-        found = await manager.restore_model(
-            options.name, options.local, version=options.version, progress=moved.of_model
-        )
+        found = await manager.restore_model(options.name, options.local, version=version, progress=moved.of_model)
     seconds, url = time.monotonic() - started, manager.provider.locate(f"{manager.models_root}/{found.name}/")
     if output.as_json:
         output.document(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 
 from bucketry._cli.args import Arguments
+from bucketry._cli.commands import UsageError
 from bucketry._cli.exits import DONE
 from bucketry._cli.manager import open_manager
 from bucketry._cli.output import Output
 from bucketry._cli.place import Places
+from bucketry._manage.models.keys import LATEST
 
 EXAMPLES = (
     ("models untag resnet candidate --url s3://bucket", "remove the tag candidate"),
@@ -35,6 +37,9 @@ async def run(options: Options, places: Places, output: Output) -> int:
 
     With `--json`: `{"name", "tag"}`.
     """
+    if options.tag == LATEST:
+        message = f"{LATEST} is no tag: it always names the newest version, and cannot be removed"
+        raise UsageError(message)
     manager = await open_manager(places, options)
     named = (await manager.model_tags(options.name)).get(options.tag)
     await manager.untag_model(options.name, options.tag)

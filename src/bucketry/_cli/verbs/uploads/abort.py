@@ -48,7 +48,7 @@ async def run(options: Options, places: Places, output: Output) -> int:
     choice = await _choose(remote, options)
     others = sum(not found.own for found in choice.chosen)
     if others and not options.dry_run:
-        question = f"abort {counted(others, 'upload')} that may belong to others, in {remote.url}"
+        question = f"{question_of(len(choice.chosen), others)}, in {remote.name_and_server}"
         if not await confirmed(question, output, yes=options.yes):
             output.note("uploads abort: nothing was aborted")
             return FAILED
@@ -73,6 +73,12 @@ async def run(options: Options, places: Places, output: Output) -> int:
 
 
 _Failure: TypeAlias = tuple[FoundUpload, StorageError]  # a key can have several uploads
+
+
+def question_of(number: int, others: int) -> str:
+    """Return what the user is asked: it counts all uploads that are aborted, and says how many are not their own."""
+    which = " that" if others == number else f", {others:,} of which"
+    return f"abort {counted(number, 'upload')}{which} may belong to others"
 
 
 @dataclass(slots=True)
