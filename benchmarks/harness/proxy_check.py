@@ -24,8 +24,6 @@ CAPACITY = 1_500.0  # MB per CPU second of the proxy: several times what a clien
 LIMITED_CAPACITY = 400.0  # the same, if the bandwidth is limited: all bytes come in small pieces, for every client
 _MACHINE = 500e6  # bytes a second; a link that allows more on one connection is not checked for its throughput
 _ATTEMPTS = 3
-_MACHINE = 500e6  # bytes a second; a link that allows more on one connection is not checked for its throughput
-_ATTEMPTS = 3
 _ROUNDS = 15
 _CONNECTIONS = 16
 _LONGEST = 0.4  # seconds of one bulk transfer
@@ -83,7 +81,7 @@ def faults(link: Link, seen: Checked) -> list[str]:
         "first round trip": 2 * link.round_trip <= seen.opened <= 2.1 * link.round_trip + 2 * ERROR,
         "throughput down": not limited or LEAST * most <= seen.down <= MOST * most,
         "throughput up": not limited or LEAST * most <= seen.up <= MOST * most,
-        "capacity": link.bandwidth > 0 or link.total > 0 or seen.capacity >= CAPACITY,
+        "capacity": seen.capacity >= (LIMITED_CAPACITY if link.bandwidth or link.total else CAPACITY),
     }
     return [name for name, fine in right.items() if not fine]
 
