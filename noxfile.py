@@ -73,7 +73,7 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """Run the property tests with 20 times as many new examples as in `tests`, and the syncs of a large tree."""
+    """Run the property tests with at least 20 times as many examples as in `tests`, and the syncs of a large tree."""
     session.install(".[fast,tests]")
     # "hypothesis" is the marker that Hypothesis gives its tests. Some take minutes, so the timeout is longer.
     arguments = ("-m", "hypothesis or nightly", "--timeout=3600", *session.posargs)

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
-# "ci" repeats fixed examples, so that only a change of the code can fail; "nightly" tries 20 times as many new ones.
+# "ci" repeats fixed examples, so that only a change of the code can fail; "nightly" tries 20 times as many new ones,
+# and more where a test has numbers of its own (`tests/amounts.py`).
 settings.register_profile("ci", max_examples=100, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=2_000, derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -202,9 +202,9 @@ def _backend(module: str) -> str | None:
     return word if package == "_providers" and word in BACKENDS else None
 
 
-def mixed_backends(root: Path) -> list[str]:
+def mixed_backends(root: Path, imports: list[Import]) -> list[str]:
     """Return import paths, direct or through shared modules, from one backend of `_providers` to another."""
-    edges = _edges(read_imports(root), _modules(root))
+    edges = _edges(imports, _modules(root))
     return [
         f"{start} reaches {end}"
         for start in sorted(edges)
@@ -214,9 +214,9 @@ def mixed_backends(root: Path) -> list[str]:
     ]
 
 
-def cycles(root: Path) -> list[str]:
+def cycles(root: Path, imports: list[Import]) -> list[str]:
     """Return the modules that import themselves through other modules."""
-    edges = _edges(read_imports(root), _modules(root))
+    edges = _edges(imports, _modules(root))
     return [module for module in sorted(edges) if module in _reached(module, edges)]
 
 
@@ -286,14 +286,14 @@ def test_no_import_hides_in_a_function(imports: list[Import]) -> None:
     assert hidden(imports) == []
 
 
-def test_backends_do_not_know_each_other(root: Path) -> None:
+def test_backends_do_not_know_each_other(root: Path, imports: list[Import]) -> None:
     """No backend imports another one, directly or through shared modules."""
-    assert mixed_backends(root) == []
+    assert mixed_backends(root, imports) == []
 
 
-def test_there_is_no_cycle(root: Path) -> None:
+def test_there_is_no_cycle(root: Path, imports: list[Import]) -> None:
     """No module imports itself through others, not even for type checkers."""
-    assert cycles(root) == []
+    assert cycles(root, imports) == []
 
 
 def test_no_module_is_too_long(root: Path) -> None:
@@ -390,9 +390,11 @@ def test_a_way_between_backends_is_found(tmp_path: Path) -> None:
     _scratch(tmp_path, "_providers/local/paths.py", "import os")
     _scratch(tmp_path, "_providers/memory/requests.py", "import os")
     _scratch(tmp_path, "_providers/stored/listing.py", "import os")
-    assert mixed_backends(tmp_path) == []
+    assert mixed_backends(tmp_path, read_imports(tmp_path)) == []
     _scratch(tmp_path, "_providers/stored/listing.py", "from bucketry._providers.memory.requests import Requests")
-    assert mixed_backends(tmp_path) == ["_providers.s3.requests reaches _providers.memory.requests"]
+    assert mixed_backends(tmp_path, read_imports(tmp_path)) == [
+        "_providers.s3.requests reaches _providers.memory.requests"
+    ]
 
 
 def test_a_cycle_is_found(tmp_path: Path) -> None:
@@ -400,9 +402,9 @@ def test_a_cycle_is_found(tmp_path: Path) -> None:
     _scratch(tmp_path, "_core/one.py", "from bucketry._core import two")
     _scratch(tmp_path, "_core/two.py", "from bucketry._core.three import Three")
     _scratch(tmp_path, "_core/three.py", "import os")
-    assert cycles(tmp_path) == []
+    assert cycles(tmp_path, read_imports(tmp_path)) == []
     _scratch(tmp_path, "_core/three.py", "if TYPE_CHECKING:\n    from bucketry._core.one import One")
-    assert cycles(tmp_path) == ["_core.one", "_core.three", "_core.two"]
+    assert cycles(tmp_path, read_imports(tmp_path)) == ["_core.one", "_core.three", "_core.two"]
 
 
 def test_a_long_module_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,19 +14,12 @@ from typing import Any
 
 import pytest
 
-import bucketry as bucketry_package
 from bucketry._cli.main import main
 from bucketry.testing import EmbeddedS3, embedded_s3
+from tests.cli import forks
+from tests.cli.forks import ENVIRON
 
 COMMAND = (sys.executable, "-m", "bucketry")
-ENVIRON = {
-    "PYTHONPATH": str(Path(bucketry_package.__file__).parents[1]),
-    "PYTHONUNBUFFERED": "",
-    # The first process compiles the modules for all others, which halves the time of these tests.
-    "PYTHONDONTWRITEBYTECODE": "",
-    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / f"bucketry-tests-{os.getuid()}"),
-}
-"""Child processes import the tested package, even if the tests' path is relative, and buffer their output."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +60,13 @@ class Shell:
         return self.directory / "data/storage"
 
     def __call__(self, *words: str, stdin: bytes = b"") -> Ran:
-        """Run to the end."""
+        """Run to the end: `python -m bucketry` in a copy of a process that has loaded it, which is quicker."""
+        environ = {**os.environ, **ENVIRON, **self.environ}
+        if self.command == COMMAND and forks.can_run(environ):
+            code, out, err = forks.run(words, self.directory, environ, stdin)
+            return Ran(code, out, err.decode())
         done = subprocess.run(
-            [*self.command, *words],
-            cwd=self.directory,
-            env={**os.environ, **ENVIRON, **self.environ},
-            input=stdin,
-            capture_output=True,
-            check=False,
+            [*self.command, *words], cwd=self.directory, env=environ, input=stdin, capture_output=True, check=False
         )
         return Ran(done.returncode, done.stdout, done.stderr.decode())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from bucketry._cli.commands import COMMANDS
 from bucketry.testing import embedded_s3
+from tests.cli import forks
 from tests.cli.conftest import ENVIRON, s3_variables
 from tests.cli.test_reference import programs
 
@@ -32,9 +32,7 @@ def day(tmp_path: Path) -> Iterator[dict[str, str]]:
         (tmp_path / name).write_bytes(data)
     (tmp_path / "model.pt").write_bytes(os.urandom(1_000))
     program = tmp_path / "bin" / "bucketry"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m bucketry "$@"\n', encoding="utf-8")
-    program.chmod(0o700)
+    forks.program(program)
     places = tmp_path / "config.toml"
     places.write_text('[places.prod]\nurl = "s3://my-bucket"\n', encoding="utf-8")
     places.chmod(0o600)

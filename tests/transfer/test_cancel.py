@@ -23,6 +23,7 @@ from bucketry.errors import (
     ThrottledError,
 )
 from bucketry.testing import Fault, FaultyProvider, embedded_s3
+from tests.amounts import examples
 from tests.transfer.doubles import PART, Bench, CancelsAt, chunked, noise
 
 SIZE = 5 * PART + 3
@@ -309,7 +310,7 @@ async def test_at_random_moments(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ["upload", "download"])
 async def test_at_random_moments_against_a_server(tmp_path: Path, name: str) -> None:
     """The same over HTTP: no open upload on the server, no staged file, and the connection pool still works."""
@@ -336,7 +337,7 @@ async def test_at_random_moments_against_a_server(tmp_path: Path, name: str) -> 
                 limits = provider.transfer._limits.get()
                 assert (limits.slots.free, limits.memory.free) == (limits.slots.limit, limits.memory.limit)
 
-            await spread(action, check, 50)
+            await spread(action, check, examples(20, nightly=500))
             whole = await provider.get("target") if name == "upload" else target.read_bytes()
             assert whole == data
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import MAX_HEAD, MAX_HEADERS, MAX_INTERIM, AnswerReader, ProtocolError, request_head
 from bucketry.errors import ConnectionFailedError, InvalidRequestError
+from tests.amounts import examples
 
-MANY = settings(max_examples=20 * settings().max_examples)
-"""2,000 examples each; 40,000 with `HYPOTHESIS_PROFILE=nightly`."""
+MANY = settings(max_examples=examples(400, nightly=40_000))
 
 
 @dataclass(frozen=True)

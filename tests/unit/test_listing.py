@@ -27,6 +27,7 @@ from bucketry._providers.s3.xml.documents import (
     MalformedXMLError,
 )
 from bucketry._providers.s3.xml.listing import MOST_ENTRIES, CutListingError, ListingParser, unquoted
+from tests.amounts import examples
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -167,7 +168,7 @@ def split(body: bytes, random: Random) -> list[bytes]:
 
 
 @pytest.mark.slow
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(200, nightly=14_000), deadline=None)
 @given(st.lists(_NAMES, max_size=5), st.integers(0, 1 << 32))
 def test_a_page_is_what_botocore_makes_of_it_however_it_is_cut(names: list[str], seed: int) -> None:
     """For every content and all pieces, a page gives the same result as botocore's parser."""
@@ -185,7 +186,7 @@ def test_a_page_is_what_botocore_makes_of_it_however_it_is_cut(names: list[str],
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, nightly=4_000), deadline=None)
 @given(st.lists(_NAMES))
 @example(["%C3", "%A4", "%E4%B8a%AD", "%%41%4", "+%2B%2b", "\n%0A", ""])
 def test_names_are_decoded_as_urllib_decodes_them(names: list[str]) -> None:
@@ -453,7 +454,7 @@ def test_a_page_may_be_as_large_as_s3_makes_it() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(300, nightly=10_000), deadline=None)
 @given(
     st.one_of(st.none(), st.binary(max_size=200)),
     st.lists(st.tuples(st.integers(0, 1 << 12), st.binary(max_size=4), st.integers(0, 40)), max_size=5),

@@ -25,9 +25,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bucketry._wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials, Signer, encode_path, encode_query
+from tests.amounts import examples
 
-MANY = settings(max_examples=20 * settings().max_examples)
-"""2,000 examples each; 40,000 with `HYPOTHESIS_PROFILE=nightly`."""
+MANY = settings(max_examples=examples(400, nightly=40_000))
 
 SIGNERS = {region: Signer(region) for region in ("us-east-1", "eu-central-003", "auto")}
 
