@@ -56,7 +56,7 @@ def test_a_missing_verb_is_named(inside: Inside, verb: str, one: str) -> None:
     """A verb that needs another one names those that there are."""
     ran = inside(verb)
     assert ran.code == 2
-    assert "needs one of its verbs: list, " in ran.err
+    assert "a VERB is missing, one of: list, " in ran.err
     assert one in ran.err
 
 

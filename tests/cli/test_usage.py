@@ -185,9 +185,9 @@ def test_the_value_of_an_option_may_be_the_name_of_a_verb() -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ((), "required: VERB; see `bucketry --help`"),
-        (("--json",), "required: VERB; see `bucketry --help`"),
-        (("models",), "required: VERB; see `bucketry models --help`"),
+        ((), "demo; see `bucketry --help`"),
+        (("--json",), "demo; see `bucketry --help`"),
+        (("models",), "prune; see `bucketry models --help`"),
         (("models", "lst"), "unknown verb 'lst' of models; did you mean 'list'"),
         (("models", "list", "--logn"), "unknown option --logn; did you mean '--long'"),
         (("--logn", "models", "list"), "unknown option --logn"),

@@ -71,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if self.verbs and message.endswith(": VERB"):
-            message = f"needs one of its verbs: {', '.join(self.verbs)}"
+            message = f"a VERB is missing, one of: {', '.join(self.verbs)}"
         surplus = message.removeprefix("unrecognized arguments: ")
         if surplus != message and ":" in surplus and self.prog.endswith((" datasets list", " models list")):
             message = f"{message}; this verb takes no place as a word: write --url {surplus}"
