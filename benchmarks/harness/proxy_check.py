@@ -21,7 +21,7 @@ from benchmarks.harness.task import MiB
 ERROR = 0.0015  # seconds that a round trip may be longer than asked for: two wake-ups of a process on a busy machine
 LEAST, MOST = 0.7, 1.4  # of the throughput that window and bandwidth allow
 CAPACITY = 1_500.0  # MB per CPU second of the proxy: several times what a client gets with TLS on a core
-LIMITED_CAPACITY = 400.0  # the same, if the bandwidth is limited: all bytes come in small pieces, for every client
+LIMITED_CAPACITY = 300.0  # the same, if the bandwidth is limited: all bytes come in small pieces, for every client
 _MACHINE = 500e6  # bytes a second; a link that allows more on one connection is not checked for its throughput
 _ATTEMPTS = 3
 _ROUNDS = 15
@@ -104,8 +104,9 @@ def observe(link: Link) -> Checked:
         down = size / 1e6 / (_seconds(lambda: download(first, size)) - link.round_trip)
         up = size / 1e6 / (_seconds(lambda: upload(first, size)) - link.round_trip)
         cpu = proxied.cpu
-        together([partial(download, each, size // _CONNECTIONS) for each in connections])
-        capacity = size / 1e6 / (proxied.cpu - cpu)
+        share = min(size, _BULK // _CONNECTIONS)
+        together([partial(download, each, share) for each in connections])
+        capacity = share * _CONNECTIONS / 1e6 / (proxied.cpu - cpu)
     opened, round_trip = statistics.median(openings), statistics.median(trips)
     return Checked(opened=opened, round_trip=round_trip, down=down, up=up, capacity=capacity)
 

@@ -16,7 +16,7 @@ from benchmarks.rows.settings import best
 FIXED = (64, 32, 16, 8, 4, 2, 1)
 # Without limits the processors decide, and few connections are enough. With them the network does: as with the vendors,
 # one connection gets little of it. The limit of all together is well below what the proxy can pass.
-BANDWIDTHS = {"10 MB/s a connection": (10e6, 300e6), "no limit": (0.0, 0.0)}
+BANDWIDTHS = {"10 MB/s a connection": (10e6, 200e6), "no limit": (0.0, 0.0)}
 LINKS = {
     f"{1e3 * round_trip:g} ms, {name}": Link(round_trip=round_trip, bandwidth=bandwidth, total=total)
     for round_trip in (0.001, 0.02, 0.1)

@@ -186,3 +186,4 @@ def test_what_is_refused_before_a_measurement() -> None:
     limited = Link(round_trip=0.02, bandwidth=10e6)
     assert faults(limited, fine) == ["throughput down", "throughput up"]
     assert faults(limited, replace(fine, down=9.7, up=9.8, capacity=500.0)) == []
+    assert faults(limited, replace(fine, down=9.7, up=9.8, capacity=200.0)) == ["capacity"]
