@@ -110,3 +110,24 @@ async def test_one_function_each_round() -> None:
     rounds.add(lambda: ran.append(3))
     await asyncio.sleep(0)
     assert ran == [0, 1, 2, 3]
+
+
+class TestContext:
+    """The TLS context, which all pools of the process share."""
+
+    def test_the_file_is_read_once(self, trusted: tuple[ssl.SSLContext, str]) -> None:
+        """While a file does not change, every call returns the same context, also for the system's authorities."""
+        _, pem = trusted
+        assert tls_context(pem) is tls_context(pem)
+        assert tls_context(None) is tls_context(None)
+        assert tls_context(pem) is not tls_context(None)
+
+    def test_a_changed_file_is_read_again(self, tmp_path: Path) -> None:
+        """When the file has other authorities, the next pool trusts them."""
+        first = certificate(tmp_path)[1]
+        old = tls_context(first)
+        (tmp_path / "other").mkdir()
+        context, second = certificate(tmp_path / "other")
+        Path(first).write_bytes(Path(second).read_bytes())
+        assert tls_context(first) is not old
+        connect(TlsClient(tls_context(first), HOST), context)

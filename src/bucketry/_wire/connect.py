@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -65,17 +66,34 @@ class Origin:
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return a TLS context that verifies certificates and host names. Blocks, because it reads the authorities' file.
 
+    All pools of the process share the context while the file does not change, because reading the system's authorities
+    takes many milliseconds.
+
     Args:
         ca_bundle: Path of the file with the certificate authorities to trust; `None`: the system's authorities.
 
     Raises:
         WireError: The file cannot be read.
     """
+    system = ssl.get_default_verify_paths()
+    paths = (ca_bundle,) if ca_bundle is not None else (system.cafile, system.capath)
     try:
-        context = ssl.create_default_context(cafile=ca_bundle)
+        return _loaded(ca_bundle, tuple(_state(path) for path in paths if path is not None))
     except (OSError, ssl.SSLError) as exc:
         problem = f"the certificate authorities in {ca_bundle!r} cannot be read: {exc}"
         raise WireError(ConfigError, problem) from exc
+
+
+def _state(path: str) -> tuple[str, int, int, int]:
+    """Return what changes when a file or directory changes."""
+    found = os.stat(path)
+    return path, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _loaded(ca_bundle: str | None, _: tuple[tuple[str, int, int, int], ...]) -> ssl.SSLContext:
+    """Return a new TLS context, once for each state of the authorities' files."""
+    context = ssl.create_default_context(cafile=ca_bundle)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION  # or TLS 1.2 could stop a write until bytes are received
     return context
