@@ -93,7 +93,7 @@ def offered(shell: Shell, line: str) -> list[str]:
         ('bucketry cat "prod:data/a', ["prod:data/a b.txt"]),
         ("bucketry cat prdo:", []),
         ("bucketry cat x4://b/", []),
-        ("bucketry cat --url prod:data ", ["prod:", r"a\ b.txt", "q"]),
+        ("bucketry cat --url prod:data ", ["prod:", "named:", r"a\ b.txt", "q"]),
         ("bucketry --url prod:data cat q", ["q"]),
         ("bucketry list --url prod: --prefix de", ["deep/"]),
         ("bucketry list --url prod:da", ["data/"]),

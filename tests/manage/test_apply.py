@@ -112,10 +112,7 @@ class TestUploads:
         assert again.plan.unchanged == 3
 
     async def test_a_small_file_is_one_request(self, site: Site) -> None:
-        """Where the vendor enforces the condition, a small object needs no HEAD; a large one needs one before it.
-
-        The second HEAD of the large one is the upload's own, at its end.
-        """
+        """Where the vendor enforces the condition, a small object needs no HEAD; a large one needs one before it."""
         site.write("new", b"1")
         site.write("large", bytes(2 * PART))
         site.write("old", b"1")
@@ -125,7 +122,7 @@ class TestUploads:
         assert counts(await site.manager.apply(plan)) == (3, 0, 0, 0, 0)
         assert site.calls("put_object", "head", "create_multipart") == {
             "put_object": 2,
-            "head": 2,
+            "head": 1,
             "create_multipart": 1,
         }
 
@@ -143,13 +140,13 @@ class TestUploads:
         assert plan.summary.requests == 51
 
     async def test_a_large_file_where_no_condition_is_enforced(self, tmp_path: Path) -> None:
-        """An upload in parts has its HEAD before it and the one at its end, and needs no listing."""
+        """An upload in parts has its HEAD before it, and needs no listing."""
         site = Site(tmp_path, RowOf(**UNCONDITIONAL))
         site.write("large", bytes(2 * PART))
         plan = await site.manager.plan_sync(site.directory, "p")
         site.forget()
         assert counts(await site.manager.apply(plan)) == (1, 0, 0, 0, 0)
-        assert site.calls("head", "list_page") == {"head": 2, "list_page": 0}
+        assert site.calls("head", "list_page") == {"head": 1, "list_page": 0}
 
     async def test_all_changes_among_many_targets_without_conditions(self, tmp_path: Path) -> None:
         """Objects that appeared, were replaced or removed since the plan are left as they are, after a HEAD of each.

@@ -128,3 +128,28 @@ def test_only_frozen_classes_with_slots_are_made() -> None:
     """For other classes, the decorator of the standard library is to be used."""
     with pytest.raises(TypeError, match="standard library"):
         dataclass(frozen=False, slots=True)
+
+
+def test_a_standard_class_can_derive() -> None:
+    """A program's own frozen dataclass can derive from such a class, directly and over another such class."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Derived(Base):
+        """A class of ours with a base of ours."""
+
+        more: int = 1
+
+    for base in (Base, Derived):
+
+        @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+        class Own(base):  # type: ignore[valid-type,misc]
+            """A class of a program."""
+
+            own: int
+
+        value = Own(name="n", own=2)
+        assert (value.name, value.own) == ("n", 2)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            value.own = 3  # type: ignore[misc]
+        with pytest.raises(TypeError, match="non-frozen"):
+            dataclasses.dataclass(type("Open", (base,), {"__annotations__": {"x": int}}))

@@ -40,7 +40,8 @@ async def test_every_request_is_told(provide: Provide, caplog: pytest.LogCapture
             await provider.put("key", DATA)
             await provider.download("key", tmp_path / "file")
             await provider.upload(tmp_path / "large", "large")
-        told, asked, url = lines(caplog), server.requests[1:], server.url
+        asked, url = server.requests[1:], server.url
+    told = [line for line in lines(caplog) if url in line]  # without those about the number of requests in flight
     assert len(told) == len(asked)
     for request in asked:
         assert any(line.startswith(f"{request.method} {url}{request.path}") for line in told), request

@@ -40,12 +40,17 @@ def _dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[
     def decorate(plain: type[T]) -> type[T]:
         # Without a text, the standard decorator computes one from the constructor's signature, which is slow.
         plain.__doc__ = plain.__doc__ or plain.__name__
-        made = standard(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(plain)
+        derived = any(
+            hasattr(base, "__dataclass_fields__") for base in plain.__bases__
+        )  # it must be frozen as its base
+        made: Any = standard(init=False, repr=False, eq=False, frozen=derived, slots=True, kw_only=kw_only)(plain)
+        made.__dataclass_params__.frozen = True  # so that a standard frozen dataclass can derive from this class
         for name in _SHARED:
             if plain.__dict__.get(name) is None:  # a class that defines `__eq__` has the `__hash__` `None`
                 setattr(made, name, _Shared.__dict__[name])
-        setattr(made, "__init__", _Constructor(made))  # noqa: B010 - the type checker knows functions only
-        return made
+        made.__init__ = _Constructor(made)
+        found: type[T] = made
+        return found
 
     return decorate
 

@@ -33,6 +33,7 @@ from bucketry._wire.tls import TlsEngine
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
+SLICE_OVER_TLS = 256 * KiB  # bytes of a request's body that are encrypted at once, because TLS keeps two copies of them
 MAX_ANSWER = MiB  # after so many bytes, a body that is kept in memory, such as an error's XML, is not read further
 
 Write: TypeAlias = Callable[[memoryview], None]
@@ -88,6 +89,7 @@ class Lane:
         connected.setblocking(True)  # noqa: FBT003 - the library's own
         self._stream: Stream = Plain(connected) if engine is None else Tls(connected, engine)
         self._sends_files = engine is None
+        self._slice = BUFFER if engine is None else SLICE_OVER_TLS
         self._origin = origin
         self._socket = connected
         self._buffer = memoryview(bytearray(BUFFER))
@@ -149,14 +151,14 @@ class Lane:
         body = request.body
         if not isinstance(body, FileRange):
             whole = memoryview(body).cast("B")
-            for at in range(0, len(whole), BUFFER):
+            for at in range(0, len(whole), self._slice):
                 self._check_stopped()
-                yield whole[at : at + BUFFER]
+                yield whole[at : at + self._slice]
             return
         at = body.start
         while at < body.end:
             self._check_stopped()
-            count = read_some(body, at, self._buffer, request.where)
+            count = read_some(body, at, self._buffer[: self._slice], request.where)
             yield self._buffer[:count]
             at += count
 

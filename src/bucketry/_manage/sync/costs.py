@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bucketry._core import checksums
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.requests import ObjectRequests
 from bucketry._manage.sync.moves import condition
@@ -12,6 +13,7 @@ from bucketry._manage.sync.values import Direction, SideUsage, SyncAction
 from bucketry._transfer.manager import TransferManager
 from bucketry._transfer.one.copy import PART_SIZE as SERVER_PART_SIZE
 from bucketry._transfer.one.copy import same_server
+from bucketry._transfer.one.write import needs_head
 from bucketry._transfer.plan import plan_download, plan_upload
 
 _OPEN_AND_CLOSE = 2  # requests that create and complete a multipart upload
@@ -20,8 +22,10 @@ _OPEN_AND_CLOSE = 2  # requests that create and complete a multipart upload
 class RequestCounter:
     """Counts the requests that the actions of a plan need.
 
-    - An upload needs 1 request; in parts, 1 for each part and 3 more.
-    - A download needs 1 request; in parts, 1 for each part and 1 more.
+    - An upload needs 1 request; in parts, 1 for each part and 2 more, and 1 HEAD after them unless the vendor has
+      compared the checksum of the whole object; see `needs_head`.
+    - A download needs 1 request; in parts, 1 for each part. If the provider stores checksums, a download in parts needs
+      1 HEAD more, unless the response to a range tells the object's checksum, as that of the memory does.
     - A copy needs 2 requests; in parts, 2 for each part and 3 more. If the server makes the copy, it needs 2 requests;
       for a large object, 1 for each part and 3 more. If both providers have tags, a copy needs 1 request more, except
       a small copy that the server makes.
@@ -91,13 +95,15 @@ class RequestCounter:
             self._egress += size
             parts = plan_download(size, self._transfers.config.part_size).count
             self._of_source["get"] += max(1, parts)
-            self._of_source["head"] += 1 if parts > 1 else 0
+            stored = checksums.first_usable(self._transfers.provider.capabilities.stored_checksums)
+            self._of_source["head"] += 1 if parts > 1 and self._transfers.config.verify and stored is not None else 0
         elif self._direction == "copy":
             self._add_copy(action, size, self._target)
         elif self._transfers.goes_in_parts(size):
             row = self._target.capabilities
             self._add_parts("put", plan_upload(size, row, self._transfers.config.part_size, "").count)
-            self._of_target["head"] += 1
+            compared = row.full_object_checksum and row.multipart_checksum is not None
+            self._of_target["head"] += needs_head(row, self._transfers.config, compared=compared)
         else:
             row = self._target.capabilities
             if condition(action.target, row, in_parts=False) is None:

@@ -125,8 +125,7 @@ async def complete_checked(
     whole = whole_checksum(parts, row)
     policy = RetryPolicy.of(config)
     info, settled = await complete_settled(provider, upload, parts, marked, checksum=whole, policy=policy)
-    compared = whole is not None or not config.verify
-    if compared and row.stable_multipart_etag and info.etag:
+    if not needs_head(row, config, compared=whole is not None) and info.etag:
         return info, settled
     try:
         stored = await provider.head(upload.key)
@@ -184,6 +183,17 @@ async def _written_object(provider: ObjectRequests, key: str, options: WriteOpti
         return None
     ours = info.write_token == options.metadata[WRITE_TOKEN] and info.size == size
     return info if ours else None
+
+
+def needs_head(row: Capabilities, config: TransferConfig, *, compared: bool) -> bool:
+    """Return whether a HEAD follows the completion of an upload, for its final etag or for the size of what is stored.
+
+    Args:
+        row: The vendor's capabilities.
+        config: The transfer's configuration.
+        compared: The vendor compares a checksum of the whole object.
+    """
+    return not row.stable_multipart_etag or (config.verify and not compared)
 
 
 def whole_checksum(parts: Sequence[Part], row: Capabilities) -> str | None:
