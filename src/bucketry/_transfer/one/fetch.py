@@ -176,8 +176,10 @@ class ObjectFetch:
         except NotFoundError:  # deleted meanwhile; ranges that are still to come report it
             return
         if info.etag and same_etag(found.etag, info.etag):
-            self._algorithm = self._usable(part_size, info, found)
-            self._stored = found.checksums.get(self._algorithm or "", "")
+            algorithm = self._usable(part_size, info, found)
+            if algorithm is not None:
+                await in_thread(checksums.new, algorithm)  # loads its library outside the event loop
+            self._algorithm, self._stored = algorithm, found.checksums.get(algorithm or "", "")
 
     async def _fetch_others(self) -> None:
         info = self._info
@@ -264,7 +266,8 @@ class ObjectFetch:
         for one in _plan(info, part_size):
             found = self._sums.get(one.start)
             sums.append((found or await self._sum_of_file(algorithm, one), one.size))
-        computed = sums[0][0] if len(sums) == 1 else checksums.combine(algorithm, sums)
+        # In a thread, because the first call may load a library.
+        computed = sums[0][0] if len(sums) == 1 else await in_thread(checksums.combine, algorithm, sums)
         compare(self.provider, self.key, algorithm, self._stored, computed)
         return algorithm
 

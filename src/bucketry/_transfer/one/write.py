@@ -14,6 +14,7 @@ from bucketry._core.options import WriteKeywords, WriteOptions
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import WRITE_TOKEN, Body, MultipartUpload, ObjectInfo, Part, body_size
+from bucketry._runtime.threads import in_thread
 from bucketry.errors import (
     AlreadyExistsError,
     IntegrityError,
@@ -122,7 +123,7 @@ async def complete_checked(
         `config.verify` is true and the vendor has not compared a checksum of the whole object.
     """
     row = provider.capabilities
-    whole = whole_checksum(parts, row)
+    whole = await in_thread(whole_checksum, parts, row)  # the first call may load a library
     policy = RetryPolicy.of(config)
     info, settled = await complete_settled(provider, upload, parts, marked, checksum=whole, policy=policy)
     if not needs_head(row, config, compared=whole is not None) and info.etag:
