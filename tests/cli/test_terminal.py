@@ -210,12 +210,16 @@ def test_ctrl_c_twice_during_a_transfer_leaves_the_terminal_in_order(bucketry: S
 
 
 def test_a_second_ctrl_c_while_the_program_ends_shows_no_traceback(bucketry: Shell) -> None:
-    """After the first Ctrl-C has ended the job, Python waits for its threads; a second one ends that wait at once."""
+    """After the first Ctrl-C has ended the job, Python waits for its threads; a second one ends that wait at once.
+
+    The thread tells it a moment late: Python misses a signal that comes just before its wait begins.
+    """
     waiting = bucketry.scripted(
         "import asyncio, threading\n"
         "from bucketry import MemoryProvider, StorageProviderFactory\n"
         "def stay():\n"
         "    threading.main_thread().join()\n"
+        "    threading.Event().wait(0.3)\n"
         "    print('ending', flush=True)\n"
         "    threading.Event().wait()\n"
         "class Slow(MemoryProvider):\n"
