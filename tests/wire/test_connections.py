@@ -12,6 +12,7 @@ import pytest
 
 from bucketry import S3Provider, SessionPool
 from bucketry._core.timeouts import Timeouts
+from bucketry._core.units import MiB
 from bucketry._wire.client import Call, EndpointClient
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin, tls_context
@@ -19,7 +20,10 @@ from bucketry._wire.lanes import BUFFER, Lane
 from bucketry._wire.tls import TlsClient
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
+from tests.wire.raw import DATA, faulty
 from tests.wire.scripted import Answer, serving
+from tests.wire.test_cancel_wire import LOOPS, Run
+from tests.wire.test_faults import HEAD, Kind, answering, closes, fetch, get, part
 
 CREDENTIALS = {"access_key_id": "AKID", "secret_access_key": "SECRET"}
 
@@ -56,6 +60,38 @@ async def test_a_pool_that_is_closed_while_it_opens_stays_closed() -> None:
         assert provider._planes.ready is None
         assert await provider.get("k") == b"1"
         await pool.close()
+
+
+@LOOPS
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_lane_takes_the_idle_connection_of_the_loop(run: Run, scheme: str, tmp_path: Path) -> None:
+    """A body to a file and a body from a file need no new connection after a small request."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(16 * MiB))
+    context, pem = certificate(tmp_path) if scheme == "https" else (None, None)
+
+    async def main() -> None:
+        async with faulty(tls=context, ca_bundle=pem, read_timeout=5) as (provider, server):
+            with path.open("r+b") as file:
+                await get(provider, file.fileno())
+                await fetch(provider, file.fileno())
+                await part(provider, file.fileno())
+            assert server.connections == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [fetch, part])
+async def test_a_closed_connection_of_the_loop_is_replaced(kind: Kind, tmp_path: Path) -> None:
+    """If the server closed the idle connection, a lane opens a new one, and the request is sent once."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(16 * MiB))
+
+    async with faulty(answering(HEAD + DATA, then=closes), read_timeout=5) as (provider, server):
+        with path.open("r+b") as file:
+            await get(provider, file.fileno())
+            await kind(provider, file.fileno())
+        assert (server.connections, len(server.requests)) == (2, 2)
 
 
 @pytest.mark.parametrize("surplus", [b"", b"HTTP/1.1 408 Too late\r\n\r\n"])

@@ -30,6 +30,7 @@ from bucketry._wire.sigv4 import Credentials
 from bucketry._wire.streams import Plain, Stream, Tls
 from bucketry._wire.threads import LaneThreads
 from bucketry._wire.tls import TlsEngine
+from bucketry._wire.unary import Connection
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
 BUFFER = 512 * KiB
@@ -315,6 +316,7 @@ class Lanes:
         self._pool = pool
         self._timeouts = timeouts
         self._kind = (Lane, connector.origin)
+        self._kind_of_loop = (Connection, connector.origin)
         self._threads = threads
 
     async def exchange(self, request: LaneRequest) -> tuple[AnswerHead, bytes]:
@@ -329,7 +331,7 @@ class Lanes:
         """
         if not self._pool.take_slot():
             await self._pool.wait_for_slot(self._timeouts.pool)
-        lane = cast("Lane | None", self._pool.take(self._kind))
+        lane = self._idle_lane()
         try:
             credentials = await self._credentials()
             while True:
@@ -349,6 +351,17 @@ class Lanes:
                 self._pool.release(self._kind, lane)
             else:
                 self._pool.discard(lane)
+
+    def _idle_lane(self) -> Lane | None:
+        """Return an idle lane, else one made of the event loop's idle connection, which saves the new connection."""
+        found = self._pool.take(self._kind, self._kind_of_loop)
+        if not isinstance(found, Connection):
+            return cast("Lane | None", found)
+        lane = Lane(self._connector.origin, *found.detach())
+        if lane.usable():
+            return lane
+        lane.close()
+        return None
 
     async def _open(self) -> Lane:
         origin, seconds = self._connector.origin, self._timeouts.connect

@@ -118,18 +118,20 @@ class Pool(Slots):
         self._ticker: asyncio.TimerHandle | None = None
         self._tick_every = _TICK
 
-    def take(self, kind: object) -> Pooled | None:
+    def take(self, *kinds: object) -> Pooled | None:
         """Return the idle connection of a kind that was used last; `None`: there is none, and the caller may open one.
 
-        The caller has taken a slot. Connections of equal kinds can replace each other.
+        The caller has taken a slot. Connections of equal kinds can replace each other. A later kind is used if there is
+        no connection of those before it.
         """
-        for at in range(len(self._idle) - 1, -1, -1):
-            _, found, connection = self._idle[at]
-            if found == kind:
-                del self._idle[at]
-                if connection.usable():
-                    return connection
-                connection.close()
+        for kind in kinds:
+            for at in range(len(self._idle) - 1, -1, -1):
+                _, found, connection = self._idle[at]
+                if found == kind:
+                    del self._idle[at]
+                    if connection.usable():
+                        return connection
+                    connection.close()
         self._close_surplus()  # closes an idle connection of another kind if there is no room for a new connection
         return None
 

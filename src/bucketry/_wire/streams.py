@@ -71,8 +71,6 @@ class Tls:
     time of a 1 GiB download.
     """
 
-    _tls: ssl.SSLObject  # exists after `start`
-
     def __init__(self, connected: socket.socket, engine: TlsEngine) -> None:
         """Store the socket and the memory buffers; no I/O."""
         self._socket = connected
@@ -88,14 +86,13 @@ class Tls:
                 self._receive_records()
         finally:
             self._flush()  # after an error, it tells the server why
-        self._tls = self._engine.tls
 
     def receive(self, view: memoryview, *, whole: bool) -> int:
         """See `Stream.receive`."""
         got = 0
         while got < len(view):
             try:
-                count: int = self._tls.read(len(view) - got, view[got:])  # type: ignore[assignment]  # with a buffer
+                count: int = self._engine.tls.read(len(view) - got, view[got:])  # type: ignore[assignment]  # with a buffer
             except ssl.SSLWantReadError:
                 if got and not whole:
                     break
@@ -110,7 +107,7 @@ class Tls:
 
     def send(self, data: bytes | memoryview) -> None:
         """See `Stream.send`."""
-        self._tls.write(data)
+        self._engine.tls.write(data)
         self._flush()
 
     def answered(self) -> None:
@@ -119,7 +116,7 @@ class Tls:
 
     def clean(self) -> bool:
         """See `Stream.clean`. One call may receive a body together with bytes after it."""
-        return not (self._ended or self._incoming.pending or self._tls.pending())
+        return not (self._ended or self._incoming.pending or self._engine.tls.pending())
 
     def _receive_records(self) -> None:
         """Send the outgoing TLS records, then receive TLS records."""

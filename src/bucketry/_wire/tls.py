@@ -137,13 +137,16 @@ class TlsTransport(asyncio.BufferedProtocol):
 
     A connection that ends without TLS's own end (close_notify) may have been cut by anybody. So it ends with an error,
     also if no byte seems to be missing; asyncio's own TLS does not tell the two ends apart.
+
+    Attributes:
+        engine: The TLS of the connection.
     """
 
     _tls: ssl.SSLObject  # exists when the handshake is complete
 
     def __init__(self, engine: TlsEngine, protocol: asyncio.BufferedProtocol, rounds: Rounds) -> None:
         """Begin unconnected."""
-        self._engine = engine
+        self.engine = engine
         self._protocol = protocol
         self._rounds = rounds
         self._incoming, self._outgoing = engine.incoming, engine.outgoing
@@ -251,14 +254,14 @@ class TlsTransport(asyncio.BufferedProtocol):
         if self._transport.is_closing():
             return
         try:
-            self._complete = self._engine.handshake()
+            self._complete = self.engine.handshake()
         except (ssl.SSLError, ValueError) as exc:
             self._send_records()  # why the handshake failed, for the server
             self._fail(exc)
             return
         self._send_records()
         if self._complete:
-            self._tls = self._engine.tls
+            self._tls = self.engine.tls
             self._protocol.connection_made(cast("asyncio.Transport", self))
             self._wake()
             self._decrypt()
@@ -281,7 +284,7 @@ class TlsTransport(asyncio.BufferedProtocol):
             except ssl.SSLError as exc:
                 failure = exc
             if got:
-                self._engine.keep_session()
+                self.engine.keep_session()
                 self._protocol.buffer_updated(got)
             if failure is not None:
                 self._fail(failure)

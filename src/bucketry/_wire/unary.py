@@ -7,6 +7,7 @@ then returns the connection with `done`. While the caller does not read, at most
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import NamedTuple, TypeAlias, cast
 
@@ -16,7 +17,7 @@ from bucketry._wire.connect import Connector, Origin, bytes_moved, refused, too_
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead, AnswerReader
 from bucketry._wire.pool import IdleTimer, Pool, is_stale
-from bucketry._wire.tls import Rounds, TlsTransport
+from bucketry._wire.tls import Rounds, TlsEngine, TlsTransport
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError
 
 MAX_BODY = 256 * KiB  # larger bodies are sent in lanes, because hashing and sending them here would block the loop
@@ -206,6 +207,13 @@ class Connection(asyncio.BufferedProtocol):
             return WireError(IncompleteBodyError, f"the body {how} after {reader.progress}")
         how = f"broke: {exc}" if exc is not None else "was closed"
         return WireError(ConnectionFailedError, f"the connection to {self._origin} {how} before an answer came")
+
+    def detach(self) -> tuple[socket.socket, TlsEngine | None]:
+        """Take the open socket and its TLS out of the event loop; this object is of no use afterwards."""
+        transport = cast("Transport", self._transport)
+        detached: socket.socket = transport.get_extra_info("socket").dup()
+        transport.abort()  # closes only its own descriptor of the socket
+        return detached, transport.engine if isinstance(transport, TlsTransport) else None
 
     # --- called by the pool ------------------------------------------------------------------------
 
