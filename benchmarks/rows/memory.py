@@ -13,7 +13,7 @@ _GROWTH = 8.0  # MiB; "the same for both sizes", with one part of noise allowed
 
 
 def measure(bench: Bench) -> list[Measure]:
-    """Measure only bucketry, download and upload, with two sizes; the files are sparse, but all bytes are sent."""
+    """Measure only bucketry, with two sizes, and with the default settings over TLS; the files are sparse."""
     scale = bench.scale
     sizes = {"1 GiB": scale.download, "8 GiB": scale.huge}
     measures = []
@@ -25,11 +25,14 @@ def measure(bench: Bench) -> list[Measure]:
         ]
         growth = [large - small for small, large in zip(*peaks.values(), strict=True)]
         measures.append(limit(f"peak memory: {verb} 8 GiB more than 1 GiB", "MiB", growth, target=_GROWTH))
+        values = [_peak(bench, work, scale.download, default=True) for _ in range(scale.extra)]
+        name = f"peak memory above idle: {verb} 1 GiB over TLS, default settings"
+        measures.append(limit(name, "MiB", values, target=LIMIT))
         print(f"    memory: {verb} done", flush=True)
     return measures
 
 
-def _peak(bench: Bench, work: str, size: int) -> float:
+def _peak(bench: Bench, work: str, size: int, *, default: bool = False) -> float:
     source = bench.limit.root / "bench" / f"sparse-{size}"
     target = bench.roomy / "downloaded"
     if not source.exists():
@@ -37,12 +40,13 @@ def _peak(bench: Bench, work: str, size: int) -> float:
         source.symlink_to(bench.roomy / source.name)
     task = Task(
         work=work,
-        endpoint=bench.limit.http,
+        endpoint=bench.limit.https if default else bench.limit.http,
+        ca_bundle=bench.limit.ca_bundle if default else "",
         key=source.name if work == "download" else "uploaded",
         path=str(target if work == "download" else source),
         size=size,
         count=1,
-        concurrency=BIG,
+        concurrency=0 if default else BIG,
     )
     sample = bench.run(task, "bucketry")
     if work == "download":

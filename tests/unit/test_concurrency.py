@@ -12,7 +12,7 @@ from bucketry._core.concurrency import HOLD, Controller
 from bucketry._core.units import KiB, MiB
 from tests.unit.concurrency_simulation import Fixed, Net, Run, best_fixed, simulate
 
-SMALL_START, SMALL_BOUND, LARGE_START, LARGE_BOUND = 32, 64, 16, 32
+SMALL_START, SMALL_BOUND, LARGE_START, LARGE_BOUND = 32, 64, 8, 32
 REQUESTS = 2_000
 
 SMALL = tuple(

@@ -103,7 +103,7 @@ def test_small_and_large_have_their_own_numbers() -> None:
     few = Limits.of(TransferConfig(max_concurrency=4), gates)
     assert (few.concurrency(0), few.concurrency(2 * MiB)) == (4, 4)
     many = Limits.of(TransferConfig(), gates)
-    assert (many.concurrency(0), many.concurrency(2 * MiB)) == (32, 16)
+    assert (many.concurrency(0), many.concurrency(2 * MiB)) == (32, 8)
     assert few.concurrency(0) == 4
 
 

@@ -16,7 +16,7 @@ from bucketry._core.units import MiB
 from bucketry._wire.client import Call, EndpointClient
 from bucketry._wire.clock import Clock
 from bucketry._wire.connect import Origin, tls_context
-from bucketry._wire.lanes import BUFFER, Lane
+from bucketry._wire.lanes import BUFFER_OVER_TLS, Lane
 from bucketry._wire.tls import TlsClient
 from bucketry.errors import IncompleteBodyError
 from tests.wire.certificates import certificate
@@ -98,7 +98,7 @@ async def test_a_closed_connection_of_the_loop_is_replaced(kind: Kind, tmp_path:
 async def test_what_follows_a_body_over_tls_is_noticed(tmp_path: Path, surplus: bytes) -> None:
     """A lane that received bytes after a body is not used again, even if they are still in TLS's buffers."""
     context, pem = certificate(tmp_path)
-    size = 2 * BUFFER + 1000
+    size = 2 * BUFFER_OVER_TLS + 1000
     ours, theirs = socket.socketpair()
 
     def serve() -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-GROWTH = 0.1  # twice the number is kept if the throughput grows by this share; less is within the noise of a round
+GROWTH = 0.3  # twice the number is kept if the throughput grows by this share; less may be noise, and costs memory
 LOSS = 0.04  # half the number is kept if the throughput falls by less than this share of the best one
 SATURATED = 0.9  # share of the usable CPU time above which more requests in flight cannot help
 FULL = 0.9  # a round ends without a result if less than this share of the number is in flight
-ROUND_REQUESTS = 16  # the fewest requests in a round; fewer say little about the throughput
+ROUND_REQUESTS = 8  # the fewest requests in a round; fewer say little about the throughput
 ROUND_SECONDS = 0.03  # the shortest round; garbage collection and a busy disk disturb shorter ones
 LEAST = 4  # fewer are not tried: one connection that stalls would stop much of the transfer
 LEAST_SATURATED = 2  # with a saturated CPU, two bodies can be faster than more, because threads disturb each other

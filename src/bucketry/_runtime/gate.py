@@ -23,7 +23,7 @@ REQUEST_BYTES = 64 * KiB
 """What a request without a body counts as throughput. With 50 MB/s and 1 ms for each request, this is what a connection
 could receive meanwhile; so the throughput of many files of different sizes is even."""
 SMALL_START = 32  # the fixed number that other clients use; 1,000 objects are 32 round trips even if it stays
-LARGE_START = 16  # fills 10 Gbit/s with 80 MB/s for each connection, which is what S3 gives
+LARGE_START = 8  # with the 80 MB/s that S3 gives a connection, 5 Gbit/s; more threads disturb each other
 SMALL_CORES = 1.0  # the event loop has one thread
 
 

@@ -33,8 +33,8 @@ from bucketry._wire.tls import TlsEngine
 from bucketry._wire.unary import Connection
 from bucketry.errors import ConnectionFailedError, IncompleteBodyError, RequestTimeoutError, StorageError
 
-BUFFER = 512 * KiB
-SLICE_OVER_TLS = 256 * KiB  # bytes of a request's body that are encrypted at once, because TLS keeps two copies of them
+BUFFER = 512 * KiB  # bytes that are received, sent, read or hashed at once
+BUFFER_OVER_TLS = 256 * KiB  # the same with TLS, which keeps two more copies of the bytes
 MAX_ANSWER = MiB  # after so many bytes, a body that is kept in memory, such as an error's XML, is not read further
 
 Write: TypeAlias = Callable[[memoryview], None]
@@ -90,10 +90,9 @@ class Lane:
         connected.setblocking(True)  # noqa: FBT003 - the library's own
         self._stream: Stream = Plain(connected) if engine is None else Tls(connected, engine)
         self._sends_files = engine is None
-        self._slice = BUFFER if engine is None else SLICE_OVER_TLS
         self._origin = origin
         self._socket = connected
-        self._buffer = memoryview(bytearray(BUFFER))
+        self._buffer = memoryview(bytearray(BUFFER if engine is None else BUFFER_OVER_TLS))
         self._reader = AnswerReader("GET")
         self._waits_since: float | None = None
         self._idle = IdleTimer()
@@ -152,14 +151,15 @@ class Lane:
         body = request.body
         if not isinstance(body, FileRange):
             whole = memoryview(body).cast("B")
-            for at in range(0, len(whole), self._slice):
+            size = len(self._buffer)
+            for at in range(0, len(whole), size):
                 self._check_stopped()
-                yield whole[at : at + self._slice]
+                yield whole[at : at + size]
             return
         at = body.start
         while at < body.end:
             self._check_stopped()
-            count = read_some(body, at, self._buffer[: self._slice], request.where)
+            count = read_some(body, at, self._buffer, request.where)
             yield self._buffer[:count]
             at += count
 
@@ -193,7 +193,7 @@ class Lane:
     def _read_head(self) -> tuple[AnswerHead, memoryview]:
         """Read until the head is complete; return the head and the bytes of the body that were received with it."""
         while True:
-            view = self._receive(BUFFER)
+            view = self._receive()
             self.answer_started = True
             rest = self._reader.feed(view)
             if self._reader.head is not None:
@@ -210,14 +210,14 @@ class Lane:
         reader = self._reader
         while not reader.done:
             left = reader.remaining
-            view = self._receive(BUFFER if left is None else min(BUFFER, left), whole=left is not None)
+            view = self._receive(left, whole=left is not None)
             if found := reader.feed(view):
                 return memoryview(found)
         return memoryview(b"")
 
-    def _receive(self, count: int, *, whole: bool = False) -> memoryview:
-        """Return some received bytes; with `whole`, exactly `count` bytes unless the connection ends earlier."""
-        view = self._buffer[:count]
+    def _receive(self, most: int | None = None, *, whole: bool = False) -> memoryview:
+        """Return at most `most` received bytes; with `whole`, fill the buffer unless the connection ends earlier."""
+        view = self._buffer[:most]
         got = self._call(partial(self._stream.receive, view, whole=whole))
         if not got and not self._reader.feed_eof():
             raise self._broken(None)

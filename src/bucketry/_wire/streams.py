@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from bucketry._core.units import KiB
 from bucketry._wire.tls import TlsEngine
 
-RECEIVED = 256 * KiB  # the most bytes of TLS records that one call receives; a larger number is not faster
+RECEIVED = 128 * KiB  # the most bytes of TLS records that one call receives; TLS keeps a copy of them
 T = TypeVar("T")
 
 
