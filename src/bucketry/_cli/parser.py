@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn, TypeVar, get_args
 
@@ -62,12 +62,29 @@ def _columns() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that raises errors; the standard parser prints errors and exits."""
+    """A parser that raises errors; the standard parser prints errors and exits.
 
-    def __init__(self, *, verbs: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401 - of the standard parser
+    Args:
+        describe: Returns the help's texts before and after the options; called when the help is shown.
+        verbs: The words of which one must follow.
+        options: Those of the standard parser.
+    """
+
+    def __init__(
+        self,
+        *,
+        describe: Callable[[], tuple[str, str | None]],
+        verbs: Sequence[str] = (),
+        **options: Any,  # noqa: ANN401 - of the standard parser
+    ) -> None:
         super().__init__(**options)
-        self.verbs = verbs  # the words of which one must follow
+        self.verbs = verbs
+        self._describe = describe
         self.register("action", "append", _Append)
+
+    def format_help(self) -> str:
+        self.description, self.epilog = self._describe()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         if self.verbs and message.endswith(": VERB"):
@@ -190,15 +207,21 @@ def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
         above: The verb before; `None`: the words come first.
     """
     commands = COMMANDS if above is None else above.verbs
-    rows = [(", ".join(command.words), command.summary) for command in commands]
-    width = max(len(names) for names, _ in rows)
-    verbs = "\n".join(_filled(summary, f"  {names:{width}}  ") for names, summary in rows)
     prog = "bucketry" if above is None else f"bucketry {above.name}"
-    about = "Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk" if above is None else _sentence(above)
+
+    def describe() -> tuple[str, str]:
+        rows = [(", ".join(command.words), command.summary) for command in commands]
+        width = max(len(names) for names, _ in rows)
+        verbs = "\n".join(_filled(summary, f"  {names:{width}}  ") for names, summary in rows)
+        about = "Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk" if above is None else _sentence(above)
+        return (
+            f"{_filled(f'{about}.')}\n\nverbs:\n{verbs}",
+            f"`{prog} VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
+        )
+
     parser = _Parser(
         prog=prog,
-        description=f"{_filled(f'{about}.')}\n\nverbs:\n{verbs}",
-        epilog=f"`{prog} VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
+        describe=describe,
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
@@ -231,11 +254,14 @@ def shell_line(example: str) -> str:
 
 def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
     """Make the parser of the words after a verb."""
-    examples = "\n".join(f"  {shell_line(line)}\n{_filled(text, ' ' * 6)}" for line, text in verb.EXAMPLES)
+
+    def describe() -> tuple[str, str | None]:
+        examples = "\n".join(f"  {shell_line(line)}\n{_filled(text, ' ' * 6)}" for line, text in verb.EXAMPLES)
+        return _filled(f"{_sentence(command)}."), f"examples:\n{examples}" if examples else None
+
     parser = _Parser(
         prog=f"bucketry {command.name}",
-        description=_filled(f"{_sentence(command)}."),
-        epilog=f"examples:\n{examples}" if examples else None,
+        describe=describe,
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,

@@ -17,7 +17,7 @@ from bucketry._core.entries import Given
 from bucketry._core.frozen import dataclass
 from bucketry._core.provider import IStorageProvider
 from bucketry._runtime.threads import in_steps
-from bucketry._transfer.limits import default_config
+from bucketry._transfer.checked_config import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
 from bucketry.providers.factory import (
     Configured,

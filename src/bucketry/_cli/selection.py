@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -321,6 +320,8 @@ def _key_of(line: bytes, where: str) -> str:
         text = line.decode()
         if not text.startswith("{"):
             return text
+        import json  # here, because it takes long to load
+
         document = json.loads(text)
         found = document["key"]
     except UnicodeDecodeError:

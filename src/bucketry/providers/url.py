@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bucketry._core.entries import nearest
 from bucketry._core.frozen import dataclass
@@ -48,6 +47,8 @@ def read_url(url: str) -> StorageURL:
     Raises:
         ConfigError: The URL is malformed, or its scheme is unknown; the message shows nothing that may be secret.
     """
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a provider without a URL does not need it
+
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
     except ValueError:  # brackets without a valid address
@@ -85,6 +86,8 @@ def split_name(word: str) -> tuple[str, str] | None:
 
 
 def _query(text: str) -> dict[str, str]:
+    from urllib.parse import parse_qsl  # noqa: PLC0415 - as above
+
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:
