@@ -7,8 +7,8 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from bucketry._cli.exits import BY_SIGNAL, DONE, FAILED, NOT_FOUND, exit_code
 from bucketry._cli.output import Output
@@ -45,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if code == NOT_FOUND and not output.as_json and not output.verb.startswith(_OF_NAMES):
         _say_which_are_places(words, output)
     _flush_stdout()
-    if argv is None:  # the process ends: without this, the interpreter would search all objects for garbage
-        gc.freeze()
     return code
 
 
@@ -70,31 +68,20 @@ def _complete() -> int:
     return DONE
 
 
-@contextmanager
-def _without_collector(*, freeze: bool) -> Iterator[None]:
-    """Do not search for garbage while modules are loaded: there is none, and it takes a tenth of the start.
-
-    Args:
-        freeze: Whether the collector leaves out, from then on, what exists at the end. Else its first search would go
-            through all modules, and take as long.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if freeze:
-            gc.freeze()
-        if enabled:
-            gc.enable()
+def _collect_what_is_new() -> None:
+    """Let the collector search for garbage, but not among the modules, which would take 10 ms for the first search."""
+    gc.freeze()
+    gc.enable()
 
 
 def _run(words: Sequence[str], output: Output, *, own_process: bool) -> int:
-    with _without_collector(freeze=own_process):
-        command, verb, options = parse(words)
-        # Imported only now, so that `--help` and usage errors do not load them.
-        from bucketry._cli.interrupt import run
-        from bucketry._cli.place import Places, read_named
+    command, verb, options = parse(words)
+    # Imported only now, so that `--help` and usage errors do not load them.
+    from bucketry._cli.interrupt import run
+    from bucketry._cli.place import Places, read_named
+
+    if own_process:
+        _collect_what_is_new()
     output.as_json, output.debug, output.verb = options.json, options.debug, command.name
     output.quiet = getattr(options, "quiet", False)
     warnings.showwarning = lambda message, *_rest: output.warning(str(message))

@@ -17,8 +17,8 @@ from bucketry._cli.commands import COMMANDS, Command, UsageError, find_command
 from bucketry._cli.verb import Verb, load
 from bucketry._core.choices import AddressingStyle, Server
 
-_OPTION = re.compile(r"--[a-z][a-z-]*")
-_LETTERS = re.compile(r"-[A-Za-z]+")
+_OPTION = r"--[a-z][a-z-]*"
+_LETTERS = r"-[A-Za-z]+"
 _NamespaceT = TypeVar("_NamespaceT", bound=argparse.Namespace)
 
 _HELP_WIDTH = 80  # a terminal's usual width; longer lines are harder to read
@@ -126,7 +126,7 @@ def _refuse_letters(parser: argparse.ArgumentParser, words: Sequence[str]) -> No
     known = {option[1]: action for action in _actions(parser) for option in action.option_strings if option[1] != "-"}
     for word in takewhile(lambda word: word != "--", words):
         action = known.get(word[1:2])
-        if _LETTERS.fullmatch(word) is None or (action is not None and action.nargs != 0):
+        if re.fullmatch(_LETTERS, word) is None or (action is not None and action.nargs != 0):
             continue
         from bucketry._cli.habits import wrong_letters  # here, because few command lines have such a word
 
@@ -181,13 +181,13 @@ def _given(words: Sequence[str]) -> list[str]:
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        if "--" in words or any(action.nargs == argparse.REMAINDER for action in _actions(parser)):
+        if not words or "--" in words or any(action.nargs == argparse.REMAINDER for action in _actions(parser)):
             return parser.parse_args(words, namespace=namespace)
         # Options may stand between words. This function drops --, and does not know REMAINDER.
         return parser.parse_intermixed_args(words, namespace=namespace)
     except UsageError as error:
         # An unknown option is reported first: a missing or superfluous word often only follows from it.
-        known = tuple(sorted(set(_OPTION.findall(parser.format_help()))))
+        known = tuple(sorted(set(re.findall(_OPTION, parser.format_help()))))
         unknown = next((option for option in _given(words) if option not in known), None)
         if unknown is None:
             raise

@@ -39,7 +39,7 @@ USUAL_LOCAL, USUAL_REMOTE = "data/", "datasets/"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
-_ONE_LETTER = re.compile(r"[A-Za-z]:(?!//)")
+_ONE_LETTER = r"[A-Za-z]:(?!//)"
 """Such a word names no place, but the file may have a place of that name, which is an error to report."""
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
@@ -350,7 +350,7 @@ def read_named(options: Arguments, environ: Mapping[str, str]) -> PlaceFile | No
     words: list[object] = []
     for value in vars(options).values():
         words += value if isinstance(value, (list, tuple)) else [value]
-    if not any(isinstance(word, str) and (split_name(word) or _ONE_LETTER.match(word)) for word in words):
+    if not any(isinstance(word, str) and (split_name(word) or re.match(_ONE_LETTER, word)) for word in words):
         return None
     from bucketry.providers.places import read_places  # loads tomllib and subprocess
 

@@ -19,7 +19,7 @@ SCHEMES = {
 }
 """The factory's name for each URL scheme."""
 
-_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!//)(.*)", re.DOTALL)
+_NAMED = r"(?s)([A-Za-z][A-Za-z0-9_-]+):(?!//)(.*)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def split_name(word: str) -> tuple[str, str] | None:
 
     A scheme of URLs is not a name. One letter is not a name either, because `C:` is a drive on some systems.
     """
-    match = _NAMED.fullmatch(word)
+    match = re.fullmatch(_NAMED, word)
     return None if match is None or match[1].lower() in SCHEMES else (match[1], match[2])
 
 

@@ -27,7 +27,7 @@ from bucketry._runtime.file_copies import PIECE, copy_steps
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
 _RECORD = "upload.json"
-_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_UPLOAD_ID = r"[0-9a-f]{32}"
 
 
 def create(root: LocalRoot, key: str, options: WriteOptions) -> MultipartUpload:
@@ -116,7 +116,7 @@ def complete(
 
 def abort(root: LocalRoot, upload: MultipartUpload) -> None:
     """Delete an upload and its parts; succeeds if there is no such upload."""
-    if _UPLOAD_ID.fullmatch(upload.upload_id):
+    if re.fullmatch(_UPLOAD_ID, upload.upload_id):
         remove_tree(_close(root, upload))
 
 
@@ -146,7 +146,7 @@ def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tu
     """
     directory = root.own("uploads")
     try:
-        entries = (_listed(root, name) for name in os.listdir(directory) if _UPLOAD_ID.fullmatch(name))
+        entries = (_listed(root, name) for name in os.listdir(directory) if re.fullmatch(_UPLOAD_ID, name))
         return page_of_uploads((upload for upload in entries if upload is not None), prefix, after)
     except FileNotFoundError:
         return ()
@@ -191,7 +191,7 @@ def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
 
 
 def _open_record(root: LocalRoot, upload: MultipartUpload) -> dict[str, Any]:
-    if not _UPLOAD_ID.fullmatch(upload.upload_id):  # any other text could be the path of another directory
+    if not re.fullmatch(_UPLOAD_ID, upload.upload_id):  # any other text could be the path of another directory
         raise _no_such_upload(root, upload)
     try:
         record = _read_record(root, upload.upload_id)
