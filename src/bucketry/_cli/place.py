@@ -211,8 +211,10 @@ class Places:
     def _find(self, word: str | None) -> tuple[StorageURL, NamedPlace | None] | None:
         """Return the URL that a word is or means, and its place; `None`: it is a key of the usual provider."""
         named = self._split(word or "")
-        if word is None or (named is None and not is_url(word)):
-            self._check_that_a_key_is_meant(word or "")
+        if word is None:
+            return None
+        if named is None and not is_url(word):
+            self._check_that_a_key_is_meant(word)
             return None
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"

@@ -81,7 +81,7 @@ def split_name(word: str) -> tuple[str, str] | None:
 
     A scheme of URLs is not a name. One letter is not a name either, because `C:` is a drive on some systems.
     """
-    match = re.fullmatch(_NAMED, word)
+    match = re.fullmatch(_NAMED, word) if ":" in word else None  # without one, no pattern is compiled
     return None if match is None or match[1].lower() in SCHEMES else (match[1], match[2])
 
 
