@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,42 @@ def test_the_collector_of_a_program_stays_as_it_is(tmp_path: Path) -> None:
             assert (gc.isenabled(), gc.get_freeze_count()) == (enabled, frozen)
         finally:
             gc.enable()
+
+
+WATCH = """
+    import argparse, atexit, re, sys
+    found = []
+    make_parser, compile_pattern = argparse.ArgumentParser.__init__, re._compiler.compile
+    def make(self, **options):
+        found.append(f"parser {options.get('prog')}")
+        make_parser(self, **options)
+    def compile(*args):
+        frame = sys._getframe(1)
+        while frame.f_globals["__name__"] == "re":
+            frame = frame.f_back
+        if frame.f_globals["__name__"].startswith("bucketry"):
+            found.append(f"pattern {args[0]}")
+        return compile_pattern(*args)
+    def hear(event, args):
+        if event == "exec" and args[0].co_filename == "<string>" and args[0].co_names == ("make",):
+            found.append("constructor")
+    argparse.ArgumentParser.__init__, re._compiler.compile = make, compile
+    sys.addaudithook(hear)
+    atexit.register(lambda: print(*found, sep="\\n", file=sys.stderr))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (("list",), ["parser None", "parser bucketry list"]),
+        (("--json", "list"), ["parser None", "parser bucketry", "parser None", "parser bucketry list"]),
+        (("list", "--reverse"), ["parser None", "parser bucketry list", "pattern -[A-Za-z]+"]),
+    ],
+    ids=" ".join,
+)
+def test_a_listing_makes_only_what_it_uses(bucketry: Shell, words: tuple[str, ...], seen: list[str]) -> None:
+    """A listing makes the parser of its verb, and compiles no pattern and no constructor that it does not need."""
+    ran = bucketry.scripted(textwrap.dedent(WATCH))(*words)
+    assert ran.code == 0
+    assert [line for line in ran.err.splitlines() if line != "0 objects, 0 B"] == seen
