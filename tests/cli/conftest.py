@@ -83,7 +83,7 @@ class Shell:
 
     def scripted(self, code: str) -> Shell:
         """Give a shell whose `bucketry` runs this Python code first, for example to register a provider."""
-        script = f"{code}\nimport sys\nfrom bucketry._cli.main import main\nsys.exit(main())\n"
+        script = f"{code}\nimport sys\nfrom bucketry.__main__ import main\nsys.exit(main())\n"
         return Shell(self.directory, (sys.executable, "-c", script), self.environ)
 
     def write(self, name: str, data: bytes) -> Path:

@@ -64,6 +64,14 @@ def test_the_overview_fits(command: Command | None) -> None:
         assert f"\n  {', '.join(one.words)} " in text
 
 
+def test_the_texts_of_the_help_are_made_when_it_is_shown() -> None:
+    """A parser breaks the lines of its help only for the help, because few runs show it."""
+    parser = overview_parser()
+    assert parser.description is None
+    assert str(parser.format_help()).count(parser.description or "") == 1
+    assert "verbs:" in (parser.description or "")
+
+
 def test_the_page_is_current() -> None:
     """The reference of the command line is what its generator makes of the parsers."""
     generator = runpy.run_path(str(DOCS / "generate_cli.py"))

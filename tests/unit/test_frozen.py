@@ -124,6 +124,49 @@ def test_a_missing_or_unknown_argument_is_refused() -> None:
         Base(name="a", colour="b")  # type: ignore[call-arg]  # on purpose
 
 
+@pytest.mark.parametrize(
+    ("args", "entries"),
+    [((), {"first": 1}), ((), {"last": (2,), "first": 1, "many": {"a": 1}}), ((1, "c"), {}), ((1,), {"note": "n"})],
+)
+def test_the_first_instance_is_as_all_others(args: tuple[Any, ...], entries: dict[str, Any]) -> None:
+    """The first instances, whose constructor is not compiled yet, equal later ones and that of the standard."""
+    made = _same_class(dataclass)
+    every = [made(*args, **entries) for _ in range(20)]
+    assert {str(dataclasses.asdict(one)) for one in every} == {str(dataclasses.asdict(STANDARD(*args, **entries)))}
+    assert all(one == every[0] for one in every)
+
+
+def test_the_first_instance_is_checked() -> None:
+    """The first call of a constructor checks its arguments and its values, also for a subclass with one of its own."""
+
+    def made() -> type[Any]:
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class First(Base):
+            """A class without instances."""
+
+        return First
+
+    with pytest.raises(ValueError, match="negative"):
+        made()(name="a", size=-1)
+    with pytest.raises(TypeError, match=r"__init__\(\) missing 1 required keyword-only argument: 'name'"):
+        made()(size=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        made()(name="a", colour="b")
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        made()("a")
+    with pytest.raises(TypeError, match="multiple values for argument 'first'"):
+        _same_class(dataclass)(1, first=1)
+
+    class Own(made()):  # type: ignore[misc]
+        """A class of a program, with another constructor."""
+
+        def __init__(self, name: str) -> None:
+            """Take the name by position."""
+            super().__init__(name=name, size=len(name))
+
+    assert [(value.name, value.size) for value in (Own("ab"), Own("abc"))] == [("ab", 2), ("abc", 3)]
+
+
 def test_only_frozen_classes_with_slots_are_made() -> None:
     """For other classes, the decorator of the standard library is to be used."""
     with pytest.raises(TypeError, match="standard library"):

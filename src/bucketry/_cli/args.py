@@ -35,7 +35,7 @@ ENTRIES = (
 ENCRYPTION = {"server_side_encryption": "--sse", "kms_key_id": "--sse-kms-key-id"}
 """More such entries with the names of their options, which only the verbs that store objects have."""
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
+_SIZE = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)"
 
 
 class Arguments(argparse.Namespace):
@@ -84,7 +84,7 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
 
 def size(text: str) -> int:
     """Convert `8MiB`, `64MB`, `8M` (binary) or `8388608` to bytes."""
-    match = _SIZE.fullmatch(text.strip().lower())
+    match = re.fullmatch(_SIZE, text.strip().lower())
     factor = _UNITS.get(match[2]) if match else None
     if match is not None and factor is not None:
         value = float(match[1]) * factor if "." in match[1] else int(match[1]) * factor

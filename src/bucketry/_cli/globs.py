@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import cached_property
 
 from bucketry._cli.commands import UsageError
+from bucketry._core.frozen import dataclass
 from bucketry._core.provider import IStorageProvider
 from bucketry._core.values import ObjectInfo
 from bucketry._transfer.listing import every_object
@@ -27,7 +26,7 @@ _STARTS = {"deep": "(?>(?:.*?/)??", "all": "(?>.*?", "star": "(?>[^/]*?"}
 LARGE = 50  # a page of 1,000 objects then shows at most 20 directories
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Token:
     """A piece of a glob.
 
@@ -44,13 +43,13 @@ class _Token:
     across: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Segment:
     """The part of a glob between two `/`."""
 
     tokens: tuple[_Token, ...]
 
-    @cached_property
+    @property
     def head(self) -> str:
         """The characters before the first wildcard."""
         return _head(self.tokens)
@@ -69,8 +68,9 @@ class _Segment:
         """Whether every name that begins with the head matches."""
         return [token.pattern for token in self.tokens[len(self.head) :]] == [_PATTERNS["star"]]
 
-    @cached_property
+    @property
     def regex(self) -> re.Pattern[str]:
+        """The compiled tokens; the caller keeps them for all names."""
         return _compiled(self.tokens)
 
 
@@ -204,12 +204,13 @@ class _Search:
     ) -> AsyncGenerator[ObjectInfo, None]:
         """List one level, and search each directory on it that matches."""
         inner = rest or ((_Segment(()),) if self._below else ())
+        regex = segment.regex
         async with aclosing(every_object(self._provider, prefix + segment.head, delimiter="/")) as listing:
             async for entry in listing:
                 if isinstance(entry, ObjectInfo):
-                    if not rest and segment.regex.fullmatch(entry.key[len(prefix) :]):
+                    if not rest and regex.fullmatch(entry.key[len(prefix) :]):
                         yield entry
-                elif inner and segment.regex.fullmatch(entry.prefix[len(prefix) : -1]):
+                elif inner and regex.fullmatch(entry.prefix[len(prefix) : -1]):
                     async with aclosing(self.walk(entry.prefix, inner)) as found:
                         async for one in found:
                             yield one

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bucketry._cli.exits import exit_code
 from bucketry._cli.terminal import columns, cut, padded, styled, width_of
-from bucketry._cli.wording import for_command_line
 from bucketry.errors import StorageError
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ class Output:
 
 def error_text(error: BaseException) -> str:
     """Return an error's message in one line."""
+    from bucketry._cli.wording import for_command_line  # here, because only errors need it
+
     text = for_command_line(str(error))
     return printable(text if isinstance(error, StorageError) else f"{type(error).__name__}: {text}")
 
@@ -149,6 +150,8 @@ def printable(text: str) -> str:
 
 def error_facts(error: BaseException) -> dict[str, object]:
     """Return an error's attributes for JSON output."""
+    from bucketry._cli.wording import for_command_line  # as above
+
     found = {name: getattr(error, name, None) for name in _FACTS}
     return {
         "type": type(error).__name__,

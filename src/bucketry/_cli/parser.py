@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn, TypeVar, get_args
 
@@ -17,8 +17,8 @@ from bucketry._cli.commands import COMMANDS, Command, UsageError, find_command
 from bucketry._cli.verb import Verb, load
 from bucketry._core.choices import AddressingStyle, Server
 
-_OPTION = re.compile(r"--[a-z][a-z-]*")
-_LETTERS = re.compile(r"-[A-Za-z]+")
+_OPTION = r"--[a-z][a-z-]*"
+_LETTERS = r"-[A-Za-z]+"
 _NamespaceT = TypeVar("_NamespaceT", bound=argparse.Namespace)
 
 _HELP_WIDTH = 80  # a terminal's usual width; longer lines are harder to read
@@ -62,12 +62,29 @@ def _columns() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that raises errors; the standard parser prints errors and exits."""
+    """A parser that raises errors; the standard parser prints errors and exits.
 
-    def __init__(self, *, verbs: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401 - of the standard parser
+    Args:
+        describe: Returns the help's texts before and after the options; called when the help is shown.
+        verbs: The words of which one must follow.
+        options: Those of the standard parser.
+    """
+
+    def __init__(
+        self,
+        *,
+        describe: Callable[[], tuple[str, str | None]],
+        verbs: Sequence[str] = (),
+        **options: Any,  # noqa: ANN401 - of the standard parser
+    ) -> None:
         super().__init__(**options)
-        self.verbs = verbs  # the words of which one must follow
+        self.verbs = verbs
+        self._describe = describe
         self.register("action", "append", _Append)
+
+    def format_help(self) -> str:
+        self.description, self.epilog = self._describe()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         if self.verbs and message.endswith(": VERB"):
@@ -109,7 +126,7 @@ def _refuse_letters(parser: argparse.ArgumentParser, words: Sequence[str]) -> No
     known = {option[1]: action for action in _actions(parser) for option in action.option_strings if option[1] != "-"}
     for word in takewhile(lambda word: word != "--", words):
         action = known.get(word[1:2])
-        if _LETTERS.fullmatch(word) is None or (action is not None and action.nargs != 0):
+        if re.fullmatch(_LETTERS, word) is None or (action is not None and action.nargs != 0):
             continue
         from bucketry._cli.habits import wrong_letters  # here, because few command lines have such a word
 
@@ -140,6 +157,8 @@ def next_verb(above: Command | None, words: Sequence[str], options: argparse.Nam
         options: Receives the options that are given before the verb.
     """
     verbs = {name for command in (COMMANDS if above is None else above.verbs) for name in command.words}
+    if words and words[0] in verbs:  # as in most command lines; to make and run the parser below takes 2 ms
+        return find_command(words[0], of=above), list(words[1:])
     parser = overview_parser(above)
     valued = {option for action in _actions(parser) if action.nargs is None for option in action.option_strings}
     place = 0
@@ -164,13 +183,13 @@ def _given(words: Sequence[str]) -> list[str]:
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str], namespace: _NamespaceT) -> _NamespaceT:
     try:
-        if "--" in words or any(action.nargs == argparse.REMAINDER for action in _actions(parser)):
+        if not words or "--" in words or any(action.nargs == argparse.REMAINDER for action in _actions(parser)):
             return parser.parse_args(words, namespace=namespace)
         # Options may stand between words. This function drops --, and does not know REMAINDER.
         return parser.parse_intermixed_args(words, namespace=namespace)
     except UsageError as error:
         # An unknown option is reported first: a missing or superfluous word often only follows from it.
-        known = tuple(sorted(set(_OPTION.findall(parser.format_help()))))
+        known = tuple(sorted(set(re.findall(_OPTION, parser.format_help()))))
         unknown = next((option for option in _given(words) if option not in known), None)
         if unknown is None:
             raise
@@ -190,15 +209,21 @@ def overview_parser(above: Command | None = None) -> argparse.ArgumentParser:
         above: The verb before; `None`: the words come first.
     """
     commands = COMMANDS if above is None else above.verbs
-    rows = [(", ".join(command.words), command.summary) for command in commands]
-    width = max(len(names) for names, _ in rows)
-    verbs = "\n".join(_filled(summary, f"  {names:{width}}  ") for names, summary in rows)
     prog = "bucketry" if above is None else f"bucketry {above.name}"
-    about = "Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk" if above is None else _sentence(above)
+
+    def describe() -> tuple[str, str]:
+        rows = [(", ".join(command.words), command.summary) for command in commands]
+        width = max(len(names) for names, _ in rows)
+        verbs = "\n".join(_filled(summary, f"  {names:{width}}  ") for names, summary in rows)
+        about = "Object storage: S3, Spaces, Wasabi, B2, R2 and the local disk" if above is None else _sentence(above)
+        return (
+            f"{_filled(f'{about}.')}\n\nverbs:\n{verbs}",
+            f"`{prog} VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
+        )
+
     parser = _Parser(
         prog=prog,
-        description=f"{_filled(f'{about}.')}\n\nverbs:\n{verbs}",
-        epilog=f"`{prog} VERB --help` shows a verb's own options and examples.\n{_EXIT_CODES}",
+        describe=describe,
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
@@ -231,11 +256,14 @@ def shell_line(example: str) -> str:
 
 def verb_parser(command: Command, verb: Verb) -> argparse.ArgumentParser:
     """Make the parser of the words after a verb."""
-    examples = "\n".join(f"  {shell_line(line)}\n{_filled(text, ' ' * 6)}" for line, text in verb.EXAMPLES)
+
+    def describe() -> tuple[str, str | None]:
+        examples = "\n".join(f"  {shell_line(line)}\n{_filled(text, ' ' * 6)}" for line, text in verb.EXAMPLES)
+        return _filled(f"{_sentence(command)}."), f"examples:\n{examples}" if examples else None
+
     parser = _Parser(
         prog=f"bucketry {command.name}",
-        description=_filled(f"{_sentence(command)}."),
-        epilog=f"examples:\n{examples}" if examples else None,
+        describe=describe,
         parents=[_common()],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,

@@ -17,7 +17,7 @@ from bucketry._core.entries import Given
 from bucketry._core.frozen import dataclass
 from bucketry._core.provider import IStorageProvider
 from bucketry._runtime.threads import in_steps
-from bucketry._transfer.limits import default_config
+from bucketry._transfer.checked_config import default_config
 from bucketry.errors import AccessDeniedError, ConfigError
 from bucketry.providers.factory import (
     Configured,
@@ -39,7 +39,7 @@ USUAL_LOCAL, USUAL_REMOTE = "data/", "datasets/"
 
 Prove: TypeAlias = Literal["nothing", "reads", "writes"]
 
-_ONE_LETTER = re.compile(r"[A-Za-z]:(?!//)")
+_ONE_LETTER = r"[A-Za-z]:(?!//)"
 """Such a word names no place, but the file may have a place of that name, which is an error to report."""
 _OF_CLOUDS = ("AWS_BUCKET_NAME", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "BUCKETRY_ENDPOINT_URL")
 
@@ -211,8 +211,10 @@ class Places:
     def _find(self, word: str | None) -> tuple[StorageURL, NamedPlace | None] | None:
         """Return the URL that a word is or means, and its place; `None`: it is a key of the usual provider."""
         named = self._split(word or "")
-        if word is None or (named is None and not is_url(word)):
-            self._check_that_a_key_is_meant(word or "")
+        if word is None:
+            return None
+        if named is None and not is_url(word):
+            self._check_that_a_key_is_meant(word)
             return None
         if self._options.url is not None or self._options.provider is not None:
             option = "--url" if self._options.url is not None else "--provider"
@@ -350,7 +352,7 @@ def read_named(options: Arguments, environ: Mapping[str, str]) -> PlaceFile | No
     words: list[object] = []
     for value in vars(options).values():
         words += value if isinstance(value, (list, tuple)) else [value]
-    if not any(isinstance(word, str) and (split_name(word) or _ONE_LETTER.match(word)) for word in words):
+    if not any(isinstance(word, str) and (split_name(word) or re.match(_ONE_LETTER, word)) for word in words):
         return None
     from bucketry.providers.places import read_places  # loads tomllib and subprocess
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -26,8 +25,8 @@ from bucketry.errors import InvalidRequestError
 if TYPE_CHECKING:
     from bucketry._manage.sync.filters import Filter
 
-_AGE = re.compile(r"(?:[0-9]+[wdhms])+")
-_PIECE = re.compile(r"([0-9]+)([wdhms])")
+_AGE = r"(?:[0-9]+[wdhms])+"
+_PIECE = r"([0-9]+)([wdhms])"
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _LINE = MiB  # a key is much shorter, on every provider
 
@@ -288,10 +287,10 @@ class Filters:
 
 def age(text: str) -> timedelta | None:
     """Convert `7d`, `12h`, `30m` or `1d12h` to a duration; `None`: the text is no age."""
-    if not _AGE.fullmatch(text):
+    if not re.fullmatch(_AGE, text):
         return None
     try:
-        return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _PIECE.findall(text)), timedelta())
+        return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in re.findall(_PIECE, text)), timedelta())
     except OverflowError:
         message = f"{text!r} is too long"
         raise argparse.ArgumentTypeError(message) from None
@@ -321,6 +320,8 @@ def _key_of(line: bytes, where: str) -> str:
         text = line.decode()
         if not text.startswith("{"):
             return text
+        import json  # here, because it takes long to load
+
         document = json.loads(text)
         found = document["key"]
     except UnicodeDecodeError:

@@ -14,8 +14,8 @@ _NAMES = (
     ("expires_in=", "--expires-in "),
     ("if_none_match='*' ", "--if-none-match "),
 )
-_PART_SIZE = re.compile(r"part_size (\d+) is outside this provider's (\d+) to (\d+) bytes")
-_CAPABILITY = re.compile(r" \(capabilities\.[^()]*\)")  # an attribute, for programs
+_PART_SIZE = r"part_size (\d+) is outside this provider's (\d+) to (\d+) bytes"
+_CAPABILITY = r" \(capabilities\.[^()]*\)"  # an attribute, for programs
 _ONLY_NEW = "--if-none-match is not enforced"
 
 
@@ -26,7 +26,7 @@ def for_command_line(message: str) -> str:
         text = text.replace(name, option)
     if _ONLY_NEW in text:
         text += "; write --no-clobber, which looks first whether the object exists"
-    return _PART_SIZE.sub(_limits, _CAPABILITY.sub("", text))
+    return re.sub(_PART_SIZE, _limits, re.sub(_CAPABILITY, "", text))
 
 
 def _limits(found: re.Match[str]) -> str:

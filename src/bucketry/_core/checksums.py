@@ -7,12 +7,10 @@ and CRC-64/NVME, and `isal` computes CRC-32. The speeds are 50 GB/s for `isal`, 
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Callable, Container, Iterable
 from functools import cache
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 Buffer = bytes | bytearray | memoryview
 _Step = Callable[[Buffer, int], int]
@@ -54,13 +52,21 @@ def _step(name: str) -> _Step:
         try:
             from isal.isal_zlib import crc32  # noqa: PLC0415 - not needed by every program, and takes 1 ms
         except ImportError:
-            return zlib.crc32
+            from zlib import crc32  # noqa: PLC0415 - as above
         step: _Step = crc32
         return step
     from awscrt import checksums as crt  # noqa: PLC0415 - not needed by every program, and takes 60 ms
 
     steps: dict[str, _Step] = {"crc32c": crt.crc32c, "crc64nvme": crt.crc64nvme}
     return steps[name]
+
+
+@cache
+def _new_hash() -> Callable[..., Any]:
+    """Return the function that begins a hash; its library is imported when it is first needed."""
+    from hashlib import new as new_hash  # noqa: PLC0415 - not needed by every program, and takes 2 ms
+
+    return new_hash
 
 
 def available(name: str) -> bool:
@@ -89,14 +95,15 @@ def combinable(name: str) -> bool:
 def new(name: str) -> Digest:
     """Begin a checksum; `available(name)` must be true."""
     if name in _HASHES:
-        return hashlib.new(name, usedforsecurity=False)
+        digest: Digest = _new_hash()(name, usedforsecurity=False)
+        return digest
     return _Crc(_step(name), _WIDTHS[name])
 
 
 def of(name: str, data: Buffer) -> str:
     """Return the checksum of bytes in memory."""
     if name in _HASHES:
-        return hashlib.new(name, data, usedforsecurity=False).hexdigest()
+        return str(_new_hash()(name, data, usedforsecurity=False).hexdigest())
     return _hex(_step(name)(data, 0), _WIDTHS[name])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -67,6 +66,8 @@ def nearest(word: str, known: tuple[str, ...], *, cutoff: float = 0.6, listing: 
         cutoff: How similar a word must be, from 0 to 1.
         listing: If no word is similar, return the known words; else nothing.
     """
+    import difflib  # noqa: PLC0415 - only error messages need it
+
     close = difflib.get_close_matches(word, known, n=2, cutoff=cutoff)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"

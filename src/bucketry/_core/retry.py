@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -37,6 +36,12 @@ This is safe for every write, because the server has stored nothing.
 """
 
 
+def _uniform(low: float, high: float) -> float:
+    from random import uniform  # noqa: PLC0415 - only a retry needs it
+
+    return uniform(low, high)  # noqa: S311 - a delay is no secret
+
+
 class RetryEntries(Protocol):
     """The configuration entries about retries."""
 
@@ -59,7 +64,7 @@ class RetryPolicy:
     max_attempts: int = MAX_ATTEMPTS
     first_delay: float = FIRST_DELAY
     max_delay: float = MAX_DELAY
-    uniform: Callable[[float, float], float] = random.uniform
+    uniform: Callable[[float, float], float] = _uniform
 
     @classmethod
     def of(cls, config: RetryEntries) -> RetryPolicy:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import LocalConfig, TransferConfig
-from bucketry._core.config_dicts import LocalConfigDict
 from bucketry._providers.local.requests import LocalRequests
 from bucketry._vendors.local import VENDOR
 from bucketry.providers.provider import StorageProvider
 
 if TYPE_CHECKING:
+    from bucketry._core.config_dicts import LocalConfigDict
     from bucketry._session.pool import SessionPool
 
 

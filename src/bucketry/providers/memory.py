@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bucketry._core.config import MemoryConfig, TransferConfig
-from bucketry._core.config_dicts import MemoryConfigDict
 from bucketry._providers.memory.requests import MemoryRequests
 from bucketry._vendors.memory import VENDOR
 from bucketry.providers.provider import StorageProvider
 
 if TYPE_CHECKING:
+    from bucketry._core.config_dicts import MemoryConfigDict
     from bucketry._session.pool import SessionPool
 
 

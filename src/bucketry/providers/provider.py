@@ -22,10 +22,9 @@ from bucketry._core.values import (
 )
 from bucketry._providers.defaults import REQUESTS, document, unkept, unwritten
 from bucketry._providers.promises import keep_promises
-from bucketry._transfer.limits import checked_config
+from bucketry._transfer.checked_config import checked_config
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.many import collected, delete_each
-from bucketry._transfer.one.write import new_token, put_settled
 from bucketry._transfer.options import write_options
 from bucketry.errors import StorageError, TransientError
 from bucketry.providers.reads import ReadMethods
@@ -164,10 +163,12 @@ class StorageProvider(ReadMethods):
         try:
             options = write_options(self, key, **write)
             if isinstance(data, (bytes, bytearray, memoryview)):
-                if options.conditional:
-                    check_write(options, self.capabilities, self.locate(key), multipart=False)
-                token = new_token() if options.conditional else ""
-                info, _ = await put_settled(self, key, data, options, token=token, policy=self._policy)
+                if not options.conditional:
+                    return await self.put_object(key, data, options)
+                check_write(options, self.capabilities, self.locate(key), multipart=False)
+                from bucketry._transfer.one.write import new_token, put_settled  # noqa: PLC0415 - few programs need it
+
+                info, _ = await put_settled(self, key, data, options, token=new_token(), policy=self._policy)
                 return info
             if not isinstance(data, AsyncIterable):
                 wanted = f"bytes or an asynchronous iterable of bytes, not {type(data).__name__}"

@@ -8,14 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bucketry._core.config import TransferConfig
-from bucketry._core.config_dicts import (
-    BackblazeConfigDict,
-    CloudflareR2ConfigDict,
-    DigitalOceanConfigDict,
-    S3ConfigDict,
-    S3FamilyConfigDict,
-    WasabiConfigDict,
-)
 from bucketry._core.entries import without_locals
 from bucketry._core.s3_config import (
     BackblazeConfig,
@@ -35,6 +27,14 @@ from bucketry.errors import ConfigError
 from bucketry.providers.provider import StorageProvider
 
 if TYPE_CHECKING:
+    from bucketry._core.config_dicts import (
+        BackblazeConfigDict,
+        CloudflareR2ConfigDict,
+        DigitalOceanConfigDict,
+        S3ConfigDict,
+        S3FamilyConfigDict,
+        WasabiConfigDict,
+    )
     from bucketry._providers.s3.trial import Trial
 
 _IDENTITY_FIELDS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bucketry._core.entries import nearest
 from bucketry._core.frozen import dataclass
@@ -20,7 +19,7 @@ SCHEMES = {
 }
 """The factory's name for each URL scheme."""
 
-_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!//)(.*)", re.DOTALL)
+_NAMED = r"(?s)([A-Za-z][A-Za-z0-9_-]+):(?!//)(.*)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,8 @@ def read_url(url: str) -> StorageURL:
     Raises:
         ConfigError: The URL is malformed, or its scheme is unknown; the message shows nothing that may be secret.
     """
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a provider without a URL does not need it
+
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
     except ValueError:  # brackets without a valid address
@@ -80,11 +81,13 @@ def split_name(word: str) -> tuple[str, str] | None:
 
     A scheme of URLs is not a name. One letter is not a name either, because `C:` is a drive on some systems.
     """
-    match = _NAMED.fullmatch(word)
+    match = re.fullmatch(_NAMED, word) if ":" in word else None  # without one, no pattern is compiled
     return None if match is None or match[1].lower() in SCHEMES else (match[1], match[2])
 
 
 def _query(text: str) -> dict[str, str]:
+    from urllib.parse import parse_qsl  # noqa: PLC0415 - as above
+
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:

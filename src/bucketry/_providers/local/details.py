@@ -6,8 +6,6 @@ its key, so one rename publishes both. Files that other programs wrote or change
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ from bucketry._core.frozen import dataclass
 from bucketry._core.options import WriteOptions
 from bucketry._core.os_errors import local_error
 from bucketry._core.values import NOTHING
+from bucketry._providers.local.own_files import digest_of, encode_record, read_record
 from bucketry._providers.local.paths import LocalRoot
 
 _log = logging.getLogger("bucketry")
@@ -70,8 +69,7 @@ def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
     directory = _directory(root, key)
     os.makedirs(directory, exist_ok=True)
     try:
-        with open(os.path.join(directory, f"{version}.json"), "w", encoding="utf-8") as file:
-            json.dump({"key": key, **details.record}, file)
+        _write(os.path.join(directory, f"{version}.json"), key, details)
     except BaseException:
         drop(root, key, version)
         raise
@@ -79,8 +77,7 @@ def save(root: LocalRoot, key: str, version: str, details: Details) -> None:
 
 def update(root: LocalRoot, key: str, version: str, details: Details, staged_path: str) -> None:
     """Replace the details of the file with the fingerprint `version` in one step, by renaming the staged file."""
-    with open(staged_path, "w", encoding="utf-8") as file:
-        json.dump({"key": key, **details.record}, file)
+    _write(staged_path, key, details)
     directory = _directory(root, key)
     os.makedirs(directory, exist_ok=True)
     os.replace(staged_path, os.path.join(directory, f"{version}.json"))
@@ -90,9 +87,7 @@ def load(root: LocalRoot, key: str, version: str) -> Details | None:
     """Return the details of the file with the fingerprint `version`; `None`: no details are stored."""
     path = os.path.join(_directory(root, key), f"{version}.json")
     try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-        return Details.from_record(record)
+        return Details.from_record(read_record(path))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -100,6 +95,11 @@ def load(root: LocalRoot, key: str, version: str) -> Details | None:
     except (ValueError, KeyError, TypeError):
         _log.warning("%s: %s is damaged; the object is read without its metadata", root.locate(key), path)
         return Details()
+
+
+def _write(path: str, key: str, details: Details) -> None:
+    with open(path, "wb") as file:
+        file.write(encode_record({"key": key, **details.record}))
 
 
 def drop(root: LocalRoot, key: str, version: str) -> None:
@@ -123,4 +123,4 @@ def drop_all_but(root: LocalRoot, key: str, version: str | None) -> None:
 
 
 def _directory(root: LocalRoot, key: str) -> str:
-    return root.own("meta", hashlib.sha256(key.encode()).hexdigest())
+    return root.own("meta", digest_of(key))

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
-import secrets
-import shutil
 import stat
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -28,6 +25,7 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.values import ObjectInfo
 from bucketry._providers.local import details as stored_details
 from bucketry._providers.local.details import Details
+from bucketry._providers.local.own_files import digest_of, new_id, remove_tree
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of, fingerprint
 from bucketry.errors import AlreadyExistsError, IntegrityError, StorageError
 
@@ -67,7 +65,7 @@ def open_base(root: LocalRoot) -> None:
         for entry in entries:
             with suppress(OSError):  # another process may have removed it
                 if entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE:
-                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+                    remove_tree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
 
 
 @contextmanager
@@ -77,7 +75,7 @@ def staged(root: LocalRoot) -> Iterator[StagedObject]:
     Raises:
         LocalFileError: The file cannot be made or written.
     """
-    path = root.own("staging", secrets.token_hex(16))
+    path = root.own("staging", new_id())
     fd = _open_own(root, path, os.O_EXCL)
     try:
         yield StagedObject(path, fd)
@@ -242,7 +240,7 @@ def locked(root: LocalRoot, key: str) -> Iterator[int]:
     """Open the file of the lock that all processes take before they change the key; `acquire` takes the lock."""
     # One lock for each key would need a file for each key. With a single lock, all writers would wait for each other.
     # So all keys share 256 locks.
-    number = hashlib.sha256(key.encode()).hexdigest()[:_LOCK_DIGITS]
+    number = digest_of(key)[:_LOCK_DIGITS]
     fd = _open_own(root, root.own("locks", number), 0)
     try:
         yield fd

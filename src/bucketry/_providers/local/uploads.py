@@ -5,11 +5,8 @@ The functions block, so they run in worker threads. The generators run there ste
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import secrets
-import shutil
 import stat
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from bucketry._core.os_errors import local_error
 from bucketry._core.values import Body, ByteRange, MultipartUpload, ObjectInfo, Part
 from bucketry._providers.local.bytes import write_body
 from bucketry._providers.local.details import Details
+from bucketry._providers.local.own_files import encode_record, new_id, read_record, remove_tree
 from bucketry._providers.local.paths import ABSENT, LocalRoot, etag_of
 from bucketry._providers.local.store import StagedObject, acquire, locked, publish_locked, seal, staged
 from bucketry._providers.stored.multipart import MAX_LISTED, check_part_number, in_order, page_of_uploads
@@ -29,17 +27,17 @@ from bucketry._runtime.file_copies import PIECE, copy_steps
 from bucketry.errors import IncompleteBodyError, InvalidRequestError, UploadNotFoundError
 
 _RECORD = "upload.json"
-_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_UPLOAD_ID = r"[0-9a-f]{32}"
 
 
 def create(root: LocalRoot, key: str, options: WriteOptions) -> MultipartUpload:
     """Open an upload."""
     root.path(key)
-    upload = MultipartUpload(key=key, upload_id=secrets.token_hex(16), initiated=datetime.now(UTC))
+    upload = MultipartUpload(key=key, upload_id=new_id(), initiated=datetime.now(UTC))
     record = {"key": key, "initiated": str(upload.initiated), **Details.of(options).record}
     directory = root.own("uploads", upload.upload_id)
     with staged(root) as file:
-        os.write(file.fd, json.dumps(record).encode())
+        os.write(file.fd, encode_record(record))
         os.makedirs(directory)
         try:
             os.replace(file.path, os.path.join(directory, _RECORD))
@@ -112,14 +110,14 @@ def complete(
             _open_record(root, upload)  # raises an error if another completion was faster
             info = publish_locked(root, file, total, upload.key, options)
             moved = _close(root, upload)
-    shutil.rmtree(moved, ignore_errors=True)
+    remove_tree(moved)
     return info
 
 
 def abort(root: LocalRoot, upload: MultipartUpload) -> None:
     """Delete an upload and its parts; succeeds if there is no such upload."""
-    if _UPLOAD_ID.fullmatch(upload.upload_id):
-        shutil.rmtree(_close(root, upload), ignore_errors=True)
+    if re.fullmatch(_UPLOAD_ID, upload.upload_id):
+        remove_tree(_close(root, upload))
 
 
 def list_parts(root: LocalRoot, upload: MultipartUpload, after: int) -> tuple[Part, ...]:
@@ -148,7 +146,7 @@ def list_open(root: LocalRoot, prefix: str, after: MultipartUpload | None) -> tu
     """
     directory = root.own("uploads")
     try:
-        entries = (_listed(root, name) for name in os.listdir(directory) if _UPLOAD_ID.fullmatch(name))
+        entries = (_listed(root, name) for name in os.listdir(directory) if re.fullmatch(_UPLOAD_ID, name))
         return page_of_uploads((upload for upload in entries if upload is not None), prefix, after)
     except FileNotFoundError:
         return ()
@@ -178,7 +176,7 @@ def _no_such_upload(root: LocalRoot, upload: MultipartUpload) -> UploadNotFoundE
 
 def _close(root: LocalRoot, upload: MultipartUpload) -> str:
     """Move an upload's directory in one step, so that no part is added while it is deleted; return the new path."""
-    path, moved = root.own("uploads", upload.upload_id), root.own("staging", secrets.token_hex(16))
+    path, moved = root.own("uploads", upload.upload_id), root.own("staging", new_id())
     try:
         os.rename(path, moved)
     except FileNotFoundError:
@@ -189,13 +187,11 @@ def _close(root: LocalRoot, upload: MultipartUpload) -> str:
 
 
 def _read_record(root: LocalRoot, upload_id: str) -> dict[str, Any]:
-    with open(root.own("uploads", upload_id, _RECORD), encoding="utf-8") as file:
-        record: dict[str, Any] = json.load(file)
-    return record
+    return read_record(root.own("uploads", upload_id, _RECORD))
 
 
 def _open_record(root: LocalRoot, upload: MultipartUpload) -> dict[str, Any]:
-    if not _UPLOAD_ID.fullmatch(upload.upload_id):  # any other text could be the path of another directory
+    if not re.fullmatch(_UPLOAD_ID, upload.upload_id):  # any other text could be the path of another directory
         raise _no_such_upload(root, upload)
     try:
         record = _read_record(root, upload.upload_id)

@@ -18,7 +18,8 @@ from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
-from bucketry._transfer.limits import Limits, checked_config, gates_of
+from bucketry._transfer.checked_config import checked_config
+from bucketry._transfer.limits import Limits, gates_of
 from bucketry._transfer.one.cached import cached_path
 from bucketry._transfer.one.copy import (
     UNCHANGED,
