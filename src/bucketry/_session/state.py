@@ -7,14 +7,16 @@ from dataclasses import field
 from bucketry._core.frozen import dataclass
 from bucketry._core.retry import RetryBudget
 from bucketry._runtime.gate import Gates
+from bucketry._runtime.hedger import Hedger
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._wire.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """What several event loops and threads may use: the clock, the retry budget, and for each loop its own gates."""
+    """What several event loops and threads may use: the clock, the retry budget, and what each loop has of its own."""
 
     clock: Clock = field(default_factory=Clock)
     budget: RetryBudget = field(default_factory=RetryBudget)
     gates: LoopLocal[Gates] = field(default_factory=lambda: LoopLocal(Gates.new))
+    hedger: LoopLocal[Hedger] = field(default_factory=lambda: LoopLocal(Hedger))

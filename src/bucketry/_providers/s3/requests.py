@@ -27,8 +27,9 @@ from bucketry._core.values import (
 )
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
-from bucketry._providers.s3.configured import configured_headers
+from bucketry._providers.s3.configured import configured_headers, unsigned
 from bucketry._providers.s3.endpoint import resolve
+from bucketry._providers.s3.hedged import HedgedReads, may_be_small
 from bucketry._providers.s3.planes import OpeningBody, Planes
 from bucketry._providers.s3.xml.characters import fits_xml
 from bucketry._session.pool import SessionPool
@@ -60,7 +61,7 @@ class S3Requests(ObjectRequests):
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """Check the configuration against the vendor's row; no I/O."""
-        vendor = _unsigned(vendor) if config.anonymous else vendor
+        vendor = unsigned(vendor) if config.anonymous else vendor
         endpoint = resolve(config, vendor, concurrency=concurrency)
         self._config = config
         self._owns_pool = pool is None
@@ -69,6 +70,7 @@ class S3Requests(ObjectRequests):
         headers = configured_headers(config, vendor, endpoint)
         self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry, headers)
         self._planes = Planes(self._bucket, self._pool, config.transport)
+        self._hedged = HedgedReads(self._bucket, self._planes, self._pool, config.transport) if config.hedge else None
 
     @property
     def name(self) -> str:
@@ -124,12 +126,16 @@ class S3Requests(ObjectRequests):
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         if version_id is not None:
             self._bucket.check("head", key, version_id=version_id)
+        if self._hedged is not None:
+            return await self._hedged.head(key, version_id)
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         if options.version_id is not None:
             self._bucket.check("get", key, version_id=options.version_id)
+        if self._hedged is not None and may_be_small(options):
+            return self._hedged.open_body(key, options)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
         return OpeningBody(self._planes, key, options)
@@ -386,11 +392,3 @@ class S3Requests(ObjectRequests):
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
             raise self._bucket.error(InvalidRequestError, key, operation, problem)
-
-
-def _unsigned(vendor: Vendor) -> Vendor:
-    """Return the row for unsigned requests, without SHA-256 as checksum, because it would be part of a signature."""
-    row = vendor.capabilities
-    put = None if row.put_checksum == "sha256" else row.put_checksum
-    part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
-    return replace(vendor, capabilities=replace(row, put_checksum=put, multipart_checksum=part))
