@@ -153,7 +153,8 @@ class OpenBody:
         return self._error is None
 
     async def close(self) -> None:
-        """Close the body; its connection is used again if the body was read to its end."""
+        """Close the body; later reads raise the error of a closed body."""
+        self._data = None
         await self._held.aclose()
 
     async def read(self) -> bytes:
@@ -166,7 +167,8 @@ class OpenBody:
         """Yield the bytes; after an incomplete body, those that arrived, and then raise the error again."""
         if self._data is not None:
             yield self._data
-            return
+            if self._data is not None:  # not closed meanwhile
+                return
         if self._error is not None and not isinstance(self._error, IncompleteBodyError):
             raise self._error
         async with aclosing(self._body.__aiter__()) as chunks:
