@@ -20,6 +20,7 @@ from bucketry._core.hedging import HedgingPolicy
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, FileRange, MultipartUpload
+from bucketry._runtime.loop_local import LoopLocal
 from bucketry._wire.client import EndpointClient
 from tests.wire.certificates import certificate
 from tests.wire.raw import client_of, make, sockets_to
@@ -176,7 +177,7 @@ async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
     async with SessionPool(max_connections=LIMIT) as pool:
         provider = make(port, pool, read_timeout=10, **config)
         if "hedge" in config:
-            provider._bucket.hedger.get().policy = Always()
+            provider._bucket.hedging = LoopLocal(Always)
         client = await client_of(provider)
         await provider.head("zeros-1")
         # With more workers, all connections are in use, and then there are no second requests.

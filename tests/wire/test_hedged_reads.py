@@ -64,7 +64,7 @@ class Pair:
 async def ready(provider: Any, delay: float = MIN_DELAY) -> Any:
     """Open a provider, and let it know the delay, as after many reads."""
     await provider.head("other")
-    policy = provider._bucket.hedger.get().policy
+    policy = provider._bucket.hedging.get()
     for _ in range(LEAST - 1):
         policy.answered(delay)
     policy.delay = delay  # the first request of all took longer
@@ -223,7 +223,7 @@ async def test_a_refused_read_is_not_requested_twice_at_once(provide: Provide, r
     pair = Pair(refusal)
     async with serving(pair) as server:
         provider = await ready(provide(server, hedge=True), delay=60.0)
-        policy = provider._bucket.hedger.get().policy
+        policy = provider._bucket.hedging.get()
         assert await provider.get("k") == SECOND
         assert (pair.count, provider.hedge_counts.hedged) == (2, 0)
         assert not policy.allow()

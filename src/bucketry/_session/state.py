@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 
 from bucketry._core.frozen import dataclass
+from bucketry._core.hedging import HedgingPolicy
 from bucketry._core.retry import RetryBudget
 from bucketry._runtime.gate import Gates
-from bucketry._runtime.hedger import Hedger
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._wire.clock import Clock
 
@@ -19,4 +19,4 @@ class EndpointState:
     clock: Clock = field(default_factory=Clock)
     budget: RetryBudget = field(default_factory=RetryBudget)
     gates: LoopLocal[Gates] = field(default_factory=lambda: LoopLocal(Gates.new))
-    hedger: LoopLocal[Hedger] = field(default_factory=lambda: LoopLocal(Hedger))
+    hedging: LoopLocal[HedgingPolicy] = field(default_factory=lambda: LoopLocal(HedgingPolicy))

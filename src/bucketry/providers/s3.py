@@ -112,7 +112,7 @@ class S3FamilyProvider(S3Requests, StorageProvider):
     @property
     def hedge_counts(self) -> HedgeCounts:
         """How many reads of the endpoint were requested a second time in the running event loop, because of `hedge`."""
-        return self._bucket.hedger.get().policy.counts
+        return self._bucket.hedging.get().counts
 
     def trial(self) -> Trial:
         """Return requests to the bucket as if its row promised everything, for `bucketry doctor`; no I/O."""

@@ -47,7 +47,7 @@ class S3Bucket:
         vendor: The vendor's row, with limits and throttle codes.
         name: The bucket's name.
         endpoint: The URL, the credentials and the timeouts.
-        state: The endpoint's clock, retry budget, gates and hedger.
+        state: The endpoint's clock, retry budget, gates and hedging policy.
         retry: How often and after which waits a request is repeated.
         headers: The headers that the configuration adds to requests.
     """
@@ -69,7 +69,7 @@ class S3Bucket:
         self.clock = state.clock
         self.budget = state.budget
         self.gates = state.gates
-        self.hedger = state.hedger
+        self.hedging = state.hedging
         self.retry = retry
         self._where = self.locate()
 
@@ -275,8 +275,8 @@ class Attempts:
         if isinstance(error, ThrottledError):
             if (gates := bucket.gates.peek()) is not None:
                 gates.refused(self._begun)
-            if (hedger := bucket.hedger.peek()) is not None:
-                hedger.policy.refused()
+            if (hedging := bucket.hedging.peek()) is not None:
+                hedging.refused()
         if error.status == _FORBIDDEN and error.code is None and bucket.clock.offset != self._offset:
             error.code = _SKEWED  # the request was signed before another request's error corrected the clock
         if not self._repeatable and error.code not in ONE_REPEAT:

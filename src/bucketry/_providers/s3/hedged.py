@@ -14,15 +14,11 @@ from bucketry._core.values import ObjectInfo
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.planes import Planes, RequestsPlane
 from bucketry._runtime.gate import SMALL_BODY
+from bucketry._runtime.hedger import Hedger, Read
 from bucketry._session.pool import SessionPool
 from bucketry.errors import IncompleteBodyError, StorageError
 
 T = TypeVar("T")
-
-
-def may_be_small(options: ReadOptions) -> bool:
-    """Return whether a read can have a small body; only such reads are requested a second time."""
-    return options.byte_range is None or options.byte_range.size <= SMALL_BODY
 
 
 class HedgedReads:
@@ -44,6 +40,11 @@ class HedgedReads:
         self._bucket = bucket
         self._others = planes
         self._planes = Planes(bucket.with_one_attempt(), pool, transport)
+
+    @staticmethod
+    def may_be_small(options: ReadOptions) -> bool:
+        """Return whether a read can have a small body; only such reads are requested a second time."""
+        return options.byte_range is None or options.byte_range.size <= SMALL_BODY
 
     async def head(self, key: str, version_id: str | None) -> ObjectInfo:
         """See `ReadsObjects.head`."""
@@ -87,13 +88,9 @@ class HedgedReads:
                 if is_repeat:
                     return await request()
                 is_repeat = True
-                return await bucket.hedger.get().run(
-                    request,
-                    is_complete=is_complete,
-                    drop=drop,
-                    may_repeat=lambda: plane.has_free_slot,  # a second request that waits for a slot helps nobody
-                    what=f"{operation} of {bucket.locate(key)}",
-                )
+                # A second request that waits for a slot helps nobody.
+                name, may_repeat = f"{operation} of {bucket.locate(key)}", lambda: plane.has_free_slot
+                return await Hedger(bucket.hedging.get()).run(Read(request, is_complete, drop, may_repeat, name))
 
 
 class HedgedBody:

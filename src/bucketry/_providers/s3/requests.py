@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_header
@@ -29,7 +30,6 @@ from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
 from bucketry._providers.s3.configured import configured_headers, unsigned
 from bucketry._providers.s3.endpoint import resolve
-from bucketry._providers.s3.hedged import HedgedReads, may_be_small
 from bucketry._providers.s3.planes import OpeningBody, Planes
 from bucketry._providers.s3.xml.characters import fits_xml
 from bucketry._session.pool import SessionPool
@@ -43,6 +43,9 @@ from bucketry.errors import (
     UnsupportedError,
     UploadNotFoundError,
 )
+
+if TYPE_CHECKING:
+    from bucketry._providers.s3.hedged import HedgedReads
 
 _ANY = "any-bucket"
 PROBE_KEY = ".bucketry-connect-probe"  # connect() reads it if nothing else is allowed; it is never written
@@ -70,7 +73,10 @@ class S3Requests(ObjectRequests):
         headers = configured_headers(config, vendor, endpoint)
         self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry, headers)
         self._planes = Planes(self._bucket, self._pool, config.transport)
-        self._hedged = HedgedReads(self._bucket, self._planes, self._pool, config.transport) if config.hedge else None
+        self._hedged: HedgedReads | None = None
+        if config.hedge:
+            module = import_module("bucketry._providers.s3.hedged")
+            self._hedged = module.HedgedReads(self._bucket, self._planes, self._pool, config.transport)
 
     @property
     def name(self) -> str:
@@ -134,7 +140,7 @@ class S3Requests(ObjectRequests):
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         if options.version_id is not None:
             self._bucket.check("get", key, version_id=options.version_id)
-        if self._hedged is not None and may_be_small(options):
+        if self._hedged is not None and self._hedged.may_be_small(options):
             return self._hedged.open_body(key, options)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
