@@ -12,7 +12,7 @@ import pytest
 
 from bucketry import S3Provider, SessionPool, TransferConfig, TransferManager
 from bucketry._core.hedging import LEAST, MIN_DELAY
-from bucketry._core.retry import BUDGET, COST
+from bucketry._core.retry import BUDGET, COST, GAIN
 from bucketry._core.units import KiB, MiB
 from bucketry._providers.s3.wire.plane import WirePlane
 from bucketry.errors import NotFoundError, TransientError
@@ -205,6 +205,31 @@ async def test_both_fail(provide: Provide) -> None:
         await nothing_left(provider, server, connections=2)  # both answers were read to the end
 
 
+async def test_a_repeat_is_one_request(provide: Provide) -> None:
+    """A read that is repeated after an early error is not requested a second time, however long the repeat takes."""
+    clock, repeated, held = Pair(), asyncio.Event(), asyncio.Event()
+    count = 0
+
+    def script(request: Request) -> Answer:
+        nonlocal count
+        if request.path.endswith(("/k", "/other")):
+            return clock(request)
+        count += 1
+        if count == 1:
+            return BROKEN
+        repeated.set()
+        return Answer(200, FIRST, E1, after=held)
+
+    async with serving(script) as server:
+        provider = await ready(provide(server, hedge=True))
+        task = asyncio.create_task(provider.get("broken"))
+        await repeated.wait()
+        assert await provider.get("k") == SECOND  # so the delay has passed for the repeat, too
+        held.set()
+        assert await task == FIRST
+        assert (count, provider.hedge_counts.hedged) == (2, 1)
+
+
 @pytest.mark.parametrize("hedge", [False, True])
 async def test_the_attempts_are_counted_once(provide: Provide, *, hedge: bool) -> None:
     """A read that always fails is attempted `max_attempts` times, and spends the retry budget, as without `hedge`."""
@@ -215,6 +240,8 @@ async def test_the_attempts_are_counted_once(provide: Provide, *, hedge: bool) -
             await provider.get("k")
         assert server.asked == ["HEAD /bkt/k", *["GET /bkt/k"] * 3]
         assert provider._bucket.budget._tokens == BUDGET - 2 * COST
+        await provider.head("k")
+        assert provider._bucket.budget._tokens == BUDGET - 2 * COST + GAIN
 
 
 @pytest.mark.parametrize("refusal", [error("SlowDown", 503), Answer(429)], ids=["503", "429"])
