@@ -74,6 +74,7 @@ LAZY = (
     "providers/s3.py",  # the requests of `bucketry doctor`
     "_session/pool.py",  # aiobotocore: half a second that most programs never need
     "_providers/s3/planes.py",  # as above
+    "_providers/s3/requests.py",  # hedged reads, which few providers make
 )
 """Where an import may wait until it is needed; everywhere else it would hide a cycle."""
 

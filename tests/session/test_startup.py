@@ -45,6 +45,8 @@ NOT_NEEDED = (
     "bucketry._providers.local",
     "bucketry._providers.memory",
     "bucketry._providers.s3.boto",
+    "bucketry._providers.s3.hedged",
+    "bucketry._runtime.hedger",
     "bucketry._providers.s3.trial",
     "bucketry._session.clients",
     "bucketry._transfer.manager",

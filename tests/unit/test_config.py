@@ -109,6 +109,7 @@ GENERAL = (
     "ca_bundle",
     "connect_timeout",
     "endpoint_url",
+    "hedge",
     "max_attempts",
     "max_connections",
     "pool_timeout",
@@ -292,6 +293,8 @@ class TestEntries:
             ("max_connections", 0),
             ("max_connections", 10_001),
             ("max_connections", "32"),
+            ("hedge", "yes"),
+            ("hedge", None),
         ],
     )
     @FAMILY
@@ -314,6 +317,7 @@ class TestEntries:
             ("retry_delay", 0),
             ("retry_delay", 60.0),
             ("max_connections", 10_000),
+            ("hedge", True),
         ],
     )
     @FAMILY

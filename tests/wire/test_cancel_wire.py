@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from bucketry import S3Provider, SessionPool
+from bucketry._core.hedging import HedgingPolicy
 from bucketry._core.options import ReadOptions, WriteOptions
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, FileRange, MultipartUpload
+from bucketry._runtime.loop_local import LoopLocal
 from bucketry._wire.client import EndpointClient
 from tests.wire.certificates import certificate
 from tests.wire.raw import client_of, make, sockets_to
@@ -76,7 +78,7 @@ def requests(provider: S3Provider, fd: int, chance: random.Random) -> list[Calla
     ]
 
 
-async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int) -> None:
+async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int, workers: int) -> None:
     """Start requests, several at once, and cancel each at a random moment, until so many were cancelled."""
     chance = random.Random(seed)
     cut = finished = 0
@@ -101,7 +103,7 @@ async def storm(provider: S3Provider, fd: int, count: int, port: int, seed: int)
                 finished += 1
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(WORKERS):
+        for _ in range(workers):
             group.create_task(worker())
         client = await client_of(provider)
         while cut < count:
@@ -153,15 +155,37 @@ def no_lanes(before: set[threading.Thread]) -> bool:
     return True
 
 
+class Always(HedgingPolicy):
+    """Requests every read a second time, if it is not answered in the next rounds of the loop."""
+
+    def __init__(self) -> None:
+        """Begin with a delay."""
+        HedgingPolicy.__init__(self)
+        self.delay = 0.0
+
+    def answered(self, seconds: float, *, by_second: bool = False) -> None:
+        """Change nothing."""
+
+    def allow(self) -> bool:
+        """Count the second request."""
+        self._hedged += 1
+        return True
+
+
 async def all_of_it(port: int, fd: int, count: int, **config: Any) -> None:
     """Run a storm against a server, and check what is left over."""
     async with SessionPool(max_connections=LIMIT) as pool:
         provider = make(port, pool, read_timeout=10, **config)
+        if "hedge" in config:
+            provider._bucket.hedging = LoopLocal(Always)
         client = await client_of(provider)
         await provider.head("zeros-1")
-        await storm(provider, fd, count, port, seed=20261021)
+        # With more workers, all connections are in use, and then there are no second requests.
+        workers = LIMIT // 2 if "hedge" in config else WORKERS
+        await storm(provider, fd, count, port, seed=20261021, workers=workers)
         await settled(provider, client, port, fd)
         assert len(asyncio.all_tasks()) == 1
+        assert (provider.hedge_counts.hedged > 20) is ("hedge" in config)
     for _ in range(3):
         await asyncio.sleep(0)
     assert sockets_to(port) == 0
@@ -188,6 +212,18 @@ def test_cancellations_over_tls(run: Run, fd: int, tmp_path: Path) -> None:
     before, threads = open_sockets(), lanes()
     with swallow(pem, pem.replace(".pem", ".key")) as port:
         run(all_of_it(port, fd, CANCELLATIONS // 4, scheme="https", ca_bundle=pem))
+    assert no_lanes(threads)
+    assert open_sockets() == before
+
+
+@pytest.mark.slow
+@LOOPS
+def test_cancellations_of_hedged_reads(run: Run, fd: int) -> None:
+    """The same if reads have second requests: neither of the two requests leaves anything."""
+    gc.collect()
+    before, threads = open_sockets(), lanes()
+    with swallow() as port:
+        run(all_of_it(port, fd, CANCELLATIONS // 4, hedge=True))
     assert no_lanes(threads)
     assert open_sockets() == before
 

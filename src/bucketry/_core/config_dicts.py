@@ -28,6 +28,7 @@ class S3FamilyConfigDict(TypedDict, total=False):
     max_attempts: int
     retry_delay: float
     max_connections: int | None
+    hedge: bool
     server: Server
     anonymous: bool
     request_payer: bool

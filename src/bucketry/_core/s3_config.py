@@ -38,6 +38,8 @@ class S3FamilyConfig(S3RequestEntries):
         retry_delay: Average seconds before the first retry; doubles with each further retry, but not above 2.5
             seconds, or not at all if `retry_delay` is more than 2.5. The server's `Retry-After` replaces the delay.
         max_connections: The largest number of sockets to the endpoint; `None`: 80, or `max_concurrency` if larger.
+        hedge: Request a small object, range or HEAD a second time if the first request takes longer than 99 % of the
+            last reads did, and use the first answer. At most 5 % more requests, which are billed.
         server: What the server behind a custom `endpoint_url` supports: `"aws"` (all that AWS supports), `"generic"`
             (little: no conditional writes), or `"auto"` (what the vendor of the class supports; `S3Provider` chooses
             `"aws"` for AWS's own hosts, else `"generic"`).
@@ -57,6 +59,7 @@ class S3FamilyConfig(S3RequestEntries):
     max_attempts: int = MAX_ATTEMPTS
     retry_delay: float = FIRST_DELAY
     max_connections: int | None = None
+    hedge: bool = False
     server: Server = "auto"
     anonymous: bool = False
 
@@ -73,7 +76,7 @@ class S3FamilyConfig(S3RequestEntries):
         self._one_of("addressing_style", get_args(AddressingStyle))
         self._one_of("transport", get_args(Transport))
         self._one_of("server", get_args(Server))
-        self._bool("allow_http", "anonymous")
+        self._bool("allow_http", "anonymous", "hedge")
         for name in ("connect_timeout", "read_timeout", "pool_timeout", "total_timeout"):
             value = getattr(self, name)
             if value is None and name in {"pool_timeout", "total_timeout"}:

@@ -98,6 +98,10 @@ class SessionPool:
             finally:
                 slots.give_slot()
 
+    def has_free_slot(self, endpoint: Endpoint) -> bool:
+        """Return whether a request through aiobotocore would begin at once."""
+        return self._live.get().slots(self._limited(endpoint)).has_free
+
     async def origin_client(self, endpoint: Endpoint, host: str) -> OriginClient | None:
         """Return the data plane's client for a host of an endpoint; `None`: only aiobotocore can reach it.
 

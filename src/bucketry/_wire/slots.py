@@ -37,6 +37,11 @@ class Slots:
         self._given = 0
         self._timed: set[float] = set()  # the longest waits with a timer, which callers with equal waits share
 
+    @property
+    def has_free(self) -> bool:
+        """Whether a caller would get a slot at once."""
+        return self.busy < self.limit and not self._waiting
+
     def take_slot(self) -> bool:
         """Take a slot if one is free and no caller waits; return whether it was taken. `give_slot` returns the slot."""
         free = self.busy < self.limit and not self._waiting

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bucketry._core.config_dicts import S3ConfigDict as S3ConfigDict
     from bucketry._core.config_dicts import S3FamilyConfigDict as S3FamilyConfigDict
     from bucketry._core.config_dicts import WasabiConfigDict as WasabiConfigDict
+    from bucketry._core.hedging import HedgeCounts as HedgeCounts
     from bucketry._core.optional import RangeSink as RangeSink
     from bucketry._core.options import ReadOptions as ReadOptions
     from bucketry._core.options import WriteKeywords as WriteKeywords
@@ -60,6 +61,7 @@ _HOMES = {
     "DigitalOceanConfigDict": "_core.config_dicts",
     "DigitalOceanProvider": "providers.s3",
     "FileRange": "_core.values",
+    "HedgeCounts": "_core.hedging",
     "ListPage": "_core.values",
     "LocalConfigDict": "_core.config_dicts",
     "LocalProvider": "providers.local",
@@ -105,6 +107,7 @@ __all__ = [
     "DigitalOceanConfigDict",
     "DigitalOceanProvider",
     "FileRange",
+    "HedgeCounts",
     "ListPage",
     "LocalConfigDict",
     "LocalProvider",

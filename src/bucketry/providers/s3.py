@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bucketry._core.config import TransferConfig
 from bucketry._core.entries import without_locals
+from bucketry._core.hedging import HedgeCounts
 from bucketry._core.s3_config import (
     BackblazeConfig,
     CloudflareR2Config,
@@ -107,6 +108,11 @@ class S3FamilyProvider(S3Requests, StorageProvider):
     def gates(self) -> Gates:
         """What limits transfers to the endpoint in the running event loop; all providers of the endpoint share it."""
         return self._bucket.gates.get()
+
+    @property
+    def hedge_counts(self) -> HedgeCounts:
+        """How many reads of the endpoint were requested a second time in the running event loop, because of `hedge`."""
+        return self._bucket.hedging.get().counts
 
     def trial(self) -> Trial:
         """Return requests to the bucket as if its row promised everything, for `bucketry doctor`; no I/O."""

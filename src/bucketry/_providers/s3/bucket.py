@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from copy import copy
 from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
@@ -14,7 +15,7 @@ from typing import TypeVar
 from bucketry._core.checks import check_key
 from bucketry._core.facts import filled
 from bucketry._core.options import WriteOptions
-from bucketry._core.retry import ONE_REPEAT, RetryPolicy
+from bucketry._core.retry import ONE_REPEAT, RetryBudget, RetryPolicy
 from bucketry._providers.s3.configured import ConfiguredHeaders
 from bucketry._providers.s3.dates import seconds_of
 from bucketry._providers.s3.failures import refusal_error
@@ -46,7 +47,7 @@ class S3Bucket:
         vendor: The vendor's row, with limits and throttle codes.
         name: The bucket's name.
         endpoint: The URL, the credentials and the timeouts.
-        state: The endpoint's clock, retry budget and gates.
+        state: The endpoint's clock, retry budget, gates and hedging policy.
         retry: How often and after which waits a request is repeated.
         headers: The headers that the configuration adds to requests.
     """
@@ -68,8 +69,16 @@ class S3Bucket:
         self.clock = state.clock
         self.budget = state.budget
         self.gates = state.gates
+        self.hedging = state.hedging
         self.retry = retry
         self._where = self.locate()
+
+    def with_one_attempt(self) -> S3Bucket:
+        """Return the bucket for callers that repeat requests themselves, and spend the retry budget themselves."""
+        single = copy(self)
+        single.retry = replace(self.retry, max_attempts=1)
+        single.budget = RetryBudget()
+        return single
 
     def locate(self, key: str = "") -> str:
         """Return `scheme://bucket/key`."""
@@ -263,8 +272,11 @@ class Attempts:
         """Wait before the next attempt, and return `True`; return `False` at once if there is no next attempt."""
         bucket = self._bucket
         bucket.with_facts(error, self._operation, self._key)
-        if isinstance(error, ThrottledError) and (gates := bucket.gates.peek()) is not None:
-            gates.refused(self._begun)
+        if isinstance(error, ThrottledError):
+            if (gates := bucket.gates.peek()) is not None:
+                gates.refused(self._begun)
+            if (hedging := bucket.hedging.peek()) is not None:
+                hedging.refused()
         if error.status == _FORBIDDEN and error.code is None and bucket.clock.offset != self._offset:
             error.code = _SKEWED  # the request was signed before another request's error corrected the clock
         if not self._repeatable and error.code not in ONE_REPEAT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bucketry._core.frozen import dataclass
 from bucketry._core.s3_config import S3FamilyConfig
@@ -104,3 +105,11 @@ def _expect(entry: str, vendor: Vendor, config: S3FamilyConfig, *, known: bool) 
         if config.endpoint_url is not None:
             problem += ", or give server='aws' for a server of your own that supports all that AWS supports"
         raise ConfigError(f"{vendor.name}: {entry}: {problem}")
+
+
+def unsigned(vendor: Vendor) -> Vendor:
+    """Return the row for unsigned requests, without SHA-256 as checksum, because it would be part of a signature."""
+    row = vendor.capabilities
+    put = None if row.put_checksum == "sha256" else row.put_checksum
+    part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
+    return replace(vendor, capabilities=replace(row, put_checksum=put, multipart_checksum=part))

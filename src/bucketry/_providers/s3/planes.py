@@ -44,6 +44,10 @@ class RequestsPlane(ReadsObjects, FetchesRanges, WritesObjects, UploadsParts, Pr
     def closed(self) -> bool:
         """Whether the transport is closed, so that `Planes` must choose a new transport."""
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a request would begin at once, because a connection is free or may be opened."""
+
     async def head_bucket(self) -> None:
         """Make a HeadBucket request."""
 

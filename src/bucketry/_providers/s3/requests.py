@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from bucketry._core.capabilities import Capabilities
 from bucketry._core.checks import check_header
@@ -27,7 +28,7 @@ from bucketry._core.values import (
 )
 from bucketry._providers.s3.answers import deletion_failures
 from bucketry._providers.s3.bucket import S3Bucket
-from bucketry._providers.s3.configured import configured_headers
+from bucketry._providers.s3.configured import configured_headers, unsigned
 from bucketry._providers.s3.endpoint import resolve
 from bucketry._providers.s3.planes import OpeningBody, Planes
 from bucketry._providers.s3.xml.characters import fits_xml
@@ -42,6 +43,9 @@ from bucketry.errors import (
     UnsupportedError,
     UploadNotFoundError,
 )
+
+if TYPE_CHECKING:
+    from bucketry._providers.s3.hedged import HedgedReads
 
 _ANY = "any-bucket"
 PROBE_KEY = ".bucketry-connect-probe"  # connect() reads it if nothing else is allowed; it is never written
@@ -60,7 +64,7 @@ class S3Requests(ObjectRequests):
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """Check the configuration against the vendor's row; no I/O."""
-        vendor = _unsigned(vendor) if config.anonymous else vendor
+        vendor = unsigned(vendor) if config.anonymous else vendor
         endpoint = resolve(config, vendor, concurrency=concurrency)
         self._config = config
         self._owns_pool = pool is None
@@ -69,6 +73,10 @@ class S3Requests(ObjectRequests):
         headers = configured_headers(config, vendor, endpoint)
         self._bucket = S3Bucket(vendor, config.bucket_name, endpoint, self._pool.state(endpoint), retry, headers)
         self._planes = Planes(self._bucket, self._pool, config.transport)
+        self._hedged: HedgedReads | None = None
+        if config.hedge:
+            module = import_module("bucketry._providers.s3.hedged")
+            self._hedged = module.HedgedReads(self._bucket, self._planes, self._pool, config.transport)
 
     @property
     def name(self) -> str:
@@ -124,12 +132,16 @@ class S3Requests(ObjectRequests):
     async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         if version_id is not None:
             self._bucket.check("head", key, version_id=version_id)
+        if self._hedged is not None:
+            return await self._hedged.head(key, version_id)
         plane = self._planes.ready or await self._planes.data()
         return await plane.head(key, version_id=version_id)
 
     def open_body(self, key: str, options: ReadOptions = WHOLE) -> AbstractAsyncContextManager[BodyReader]:
         if options.version_id is not None:
             self._bucket.check("get", key, version_id=options.version_id)
+        if self._hedged is not None and self._hedged.may_be_small(options):
+            return self._hedged.open_body(key, options)
         if (plane := self._planes.ready) is not None:
             return plane.open_body(key, options)
         return OpeningBody(self._planes, key, options)
@@ -386,11 +398,3 @@ class S3Requests(ObjectRequests):
         if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 1 <= expires_in <= longest:
             problem = f"expires_in={expires_in!r} must be within 1 and {longest} seconds"
             raise self._bucket.error(InvalidRequestError, key, operation, problem)
-
-
-def _unsigned(vendor: Vendor) -> Vendor:
-    """Return the row for unsigned requests, without SHA-256 as checksum, because it would be part of a signature."""
-    row = vendor.capabilities
-    put = None if row.put_checksum == "sha256" else row.put_checksum
-    part = None if row.multipart_checksum == "sha256" else row.multipart_checksum
-    return replace(vendor, capabilities=replace(row, put_checksum=put, multipart_checksum=part))

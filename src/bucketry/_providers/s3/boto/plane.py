@@ -54,6 +54,11 @@ class BotoPlane(BotoListings):
         """Whether the transport is closed. It never is, because the pool provides an open client for each request."""
         return False
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a request would begin at once."""
+        return self.pool.has_free_slot(self.bucket.endpoint)
+
     async def head_bucket(self) -> None:
         """Make a HeadBucket request."""
         await self.send("connect", "head_bucket", nothing)

@@ -71,6 +71,11 @@ class WireCalls:
         """Whether the client is closed, so that a new client is needed."""
         return self.client.closed
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a request would begin at once."""
+        return self.client.endpoint.pool.has_free
+
     def call(
         self,
         method: str,
