@@ -78,6 +78,7 @@ class Sample:
         memory: Peak of resident memory in bytes, above that before the work.
         block: Longest turn of the event loop, seconds; `None`: the client has no event loop.
         late: Longest delay of a timer of the event loop, seconds.
+        work: The most CPU seconds of the event loop's thread in one turn; `None`: as `block`, or not measured.
         proxy: CPU seconds of the delay proxy, if the run went through one.
     """
 
@@ -88,6 +89,7 @@ class Sample:
     memory: int
     block: float | None
     late: float | None
+    work: float | None = None
     proxy: float = 0.0
 
     @property

@@ -72,17 +72,18 @@ class Tls:
     """
 
     _tls: ssl.SSLObject  # exists after `start`
+    _received: memoryview  # as above; made in the lane's thread
 
     def __init__(self, connected: socket.socket, engine: TlsEngine) -> None:
         """Store the socket and the memory buffers; no I/O."""
         self._socket = connected
         self._engine = engine
         self._incoming, self._outgoing = engine.incoming, engine.outgoing
-        self._received = memoryview(bytearray(RECEIVED))
         self._ended = False
 
     def start(self) -> None:
         """Make the handshake."""
+        self._received = memoryview(bytearray(RECEIVED))
         try:
             while not self._engine.handshake():
                 self._receive_records()

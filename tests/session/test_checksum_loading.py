@@ -1,0 +1,69 @@
+"""The libraries that compute checksums are imported outside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.wire.scripted import Answer, Request, content, serving
+
+SUM = base64.b64encode((7).to_bytes(8)).decode()
+LIBRARY = """
+    import threading
+    print(threading.current_thread() is not threading.main_thread())
+    def crc32c(data, value=0):
+        return 7
+    crc32 = crc64nvme = crc32c
+"""
+PROGRAM = """
+    import asyncio, sys
+    from bucketry import S3Provider
+    async def main():
+        keys = {"access_key_id": "k", "secret_access_key": "s", "server": "aws"}
+        provider = S3Provider({"bucket_name": "bucket", "endpoint_url": sys.argv[1], **keys})
+        if sys.argv[2] == "get":
+            assert await provider.get("a") == b"data"
+        elif sys.argv[2] == "stream":
+            async with provider.stream("a") as chunks:
+                assert [chunk async for chunk in chunks] == [b"data"]
+        else:
+            await provider.put("a", b"data")
+        await provider.disconnect()
+    asyncio.run(main())
+"""
+
+
+def answer(request: Request) -> Answer:
+    """Send an object with a stored checksum."""
+    return content(b"data", request, **{"x-amz-checksum-crc64nvme": SUM, "x-amz-checksum-type": "FULL_OBJECT"})
+
+
+@pytest.mark.slow  # it starts processes
+@pytest.mark.parametrize("work", ["get", "stream", "put"])
+async def test_the_first_checksum_is_loaded_in_a_thread(work: str, tmp_path: Path) -> None:
+    """The first read or write of a process whose checksum needs a library imports it in a worker thread."""
+    for library in (tmp_path / "awscrt" / "checksums.py", tmp_path / "isal" / "isal_zlib.py"):
+        library.parent.mkdir()
+        (library.parent / "__init__.py").touch()
+        library.write_text(textwrap.dedent(LIBRARY))
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    async with serving(answer) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            textwrap.dedent(PROGRAM),
+            server.url,
+            work,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert output.decode().split() == ["True"]
