@@ -101,7 +101,7 @@ class Meter:
     """Measures the work between `start` and `stop`."""
 
     def __init__(self, watch: LoopWatch | None) -> None:
-        """Store the loop's watch; `None`: the client does not use the loop."""
+        """Store the loop's watch; `None`: blocks of the loop are not measured."""
         self._watch = watch
         self._idle = 0
         self._cpu = 0.0

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
+
+
+def loaded() -> bool:
+    """Return whether this process has read Python's table; if not, its first use takes about 10 ms."""
+    module = sys.modules.get("mimetypes")
+    return module is not None and bool(module.inited)
+
+
+def load() -> None:
+    """Read Python's table. Blocks, because Python then also reads the tables in files of this machine."""
+    from mimetypes import MimeTypes
+
+    MimeTypes(())
 
 
 def content_type_of(key: str) -> str | None:

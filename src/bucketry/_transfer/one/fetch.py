@@ -18,7 +18,7 @@ from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo
-from bucketry._runtime.checksum_libraries import load_checksum
+from bucketry._runtime.loading import load_checksum
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.limits import Limits
 from bucketry._transfer.one.sinks import FileSink, FirstSink

@@ -9,7 +9,7 @@ from typing import Self
 from bucketry._core import checksums
 from bucketry._providers.s3.bucket import BodyTimeout
 from bucketry._providers.s3.wire.calls import Get, WireCalls
-from bucketry._runtime.checksum_libraries import load_checksum
+from bucketry._runtime.loading import load_checksum
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.unary import Connection

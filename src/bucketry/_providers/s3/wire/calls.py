@@ -17,8 +17,8 @@ from bucketry._providers.s3.headers import (
     read_info,
 )
 from bucketry._providers.s3.xml.documents import LARGEST_ANSWER, AnswerIsErrorError, error_fields
-from bucketry._runtime.checksum_libraries import load_checksum
 from bucketry._runtime.file_bodies import read_body
+from bucketry._runtime.loading import load_checksum
 from bucketry._runtime.threads import in_thread
 from bucketry._wire.client import Call, OriginClient
 from bucketry._wire.errors import Refusal, WireError

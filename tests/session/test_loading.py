@@ -1,4 +1,4 @@
-"""The libraries that compute checksums are imported outside the event loop."""
+"""What takes long to load is loaded outside the event loop."""
 
 from __future__ import annotations
 
@@ -63,6 +63,43 @@ async def test_the_first_checksum_is_loaded_in_a_thread(work: str, tmp_path: Pat
             work,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
+        )
+        output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert output.decode().split() == ["True"]
+
+
+WRITES = """
+    import asyncio, pathlib, sys, threading
+    from bucketry import S3Provider, TransferManager
+    def note(event, args):
+        if event == "import" and args[0] == "mimetypes":
+            print(threading.current_thread() is not threading.main_thread())
+    async def main():
+        keys = {"access_key_id": "k", "secret_access_key": "s"}
+        provider = S3Provider({"bucket_name": "bucket", "endpoint_url": sys.argv[1], **keys})
+        manager, directory = TransferManager(provider), pathlib.Path(sys.argv[3])
+        works = {
+            "put": lambda: provider.put("a.bin", b"data"),
+            "upload": lambda: manager.upload(directory / "a.bin", "a.bin"),
+            "tree": lambda: manager.upload_tree(directory, "to"),
+        }
+        sys.addaudithook(note)
+        await works[sys.argv[2]]()
+        await provider.disconnect()
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.slow  # it starts processes
+@pytest.mark.parametrize("work", ["put", "upload", "tree"])
+async def test_the_table_of_content_types_is_read_in_a_thread(work: str, tmp_path: Path) -> None:
+    """The first write of a process reads Python's table of content types in a worker thread."""
+    (tmp_path / "a.bin").write_bytes(b"data")
+    async with serving(answer) as server:
+        arguments = [server.url, work, str(tmp_path)]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", textwrap.dedent(WRITES), *arguments, stdout=subprocess.PIPE
         )
         output, _ = await process.communicate()
     assert process.returncode == 0
