@@ -82,17 +82,20 @@ WRITES = """
         works = {
             "put": lambda: provider.put("a.bin", b"data"),
             "upload": lambda: manager.upload(directory / "a.bin", "a.bin"),
+            "many": lambda: manager.upload_many((directory / "a.bin", f"{number}.bin") for number in range(20)),
             "tree": lambda: manager.upload_tree(directory, "to"),
         }
         sys.addaudithook(note)
-        await works[sys.argv[2]]()
+        result = await works[sys.argv[2]]()
+        if sys.argv[2] in ("many", "tree"):
+            result.raise_for_failures()
         await provider.disconnect()
     asyncio.run(main())
 """
 
 
 @pytest.mark.slow  # it starts processes
-@pytest.mark.parametrize("work", ["put", "upload", "tree"])
+@pytest.mark.parametrize("work", ["put", "upload", "many", "tree"])
 async def test_the_table_of_content_types_is_read_in_a_thread(work: str, tmp_path: Path) -> None:
     """The first write of a process reads Python's table of content types in a worker thread."""
     (tmp_path / "a.bin").write_bytes(b"data")
