@@ -22,17 +22,27 @@ class LoopWatch(selectors.DefaultSelector):
     """A selector for the event loop that measures the time between the loop's calls of `select`.
 
     A turn of the loop is the time from the end of one `select` to the next `select`. Events that become ready during a
-    turn wait for its end. So the longest turn is exactly the longest block. It costs two readings of the clock a turn.
+    turn wait for its end. So the longest turn is exactly the longest block.
     A turn does not show the time in which the loop waits for the interpreter's lock of another thread. So a timer is
     set every `TICK`, and its delay is measured, too.
 
     The time in which the thread could run but got no core is subtracted from both: if there are more busy threads than
     cores, the server's threads included, this time is not caused by the client.
+
+    The CPU time of the loop's thread in a turn shows which part of a block is work. The rest is waiting: for a call of
+    the system, or for the interpreter's lock while its holder has no core. It costs four readings of clocks a turn.
+
+    Attributes:
+        block: Longest turn, seconds.
+        late: Longest delay of a timer, seconds.
+        work: The most CPU seconds of a turn.
     """
 
     block = 0.0
     late = 0.0
+    work = 0.0
     _returned = 0.0
+    _computed = 0.0
     _due = 0.0
     _file = -1
     _noted = b"0 0 0"
@@ -43,15 +53,18 @@ class LoopWatch(selectors.DefaultSelector):
         """Wait for events as the parent class does."""
         self._end_turn()
         events = super().select(timeout)
-        self._returned = time.perf_counter()
-        if self._returned - self._noted_at > _FRESH:
-            self._noted, self._noted_at = self._note(), self._returned
+        now = time.perf_counter()
+        if now - self._noted_at > _FRESH:
+            self._noted, self._noted_at = self._note(), now
+            now = time.perf_counter()  # the turn begins after the reading, which can wait for the interpreter's lock
+        self._returned, self._computed = now, time.thread_time()
         return events
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to measure; call it on the loop."""
         self._file = os.open(_QUEUE, os.O_RDONLY) if os.path.exists(_QUEUE) else -1
-        self.block = self.late = 0.0
+        self.block = self.late = self.work = 0.0
+        self._computed = time.thread_time()
         self._noted = self._note()
         self._ticked = _queued(self._noted)
         self._returned = self._noted_at = time.perf_counter()
@@ -63,6 +76,7 @@ class LoopWatch(selectors.DefaultSelector):
         self._end_turn()
 
     def _end_turn(self) -> None:
+        self.work = max(self.work, time.thread_time() - self._computed)
         turn = time.perf_counter() - self._returned
         if turn > self.block:
             self.block = max(self.block, turn - _queued(self._note()) + _queued(self._noted))
@@ -87,7 +101,7 @@ class Meter:
     """Measures the work between `start` and `stop`."""
 
     def __init__(self, watch: LoopWatch | None) -> None:
-        """Store the loop's watch; `None`: the client does not use the loop."""
+        """Store the loop's watch; `None`: blocks of the loop are not measured."""
         self._watch = watch
         self._idle = 0
         self._cpu = 0.0
@@ -118,6 +132,7 @@ class Meter:
             memory=max(_resident("VmHWM") - self._idle, children),
             block=self._watch.block if self._watch is not None else None,
             late=self._watch.late if self._watch is not None else None,
+            work=self._watch.work if self._watch is not None else None,
         )
 
 

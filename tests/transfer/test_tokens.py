@@ -23,7 +23,7 @@ async def test_an_upload_is_marked_as_it_is_told(bench: Bench, size: int) -> Non
     provider = FaultyProvider(bench.memory(), faults)
     manager = bench.manager(provider)
     options = WriteOptions(if_none_match="*")
-    transfer = UploadTransfer(provider, manager.config, manager._limits.get(), "key", options, TOKEN)
+    transfer = UploadTransfer(provider, manager.config, manager._limits.get(), "key", options, token=TOKEN)
     result = await transfer.of_file(bench.file(noise(size)))
     assert result.retries == 1
     assert (await provider.head("key")).write_token == TOKEN

@@ -30,7 +30,7 @@ GRID = (*SMALL, *LARGE)
 def controller(net: Net) -> Controller:
     """Give a controller as the gates make it for requests of this size."""
     if net.size <= MiB:
-        return Controller(start=SMALL_START, bound=SMALL_BOUND, cores=net.cores)
+        return Controller(start=SMALL_START, bound=SMALL_BOUND, cores=net.cores, crowded=False)
     return Controller(start=LARGE_START, bound=LARGE_BOUND, cores=net.cores)
 
 
@@ -137,6 +137,20 @@ def test_a_saturated_cpu_gets_no_more_requests() -> None:
     """With a saturated CPU fewer are tried, and kept while they are as fast; never less than two."""
     driver = Driver(Controller(start=16, bound=64, cores=1))
     assert [driver.round(100, cpu=0.99) for _ in range(4)] == [8, 4, 2, 2]
+
+
+def test_a_saturated_loop_keeps_the_number() -> None:
+    """Where fewer requests cannot be faster, a saturated CPU changes nothing, also after the hold."""
+    driver = Driver(Controller(start=16, bound=64, cores=1, crowded=False))
+    assert [driver.round(10, cpu=0.99) for _ in range(4)] == [16] * 4
+    assert driver.now > 100 + 2 * HOLD
+
+
+def test_a_saturated_loop_loses_no_time() -> None:
+    """Small requests that saturate the event loop take no longer than with the number to begin with."""
+    net = Net(size=16 * KiB, round_trip=0.02, cores=1, request_cpu=0.0008)
+    fixed = simulate(net, Fixed(SMALL_START), requests=1_000).done[-1]
+    assert simulate(net, controller(net), requests=1_000).done[-1] <= 1.02 * fixed
 
 
 def test_two_cores_are_saturated_together() -> None:

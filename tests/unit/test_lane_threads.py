@@ -1,14 +1,17 @@
-"""The threads of lanes, where the system starts no more of them."""
+"""The threads of lanes: who starts them, when they end, and what happens if the system starts no more of them."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import pytest
 
+from bucketry._runtime.threads import in_thread
 from bucketry._wire.threads import LaneThreads
 
 TOO_LARGE = 2**46  # bytes of a stack: the system cannot start such a thread
@@ -30,7 +33,7 @@ def nothing() -> None:
 
 async def test_work_that_was_given_up_is_not_done_later() -> None:
     """If no thread can be started, `run` fails, and a thread that becomes free does not do the work."""
-    threads, go_on, done = LaneThreads(2), threading.Event(), list[str]()
+    threads, go_on, done = LaneThreads(), threading.Event(), list[str]()
     first = asyncio.create_task(threads.run(go_on.wait, nothing))
     await asyncio.sleep(0.05)
     with no_new_threads(), pytest.raises(RuntimeError, match="thread"):
@@ -44,8 +47,48 @@ async def test_work_that_was_given_up_is_not_done_later() -> None:
 
 async def test_a_result_and_an_error() -> None:
     """`run` gives the result of the work, or raises its error."""
-    threads = LaneThreads(1)
+    threads = LaneThreads()
     assert await threads.run(lambda: 7, nothing) == 7
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0, nothing)
+    threads.end()
+
+
+async def test_the_loop_starts_no_thread() -> None:
+    """Many lanes that begin together get a thread each, and the event loop's thread starts none of them."""
+    await in_thread(int)  # its thread starts those of the lanes
+    threads, together = LaneThreads(), threading.Barrier(8)
+    started: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is threading.Thread.start.__code__:
+            started.append("thread")
+
+    sys.setprofile(note)
+    try:
+        for _ in range(3):
+            await asyncio.gather(*(threads.run(together.wait, together.abort) for _ in range(8)))
+    finally:
+        sys.setprofile(None)
+        threads.end()
+    assert started == []
+
+
+async def test_threads_end_when_they_are_not_needed() -> None:
+    """After `end`, idle threads end at once, and busy threads after their work; later work gets a new thread."""
+    threads, go_on = LaneThreads(), threading.Event()
+
+    def wait() -> threading.Thread:
+        go_on.wait()
+        return threading.current_thread()
+
+    idle = await threads.run(threading.current_thread, nothing)
+    busy = asyncio.create_task(threads.run(wait, nothing))
+    await asyncio.sleep(0.02)
+    threads.end()
+    go_on.set()
+    used = await busy
+    await in_thread(used.join)
+    await in_thread(idle.join)
+    assert await threads.run(threading.current_thread, nothing) not in {idle, used}
     threads.end()

@@ -45,9 +45,23 @@ class _Crc:
         return _hex(self._value, self._width)
 
 
-@cache
+_steps: dict[str, _Step] = {}  # the CRCs whose library was imported
+
+
+def loaded(name: str) -> bool:
+    """Return whether the library of a checksum was imported; if not, its first use takes up to 60 ms."""
+    return name in _HASHES or name in _steps
+
+
 def _step(name: str) -> _Step:
     """Return the function that adds bytes to a CRC; its library is imported when it is first needed."""
+    step = _steps.get(name)
+    if step is None:
+        step = _steps[name] = _imported(name)
+    return step
+
+
+def _imported(name: str) -> _Step:
     if name == "crc32":
         try:
             from isal.isal_zlib import crc32  # noqa: PLC0415 - not needed by every program, and takes 1 ms
@@ -57,8 +71,8 @@ def _step(name: str) -> _Step:
         return step
     from awscrt import checksums as crt  # noqa: PLC0415 - not needed by every program, and takes 60 ms
 
-    steps: dict[str, _Step] = {"crc32c": crt.crc32c, "crc64nvme": crt.crc64nvme}
-    return steps[name]
+    found: dict[str, _Step] = {"crc32c": crt.crc32c, "crc64nvme": crt.crc64nvme}
+    return found[name]
 
 
 @cache

@@ -36,8 +36,8 @@ class Controller:
     """Chooses the number of requests in flight to one endpoint; see the module.
 
     It begins with `start`, and doubles the number while each doubling raises the throughput, unless the CPU is
-    saturated. If the first doubling does not help, or the CPU is saturated, it halves the number while that costs no
-    throughput. Then it holds, and rarely tries half as many again. A refusal halves the number at once; then each
+    saturated. If the first doubling does not help, or threads saturate the CPU, it halves the number while that costs
+    no throughput. Then it holds, and rarely tries half as many again. A refusal halves the number at once; then each
     round adds one, up to the number below the one that was refused.
 
     Attributes:
@@ -46,19 +46,22 @@ class Controller:
         reason: Why the number is what it is, for logs.
     """
 
-    def __init__(self, *, start: int, bound: int, cores: float) -> None:
+    def __init__(self, *, start: int, bound: int, cores: float, crowded: bool = True) -> None:
         """Begin with `start`, or with `bound` if it is less.
 
         Args:
             start: The number to begin with.
             bound: The largest number.
             cores: The number of cores that requests of this kind can use.
+            crowded: Whether fewer requests can be faster with a saturated CPU, because they run in threads that disturb
+                each other.
         """
         self.bound = bound
         self.limit = min(start, bound)
         self.reason = "the number to begin with"
         self._start = start
         self._cores = cores
+        self._crowded = crowded
         self._phase = _Phase.UP
         self._best: tuple[int, float] | None = None  # the number to return to, and the throughput with it
         self._lowest = False  # whether fewer requests in flight are known to be worse
@@ -160,14 +163,16 @@ class Controller:
             number, best = self._best
             if rate < best * (1 + GROWTH * (self.limit / number - 1)):
                 self._back_off()
-                if self._lowest:
+                if self._lowest or (saturated and not self._crowded):
                     self._keep(now, number, best, "more did not raise the throughput")
                 else:
                     self._fewer(now, number, best, saturated=saturated)
                 return
             self._lowest = True
             self._hold = HOLD
-        if saturated:
+        if saturated and not self._crowded:
+            self._keep(now, self.limit, rate, "the CPU is saturated")
+        elif saturated:
             self._fewer(now, self.limit, rate, saturated=saturated)
         elif self.limit >= self.bound:
             self._keep(now, self.limit, rate, "the largest number allowed")
@@ -207,10 +212,10 @@ class Controller:
                 self._halved = False
                 self._phase = _Phase.RECOVER
                 self._change(now, number + 1, "the server may accept more now")
-        elif saturated:
+        elif saturated and self._crowded:
             self._back_off()
             self._fewer(now, *self._best, saturated=saturated)
-        elif number < self.bound:
+        elif number < self.bound and not saturated:
             self._phase = _Phase.UP
             self._change(now, min(self.bound, number + max(1, number // 2)), "more may be faster")
         else:

@@ -5,6 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 
+def loaded() -> bool:
+    """Return whether Python's table was read; if not, the first type takes about 10 ms."""
+    return _of_suffix.cache_info().currsize > 0
+
+
+def load() -> None:
+    """Read Python's table. Blocks, because Python then also reads the tables in files of this machine."""
+    _of_suffix(".bin")
+
+
 def content_type_of(key: str) -> str | None:
     """Return the media type for a key, by its last suffix; `None` if Python's own table does not have the suffix.
 

@@ -33,6 +33,7 @@ class ThreadBatcher:
         self._worth = worth
         self._waiting: deque[_Piece] = deque()
         self._busy = 0
+        self._scheduled = False
         self._expected = worth
 
     async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
@@ -42,7 +43,9 @@ class ThreadBatcher:
         """
         piece = _Piece(partial(function, *args))
         self._waiting.append(piece)
-        self._send()
+        if not self._scheduled:  # the pieces of one round of the event loop are sent together
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._send)
         try:
             result: T = await piece.done
             return result
@@ -57,6 +60,7 @@ class ThreadBatcher:
 
     def _send(self) -> None:
         """Send the waiting pieces to a thread if no thread is busy, or if the pieces are enough for a full batch."""
+        self._scheduled = False
         while self._waiting and (not self._busy or len(self._waiting) * self._expected >= self._worth):
             count = min(len(self._waiting), max(1, int(self._worth / self._expected)))
             batch = [self._waiting.popleft() for _ in range(count)]

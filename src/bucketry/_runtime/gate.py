@@ -113,7 +113,7 @@ class Gates:
         """Make gates that allow one request of each kind, until a manager raises the bounds."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return cls(
-            Gate("small requests", Controller(start=SMALL_START, bound=1, cores=SMALL_CORES)),
+            Gate("small requests", Controller(start=SMALL_START, bound=1, cores=SMALL_CORES, crowded=False)),
             Gate("large bodies", Controller(start=LARGE_START, bound=1, cores=cores)),
         )
 

@@ -12,6 +12,7 @@ from bucketry._core.facts import Facts, filled, fills_in_facts
 from bucketry._core.options import WriteKeywords
 from bucketry._core.provider import StrPath
 from bucketry._core.values import BatchResult, CommonPrefix, ObjectInfo, TransferResult
+from bucketry._runtime.loading import load_content_types
 from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.listing import as_directory, every_object
@@ -157,6 +158,7 @@ class TransferManager(ObjectTransfers):
             upload = self._send(found, progress, write, overwrite=overwrite, keep_mtime=keep_mtime)
             collector.note(*await settled(found.key, upload))
 
+        await load_content_types()
         write_options(self.provider, prefix, **write)  # refuses wrong options before the first file is sent
         await fan_out(local_files(os.fspath(local_dir), prefix, leave_out), one, width=self.config.max_concurrency)
         return collector.result()

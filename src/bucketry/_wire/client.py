@@ -91,7 +91,7 @@ class EndpointClient:
         """Store the arguments; nothing is opened yet."""
         bytes(KEPT_MEMORY)  # allocated and freed at once, see `KEPT_MEMORY`
         self.secure = tls is not None
-        self.threads = LaneThreads(limit)
+        self.threads = LaneThreads()
         self.pool = Pool(limit, self.threads.end)
         self.tls = tls
         self._source = source
@@ -114,9 +114,9 @@ class EndpointClient:
         return self._connectors[origin]
 
     def resize(self, limit: int) -> None:
-        """Change the limit of connections and lane threads, also while requests are under way."""
+        """Change the limit of connections, also while requests are under way; idle lane threads end."""
         self.pool.resize(limit)
-        self.threads.resize(limit)
+        self.threads.end()
 
     async def credentials(self) -> Credentials | None:
         """Return the credentials, refreshed if they are about to expire; `None`: requests are not signed."""

@@ -16,7 +16,7 @@ import aiohappyeyeballs
 
 from bucketry._core.frozen import dataclass
 from bucketry._wire.errors import WireError
-from bucketry._wire.tls import TlsClient
+from bucketry._wire.tls import Rounds, TlsClient
 from bucketry.errors import ConfigError, RequestTimeoutError, UnreachableError
 
 ATTEMPT_DELAY = 0.25  # seconds before the next address is tried as well: RFC 8305, § 5
@@ -112,15 +112,19 @@ class Connector:
         self.origin = origin
         self.tls = TlsClient(context, origin.host) if context is not None else None
         self._lookup: asyncio.Future[_Addresses] | None = None
+        self._rounds = Rounds()
 
     async def open_socket(self) -> socket.socket:
         """Return a connected socket, without blocking; a host's addresses are tried in the order of RFC 8305.
+
+        To begin takes about 0.4 ms of the event loop. So connections that open together begin one in each round.
 
         Raises:
             WireError: No address accepts a connection.
         """
         try:
             found = await self._addresses()
+            await self._rounds.turn()
             connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=ATTEMPT_DELAY)
         except OSError as exc:
             raise refused(self.origin, exc) from exc

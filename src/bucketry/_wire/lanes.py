@@ -81,26 +81,36 @@ class Lane:
     """A blocking connection and its buffer. At most one thread uses a lane at a time, inside `with lane:`.
 
     Attributes:
-        sent: Always true, because a lane does not know whether the server has received the present request.
+        sent: Whether the present request may have reached the server.
         answer_started: Whether any byte of the present response was received.
     """
 
-    def __init__(self, origin: Origin, connected: socket.socket, engine: TlsEngine | None) -> None:
-        """Take over a connected socket; no I/O. `engine` encrypts the bytes; `None`: for `http`."""
+    def __init__(
+        self, origin: Origin, connected: socket.socket, engine: TlsEngine | None, *, used: bool = False
+    ) -> None:
+        """Take over a connected socket; no I/O.
+
+        Args:
+            origin: The server.
+            connected: The socket.
+            engine: Encrypts the bytes; `None`: for `http`.
+            used: Whether requests were made on the connection before.
+        """
         connected.setblocking(True)  # noqa: FBT003 - the library's own
         self._stream: Stream = Plain(connected) if engine is None else Tls(connected, engine)
         self._sends_files = engine is None
         self._origin = origin
         self._socket = connected
-        self._buffer = memoryview(bytearray(BUFFER if engine is None else BUFFER_OVER_TLS))
+        self._buffer_size = BUFFER if engine is None else BUFFER_OVER_TLS
+        self._buffer = memoryview(b"")
+        self._used = used
         self._reader = AnswerReader("GET")
         self._waits_since: float | None = None
         self._idle = IdleTimer()
         self._stopped = False
         self._idle_seconds = 0.0
         self._in_use = False
-        self.sent = True
-        self.answer_started = False
+        self.sent = self.answer_started = False
 
     def __enter__(self) -> None:
         """Mark the lane as used by a thread, so that `close` does not close the socket that the thread uses."""
@@ -123,9 +133,15 @@ class Lane:
 
         If `request.accept` returns a function, this function gets the body, and the returned body is empty.
         """
-        self.answer_started = False
+        self.sent = self.answer_started = False
         self._reader = AnswerReader(request.method)
+        if not self._buffer:  # made in this thread, because the system gives memory page by page, which takes long
+            self._buffer = memoryview(bytearray(self._buffer_size))
+        if self._used and not self._still_open():
+            raise self._broken(None)
+        self._used = True
         head = request.head(credentials, self._slices(request))
+        self.sent = True
         try:
             self._call(self._stream.send, head)
             self._send_body(request)
@@ -145,6 +161,12 @@ class Lane:
         while view := self._next():
             write(view)
         return answer, b""
+
+    def _still_open(self) -> bool:
+        """Return whether a connection that was used before is open, and no byte was received without a request."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(0)
 
     def _slices(self, request: LaneRequest) -> Iterator[memoryview]:
         """Yield the body in slices, each valid until the next slice; raise an error when the lane is closed."""
@@ -250,12 +272,11 @@ class Lane:
     # --- called by the pool ------------------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Return whether the idle connection is still open, and no byte was received without a request."""
-        if not self._stream.clean():
-            return False
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
+        """Return whether the connection may be open. Its thread finds out, because asking the system releases the GIL.
+
+        While other lanes are busy, the event loop would wait for the GIL for milliseconds.
+        """
+        return self._stream.clean()
 
     def close(self) -> None:
         """Close the connection. While a thread uses it, only shut the socket down, which wakes the thread.
@@ -355,13 +376,9 @@ class Lanes:
     def _idle_lane(self) -> Lane | None:
         """Return an idle lane, else one made of the event loop's idle connection, which saves the new connection."""
         found = self._pool.take(self._kind, self._kind_of_loop)
-        if not isinstance(found, Connection):
-            return cast("Lane | None", found)
-        lane = Lane(self._connector.origin, *found.detach())
-        if lane.usable():
-            return lane
-        lane.close()
-        return None
+        if isinstance(found, Connection):
+            return Lane(self._connector.origin, *found.detach(), used=True)
+        return cast("Lane | None", found)
 
     async def _open(self) -> Lane:
         origin, seconds = self._connector.origin, self._timeouts.connect

@@ -76,7 +76,7 @@ class Tls:
         self._socket = connected
         self._engine = engine
         self._incoming, self._outgoing = engine.incoming, engine.outgoing
-        self._received = memoryview(bytearray(RECEIVED))
+        self._received = memoryview(b"")
         self._ended = False
 
     def start(self) -> None:
@@ -121,6 +121,8 @@ class Tls:
     def _receive_records(self) -> None:
         """Send the outgoing TLS records, then receive TLS records."""
         self._flush()
+        if not self._received:  # made in the lane's thread, as the lane's buffer
+            self._received = memoryview(bytearray(RECEIVED))
         count = self._socket.recv_into(self._received)
         if count:
             self._incoming.write(self._received[:count])

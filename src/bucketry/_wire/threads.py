@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, suppress
 from typing import Any, TypeVar
 
 from bucketry._runtime.finish import until_done
-from bucketry._runtime.threads import in_thread
 
 T = TypeVar("T")
 
@@ -17,75 +17,88 @@ T = TypeVar("T")
 class LaneThreads:
     """The threads that lanes run in. Their number is the largest number of lanes that were in use at the same time.
 
-    Args:
-        limit: The largest number of threads.
+    The event loop starts none of them, because `Thread.start` returns only when the thread runs, and that takes
+    milliseconds while other lanes are busy. One executor with many threads would start some: it does not count a thread
+    as idle before the thread has looked for more work, but the event loop has the next work before that. So each thread
+    has its own executor.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self) -> None:
         """Start no thread yet."""
-        self._limit = limit
-        self._now: _Threads | None = None
+        self._idle: list[ThreadPoolExecutor] = []
+        self._starter = _Starter()
 
     async def run(self, work: Callable[[], T], stop: Callable[[], None]) -> T:
         """Do the work in a thread; when this method returns or raises, the thread has finished the work.
-
-        The event loop does not start a new thread itself, because `Thread.start` returns only when the thread runs, and
-        that takes milliseconds while other lanes are busy.
 
         Args:
             work: A blocking function.
             stop: A function that makes the work end soon; it is called on a cancellation.
         """
-        threads = self._now = self._now or _Threads(self._limit)
-        begun: list[Future[T]] = []
+        idle = self._idle
+        thread = idle.pop() if idle else None
         guard = _Guard()
         guarded = guard(work)
-        threads.running += 1
+        used = thread or ThreadPoolExecutor(1, thread_name_prefix="bucketry-lane")
+        kept = False
         try:
-            if threads.running <= threads.started:
-                begun.append(threads.executor.submit(guarded))
-            else:
-                threads.started = threads.running
-                await in_thread(_submit, threads.executor, guarded, begun)
-            await asyncio.wait([_ended(begun[0])])
-        except (asyncio.CancelledError, RuntimeError):  # RuntimeError: no thread can start, but the work is queued
+            begun = await self._starter.submit(used, guarded) if thread is None else used.submit(guarded)
+            await asyncio.wait([_ended(begun)])
+            kept = idle is self._idle
+        except (asyncio.CancelledError, RuntimeError):  # RuntimeError: no thread can start
             stop()
             if not guard.ended.cancel():
                 await until_done(_ended(guard.ended))
+                kept = idle is self._idle
             raise
         finally:
-            threads.running -= 1
-            if threads is not self._now:
-                threads.end_when_idle()
-        return begun[0].result()
-
-    def resize(self, limit: int) -> None:
-        """Change the limit: present threads end after their work, and later work starts new threads."""
-        self._limit = limit
-        self.end()
+            if kept:
+                idle.append(used)
+            else:
+                used.shutdown(wait=False)
+        return begun.result()
 
     def end(self) -> None:
         """Let the threads end after their work; later work starts new threads."""
-        threads, self._now = self._now, None
-        if threads is not None:
-            threads.end_when_idle()
+        idle, self._idle = self._idle, []
+        for thread in idle:
+            thread.shutdown(wait=False)
 
 
-class _Threads:
-    """Worker threads that share one limit.
+class _Starter:
+    """Starts threads in a worker thread, one after the other, while the event loop goes on."""
 
-    Attributes:
-        running: The number of threads that work now.
-        started: The number of threads that were started.
-    """
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[ThreadPoolExecutor, Callable[[], Any], Future[Future[Any]]]] = deque()
+        self._busy = False
 
-    def __init__(self, limit: int) -> None:
-        self.executor = ThreadPoolExecutor(limit, thread_name_prefix="bucketry-lane")
-        self.running = self.started = 0
+    async def submit(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
+        """Start the thread of an executor with its first work, and return the future of the work.
 
-    def end_when_idle(self) -> None:
-        if not self.running:
-            self.executor.shutdown(wait=False)
+        Raises:
+            RuntimeError: No thread can start.
+        """
+        begun: Future[Future[T]] = Future()
+        self._waiting.append((thread, work, begun))
+        self._start()
+        await asyncio.wait([_ended(begun)])
+        return begun.result()
+
+    def _start(self) -> None:
+        if self._busy or not self._waiting:
+            return
+        try:
+            started = asyncio.get_running_loop().run_in_executor(None, _start_threads, self._waiting)
+        except RuntimeError as error:
+            while self._waiting:
+                self._waiting.popleft()[2].set_exception(error)
+        else:
+            self._busy = True
+            started.add_done_callback(self._started)
+
+    def _started(self, _: asyncio.Future[None]) -> None:
+        self._busy = False
+        self._start()
 
 
 class _Guard(ContextDecorator):
@@ -108,8 +121,14 @@ class _Guard(ContextDecorator):
         self.ended.set_result(None)
 
 
-def _submit(executor: ThreadPoolExecutor, work: Callable[[], T], begun: list[Future[T]]) -> None:
-    begun.append(executor.submit(work))
+def _start_threads(waiting: deque[tuple[ThreadPoolExecutor, Callable[[], Any], Future[Future[Any]]]]) -> None:
+    with suppress(IndexError):
+        while True:
+            thread, work, begun = waiting.popleft()
+            try:
+                begun.set_result(thread.submit(work))
+            except RuntimeError as error:  # no thread can start, or the work was given up
+                begun.set_exception(error)
 
 
 def _ended(begun: Future[Any]) -> asyncio.Future[None]:

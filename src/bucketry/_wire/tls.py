@@ -121,6 +121,12 @@ class Rounds:
         if len(self._waiting) == 1:
             self._loop.call_soon(self._next)
 
+    async def turn(self) -> None:
+        """Wait for a round of the caller's own."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self.add(lambda: None if turn.done() else turn.set_result(None))
+        await turn
+
     def _next(self) -> None:
         function = self._waiting.popleft()
         if self._waiting:

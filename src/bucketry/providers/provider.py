@@ -22,6 +22,7 @@ from bucketry._core.values import (
 )
 from bucketry._providers.defaults import REQUESTS, document, unkept, unwritten
 from bucketry._providers.promises import keep_promises
+from bucketry._runtime.loading import load_content_types
 from bucketry._transfer.checked_config import checked_config
 from bucketry._transfer.listing import every_object
 from bucketry._transfer.many import collected, delete_each
@@ -161,6 +162,7 @@ class StorageProvider(ReadMethods):
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         """
         try:
+            await load_content_types(str(key))
             options = write_options(self, key, **write)
             if isinstance(data, (bytes, bytearray, memoryview)):
                 if not options.conditional:

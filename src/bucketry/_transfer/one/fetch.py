@@ -18,6 +18,7 @@ from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import BodyRetries, RetryPolicy
 from bucketry._core.units import KiB, MiB
 from bucketry._core.values import ByteRange, ObjectInfo
+from bucketry._runtime.loading import load_checksum
 from bucketry._runtime.threads import in_steps, in_thread
 from bucketry._transfer.limits import Limits
 from bucketry._transfer.one.sinks import FileSink, FirstSink
@@ -178,7 +179,7 @@ class ObjectFetch:
         if info.etag and same_etag(found.etag, info.etag):
             algorithm = self._usable(part_size, info, found)
             if algorithm is not None:
-                await in_thread(checksums.new, algorithm)  # loads its library outside the event loop
+                await load_checksum(algorithm)
             self._algorithm, self._stored = algorithm, found.checksums.get(algorithm or "", "")
 
     async def _fetch_others(self) -> None:

@@ -16,6 +16,7 @@ from bucketry._core.provider import StrPath
 from bucketry._core.requests import ObjectRequests
 from bucketry._core.retry import RetryPolicy
 from bucketry._core.values import ObjectInfo, TransferResult
+from bucketry._runtime.loading import load_content_types
 from bucketry._runtime.loop_local import LoopLocal
 from bucketry._transfer.cache.object_cache import ObjectCache
 from bucketry._transfer.checked_config import checked_config
@@ -95,6 +96,7 @@ class ObjectTransfers:
             the whole object nor returns its final etag. The file's bytes up.
         """
         with Facts(self.provider.name, "upload", key):
+            await load_content_types(key)
             options = write_options(self.provider, key, **write)
             upload = self._upload(key, options, progress)
             upload.keep_mtime = keep_mtime
@@ -132,6 +134,7 @@ class ObjectTransfers:
         Cost: as `upload`.
         """
         with Facts(self.provider.name, "upload", key):
+            await load_content_types(key)
             upload = self._upload(key, write_options(self.provider, key, **write), progress)
             upload.found = (size, mtime)
             upload.found_ctime = ctime
@@ -154,6 +157,7 @@ class ObjectTransfers:
 
         Cost: 1 request if the stream fits in one part; else 1 for each part and 3 more.
         """
+        await load_content_types(key)
         options = write_options(self.provider, key, **write)
         return await self._upload(key, options, progress).of_stream(chunks)
 
@@ -295,6 +299,7 @@ class ObjectTransfers:
             `listed`; for a larger object 1 HEAD, 2 requests for each part and 3 more, or 4 if completion does not
             return the final etag. 1 more for the tags if both vendors have tags. The bytes down and up.
         """
+        await load_content_types(destination_key)
         changes = write_options(other_provider, destination_key, **write)
         if write.get("content_type") is None:
             changes = replace(changes, content_type=None)  # the source's type, not that of the key's suffix
@@ -352,6 +357,7 @@ class ObjectTransfers:
 
         Cost: 1 request.
         """
+        await load_content_types(key)
         options = with_token(write_options(self.provider, key, **write), new_token())
         return await start(self.provider, self._limits.get(), self.config, key, options)
 
@@ -369,7 +375,7 @@ class ObjectTransfers:
         return upload.made
 
     def _upload(self, key: str, options: WriteOptions, progress: ProgressCallback | None) -> UploadTransfer:
-        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, new_token(), progress)
+        return UploadTransfer(self.provider, self.config, self._limits.get(), key, options, progress=progress)
 
     def _download(self, key: str, progress: ProgressCallback | None) -> DownloadTransfer:
         return DownloadTransfer(self.provider, self.config, self._limits.get(), key, staged_name(), progress)

@@ -33,7 +33,7 @@ from bucketry._runtime.threads import in_thread
 from bucketry._transfer.cleanup import multipart
 from bucketry._transfer.limits import COPIES, Limits
 from bucketry._transfer.one.stream import SMALL
-from bucketry._transfer.one.write import CONFLICT, complete_checked, put_settled
+from bucketry._transfer.one.write import CONFLICT, complete_checked, new_token, put_settled
 from bucketry._transfer.plan import PartPlan, check_part_size, plan_upload, single_limit, stream_part_size
 from bucketry._transfer.progress import Meter, ProgressCallback
 from bucketry._transfer.sources import Slicer, Source, opened
@@ -51,7 +51,7 @@ class UploadTransfer:
         limits: The limits shared with the manager's other transfers.
         key: The object.
         options: Metadata, headers, tags and preconditions.
-        token: The write token, the same in every retry.
+        token: The write token, the same in every retry; empty: one is made when it is needed.
         progress: The user's callback, or `None`.
         found: The size in bytes and the `st_mtime_ns` that the file must have; `None`: any values.
         found_ctime: The `st_ctime_ns` that the file must have; `None`: any value.
@@ -64,7 +64,7 @@ class UploadTransfer:
     limits: Limits
     key: str
     options: WriteOptions
-    token: str
+    token: str = ""
     progress: ProgressCallback | None = None
     found: tuple[int, int] | None = None
     found_ctime: int | None = None
@@ -154,6 +154,11 @@ class UploadTransfer:
     def _policy(self) -> RetryPolicy:
         return RetryPolicy.of(self.config)
 
+    def _needed_token(self) -> str:
+        """Return the write token; it is not made before, because most small uploads need none and it takes 10 µs."""
+        self.token = self.token or new_token()
+        return self.token
+
     def _single_limit(self) -> int:
         return single_limit(self.provider.capabilities, self.config)
 
@@ -206,14 +211,15 @@ class UploadTransfer:
         """Send the body in one request; the caller has taken the memory for the body from the budget."""
         size = body_size(body)
         await self.limits.rate.wait(size)
+        token = self._needed_token() if self.options.conditional else ""
         async with self.limits.slot(size):
             info, self.retries = await put_settled(
-                self.provider, self.key, body, self.options, token=self.token, policy=self._policy
+                self.provider, self.key, body, self.options, token=token, policy=self._policy
             )
         return info
 
     def _opened(self) -> AbstractAsyncContextManager[tuple[MultipartUpload, WriteOptions]]:
-        return multipart(self.provider, self.key, self.options, token=self.token, policy=self._policy)
+        return multipart(self.provider, self.key, self.options, token=self._needed_token(), policy=self._policy)
 
     async def _in_parts(self, source: Source, plan: PartPlan, meter: Meter) -> ObjectInfo:
         """Upload in parts; after a conflict with another write, begin a new upload, as AWS requires."""

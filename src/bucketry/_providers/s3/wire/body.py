@@ -9,6 +9,7 @@ from typing import Self
 from bucketry._core import checksums
 from bucketry._providers.s3.bucket import BodyTimeout
 from bucketry._providers.s3.wire.calls import Get, WireCalls
+from bucketry._runtime.loading import load_checksum
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
 from bucketry._wire.unary import Connection
@@ -59,12 +60,15 @@ class WireBody:
         except (WireError, RequestTimeoutError) as exc:
             raise self._broken(exc, connection) from exc
         if (algorithm := self.verified) is not None:
+            await load_checksum(algorithm)
             self._compare(algorithm, checksums.of(algorithm, data))
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes as they arrive; the checksum is compared before the last bytes are yielded."""
         connection, algorithm = self._opened, self.verified
+        if algorithm is not None:
+            await load_checksum(algorithm)
         digest = checksums.new(algorithm) if algorithm is not None else None
         timeout = BodyTimeout(self._calls.bucket, self._get.key)
         left = self.info.size

@@ -18,6 +18,7 @@ from bucketry._providers.s3.headers import (
 )
 from bucketry._providers.s3.xml.documents import LARGEST_ANSWER, AnswerIsErrorError, error_fields
 from bucketry._runtime.file_bodies import read_body
+from bucketry._runtime.loading import load_checksum
 from bucketry._runtime.threads import in_thread
 from bucketry._wire.client import Call, OriginClient
 from bucketry._wire.errors import Refusal, WireError
@@ -165,6 +166,8 @@ class WireCalls:
         """
         if body_size(body) <= MAX_BODY:
             data = await self.bytes_of(body, operation, key) if isinstance(body, FileRange) else bytes(body)
+            if algorithm:
+                await load_checksum(algorithm)
             digest = checksums.of(algorithm, data) if algorithm else None
             headers = {**call.headers, **checksum_headers(algorithm, digest, sdk=self._sdk)}
             full = Call(call.method, call.path, call.query, headers, call.repeatable)  # `_replace` takes twice the time

@@ -9,6 +9,7 @@ from typing import Any
 from bucketry._core import checksums
 from bucketry._core.optional import RangeSink
 from bucketry._core.options import WHOLE, ReadOptions, WriteOptions
+from bucketry._core.units import KiB
 from bucketry._core.values import (
     Body,
     ByteRange,
@@ -44,6 +45,7 @@ from bucketry._providers.s3.xml.listing import ListingParser
 from bucketry._providers.s3.xml.multipart import answer_fields, completion_request, open_uploads, stored_parts
 from bucketry._providers.s3.xml.versions import tags as tags_of
 from bucketry._providers.s3.xml.versions import tags_request, versions
+from bucketry._runtime.slices import in_slices
 from bucketry._wire.client import Call, OriginClient
 from bucketry._wire.errors import WireError
 from bucketry._wire.http1 import AnswerHead
@@ -51,6 +53,7 @@ from bucketry._wire.lanes import Write
 from bucketry._wire.sigv4 import encode_path, encode_query
 from bucketry.errors import IncompleteBodyError, RequestTimeoutError, UnsupportedError
 
+LISTING_SLICE = 64 * KiB  # parsing a page of 1,000 keys takes 2 to 7 ms; so much of it takes up to 1.5 ms
 _CREATED = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")  # rclone's server sends the second name
 
 
@@ -254,7 +257,7 @@ class WirePlane(WireCalls):
                 try:
                     parser = ListingParser()
                     while piece := await connection.piece():
-                        parser.feed(piece)
+                        await in_slices(parser.feed, piece, LISTING_SLICE)
                     return parser.close(token)
                 except WireError as exc:
                     raise self.failed(exc, operation, None) from exc
