@@ -231,19 +231,18 @@ class Lane:
         """Return the next bytes of the body; empty: the body is complete."""
         reader = self._reader
         while not reader.done:
-            left = reader.remaining
-            view = self._receive(left, whole=left is not None)
-            if found := reader.feed(view):
+            if found := reader.feed(self._receive(reader.remaining)):
                 return memoryview(found)
         return memoryview(b"")
 
-    def _receive(self, most: int | None = None, *, whole: bool = False) -> memoryview:
-        """Return at most `most` received bytes; with `whole`, fill the buffer unless the connection ends earlier."""
-        view = self._buffer[:most]
-        got = self._call(partial(self._stream.receive, view, whole=whole))
+    def _receive(self, left: int | None = None) -> memoryview:
+        """Return received bytes: some, or if so many are `left`, as many of them as have room."""
+        buffer, whole = self._buffer, left is not None
+        count = min(left or BUFFER, len(buffer))
+        got = self._call(partial(self._stream.receive, buffer, count, whole=whole))
         if not got and not self._reader.feed_eof():
             raise self._broken(None)
-        return view[:got]
+        return buffer[:got]
 
     def _call(self, call: Callable[..., int | None], *args: object) -> int:
         """Call a function that waits for the server, and store when the wait began."""

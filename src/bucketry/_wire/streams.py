@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from bucketry._core.units import KiB
 from bucketry._wire.tls import TlsEngine
 
-RECEIVED = 128 * KiB  # the most bytes of TLS records that one call receives; TLS keeps a copy of them
+LEAST_ROOM = 64 * KiB  # with less room for TLS records, a call would receive few of them
 T = TypeVar("T")
 
 
@@ -22,10 +22,13 @@ class Stream(Protocol):
     def start(self) -> None:
         """Prepare the connection for the first byte."""
 
-    def receive(self, view: memoryview, *, whole: bool) -> int:
-        """Receive bytes into the view, and return their number; 0: the connection has ended.
+    def receive(self, buffer: memoryview, count: int, *, whole: bool) -> int:
+        """Receive at most `count` bytes into the buffer, and return their number; 0: the connection has ended.
 
-        With `whole`, the view is filled unless the connection ends earlier.
+        Args:
+            buffer: The memory for the bytes. What follows them may be overwritten.
+            count: The most bytes to receive.
+            whole: Whether to wait until as many bytes as possible were received.
         """
 
     def send(self, data: bytes | memoryview) -> None:
@@ -48,9 +51,9 @@ class Plain:
     def start(self) -> None:
         """Do nothing, because a plain connection needs no preparation."""
 
-    def receive(self, view: memoryview, *, whole: bool) -> int:
-        """See `Stream.receive`. The kernel fills the view in one call."""
-        return self._socket.recv_into(view, len(view), socket.MSG_WAITALL if whole else 0)
+    def receive(self, buffer: memoryview, count: int, *, whole: bool) -> int:
+        """See `Stream.receive`. The kernel receives all in one call."""
+        return self._socket.recv_into(buffer, count, socket.MSG_WAITALL if whole else 0)
 
     def send(self, data: bytes | memoryview) -> None:
         """See `Stream.send`."""
@@ -76,33 +79,33 @@ class Tls:
         self._socket = connected
         self._engine = engine
         self._incoming, self._outgoing = engine.incoming, engine.outgoing
-        self._received = memoryview(b"")
         self._ended = False
 
     def start(self) -> None:
         """Make the handshake."""
+        room = memoryview(bytearray(16 * KiB))
         try:
             while not self._engine.handshake():
-                self._receive_records()
+                self._receive_records(room)
         finally:
             self._flush()  # after an error, it tells the server why
 
-    def receive(self, view: memoryview, *, whole: bool) -> int:
-        """See `Stream.receive`."""
+    def receive(self, buffer: memoryview, count: int, *, whole: bool) -> int:
+        """See `Stream.receive`. TLS records are received into the free part of the buffer, and decrypted into it."""
         got = 0
-        while got < len(view):
+        while got < count:
             try:
-                count: int = self._engine.tls.read(len(view) - got, view[got:])  # type: ignore[assignment]  # with a buffer
+                read: int = self._engine.tls.read(count - got, buffer[got:])  # type: ignore[assignment]  # with a buffer
             except ssl.SSLWantReadError:
-                if got and not whole:
+                if got and (not whole or len(buffer) - got < LEAST_ROOM):
                     break
-                self._receive_records()
+                self._receive_records(buffer[got:])
                 continue
             except ssl.SSLZeroReturnError:  # without this end of TLS, an `SSLEOFError` is raised: the body may be cut
                 break
-            if not count:
+            if not read:
                 break
-            got += count
+            got += read
         return got
 
     def send(self, data: bytes | memoryview) -> None:
@@ -118,14 +121,12 @@ class Tls:
         """See `Stream.clean`. One call may receive a body together with bytes after it."""
         return not (self._ended or self._incoming.pending or self._engine.tls.pending())
 
-    def _receive_records(self) -> None:
-        """Send the outgoing TLS records, then receive TLS records."""
+    def _receive_records(self, room: memoryview) -> None:
+        """Send the outgoing TLS records, then receive TLS records into the room, and give TLS a copy of them."""
         self._flush()
-        if not self._received:  # made in the lane's thread, as the lane's buffer
-            self._received = memoryview(bytearray(RECEIVED))
-        count = self._socket.recv_into(self._received)
+        count = self._socket.recv_into(room)
         if count:
-            self._incoming.write(self._received[:count])
+            self._incoming.write(room[:count])
         else:
             self._ended = True
             self._incoming.write_eof()
