@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from bucketry._core.values import FileRange
 from bucketry._runtime.file_bodies import file_state
 from bucketry.errors import (
     IntegrityError,
+    InvalidKeyError,
     InvalidRangeError,
     InvalidRequestError,
     LocalFileError,
@@ -73,6 +75,14 @@ async def test_an_empty_path_is_refused_before_any_request(bench: Bench) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("key", [None, 5, b"a.b"])
+async def test_a_key_that_is_no_string_is_refused(bench: Bench, key: Any) -> None:
+    """The error is that of every other call with such a key."""
+    path = bench.file(noise(PART))
+    with pytest.raises(InvalidKeyError):
+        await bench.manager(bench.memory()).upload(path, key)
+
+
 async def test_a_file_that_hides_its_length_is_refused(bench: Bench) -> None:
     """A file of /proc, whose size is reported as 0, is refused; a really empty file is stored."""
     memory = bench.memory()

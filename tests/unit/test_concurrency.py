@@ -153,6 +153,12 @@ def test_a_saturated_loop_loses_no_time() -> None:
     assert simulate(net, controller(net), requests=1_000).done[-1] <= 1.02 * fixed
 
 
+def test_a_saturated_loop_ends_a_trial_of_fewer() -> None:
+    """Fewer requests are not faster for the event loop's one thread, so a trial of fewer ends when it is saturated."""
+    driver = Driver(Controller(start=32, bound=64, cores=1, crowded=False))
+    assert [driver.round(100), driver.round(100), driver.round(100, cpu=0.99)] == [64, 16, 32]
+
+
 def test_two_cores_are_saturated_together() -> None:
     """One busy core of two leaves room for more."""
     assert Driver(Controller(start=16, bound=64, cores=2)).round(100, cpu=0.99) == 32

@@ -203,6 +203,19 @@ async def test_a_cancelled_read_leaves_nothing(answered: tuple[int, ...]) -> Non
     assert len(asyncio.all_tasks()) == 1
 
 
+async def test_a_read_that_is_cancelled_while_the_other_request_ends() -> None:
+    """The result that would have been used is released, too, because the caller does not get it."""
+    requests = Requests()
+    task = await requests.begun()
+    requests.ends[0].set_result("used")
+    await turns(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert requests.dropped == ["used"]
+    assert requests.cancelled == [1]
+
+
 async def test_a_timeout_of_the_caller() -> None:
     """`asyncio.timeout` around a read ends both requests, and raises its own error."""
     requests = Requests()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -92,6 +94,24 @@ async def test_a_closed_connection_of_the_loop_is_replaced(kind: Kind, tmp_path:
             await get(provider, file.fileno())
             await kind(provider, file.fileno())
         assert (server.connections, len(server.requests)) == (2, 2)
+
+
+async def test_without_a_free_descriptor_no_connection_is_lost(tmp_path: Path) -> None:
+    """If the process can open no descriptor, the loop's connection is closed, and its descriptor serves a new one."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(2 * MiB))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with faulty(read_timeout=5) as (provider, server):
+        with path.open("r+b") as file:
+            await get(provider, file.fileno())
+            free = os.dup(file.fileno())
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                await part(provider, file.fileno())
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert server.connections == 2
 
 
 @pytest.mark.parametrize("surplus", [b"", b"HTTP/1.1 408 Too late\r\n\r\n"])

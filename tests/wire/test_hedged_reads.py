@@ -221,7 +221,7 @@ async def test_a_repeat_is_one_request(provide: Provide) -> None:
         return Answer(200, FIRST, E1, after=held)
 
     async with serving(script) as server:
-        provider = await ready(provide(server, hedge=True))
+        provider = await ready(provide(server, hedge=True), delay=0.5)  # the early error comes before
         task = asyncio.create_task(provider.get("broken"))
         await repeated.wait()
         assert await provider.get("k") == SECOND  # so the delay has passed for the repeat, too

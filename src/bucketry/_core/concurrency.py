@@ -183,7 +183,7 @@ class Controller:
     def _fewer(self, now: float, number: int, rate: float, *, saturated: bool) -> None:
         """Try a smaller number: half of it, or three quarters if half of it is known to be worse."""
         lower = number - max(1, number // (4 if self._lowest else 2))
-        if lower < (LEAST_SATURATED if saturated else LEAST):
+        if lower < (LEAST_SATURATED if saturated and self._crowded else LEAST):
             self._keep(now, number, rate, "the least number that is tried")
             return
         self._best = number, rate
@@ -197,6 +197,8 @@ class Controller:
         if rate < best * (1 - LOSS):
             self._lowest = True
             self._keep(now, number, best, "fewer lowered the throughput")
+        elif saturated and not self._crowded:
+            self._keep(now, number, best, "the CPU is saturated")
         else:
             self._fewer(now, self.limit, max(rate, best), saturated=saturated)
 

@@ -129,7 +129,7 @@ class _Constructor:
         self.change: Callable[[Any], Any] = lambda constructor: constructor
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:  # noqa: ANN401 - a function or a method
-        if instance is not None and self._left:
+        if instance is not None and self._left > 0:
             self._left -= 1
             return self.change(_uncompiled(self._made)).__get__(instance, owner)
         constructor = self.change(_compiled(self._made))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, Generic, TypeVar
 
 from bucketry._core.frozen import dataclass
@@ -132,10 +133,14 @@ class _Race(Generic[T]):
                     used = first if first is not None and not second.result().is_last else second.result()
                 if second is not None:
                     second.cancel()
+        except BaseException:
+            used = None  # the caller gets no result, so all are released
+            raise
         finally:
-            for ended in (first, _end_of(self._second)):
-                if ended is not None and ended is not used and ended.result is not None:
-                    await self._read.drop(ended.result)
+            async with AsyncExitStack() as unused:  # an error of one release does not keep the other from being made
+                for ended in (first, _end_of(self._second)):
+                    if ended is not None and ended is not used and ended.result is not None:
+                        unused.push_async_callback(self._read.drop, ended.result)
         assert used is not None  # noqa: S101 - `first` is `None` only if the second request was answered
         return used, used is not first
 

@@ -13,6 +13,9 @@ async def load_checksum(name: str) -> None:
 
 
 async def load_content_types(key: str = ".") -> None:
-    """Read Python's table of content types in a worker thread, if a key needs it and this process has not read it."""
-    if "." in key and not content_types.loaded():
+    """Read Python's table of content types in a worker thread, if a key needs it and this process has not read it.
+
+    A key that is no string is refused later, by the request.
+    """
+    if isinstance(key, str) and "." in key and not content_types.loaded():
         await in_thread(content_types.load)

@@ -88,14 +88,7 @@ class Lane:
     def __init__(
         self, origin: Origin, connected: socket.socket, engine: TlsEngine | None, *, used: bool = False
     ) -> None:
-        """Take over a connected socket; no I/O.
-
-        Args:
-            origin: The server.
-            connected: The socket.
-            engine: Encrypts the bytes; `None`: for `http`.
-            used: Whether requests were made on the connection before.
-        """
+        """Take over a connected socket; no I/O. `engine` encrypts the bytes; `used`: it has served requests before."""
         connected.setblocking(True)  # noqa: FBT003 - the library's own
         self._stream: Stream = Plain(connected) if engine is None else Tls(connected, engine)
         self._sends_files = engine is None
@@ -351,8 +344,9 @@ class Lanes:
         """
         if not self._pool.take_slot():
             await self._pool.wait_for_slot(self._timeouts.pool)
-        lane = self._idle_lane()
+        lane: Lane | None = None
         try:
+            lane = self._idle_lane()
             credentials = await self._credentials()
             while True:
                 is_new = lane is None
@@ -362,7 +356,7 @@ class Lanes:
                     with lane:
                         return await self._threads.run(partial(lane.exchange, request, credentials), lane.close)
                 except WireError as exc:
-                    if is_new or not is_stale(lane, exc, repeatable=request.repeatable):
+                    if is_new or self._pool.closed or not is_stale(lane, exc, repeatable=request.repeatable):
                         raise
                     self._pool.drop(lane)
                     lane = None
@@ -375,9 +369,13 @@ class Lanes:
     def _idle_lane(self) -> Lane | None:
         """Return an idle lane, else one made of the event loop's idle connection, which saves the new connection."""
         found = self._pool.take(self._kind, self._kind_of_loop)
-        if isinstance(found, Connection):
+        if not isinstance(found, Connection):
+            return cast("Lane | None", found)
+        try:
             return Lane(self._connector.origin, *found.detach(), used=True)
-        return cast("Lane | None", found)
+        except OSError:  # the process has no descriptor left, which opening a connection will report
+            found.close()
+            return None
 
     async def _open(self) -> Lane:
         origin, seconds = self._connector.origin, self._timeouts.connect

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import ContextDecorator, suppress
+from contextlib import ContextDecorator
 from typing import Any, TypeVar
 
 from bucketry._runtime.finish import until_done
@@ -122,13 +122,12 @@ class _Guard(ContextDecorator):
 
 
 def _start_threads(waiting: deque[tuple[ThreadPoolExecutor, Callable[[], Any], Future[Future[Any]]]]) -> None:
-    with suppress(IndexError):
-        while True:
-            thread, work, begun = waiting.popleft()
-            try:
-                begun.set_result(thread.submit(work))
-            except RuntimeError as error:  # no thread can start, or the work was given up
-                begun.set_exception(error)
+    while waiting:  # only this thread removes entries
+        thread, work, begun = waiting.popleft()
+        try:
+            begun.set_result(thread.submit(work))
+        except Exception as error:  # noqa: BLE001 - such as: no thread can start, or the work was given up
+            begun.set_exception(error)
 
 
 def _ended(begun: Future[Any]) -> asyncio.Future[None]:
