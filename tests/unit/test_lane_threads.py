@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from bucketry._runtime.threads import in_thread
-from bucketry._wire.threads import LaneThreads
+from bucketry._wire.threads import LaneThreads, _start_threads
 
 TOO_LARGE = 2**46  # bytes of a stack: the system cannot start such a thread
 
@@ -29,6 +32,24 @@ def no_new_threads() -> Iterator[None]:
 
 def nothing() -> None:
     """Stop nothing."""
+
+
+class NoMemory(ThreadPoolExecutor):
+    """An executor without memory for its work."""
+
+    def submit(self, *_: object, **__: object) -> Future[Any]:
+        """Fail."""
+        raise MemoryError
+
+
+def test_a_thread_that_cannot_get_its_work_keeps_no_other_from_starting() -> None:
+    """Whatever the error is, the caller that waits for the thread gets it, and the next thread starts."""
+    failed: Future[Future[Any]] = Future()
+    begun: Future[Future[Any]] = Future()
+    with NoMemory(1) as full, ThreadPoolExecutor(1) as free:
+        _start_threads(deque([(full, nothing, failed), (free, nothing, begun)]))
+        assert begun.result(5).result(5) is None
+    assert isinstance(failed.exception(5), MemoryError)
 
 
 async def test_work_that_was_given_up_is_not_done_later() -> None:
